@@ -1,0 +1,320 @@
+"""The ports: what `bll` asks of a store. Every engine does all of it, and the same tests run over every engine.
+
+No method takes a query language, a dict of options or anything of HTTP. Every id is looked up inside the company that is named: nothing of
+another company is ever found. All methods may be called from any greenlet; adapters that block do so in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from apiserver.stores.records import (
+    Appended,
+    Axis,
+    BucketRequest,
+    Buckets,
+    Cursor,
+    EventBatch,
+    EventQuery,
+    ImageVariant,
+    Metrics,
+    PointColumns,
+    Series,
+    SeriesKey,
+    StoredEvent,
+    TypeStorage,
+)
+
+
+class StoreError(Exception):
+    """Base of what a store raises."""
+
+
+class StoreBusy(StoreError):
+    """The store wants the caller to come back later (queue full, disk full, index read-only). `retry_after` in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 5.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class StoreUnavailable(StoreBusy):
+    """The store cannot be reached or did not answer in time."""
+
+
+class StateUnavailable(StoreBusy):
+    """The state (navigation, scrolls, rate limits) cannot be reached."""
+
+
+class StoreDamaged(StoreError):
+    """The store can't be opened: damaged, newer than this program, or with a conflicting layout. The text is for the operator."""
+
+
+class Conflict(StoreError):
+    """A document was changed by someone else, or one with this id exists already."""
+
+
+class Health(NamedTuple):
+    """`ok`, and one sentence for the operator."""
+
+    ok: bool
+    detail: str
+
+
+class EventStore(Protocol):
+    # --- writing
+
+    def append(self, company: str, batch: EventBatch) -> Appended:
+        """Store a batch; on return it is durable.
+
+        Scalars, vectors, plots and images with the same identity (task, type, metric, variant, iter, key) replace each other; log lines
+        never do. Keeps the statistics of the series it touches, and last_iteration, last_update and last_change of the tasks and models
+        it touches (`batch.touches`). A store that refuses single events returns them as refusals; the rest is stored.
+        Raises StoreBusy or StoreUnavailable: then nothing is acknowledged, and a retry stores nothing twice.
+        """
+
+    def delete(self, company: str, task: str) -> int:
+        """Remove all events of the task or model with their statistics; the number of removed events. Everything acknowledged before
+        the call is gone on return; a batch acknowledged later is whole."""
+
+    def delete_logs(
+        self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
+    ) -> int:
+        """Remove log lines: older than `before` (ms, exclusive), with a metric in `include`, with a metric not in `exclude`."""
+
+    # --- series and charts
+
+    def series(self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None) -> list[Series]:
+        """Every series of the tasks, ordered by task as given, then metric and variant in UTF-8 byte order. Nothing is cut."""
+
+    def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
+        """A value per task that is different after any change of the task's events; None when that can't be known (then nothing may be
+        cached). Cheap: no search."""
+
+    def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
+        """One answer per request, in order; empty arrays where there is nothing."""
+
+    def points(
+        self,
+        company: str,
+        keys: Sequence[SeriesKey],
+        axis: Axis = "iter",
+        *,
+        after: Cursor | None = None,
+        limit: int | None = None,
+        lo: int | None = None,
+        hi: int | None = None,
+        until_seq: int | None = None,
+    ) -> list[PointColumns]:
+        """The first `limit` points of these scalar series of one task, all series taken together in the order (axis, timestamp, seq), after
+        the cursor and inside lo..hi (inclusive): columns per series, series without points left out. Single values are included."""
+
+    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
+        """The `count` points with the greatest iterations of each scalar series, ascending; one answer per key."""
+
+    # --- events
+
+    def page(
+        self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
+    ) -> list[StoredEvent]:
+        """The next events in the order (axis, timestamp, seq), reversed when `descending`; events without iteration come last on the
+        iteration axis in both directions. Each carries `_cursor`."""
+
+    def count(self, company: str, query: EventQuery) -> int:
+        """The exact number of events."""
+
+    def iterations(
+        self,
+        company: str,
+        query: EventQuery,
+        *,
+        descending: bool,
+        count: int,
+        beyond: int | None = None,
+    ) -> list[int]:
+        """The nearest `count` distinct iterations: smaller than `beyond` when descending, greater otherwise (None: from the end). Images
+        count only when they have a url; iterations are never the single-value one."""
+
+    def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
+        """What navigation needs of every variant of debug images, ordered by metric and variant."""
+
+    def log_chunks(
+        self,
+        company: str,
+        task: str,
+        *,
+        literal: str | None = None,
+        ignore_case: bool = False,
+        levels: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        after: Cursor | None = None,
+        descending: bool = False,
+        until_seq: int | None = None,
+        chunk: int = 10_000,
+    ) -> Iterator[list[StoredEvent]]:
+        """The log of a task in order of (timestamp, seq), in lists of at most `chunk`. With `literal`, a store may leave out lines whose msg
+        does not contain it (it need not: the caller matches again)."""
+
+    def storage(self, company: str, task: str) -> list[TypeStorage]:
+        """How much the task holds, per event type; types without events are left out."""
+
+    # --- upkeep
+
+    def companies(self) -> list[str]:
+        """Companies that have events."""
+
+    def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        """The greatest event timestamp of each task that has events."""
+
+    def check(self) -> Health:
+        """Whether the store answers."""
+
+    def close(self) -> None:
+        """Let go of connections and threads; safe to call twice."""
+
+
+# --- documents -------------------------------------------------------------------------------------------------------------------
+
+Kind = Literal["task", "project", "model", "user", "credential", "company", "secret", "preference", "queue", "revoked", "deleted", "generation"]
+
+ACTIVITY_FIELDS = ("last_iteration", "last_update", "last_change")
+"""Fields of task and model documents that `EventStore.append` moves (ms since the epoch for the two times). `replace` leaves them alone;
+`Registry.touch` sets them."""
+
+
+@dataclass(slots=True)
+class Document:
+    """A registry document. `body` is plain JSON data and holds the id too; `version` is for compare-and-set."""
+
+    id: str
+    company: str
+    body: dict[str, Any]
+    version: Any = None
+
+
+class Condition(NamedTuple):
+    """One condition on a field (`path`: dotted, or a tuple when names hold dots).
+
+    op: `in` (the field, or an item of a list field, equals one of the values; None stands for absent or null), `all` (a list field holds
+    every value), `range` (values = (lo, hi), either may be None, inclusive), `exists`, `matches` (RE2 pattern, values = (pattern,
+    ignore_case), found anywhere in the text). `negate` turns it round.
+    """
+
+    path: str | tuple[str, ...]
+    op: Literal["in", "all", "range", "exists", "matches"]
+    values: Sequence[Any] = ()
+    negate: bool = False
+
+
+@dataclass(slots=True)
+class AnyOf:
+    """At least one of the groups holds; a group is a list of conditions that must all hold."""
+
+    groups: list[list[Condition]] = field(default_factory=list)
+
+
+class Sort(NamedTuple):
+    """Order by a field; absent values come last in both directions. `last_metrics.<md5>.<md5>.<field>` sorts tasks by a statistic of a series
+    (field: value, min_value, max_value, mean_value, first_value, count, ..._iteration)."""
+
+    path: str | tuple[str, ...]
+    descending: bool = False
+
+
+class Registry(Protocol):
+    """Small documents of a company, strongly consistent: what was written is found by the next call, on any worker."""
+
+    def get(self, kind: Kind, company: str, id: str) -> Document | None:
+        """One document, or None."""
+
+    def get_many(self, kind: Kind, company: str, ids: Collection[str]) -> dict[str, Document]:
+        """The documents that exist, by id."""
+
+    def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
+        """Documents of any company with one of these ids (public tasks, credentials). The caller checks whether it may use them."""
+
+    def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
+        """Raises Conflict when the id is taken in this company."""
+
+    def replace(self, document: Document) -> Document:
+        """Store `document.body` if nobody changed it since it was read (else Conflict). Activity fields in it are ignored."""
+
+    def delete(self, kind: Kind, company: str, id: str) -> bool:
+        """False when there was none."""
+
+    def touch(
+        self, kind: Kind, company: str, id: str, *, last_iteration: int | None = None, last_update: int | None = None, last_change: int | None = None
+    ) -> None:
+        """Set activity fields (None: leave)."""
+
+    def find(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf] = (),
+        *,
+        order: Sequence[Sort] = (),
+        offset: int = 0,
+        limit: int | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[Document]:
+        """Matching documents. `fields` may be used to leave out the rest (id always comes); ties are ordered by id. No hidden limit."""
+
+    def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
+        """The exact number of matching documents."""
+
+
+# --- state -----------------------------------------------------------------------------------------------------------------------
+
+
+class RateLimit(NamedTuple):
+    allowed: bool
+    remaining: int
+    reset_after: float
+
+
+class State(Protocol):
+    """Small JSON states that expire, shared by all workers. Raises StateUnavailable when it cannot be reached."""
+
+    def create(self, kind: str, value: Mapping[str, Any], ttl: float) -> str:
+        """Keep a state under a new random id (32 hex digits)."""
+
+    def get(self, kind: str, id: str) -> dict[str, Any] | None:
+        """The state, or None when unknown or expired."""
+
+    def update(self, kind: str, id: str, change: Callable[[dict[str, Any]], dict[str, Any] | None], ttl: float) -> dict[str, Any] | None:
+        """Change a state atomically (`change` may run again when another caller was faster; returning None leaves it) and renew its
+        expiry; the state afterwards, or None when unknown."""
+
+    def delete(self, kind: str, id: str) -> None: ...
+
+    def hit(self, key: str, limit: int, window: float, weight: int = 1) -> RateLimit:
+        """Count a request in a sliding window of `window` seconds; a refused one is not counted."""
+
+    def check(self) -> Health: ...
+
+    def close(self) -> None: ...
+
+
+class Subscription(Protocol):
+    def get(self, timeout: float) -> bytes | None:
+        """The next message, None after `timeout` seconds. Raises BusLost when messages may have been missed; the reader then reads the
+        store again."""
+
+
+class BusLost(StoreError):
+    """Messages may have been missed."""
+
+
+class Bus(Protocol):
+    """Fan-out of live messages to readers on any worker. Publishing never blocks for a slow reader."""
+
+    def publish(self, channel: str, message: bytes) -> None: ...
+
+    def subscribe(self, channel: str, capacity: int = 1000) -> AbstractContextManager[Subscription]:
+        """From entering on, messages are kept (at most `capacity`; more raises BusLost at the reader)."""
+
+    def close(self) -> None: ...

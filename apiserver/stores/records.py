@@ -1,0 +1,413 @@
+"""What the stores keep and give back: plain records that every engine shares.
+
+Nothing here knows HTTP, SQL or a query language. Units: timestamps are integer milliseconds since the epoch, iterations are Python
+integers in the 64-bit range, values are float64 (NaN stands for "no number": null and NaN read back as null).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+SCALAR = "training_stats_scalar"
+VECTOR = "training_stats_vector"
+IMAGE = "training_debug_image"
+PLOT = "plot"
+LOG = "log"
+EVENT_TYPES = (SCALAR, VECTOR, IMAGE, PLOT, LOG)
+
+SINGLE_VALUE_ITER = -(2**31)
+"""A scalar at this iteration is a single value of the task: no chart shows it, and it never moves `last_iteration`."""
+MIN_ITER, MAX_ITER = -(2**63), 2**63 - 1
+
+SEQ_SHIFT = 20
+"""`seq >> SEQ_SHIFT` is the time of writing in milliseconds; the lower bits number the events of that millisecond."""
+
+Axis = Literal["iter", "timestamp"]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+Metrics = Mapping[str, Collection[str]]
+"""A filter: metric -> variants; an empty collection means all variants of the metric. `None` in its place: no filter."""
+
+
+class SeriesKey(NamedTuple):
+    """The identity of a series inside a company. `task` is the id of the task or of the model that owns it."""
+
+    task: str
+    type: str
+    metric: str
+    variant: str
+
+
+# --- what is written -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Points:
+    """The scalars of one series in one batch that have an iteration: columns of equal length, in order of arrival.
+
+    A later entry with the same iteration replaces an earlier one. `lines` holds the arrival offsets: the event's seq is the batch's
+    first seq plus its offset. `extra` maps a position to the fields that are kept verbatim (unknown ones, a worker of its own).
+    """
+
+    iters: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    timestamps: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    extra: dict[int, dict[str, Any]] = field(default_factory=dict)
+    model_event: bool = False
+    x_axis_label: str | None = None
+
+
+@dataclass(slots=True)
+class Event:
+    """One event that is not a plain scalar and not a log line: vector, image, plot, or a scalar without an iteration.
+
+    Identity: (task, type, metric, variant, iter, key); an event with the same identity is replaced. `body` holds what the client sent
+    beyond the fields named here, verbatim: `value` (a list, for vectors), `url`, `plot_str`, unknown fields ...
+    """
+
+    type: str
+    task: str
+    metric: str
+    variant: str
+    iter: int | None
+    key: str | None
+    timestamp: int
+    worker: str
+    line: int
+    size: int
+    body: dict[str, Any]
+    model_event: bool = False
+
+    @property
+    def series(self) -> SeriesKey:
+        return SeriesKey(self.task, self.type, self.metric, self.variant)
+
+
+@dataclass(slots=True)
+class LogLine:
+    """One log event. Two lines never replace each other. `extra` holds unknown fields, `None` when there are none."""
+
+    task: str
+    timestamp: int
+    level: str | None
+    worker: str
+    msg: str | None
+    metric: str
+    variant: str
+    iter: int | None
+    line: int
+    size: int
+    extra: dict[str, Any] | None = None
+    model_event: bool = False
+
+
+@dataclass(slots=True)
+class Touch:
+    """What a batch does to the record of a task or model: `max_iter` raises last_iteration (None: leaves it alone)."""
+
+    max_iter: int | None = None
+    is_model: bool = False
+    bytes_by_type: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class EventBatch:
+    """A batch after normalising, ready to be stored; everything in it belongs to one company.
+
+    `lines` is one more than the greatest arrival offset in it. `digest` identifies the raw body and its sender when every line carried its
+    own timestamp: the log lines of a batch whose digest was stored within the last hour are a retry and are not stored again.
+    """
+
+    now: int
+    worker: str
+    lines: int = 0
+    points: dict[SeriesKey, Points] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
+    touches: dict[str, Touch] = field(default_factory=dict)
+    digest: bytes | None = None
+
+
+class Refusal(NamedTuple):
+    """An event that the store itself refused for its content (Elasticsearch item errors)."""
+
+    line: int
+    field: str | None
+    reason: str
+
+
+@dataclass(slots=True)
+class Appended:
+    """The outcome of a stored batch: the event at arrival offset i has seq `seq + i`."""
+
+    seq: int
+    refusals: list[Refusal] = field(default_factory=list)
+    logs_were_stored_before: bool = False
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What is known of a scalar series without reading it; exact under overwrites and retries.
+
+    `value` belongs to the greatest (iter, timestamp, arrival). Minimum, maximum and mean are over finite values; among equal ones the
+    smallest iteration is named; all are None when there is no finite value. `count` counts every stored point with an iteration.
+    """
+
+    count: int = 0
+    value: float | None = None
+    value_iter: int | None = None
+    value_timestamp: int | None = None
+    min_value: float | None = None
+    min_value_iter: int | None = None
+    max_value: float | None = None
+    max_value_iter: int | None = None
+    first_value: float | None = None
+    first_value_iter: int | None = None
+    sum: float = 0.0
+    finite: int = 0
+    x_axis_label: str | None = None
+
+    @property
+    def mean_value(self) -> float | None:
+        return self.sum / self.finite if self.finite else None
+
+
+@dataclass(slots=True)
+class Series:
+    """One series with its extent. `min_iter`/`max_iter` are None when no event of it has an iteration.
+
+    `count` is the number of stored events (with and without iteration). `statistics` is given for scalars. `chart_*` leave out the
+    single-value iteration; they are None (count 0) when nothing is left for a chart.
+    """
+
+    key: SeriesKey
+    count: int
+    min_iter: int | None
+    max_iter: int | None
+    min_timestamp: int
+    max_timestamp: int
+    chart_count: int = 0
+    chart_min_iter: int | None = None
+    chart_max_iter: int | None = None
+    chart_min_timestamp: int | None = None
+    chart_max_timestamp: int | None = None
+    statistics: Statistics | None = None
+    last_written: int = 0
+
+
+class BucketRequest(NamedTuple):
+    """One series to be bucketed: bucket = floor(x / interval) * interval over lo <= x <= hi (both inclusive, None: open).
+
+    `interval` 1 on the iteration axis means every point by itself. Points at the single-value iteration are never included.
+    """
+
+    key: SeriesKey
+    axis: Axis
+    interval: int
+    lo: int | None = None
+    hi: int | None = None
+
+
+@dataclass(slots=True)
+class Buckets:
+    """The non-empty buckets of a series: arrays of equal length, ascending. Non-finite values take no part in the value columns; a bucket
+    with points but without a finite value has NaN there. `count` counts its points."""
+
+    x: Ints
+    mean: Floats
+    min: Floats
+    max: Floats
+    count: Ints
+    first_x: int | None = None
+    last_x: int | None = None
+
+
+@dataclass(slots=True)
+class PointColumns:
+    """Points of one series: arrays of equal length, ordered by (axis, timestamp, seq)."""
+
+    key: SeriesKey
+    iters: Ints
+    values: Floats
+    timestamps: Ints
+    seqs: Ints
+
+
+class Cursor(NamedTuple):
+    """A position in a total order: the axis value (None among events without iteration, which come last), then timestamp, then seq."""
+
+    key: int | None
+    timestamp: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events of one task: all conditions must hold. Bounds are inclusive. `until_seq` leaves out what arrived later."""
+
+    task: str
+    types: Sequence[str]
+    metrics: Metrics | None = None
+    min_iter: int | None = None
+    max_iter: int | None = None
+    iters: Sequence[int] | None = None
+    min_timestamp: int | None = None
+    max_timestamp: int | None = None
+    levels: Sequence[str] | None = None
+    until_seq: int | None = None
+    with_iter: bool = False
+    """Only events that have an iteration other than the single-value one."""
+
+
+StoredEvent = dict[str, Any]
+"""An event as clients read it (see `document`), plus its position under the key `_cursor` (a Cursor on the order asked for)."""
+
+
+class ImageVariant(NamedTuple):
+    """What navigation needs of one variant of debug images (only events with a url count).
+
+    `newest_url` is the url of the greatest iteration; `newest_url_previous_iter` the next smaller iteration that used the same url.
+    `valid_from` is the minimum over the variant's urls of that url's greatest iteration: older files were overwritten.
+    """
+
+    metric: str
+    variant: str
+    max_iter: int
+    newest_url: str
+    newest_url_previous_iter: int | None
+    valid_from: int
+    max_timestamp: int
+
+
+class TypeStorage(NamedTuple):
+    """How much of one event type a task holds; `bytes` as received."""
+
+    type: str
+    count: int
+    bytes: int
+    oldest: int | None
+    newest: int | None
+
+
+# --- shared rules ----------------------------------------------------------------------------------------------------------------
+
+
+def document(
+    *,
+    type: str,
+    task: str,
+    metric: str,
+    variant: str,
+    timestamp: int,
+    worker: str,
+    seq: int,
+    model_event: bool,
+    iter: int | None,
+    body: Mapping[str, Any] | None,
+) -> StoredEvent:
+    """An event as clients read it: the common fields, then what came with it; `iter` is absent when it had none."""
+    event: StoredEvent = {
+        "type": type,
+        "task": task,
+        "metric": metric,
+        "variant": variant,
+        "timestamp": timestamp,
+        "worker": worker,
+        "model_event": model_event,
+        "@timestamp": iso_time(seq >> SEQ_SHIFT),
+    }
+    if iter is not None:
+        event["iter"] = iter
+    if body:
+        event.update(body)
+    return event
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso_time(milliseconds: int) -> str:
+    """`2023-11-14T22:13:20.000Z`, in UTC; any year from 1 to 9999."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.").zfill(20) + f"{moment.microsecond // 1000:03d}Z"
+
+
+def wants(metrics: Metrics | None, metric: str, variant: str) -> bool:
+    """Whether the filter lets this series through."""
+    if metrics is None:
+        return True
+    variants = metrics.get(metric)
+    return variants is not None and (not variants or variant in variants)
+
+
+def statistics_of(iters: Ints, values: Floats, timestamps: Ints) -> Statistics:
+    """The statistics of points that are sorted by iteration and unique in it (n >= 1)."""
+    last = len(iters) - 1
+    stats = Statistics(
+        count=len(iters),
+        value=_number(values[last]),
+        value_iter=int(iters[last]),
+        value_timestamp=int(timestamps[last]),
+        first_value=_number(values[0]),
+        first_value_iter=int(iters[0]),
+    )
+    finite = np.isfinite(values)
+    if not finite.all():
+        iters, values = iters[finite], values[finite]
+    if len(values):
+        lowest, highest = int(values.argmin()), int(values.argmax())  # the first of equal ones: the smallest iteration
+        stats.min_value, stats.min_value_iter = float(values[lowest]), int(iters[lowest])
+        stats.max_value, stats.max_value_iter = float(values[highest]), int(iters[highest])
+        stats.sum, stats.finite = float(values.sum()), len(values)
+    return stats
+
+
+def merged_statistics(old: Statistics, new: Statistics) -> Statistics:
+    """The statistics of two disjoint sets of points of one series (no iteration is in both)."""
+    if not old.count:
+        return _with_label(new, new.x_axis_label or old.x_axis_label)
+    if not new.count:
+        return _with_label(old, new.x_axis_label or old.x_axis_label)
+    assert old.value_iter is not None and new.value_iter is not None
+    assert old.first_value_iter is not None and new.first_value_iter is not None
+    last = new if new.value_iter > old.value_iter else old
+    first = new if new.first_value_iter < old.first_value_iter else old
+    low = min((s for s in (old, new) if s.finite), key=lambda s: (s.min_value, s.min_value_iter), default=old)
+    high = max((s for s in (old, new) if s.finite), key=lambda s: (s.max_value, -(s.max_value_iter or 0)), default=old)
+    return Statistics(
+        count=old.count + new.count,
+        value=last.value,
+        value_iter=last.value_iter,
+        value_timestamp=last.value_timestamp,
+        min_value=low.min_value,
+        min_value_iter=low.min_value_iter,
+        max_value=high.max_value,
+        max_value_iter=high.max_value_iter,
+        first_value=first.first_value,
+        first_value_iter=first.first_value_iter,
+        sum=old.sum + new.sum,
+        finite=old.finite + new.finite,
+        x_axis_label=new.x_axis_label or old.x_axis_label,
+    )
+
+
+def _with_label(stats: Statistics, label: str | None) -> Statistics:
+    stats.x_axis_label = label
+    return stats
+
+
+def _number(value: Any) -> float | None:
+    """NaN and infinities have no place in JSON; they read back as null."""
+    number = float(value)
+    return number if np.isfinite(number) else None
