@@ -178,7 +178,7 @@ class EventStore(Protocol):
 
 # --- documents -------------------------------------------------------------------------------------------------------------------
 
-Kind = Literal["task", "project", "model", "user", "credential", "company", "secret", "preference", "queue", "revoked", "deleted", "generation"]
+Kind = Literal["task", "project", "model", "user", "credential", "company", "secret", "preference", "queue", "revoked", "deleted", "generation", "public"]
 
 ACTIVITY_FIELDS = ("last_iteration", "last_update", "last_change")
 """Fields of task and model documents that `EventStore.append` moves (ms since the epoch for the two times). `replace` leaves them alone;
@@ -230,11 +230,13 @@ class Registry(Protocol):
     def get(self, kind: Kind, company: str, id: str) -> Document | None:
         """One document, or None."""
 
-    def get_many(self, kind: Kind, company: str, ids: Collection[str]) -> dict[str, Document]:
-        """The documents that exist, by id."""
+    def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
+        """The documents that exist, by id. With `fields` (top-level names), others may be left out of the bodies: such a document is for
+        reading, never for `replace`."""
 
-    def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
-        """Documents of any company with one of these ids (public tasks, credentials). The caller checks whether it may use them."""
+    def find_anywhere(self, kind: Kind, ids: Collection[str], *, fields: Collection[str] | None = None) -> list[Document]:
+        """Documents of any company with one of these ids (public tasks, credentials). The caller checks whether it may use them. `fields` as
+        in `get_many`."""
 
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         """Raises Conflict when the id is taken in this company."""
@@ -261,7 +263,8 @@ class Registry(Protocol):
         limit: int | None = None,
         fields: Sequence[str] | None = None,
     ) -> list[Document]:
-        """Matching documents. `fields` may be used to leave out the rest (id always comes); ties are ordered by id. No hidden limit."""
+        """Matching documents. `fields` (top-level names) may be used to leave out the rest (id always comes; such a document is not for
+        `replace`); ties are ordered by id, then company. No hidden limit."""
 
     def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
         """The exact number of matching documents."""
