@@ -1,0 +1,152 @@
+"""One SQLite file shared by events and registry: a single writer thread, a few reader threads, snapshots for readers (WAL).
+
+Callers are greenlets; the work runs in gevent's own thread pool, so that a write or a long read never stops the others.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gevent.threadpool import ThreadPool
+
+from apiserver.stores.base import StoreBusy, StoreDamaged
+from apiserver.stores.sqlite.registry_schema import REGISTRY_SCHEMA
+from apiserver.stores.sqlite.schema import EVENT_SCHEMA, MIGRATIONS, VERSION
+
+T = TypeVar("T")
+
+READERS = 4
+
+
+class Database:
+    """`write` and `read` run a function with a connection in a thread and return what it returns.
+
+    A write is one transaction: committed and on disk when `write` returns, rolled back when the function raises. A read sees one
+    snapshot. Raises StoreBusy when the disk is full or another process holds the file, StoreDamaged when the file is not usable.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._writers = ThreadPool(1)
+        self._readers = ThreadPool(READERS)
+        self._write_connection: sqlite3.Connection | None = None
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._on_rollback: list[Callable[[], None]] = []
+        self._closed = False
+        self._writers.apply(self._prepare)
+
+    def on_rollback(self, forget: Callable[[], None]) -> None:
+        """Call `forget` after a failed write: what was cached of it is not true."""
+        self._on_rollback.append(forget)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one durable transaction."""
+        result: T = self._writers.apply(self._transaction, (work,))
+        return result
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on a snapshot."""
+        result: T = self._readers.apply(self._snapshot, (work,))
+        return result
+
+    def maintain(self, pages: int = 500) -> None:
+        """Give freed pages back to the file system, a few at a time."""
+
+        def vacuum() -> None:
+            self._writer().execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+
+        self._writers.apply(vacuum)
+
+    def close(self) -> None:
+        """Stop the threads and close the connections."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writers.join()
+        self._readers.join()
+        while self._idle:
+            self._idle.pop().close()
+        if self._write_connection is not None:
+            self._write_connection.close()
+            self._write_connection = None
+        self._writers.kill()
+        self._readers.kill()
+
+    # --- in the threads ---
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._writer()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            for forget in self._on_rollback:
+                forget()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _translated(error, self.path) from error
+            raise
+
+    def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            connection.execute("BEGIN")
+            return work(connection)
+        except sqlite3.DatabaseError as error:
+            raise _translated(error, self.path) from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+            self._idle.append(connection)
+
+    def _writer(self) -> sqlite3.Connection:
+        if self._write_connection is None:
+            self._write_connection = self._connect()
+        return self._write_connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=256)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA mmap_size=268435456")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        return connection
+
+    def _prepare(self) -> None:
+        """Create or migrate the file; what can't be used is said in one sentence."""
+        try:
+            connection = self._writer()
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise StoreDamaged(f"{self.path} was written by a newer Tidemark (layout {version}, this one knows {VERSION}): start that version")
+            if version == 0:
+                if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise StoreDamaged(f"{self.path} is an SQLite database of another program")
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            for step in MIGRATIONS[version:VERSION] if version else ():
+                connection.execute(step)
+            for statement in (*EVENT_SCHEMA, *REGISTRY_SCHEMA):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise StoreDamaged(f"{self.path} can't be opened as a database: {error}") from error
+
+
+def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
+    text = str(error)
+    if isinstance(error, sqlite3.OperationalError) and ("full" in text or "locked" in text or "I/O" in text or "readonly" in text):
+        return StoreBusy(f"the database can't be written now: {text}")
+    if "malformed" in text or "not a database" in text:
+        return StoreDamaged(f"{path} is damaged: {text}")
+    return error
