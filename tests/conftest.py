@@ -1,0 +1,118 @@
+"""Fixtures: real servers on every engine.
+
+Tests that only need "a server" share one process per engine and keep apart by using task ids of their own; tests that need special settings, or
+that stop the server, start their own with `start_server`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.answers import check_data
+from tests.client import Client
+from tests.process import Server
+
+ENGINES = ("sqlite",)
+"""The engines that behaviour tests run on when `--engines` is not given."""
+
+StartServer = Callable[..., Server]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engines", default=",".join(ENGINES), help="comma-separated list of sqlite, elastic")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", str(metafunc.config.getoption("--engines")).split(","), scope="session", indirect=True)
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    """`sqlite` or `elastic`."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def engine_env(engine: str) -> dict[str, str]:
+    """The settings that choose the engine."""
+    if engine == "sqlite":
+        return {}
+    from tests.servers import elasticsearch_url, redis_url
+
+    return {"TIDEMARK_STORE": elasticsearch_url(), "TIDEMARK_STATE": redis_url()}
+
+
+_running: list[Server] = []
+
+
+def _serve(folder: Path, env: dict[str, str], args: tuple[str, ...] = ()) -> Iterator[Server]:
+    server = Server(folder, env, args, check_data)
+    _running.append(server)
+    try:
+        yield server.start()
+    finally:
+        _running.remove(server)
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_server(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The process behind `server`: default settings, so unknown tasks are registered by their first event."""
+    yield from _serve(tmp_path_factory.mktemp("shared"), engine_env)
+
+
+@pytest.fixture(scope="session")
+def strict_process(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A process that rejects events of unknown tasks, as the reference does."""
+    yield from _serve(tmp_path_factory.mktemp("strict"), {**engine_env, "TIDEMARK_UNKNOWN_TASKS": "reject"})
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Client:
+    """A client of the shared server."""
+    return shared_server.client()
+
+
+@pytest.fixture
+def strict(strict_process: Server) -> Client:
+    """A client of the shared server that rejects events of unknown tasks."""
+    return strict_process.client()
+
+
+@pytest.fixture
+def start_server(engine_env: dict[str, str], tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers with own settings: `start_server(TIDEMARK_AUTH="required")`; they are stopped after the test."""
+    started: list[Server] = []
+
+    def start(*args: str, folder: str = "", **env: str) -> Server:
+        own = Server(tmp_path / (folder or f"server{len(started)}"), {**engine_env, **env}, args, check_data)
+        started.append(own)
+        _running.append(own)
+        return own.start()
+
+    yield start
+    for own in started:
+        _running.remove(own)
+        own.stop()
+
+
+@pytest.fixture
+def task() -> str:
+    """An id that no other test uses."""
+    return uuid.uuid4().hex
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A failing test shows what its servers wrote last."""
+    report = yield
+    if report.failed:
+        for server in _running:
+            report.sections.append((f"log of the server at {server.url}", server.log_tail()))
+    return report

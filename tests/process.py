@@ -1,0 +1,171 @@
+"""Real server processes: started on a free port and a data folder of their own, watched, stopped by process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.client import Check, Client
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Any, seconds: float, what: str) -> Any:
+    """Poll until the condition holds; its value. AssertionError with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"after {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+class ServerFailed(AssertionError):
+    """The process ended, or did not answer, while it was being started."""
+
+
+class Server:
+    """One `tidemark serve` with its workers. `url` is its address; it can be stopped, killed and started again on the same data."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None, args: Sequence[str] = (), check: Check | None = None) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.log = folder / "server.log"
+        self.env = dict(env or {})
+        self.args = list(args)
+        self.check = check
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> Server:
+        """Start, and come back when it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or free_port()
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK_", "CLEARML_"))}
+        env |= {"TIDEMARK_HOST": "127.0.0.1", "TIDEMARK_PORT": str(self.port), "TIDEMARK_DATA": str(self.data)} | self.env
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "apiserver", "serve", *self.args],
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        client = Client(self.url, timeout=10)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            if self.process.poll() is not None:
+                raise ServerFailed(f"the server ended with {self.process.returncode}:\n{self.log_tail()}")
+            with contextlib.suppress(OSError):
+                if client.send("GET", "/debug.ping").status == 200:
+                    return self
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServerFailed(f"the server did not answer within {START_SECONDS:g} s:\n{self.log_tail()}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Ask it to end, as an operator does."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes at once: nothing gets a chance to finish."""
+        if self.process is None:
+            return
+        family = self.pids()
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        wait_until(lambda: not any(_alive(pid) for pid in family), 10, "a killed server process is still there")
+        self.process = None
+
+    def pids(self) -> list[int]:
+        """The process and its descendants, parents first."""
+        found = [self.pid]
+        for pid in found:
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return found
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its processes so far."""
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
+        return total / _TICKS
+
+    def resident_bytes(self) -> int:
+        """Resident memory of all its processes; what they share is counted once (Pss), as an operator would."""
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1]) * 1024
+        return total
+
+    def worker_resident_bytes(self) -> int:
+        """Resident memory (RSS) of the biggest of its processes."""
+        sizes = [0]
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                sizes.append(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE)
+        return max(sizes)
+
+    def log_tail(self, size: int = 6000) -> str:
+        if not self.log.exists():
+            return "(no log)"
+        return self.log.read_bytes()[-size:].decode(errors="replace")
+
+    def client(self, key: str | None = None, secret: str | None = None, **options: Any) -> Client:
+        return Client(self.url, key, secret, check=self.check, **options)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
