@@ -1,0 +1,282 @@
+"""The registry port over SQLite: documents as JSON text, with columns for what tables are filtered and sorted by."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort
+from apiserver.stores.sqlite.database import Database
+from apiserver.stores.sqlite.registry_query import (
+    ACTIVITY_KINDS,
+    BULK_FIELDS,
+    Matcher,
+    Statement,
+    has_pattern,
+    path_of,
+    simplified,
+)
+
+_ROW = "d.company, d.id, d.version, d.body, {bulk}, a.last_iteration, a.last_update, a.last_change"
+_FROM = "documents d LEFT JOIN activity a ON a.company = d.company AND a.id = d.id"
+
+
+class SqliteRegistry:
+    """See `stores.base.Registry`. `version` counts changes, from the time of creation, so that a new document never repeats an old one's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- one document, or some by id
+
+    def get(self, kind: Kind, company: str, id: str) -> Document | None:
+        return self.get_many(kind, company, [id]).get(id)
+
+    def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
+        if not ids:
+            return {}
+        sql = f"SELECT {_columns(kind, fields)} FROM {_FROM} WHERE d.kind = ? AND d.company = ? AND d.id"
+        documents = self._database.read(lambda connection: _by_ids(connection, kind, sql, (kind, company), ids))
+        return {document.id: document for document in documents}
+
+    def find_anywhere(self, kind: Kind, ids: Collection[str], *, fields: Collection[str] | None = None) -> list[Document]:
+        if not ids:
+            return []
+        sql = f"SELECT {_columns(kind, fields)} FROM {_FROM} WHERE d.kind = ? AND d.id"
+        return self._database.read(lambda connection: _by_ids(connection, kind, sql, (kind,), ids))
+
+    def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
+        version = time.time_ns()
+        plain = {**body, "id": id}
+        main, bulk = _encoded(kind, plain)
+        activity = [body.get(field) for field in ACTIVITY_FIELDS]
+
+        def insert(connection: sqlite3.Connection) -> bool:
+            done = connection.execute(
+                "INSERT INTO documents(kind, company, id, version, body, bulk) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (kind, company, id, version, main, bulk),
+            )
+            if done.rowcount > 0 and kind in ACTIVITY_KINDS:
+                connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?, ?, ?)", (company, id, *activity))
+            return done.rowcount > 0
+
+        if not self._database.write(insert):
+            raise Conflict(f"{kind} {id} exists already")
+        return Document(id, company, plain, (kind, version))
+
+    def replace(self, document: Document) -> Document:
+        kind = _kind_of(document)
+        number = document.version[1]
+        main, bulk = _encoded(kind, document.body)
+
+        def update(connection: sqlite3.Connection) -> bool:
+            done = connection.execute(
+                "UPDATE documents SET version = ?, body = ?, bulk = ? WHERE kind = ? AND company = ? AND id = ? AND version = ?",
+                (number + 1, main, bulk, kind, document.company, document.id, number),
+            )
+            return done.rowcount > 0
+
+        if not self._database.write(update):
+            raise Conflict(f"{kind} {document.id} was changed by someone else")
+        return Document(document.id, document.company, document.body, (kind, number + 1))
+
+    def delete(self, kind: Kind, company: str, id: str) -> bool:
+        def remove(connection: sqlite3.Connection) -> bool:
+            done = connection.execute("DELETE FROM documents WHERE kind = ? AND company = ? AND id = ?", (kind, company, id))
+            if kind in ACTIVITY_KINDS:
+                connection.execute("DELETE FROM activity WHERE company = ? AND id = ?", (company, id))
+            return done.rowcount > 0
+
+        return self._database.write(remove)
+
+    def touch(
+        self, kind: Kind, company: str, id: str, *, last_iteration: int | None = None, last_update: int | None = None, last_change: int | None = None
+    ) -> None:
+        def move(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE activity SET last_iteration = coalesce(?, last_iteration), last_update = coalesce(?, last_update),"
+                " last_change = coalesce(?, last_change) WHERE company = ? AND id = ?",
+                (last_iteration, last_update, last_change, company, id),
+            )
+
+        if kind in ACTIVITY_KINDS:
+            self._database.write(move)
+
+    # --- queries
+
+    def find(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf] = (),
+        *,
+        order: Sequence[Sort] = (),
+        offset: int = 0,
+        limit: int | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[Document]:
+        query = _Query(kind, companies, where)
+        columns = _columns(kind, fields)
+
+        def search(connection: sqlite3.Connection) -> list[Document]:
+            rows = query.rows(connection, order, offset, limit)
+            return _by_rowids(connection, kind, columns, rows)
+
+        return self._database.read(search)
+
+    def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
+        query = _Query(kind, companies, where)
+        return self._database.read(query.count)
+
+
+class _Query:
+    """One search: SQL for what SQLite decides, matchers for the patterns."""
+
+    def __init__(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf]) -> None:
+        self._kind = kind
+        self._companies = list(companies)
+        items = [_simplified(item) for item in where]
+        self._plain = [item for item in items if not has_pattern(item)]
+        self._patterns = [item for item in items if has_pattern(item)]
+
+    def count(self, connection: sqlite3.Connection) -> int:
+        if self._patterns:
+            return len(self.rows(connection, (), 0, None))
+        statement, params = Statement(self._kind), []
+        where = self._where(statement, params)
+        found: int = connection.execute(f"SELECT count(*) FROM {_source(statement)} WHERE {where}", params).fetchone()[0]
+        return found
+
+    def rows(self, connection: sqlite3.Connection, order: Sequence[Sort], offset: int, limit: int | None) -> list[int]:
+        """The row ids of one page, in order."""
+        statement = Statement(self._kind)
+        tested: list[Any] = []
+        tests = self._tests(statement, tested)
+        filtered: list[Any] = []
+        where = self._where(statement, filtered)
+        ordered: list[Any] = []
+        order_by = statement.order(order, ordered)
+        if not self._patterns:
+            sql = f"SELECT d.rowid FROM {_source(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
+            return [row[0] for row in connection.execute(sql, [*filtered, *ordered, -1 if limit is None else limit, offset])]
+        # One step, one text: ten thousand single rows would hand the interpreter lock back and forth ten thousand times.
+        columns = ", ".join(["r", *(f"t{number}" for number in range(len(tests)))])
+        selected = ", ".join(["d.rowid AS r", *(f"{test} AS t{number}" for number, test in enumerate(tests))])
+        sql = (
+            f"SELECT json_group_array(json_array({columns})) FROM"
+            f" (SELECT {selected} FROM {_source(statement)} WHERE {where} ORDER BY {order_by})"
+        )
+        candidates = orjson.loads(connection.execute(sql, [*tested, *filtered, *ordered]).fetchone()[0])
+        matches = self._matcher()
+        found = [row[0] for row in candidates if matches(row)]
+        return found[offset:] if limit is None else found[offset : offset + limit]
+
+    def _where(self, statement: Statement, params: list[Any]) -> str:
+        params.append(self._kind)
+        params.append(orjson.dumps(self._companies).decode())
+        parts = ["d.kind = ?", "d.company IN (SELECT value FROM json_each(?))"]
+        if len(self._companies) == 1:
+            params[-1] = self._companies[0]
+            parts[1] = "d.company = ?"
+        for item in self._plain:
+            if isinstance(item, Condition):
+                parts.append(statement.condition(item, params))
+            else:
+                groups = [" AND ".join([statement.condition(condition, params) for condition in group] or ["1"]) for group in item.groups]
+                parts.append("(" + (" OR ".join(f"({group})" for group in groups) or "0") + ")")
+        return " AND ".join(parts)
+
+    def _tests(self, statement: Statement, params: list[Any]) -> list[str]:
+        """One column per leaf of the conditions with patterns: the text to match, or the truth of another condition."""
+        columns = []
+        for condition in self._leaves():
+            if condition.op == "matches":
+                columns.append(statement.text(path_of(condition.path), params))
+            else:
+                columns.append(statement.condition(condition, params))
+        return columns
+
+    def _leaves(self) -> list[Condition]:
+        leaves: list[Condition] = []
+        for item in self._patterns:
+            if isinstance(item, Condition):
+                leaves.append(item)
+            else:
+                leaves.extend(condition for group in item.groups for condition in group)
+        return leaves
+
+    def _matcher(self) -> Any:
+        tests = [Matcher(condition) if condition.op == "matches" else bool for condition in self._leaves()]
+        groups: list[list[list[int]]] = []  # every item: its groups, each a list of columns
+        column = 1
+        for item in self._patterns:
+            sizes = [1] if isinstance(item, Condition) else [len(group) for group in item.groups]
+            columns = []
+            for size in sizes:
+                columns.append(list(range(column, column + size)))
+                column += size
+            groups.append(columns)
+
+        def matches(row: list[Any]) -> bool:
+            return all(any(all(tests[c - 1](row[c]) for c in group) for group in item) for item in groups)
+
+        return matches
+
+
+def _simplified(item: Condition | AnyOf) -> Condition | AnyOf:
+    if isinstance(item, Condition):
+        return simplified(item)
+    return AnyOf([[simplified(condition) for condition in group] for group in item.groups])
+
+
+def _source(statement: Statement) -> str:
+    return _FROM if statement.needs_activity else "documents d"
+
+
+def _columns(kind: Kind, fields: Collection[str] | None) -> str:
+    wants_bulk = kind in BULK_FIELDS and (fields is None or not BULK_FIELDS[kind].isdisjoint(fields))
+    return _ROW.format(bulk="d.bulk" if wants_bulk else "NULL")
+
+
+def _by_ids(connection: sqlite3.Connection, kind: Kind, sql: str, params: tuple[str, ...], ids: Collection[str]) -> list[Document]:
+    if len(ids) == 1:
+        rows = connection.execute(f"{sql} = ?", (*params, *ids))
+    else:
+        rows = connection.execute(f"{sql} IN (SELECT value FROM json_each(?))", (*params, orjson.dumps(list(ids)).decode()))
+    return [_document(kind, row) for row in rows]
+
+
+def _by_rowids(connection: sqlite3.Connection, kind: Kind, columns: str, rows: Sequence[int]) -> list[Document]:
+    if not rows:
+        return []
+    sql = f"SELECT d.rowid, {columns} FROM {_FROM} WHERE d.rowid IN (SELECT value FROM json_each(?))"
+    found = {row[0]: _document(kind, row[1:]) for row in connection.execute(sql, (orjson.dumps(rows).decode(),))}
+    return [found[row] for row in rows if row in found]
+
+
+def _document(kind: Kind, row: Sequence[Any]) -> Document:
+    company, id, version, main, bulk, *activity = row
+    body: dict[str, Any] = orjson.loads(main)
+    if bulk is not None:
+        body.update(orjson.loads(bulk))
+    if kind in ACTIVITY_KINDS:
+        body.update(zip(ACTIVITY_FIELDS, activity, strict=True))
+    return Document(id, company, body, (kind, version))
+
+
+def _kind_of(document: Document) -> Kind:
+    kind: Kind = document.version[0]
+    return kind
+
+
+def _encoded(kind: Kind, body: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The JSON of the small and of the large fields; activity fields are kept elsewhere."""
+    apart = BULK_FIELDS.get(kind, frozenset())
+    skipped = ACTIVITY_FIELDS if kind in ACTIVITY_KINDS else ()
+    main = {key: value for key, value in body.items() if key not in apart and key not in skipped}
+    bulk = {key: value for key, value in body.items() if key in apart and value}
+    return orjson.dumps(main).decode(), orjson.dumps(bulk).decode() if bulk else None

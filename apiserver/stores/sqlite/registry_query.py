@@ -1,0 +1,251 @@
+"""Conditions and orders of the registry port as SQL.
+
+Three kinds of places a path can name: a column of its own (what tables are usually filtered and sorted by), a time or iteration of the
+`activity` table, a statistic of a series, or anything else in the JSON body. Patterns never run inside SQLite: a Python function called
+from a statement takes the interpreter lock once a row, and a busy main thread would make it wait each time. Candidates come back as one
+JSON text in one step and are matched outside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import re2
+
+from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
+from apiserver.stores.records import EVENT_TYPES, SCALAR
+
+COLUMNS = ("name", "project", "status", "type", "user", "parent", "created")
+"""Scalar fields with a (generated) column of their own."""
+
+LIST_COLUMNS = ("tags", "system_tags")
+"""List fields with a column of their own: JSON text."""
+
+BULK_FIELDS: dict[str, frozenset[str]] = {
+    "task": frozenset({"script", "configuration", "execution", "container", "report"}),
+    "model": frozenset({"design", "metadata"}),
+}
+"""Top-level fields that may be large and are kept apart, so that tables are read without them."""
+
+OBJECT_LISTS = frozenset({("models", "input"), ("models", "output"), ("execution", "artifacts"), ("runtime", "_pipeline")})
+"""Lists of objects: a longer path names a field of their items."""
+
+STATISTICS = {
+    "value": "value",
+    "min_value": "min_value",
+    "max_value": "max_value",
+    "first_value": "first_value",
+    "mean_value": "mean_value",
+    "count": "points",
+    "value_iteration": "value_iter",
+    "min_value_iteration": "min_value_iter",
+    "max_value_iteration": "max_value_iter",
+    "first_value_iteration": "first_value_iter",
+}
+"""Fields of `last_metrics` and their columns in the event store's table of series."""
+
+SCALAR_CODE = EVENT_TYPES.index(SCALAR)
+ACTIVITY_KINDS = ("task", "model")
+
+Path = tuple[str, ...]
+
+
+def path_of(path: str | tuple[str, ...]) -> Path:
+    """`a.b` and `("a", "b")` are the same path."""
+    return tuple(path.split(".")) if isinstance(path, str) else tuple(path)
+
+
+class Statement:
+    """Builds one WHERE/ORDER BY over `documents d` (and `activity a`), collecting its parameters in order."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.bulk = BULK_FIELDS.get(kind, frozenset())
+        self.needs_activity = False
+
+    # --- places
+
+    def scalar(self, path: Path, params: list[Any]) -> str:
+        """An expression for the value at a path; NULL when absent or null."""
+        head = path[0]
+        if len(path) == 1:
+            if head in ("id", "company") or head in COLUMNS or head in LIST_COLUMNS:
+                return f'd."{head}"'
+            if head in ACTIVITY_FIELDS and self.kind in ACTIVITY_KINDS:
+                self.needs_activity = True
+                return f"a.{head}"
+        if head == "last_metrics" and len(path) == 4 and self.kind in ACTIVITY_KINDS and path[3] in STATISTICS:
+            return self._statistic(path, params)
+        source = self._source(head)
+        if any(_needs_walk(part) for part in path):
+            return self._walk(source, path, params)
+        params.append(_json_path(path))
+        return f"json_extract({source}, ?)"
+
+    def _source(self, head: str) -> str:
+        return "d.bulk" if head in self.bulk else "d.body"
+
+    def _walk(self, source: str, path: Path, params: list[Any]) -> str:
+        """A path with names that SQLite's path syntax can't hold: object by object, comparing decoded names."""
+        tables = [f"json_each({source}) AS w0"]
+        for level in range(1, len(path)):
+            above = f"w{level - 1}"
+            tables.append(f"json_each(CASE WHEN {above}.type = 'object' THEN {above}.value ELSE '{{}}' END) AS w{level}")
+        conditions = " AND ".join(f"w{level}.key = ?" for level in range(len(path)))
+        params.extend(path)
+        return f"(SELECT w{len(path) - 1}.value FROM {', '.join(tables)} WHERE {conditions})"
+
+    def _statistic(self, path: Path, params: list[Any]) -> str:
+        params.extend((SCALAR_CODE, path[1], path[2]))
+        return (
+            f"(SELECT s.{STATISTICS[path[3]]} FROM entities n JOIN series s ON s.entity = n.id WHERE n.company = d.company AND n.task = d.id"
+            " AND s.type = ? AND s.metric_hash = ? AND s.variant_hash = ? LIMIT 1)"
+        )
+
+    def items(self, path: Path, params: list[Any]) -> tuple[str, str]:
+        """A table expression over the values at a path (the value itself, or the items of a list), and the name of its value."""
+        head = path[0]
+        if len(path) == 1 and head in LIST_COLUMNS:
+            return f"json_each(coalesce(d.{head}, '[]')) AS e", "e.value"
+        for size in (2, 3):
+            if path[:size] in OBJECT_LISTS and len(path) > size:
+                params.extend((_json_path(path[:size]), _json_path(path[size:])))
+                return f"json_each({self._source(head)}, ?) AS o, json_each(o.value, ?) AS e", "e.value"
+        params.append(_json_path(path))
+        return f"json_each({self._source(head)}, ?) AS e", "e.value"
+
+    def is_scalar(self, path: Path) -> bool:
+        head = path[0]
+        if len(path) == 1:
+            return head in ("id", "company") or head in COLUMNS or (head in ACTIVITY_FIELDS and self.kind in ACTIVITY_KINDS)
+        return head == "last_metrics" or any(_needs_walk(part) for part in path)
+
+    # --- conditions
+
+    def condition(self, condition: Condition, params: list[Any]) -> str:
+        """One condition as a boolean expression that is never NULL. Not for `matches`."""
+        text = self._positive(condition, params)
+        return f"NOT coalesce({text}, 0)" if condition.negate else f"coalesce({text}, 0)"
+
+    def _positive(self, condition: Condition, params: list[Any]) -> str:
+        path = path_of(condition.path)
+        if condition.op == "exists":
+            return f"{self.scalar(path, params)} IS NOT NULL"
+        if condition.op == "range":
+            return self._range(path, condition.values, params)
+        if condition.op == "in":
+            return self._in(path, condition.values, params)
+        if condition.op == "all":
+            tests = [self._in(path, [value], params) for value in condition.values]
+            return "(" + (" AND ".join(tests) or "1") + ")"
+        raise ValueError(f"unknown operation {condition.op!r}")
+
+    def _range(self, path: Path, values: Sequence[Any], params: list[Any]) -> str:
+        low, high = values
+        if low is None and high is None:
+            return f"{self.scalar(path, params)} IS NOT NULL"
+        types = "('text')" if isinstance(low if low is not None else high, str) else "('integer', 'real')"
+        tests = [f"typeof({self.scalar(path, params)}) IN {types}"]
+        if low is not None:
+            tests.append(f"{self.scalar(path, params)} >= ?")
+            params.append(low)
+        if high is not None:
+            tests.append(f"{self.scalar(path, params)} <= ?")
+            params.append(high)
+        return "(" + " AND ".join(tests) + ")"
+
+    def _in(self, path: Path, values: Sequence[Any], params: list[Any]) -> str:
+        wanted = [value for value in values if value is not None]
+        tests = []
+        if wanted:
+            if self.is_scalar(path):
+                tests.append(f"{self.scalar(path, params)} {_membership(wanted, params)}")
+            else:
+                table, value = self.items(path, params)
+                tests.append(f"EXISTS (SELECT 1 FROM {table} WHERE {value} {_membership(wanted, params)})")
+        if len(wanted) < len(values):
+            tests.append(f"{self.scalar(path, params)} IS NULL")
+        return "(" + (" OR ".join(f"coalesce({test}, 0)" for test in tests) or "0") + ")"
+
+    # --- patterns
+
+    def text(self, path: Path, params: list[Any]) -> str:
+        """What a pattern looks at: a text, or a list of texts (as JSON text, told apart by being an array)."""
+        if path[0] in LIST_COLUMNS and len(path) == 1:
+            return f"json(d.{path[0]})"
+        return self.scalar(path, params)
+
+    def order(self, sorts: Sequence[Sort], params: list[Any]) -> str:
+        parts = []
+        for sort in sorts:
+            path = path_of(sort.path)
+            parts.append(f"{self.scalar(path, params)} IS NULL")
+            parts.append(f"{self.scalar(path, params)}{' DESC' if sort.descending else ''}")
+        return ", ".join([*parts, "d.id", "d.company"])
+
+
+def _needs_walk(part: str) -> bool:
+    return '"' in part or "\\" in part or not part.isprintable()
+
+
+def _json_path(path: Path) -> str:
+    return "$" + "".join(f'."{part}"' for part in path)
+
+
+def _membership(values: Sequence[Any], params: list[Any]) -> str:
+    if len(values) > 20:
+        params.append(orjson.dumps(list(values)).decode())
+        return "IN (SELECT value FROM json_each(?))"
+    params.extend(int(value) if isinstance(value, bool) else value for value in values)
+    return "IN (" + ", ".join("?" * len(values)) + ")"
+
+
+# --- patterns -----------------------------------------------------------------------------------------------------------------------
+
+_LITERAL = re.compile(r"\^((?:[^\\.^$|()\[\]{}*+?]|\\[^A-Za-z0-9])*)\$")
+
+
+def exact_text(pattern: str) -> str | None:
+    """The one text that the pattern matches when it is an anchored literal, as `^we\\ ird$` is; else None."""
+    found = _LITERAL.fullmatch(pattern)
+    return re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL) if found else None
+
+
+class Matcher:
+    """A compiled pattern over a text or a list of texts."""
+
+    def __init__(self, condition: Condition) -> None:
+        pattern, ignore_case = condition.values
+        options = re2.Options()
+        options.case_sensitive = not ignore_case
+        options.log_errors = False
+        self._search = re2.compile(pattern, options).search
+        self._negate = condition.negate
+
+    def __call__(self, value: Any) -> bool:
+        return self._found(value) != self._negate
+
+    def _found(self, value: Any) -> bool:
+        if isinstance(value, str):
+            return self._search(value) is not None
+        if isinstance(value, list):
+            return any(isinstance(item, str) and self._search(item) is not None for item in value)
+        return value is not None and not isinstance(value, dict) and self._search(str(value)) is not None
+
+
+def simplified(condition: Condition) -> Condition:
+    """An anchored, case-sensitive literal is an equality, which the store can answer by index."""
+    if condition.op == "matches" and not condition.values[1]:
+        text = exact_text(condition.values[0])
+        if text is not None:
+            return Condition(condition.path, "in", (text,), condition.negate)
+    return condition
+
+
+def has_pattern(item: Condition | AnyOf) -> bool:
+    if isinstance(item, Condition):
+        return item.op == "matches"
+    return any(condition.op == "matches" for group in item.groups for condition in group)
