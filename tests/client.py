@@ -44,6 +44,10 @@ class ApiError(Exception):
         self.headers = headers
         super().__init__(f"{endpoint}: {self.code}/{self.subcode} {self.msg}")
 
+    @property
+    def codes(self) -> tuple[int, int]:
+        return self.code, self.subcode
+
 
 def _no_constants(name: str) -> Any:
     raise AssertionError(f"the answer holds {name}, which is not JSON")
