@@ -1,0 +1,126 @@
+"""What a new task, model or project looks like. Times are integer milliseconds since the epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from typing import Any
+
+TASK_TYPES = (
+    "training",
+    "testing",
+    "inference",
+    "data_processing",
+    "application",
+    "monitor",
+    "controller",
+    "report",
+    "optimizer",
+    "service",
+    "qc",
+    "custom",
+    "annotation",
+    "annotation_manual",
+    "dataset_import",
+)
+
+DEFAULT_PROJECT = "Unsorted"
+"""The project of tasks that became known by their first event."""
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """32 hex digits."""
+    return uuid.uuid4().hex
+
+
+def default_project_id(company: str) -> str:
+    """The same on every host, so that two of them never make two default projects."""
+    return hashlib.md5(f"{len(company)}:{company}/{DEFAULT_PROJECT}".encode(), usedforsecurity=False).hexdigest()
+
+
+def new_task(id: str, company: str, user: str, now: int, fields: dict[str, Any]) -> dict[str, Any]:
+    """The body of a task in status `created`; `fields` win."""
+    body: dict[str, Any] = {
+        "id": id,
+        "name": id,
+        "type": "training",
+        "user": user,
+        "company": company,
+        "status": "created",
+        "status_reason": "",
+        "status_message": "",
+        "status_changed": now,
+        "comment": "",
+        "created": now,
+        "project": None,
+        "parent": None,
+        "tags": [],
+        "system_tags": [],
+        "hyperparams": {},
+        "configuration": {},
+        "runtime": {},
+        "script": {},
+        "execution": {},
+        "output": {},
+        "container": {},
+        "models": {"input": [], "output": []},
+        "last_iteration": 0,
+        "last_update": now,
+        "last_change": now,
+        "last_changed_by": user,
+    }
+    return {**body, **fields}
+
+
+def new_model(id: str, company: str, user: str, now: int, fields: dict[str, Any]) -> dict[str, Any]:
+    """The body of a model that is not published; `fields` win."""
+    body: dict[str, Any] = {
+        "id": id,
+        "name": id,
+        "user": user,
+        "company": company,
+        "created": now,
+        "comment": "",
+        "framework": None,
+        "uri": "",
+        "labels": {},
+        "design": {},
+        "metadata": {},
+        "ready": False,
+        "project": None,
+        "parent": None,
+        "task": None,
+        "tags": [],
+        "system_tags": [],
+        "last_iteration": 0,
+        "last_update": now,
+        "last_change": now,
+        "last_changed_by": user,
+    }
+    return {**body, **fields}
+
+
+def new_project(id: str, company: str, user: str, now: int, name: str, parent: str | None, path: list[str], fields: dict[str, Any]) -> dict[str, Any]:
+    """The body of a project: `name` is its full path with `/`, `path` the ids of the projects above it, topmost first."""
+    body: dict[str, Any] = {
+        "id": id,
+        "name": name,
+        "basename": name.rsplit("/", 1)[-1],
+        "description": "",
+        "user": user,
+        "company": company,
+        "created": now,
+        "last_update": now,
+        "tags": [],
+        "system_tags": [],
+        "default_output_destination": None,
+        "parent": parent,
+        "path": path,
+    }
+    return {**body, **fields}
