@@ -1,0 +1,5 @@
+"""The file server: uploads, downloads and deletes of what experiments leave behind (debug images, media, artifacts, models).
+
+`names` says which names are allowed and where they lie, `storage` keeps the bytes, `uploads` reads multipart bodies as they come, `web` is
+the HTTP face. Nothing here knows tasks beyond their id in a name.
+"""

@@ -1,0 +1,86 @@
+"""Multipart bodies, read as they come: memory stays within a few blocks whatever the size of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from apiserver.files.disk import in_thread
+from apiserver.files.names import split
+from apiserver.files.problems import BadUpload
+from apiserver.files.storage import Incoming, Storage
+
+_READ = 64 * 1024
+_WRITE = 1024 * 1024
+_MAX_HEADERS = 4 * _READ
+"""What the decoder may hold back: headers of a part, and text before the first one."""
+_MAX_PARTS = 1000
+
+
+def receive(storage: Storage, company: str, content_type: str, body: IO[bytes], length: int | None) -> list[str]:
+    """Store every file of a multipart body, each under the name of its field, and return these names in order.
+
+    Each file is visible as soon as it is complete. `length` is the Content-Length. Raises FileProblem; the file that was on its way then
+    is not stored, earlier ones of the same body are.
+    """
+    in_thread(storage.check_space, min(length or 0, storage.max_size))
+    stored: list[str] = []
+    current: tuple[str, Incoming, bytearray] | None = None
+    try:
+        for event in _events(content_type, body):
+            if isinstance(event, (File, Field)):
+                name = event.name or getattr(event, "filename", "")
+                # Plain form fields beside the file are no files; their content is skipped.
+                current = (name, storage.begin(), bytearray()) if isinstance(event, File) and split(name) else None
+            elif isinstance(event, Data) and current is not None:
+                name, incoming, block = current
+                block += event.data
+                if not event.more_data:
+                    in_thread(_finish, incoming, bytes(block), company, name)
+                    stored.append(name)
+                    current = None
+                elif len(block) >= _WRITE:
+                    in_thread(incoming.write, bytes(block))
+                    block.clear()
+    finally:
+        if current is not None:
+            in_thread(current[1].abort)
+    if not stored:
+        raise BadUpload("there is no file in the form; its field name and file name must be the target path")
+    return stored
+
+
+def _finish(incoming: Incoming, rest: bytes, company: str, name: str) -> None:
+    """One trip to a thread for a small file."""
+    try:
+        incoming.write(rest)
+        incoming.commit(company, name)
+    finally:
+        incoming.abort()
+
+
+def _events(content_type: str, body: IO[bytes]) -> Iterator[Event]:
+    """The parts of the body. Raises BadUpload when it is damaged or ends too early."""
+    kind, options = parse_options_header(content_type)
+    boundary = options.get("boundary", "")
+    if kind.lower() != "multipart/form-data" or not boundary:
+        raise BadUpload("an upload is a POST of multipart/form-data with a boundary")
+    decoder = MultipartDecoder(boundary.encode(), _MAX_HEADERS, max_parts=_MAX_PARTS)
+    try:
+        while True:
+            block = body.read(_READ)
+            decoder.receive_data(block or None)
+            while not isinstance(event := decoder.next_event(), NeedData):
+                yield event
+                if isinstance(event, Epilogue):
+                    return
+            if not block:
+                raise BadUpload("the upload ended in the middle")
+    except RequestEntityTooLarge:
+        raise BadUpload(f"a part has more than {_MAX_HEADERS} bytes of headers, or there are more than {_MAX_PARTS} parts") from None
+    except (ValueError, UnicodeDecodeError, AttributeError) as error:  # what werkzeug's decoder raises for damaged bodies
+        raise BadUpload("the upload is damaged, or ended in the middle") from error

@@ -1,0 +1,237 @@
+"""The HTTP face of the file server: POST, GET (ranges, conditions), HEAD and DELETE below /files.
+
+Whatever is stored was made by somebody: it is never allowed to run in the origin of this server. Types that a browser could run get a
+`Content-Security-Policy: sandbox`, nothing is sniffed, and scripts are served as plain text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import gevent
+import orjson
+from flask import Blueprint, Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import http_date, parse_range_header, quote_etag
+from werkzeug.routing import PathConverter
+
+from apiserver.files.disk import in_thread
+from apiserver.files.problems import BadName, FileProblem, NoSuchFile, TooLarge
+from apiserver.files.storage import OpenFile, Storage
+from apiserver.files.types import content_type, is_inert
+from apiserver.files.uploads import receive
+
+_READ = 256 * 1024
+_DRAIN = 64 * 1024
+
+_SANDBOX = "sandbox{}; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:; font-src data:{}"
+
+
+class Gate(Protocol):
+    """Who may do what; the login of the API behind it."""
+
+    def company(self, request: Request, *, write: bool) -> str:
+        """The caller's company id. Raises what `refusal` can tell: no or wrong credentials, a foreign web page, a role without rights."""
+
+    def owner(self, company: str, task: str) -> str | None:
+        """The company whose files of this task the caller may read, when it isn't the caller's own (public tasks); else None."""
+
+    def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]] | None:
+        """Status, sentence and headers for an exception of `company`, None for one that isn't meant for callers."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`allow_scripts`: uploaded HTML may run its scripts, in an origin of its own."""
+
+    allow_scripts: bool = False
+
+
+class FileServer:
+    """The handlers; `blueprint()` mounts them."""
+
+    def __init__(self, storage: Storage, gate: Gate, policy: Policy) -> None:
+        self._storage = storage
+        self._gate = gate
+        scripts = (" allow-scripts", "; script-src 'unsafe-inline' 'unsafe-eval'") if policy.allow_scripts else ("", "")
+        self._csp = _SANDBOX.format(*scripts)
+
+    def blueprint(self) -> Blueprint:
+        """POST /files, and everything else at /files/<name>."""
+        routes = Blueprint("files", __name__)
+        for rule in ("/files", "/files/<anything:name>"):
+            routes.add_url_rule(rule, view_func=self.handle, methods=["GET", "HEAD", "POST", "DELETE"], merge_slashes=False)
+        return routes
+
+    def handle(self, name: str = "") -> Response:
+        """One request; every refusal is a sentence in JSON."""
+        try:
+            if request.method == "POST":
+                return self._upload()
+            company = self._gate.company(request, write=request.method == "DELETE")
+            if request.method == "DELETE":
+                in_thread(self._storage.delete, company, name)
+                return _json(200, {"deleted": name})
+            return self._download(company, name)
+        except FileProblem as problem:
+            return self._refused(problem.status, problem.text, {})
+        except HTTPException as problem:  # the client went away, or its request is broken
+            return self._refused(problem.code or 400, problem.description or "the request can't be read", {})
+        except Exception as error:
+            told = self._gate.refusal(error)
+            if told is None:
+                raise
+            return self._refused(*told)
+
+    # --- uploads
+
+    def _upload(self) -> Response:
+        company = self._gate.company(request, write=True)
+        request.max_content_length = None  # the API's limit; files have their own
+        length = request.content_length
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise _Unsupported("a compressed upload (Content-Encoding) is not supported; send the file as it is")
+        if length is not None and length > self._storage.max_size + _DRAIN:
+            limit = self._storage.max_size
+            raise TooLarge(f"the upload has {length} bytes; this server takes files of up to {limit} bytes (files.max_size)")
+        stored = receive(self._storage, company, request.headers.get("Content-Type", ""), request.stream, length)
+        return _json(200, stored)
+
+    def _refused(self, status: int, text: str, headers: dict[str, str]) -> Response:
+        """A refusal, after what is left of the body was read: a client that is still sending would see a reset instead of the answer."""
+        if request.method == "POST":
+            _drain(request, self._storage.max_size)
+        return _json(status, {"detail": text}, headers)
+
+    # --- downloads
+
+    def _download(self, company: str, name: str) -> Response:
+        file = self._find(company, name)
+        try:
+            return self._answer(file, name)
+        except BaseException:
+            os.close(file.fd)
+            raise
+
+    def _find(self, company: str, name: str) -> OpenFile:
+        try:
+            return in_thread(self._storage.open, company, name)
+        except BadName:
+            raise NoSuchFile("there is no such file") from None
+        except NoSuchFile:
+            owner = self._owner_of(company, name)
+            if owner is None:
+                raise
+            return in_thread(self._storage.open, owner, name)
+
+    def _owner_of(self, company: str, name: str) -> str | None:
+        task = self._storage.task_of(name)
+        return self._gate.owner(company, task) if task else None
+
+    def _answer(self, file: OpenFile, name: str) -> Response:
+        """200, 206, 304 or 416; takes over the descriptor."""
+        kind = content_type(name)
+        headers = {
+            "Content-Type": kind,
+            "ETag": quote_etag(file.etag),
+            "Last-Modified": http_date(file.modified),
+            # The SDK uses a name again after a hundred iterations: a cached copy is good, as long as the server says so each time.
+            "Cache-Control": "private, no-cache, no-transform",
+            "Accept-Ranges": "bytes",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if not is_inert(kind):
+            headers["Content-Security-Policy"] = self._csp
+        if request.if_none_match.contains_weak(file.etag):
+            os.close(file.fd)
+            headers.pop("Content-Type")
+            return Response(status=304, headers=headers)
+        start, end, status = 0, file.size, 200
+        asked = parse_range_header(request.headers.get("Range"))
+        same = "If-Range" not in request.headers or request.if_range.etag == file.etag
+        if asked is not None and asked.units == "bytes" and len(asked.ranges) == 1 and same:
+            found = asked.range_for_length(file.size)
+            if found is None:
+                os.close(file.fd)
+                return _json(416, {"detail": f"the file has {file.size} bytes"}, {"Content-Range": f"bytes */{file.size}"})
+            (start, end), status = found, 206
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+        headers["Content-Length"] = str(end - start)
+        if request.method == "HEAD":
+            os.close(file.fd)
+            return Response(status=status, headers=headers)
+        return Response(_Body(file.fd, start, end), status=status, headers=headers)
+
+
+class _Anything(PathConverter):
+    """The rest of a path, empty or beginning with a slash too."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
+
+
+class _Unsupported(FileProblem):
+    status = 415
+
+
+class _Body:
+    """A part of a file, read in a thread and sent in blocks; a client that goes away closes it."""
+
+    def __init__(self, fd: int, start: int, end: int) -> None:
+        self._fd, self._at, self._end = fd, start, end
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._at >= self._end:
+            raise StopIteration
+        block = in_thread(os.pread, self._fd, min(_READ, self._end - self._at), self._at)
+        if not block:  # cut off meanwhile: the connection closes short of its Content-Length, which clients notice
+            raise OSError("a file became shorter while it was sent")
+        self._at += len(block)
+        return block
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _json(status: int, content: object, headers: dict[str, str] | None = None) -> Response:
+    common = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    return Response(orjson.dumps(content), status=status, headers={**common, **(headers or {})})
+
+
+def _drain(request: Request, limit: int) -> None:
+    """Read the rest of a body, up to `limit`, and forget it."""
+    left = limit
+    try:
+        while left > 0 and (block := request.stream.read(_DRAIN)):
+            left -= len(block)
+            gevent.sleep(0)  # a fast client's data is always there: without this nobody else would get a turn
+    except (HTTPException, OSError, ValueError):
+        return
+
+
+class SecondPort:
+    """WSGI: what arrives at the port of the file server is answered as if it were below /files."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], port: int) -> None:
+        self._app = app
+        self._port = str(port)
+
+    def __call__(self, environ: dict[str, object], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if environ.get("SERVER_PORT") == self._port:
+            environ["PATH_INFO"] = "/files" + str(environ.get("PATH_INFO", "") or "/")
+        return self._app(environ, start_response)
+
+
+def mount(app: Flask, storage: Storage, gate: Gate, policy: Policy) -> None:
+    """Make the folders and add the routes."""
+    storage.prepare()
+    app.url_map.converters["anything"] = _Anything
+    app.register_blueprint(FileServer(storage, gate, policy).blueprint())
