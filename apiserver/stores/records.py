@@ -20,6 +20,10 @@ IMAGE = "training_debug_image"
 PLOT = "plot"
 LOG = "log"
 EVENT_TYPES = (SCALAR, VECTOR, IMAGE, PLOT, LOG)
+ATTRIBUTE = "run_attribute"
+"""Stored exactly as scalars are (`Points`, read with `points` and `point_extras`), but no event of any API: what a row of the runs API holds
+beside its metrics (runs/names.py). `series` and `storage` name it only when they are asked for this type; `delete` removes it too."""
+POINT_TYPES = (SCALAR, ATTRIBUTE)
 
 SINGLE_VALUE_ITER = -(2**31)
 """A scalar at this iteration is a single value of the task: no chart shows it, and it never moves `last_iteration`."""
@@ -53,13 +57,14 @@ class Points:
     """The scalars of one series in one batch that have an iteration: columns of equal length, in order of arrival.
 
     A later entry with the same iteration replaces an earlier one. `lines` holds the arrival offsets: the event's seq is the batch's
-    first seq plus its offset. `extra` maps a position to the fields that are kept verbatim (unknown ones, a worker of its own).
+    first seq plus its offset; `sizes` the bytes as received. `extra` maps a position to the fields that are kept verbatim (unknown ones, a worker of its own).
     """
 
     iters: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     timestamps: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     extra: dict[int, dict[str, Any]] = field(default_factory=dict)
     model_event: bool = False
     x_axis_label: str | None = None

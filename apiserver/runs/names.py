@@ -1,0 +1,47 @@
+"""How a Runicorn row is stored: which part of it is a scalar, which an attribute, and what its column is called.
+
+A row is `{"global_step": 7, "loss": 0.5, "time": 12.0, "stage": "train", "ok": true}`. Numbers are ordinary scalars (metric `loss`, variant
+`loss`), so that every ClearML client charts them. What has no place on a chart is kept beside them as *attributes*: series of the type
+ATTRIBUTE with one point per step, where the metric says what kind of value it is (NUMBER, BOOLEAN, TEXT, ROW) and the variant is the
+column. A text is kept with its point, as the extra field TEXT_FIELD. No ClearML endpoint lists this type.
+"""
+
+from __future__ import annotations
+
+from apiserver.stores.records import ATTRIBUTE, SCALAR, SeriesKey
+
+NUMBER = "number"
+"""`time` (seconds, as logged) and whatever else is a number but no metric."""
+BOOLEAN = "boolean"
+"""1.0 or 0.0."""
+TEXT = "text"
+"""NaN, and the text in the extra field; without the field: a null."""
+ROW = "row"
+"""Only says that the row exists: it was logged without anything that can be stored."""
+
+TEXT_FIELD = "text"
+
+STEP_COLUMN = "global_step"
+TIME_COLUMN = "time"
+STAGE_COLUMN = "stage"
+STEP_NAMES = frozenset((STEP_COLUMN, "step"))
+"""Keys that say where a row belongs; never a column themselves."""
+NOT_METRICS = frozenset((STEP_COLUMN, "step", "epoch"))
+"""Names that are no columns of /metrics and /metrics_step (metrics/fast shows `epoch`)."""
+
+
+def scalar(task: str, name: str) -> SeriesKey:
+    """Where a metric of a Runicorn row is stored."""
+    return SeriesKey(task, SCALAR, name, name)
+
+
+def attribute(task: str, kind: str, name: str) -> SeriesKey:
+    """Where another value of a row is stored."""
+    return SeriesKey(task, ATTRIBUTE, kind, name)
+
+
+def column_name(key: SeriesKey) -> str:
+    """The column of a series: the metric if the variant is empty or equal to it, else `metric/variant`; an attribute's own name."""
+    if key.type == ATTRIBUTE:
+        return key.variant
+    return key.metric if not key.variant or key.variant == key.metric else f"{key.metric}/{key.variant}"
