@@ -64,6 +64,10 @@ class Health(NamedTuple):
     detail: str
 
 
+TextMatch = Callable[[list[str]], list[int]]
+"""Picks lines of a log: their texts -> the indexes of those that match, ascending."""
+
+
 class EventStore(Protocol):
     # --- writing
 
@@ -163,6 +167,27 @@ class EventStore(Protocol):
     ) -> Iterator[list[StoredEvent]]:
         """The log of a task in order of (timestamp, seq), in lists of at most `chunk`. With `literal`, a store may leave out lines whose msg
         does not contain it (it need not: the caller matches again)."""
+
+    def search_log(
+        self,
+        company: str,
+        task: str,
+        match: TextMatch,
+        *,
+        literal: str | None = None,
+        ignore_case: bool = False,
+        levels: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        after: Cursor | None = None,
+        descending: bool = False,
+        chunk: int = 10_000,
+    ) -> Iterator[list[StoredEvent]]:
+        """As `log_chunks`, but only the lines that `match` picks. It is called with the texts of a stretch of the log and returns the
+        indexes of the lines it wants, ascending; lines without text are not searched. No document is made of the others. Lists may be
+        empty: the caller gives way between them. `match` may be called in a thread."""
+
+    def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
+        """For each cursor (ascending, on the timestamp axis) how many log lines of the task come before it."""
 
     def storage(self, company: str, task: str) -> list[TypeStorage]:
         """How much the task holds, per event type; types without events are left out."""
