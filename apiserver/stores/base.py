@@ -272,8 +272,9 @@ class Registry(Protocol):
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         """Raises Conflict when the id is taken in this company."""
 
-    def replace(self, document: Document) -> Document:
-        """Store `document.body` if nobody changed it since it was read (else Conflict). Activity fields in it are ignored."""
+    def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
+        """Store `document.body` if nobody changed it since it was read (else Conflict). Activity fields in it are ignored; those in `touch`
+        are set, as `Registry.touch` does, together with it."""
 
     def delete(self, kind: Kind, company: str, id: str) -> bool:
         """False when there was none."""
@@ -299,6 +300,19 @@ class Registry(Protocol):
 
     def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
         """The exact number of matching documents."""
+
+    def tally(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf],
+        by: Sequence[str | tuple[str, ...]],
+        *,
+        total: str | tuple[str, ...] | None = None,
+    ) -> dict[tuple[Any, ...], tuple[int, float]]:
+        """Matching documents counted by the values of one or more fields (None: absent or null; a list field counts once per item, and as
+        None when empty): for each combination the number of documents and the sum of the numbers at `total` (0.0 without). Exact, and all
+        combinations."""
 
 
 # --- state -----------------------------------------------------------------------------------------------------------------------
