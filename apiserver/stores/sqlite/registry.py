@@ -15,6 +15,7 @@ from apiserver.stores.sqlite.registry_query import (
     ACTIVITY_KINDS,
     BULK_FIELDS,
     Matcher,
+    Path,
     Statement,
     has_pattern,
     path_of,
@@ -68,7 +69,7 @@ class SqliteRegistry:
             raise Conflict(f"{kind} {id} exists already")
         return Document(id, company, plain, (kind, version))
 
-    def replace(self, document: Document) -> Document:
+    def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
         kind = _kind_of(document)
         number = document.version[1]
         main, bulk = _encoded(kind, document.body)
@@ -78,6 +79,8 @@ class SqliteRegistry:
                 "UPDATE documents SET version = ?, body = ?, bulk = ? WHERE kind = ? AND company = ? AND id = ? AND version = ?",
                 (number + 1, main, bulk, kind, document.company, document.id, number),
             )
+            if done.rowcount > 0 and touch:
+                _touch(connection, document.company, document.id, touch)
             return done.rowcount > 0
 
         if not self._database.write(update):
@@ -96,15 +99,9 @@ class SqliteRegistry:
     def touch(
         self, kind: Kind, company: str, id: str, *, last_iteration: int | None = None, last_update: int | None = None, last_change: int | None = None
     ) -> None:
-        def move(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "UPDATE activity SET last_iteration = coalesce(?, last_iteration), last_update = coalesce(?, last_update),"
-                " last_change = coalesce(?, last_change) WHERE company = ? AND id = ?",
-                (last_iteration, last_update, last_change, company, id),
-            )
-
+        moved = {"last_iteration": last_iteration, "last_update": last_update, "last_change": last_change}
         if kind in ACTIVITY_KINDS:
-            self._database.write(move)
+            self._database.write(lambda connection: _touch(connection, company, id, moved))
 
     # --- queries
 
@@ -133,6 +130,20 @@ class SqliteRegistry:
         return self._database.read(query.count)
 
 
+    def tally(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf],
+        by: Sequence[str | tuple[str, ...]],
+        *,
+        total: str | tuple[str, ...] | None = None,
+    ) -> dict[tuple[Any, ...], tuple[int, float]]:
+        query = _Query(kind, companies, where)
+        keys = [path_of(path) for path in by]
+        return self._database.read(lambda connection: query.tally(connection, keys, None if total is None else path_of(total)))
+
+
 class _Query:
     """One search: SQL for what SQLite decides, matchers for the patterns."""
 
@@ -146,10 +157,36 @@ class _Query:
     def count(self, connection: sqlite3.Connection) -> int:
         if self._patterns:
             return len(self.rows(connection, (), 0, None))
-        statement, params = Statement(self._kind), []
+        statement = Statement(self._kind)
+        params: list[Any] = []
         where = self._where(statement, params)
         found: int = connection.execute(f"SELECT count(*) FROM {_source(statement)} WHERE {where}", params).fetchone()[0]
         return found
+
+    def tally(self, connection: sqlite3.Connection, keys: Sequence[Path], total: Path | None) -> dict[tuple[Any, ...], tuple[int, float]]:
+        """Counts (and sums) by the values of fields; items of list fields one by one."""
+        statement = Statement(self._kind)
+        selected: list[Any] = []
+        joined: list[Any] = []
+        columns, joins = [], []
+        for number, path in enumerate(keys):
+            if statement.is_scalar(path):
+                columns.append(f"{statement.scalar(path, selected)} AS k{number}")
+            else:
+                joins.append(f" LEFT JOIN json_each({statement.list_of(path, joined)}) AS j{number}")
+                columns.append(f"j{number}.value AS k{number}")
+        summed = "0.0" if total is None else f"total({statement.scalar(total, selected)})"
+        filtered: list[Any] = []
+        if self._patterns:
+            rows = self.rows(connection, (), 0, None)
+            where = "d.rowid IN (SELECT value FROM json_each(?))"
+            filtered.append(orjson.dumps(rows).decode())
+        else:
+            where = self._where(statement, filtered)
+        groups = ", ".join(f"k{number}" for number in range(len(keys)))
+        sql = f"SELECT {', '.join(columns)}, count(*), {summed} FROM {_source(statement)}{''.join(joins)} WHERE {where} GROUP BY {groups}"
+        rows_found = connection.execute(sql, [*selected, *joined, *filtered]).fetchall()
+        return {tuple(row[:-2]): (row[-2], row[-1]) for row in rows_found}
 
     def rows(self, connection: sqlite3.Connection, order: Sequence[Sort], offset: int, limit: int | None) -> list[int]:
         """The row ids of one page, in order."""
@@ -225,6 +262,14 @@ class _Query:
             return all(any(all(tests[c - 1](row[c]) for c in group) for group in item) for item in groups)
 
         return matches
+
+
+def _touch(connection: sqlite3.Connection, company: str, id: str, moved: Mapping[str, int | None]) -> None:
+    connection.execute(
+        "UPDATE activity SET last_iteration = coalesce(?, last_iteration), last_update = coalesce(?, last_update),"
+        " last_change = coalesce(?, last_change) WHERE company = ? AND id = ?",
+        (*(moved.get(field) for field in ACTIVITY_FIELDS), company, id),
+    )
 
 
 def _simplified(item: Condition | AnyOf) -> Condition | AnyOf:

@@ -117,6 +117,13 @@ class Statement:
         params.append(_json_path(path))
         return f"json_each({self._source(head)}, ?) AS e", "e.value"
 
+    def list_of(self, path: Path, params: list[Any]) -> str:
+        """The arguments of `json_each` for the items of a list field, or for a single value."""
+        if len(path) == 1 and path[0] in LIST_COLUMNS:
+            return f"coalesce(d.{path[0]}, '[]')"
+        params.append(_json_path(path))
+        return f"{self._source(path[0])}, ?"
+
     def is_scalar(self, path: Path) -> bool:
         head = path[0]
         if len(path) == 1:
