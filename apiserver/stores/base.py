@@ -91,7 +91,9 @@ class EventStore(Protocol):
 
     # --- series and charts
 
-    def series(self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None) -> list[Series]:
+    def series(
+        self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
+    ) -> list[Series]:
         """Every series of the tasks, ordered by task as given, then metric and variant in UTF-8 byte order. Nothing is cut."""
 
     def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
@@ -209,7 +211,21 @@ class EventStore(Protocol):
 
 # --- documents -------------------------------------------------------------------------------------------------------------------
 
-Kind = Literal["task", "project", "model", "user", "credential", "company", "secret", "preference", "queue", "revoked", "deleted", "generation", "public"]
+Kind = Literal[
+    "task",
+    "project",
+    "model",
+    "user",
+    "credential",
+    "company",
+    "secret",
+    "preference",
+    "queue",
+    "revoked",
+    "deleted",
+    "generation",
+    "public",
+]
 
 ACTIVITY_FIELDS = ("last_iteration", "last_update", "last_change")
 """Fields of task and model documents that `EventStore.append` moves (ms since the epoch for the two times). `replace` leaves them alone;
@@ -280,7 +296,14 @@ class Registry(Protocol):
         """False when there was none."""
 
     def touch(
-        self, kind: Kind, company: str, id: str, *, last_iteration: int | None = None, last_update: int | None = None, last_change: int | None = None
+        self,
+        kind: Kind,
+        company: str,
+        id: str,
+        *,
+        last_iteration: int | None = None,
+        last_update: int | None = None,
+        last_change: int | None = None,
     ) -> None:
         """Set activity fields (None: leave)."""
 

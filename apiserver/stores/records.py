@@ -193,7 +193,8 @@ class Series:
     """One series with its extent. `min_iter`/`max_iter` are None when no event of it has an iteration.
 
     `count` is the number of stored events (with and without iteration). `statistics` is given for scalars. `chart_*` leave out the
-    single-value iteration; they are None (count 0) when nothing is left for a chart.
+    single-value iteration; they are None (count 0) when nothing is left for a chart. `last_written` is the greatest seq of its events (an
+    error of some hundreds is allowed).
     """
 
     key: SeriesKey

@@ -121,5 +121,6 @@ class MemoryState:
             self._hits = {name: slots for name, slots in self._hits.items() if slots and slots[-1][0] > now}
             if len(self._hits) >= MAX_LIMITED_KEYS:  # a flood of new clients: forget the oldest half rather than grow
                 self._hits = dict(list(self._hits.items())[MAX_LIMITED_KEYS // 2 :])
-        self._hits[key] = slots = deque()
+        slots: deque[list[float]] = deque()
+        self._hits[key] = slots
         return slots

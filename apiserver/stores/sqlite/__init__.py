@@ -1,0 +1,17 @@
+"""The embedded engine: events and registry in one SQLite file."""
+
+from __future__ import annotations
+
+import os
+
+from apiserver.stores.base import EventStore, Registry
+
+
+def open_sqlite(path: str | os.PathLike[str], *, compress_from: int = 100_000) -> tuple[EventStore, Registry]:
+    """Open or create the file. Raises StoreDamaged when it can't be used, StoreBusy when another process holds it."""
+    from apiserver.stores.sqlite.database import Database
+    from apiserver.stores.sqlite.events import SqliteEvents
+    from apiserver.stores.sqlite.registry import SqliteRegistry
+
+    database = Database(path)
+    return SqliteEvents(database, compress_from=compress_from), SqliteRegistry(database)

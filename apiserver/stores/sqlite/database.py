@@ -126,7 +126,9 @@ class Database:
             connection = self._writer()
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
-                raise StoreDamaged(f"{self.path} was written by a newer Tidemark (layout {version}, this one knows {VERSION}): start that version")
+                raise StoreDamaged(
+                    f"{self.path} was written by a newer Tidemark (layout {version}, this one knows {VERSION}): start that version"
+                )
             if version == 0:
                 if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     raise StoreDamaged(f"{self.path} is an SQLite database of another program")

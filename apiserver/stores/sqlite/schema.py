@@ -11,8 +11,8 @@ EVENT_SCHEMA = (
     # A task or model that has events. Deleting all its events orphans the row (company and task NULL): one small write, at once complete;
     # the rows behind it are purged afterwards. `revision` is the seq after the last change.
     """CREATE TABLE IF NOT EXISTS entities(
-        id INTEGER PRIMARY KEY, company TEXT, task TEXT, model_event INTEGER NOT NULL DEFAULT 0, revision INTEGER NOT NULL DEFAULT 0,
-        UNIQUE(company, task))""",
+        id INTEGER PRIMARY KEY AUTOINCREMENT, company TEXT, task TEXT, model_event INTEGER NOT NULL DEFAULT 0, revision INTEGER NOT NULL DEFAULT 0,
+        log_epoch INTEGER NOT NULL DEFAULT 0, UNIQUE(company, task))""",
     "CREATE TABLE IF NOT EXISTS names(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     # `stale`: something was replaced, extents and statistics are to be computed anew before the next read.
     """CREATE TABLE IF NOT EXISTS series(
@@ -26,6 +26,7 @@ EVENT_SCHEMA = (
         min_value REAL, min_value_iter INTEGER, max_value REAL, max_value_iter INTEGER, first_value REAL, first_value_iter INTEGER,
         sum REAL NOT NULL DEFAULT 0, finite INTEGER NOT NULL DEFAULT 0, mean_value REAL, x_axis_label TEXT,
         UNIQUE(entity, type, metric, variant))""",
+    "CREATE INDEX IF NOT EXISTS series_stale ON series(entity) WHERE stale=1",
     # The points of scalars: leaves with packed columns (see leaves.py), disjoint in iterations inside a series.
     """CREATE TABLE IF NOT EXISTS leaves(
         id INTEGER PRIMARY KEY, series INTEGER NOT NULL, first_iter INTEGER NOT NULL, last_iter INTEGER NOT NULL, n INTEGER NOT NULL,

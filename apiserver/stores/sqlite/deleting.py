@@ -1,0 +1,104 @@
+"""Removing events: complete at once, purged in small transactions so that nobody waits, disk given back afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection
+from typing import Any
+
+from apiserver.stores.sqlite import series_rows
+from apiserver.stores.sqlite.database import Database
+from apiserver.stores.sqlite.series_rows import TYPE_CODE
+
+SLICE = 5_000
+"""Rows removed in one transaction: some milliseconds."""
+
+
+def orphan(connection: sqlite3.Connection, company: str, task: str) -> tuple[int, int] | None:
+    """Cut a task's events off from it: from here on they are gone. (entity id, number of events), None when there were none."""
+    row = connection.execute("SELECT id FROM entities WHERE company=? AND task=?", (company, task)).fetchone()
+    if row is None:
+        return None
+    for series in series_rows.stale_series(connection, [row[0]]):
+        series_rows.recompute(connection, series)
+    count = connection.execute("SELECT ifnull(sum(count), 0) FROM series WHERE entity=?", row).fetchone()[0]
+    connection.execute("UPDATE entities SET company=NULL, task=NULL WHERE id=?", row)
+    return row[0], count
+
+
+def resume(database: Database) -> None:
+    """Finish purges that a crash interrupted."""
+    for (entity,) in database.read(lambda connection: connection.execute("SELECT id FROM entities WHERE company IS NULL").fetchall()):
+        purge(database, entity)
+
+
+def purge(database: Database, entity: int) -> None:
+    """Remove the rows of an orphaned entity, a slice a transaction."""
+    while database.write(lambda connection: _purge_slice(connection, entity)):
+        pass
+    database.maintain()
+
+
+def _purge_slice(connection: sqlite3.Connection, entity: int) -> bool:
+    for sql in (
+        "DELETE FROM logs WHERE (entity, timestamp, seq) IN (SELECT entity, timestamp, seq FROM logs WHERE entity=?1 LIMIT ?2)",
+        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE entity=?1 LIMIT ?2)",
+        "DELETE FROM leaves WHERE id IN (SELECT leaves.id FROM leaves JOIN series ON series.id=leaves.series WHERE series.entity=?1 LIMIT ?2/10)",
+        "DELETE FROM urls WHERE (series, url) IN (SELECT series, url FROM urls WHERE series IN (SELECT id FROM series WHERE entity=?1) LIMIT ?2)",
+        "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE entity=?1 LIMIT ?2)",
+    ):
+        if connection.execute(sql, (entity, SLICE)).rowcount:
+            return True
+    connection.execute("DELETE FROM entities WHERE id=?", (entity,))
+    return False
+
+
+def delete_logs(
+    database: Database,
+    next_seq: Callable[[sqlite3.Connection, int, int], int],
+    company: str,
+    task: str,
+    *,
+    before: int | None,
+    include: Collection[str] | None,
+    exclude: Collection[str] | None,
+) -> int:
+    """Remove log lines by age and metric; those that arrive while it runs stay whole."""
+
+    def begin(connection: sqlite3.Connection) -> tuple[int, int, list[int]] | None:
+        row = connection.execute("SELECT id FROM entities WHERE company=? AND task=?", (company, task)).fetchone()
+        if row is None:
+            return None
+        until = next_seq(connection, 0, 1)
+        connection.execute("UPDATE entities SET revision=?, log_epoch=log_epoch+1 WHERE id=?", (until + 1, row[0]))
+        series = connection.execute("SELECT id, metric FROM series WHERE entity=? AND type=?", (row[0], TYPE_CODE["log"])).fetchall()
+        chosen = [id for id, metric in series if (not include or metric in include) and not (exclude and metric in exclude)]
+        return row[0], until, chosen
+
+    started = database.write(begin)
+    if started is None or not started[2]:
+        return 0
+    entity, until, chosen = started
+    marks = ",".join("?" * len(chosen))
+    limit = "" if before is None else " AND timestamp<?"
+    values: list[Any] = [entity, until, *chosen, *(() if before is None else (before,)), SLICE]
+
+    def remove(connection: sqlite3.Connection) -> int:
+        removed = connection.execute(
+            "DELETE FROM logs WHERE (entity, timestamp, seq) IN (SELECT entity, timestamp, seq FROM logs"
+            f" WHERE entity=? AND seq<=? AND series IN ({marks}){limit} LIMIT ?)",
+            values,
+        ).rowcount
+        if removed:
+            connection.execute(f"UPDATE series SET stale=1 WHERE id IN ({marks})", chosen)
+        return removed
+
+    total = 0
+    while removed := database.write(remove):
+        total += removed
+    if total:
+        stale = database.read(lambda connection: series_rows.stale_series(connection, [entity]))
+        for series in stale:
+            database.write(lambda connection, series=series: series_rows.recompute(connection, series))  # type: ignore[misc]
+        database.maintain()
+    return total

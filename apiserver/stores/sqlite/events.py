@@ -1,0 +1,298 @@
+"""The event store on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+
+from apiserver.stores.base import Health, StoreBusy, StoreDamaged
+from apiserver.stores.records import (
+    EVENT_TYPES,
+    IMAGE,
+    LOG,
+    SCALAR,
+    Appended,
+    Axis,
+    BucketRequest,
+    Buckets,
+    Cursor,
+    EventBatch,
+    EventQuery,
+    ImageVariant,
+    Metrics,
+    PointColumns,
+    Series,
+    SeriesKey,
+    StoredEvent,
+    TypeStorage,
+    wants,
+)
+from apiserver.stores.sqlite import deleting, listing, paging, points, series_rows, writing
+from apiserver.stores.sqlite.database import Database
+from apiserver.stores.sqlite.leaves import Columns
+from apiserver.stores.sqlite.series_rows import TYPE_CODE
+
+
+class SqliteEvents:
+    """EventStore over one SQLite file; see `stores.base.EventStore` for what each method promises."""
+
+    def __init__(self, database: Database, *, compress_from: int = 100_000) -> None:
+        self._db = database
+        self._writer = writing.Writer(compress_from)
+        database.on_rollback(self._writer.forget)
+        deleting.resume(database)
+
+    # --- writing
+
+    def append(self, company: str, batch: EventBatch) -> Appended:
+        prepared = writing.prepare(batch)
+        return self._db.write(lambda connection: self._writer.append(connection, company, prepared))
+
+    def delete(self, company: str, task: str) -> int:
+        removed = self._db.write(lambda connection: deleting.orphan(connection, company, task))
+        if removed is None:
+            return 0
+        entity, count = removed
+        deleting.purge(self._db, entity)
+        return count
+
+    def delete_logs(
+        self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
+    ) -> int:
+        return deleting.delete_logs(self._db, self._writer.next_seq, company, task, before=before, include=include, exclude=exclude)
+
+    # --- series and charts
+
+    def series(
+        self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
+    ) -> list[Series]:
+        def work(connection: sqlite3.Connection) -> list[Series] | None:
+            entities = _entities(connection, company, tasks)
+            if series_rows.stale_series(connection, [found[0] for found in entities.values()]):
+                return None
+            by_task: dict[int, list[Series]] = {found[0]: [] for found in entities.values()}
+            names = {found[0]: task for task, found in entities.items()}
+            for _, entity, code, metric, variant, row in series_rows.select(connection, list(by_task)):
+                kind = EVENT_TYPES[code]
+                if (types is None or kind in types) and wants(metrics, metric, variant):
+                    by_task[entity].append(series_rows.as_series(SeriesKey(names[entity], kind, metric, variant), row))
+            return [series for task in dict.fromkeys(tasks) if task in entities for series in by_task[entities[task][0]]]
+
+        result = self._db.read(work)
+        while result is None:
+            self._freshen(company, tasks)
+            result = self._db.read(work)
+        return result
+
+    def _freshen(self, company: str, tasks: Sequence[str]) -> None:
+        """Compute what replaced events made untrue, one series a transaction: other writers wait for one at most."""
+
+        def stale(connection: sqlite3.Connection) -> list[int]:
+            return series_rows.stale_series(connection, [found[0] for found in _entities(connection, company, tasks).values()])
+
+        for series in self._db.read(stale):
+            self._db.write(lambda connection, series=series: series_rows.recompute(connection, series))  # type: ignore[misc]
+
+    def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
+        def work(connection: sqlite3.Connection) -> tuple[int, ...]:
+            entities = _entities(connection, company, tasks)
+            return tuple(entities[task][2] if task in entities else 0 for task in tasks)
+
+        return self._db.read(work)
+
+    def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
+        def work(connection: sqlite3.Connection, part: Sequence[BucketRequest]) -> list[Buckets]:
+            ids = _series_ids(connection, company, [request.key for request in part])
+            return [points.read_buckets(connection, ids.get(request.key, 0), request) for request in part]
+
+        answers: list[Buckets] = []
+        for start in range(0, len(requests), 200):  # in parts: a reader thread is not held for a hundred tasks at once
+            part = requests[start : start + 200]
+            answers += self._db.read(lambda connection, part=part: work(connection, part))  # type: ignore[misc]
+        return answers
+
+    def points(
+        self,
+        company: str,
+        keys: Sequence[SeriesKey],
+        axis: Axis = "iter",
+        *,
+        after: Cursor | None = None,
+        limit: int | None = None,
+        lo: int | None = None,
+        hi: int | None = None,
+        until_seq: int | None = None,
+    ) -> list[PointColumns]:
+        def work(connection: sqlite3.Connection) -> list[PointColumns]:
+            ids = _series_ids(connection, company, keys)
+            owner = {series: key for key, series in ids.items()}
+            selected = points.select_points(connection, list(owner), axis, after=after, limit=limit, lo=lo, hi=hi, until_seq=until_seq)
+            answers = []
+            for series, key in owner.items():
+                mine = selected.owner == series
+                if mine.any():
+                    answers.append(_point_columns(key, selected.columns.take(mine)))
+            return answers
+
+        return self._db.read(work)
+
+    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
+        def work(connection: sqlite3.Connection) -> list[PointColumns]:
+            ids = _series_ids(connection, company, keys)
+            return [_point_columns(key, listing.last_points(connection, ids.get(key, 0), count)) for key in keys]
+
+        return self._db.read(work)
+
+    # --- events
+
+    def page(
+        self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
+    ) -> list[StoredEvent]:
+        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
+            found = _names(connection, company, query)
+            if found is None or limit <= 0:
+                return []
+            entity, names = found
+            return paging.page(connection, entity, names, query, order, descending, after, limit, whole=query.metrics is None)
+
+        return self._db.read(work)
+
+    def count(self, company: str, query: EventQuery) -> int:
+        def work(connection: sqlite3.Connection) -> int:
+            found = _names(connection, company, query)
+            return 0 if found is None else listing.count(connection, found[0], found[1], query)
+
+        return self._db.read(work)
+
+    def iterations(self, company: str, query: EventQuery, *, descending: bool, count: int, beyond: int | None = None) -> list[int]:
+        def work(connection: sqlite3.Connection) -> list[int]:
+            found = _names(connection, company, query)
+            return [] if found is None else listing.iterations(connection, found[1], query, descending, count, beyond)
+
+        return self._db.read(work)
+
+    def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
+        def work(connection: sqlite3.Connection) -> list[ImageVariant]:
+            found = _names(connection, company, EventQuery(task, (IMAGE,), metrics))
+            return [] if found is None else listing.image_variants(connection, found[1])
+
+        return self._db.read(work)
+
+    def log_chunks(
+        self,
+        company: str,
+        task: str,
+        *,
+        literal: str | None = None,
+        ignore_case: bool = False,
+        levels: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        after: Cursor | None = None,
+        descending: bool = False,
+        until_seq: int | None = None,
+        chunk: int = 10_000,
+    ) -> Iterator[list[StoredEvent]]:
+        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels), until_seq=until_seq)
+        while True:
+
+            def work(connection: sqlite3.Connection, after: Cursor | None = after) -> tuple[list[StoredEvent], Cursor | None]:
+                found = _names(connection, company, query)
+                if found is None:
+                    return [], None
+                entity, names = found
+                return listing.log_chunk(
+                    connection, entity, names, query, literal, ignore_case, after, descending, chunk, whole=metrics is None
+                )
+
+            lines, after = self._db.read(work)
+            if lines:
+                yield lines
+            if after is None:
+                return
+
+    def storage(self, company: str, task: str) -> list[TypeStorage]:
+        totals: dict[str, TypeStorage] = {}
+        self.series(company, [task])  # brings stale rows up to date
+
+        def work(connection: sqlite3.Connection) -> None:
+            entity = _entities(connection, company, [task]).get(task)
+            for _, _, code, _, _, row in series_rows.select(connection, [entity[0]]) if entity else ():
+                kind = EVENT_TYPES[code]
+                old = totals.get(kind, TypeStorage(kind, 0, 0, None, None))
+                oldest = min(t for t in (old.oldest, row.min_timestamp) if t is not None)
+                newest = max(t for t in (old.newest, row.max_timestamp) if t is not None)
+                totals[kind] = TypeStorage(kind, old.count + row.count, old.bytes + row.bytes, oldest, newest)
+
+        self._db.read(work)
+        return [totals[kind] for kind in EVENT_TYPES if kind in totals]
+
+    # --- upkeep
+
+    def companies(self) -> list[str]:
+        return self._db.read(
+            lambda connection: [
+                row[0] for row in connection.execute("SELECT DISTINCT company FROM entities WHERE company IS NOT NULL ORDER BY company")
+            ]
+        )
+
+    def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        newest: dict[str, int] = {}
+        for series in self.series(company, tasks):
+            newest[series.key.task] = max(newest.get(series.key.task, series.max_timestamp), series.max_timestamp)
+        return newest
+
+    def check(self) -> Health:
+        try:
+            self._db.read(lambda connection: connection.execute("SELECT 1").fetchone())
+        except (StoreBusy, StoreDamaged) as error:
+            return Health(False, str(error))
+        return Health(True, f"SQLite file {self._db.path} answers")
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _entities(connection: sqlite3.Connection, company: str, tasks: Sequence[str]) -> dict[str, tuple[int, bool, int]]:
+    """task -> (entity id, is it a model, revision), for those that have events."""
+    found: dict[str, tuple[int, bool, int]] = {}
+    distinct = list(dict.fromkeys(tasks))
+    for start in range(0, len(distinct), 500):
+        part = distinct[start : start + 500]
+        for task, entity, is_model, revision in connection.execute(
+            f"SELECT task, id, model_event, revision FROM entities WHERE company=? AND task IN ({','.join('?' * len(part))})",
+            (company, *part),
+        ):
+            found[task] = (entity, bool(is_model), revision)
+    return found
+
+
+def _series_ids(connection: sqlite3.Connection, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, int]:
+    """The ids of the scalar series that exist."""
+    entities = _entities(connection, company, [key.task for key in keys])
+    ids: dict[SeriesKey, int] = {}
+    for key in keys:
+        if key.task in entities:
+            row = connection.execute(
+                "SELECT id FROM series WHERE entity=? AND type=? AND metric=? AND variant=?",
+                (entities[key.task][0], TYPE_CODE[SCALAR], key.metric, key.variant),
+            ).fetchone()
+            if row is not None:
+                ids[key] = row[0]
+    return ids
+
+
+def _names(connection: sqlite3.Connection, company: str, query: EventQuery) -> tuple[int, paging.Names] | None:
+    """The entity of a task and the series that the query lets through; None when there are none."""
+    entity = _entities(connection, company, [query.task]).get(query.task)
+    if entity is None:
+        return None
+    codes = [TYPE_CODE[kind] for kind in query.types]
+    rows = connection.execute(
+        f"SELECT id, type, metric, variant FROM series WHERE entity=? AND type IN ({','.join('?' * len(codes))})", (entity[0], *codes)
+    )
+    series = {id: (EVENT_TYPES[code], metric, variant) for id, code, metric, variant in rows if wants(query.metrics, metric, variant)}
+    return (entity[0], paging.Names(query.task, entity[1], series)) if series else None
+
+
+def _point_columns(key: SeriesKey, columns: Columns) -> PointColumns:
+    return PointColumns(key, columns.iters, columns.values, columns.timestamps, columns.seqs)

@@ -1,0 +1,190 @@
+"""Counts, last points, iterations, image urls and log chunks: the smaller questions about a task's events."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from heapq import merge
+from typing import Any
+
+import numpy as np
+
+from apiserver.stores.records import (
+    IMAGE,
+    LOG,
+    MAX_ITER,
+    MIN_ITER,
+    SCALAR,
+    SINGLE_VALUE_ITER,
+    Cursor,
+    EventQuery,
+    ImageVariant,
+    StoredEvent,
+)
+from apiserver.stores.sqlite.leaves import Columns, unpack_all
+from apiserver.stores.sqlite.paging import Names, conditions, log_event
+from apiserver.stores.sqlite.points import read_series
+from apiserver.stores.sqlite.series_rows import TYPE_CODE
+
+
+def last_points(connection: sqlite3.Connection, series: int, count: int) -> Columns:
+    """The points with the greatest iterations, ascending."""
+    leaves: list[tuple[int, bytes]] = []
+    have = 0
+    for n, data in connection.execute("SELECT n, data FROM leaves WHERE series=? ORDER BY first_iter DESC", (series,)):
+        leaves.append((n, data))
+        have += n
+        if have >= count:
+            break
+    columns = unpack_all(reversed(leaves))
+    return columns.take(slice(max(0, len(columns.iters) - count), None))
+
+
+def count(connection: sqlite3.Connection, entity: int, names: Names, query: EventQuery) -> int:
+    """The exact number of events; from the series rows when nothing but series is asked for and nothing was replaced."""
+    plain = (query.min_iter, query.max_iter, query.iters, query.min_timestamp, query.max_timestamp, query.levels, query.until_seq)
+    if all(part is None for part in plain) and not query.with_iter:
+        rows = _series(connection, "SELECT stale, count FROM series WHERE id", names.series)
+        if not any(stale for stale, _ in rows):
+            return sum(n for _, n in rows)
+    total = 0
+    for kind in query.types:
+        ids = [series for series, (of, _, _) in names.series.items() if of == kind]
+        if not ids:
+            continue
+        if kind == SCALAR:
+            total += sum(_count_points(connection, series, query) for series in ids)
+        where, values = conditions(query, kind, None if query.metrics is None else ids)
+        if kind == LOG:
+            total += connection.execute(f"SELECT count(*) FROM logs WHERE entity=?{where}", (entity, *values)).fetchone()[0]
+        else:
+            total += connection.execute(
+                f"SELECT count(*) FROM events WHERE entity=? AND type=?{where}", (entity, TYPE_CODE[kind], *values)
+            ).fetchone()[0]
+    return total
+
+
+def _count_points(connection: sqlite3.Connection, series: int, query: EventQuery) -> int:
+    columns = read_series(connection, series, query.min_iter, query.max_iter)
+    keep = np.ones(len(columns.iters), np.bool_)
+    if query.iters is not None:
+        keep &= np.isin(columns.iters, np.array(query.iters, np.int64))
+    if query.with_iter:
+        keep &= columns.iters != SINGLE_VALUE_ITER
+    if query.min_timestamp is not None:
+        keep &= columns.timestamps >= query.min_timestamp
+    if query.max_timestamp is not None:
+        keep &= columns.timestamps <= query.max_timestamp
+    if query.until_seq is not None:
+        keep &= columns.seqs <= query.until_seq
+    return int(keep.sum())
+
+
+def iterations(
+    connection: sqlite3.Connection, names: Names, query: EventQuery, descending: bool, wanted: int, beyond: int | None
+) -> list[int]:
+    """The nearest distinct iterations, in the direction of the search."""
+    if wanted <= 0:
+        return []
+    lo = MIN_ITER if query.min_iter is None else query.min_iter
+    hi = MAX_ITER if query.max_iter is None else query.max_iter
+    if beyond is not None:
+        lo, hi = (lo, min(hi, beyond - 1)) if descending else (max(lo, beyond + 1), hi)
+    if lo > hi:
+        return []
+    streams: list[Iterable[int]] = []
+    for series, (kind, _, _) in names.series.items():
+        if kind == SCALAR:
+            iters = read_series(connection, series, lo, hi).iters.tolist()
+            streams.append(reversed(iters) if descending else iters)
+        elif kind != LOG:
+            streams.append(_event_iterations(connection, series, kind == IMAGE, query.until_seq, lo, hi, descending, wanted))
+        else:
+            rows = connection.execute(
+                "SELECT DISTINCT iter FROM logs WHERE entity=(SELECT entity FROM series WHERE id=?1) AND series=?1 AND iter BETWEEN ?2 AND ?3"
+                f" ORDER BY iter {'DESC' if descending else ''} LIMIT ?4",
+                (series, lo, hi, wanted + 1),
+            )
+            streams.append([row[0] for row in rows])
+    found: list[int] = []
+    for iteration in merge(*streams, reverse=descending):
+        if iteration != SINGLE_VALUE_ITER and (not found or found[-1] != iteration):
+            if len(found) == wanted:
+                break
+            found.append(iteration)
+    return found
+
+
+def _event_iterations(
+    connection: sqlite3.Connection, series: int, with_url: bool, until_seq: int | None, lo: int, hi: int, descending: bool, wanted: int
+) -> list[int]:
+    extra = " AND url IS NOT NULL" if with_url else ""
+    values: list[Any] = [series, lo, hi]
+    if until_seq is not None:
+        extra += " AND seq<=?"
+        values.append(until_seq)
+    rows = connection.execute(
+        f"SELECT DISTINCT iter FROM events WHERE series=? AND has_iter=1 AND iter BETWEEN ? AND ?{extra} ORDER BY iter {'DESC' if descending else ''} LIMIT ?",
+        (*values, wanted + 1),
+    )
+    return [row[0] for row in rows]
+
+
+def image_variants(connection: sqlite3.Connection, names: Names) -> list[ImageVariant]:
+    """Per variant of debug images: where its newest file is, and from where on its files still exist."""
+    found = []
+    for series, (_, metric, variant) in names.series.items():
+        newest = connection.execute(
+            "SELECT iter, url FROM events WHERE series=? AND has_iter=1 AND url IS NOT NULL ORDER BY iter DESC, url DESC LIMIT 1", (series,)
+        ).fetchone()
+        if newest is None:
+            continue
+        valid_from = connection.execute("SELECT min(max_iter) FROM urls WHERE series=?", (series,)).fetchone()[0]
+        previous = connection.execute("SELECT previous_iter FROM urls WHERE series=? AND url=?", (series, newest[1])).fetchone()[0]
+        latest = connection.execute("SELECT max_timestamp FROM series WHERE id=?", (series,)).fetchone()[0]
+        found.append(ImageVariant(metric, variant, newest[0], newest[1], previous, valid_from, latest))
+    return sorted(found, key=lambda image: (image.metric.encode(), image.variant.encode()))
+
+
+def log_chunk(
+    connection: sqlite3.Connection,
+    entity: int,
+    names: Names,
+    query: EventQuery,
+    literal: str | None,
+    ignore_case: bool,
+    after: Cursor | None,
+    descending: bool,
+    chunk: int,
+    whole: bool,
+) -> tuple[list[StoredEvent], Cursor | None]:
+    """The next lines of the log, and where to go on (None: at the end). A literal narrows inside SQLite."""
+    where, values = conditions(query, LOG, None if whole else list(names.series))
+    way, sign = ("DESC", "<") if descending else ("ASC", ">")
+    if literal and (not ignore_case or literal.isascii()):
+        # Lower-casing in SQLite is ASCII only: then letters beyond it match themselves, which only lets more lines through when the
+        # literal is ASCII; the caller matches again.
+        where += " AND instr(lower(msg), ?)" if ignore_case else " AND instr(msg, ?)"
+        values.append(literal.lower() if ignore_case else literal)
+    start: list[Any] = []
+    if after is not None:
+        where += f" AND (timestamp, seq) {sign} (?,?)"
+        start = [after.timestamp, after.seq]
+    rows = connection.execute(
+        f"SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=?{where} ORDER BY timestamp {way}, seq {way} LIMIT ?",
+        (entity, *values, *start, chunk),
+    ).fetchall()
+    workers: dict[int, str] = {}
+    lines = [log_event(connection, names, workers, row, "timestamp") for row in rows]
+    if len(rows) < chunk:
+        return lines, None
+    return lines, Cursor(rows[-1][2], rows[-1][2], rows[-1][3])
+
+
+def _series(connection: sqlite3.Connection, select: str, series: Iterable[int]) -> list[tuple[int, ...]]:
+    ids = list(series)
+    found: list[tuple[int, ...]] = []
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        found += connection.execute(f"{select} IN ({','.join('?' * len(part))})", part)
+    return found

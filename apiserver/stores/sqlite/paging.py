@@ -1,0 +1,352 @@
+"""Pages of events of one task in a total order, merged from the three tables that hold them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apiserver.stores.codec import decode_json, unpack_body
+from apiserver.stores.records import (
+    LOG,
+    MAX_ITER,
+    MIN_ITER,
+    SCALAR,
+    SINGLE_VALUE_ITER,
+    Axis,
+    Cursor,
+    EventQuery,
+    StoredEvent,
+    document,
+)
+from apiserver.stores.sqlite.points import Selected, select_points
+from apiserver.stores.sqlite.series_rows import TYPE_CODE
+
+
+class Names(NamedTuple):
+    """What turns ids of a task's rows back into names."""
+
+    task: str
+    model_event: bool
+    series: dict[int, tuple[str, str, str]]
+    """id -> (type, metric, variant), of the series that the query lets through"""
+
+
+class Found(NamedTuple):
+    """An event and its place: `order` sorts (events without iteration are in a zone of their own, behind)."""
+
+    order: tuple[int, int, int, int]
+    build: Callable[[], StoredEvent]
+
+
+def worker_name(connection: sqlite3.Connection, cache: dict[int, str], worker: int) -> str:
+    if worker not in cache:
+        row = connection.execute("SELECT name FROM names WHERE id=?", (worker,)).fetchone()
+        cache[worker] = row[0] if row else "<unknown>"
+    return cache[worker]
+
+
+def page(
+    connection: sqlite3.Connection,
+    entity: int,
+    names: Names,
+    query: EventQuery,
+    order: Axis,
+    descending: bool,
+    after: Cursor | None,
+    limit: int,
+    whole: bool,
+) -> list[StoredEvent]:
+    """The next `limit` events. `whole`: the query lets every series of its types through (no need to name them)."""
+    workers: dict[int, str] = {}
+    sources: list[list[Found]] = []
+    zones: Sequence[int] = (0, 1) if order == "iter" else (0,)
+    if after is not None and order == "iter" and after.key is None:
+        zones = (1,)
+    for zone in zones:
+        position = after if after is not None and (order == "timestamp" or (after.key is None) == (zone == 1)) else None
+        ids = _ids(names, query.types)
+        if zone == 0 and SCALAR in query.types and ids[SCALAR]:
+            sources.append(_points(connection, names, workers, ids[SCALAR], query, order, descending, position, limit))
+        for kind in query.types:
+            if ids[kind]:
+                find = _logs if kind == LOG else _events
+                sources.append(
+                    find(
+                        connection,
+                        entity,
+                        names,
+                        workers,
+                        kind,
+                        None if whole else ids[kind],
+                        query,
+                        order,
+                        zone,
+                        descending,
+                        position,
+                        limit,
+                    )
+                )
+        if sum(len(source) for source in sources) >= limit:
+            break
+    if len(sources) == 1:
+        return [found.build() for found in sources[0][:limit]]
+    ordered = merge(*sources, key=lambda found: found.order)
+    return [found.build() for found in islice(ordered, limit)]
+
+
+def _ids(names: Names, types: Sequence[str]) -> dict[str, list[int]]:
+    ids: dict[str, list[int]] = {kind: [] for kind in types}
+    for series, (kind, _, _) in names.series.items():
+        if kind in ids:
+            ids[kind].append(series)
+    return ids
+
+
+def _place(zone: int, key: int, timestamp: int, seq: int, descending: bool) -> tuple[int, int, int, int]:
+    return (zone, -key, -timestamp, -seq) if descending else (zone, key, timestamp, seq)
+
+
+def _points(
+    connection: sqlite3.Connection,
+    names: Names,
+    workers: dict[int, str],
+    series: list[int],
+    query: EventQuery,
+    order: Axis,
+    descending: bool,
+    after: Cursor | None,
+    limit: int,
+) -> list[Found]:
+    lo, hi = (query.min_iter, query.max_iter) if order == "iter" else (query.min_timestamp, query.max_timestamp)
+    if query.iters is not None:
+        if not query.iters:
+            return []
+        wanted = sorted(query.iters)
+        lo, hi = max(wanted[0], MIN_ITER if lo is None else lo), min(wanted[-1], MAX_ITER if hi is None else hi)
+    by_time = order == "iter" and (query.min_timestamp is not None or query.max_timestamp is not None)
+    selected = select_points(
+        connection,
+        series,
+        order,
+        descending=descending,
+        after=after,
+        # What is filtered below must not shorten the page; single values are at most one a series.
+        limit=None if query.iters is not None or by_time else limit + len(series),
+        lo=lo,
+        hi=hi,
+        until_seq=query.until_seq,
+        min_iter=query.min_iter,
+        max_iter=query.max_iter,
+    )
+    keep = np.ones(len(selected), np.bool_)
+    if query.iters is not None:
+        keep &= np.isin(selected.columns.iters, np.array(query.iters, np.int64))
+    if query.with_iter:
+        keep &= selected.columns.iters != SINGLE_VALUE_ITER
+    if order == "iter" and query.min_timestamp is not None:
+        keep &= selected.columns.timestamps >= query.min_timestamp
+    if order == "iter" and query.max_timestamp is not None:
+        keep &= selected.columns.timestamps <= query.max_timestamp
+    selected = Selected(selected.columns.take(keep), selected.owner[keep], selected.extra)
+    found = []
+    columns = selected.columns
+    finite = np.isfinite(columns.values).tolist()
+    rows = zip(
+        *(column.tolist() for column in (columns.iters, columns.values, columns.timestamps, columns.seqs, columns.workers, selected.owner)),
+        finite,
+        strict=True,
+    )
+    for iteration, value, timestamp, seq, worker, owner, is_number in islice(rows, limit):
+        key = iteration if order == "iter" else timestamp
+        extra = selected.extra.get(owner, {}).get(str(iteration)) if selected.extra else None
+        body = {"value": value if is_number else None}
+        if extra:
+            body.update(extra)
+
+        def build(
+            iteration: int = iteration,
+            timestamp: int = timestamp,
+            seq: int = seq,
+            worker: int = worker,
+            owner: int = owner,
+            body: dict[str, Any] = body,
+        ) -> StoredEvent:
+            _, metric, variant = names.series[owner]
+            event = document(
+                type=SCALAR,
+                task=names.task,
+                metric=metric,
+                variant=variant,
+                timestamp=timestamp,
+                worker=worker_name(connection, workers, worker),
+                seq=seq,
+                model_event=names.model_event,
+                iter=iteration,
+                body=body,
+            )
+            event["_cursor"] = Cursor(iteration if order == "iter" else timestamp, timestamp, seq)
+            return event
+
+        found.append(Found(_place(0, key, timestamp, seq, descending), build))
+    return found
+
+
+def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[str, list[Any]]:
+    """The SQL conditions (starting with AND) and their values, for the tables `events` and `logs`."""
+    sql, values = [], []
+
+    def add(text: str, *more: Any) -> None:
+        sql.append(" AND " + text)
+        values.extend(more)
+
+    has_iter = "iter IS NOT NULL" if kind == LOG else "has_iter=1"
+    if series is not None:
+        add(f"series IN ({','.join('?' * len(series))})", *series)
+    if query.min_iter is not None:
+        add(f"iter>=? AND {has_iter}", query.min_iter)
+    if query.max_iter is not None:
+        add(f"iter<=? AND {has_iter}", query.max_iter)
+    if query.iters is not None:
+        add(f"iter IN ({','.join('?' * len(query.iters))}) AND {has_iter}", *query.iters)
+    if query.min_timestamp is not None:
+        add("timestamp>=?", query.min_timestamp)
+    if query.max_timestamp is not None:
+        add("timestamp<=?", query.max_timestamp)
+    if query.until_seq is not None:
+        add("seq<=?", query.until_seq)
+    if query.with_iter:
+        add(f"iter<>? AND {has_iter}", SINGLE_VALUE_ITER)
+    if query.levels is not None and kind == LOG:
+        add(f"level IN ({','.join('?' * len(query.levels))})", *query.levels)
+    return "".join(sql), values
+
+
+def _keyset(order: Axis, zone: int, descending: bool, after: Cursor | None) -> tuple[str, list[Any], str]:
+    """Where a page starts and how it is ordered, as SQL."""
+    way, sign = ("DESC", "<") if descending else ("ASC", ">")
+    columns = ("iter", "timestamp", "seq") if order == "iter" and zone == 0 else ("timestamp", "seq")
+    ordering = " ORDER BY " + ", ".join(f"{column} {way}" for column in columns)
+    if after is None:
+        return "", [], ordering
+    if order == "iter" and zone == 0:
+        return f" AND (iter, timestamp, seq) {sign} (?,?,?)", [after.key, after.timestamp, after.seq], ordering
+    return f" AND (timestamp, seq) {sign} (?,?)", [after.timestamp, after.seq], ordering
+
+
+def _events(
+    connection: sqlite3.Connection,
+    entity: int,
+    names: Names,
+    workers: dict[int, str],
+    kind: str,
+    series: list[int] | None,
+    query: EventQuery,
+    order: Axis,
+    zone: int,
+    descending: bool,
+    after: Cursor | None,
+    limit: int,
+) -> list[Found]:
+    where, values = conditions(query, kind, series)
+    start, more, ordering = _keyset(order, zone, descending, after)
+    if order == "iter":
+        where = f" AND has_iter={1 - zone}" + where
+    rows = connection.execute(
+        f"SELECT series, has_iter, iter, timestamp, seq, worker, packed, body FROM events WHERE entity=? AND type=?{where}{start}{ordering} LIMIT ?",
+        (entity, TYPE_CODE[kind], *values, *more, limit),
+    ).fetchall()
+    found = []
+    for owner, has_iter, iteration, timestamp, seq, worker, packed, body in rows:
+        key = iteration if order == "iter" and has_iter else (0 if order == "iter" else timestamp)
+
+        def build(
+            owner: int = owner,
+            has_iter: int = has_iter,
+            iteration: int = iteration,
+            timestamp: int = timestamp,
+            seq: int = seq,
+            worker: int = worker,
+            packed: int = packed,
+            body: bytes = body,
+        ) -> StoredEvent:
+            kind, metric, variant = names.series[owner]
+            event = document(
+                type=kind,
+                task=names.task,
+                metric=metric,
+                variant=variant,
+                timestamp=timestamp,
+                worker=worker_name(connection, workers, worker),
+                seq=seq,
+                model_event=names.model_event,
+                iter=iteration if has_iter else None,
+                body=unpack_body(body, bool(packed)),
+            )
+            event["_cursor"] = Cursor((iteration if has_iter else None) if order == "iter" else timestamp, timestamp, seq)
+            return event
+
+        found.append(Found(_place(zone, key, timestamp, seq, descending), build))
+    return found
+
+
+def _logs(
+    connection: sqlite3.Connection,
+    entity: int,
+    names: Names,
+    workers: dict[int, str],
+    kind: str,
+    series: list[int] | None,
+    query: EventQuery,
+    order: Axis,
+    zone: int,
+    descending: bool,
+    after: Cursor | None,
+    limit: int,
+) -> list[Found]:
+    where, values = conditions(query, kind, series)
+    start, more, ordering = _keyset(order, zone, descending, after)
+    if order == "iter":
+        where = (" AND iter IS NULL" if zone else " AND iter IS NOT NULL") + where
+    rows = connection.execute(
+        f"SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=?{where}{start}{ordering} LIMIT ?",
+        (entity, *values, *more, limit),
+    ).fetchall()
+    return [
+        Found(
+            _place(zone, (row[1] if zone == 0 else 0) if order == "iter" else row[2], row[2], row[3], descending),
+            lambda row=row: log_event(connection, names, workers, row, order),  # type: ignore[misc]
+        )
+        for row in rows
+    ]
+
+
+def log_event(connection: sqlite3.Connection, names: Names, workers: dict[int, str], row: tuple[Any, ...], order: Axis) -> StoredEvent:
+    """A row (series, iter, timestamp, seq, level, worker, msg, extra) of the log as an event."""
+    owner, iteration, timestamp, seq, level, worker, msg, extra = row
+    _, metric, variant = names.series[owner]
+    body: dict[str, Any] = {}
+    if level is not None:
+        body["level"] = level
+    if msg is not None:
+        body["msg"] = msg
+    if extra:
+        body.update(decode_json(extra))
+    event = document(
+        type=LOG,
+        task=names.task,
+        metric=metric,
+        variant=variant,
+        timestamp=timestamp,
+        worker=worker_name(connection, workers, worker),
+        seq=seq,
+        model_event=names.model_event,
+        iter=iteration,
+        body=body,
+    )
+    event["_cursor"] = Cursor(iteration if order == "iter" else timestamp, timestamp, seq)
+    return event

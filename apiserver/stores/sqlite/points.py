@@ -1,0 +1,199 @@
+"""Reading the points of scalar series: whole columns, buckets, and pages in a total order over many series."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from apiserver.stores.records import MAX_ITER, MIN_ITER, SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, Cursor, Floats, Ints
+from apiserver.stores.sqlite.leaves import Columns, Extra, decode_extra, unpack, unpack_all
+
+
+def read_series(connection: sqlite3.Connection, series: int, lo: int | None = None, hi: int | None = None) -> Columns:
+    """All points of a series with lo <= iteration <= hi, by iteration."""
+    rows = connection.execute(
+        "SELECT n, data FROM leaves WHERE series=? AND first_iter<=? AND last_iter>=? ORDER BY first_iter",
+        (series, MAX_ITER if hi is None else hi, MIN_ITER if lo is None else lo),
+    )
+    columns = unpack_all(rows)
+    if lo is None and hi is None:
+        return columns
+    left = 0 if lo is None else int(np.searchsorted(columns.iters, lo, "left"))
+    right = len(columns.iters) if hi is None else int(np.searchsorted(columns.iters, hi, "right"))
+    return columns.take(slice(left, right))
+
+
+def read_buckets(connection: sqlite3.Connection, series: int, request: BucketRequest) -> Buckets:
+    """One series' points in buckets of equal width (see BucketRequest)."""
+    by_iter = request.axis == "iter"
+    columns = read_series(connection, series, request.lo if by_iter else None, request.hi if by_iter else None)
+    iters, values, times = columns.iters, columns.values, columns.timestamps
+    where = int(np.searchsorted(iters, SINGLE_VALUE_ITER))
+    if where < len(iters) and iters[where] == SINGLE_VALUE_ITER:
+        iters, values, times = (np.delete(column, where) for column in (iters, values, times))
+    if by_iter:
+        return bucketed(iters, values, request.interval)
+    order = np.argsort(times, kind="stable")
+    times, values = times[order], values[order]
+    if request.lo is not None or request.hi is not None:
+        left = 0 if request.lo is None else int(np.searchsorted(times, request.lo, "left"))
+        right = len(times) if request.hi is None else int(np.searchsorted(times, request.hi, "right"))
+        times, values = times[left:right], values[left:right]
+    return bucketed(times, values, request.interval)
+
+
+def bucketed(x: Ints, values: Floats, interval: int) -> Buckets:
+    """Buckets of sorted points. `interval` 1 keeps distinct x apart."""
+    if not len(x):
+        none, empty = np.empty(0, np.int64), np.empty(0, np.float64)
+        return Buckets(none, empty, empty, empty, none)
+    if interval == 1:
+        keys, starts_of = x, x
+    elif interval > 2**62:  # one bucket on each side of zero, whose start may lie outside the 64-bit range
+        keys = np.where(x < 0, -1, 0)
+        starts_of = np.where(x < 0, max(-interval, MIN_ITER), 0)
+    else:
+        keys = x // interval
+        starts_of = np.maximum(keys, -(2**63) // interval + 1) * interval
+        lowest = -(2**63) // interval
+        if keys[0] == lowest:
+            starts_of = np.where(keys == lowest, MIN_ITER, starts_of)
+    starts = np.concatenate(([0], np.flatnonzero(keys[1:] != keys[:-1]) + 1))
+    first_x, last_x = int(x[0]), int(x[-1])
+    finite = np.isfinite(values)
+    if len(starts) == len(x):
+        mean = low = high = values if finite.all() else np.where(finite, values, np.nan)
+        return Buckets(starts_of, mean, low, high, np.ones(len(x), np.int64), first_x, last_x)
+    count = np.diff(np.append(starts, len(x)))
+    if finite.all():
+        mean = np.add.reduceat(values, starts) / count
+        low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    else:
+        filled = np.add.reduceat(finite.astype(np.int64), starts)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.add.reduceat(np.where(finite, values, 0.0), starts) / filled
+        low = np.minimum.reduceat(np.where(finite, values, np.inf), starts)
+        high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
+        low[filled == 0] = high[filled == 0] = np.nan
+    return Buckets(starts_of[starts], mean, low, high, count, first_x, last_x)
+
+
+@dataclass(slots=True)
+class Selected:
+    """Points of many series in one total order: equal lengths; `owner` holds the id of each point's series."""
+
+    columns: Columns
+    owner: npt.NDArray[np.int64]
+    extra: dict[int, Extra]
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+
+def select_points(
+    connection: sqlite3.Connection,
+    series: Sequence[int],
+    axis: Axis,
+    *,
+    descending: bool = False,
+    after: Cursor | None = None,
+    limit: int | None = None,
+    lo: int | None = None,
+    hi: int | None = None,
+    until_seq: int | None = None,
+    min_iter: int | None = None,
+    max_iter: int | None = None,
+) -> Selected:
+    """The first `limit` points after the cursor in the order (axis, timestamp, seq), reversed when descending.
+
+    Leaves are opened in the order of their near end until those not opened yet can't hold an earlier point than the last one wanted.
+    """
+    if after is not None and after.key is not None:
+        if descending:
+            hi = after.key if hi is None else min(hi, after.key)
+        else:
+            lo = after.key if lo is None else max(lo, after.key)
+    ends = ("first_iter", "last_iter") if axis == "iter" else ("min_timestamp", "max_timestamp")
+    heads: list[tuple[int, int, int, int, int]] = []
+    for start in range(0, len(series), 500):
+        part = list(series[start : start + 500])
+        heads += connection.execute(
+            f"SELECT id, series, n, {ends[0]}, {ends[1]} FROM leaves WHERE series IN ({','.join('?' * len(part))})"
+            f" AND {ends[1]}>=? AND {ends[0]}<=?",
+            (*part, MIN_ITER if lo is None else lo, MAX_ITER if hi is None else hi),
+        )
+    heads.sort(key=(lambda head: -head[4]) if descending else (lambda head: head[3]))
+    opened: list[Columns] = []
+    owners: list[npt.NDArray[np.int64]] = []
+    extra: dict[int, Extra] = {}
+    wanted = 0
+    for leaf, owner, n, first, last in heads:
+        if limit is not None and wanted >= limit:
+            bound = last if descending else first
+            sure = sum(int((_axis(c, axis) > bound).sum() if descending else (_axis(c, axis) < bound).sum()) for c in opened)
+            if sure >= limit:
+                break
+            # Not asked again before the next leaf could make it true: a few more points are cheaper than counting after every leaf.
+            wanted = sure
+        data, text = connection.execute("SELECT data, extra FROM leaves WHERE id=?", (leaf,)).fetchone()
+        columns = unpack(data, n)
+        keep = _inside(columns, axis, descending, after, lo, hi, until_seq, min_iter, max_iter)
+        if keep is not None:
+            columns = columns.take(keep)
+        if text:
+            extra.setdefault(owner, {}).update(decode_extra(text))
+        if len(columns.iters):
+            opened.append(columns)
+            owners.append(np.full(len(columns.iters), owner, np.int64))
+            wanted += len(columns.iters)
+    if not opened:
+        return Selected(unpack_all(()), np.empty(0, np.int64), {})
+    together = Columns(*(np.concatenate(column) for column in zip(*opened, strict=True)))
+    owner_of = np.concatenate(owners)
+    order = np.lexsort((together.seqs, together.timestamps, _axis(together, axis)))
+    if descending:
+        order = order[::-1]
+    order = order[:limit]
+    return Selected(together.take(order), owner_of[order], extra)
+
+
+def _axis(columns: Columns, axis: Axis) -> Ints:
+    return columns.iters if axis == "iter" else columns.timestamps
+
+
+def _inside(
+    columns: Columns,
+    axis: Axis,
+    descending: bool,
+    after: Cursor | None,
+    lo: int | None,
+    hi: int | None,
+    until_seq: int | None,
+    min_iter: int | None,
+    max_iter: int | None,
+) -> npt.NDArray[np.bool_] | None:
+    x = _axis(columns, axis)
+    tests = []
+    if lo is not None:
+        tests.append(x >= lo)
+    if hi is not None:
+        tests.append(x <= hi)
+    if min_iter is not None:
+        tests.append(columns.iters >= min_iter)
+    if max_iter is not None:
+        tests.append(columns.iters <= max_iter)
+    if until_seq is not None:
+        tests.append(columns.seqs <= until_seq)
+    if after is not None and after.key is not None:
+        times, seqs = columns.timestamps, columns.seqs
+        if descending:
+            tie = (times < after.timestamp) | ((times == after.timestamp) & (seqs < after.seq))
+            tests.append((x < after.key) | ((x == after.key) & tie))
+        else:
+            tie = (times > after.timestamp) | ((times == after.timestamp) & (seqs > after.seq))
+            tests.append((x > after.key) | ((x == after.key) & tie))
+    return np.logical_and.reduce(tests) if tests else None

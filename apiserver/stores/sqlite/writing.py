@@ -1,0 +1,260 @@
+"""Storing a batch: one transaction, whatever is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+
+from apiserver.stores.codec import encode_json, pack_body
+from apiserver.stores.records import IMAGE, LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, SeriesKey
+from apiserver.stores.sqlite import leaves, series_rows
+from apiserver.stores.sqlite.leaves import Columns, Extra
+from apiserver.stores.sqlite.series_rows import TYPE_CODE
+
+LOG_RETRY_MS = 3_600_000
+_LOG_COLUMNS = 10
+_LOG_ROWS = 200
+"""Log lines a statement: one call into SQLite per row would take the interpreter lock per row (3.7 µs a row against 1.9)."""
+_INSERT_LOGS = "INSERT INTO logs(entity, timestamp, seq, series, iter, level, worker, size, msg, extra) VALUES"
+_ROW = "(" + ",".join("?" * _LOG_COLUMNS) + ")"
+_INSERT_MANY_LOGS = _INSERT_LOGS + ",".join([_ROW] * _LOG_ROWS)
+
+
+@dataclass(slots=True)
+class PreparedPoints:
+    """The points of a series as arrays, sorted and unique; `seqs` hold arrival offsets until the batch has its first seq."""
+
+    columns: Columns
+    extra: Extra
+    own_workers: dict[int, str]
+    x_axis_label: str | None
+    model_event: bool
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What can be made ready before the writer thread is taken."""
+
+    batch: EventBatch
+    points: dict[SeriesKey, PreparedPoints] = field(default_factory=dict)
+
+
+def prepare(batch: EventBatch) -> Prepared:
+    return Prepared(batch, {key: _arrays(points) for key, points in batch.points.items()})
+
+
+def _arrays(points: Points) -> PreparedPoints:
+    n = len(points.iters)
+    columns = Columns(
+        np.array(points.iters, np.int64),
+        np.array(points.values, np.float64),
+        np.array(points.timestamps, np.int64),
+        np.array(points.lines, np.int64),
+        np.zeros(n, np.int32),
+        np.array(points.sizes, np.int32),
+    )
+    extra: Extra = {}
+    workers: dict[int, str] = {}
+    for position, fields_ in points.extra.items():
+        fields_ = dict(fields_)
+        if "worker" in fields_:
+            workers[points.lines[position]] = str(fields_.pop("worker"))
+        if fields_:
+            extra[str(points.iters[position])] = fields_
+    return PreparedPoints(leaves.ordered(columns), extra, workers, points.x_axis_label, points.model_event)
+
+
+class Writer:
+    """Runs in the writer thread only; what it remembers is forgotten when a transaction fails."""
+
+    def __init__(self, compress_from: int) -> None:
+        self._compress_from = compress_from
+        self._last_seq = 0
+        self._workers: dict[str, int] = {}
+
+    def forget(self) -> None:
+        self._workers.clear()
+
+    def next_seq(self, connection: sqlite3.Connection, now: int, lines: int) -> int:
+        """The first of `lines` consecutive seqs; they grow across restarts, even when the clock was set back."""
+        if not self._last_seq:
+            self._last_seq = connection.execute("SELECT ifnull(max(revision), 0) FROM entities").fetchone()[0]
+        first = max(now << SEQ_SHIFT, self._last_seq + 1)
+        self._last_seq = first + lines
+        return first
+
+    def append(self, connection: sqlite3.Connection, company: str, prepared: Prepared) -> Appended:
+        batch = prepared.batch
+        seq = self.next_seq(connection, batch.now, batch.lines)
+        entities = {task: _entity(connection, company, task, touch.is_model) for task, touch in batch.touches.items()}
+        for key, points in prepared.points.items():
+            self._append_points(connection, entities[key.task], key, points, seq, batch)
+        by_series: dict[SeriesKey, list[Event]] = defaultdict(list)
+        for event in batch.events:
+            by_series[event.series].append(event)
+        for key, events in by_series.items():
+            self._append_events(connection, entities[key.task], key, events, seq)
+        stored_before = False
+        if batch.logs:
+            stored_before = batch.digest is not None and self._seen(connection, batch, entities)
+            if not stored_before:
+                self._append_logs(connection, entities, batch.logs, seq)
+        for task, touch in batch.touches.items():
+            connection.execute("UPDATE entities SET revision=? WHERE id=?", (self._last_seq, entities[task]))
+            last = None if touch.max_iter is None else max(touch.max_iter, 0)
+            connection.execute(
+                """INSERT INTO activity(company, id, last_iteration, last_update, last_change) VALUES(?,?,?,?,?)
+                   ON CONFLICT(company, id) DO UPDATE SET
+                     last_iteration=CASE WHEN excluded.last_iteration IS NULL THEN last_iteration
+                                         ELSE max(ifnull(last_iteration, 0), excluded.last_iteration) END,
+                     last_update=excluded.last_update, last_change=max(ifnull(last_change, 0) + 1, excluded.last_change)""",
+                (company, task, last, batch.now, batch.now),
+            )
+        return Appended(seq, logs_were_stored_before=stored_before)
+
+    def _append_points(
+        self, connection: sqlite3.Connection, entity: int, key: SeriesKey, points: PreparedPoints, seq: int, batch: EventBatch
+    ) -> None:
+        series, row = series_rows.load(connection, entity, key)
+        workers = points.columns.workers
+        workers[:] = self._worker(connection, batch.worker)
+        for line, name in points.own_workers.items():
+            workers[points.columns.seqs == line] = self._worker(connection, name)
+        new = points.columns._replace(seqs=points.columns.seqs + seq)
+        replaced = leaves.insert(connection, series, new, points.extra, last_iter=_last_point(row))
+        row.add_points(new)
+        if replaced:
+            row.stale = 1
+        row.last_written = seq + batch.lines
+        if points.x_axis_label is not None:
+            row.x_axis_label = points.x_axis_label
+        series_rows.save(connection, series, row)
+
+    def _append_events(self, connection: sqlite3.Connection, entity: int, key: SeriesKey, events: list[Event], seq: int) -> None:
+        series, row = series_rows.load(connection, entity, key)
+        for event in events:
+            body, packed = pack_body(event.body, self._compress_from)
+            url = event.body.get("url") if event.type == IMAGE else None
+            url = url if isinstance(url, str) and url else None
+            has_iter = event.iter is not None
+            identity = (series, has_iter, event.iter or 0, event.key or "")
+            values = (event.timestamp, seq + event.line, self._worker(connection, event.worker), event.size, url, packed, body)
+            old = connection.execute("SELECT id, url FROM events WHERE series=? AND has_iter=? AND iter=? AND key=?", identity).fetchone()
+            if old is None:
+                connection.execute(
+                    """INSERT INTO events(entity, type, series, has_iter, iter, key, timestamp, seq, worker, size, url, packed, body)
+                       VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)""",
+                    (entity, TYPE_CODE[event.type], *identity, *values),
+                )
+                times = (event.timestamp, event.timestamp)
+                row.extend(1, (event.iter, event.iter) if event.iter is not None else None, times)
+                if event.iter is not None and event.iter != SINGLE_VALUE_ITER:
+                    row.extend_chart(1, (event.iter, event.iter), times)
+                row.bytes += event.size
+            else:
+                row.stale = 1
+                connection.execute(
+                    "UPDATE events SET timestamp=?, seq=?, worker=?, size=?, url=?, packed=?, body=? WHERE id=?", (*values, old[0])
+                )
+            if has_iter and (url is not None or (old and old[1])):
+                for changed in {url, old[1] if old else None} - {None}:
+                    _count_url(connection, series, str(changed), event.iter or 0, rebuilt=bool(old))
+            row.last_written = seq + event.line
+        series_rows.save(connection, series, row)
+
+    def _seen(self, connection: sqlite3.Connection, batch: EventBatch, entities: dict[str, int]) -> bool:
+        """Whether these log lines were stored within the hour, and not deleted since."""
+        assert batch.digest is not None
+        tasks = sorted({line.task for line in batch.logs})
+        mark = hashlib.blake2b(batch.digest, digest_size=16)
+        for task in tasks:
+            epoch = connection.execute("SELECT log_epoch FROM entities WHERE id=?", (entities[task],)).fetchone()[0]
+            mark.update(b"%d.%d;" % (entities[task], epoch))
+        now = batch.now
+        connection.execute(
+            "DELETE FROM log_batches WHERE digest IN (SELECT digest FROM log_batches WHERE at < ? LIMIT 100)", (now - LOG_RETRY_MS,)
+        )
+        changed = connection.execute("INSERT OR IGNORE INTO log_batches VALUES(?, ?)", (mark.digest(), now)).rowcount
+        return changed == 0
+
+    def _append_logs(self, connection: sqlite3.Connection, entities: dict[str, int], lines: list[LogLine], seq: int) -> None:
+        by_series: dict[tuple[str, str, str], list[LogLine]] = defaultdict(list)
+        for line in lines:
+            by_series[line.task, line.metric, line.variant].append(line)
+        for (task, metric, variant), mine in by_series.items():
+            entity = entities[task]
+            series, row = series_rows.load(connection, entity, SeriesKey(task, LOG, metric, variant))
+            rows = [
+                (
+                    entity,
+                    line.timestamp,
+                    seq + line.line,
+                    series,
+                    line.iter,
+                    line.level,
+                    self._worker(connection, line.worker),
+                    line.size,
+                    line.msg,
+                    encode_json(line.extra).decode() if line.extra else None,
+                )
+                for line in mine
+            ]
+            whole = len(rows) - len(rows) % _LOG_ROWS
+            for start in range(0, whole, _LOG_ROWS):
+                connection.execute(_INSERT_MANY_LOGS, list(chain.from_iterable(rows[start : start + _LOG_ROWS])))
+            if whole < len(rows):
+                connection.executemany(_INSERT_LOGS + _ROW, rows[whole:])
+            times = [line.timestamp for line in mine]
+            iters = [line.iter for line in mine if line.iter is not None]
+            row.extend(len(mine), (min(iters), max(iters)) if iters else None, (min(times), max(times)))
+            row.bytes += sum(line.size for line in mine)
+            row.last_written = seq + mine[-1].line
+            series_rows.save(connection, series, row)
+
+    def _worker(self, connection: sqlite3.Connection, name: str) -> int:
+        known = self._workers.get(name)
+        if known is None:
+            connection.execute("INSERT OR IGNORE INTO names(name) VALUES(?)", (name,))
+            known = connection.execute("SELECT id FROM names WHERE name=?", (name,)).fetchone()[0]
+            if len(self._workers) > 10_000:
+                self._workers.clear()
+            self._workers[name] = known
+        return int(known)
+
+
+def _last_point(row: series_rows.SeriesRow) -> int | None:
+    """The greatest iteration among the points (events without iteration are elsewhere and do not move max_iter)."""
+    return row.max_iter if row.points else None
+
+
+def _entity(connection: sqlite3.Connection, company: str, task: str, is_model: bool) -> int:
+    row = connection.execute("SELECT id FROM entities WHERE company=? AND task=?", (company, task)).fetchone()
+    if row is not None:
+        return int(row[0])
+    made = connection.execute("INSERT INTO entities(company, task, model_event) VALUES(?,?,?)", (company, task, is_model)).lastrowid
+    assert made is not None
+    return made
+
+
+def _count_url(connection: sqlite3.Connection, series: int, url: str, iteration: int, *, rebuilt: bool) -> None:
+    """Keep the greatest two iterations of a url; looked up anew when an image was replaced."""
+    if not rebuilt:
+        connection.execute(
+            """INSERT INTO urls(series, url, max_iter, previous_iter) VALUES(?1, ?2, ?3, NULL) ON CONFLICT(series, url) DO UPDATE SET
+                 previous_iter = CASE WHEN ?3 > max_iter THEN max_iter
+                                      WHEN ?3 < max_iter AND (previous_iter IS NULL OR ?3 > previous_iter) THEN ?3 ELSE previous_iter END,
+                 max_iter = max(max_iter, ?3)""",
+            (series, url, iteration),
+        )
+        return
+    connection.execute("DELETE FROM urls WHERE series=? AND url=?", (series, url))
+    iters = connection.execute(
+        "SELECT DISTINCT iter FROM events WHERE series=? AND url=? AND has_iter=1 ORDER BY iter DESC LIMIT 2", (series, url)
+    ).fetchall()
+    if iters:
+        connection.execute("INSERT INTO urls VALUES(?,?,?,?)", (series, url, iters[0][0], iters[1][0] if len(iters) > 1 else None))
