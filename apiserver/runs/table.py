@@ -1,0 +1,261 @@
+"""A run as a table: which columns it has, and its rows by step in windows of bounded size, as arrays.
+
+A window reads every series of the run between two steps, so that memory depends on the window, not on the length of the run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from apiserver.runs import names
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import ATTRIBUTE, MIN_ITER, SCALAR, SINGLE_VALUE_ITER, Cursor, Floats, Ints, PointColumns, Series, SeriesKey
+
+WINDOW = 120_000
+"""Points that a window holds, about: 20,000 steps of a run with six columns."""
+
+Objects = npt.NDArray[np.object_]
+
+
+class Cells(NamedTuple):
+    """The cells of one column in a window: the rows they are in (ascending; None: every row) and their values.
+
+    `values` is float64, where NaN and infinities stand for null, or an array of objects (str, bool, float, None). `times` are the
+    timestamps in milliseconds of the points.
+    """
+
+    rows: Ints | None
+    values: Floats | Objects
+    times: Ints
+
+    def rows_in(self, count: int) -> Ints:
+        return np.arange(count, dtype=np.int64) if self.rows is None else self.rows
+
+
+class Window(NamedTuple):
+    """Rows in order of step: the steps, and the cells per column. A column without cells is left out."""
+
+    steps: Ints
+    cells: dict[str, Cells]
+
+
+class Table:
+    """The rows of one run between two steps (inclusive). `columns` are in code point order, without `global_step`.
+
+    `only`: the columns wanted (None: all of /metrics_step). `numeric`: as metrics/fast shows a run, metrics and booleans as numbers, with
+    `epoch` and without `time`.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        company: str,
+        run: str,
+        *,
+        lo: int | None = None,
+        hi: int | None = None,
+        numeric: bool = False,
+        only: Sequence[str] | None = None,
+    ) -> None:
+        self._store, self._company, self._numeric = store, company, numeric
+        self._sources: dict[str, list[SeriesKey]] = defaultdict(list)
+        self.series: list[Series] = []
+        for series in store.series(company, [run], types=(SCALAR, ATTRIBUTE)):
+            if not series.chart_count:
+                continue
+            name = names.column_name(series.key)
+            if self._is_column(series.key, name) and (only is None or name in only):
+                self._sources[name].append(series.key)
+            elif numeric or only is not None:
+                continue
+            self.series.append(series)
+        self.columns = sorted(self._sources)
+        self._owner = {key: name for name, keys in self._sources.items() for key in keys}
+        first = min((s.chart_min_iter for s in self.series if s.chart_min_iter is not None), default=0)
+        last = max((s.chart_max_iter for s in self.series if s.chart_max_iter is not None), default=-1)
+        self.lo = first if lo is None else max(first, lo)
+        self.hi = last if hi is None else min(last, hi)
+        self.cells = sum(s.chart_count for s in self.series)
+        """Stored points of the whole run, also those outside lo..hi."""
+
+    def _is_column(self, key: SeriesKey, name: str) -> bool:
+        if self._numeric:
+            return name not in names.STEP_NAMES and (key.type == SCALAR or key.metric == names.BOOLEAN)
+        return name not in names.NOT_METRICS and not (key.type == ATTRIBUTE and key.metric == names.ROW)
+
+    # --- how many
+
+    def dense_count(self) -> int | None:
+        """The number of rows when it is known without reading: one series has a point at every step of the range. None: must be counted."""
+        if self.hi < self.lo:
+            return 0
+        for s in self.series:
+            assert s.chart_min_iter is not None and s.chart_max_iter is not None
+            whole = s.chart_count == s.chart_max_iter - s.chart_min_iter + 1
+            if whole and s.chart_min_iter <= self.lo and s.chart_max_iter >= self.hi:
+                return self.hi - self.lo + 1
+        return None
+
+    def count_rows(self) -> int:
+        """The number of distinct steps in the range."""
+        known = self.dense_count()
+        return sum(len(window.steps) for window in self.windows(texts=False)) if known is None else known
+
+    # --- reading
+
+    def windows(self, *, texts: bool = True) -> Iterator[Window]:
+        """The rows of the range in order of step. Without `texts`, text cells hold None."""
+        for columns, lo, hi in self._pages():
+            window = self._window(columns, lo, hi, texts)
+            if len(window.steps):
+                yield window
+
+    def whole(self) -> Window:
+        """All rows of the range as one window."""
+        parts = list(self.windows())
+        if len(parts) == 1:
+            return parts[0]
+        return joined(parts)
+
+    def _pages(self) -> Iterator[tuple[list[PointColumns], int, int]]:
+        keys = [s.key for s in self.series]
+        if not keys or self.hi < self.lo:
+            return
+        longest = max(s.chart_count for s in self.series)
+        span = max(s.chart_max_iter - s.chart_min_iter + 1 for s in self.series if s.chart_max_iter is not None and s.chart_min_iter is not None)
+        if self.cells <= WINDOW:
+            yield self._store.points(self._company, keys, lo=self.lo, hi=self.hi), self.lo, self.hi
+        elif span <= 2 * longest:
+            width = max(WINDOW // len(keys), 1)
+            for lo in range(self.lo, self.hi + 1, width):
+                hi = min(lo + width - 1, self.hi)
+                yield self._store.points(self._company, keys, lo=lo, hi=hi), lo, hi
+        else:
+            yield from self._pages_by_number(keys)
+
+    def _pages_by_number(self, keys: list[SeriesKey]) -> Iterator[tuple[list[PointColumns], int, int]]:
+        """Steps are spread unevenly: pages of so many points, each cut before its last step, which may go on in the next page."""
+        limit = max(WINDOW, 2 * len(keys))
+        lo = self.lo
+        while lo <= self.hi:
+            columns = self._store.points(self._company, keys, lo=lo, hi=self.hi, limit=limit)
+            found = sum(len(column.iters) for column in columns)
+            if found < limit:
+                yield columns, lo, self.hi
+                return
+            last = max(int(column.iters[-1]) for column in columns)
+            cut = [_before(column, last) for column in columns]
+            yield [column for column in cut if len(column.iters)], lo, last - 1
+            lo = last
+
+    def _window(self, found: list[PointColumns], lo: int, hi: int, texts: bool) -> Window:
+        found = [_without_single_value(column) for column in found]
+        found = [column for column in found if len(column.iters)]
+        if not found:
+            return Window(np.empty(0, np.int64), {})
+        steps = _union([column.iters for column in found])
+        text_keys = [column.key for column in found if column.key.type == ATTRIBUTE and column.key.metric == names.TEXT]
+        extras = self._store.point_extras(self._company, text_keys, lo=lo, hi=hi) if text_keys and texts else {}
+        parts: dict[str, list[tuple[PointColumns, Floats | Objects]]] = defaultdict(list)
+        for column in found:
+            name = self._owner.get(column.key)
+            if name is not None:
+                parts[name].append((column, self._values(column, extras.get(column.key, {}))))
+        return Window(steps, {name: _cells(steps, part) for name, part in parts.items()})
+
+    def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]]) -> Floats | Objects:
+        key, values = column.key, column.values
+        if key.type == SCALAR or key.metric == names.NUMBER or self._numeric:
+            return values
+        made = np.empty(len(values), dtype=object)
+        if key.metric == names.BOOLEAN:
+            made[:] = (values != 0).tolist()
+            return made
+        shared: dict[str | None, str | None] = {}
+        empty: dict[str, Any] = {}
+        for position, step in enumerate(column.iters.tolist()):
+            text = extras.get(step, empty).get(names.TEXT_FIELD)
+            made[position] = shared.setdefault(text, text)
+        return made
+
+
+def joined(parts: Sequence[Window]) -> Window:
+    """Windows one after the other as one."""
+    if not parts:
+        return Window(np.empty(0, np.int64), {})
+    offsets = np.cumsum([0] + [len(part.steps) for part in parts])
+    cells = {}
+    for name in {name: None for part in parts for name in part.cells}:
+        mine = [(offset, len(part.steps), part.cells[name]) for offset, part in zip(offsets.tolist(), parts, strict=False) if name in part.cells]
+        whole = len(mine) == len(parts) and all(cell.rows is None for _, _, cell in mine)
+        kinds = {cell.values.dtype == object for _, _, cell in mine}
+        cells[name] = Cells(
+            None if whole else np.concatenate([cell.rows_in(count) + offset for offset, count, cell in mine]),
+            np.concatenate([cell.values.astype(object) if len(kinds) > 1 else cell.values for _, _, cell in mine]),
+            np.concatenate([cell.times for _, _, cell in mine]),
+        )
+    return Window(np.concatenate([part.steps for part in parts]), cells)
+
+
+def taken(window: Window, rows: Ints) -> Window:
+    """Some rows of a window (indices, ascending)."""
+    cells = {}
+    for name, cell in window.cells.items():
+        if cell.rows is None:
+            cells[name] = Cells(None, cell.values[rows], cell.times[rows])
+            continue
+        if not len(cell.rows):
+            continue
+        where = np.minimum(np.searchsorted(cell.rows, rows), len(cell.rows) - 1)
+        hit = cell.rows[where] == rows
+        cells[name] = Cells(np.flatnonzero(hit), cell.values[where[hit]], cell.times[where[hit]])
+    return Window(window.steps[rows], cells)
+
+
+def _union(columns: list[Ints]) -> Ints:
+    longest = max(columns, key=len)
+    others = [column for column in columns if column is not longest and not (len(column) == len(longest) and np.array_equal(column, longest))]
+    return np.unique(np.concatenate([longest, *others])) if others else longest
+
+
+def _cells(steps: Ints, parts: list[tuple[PointColumns, Floats | Objects]]) -> Cells:
+    """The cells of a column from its series; where two have the same step, the later write counts."""
+    if len(parts) == 1:
+        column, values = parts[0]
+        rows = None if len(column.iters) == len(steps) else np.searchsorted(steps, column.iters)
+        return Cells(rows, values, column.timestamps)
+    mixed = len({values.dtype == object for _, values in parts}) > 1
+    iters = np.concatenate([column.iters for column, _ in parts])
+    seqs = np.concatenate([column.seqs for column, _ in parts])
+    times = np.concatenate([column.timestamps for column, _ in parts])
+    all_values = np.concatenate([values.astype(object) if mixed else values for _, values in parts])
+    order = np.lexsort((seqs, iters))
+    iters = iters[order]
+    last = order[np.append(iters[1:] != iters[:-1], True)]
+    rows = np.searchsorted(steps, np.unique(iters))
+    return Cells(None if len(rows) == len(steps) else rows, all_values[last], times[last])
+
+
+def _before(column: PointColumns, step: int) -> PointColumns:
+    end = int(np.searchsorted(column.iters, step, "left"))
+    return PointColumns(column.key, column.iters[:end], column.values[:end], column.timestamps[:end], column.seqs[:end])
+
+
+def _without_single_value(column: PointColumns) -> PointColumns:
+    at = int(np.searchsorted(column.iters, SINGLE_VALUE_ITER))
+    if at == len(column.iters) or column.iters[at] != SINGLE_VALUE_ITER:
+        return column
+    iters, values = np.delete(column.iters, at), np.delete(column.values, at)
+    return PointColumns(column.key, iters, values, np.delete(column.timestamps, at), np.delete(column.seqs, at))
+
+
+def start_after(moment: int) -> Cursor:
+    """The position in the order of time just before everything of this millisecond."""
+    return Cursor(moment, moment, MIN_ITER)
+
+
