@@ -1,0 +1,6 @@
+"""The RPC layer: path and version, body, authentication, validation, envelope, errors. It knows no service."""
+
+from apiserver.service_repo.call import Call, Encoded, Identity, RawResponse
+from apiserver.service_repo.repo import ServiceRepo, endpoint
+
+__all__ = ["Call", "Encoded", "Identity", "RawResponse", "ServiceRepo", "endpoint"]

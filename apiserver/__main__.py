@@ -1,0 +1,131 @@
+"""The command line: `tidemark`, or `python -m apiserver`."""
+
+from __future__ import annotations
+
+import sys
+
+if "serve" in sys.argv[1:2]:  # first of all: what is imported before keeps the blocking versions
+    import gevent.monkey
+
+    gevent.monkey.patch_all()
+
+from typing import Any
+
+import click
+
+from apiserver import __version__
+from apiserver.errors import StartupError
+from apiserver.settings import Settings, from_environment
+
+
+class Commands(click.Group):
+    """A group whose commands end with one sentence and exit code 2 when they can't start."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StartupError as error:
+            click.echo(f"tidemark: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tidemark")
+def main() -> None:
+    """The event service behind machine-learning experiments.
+
+    Training code sends it scalars, plots, debug images and log lines (ClearML's and Runicorn's clients work unchanged); people and programs
+    read them back as charts, galleries and live logs.
+
+    \b
+      tidemark serve                    start on http://127.0.0.1:8008, data in ./data
+      tidemark serve --port 9000        ... on another port
+      tidemark keys                     what a client needs, as a block to paste into a shell
+
+    Every setting lives in config/*.conf and can be overridden: TIDEMARK__section__key=value, or a file named by TIDEMARK_CONFIG.
+    """
+
+
+@main.command()
+@click.option("--host", envvar="TIDEMARK_HOST", show_envvar=True, help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", envvar="TIDEMARK_PORT", show_envvar=True, help="Port; 0 takes a free one.  [default: 8008]")
+@click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
+@click.option(
+    "--store",
+    envvar="TIDEMARK_STORE",
+    show_envvar=True,
+    metavar="URL",
+    help="Where events are kept: sqlite:///FILE or http(s)://[USER:PASSWORD@]HOST:9200[,HOST2:9200] for Elasticsearch.  [default: a file in the data folder]",
+)
+@click.option(
+    "--state",
+    envvar="TIDEMARK_STATE",
+    show_envvar=True,
+    metavar="URL",
+    help="Where what workers share is kept: memory:// or redis://HOST:6379/0. Needed with Elasticsearch.  [default: memory://]",
+)
+@click.option("--workers", envvar="TIDEMARK_WORKERS", show_envvar=True, help="Worker processes; more than one need redis://.  [default: 1]")
+@click.option("--allow-open", is_flag=True, default=None, help="Listen beyond loopback although calls need no credentials (TIDEMARK_AUTH=open).")
+def serve(host: str | None, port: str | None, data: str | None, store: str | None, state: str | None, workers: str | None, allow_open: bool | None) -> None:
+    """Start the server.
+
+    Prints its address and a block of CLEARML_* exports once it answers. On a loopback address calls need no credentials (TIDEMARK_AUTH=open);
+    elsewhere they do (TIDEMARK_AUTH=required). Ctrl-C or SIGTERM ends it.
+
+    Exit code 2, with one sentence on stderr: a port that is taken, a data folder that can't be written or belongs to a running server, a
+    damaged database, a bad setting.
+    """
+    given = {
+        "server.host": host,
+        "server.port": port,
+        "server.data": data,
+        "server.workers": workers,
+        "server.allow_open": allow_open,
+        "engine.store": store,
+        "engine.state": state,
+    }
+    settings = from_environment(given)
+    from apiserver.serving import serve as run
+
+    run(settings)
+
+
+@main.command()
+@click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
+@click.option("--company", metavar="NAME", help="Make a new key for a company of config/auth.conf.")
+@click.option("--user", metavar="ID", help="The user it belongs to.  [default: the company's first]")
+def keys(data: str | None, company: str | None, user: str | None) -> None:
+    """Show what a client needs, as a block to paste into a shell.
+
+    Without --company: the default user's key, made now if there is none. With it: a further key, which a running server accepts at once.
+    """
+    settings = from_environment({"server.data": data})
+    from apiserver.credentials import Credentials
+    from apiserver.serving import address_of, exports, running_server
+
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(f"{settings.data}: the data folder can't be written: {error.strerror}") from error
+    credentials = Credentials(settings)
+    pair = credentials.access_key, credentials.secret_key
+    if company is not None:
+        pair = credentials.add_key(*_user_of(settings, company, user))
+    address = running_server(settings.data) or address_of(settings.server.host, settings.server.port)
+    click.echo(exports(settings, address, *pair))
+
+
+def _user_of(settings: Settings, name: str, user: str | None) -> tuple[str, str]:
+    """The ids of a company and of one of its users."""
+    company = next((company for company in settings.auth.companies if name in (company.name, company.id)), None)
+    if company is None:
+        known = ", ".join(company.name for company in settings.auth.companies)
+        raise StartupError(f'no company "{name}" in auth.companies; known: {known}')
+    ids = [item.id for item in company.users]
+    if not ids or (user is not None and user not in ids):
+        raise StartupError(f'the company "{name}" has no user "{user or ""}"; known: {", ".join(ids) or "none"}')
+    return company.id, user or ids[0]
+
+
+if __name__ == "__main__":
+    main(prog_name="tidemark")

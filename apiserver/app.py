@@ -1,0 +1,155 @@
+"""The application factory: settings -> engine -> services -> Flask app. The only place that wires.
+
+A new service is one line in `_add_services`, another face (runs, files, page) one line in `_add_faces`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flask import Flask, Request, Response, jsonify, request
+from flask_compress import Compress
+from gevent import get_hub
+from werkzeug.exceptions import NotFound
+
+from apiserver import __version__, files, hocon, runs
+from apiserver.credentials import ConfiguredIdentities, Credentials
+from apiserver.engine import Engine, open_engine
+from apiserver.service_repo import ServiceRepo
+from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo.body import drain
+from apiserver.service_repo.dispatch import Dispatcher
+from apiserver.service_repo.schema import SchemaSet
+from apiserver.service_repo.security import Gate
+from apiserver.services.auth import AuthService
+from apiserver.services.debug import DebugService
+from apiserver.services.server import ServerService
+from apiserver.settings import SCHEMA, Settings
+
+log = logging.getLogger("tidemark")
+
+OFFLOAD = 128_000
+"""Answers with more bytes are compressed in a thread: at 100 MB/s the others would notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What services and faces are made of; also in `app.extensions["tidemark"]`."""
+
+    settings: Settings
+    engine: Engine
+    schemas: SchemaSet
+    repo: ServiceRepo
+    gate: Gate
+    authenticator: Authenticator
+
+
+def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
+    """The application, with everything behind it opened. Raises StartupError when something is not as it must be."""
+    schemas = SchemaSet(SCHEMA, hocon.cache_folder())
+    settings.data.mkdir(parents=True, exist_ok=True)
+    credentials = Credentials(settings)
+    gate = Gate(settings)
+    context = Context(
+        settings=settings,
+        engine=engine or open_engine(settings),
+        schemas=schemas,
+        repo=ServiceRepo(schemas),
+        gate=gate,
+        authenticator=Authenticator(settings, ConfiguredIdentities(settings, credentials), gate, credentials.token_secret),
+    )
+    _add_services(context)
+    context.repo.check(strict=False)
+
+    app = TidemarkApp("tidemark", static_folder=None)
+    app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
+    app.extensions["tidemark"] = context
+    app.rpc = Dispatcher(context.repo, context.authenticator, settings.server)
+    _add_status(app, context)
+    _add_faces(app, context)
+    _add_answer_headers(app, context)
+    app.wsgi_app = Draining(app.wsgi_app, settings.server.max_body)  # type: ignore[method-assign]
+    return app
+
+
+def _add_services(context: Context) -> None:
+    """One line per service."""
+    add = context.repo.add_service
+    add(DebugService())
+    add(ServerService())
+    add(AuthService(context.authenticator))
+
+
+def _add_faces(app: Flask, context: Context) -> None:
+    """The parts of the server that are no RPC services; each registers its own blueprint. They win over the RPC layer's paths."""
+    for part, name in ((runs, "register_runs"), (files, "register_files")):
+        register: Callable[[Flask, Context], None] | None = getattr(part, name, None)
+        if register is not None:
+            register(app, context)
+
+
+def _add_status(app: Flask, context: Context) -> None:
+    @app.get("/")
+    def status() -> Response:
+        return jsonify(name="tidemark", version=__version__, status="running", health="/healthz")
+
+    @app.get("/healthz")
+    @app.get("/api/healthz")
+    def healthz() -> tuple[Response, int]:
+        parts = context.engine.check()
+        fine = all(part.ok for part in parts.values())
+        shown = {name: {"ok": part.ok, "detail": part.detail} for name, part in parts.items()}
+        return jsonify(status="ok" if fine else "unavailable", **shown), 200 if fine else 503
+
+
+def _add_answer_headers(app: Flask, context: Context) -> None:
+    """CORS and compression, for every face."""
+
+    @app.after_request
+    def cors(response: Response) -> Response:
+        response.vary.add("Origin")
+        response.headers.extend(context.gate.cors(request.headers, preflight=request.method == "OPTIONS"))  # type: ignore[arg-type]
+        return response
+
+    app.config.update(COMPRESS_STREAMS=False, COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False, COMPRESS_LEVEL=4)
+    OffloadedCompress(app)
+
+
+class TidemarkApp(Flask):
+    """A Flask application in which the RPC layer answers what no route claims, whatever the method."""
+
+    rpc: Dispatcher
+
+    def dispatch_request(self, *args: Any) -> Any:
+        # By the exception, not by a catch-all route: routes know methods, redirects and slashes, the RPC layer none of them.
+        if isinstance(request.routing_exception, NotFound):
+            return self.rpc(cast(Request, request._get_current_object()))  # type: ignore[attr-defined]
+        return super().dispatch_request(*args)
+
+
+class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package
+    """Compression that leaves big answers to a thread (the compressors release the interpreter lock)."""
+
+    def after_request(self, response: Response | None) -> Response:
+        if response is None or response.is_streamed or (response.content_length or 0) < OFFLOAD:
+            return cast(Response, super().after_request(response))
+        run = contextvars.copy_context().run
+        return cast(Response, get_hub().threadpool.apply(run, (super().after_request, response)))
+
+
+class Draining:
+    """WSGI middleware: what a refused request still sends is read before the answer goes out."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        answer = self._app(environ, start_response)
+        if "HTTP_UPGRADE" not in environ:
+            drain(environ, self._limit)
+        return answer

@@ -1,0 +1,75 @@
+"""The engine behind the server: store, registry, state and bus, chosen by URL. Adapters are imported only when they are chosen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from apiserver.errors import StartupError
+from apiserver.settings import Settings
+from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What `bll` works with."""
+
+    events: EventStore
+    registry: Registry
+    state: State
+    bus: Bus
+
+    def check(self) -> dict[str, Health]:
+        """Whether store and state answer, by name."""
+        return {"store": self.events.check(), "state": self.state.check()}
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.events.close()
+        self.state.close()
+        self.bus.close()
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Open what the settings name. Raises StartupError with a sentence for the operator. Called after the fork: no connection is shared."""
+    try:
+        state, bus = _open_state(settings)
+        events, registry = _open_store(settings, state)
+    except StoreDamaged as error:
+        raise StartupError(str(error)) from error
+    except StoreError as error:
+        raise StartupError(f"{without_password(settings.store_url)}: {error}") from error
+    return Engine(events, registry, state, bus)
+
+
+def _open_state(settings: Settings) -> tuple[State, Bus]:
+    if settings.state_url.startswith("memory:"):
+        from apiserver.stores.memory import MemoryBus, MemoryState
+
+        return MemoryState(), MemoryBus()
+    from apiserver.stores.redis import open_redis
+
+    return open_redis(settings.state_url, settings.redis)  # type: ignore[no-any-return]
+
+
+def _open_store(settings: Settings, state: State) -> tuple[EventStore, Registry]:
+    if settings.store_url.startswith("sqlite:"):
+        from apiserver.stores.sqlite import open_sqlite
+
+        return open_sqlite(sqlite_path(settings.store_url))  # type: ignore[no-any-return]
+    from apiserver.stores.elastic import open_elastic
+
+    return open_elastic(settings.store_url, state, settings.elastic)  # type: ignore[no-any-return]
+
+
+def sqlite_path(url: str) -> str:
+    """The file of a sqlite:/// URL: a relative path after three slashes, an absolute one after four, as SQLAlchemy has it."""
+    path = url.removeprefix("sqlite:").removeprefix("//").removeprefix("/")
+    if not path:
+        raise StartupError(f'TIDEMARK_STORE: "{url}" names no file; it looks like sqlite:///path/to/tidemark.db')
+    return path
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be logged."""
+    return re.sub(r"(://)[^/@]*@", r"\1…@", url)

@@ -1,0 +1,93 @@
+"""One API call, as handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiserver.service_repo.versions import MAXIMUM, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls. `company` (an id) is the scope of everything that the call may see."""
+
+    user: str
+    company: str
+    role: str = "user"
+    user_name: str = ""
+    company_name: str = ""
+
+
+NOBODY = Identity(user="", company="", role="guest")
+"""The identity of calls to endpoints that need none."""
+
+
+@dataclass(slots=True)
+class Cookie:
+    """A cookie that the answer sets; `max_age` in seconds, 0 removes it."""
+
+    name: str
+    value: str
+    max_age: int
+
+
+@dataclass(slots=True)
+class Call:
+    """A call on its way to a handler.
+
+    `body` is the raw body after unpacking gzip; with `is_batch` it holds JSON lines that nobody has looked at yet.
+    `requested_version` is the path's version, or the newest. `args` are query and form values as text.
+    """
+
+    id: str
+    trx: str
+    endpoint: str
+    requested_version: Version = MAXIMUM
+    actual_version: Version | None = None
+    identity: Identity = NOBODY
+    body: bytes = b""
+    is_batch: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    worker: str = "<unknown>"
+    client: str = ""
+    remote_addr: str = ""
+    host_url: str = ""
+    credential: str = ""
+    """How the caller was recognised: "basic", "bearer", "cookie", "open" or "" (nobody)."""
+    cookies: list[Cookie] = field(default_factory=list)
+
+    @property
+    def company(self) -> str:
+        """The caller's company id."""
+        return self.identity.company
+
+    @property
+    def user(self) -> str:
+        """The caller's user id."""
+        return self.identity.user
+
+    def set_cookie(self, name: str, value: str, max_age: int) -> None:
+        """Set a cookie with the answer (HttpOnly, SameSite=Lax, Path=/)."""
+        self.cookies.append(Cookie(name, value, max_age))
+
+
+@dataclass(slots=True)
+class RawResponse:
+    """An answer without the envelope. A stream's pieces are sent as they come."""
+
+    stream: Iterable[bytes] | bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`data` that is a JSON object already, in UTF-8; it goes into the envelope as it is."""
+
+    data: bytes
+
+
+Answer = dict[str, Any] | RawResponse | Encoded

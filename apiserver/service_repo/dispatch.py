@@ -1,0 +1,163 @@
+"""One call from HTTP request to HTTP answer, in the order of spec A.3."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from typing import Any
+
+from flask import Request, Response
+
+from apiserver.errors import BadBody, InternalEndpoint, InvalidVersion, MalformedPath, RoleNotAllowed, UnknownEndpoint
+from apiserver.service_repo import body as bodies
+from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo.call import Answer, Call, Encoded, RawResponse
+from apiserver.service_repo.envelope import CONTENT_TYPE, wrap
+from apiserver.service_repo.errors import Failure, failure_of
+from apiserver.service_repo.repo import Entry, Handler, ServiceRepo
+from apiserver.service_repo.versions import NUMBERS_END, Version, parse
+from apiserver.settings import ServerSettings
+
+log = logging.getLogger("tidemark.calls")
+
+PATH = re.compile(r"/?(?:api/)?(?:v(?P<version>[0-9]+\.?[0-9]+)/)?(?P<name>[A-Za-z_]\w+\.[A-Za-z_]\w+)/?", re.ASCII)
+
+
+class Dispatcher:
+    """Answers every request that no other part of the server claims."""
+
+    def __init__(self, repo: ServiceRepo, authenticator: Authenticator, settings: ServerSettings) -> None:
+        self._repo = repo
+        self._auth = authenticator
+        self._settings = settings
+        self._newest = repo.maximum
+
+    def __call__(self, request: Request) -> Response:
+        """The answer to a request; nothing escapes as an exception."""
+        if request.method == "OPTIONS":
+            return Response(b"", 200)
+        headers = request.headers
+        id = uuid.uuid4().hex
+        trx = headers.get("X-Clearml-Trx") or headers.get("X-Trains-Trx") or id
+        call = Call(id=id, trx=trx, endpoint="", headers=headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
+        shown: float | str = 1.0
+        try:
+            path = PATH.fullmatch(request.path)
+            if path is None:
+                raise MalformedPath("expected [/api][/v<version>]/service.action")
+            version = parse(path["version"]) if path["version"] else self._newest
+            if version is None:
+                raise InvalidVersion(path["version"][:40])
+            call.endpoint, call.requested_version = path["name"], version
+            shown = _shown(path["version"], version)
+            answer = self._answer(call, request)
+        except Exception as error:
+            return self._failed(call, shown, failure_of(error, id), error)
+        if isinstance(answer, RawResponse):
+            response = Response(answer.stream, answer.status, dict(answer.headers), content_type=answer.content_type)  # type: ignore[arg-type]
+        else:
+            try:
+                response = Response(_envelope(call, shown, answer), 200, content_type=CONTENT_TYPE)
+            except Exception as error:
+                return self._failed(call, shown, failure_of(error, id), error)
+        for cookie in call.cookies:
+            response.set_cookie(cookie.name, cookie.value, max_age=cookie.max_age, path="/", httponly=True, samesite="Lax", secure=request.is_secure)
+        return response
+
+    def _answer(self, call: Call, request: Request) -> Answer:
+        entry, handler = self._find(call)
+        self._authorize(call, entry, request)
+        call.remote_addr = request.remote_addr or ""
+        call.host_url = request.host_url
+        call.client = _either(request, "Client")
+        call.worker = _either(request, "Worker") or "<unknown>"
+        environ = request.environ
+        call.body = bodies.read(environ, self._settings.max_body, self._settings.max_unpacked)
+        return handler(call, self._request(call, entry, environ))
+
+    def _find(self, call: Call) -> tuple[Entry, Handler]:
+        entry = self._repo.entries.get(call.endpoint)
+        found = entry.find(call.requested_version) if entry is not None else None
+        if entry is None or found is None:
+            raise UnknownEndpoint(f"{call.endpoint} v{call.requested_version}")
+        call.actual_version, handler = found
+        return entry, handler
+
+    def _authorize(self, call: Call, entry: Entry, request: Request) -> None:
+        attributes = entry.schema.attributes
+        if attributes.internal:
+            raise InternalEndpoint
+        if attributes.authorize is False:
+            self._auth.check_gate(call.headers)
+            return
+        try:
+            caller = self._auth.admit(call.headers, lambda: request.cookies)
+        except Exception as error:
+            if attributes.authorize is None and failure_of(error, call.id).code == 401:
+                return  # an identity was welcome, and isn't needed
+            raise
+        call.identity, call.credential = caller.identity, caller.kind
+        if not attributes.allows(caller.identity.role):
+            raise RoleNotAllowed(role=caller.identity.role)
+
+    def _request(self, call: Call, entry: Entry, environ: dict[str, Any]) -> dict[str, Any]:
+        content_type = environ.get("CONTENT_TYPE", "")
+        mimetype = content_type.partition(";")[0].strip().lower()
+        batch = entry.schema.is_batch(call.requested_version)
+        query = bodies.pairs(environ["QUERY_STRING"]) if environ.get("QUERY_STRING") else []
+        found: dict[str, Any] = {}
+        if mimetype == bodies.JSON_LINES:
+            call.is_batch = True  # an endpoint that takes no batch sees {}
+        elif mimetype in (bodies.FORM, bodies.MULTIPART):
+            query = [*bodies.form_pairs(mimetype, content_type, call.body), *query]
+        else:
+            found = bodies.as_object(call.body)
+        if batch and not query:
+            return found  # its lines, or its single object, are validated one by one by the handler
+        reader = entry.schema.reader(call.requested_version)
+        if query:
+            bodies.merge(found, query, reader.schema)
+        return found if batch else reader.read(found)
+
+    def _failed(self, call: Call, shown: float | str, failure: Failure, error: Exception) -> Response:
+        if failure.code >= 500:
+            # Whoever calls learns nothing of the inside; whoever runs the server finds it under the call's id.
+            expected = failure.code == 503
+            log.log(logging.WARNING if expected else logging.ERROR, "call %s %s: %s", call.id, call.endpoint, error, exc_info=None if expected else error)
+        elif isinstance(error, BadBody):
+            log.debug("call %s %s: %s", call.id, call.endpoint, error)
+        response = Response(_envelope(call, shown, failure.data, failure), failure.code, content_type=CONTENT_TYPE)
+        if failure.retry_after is not None:
+            response.headers["Retry-After"] = str(failure.retry_after)
+        return response
+
+
+def _envelope(call: Call, shown: float | str, data: dict[str, Any] | Encoded | None, failure: Failure | None = None) -> bytes:
+    return wrap(
+        id=call.id,
+        trx=call.trx,
+        name=call.endpoint,
+        requested=shown,
+        actual=_actual(call, shown),
+        code=failure.code if failure else 200,
+        subcode=failure.subcode if failure else 0,
+        message=failure.message if failure else "OK",
+        data=data if data is not None else {},
+    )
+
+
+def _actual(call: Call, shown: float | str) -> float | str | None:
+    """The handler's min-version, in the kind that the requested version is shown in; null when no handler was found."""
+    if call.actual_version is None:
+        return None
+    return float(str(call.actual_version)) if isinstance(shown, float) else str(call.actual_version)
+
+
+def _shown(text: str | None, version: Version) -> float | str:
+    """The requested version as the envelope echoes it: verbatim, or a number below 2.1."""
+    return float(str(version)) if version < NUMBERS_END else text or str(version)
+
+
+def _either(request: Request, name: str) -> str:
+    return request.headers.get(f"X-Clearml-{name}") or request.headers.get(f"X-Trains-{name}") or ""

@@ -1,0 +1,228 @@
+"""`tidemark serve`: the checks before, the sockets, the lock, and gunicorn with its gevent worker.
+
+The master stays small: it imports neither Flask nor a store. Workers open everything after the fork.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import gunicorn.http.wsgi
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.workers.ggevent import GeventWorker
+
+from apiserver.credentials import Credentials
+from apiserver.errors import StartupError
+from apiserver.settings import Settings
+
+LOCK = "tidemark.lock"
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it. Raises StartupError; a worker that can't start ends the process with code 2."""
+    lock = claim_data_folder(settings)
+    credentials = Credentials(settings)
+    ports = [settings.server.port, *(port for port in (settings.runs.port, settings.files.port) if port)]
+    sockets = [listen(settings.server.host, port) for port in ports]
+    address = address_of(settings.server.host, sockets[0].getsockname()[1])
+    write_lock(lock, address)
+    _raise_file_limit(settings.server.connections)
+    gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
+    try:
+        Server(settings, sockets, lambda: print(banner(settings, address, credentials), flush=True)).run()
+    except SystemExit as error:
+        raise SystemExit(2 if error.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else error.code) from None
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # untyped package
+    """gunicorn, configured by our settings instead of a file or a command line."""
+
+    def __init__(self, settings: Settings, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._ready = ready
+        super().__init__()
+
+    def load_config(self) -> None:
+        server = self._settings.server
+        options = {
+            "bind": [f"fd://{sock.fileno()}" for sock in self._sockets],
+            "workers": server.workers,
+            "worker_class": Worker,
+            "worker_connections": server.connections,
+            "logger_class": Log,
+            "loglevel": server.log_level if server.log_level != "info" else "warning",
+            "accesslog": "-" if server.access_log else None,
+            # Every answer closes its connection: ClearML's SDK forks with open sockets, and parent and child then read each other's answers.
+            "keepalive": 0,
+            "timeout": server.timeout,
+            "graceful_timeout": server.graceful_timeout,
+            "limit_request_line": 8190,
+            "limit_request_field_size": 16380,
+            "preload_app": False,
+            "proc_name": "tidemark",
+            "control_socket_disable": True,
+            "post_worker_init": self._worker_ready,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        from apiserver.app import create_app
+
+        logging.basicConfig(
+            level=self._settings.server.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+        )
+        try:
+            return create_app(self._settings)
+        except StartupError as error:
+            print(f"tidemark: {error}", file=sys.stderr, flush=True)
+            os._exit(Arbiter.APP_LOAD_ERROR)
+
+    def _worker_ready(self, worker: Any) -> None:
+        worker.idle_timeout = self._settings.server.idle_timeout
+        if worker.age == 1:
+            self._ready()
+
+
+class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
+    """gunicorn's gevent worker; a client that falls silent before its request is complete is let go."""
+
+    idle_timeout = 60
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        try:
+            client.settimeout(self.idle_timeout)
+            super(GeventWorker, self).handle(listener, client, addr)  # past GeventWorker.handle, which takes the timeout away
+        except TimeoutError:
+            client.close()
+
+
+class Log(Logger):  # type: ignore[misc]  # untyped package
+    """gunicorn's log without the lines that repeat, after our own sentence, that a worker could not start."""
+
+    NOISE = ("App failed to load", "exited with code", "Worker failed to boot", "Shutting down: Master", "Reason:")
+
+    def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if not str(msg).startswith(self.NOISE) and "exited with code" not in str(msg):
+            super().error(msg, *args, **kwargs)
+
+    def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if not any(noise in str(msg) for noise in self.NOISE):
+            super().warning(msg, *args, **kwargs)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises StartupError when the address can't be had."""
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror as error:
+        raise StartupError(f'the address "{host}" is unknown: {error.strerror}') from error
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(target)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        number = getattr(error, "errno", None)
+        if number == errno.EADDRINUSE:
+            raise StartupError(f"port {port} on {host} is taken by another program; choose one with --port or TIDEMARK_PORT") from error
+        if number == errno.EACCES:
+            raise StartupError(f"port {port} on {host} may not be used by this user; choose one above 1023 with --port") from error
+        raise StartupError(f"can't listen on {host} port {port}: {getattr(error, 'strerror', error)}") from error
+    sock.listen(2048)
+    sock.set_inheritable(True)
+    return sock
+
+
+def claim_data_folder(settings: Settings) -> TextIO:
+    """Make the data folder and lock it. The lock lasts until the file is closed by all processes of this server."""
+    folder = settings.data
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / LOCK, "a+")  # noqa: SIM115  # open as long as the server runs
+    except OSError as error:
+        raise StartupError(f"{folder}: the data folder can't be written: {error.strerror}; choose one with --data or TIDEMARK_DATA") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = lock_holder(folder)
+        where = f" at {holder['address']} (process {holder['pid']})" if holder else ""
+        raise StartupError(f"{folder}: another server{where} uses this data folder; stop it, or choose another one with --data") from error
+    return lock
+
+
+def write_lock(lock: TextIO, address: str) -> None:
+    """Say in the lock file who holds it, so that commands find the running server."""
+    lock.truncate(0)
+    lock.write(json.dumps({"pid": os.getpid(), "address": address}))
+    lock.flush()
+
+
+def lock_holder(folder: Path) -> dict[str, Any] | None:
+    """`{pid, address}` as the data folder's lock file has it; None when there is none. Whether it is still held, only a lock tells."""
+    try:
+        found = json.loads((folder / LOCK).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "address" in found and "pid" in found else None
+
+
+def running_server(folder: Path) -> str | None:
+    """The address of the server that holds this data folder now, or None."""
+    try:
+        with open(folder / LOCK, "a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = lock_holder(folder)
+        return str(holder["address"]) if holder else None
+    except OSError:
+        return None
+    return None
+
+
+def address_of(host: str, port: int) -> str:
+    """The address a client on this machine uses."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def exports(settings: Settings, address: str, access_key: str, secret_key: str) -> str:
+    """Lines for a shell, after which ClearML's SDK talks to us."""
+    files = settings.files.public_url or f"{address}/files"
+    return "\n".join(
+        [
+            f"export CLEARML_API_HOST={address}",
+            f"export CLEARML_WEB_HOST={address}",
+            f"export CLEARML_FILES_HOST={files}",
+            f"export CLEARML_API_ACCESS_KEY={access_key}",
+            f"export CLEARML_API_SECRET_KEY={secret_key}",
+        ]
+    )
+
+
+def banner(settings: Settings, address: str, credentials: Credentials) -> str:
+    """What a starting server prints."""
+    keys = exports(settings, address, credentials.access_key, credentials.secret_key)
+    mode = "open: calls from this machine need no credentials" if settings.open else "credentials required"
+    return f"Tidemark listens on {address} ({mode})\n\n{keys}\n"
+
+
+def _raise_file_limit(connections: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections * 2 + 512
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted, hard))
