@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from apiserver.stores.base import Health, StoreBusy, StoreDamaged
 from apiserver.stores.records import (
     EVENT_TYPES,
     IMAGE,
     LOG,
-    SCALAR,
     Appended,
     Axis,
     BucketRequest,
@@ -30,7 +30,7 @@ from apiserver.stores.records import (
 from apiserver.stores.sqlite import deleting, listing, paging, points, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
-from apiserver.stores.sqlite.series_rows import TYPE_CODE
+from apiserver.stores.sqlite.series_rows import TYPE_CODE, TYPE_NAMES
 
 
 class SqliteEvents:
@@ -73,8 +73,8 @@ class SqliteEvents:
             by_task: dict[int, list[Series]] = {found[0]: [] for found in entities.values()}
             names = {found[0]: task for task, found in entities.items()}
             for _, entity, code, metric, variant, row in series_rows.select(connection, list(by_task)):
-                kind = EVENT_TYPES[code]
-                if (types is None or kind in types) and wants(metrics, metric, variant):
+                kind = TYPE_NAMES[code]
+                if kind in (EVENT_TYPES if types is None else types) and wants(metrics, metric, variant):
                     by_task[entity].append(series_rows.as_series(SeriesKey(names[entity], kind, metric, variant), row))
             return [series for task in dict.fromkeys(tasks) if task in entities for series in by_task[entities[task][0]]]
 
@@ -125,6 +125,9 @@ class SqliteEvents:
     ) -> list[PointColumns]:
         def work(connection: sqlite3.Connection) -> list[PointColumns]:
             ids = _series_ids(connection, company, keys)
+            if axis == "iter" and after is None and limit is None and until_seq is None:  # already in order inside each series
+                read = ((key, points.read_series(connection, series, lo, hi)) for key, series in ids.items())
+                return [_point_columns(key, columns) for key, columns in read if len(columns.iters)]
             owner = {series: key for key, series in ids.items()}
             selected = points.select_points(connection, list(owner), axis, after=after, limit=limit, lo=lo, hi=hi, until_seq=until_seq)
             answers = []
@@ -133,6 +136,16 @@ class SqliteEvents:
                 if mine.any():
                     answers.append(_point_columns(key, selected.columns.take(mine)))
             return answers
+
+        return self._db.read(work)
+
+    def point_extras(
+        self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None
+    ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
+        def work(connection: sqlite3.Connection) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
+            ids = _series_ids(connection, company, keys)
+            found = {key: points.read_extras(connection, series, lo, hi) for key, series in ids.items()}
+            return {key: extras for key, extras in found.items() if extras}
 
         return self._db.read(work)
 
@@ -217,7 +230,7 @@ class SqliteEvents:
         def work(connection: sqlite3.Connection) -> None:
             entity = _entities(connection, company, [task]).get(task)
             for _, _, code, _, _, row in series_rows.select(connection, [entity[0]]) if entity else ():
-                kind = EVENT_TYPES[code]
+                kind = TYPE_NAMES[code]
                 old = totals.get(kind, TypeStorage(kind, 0, 0, None, None))
                 oldest = min(t for t in (old.oldest, row.min_timestamp) if t is not None)
                 newest = max(t for t in (old.newest, row.max_timestamp) if t is not None)
@@ -274,7 +287,7 @@ def _series_ids(connection: sqlite3.Connection, company: str, keys: Sequence[Ser
         if key.task in entities:
             row = connection.execute(
                 "SELECT id FROM series WHERE entity=? AND type=? AND metric=? AND variant=?",
-                (entities[key.task][0], TYPE_CODE[SCALAR], key.metric, key.variant),
+                (entities[key.task][0], TYPE_CODE[key.type], key.metric, key.variant),
             ).fetchone()
             if row is not None:
                 ids[key] = row[0]
@@ -290,7 +303,7 @@ def _names(connection: sqlite3.Connection, company: str, query: EventQuery) -> t
     rows = connection.execute(
         f"SELECT id, type, metric, variant FROM series WHERE entity=? AND type IN ({','.join('?' * len(codes))})", (entity[0], *codes)
     )
-    series = {id: (EVENT_TYPES[code], metric, variant) for id, code, metric, variant in rows if wants(query.metrics, metric, variant)}
+    series = {id: (TYPE_NAMES[code], metric, variant) for id, code, metric, variant in rows if wants(query.metrics, metric, variant)}
     return (entity[0], paging.Names(query.task, entity[1], series)) if series else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,22 @@ def read_series(connection: sqlite3.Connection, series: int, lo: int | None = No
     left = 0 if lo is None else int(np.searchsorted(columns.iters, lo, "left"))
     right = len(columns.iters) if hi is None else int(np.searchsorted(columns.iters, hi, "right"))
     return columns.take(slice(left, right))
+
+
+def read_extras(connection: sqlite3.Connection, series: int, lo: int | None = None, hi: int | None = None) -> dict[int, dict[str, Any]]:
+    """The fields kept with the points of a series with lo <= iteration <= hi, by iteration."""
+    low, high = MIN_ITER if lo is None else lo, MAX_ITER if hi is None else hi
+    found: dict[int, dict[str, Any]] = {}
+    for first, last, text in connection.execute(
+        "SELECT first_iter, last_iter, extra FROM leaves WHERE series=? AND first_iter<=? AND last_iter>=? AND extra IS NOT NULL ORDER BY first_iter",
+        (series, high, low),
+    ):
+        extras = decode_extra(text)
+        if low <= first and last <= high:
+            found.update(zip(map(int, extras), extras.values(), strict=True))
+        else:
+            found.update((step, fields) for step, fields in zip(map(int, extras), extras.values(), strict=True) if low <= step <= high)
+    return found
 
 
 def read_buckets(connection: sqlite3.Connection, series: int, request: BucketRequest) -> Buckets:

@@ -19,7 +19,8 @@ from apiserver.stores.records import (
 )
 from apiserver.stores.sqlite.leaves import Columns, unpack_all
 
-TYPE_CODE = {name: code for code, name in enumerate((*EVENT_TYPES, ATTRIBUTE))}
+TYPE_NAMES = (*EVENT_TYPES, ATTRIBUTE)
+TYPE_CODE = {name: code for code, name in enumerate(TYPE_NAMES)}
 POINT_CODES = tuple(TYPE_CODE[name] for name in POINT_TYPES)
 
 
