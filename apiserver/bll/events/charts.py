@@ -1,0 +1,198 @@
+"""Charts of scalar series: every series of one task, or of many side by side, cut into buckets.
+
+A series with fewer points than `samples` is given point by point. Any other is cut into buckets of equal width, ceil(span / samples), that
+begin at multiples of their width: up to `samples` + 1 of them, empty ones left out. Every series has a width of its own, so a chart never
+gets coarser because of its neighbours. Bucket arithmetic happens in the store, in columns; nothing here touches single points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import gevent
+import numpy as np
+import orjson
+
+from apiserver.bll.events.answer_cache import AnswerCache
+from apiserver.bll.registry.directory import Entity, TaskDirectory
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Series
+
+XKey = Literal["iter", "timestamp", "iso_time"]
+
+BUCKETS_AT_ONCE = 500_000
+"""About how many buckets are asked of the store in one call: 20 MB of arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartQuery:
+    """How a chart is to look. `samples` 0: every point. `x_min`, `x_max`: inclusive, in iterations or ms. `metrics`: (metric, variants)."""
+
+    samples: int = 6000
+    key: XKey = "iter"
+    metrics: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    envelope: bool = False
+    x_min: int | None = None
+    x_max: int | None = None
+
+    @property
+    def axis(self) -> Axis:
+        """The axis in the store: both time keys are the timestamp."""
+        return "iter" if self.key == "iter" else "timestamp"
+
+
+class _Drawn(NamedTuple):
+    series: Series
+    buckets: Buckets
+
+
+class Charts:
+    """Answers of the two histogram endpoints, as JSON."""
+
+    def __init__(self, events: EventStore, tasks: TaskDirectory, cache: AnswerCache | None = None) -> None:
+        self._events = events
+        self._tasks = tasks
+        self._cache = cache or AnswerCache()
+
+    def of_task(self, company: str, task: str, query: ChartQuery, *, model_events: bool = False) -> bytes:
+        """{metric: {variant: {name, x, y}}} of one task or model, ordered by name. Raises InvalidTask or InvalidModel."""
+        entity = self._readable(company, [task], model_events)[task]
+
+        def build() -> bytes:
+            metrics: dict[str, dict[str, orjson.Fragment]] = {}
+            for drawn in self._draw([entity], query):
+                metrics.setdefault(drawn.series.key.metric, {})[drawn.series.key.variant] = _encoded(drawn, drawn.series.key.variant, query)
+            return orjson.dumps(metrics)
+
+        return self._cached(("task", entity.company, task, query), [entity], build)
+
+    def of_tasks(self, company: str, tasks: Sequence[str], query: ChartQuery, *, model_events: bool = False) -> bytes:
+        """{"metrics": {metric: {variant: {task: {name, x, y}}}}}; tasks without points are left out. Raises InvalidTask or InvalidModel."""
+        entities = self._readable(company, tasks, model_events)
+        names = tuple((entity.company, entity.id, entity.name) for entity in entities.values())
+
+        def build() -> bytes:
+            found: dict[tuple[str, str], dict[str, orjson.Fragment]] = {}
+            for drawn in self._draw(list(entities.values()), query):
+                key = drawn.series.key
+                found.setdefault((key.metric, key.variant), {})[key.task] = _encoded(drawn, entities[key.task].name, query)
+            metrics: dict[str, dict[str, dict[str, orjson.Fragment]]] = {}
+            for metric, variant in sorted(found, key=lambda pair: (pair[0].encode(), pair[1].encode())):
+                metrics.setdefault(metric, {})[variant] = {task: found[metric, variant][task] for task in entities if task in found[metric, variant]}
+            return orjson.dumps({"metrics": metrics})
+
+        return self._cached(("tasks", names, query), list(entities.values()), build)
+
+    def _readable(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Entity]:
+        return self._tasks.readable(company, ids, "model" if model_events else "task")
+
+    def _cached(self, key: tuple[Any, ...], entities: Sequence[Entity], build: Callable[[], bytes]) -> bytes:
+        """The answer of `build`, kept for as long as no event of the tasks changes."""
+        revision: list[tuple[int, ...]] = []
+        for owner, ids in by_owner(entities).items():
+            one = self._events.revision(owner, ids)
+            if one is None:
+                return build()
+            revision.append(one)
+        known = self._cache.get(key, revision)
+        if known is None:
+            # The revision was read first: an event that comes meanwhile only makes the next caller draw again.
+            known = build()
+            self._cache.put(key, revision, known)
+        return known
+
+    def _draw(self, entities: Sequence[Entity], query: ChartQuery) -> Iterator[_Drawn]:
+        metrics = dict(query.metrics) if query.metrics else None
+        for owner, ids in by_owner(entities).items():
+            wanted = [series for series in self._events.series(owner, ids, [SCALAR], metrics) if series.chart_count]
+            for part in _parts(wanted, query.samples):
+                yield from self._bucketed(owner, part, query)
+                gevent.sleep(0)  # a chart of thousands of series leaves room for other requests
+
+    def _bucketed(self, owner: str, part: Sequence[Series], query: ChartQuery) -> Iterator[_Drawn]:
+        requests = {number: request for number, series in enumerate(part) if (request := request_for(series, query)) is not None}
+        answers = dict(zip(requests, self._events.buckets(owner, list(requests.values())), strict=True))
+        if query.x_min is not None or query.x_max is not None:
+            # How many points a range holds is known only now: where they are fewer than samples, each is shown by itself.
+            fine = {
+                number: request._replace(interval=1)
+                for number, request in requests.items()
+                if request.interval > 1 and int(answers[number].count.sum()) < query.samples
+            }
+            if fine:
+                answers.update(zip(fine, self._events.buckets(owner, list(fine.values())), strict=True))
+        for number, series in enumerate(part):
+            if number in answers and len(answers[number].x):
+                yield _Drawn(series, answers[number])
+
+
+def request_for(series: Series, query: ChartQuery) -> BucketRequest | None:
+    """The buckets of one series; None when it has nothing in the range."""
+    if query.axis == "iter":
+        first, last = series.chart_min_iter, series.chart_max_iter
+    else:
+        first, last = series.chart_min_timestamp, series.chart_max_timestamp
+    if first is None or last is None:
+        return None
+    if query.x_min is not None:
+        first = max(first, query.x_min)
+    if query.x_max is not None:
+        last = min(last, query.x_max)
+    if first > last:
+        return None
+    interval = 1
+    if query.samples and series.chart_count >= query.samples:
+        interval = max(1, -((first - last - 1) // query.samples))
+    return BucketRequest(series.key, query.axis, interval, query.x_min, query.x_max)
+
+
+def by_owner(entities: Iterable[Entity]) -> dict[str, list[str]]:
+    """The ids of each owner's entities: a store is asked inside one company."""
+    owners: dict[str, list[str]] = {}
+    for entity in entities:
+        owners.setdefault(entity.company, []).append(entity.id)
+    return owners
+
+
+def _parts(series: Sequence[Series], samples: int) -> Iterator[list[Series]]:
+    part: list[Series] = []
+    expected = 0
+    for one in series:
+        part.append(one)
+        expected += min(one.chart_count, samples + 1) if samples else one.chart_count
+        if expected >= BUCKETS_AT_ONCE:
+            yield part
+            part, expected = [], 0
+    if part:
+        yield part
+
+
+def _encoded(drawn: _Drawn, name: str, query: ChartQuery) -> orjson.Fragment:
+    buckets = drawn.buckets
+    x = buckets.x
+    data: dict[str, Any] = {"name": name}
+    if query.envelope:
+        x = x.copy()
+        if len(x) > 1 and buckets.last_x is not None:
+            x[-1] = buckets.last_x
+        if buckets.first_x is not None:
+            x[0] = buckets.first_x
+    data["x"] = iso_times(x) if query.key == "iso_time" else np.ascontiguousarray(x)
+    data["y"] = np.ascontiguousarray(buckets.mean)
+    if query.envelope:
+        data["min"] = np.ascontiguousarray(buckets.min)
+        data["max"] = np.ascontiguousarray(buckets.max)
+        data["count"] = np.ascontiguousarray(buckets.count)
+        data["points"] = int(buckets.count.sum())
+    label = drawn.series.statistics.x_axis_label if drawn.series.statistics else None
+    if label is not None:
+        data["x_axis_label"] = label
+    return orjson.Fragment(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def iso_times(milliseconds: Ints) -> orjson.Fragment:
+    """A JSON list of ISO 8601 times in UTC, `2023-11-14T22:13:20.000Z`."""
+    texts = np.datetime_as_string(milliseconds.astype("datetime64[ms]"), unit="ms").tolist()
+    return orjson.Fragment(('["' + 'Z","'.join(texts) + 'Z"]').encode() if texts else b"[]")

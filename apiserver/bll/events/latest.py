@@ -1,0 +1,103 @@
+"""The last values of scalar series, and single values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from apiserver.bll.events.charts import by_owner
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import SCALAR, SEQ_SHIFT, SINGLE_VALUE_ITER, EventQuery, Floats, Metrics, PointColumns, Series
+
+_LONGEST = 100
+"""How many last values the longest mean needs."""
+
+
+class Latest:
+    """Answers of get_task_latest_scalar_values and get_task_single_value_metrics."""
+
+    def __init__(self, events: EventStore, tasks: TaskDirectory) -> None:
+        self._events = events
+        self._tasks = tasks
+
+    def of_task(self, company: str, task: str) -> dict[str, Any]:
+        """Last value and means of the last 10 and 100 values of every scalar series, with name and status of the task.
+
+        "Last" is by iteration. A single value counts only in a series that has nothing else. Raises InvalidTask.
+        """
+        entity = self._tasks.readable(company, [task])[task]
+        everything = self._events.series(entity.company, [task])
+        scalars = [series for series in everything if series.key.type == SCALAR]
+        lasts = self._events.last_points(entity.company, [series.key for series in scalars], _LONGEST)
+        metrics: dict[str, list[dict[str, Any]]] = {}
+        for series, columns in zip(scalars, lasts, strict=True):
+            values = _chart_values(columns)
+            if not len(values):
+                values = self._values_without_iteration(entity.company, series)
+            metrics.setdefault(series.key.metric, []).append(
+                {
+                    "name": series.key.variant,
+                    "last_value": _number(values[-1]) if len(values) else None,
+                    "last_10_value": _mean(values[-10:]),
+                    "last_100_value": _mean(values[-100:]),
+                }
+            )
+        return {
+            "metrics": [{"name": metric, "variants": variants} for metric, variants in metrics.items()],
+            "last_iter": max((series.chart_max_iter for series in everything if series.chart_max_iter is not None), default=0),
+            "name": entity.name,
+            "status": entity.status,
+            "last_timestamp": max((series.last_written for series in scalars), default=0) >> SEQ_SHIFT,
+        }
+
+    def _values_without_iteration(self, company: str, series: Series) -> Floats:
+        """The last values of scalars that were reported without any iteration: by time."""
+        query = EventQuery(series.key.task, [SCALAR], {series.key.metric: [series.key.variant]})
+        events = self._events.page(company, query, "timestamp", descending=True, limit=_LONGEST)
+        values = [event.get("value") for event in reversed(events)]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    def single_values(self, company: str, tasks: Sequence[str], metrics: Metrics | None = None, *, model_events: bool = False) -> list[dict[str, Any]]:
+        """Per task that has some: its scalars at the single-value iteration, by metric and variant. Raises InvalidTask or InvalidModel."""
+        entities = self._tasks.readable(company, tasks, "model" if model_events else "task")
+        found: dict[str, list[dict[str, Any]]] = {}
+        for owner, ids in by_owner(entities.values()).items():
+            mixed: dict[str, list[Series]] = {}
+            for series in self._events.series(owner, ids, [SCALAR], metrics):
+                stats = series.statistics
+                if stats is None or stats.count == series.chart_count:
+                    continue
+                if series.chart_count:
+                    mixed.setdefault(series.key.task, []).append(series)  # its statistics tell of later iterations
+                else:
+                    found.setdefault(series.key.task, []).append(_single(series, stats.value, stats.value_timestamp or 0))
+            for task, several in mixed.items():
+                for columns in self._events.points(owner, [series.key for series in several], lo=SINGLE_VALUE_ITER, hi=SINGLE_VALUE_ITER):
+                    series = next(one for one in several if one.key == columns.key)
+                    found.setdefault(task, []).append(_single(series, _number(columns.values[0]), int(columns.timestamps[0])))
+        for values in found.values():
+            values.sort(key=lambda value: (value["metric"].encode(), value["variant"].encode()))
+        return [{"task": task, "task_name": entity.name, "values": found[task]} for task, entity in entities.items() if task in found]
+
+
+def _single(series: Series, value: float | None, timestamp: int) -> dict[str, Any]:
+    return {"metric": series.key.metric, "variant": series.key.variant, "value": value, "timestamp": timestamp}
+
+
+def _chart_values(columns: PointColumns) -> Floats:
+    """The values in order of iteration, without the single value if there are others."""
+    shown = columns.iters != SINGLE_VALUE_ITER
+    return columns.values[shown] if shown.any() else columns.values
+
+
+def _mean(values: Floats) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None
+
+
+def _number(value: Any) -> float | None:
+    number = float(value)
+    return number if np.isfinite(number) else None

@@ -1,0 +1,39 @@
+"""Vectors: lists of numbers by iteration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import VECTOR, Cursor, EventQuery
+
+_PAGE = 2000
+
+
+class Vectors:
+    """The answer of vector_metrics_iter_histogram."""
+
+    def __init__(self, events: EventStore, tasks: TaskDirectory) -> None:
+        self._events = events
+        self._tasks = tasks
+
+    def of_series(self, company: str, task: str, metric: str, variant: str, *, model_events: bool = False) -> dict[str, Any]:
+        """All vectors of one series by iteration; those without an iteration are left out. Raises InvalidTask or InvalidModel."""
+        entity = self._tasks.readable(company, [task], "model" if model_events else "task")[task]
+        query = EventQuery(task, [VECTOR], {metric: [variant]}, with_iter=True)
+        vectors: list[Any] = []
+        iterations: list[int] = []
+        after: Cursor | None = None
+        while True:
+            events = self._events.page(entity.company, query, "iter", after=after, limit=_PAGE)
+            for event in events:
+                value = event.get("value")
+                vectors.append(value if isinstance(value, list) else [])
+                iterations.append(event["iter"])
+            if len(events) < _PAGE:
+                return {"metric": metric, "variant": variant, "vectors": vectors, "iterations": iterations}
+            after = events[-1]["_cursor"]
+            gevent.sleep(0)

@@ -1,0 +1,95 @@
+"""events.*: charts, raw points and last values of scalars; vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.bll.events.charts import ChartQuery, Charts
+from apiserver.bll.events.latest import Latest
+from apiserver.bll.events.listing import Listing
+from apiserver.bll.events.pages import Pages
+from apiserver.bll.events.selection import metrics_filter
+from apiserver.bll.events.vectors import Vectors
+from apiserver.service_repo import Call, Encoded, endpoint
+from apiserver.stores.records import SCALAR, VECTOR
+
+
+class EventsScalarsService:
+    """Reads scalars and vectors back."""
+
+    def __init__(self, charts: Charts, latest: Latest, listing: Listing, pages: Pages, vectors: Vectors) -> None:
+        self._charts = charts
+        self._latest = latest
+        self._listing = listing
+        self._pages = pages
+        self._vectors = vectors
+
+    @endpoint("events.scalar_metrics_iter_histogram")
+    def scalar_metrics_iter_histogram(self, call: Call, request: dict[str, Any]) -> Encoded:
+        return Encoded(self._charts.of_task(call.company, request["task"], _chart_query(request), model_events=request["model_events"]))
+
+    @endpoint("events.multi_task_scalar_metrics_iter_histogram")
+    def multi_task_scalar_metrics_iter_histogram(self, call: Call, request: dict[str, Any]) -> Encoded:
+        return Encoded(self._charts.of_tasks(call.company, request["tasks"], _chart_query(request), model_events=request["model_events"]))
+
+    @endpoint("events.scalar_metrics_iter_raw", min_version="2.16")
+    def scalar_metrics_iter_raw(self, call: Call, request: dict[str, Any]) -> Encoded:
+        page = self._pages.raw(
+            call.company,
+            request["task"],
+            request["metric"]["metric"],
+            request["metric"].get("variants") or (),
+            key=request["key"],
+            batch_size=request["batch_size"],
+            count_total=request["count_total"],
+            scroll_id=request.get("scroll_id"),
+            model_events=request["model_events"],
+        )
+        return Encoded(page)
+
+    @endpoint("events.get_scalar_metric_data")
+    def get_scalar_metric_data(self, call: Call, request: dict[str, Any]) -> Encoded:
+        page = self._pages.of_metric(
+            call.company,
+            request["task"],
+            request["metric"],
+            scroll_id=request.get("scroll_id"),
+            no_scroll=request["no_scroll"],
+            model_events=request["model_events"],
+        )
+        return Encoded(page)
+
+    @endpoint("events.get_scalar_metrics_and_variants")
+    def get_scalar_metrics_and_variants(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"metrics": self._listing.variants(call.company, request["task"], SCALAR, model_events=request["model_events"])}
+
+    @endpoint("events.get_task_latest_scalar_values")
+    def get_task_latest_scalar_values(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._latest.of_task(call.company, request["task"])
+
+    @endpoint("events.get_task_single_value_metrics")
+    def get_task_single_value_metrics(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        metrics = metrics_filter(request.get("metrics"))
+        return {"tasks": self._latest.single_values(call.company, request["tasks"], metrics, model_events=request["model_events"])}
+
+    @endpoint("events.get_vector_metrics_and_variants")
+    def get_vector_metrics_and_variants(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"metrics": self._listing.variants(call.company, request["task"], VECTOR, model_events=request["model_events"])}
+
+    @endpoint("events.vector_metrics_iter_histogram")
+    def vector_metrics_iter_histogram(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._vectors.of_series(
+            call.company, request["task"], request["metric"], request["variant"], model_events=request["model_events"]
+        )
+
+
+def _chart_query(request: dict[str, Any]) -> ChartQuery:
+    metrics = metrics_filter(request.get("metrics"))
+    return ChartQuery(
+        samples=request["samples"],
+        key=request["key"],
+        metrics=tuple((metric, tuple(variants)) for metric, variants in metrics.items()) if metrics else None,
+        envelope=request["aggregation"] == "envelope",
+        x_min=request.get("x_min"),
+        x_max=request.get("x_max"),
+    )

@@ -1,0 +1,36 @@
+"""events.*: reporting events, and deleting those of a task or model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.bll.events.deletion import Deletion
+from apiserver.bll.events.ingest import Ingest
+from apiserver.service_repo import Call, endpoint
+
+
+class EventsWriteService:
+    """Takes events in and throws them away."""
+
+    def __init__(self, ingest: Ingest, deletion: Deletion) -> None:
+        self._ingest = ingest
+        self._deletion = deletion
+
+    @endpoint("events.add")
+    def add(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._ingest.add_objects(call.company, call.user, [request], call.worker)
+
+    @endpoint("events.add_batch")
+    def add_batch(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if call.is_batch:
+            return self._ingest.add_lines(call.company, call.user, call.body, call.worker)
+        return self._ingest.add_objects(call.company, call.user, [request] if request else [], call.worker)
+
+    @endpoint("events.delete_for_task")
+    def delete_for_task(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        # `deleted` is a boolean: the SDK's own client refuses a number here. The number has a field of its own.
+        return {"deleted": True, "deleted_count": self._deletion.of_task(call.company, request["task"], allow_locked=request["allow_locked"])}
+
+    @endpoint("events.delete_for_model")
+    def delete_for_model(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"deleted": True, "deleted_count": self._deletion.of_model(call.company, request["model"], allow_locked=request["allow_locked"])}
