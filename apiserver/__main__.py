@@ -65,8 +65,12 @@ def main() -> None:
     help="Where what workers share is kept: memory:// or redis://HOST:6379/0. Needed with Elasticsearch.  [default: memory://]",
 )
 @click.option("--workers", envvar="TIDEMARK_WORKERS", show_envvar=True, help="Worker processes; more than one need redis://.  [default: 1]")
-@click.option("--allow-open", is_flag=True, default=None, help="Listen beyond loopback although calls need no credentials (TIDEMARK_AUTH=open).")
-def serve(host: str | None, port: str | None, data: str | None, store: str | None, state: str | None, workers: str | None, allow_open: bool | None) -> None:
+@click.option(
+    "--allow-open", is_flag=True, default=None, help="Listen beyond loopback although calls need no credentials (TIDEMARK_AUTH=open)."
+)
+def serve(
+    host: str | None, port: str | None, data: str | None, store: str | None, state: str | None, workers: str | None, allow_open: bool | None
+) -> None:
     """Start the server.
 
     Prints its address and a block of CLEARML_* exports once it answers. On a loopback address calls need no credentials (TIDEMARK_AUTH=open);

@@ -17,8 +17,10 @@ from gevent import get_hub
 from werkzeug.exceptions import NotFound
 
 from apiserver import __version__, files, hocon, runs
+from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.credentials import ConfiguredIdentities, Credentials
 from apiserver.engine import Engine, open_engine
+from apiserver.files.storage import Storage
 from apiserver.service_repo import ServiceRepo
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.body import drain
@@ -27,6 +29,7 @@ from apiserver.service_repo.schema import SchemaSet
 from apiserver.service_repo.security import Gate
 from apiserver.services.auth import AuthService
 from apiserver.services.debug import DebugService
+from apiserver.services.events import event_services
 from apiserver.services.server import ServerService
 from apiserver.settings import SCHEMA, Settings
 
@@ -46,6 +49,7 @@ class Context:
     repo: ServiceRepo
     gate: Gate
     authenticator: Authenticator
+    files: Storage
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
@@ -61,6 +65,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
         repo=ServiceRepo(schemas),
         gate=gate,
         authenticator=Authenticator(settings, ConfiguredIdentities(settings, credentials), gate, credentials.token_secret),
+        files=files.open_storage(settings),
     )
     _add_services(context)
     context.repo.check(strict=False)
@@ -82,6 +87,8 @@ def _add_services(context: Context) -> None:
     add(DebugService())
     add(ServerService())
     add(AuthService(context.authenticator))
+    for service in event_services(context.engine.events, TaskDirectory(context.engine.registry), context.engine.state):
+        add(service)
 
 
 def _add_faces(app: Flask, context: Context) -> None:
@@ -138,7 +145,8 @@ class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package
         if response is None or response.is_streamed or (response.content_length or 0) < OFFLOAD:
             return cast(Response, super().after_request(response))
         run = contextvars.copy_context().run
-        return cast(Response, get_hub().threadpool.apply(run, (super().after_request, response)))
+        answer: Response = get_hub().threadpool.apply(run, (super().after_request, response))
+        return answer
 
 
 class Draining:

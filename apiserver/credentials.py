@@ -46,7 +46,7 @@ class Credentials:
         pair = new_access_key(), new_secret()
         content.setdefault("keys", []).append({"company": company, "user": user, "access_key": pair[0], "secret_key": pair[1]})
         draft = self._draft(content)
-        os.replace(draft, self.path)
+        draft.replace(self.path)
         return pair
 
     def stamp(self) -> int:
@@ -65,7 +65,9 @@ class Credentials:
             raise StartupError(f"{self.path}: can't be read: {error.strerror}") from error
         except ValueError as error:
             raise StartupError(f"{self.path}: damaged; restore it, or move it away to get new keys") from error
-        if not isinstance(content, dict) or not all(isinstance(content.get(key), str) for key in ("access_key", "secret_key", "token_secret")):
+        if not isinstance(content, dict) or not all(
+            isinstance(content.get(key), str) for key in ("access_key", "secret_key", "token_secret")
+        ):
             raise StartupError(f"{self.path}: access_key, secret_key or token_secret is missing; move it away to get new keys")
         return content
 
@@ -77,7 +79,7 @@ class Credentials:
         except FileExistsError:
             pass
         except OSError:  # a file system without links
-            os.replace(draft, self.path)
+            draft.replace(self.path)
         finally:
             draft.unlink(missing_ok=True)
         found = self._read()

@@ -49,17 +49,17 @@ def _open_state(settings: Settings) -> tuple[State, Bus]:
         return MemoryState(), MemoryBus()
     from apiserver.stores.redis import open_redis
 
-    return open_redis(settings.state_url, settings.redis)  # type: ignore[no-any-return]
+    return open_redis(settings.state_url)
 
 
 def _open_store(settings: Settings, state: State) -> tuple[EventStore, Registry]:
     if settings.store_url.startswith("sqlite:"):
         from apiserver.stores.sqlite import open_sqlite
 
-        return open_sqlite(sqlite_path(settings.store_url))  # type: ignore[no-any-return]
+        return open_sqlite(sqlite_path(settings.store_url), compress_from=settings.events.plot_compression_threshold)
     from apiserver.stores.elastic import open_elastic
 
-    return open_elastic(settings.store_url, state, settings.elastic)  # type: ignore[no-any-return]
+    return open_elastic(settings.store_url, state, settings)
 
 
 def sqlite_path(url: str) -> str:

@@ -177,7 +177,8 @@ class EventsNotAdded(TidemarkError):
 
     def __init__(self, added: int, errors: int, errors_info: Mapping[str, int], error_lines: list[dict[str, Any]]) -> None:
         data = {"added": added, "errors": errors, "errors_info": dict(errors_info), "error_lines": error_lines}
-        super().__init__(data=data, **dict(list(errors_info.items())[:20]))
+        super().__init__(data=data)
+        self.params = dict(list(errors_info.items())[:20])
 
 
 class InvalidModel(TidemarkError):

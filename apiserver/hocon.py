@@ -63,7 +63,7 @@ def cached(folder: Path | None, name: str, key: str, build: Callable[[], Plain])
         try:
             with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
                 json.dump(built, draft)
-            os.replace(draft.name, path)
+            Path(draft.name).replace(path)
         except OSError:
             pass
     return built

@@ -84,7 +84,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         from apiserver.app import create_app
 
         logging.basicConfig(
-            level=self._settings.server.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+            level=self._settings.server.log_level.upper(),
+            stream=sys.stderr,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            force=True,
         )
         try:
             return create_app(self._settings)
@@ -153,9 +156,11 @@ def claim_data_folder(settings: Settings) -> TextIO:
     folder = settings.data
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / LOCK, "a+")  # noqa: SIM115  # open as long as the server runs
+        lock = (folder / LOCK).open("a+")  # open as long as the server runs
     except OSError as error:
-        raise StartupError(f"{folder}: the data folder can't be written: {error.strerror}; choose one with --data or TIDEMARK_DATA") from error
+        raise StartupError(
+            f"{folder}: the data folder can't be written: {error.strerror}; choose one with --data or TIDEMARK_DATA"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -184,7 +189,7 @@ def lock_holder(folder: Path) -> dict[str, Any] | None:
 def running_server(folder: Path) -> str | None:
     """The address of the server that holds this data folder now, or None."""
     try:
-        with open(folder / LOCK, "a+") as lock:
+        with (folder / LOCK).open("a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = lock_holder(folder)

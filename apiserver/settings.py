@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,6 +220,10 @@ class FilesSettings:
     """Where files are kept; empty: `<data>/files`."""
     max_size: int
     """Bytes of one file."""
+    reserve: int
+    """Bytes of the disk that uploads leave free."""
+    allow_scripts: bool
+    """Whether uploaded HTML may run its scripts (in an origin of its own)."""
     public_url: str
     """Address that clients are told; empty: the server's own + /files."""
 
@@ -294,14 +296,15 @@ def make_settings(env: Mapping[str, str], overrides: Mapping[str, Any] | None = 
     `env` are environment variables, `overrides` maps dotted keys (`server.port`) to values and is the strongest. Reads files, opens
     nothing else. Raises StartupError with one sentence that names the setting.
     """
-    tree, origins = _defaults(config, hocon.cache_folder(env)), {}
+    tree = _defaults(config, hocon.cache_folder(env))
+    origins: dict[str, str] = {}
     if env.get("TIDEMARK_CONFIG"):
         path = Path(env["TIDEMARK_CONFIG"]).expanduser()
         if not path.is_file():
             raise StartupError(f"TIDEMARK_CONFIG={path}: no such file")
         for section, values in hocon.parse_file(path).items():
             if not isinstance(values, dict):
-                raise StartupError(f"{path}: \"{section}\" must be a section with keys, such as server {{ port = 8008 }}")
+                raise StartupError(f'{path}: "{section}" must be a section with keys, such as server {{ port = 8008 }}')
             for key, value in values.items():
                 _set(tree, origins, f"{section}.{key}", value, str(path))
     for name, value in sorted(env.items()):
@@ -371,7 +374,11 @@ def _convert(value: Any, hint: Any, key: str, origin: str) -> Any:
     if get_origin(hint) is tuple:
         if isinstance(value, str):
             text = value.strip()
-            value = hocon.parse_text(f"v = {text}", origin)["v"] if text.startswith("[") else [part.strip() for part in text.split(",") if part.strip()]
+            value = (
+                hocon.parse_text(f"v = {text}", origin)["v"]
+                if text.startswith("[")
+                else [part.strip() for part in text.split(",") if part.strip()]
+            )
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             raise bad("a list of strings")
         return tuple(value)
@@ -407,11 +414,22 @@ def _companies(given: Any, origin: str) -> tuple[Company, ...]:
             users = []
             for id, user in (company.get("users") or {}).items():
                 keys = tuple(Key(str(key["access_key"]), str(key["secret_key"])) for key in user.get("keys") or ())
-                users.append(User(str(user.get("id", id)), str(user.get("name", id)), str(user.get("role", "user")), keys, str(user.get("password") or "")))
+                users.append(
+                    User(
+                        str(user.get("id", id)),
+                        str(user.get("name", id)),
+                        str(user.get("role", "user")),
+                        keys,
+                        str(user.get("password") or ""),
+                    )
+                )
             companies.append(Company(str(company["id"]), str(name), tuple(users)))
     except (AttributeError, KeyError, TypeError) as error:
         raise StartupError(f"{origin}: auth.companies must look like name {{ id = ..., users {{ ... }} }}, see config/auth.conf") from error
-    for what, names in (("company id", [c.id for c in companies]), ("access key", [k.access_key for c in companies for u in c.users for k in u.keys])):
+    for what, names in (
+        ("company id", [c.id for c in companies]),
+        ("access key", [k.access_key for c in companies for u in c.users for k in u.keys]),
+    ):
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise StartupError(f"{origin}: auth.companies: the same {what} twice: {', '.join(sorted(twice))}")
@@ -430,7 +448,10 @@ def _check(settings: Settings) -> None:
     for name, port in (("server.port", server.port), ("runs.port", settings.runs.port), ("files.port", settings.files.port)):
         need(port <= 65535, f"{name} must be a port number up to 65535, got {port}")
     need(server.workers >= 1, "server.workers must be at least 1")
-    need(server.log_level in ("debug", "info", "warning", "error"), f'server.log_level must be debug, info, warning or error, got "{server.log_level}"')
+    need(
+        server.log_level in ("debug", "info", "warning", "error"),
+        f'server.log_level must be debug, info, warning or error, got "{server.log_level}"',
+    )
     need(auth.mode in ("", "open", "required"), f'TIDEMARK_AUTH (auth.mode) must be open or required, got "{auth.mode}"')
     need(
         settings.events.unknown_tasks in ("register", "reject"),
@@ -460,5 +481,3 @@ def _check(settings: Settings) -> None:
 def from_environment(overrides: Mapping[str, Any] | None = None) -> Settings:
     """The settings of this process."""
     return make_settings(os.environ, overrides)
-
-

@@ -130,7 +130,8 @@ def form_pairs(mimetype: str, content_type: str, body: bytes) -> list[tuple[str,
 
     try:
         _, form, _ = parse_form_data(
-            {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": content_type, "REQUEST_METHOD": "POST"}, silent=False
+            {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": content_type, "REQUEST_METHOD": "POST"},
+            silent=False,
         )
     except Exception as error:
         raise BadBody("it is not a valid form") from error

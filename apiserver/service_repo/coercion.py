@@ -188,7 +188,9 @@ def filler(schema: Any, root: Schema, seen: tuple[int, ...] = ()) -> Step | None
     if id(schema) in seen:  # defaults inside recursive definitions stop at the first level
         return None
     seen = (*seen, id(schema))
-    defaults = {name: field["default"] for name, field in schema.get("properties", {}).items() if isinstance(field, dict) and "default" in field}
+    defaults = {
+        name: field["default"] for name, field in schema.get("properties", {}).items() if isinstance(field, dict) and "default" in field
+    }
     inner = {name: step for name, field in schema.get("properties", {}).items() if (step := filler(field, root, seen)) is not None}
     item = filler(schema["items"], root, seen) if isinstance(schema.get("items"), dict) else None
     if not (defaults or inner or item):

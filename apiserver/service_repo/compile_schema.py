@@ -44,7 +44,7 @@ def compile_service(path: Path) -> dict[str, Any]:
         if action in SERVICE_KEYS:
             continue
         if action.startswith("_") or not isinstance(value, dict):
-            _fail(path, action, f'unknown key; a service holds endpoints and {", ".join(sorted(SERVICE_KEYS))}')
+            _fail(path, action, f"unknown key; a service holds endpoints and {', '.join(sorted(SERVICE_KEYS))}")
         endpoints[action] = _endpoint(path, action, value, defaults, definitions)
     return {"definitions": definitions, "endpoints": endpoints}
 

@@ -62,7 +62,9 @@ class Dispatcher:
             except Exception as error:
                 return self._failed(call, shown, failure_of(error, id), error)
         for cookie in call.cookies:
-            response.set_cookie(cookie.name, cookie.value, max_age=cookie.max_age, path="/", httponly=True, samesite="Lax", secure=request.is_secure)
+            response.set_cookie(
+                cookie.name, cookie.value, max_age=cookie.max_age, path="/", httponly=True, samesite="Lax", secure=request.is_secure
+            )
         return response
 
     def _answer(self, call: Call, request: Request) -> Answer:
@@ -124,7 +126,14 @@ class Dispatcher:
         if failure.code >= 500:
             # Whoever calls learns nothing of the inside; whoever runs the server finds it under the call's id.
             expected = failure.code == 503
-            log.log(logging.WARNING if expected else logging.ERROR, "call %s %s: %s", call.id, call.endpoint, error, exc_info=None if expected else error)
+            log.log(
+                logging.WARNING if expected else logging.ERROR,
+                "call %s %s: %s",
+                call.id,
+                call.endpoint,
+                error,
+                exc_info=None if expected else error,
+            )
         elif isinstance(error, BadBody):
             log.debug("call %s %s: %s", call.id, call.endpoint, error)
         response = Response(_envelope(call, shown, failure.data, failure), failure.code, content_type=CONTENT_TYPE)

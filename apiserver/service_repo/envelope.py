@@ -15,7 +15,16 @@ CONTENT_TYPE = "application/json"
 
 
 def wrap(
-    *, id: str, trx: str, name: str, requested: float | str, actual: float | str | None, code: int, subcode: int, message: str, data: dict[str, Any] | Encoded
+    *,
+    id: str,
+    trx: str,
+    name: str,
+    requested: float | str,
+    actual: float | str | None,
+    code: int,
+    subcode: int,
+    message: str,
+    data: dict[str, Any] | Encoded,
 ) -> bytes:
     """The whole answer, as bytes. `data` that is encoded already goes in as it is."""
     meta = orjson.dumps(

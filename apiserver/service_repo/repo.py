@@ -69,7 +69,9 @@ class ServiceRepo:
                 continue
             if marked.name not in self.schemas.endpoints:
                 where = self.schemas.folder / f"{marked.name.partition('.')[0]}.conf"
-                raise StartupError(f"{where}: no schema for {marked.name} {marked.min_version}, which {type(service).__name__}.{attribute} handles")
+                raise StartupError(
+                    f"{where}: no schema for {marked.name} {marked.min_version}, which {type(service).__name__}.{attribute} handles"
+                )
             entry = self.entries.setdefault(marked.name, Entry(self.schemas.endpoints[marked.name], []))
             if any(version == marked.min_version for version, _ in entry.handlers):
                 raise StartupError(f"{marked.name} {marked.min_version}: two handlers, one of them {type(service).__name__}.{attribute}")

@@ -1,0 +1,73 @@
+# Tidemark: `make run` and `make test` are all that is needed; the rest is for whoever works on it.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help run test lint format bench fuzz soak demo up docs test-es9 requirements clean
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: $(VENV)/installed ## Start the server (TIDEMARK_HOST, TIDEMARK_PORT, TIDEMARK_DATA, ... are honoured)
+	@exec $(PYTHON) -m apiserver serve
+
+test: $(VENV)/installed-dev lint ## Check everything, run all tests (ARGS="-k name" picks some)
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev ## Style and types
+	$(PYTHON) -m ruff check apiserver tests
+	$(PYTHON) -m ruff format --check apiserver tests
+	$(PYTHON) -m mypy
+
+format: $(VENV)/installed-dev ## Bring the code into the project's format
+	$(PYTHON) -m ruff check --fix apiserver tests
+	$(PYTHON) -m ruff format apiserver tests
+
+bench: $(VENV)/installed-dev ## Speed, side by side with yardsticks; docs/performance.md quotes it
+	$(PYTHON) -m tests.bench $(ARGS)
+
+fuzz: $(VENV)/installed-dev ## The fuzz campaign at full length
+	TIDEMARK_CAMPAIGN=full $(PYTHON) -m pytest tests/fuzz $(ARGS)
+
+soak: $(VENV)/installed-dev ## Kill -9 during ingest, a hundred times
+	TIDEMARK_CAMPAIGN=full $(PYTHON) -m pytest tests/soak $(ARGS)
+
+test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
+	TIDEMARK_TEST_ELASTICSEARCH_VERSION=9 $(PYTHON) -m pytest tests/behaviour --engines elastic $(ARGS)
+
+demo: $(VENV)/installed-dev ## Start a server, train a small model that reports to it, print where to look
+	$(PYTHON) examples/demo.py
+
+up: ## docker-compose: Tidemark, Elasticsearch and Redis
+	sh scripts/up.sh
+
+docs: $(VENV)/installed ## Write docs/api from the schemas
+	$(PYTHON) scripts/api_docs.py
+
+requirements: $(VENV)/installed-dev ## Pin requirements.in and requirements-dev.in anew
+	$(VENV)/bin/uv pip compile -q requirements.in -o requirements.txt
+	$(VENV)/bin/uv pip compile -q requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove what was built; data and the virtual environment's packages stay where they are needed
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find apiserver tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs in seconds; where it can't be had, pip does it slowly.
+INSTALL = $(VENV)/bin/uv pip install -q --python $(PYTHON) -r $(1) || $(PYTHON) -m pip install -q -r $(1)
+
+$(VENV)/bin/python:
+	@echo "Making the virtual environment in $(VENV) ..."
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tidemark needs Python 3.11 or newer; python3 is `python3 --version`" >&2; exit 2; }
+	@python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install -q --disable-pip-version-check uv || true
+
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing requirements.txt ..."
+	@$(call INSTALL,requirements.txt)
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@echo "Installing requirements-dev.txt ..."
+	@$(call INSTALL,requirements-dev.txt)
+	@touch $@
