@@ -141,7 +141,7 @@ class Pages:
         columns = self._events.points(owner, keys, axis, after=_cursor(payload["position"]), limit=limit, until_seq=payload["until"])
         returned = sum(len(one.iters) for one in columns)
         position = max((_last(one, axis) for one in columns), default=_cursor(payload["position"]))
-        following = {**payload, "batch_size": limit, "position": position, "done": returned < limit}
+        following = {**payload, "batch_size": limit, "position": position and list(position), "done": returned < limit}
         shown = {
             one.key.variant: {"y": np.ascontiguousarray(one.values), payload["key"]: np.ascontiguousarray(one.iters if axis == "iter" else one.timestamps)}
             for one in sorted(columns, key=lambda one: one.key.variant.encode())
@@ -190,7 +190,7 @@ class Pages:
         elif keep and payload["done"] and scroll_id:
             following = scroll_id
         elif keep:
-            following = self._scrolls.keep(endpoint, company, task, {**payload, "position": position, "done": returned < limit})
+            following = self._scrolls.keep(endpoint, company, task, {**payload, "position": position and list(position), "done": returned < limit})
         return _page(slices, returned, payload["total"], following)
 
 

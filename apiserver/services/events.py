@@ -1,0 +1,28 @@
+"""The events service: its handlers, one class per group, over one set of `bll` objects."""
+
+from __future__ import annotations
+
+from apiserver.bll.events.answer_cache import AnswerCache
+from apiserver.bll.events.charts import Charts
+from apiserver.bll.events.latest import Latest
+from apiserver.bll.events.listing import Listing
+from apiserver.bll.events.pages import Pages
+from apiserver.bll.events.scrolls import Scrolls
+from apiserver.bll.events.storage import Storage
+from apiserver.bll.events.vectors import Vectors
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.services.events_listing import EventsListingService
+from apiserver.services.events_scalars import EventsScalarsService
+from apiserver.stores.base import EventStore, State
+
+
+def event_services(events: EventStore, tasks: TaskDirectory, state: State) -> list[object]:
+    """Every class of handlers of events.*."""
+    scrolls = Scrolls(state)
+    listing = Listing(events, tasks)
+    pages = Pages(events, tasks, scrolls)
+    charts = Charts(events, tasks, AnswerCache())
+    return [
+        EventsScalarsService(charts, Latest(events, tasks), listing, pages, Vectors(events, tasks)),
+        EventsListingService(listing, pages, Storage(events, tasks)),
+    ]
