@@ -68,7 +68,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
         files=files.open_storage(settings),
     )
     _add_services(context)
-    context.repo.check(strict=False)
+    for sentence in context.repo.unhandled():  # repo.check() once every service is there
+        log.warning(sentence)
 
     app = TidemarkApp("tidemark", static_folder=None)
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
@@ -143,7 +144,8 @@ class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package
 
     def after_request(self, response: Response | None) -> Response:
         if response is None or response.is_streamed or (response.content_length or 0) < OFFLOAD:
-            return cast(Response, super().after_request(response))
+            plain: Response = super().after_request(response)
+            return plain
         run = contextvars.copy_context().run
         answer: Response = get_hub().threadpool.apply(run, (super().after_request, response))
         return answer

@@ -117,10 +117,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
 class Log(Logger):  # type: ignore[misc]  # untyped package
     """gunicorn's log without the lines that repeat, after our own sentence, that a worker could not start."""
 
-    NOISE = ("App failed to load", "exited with code", "Worker failed to boot", "Shutting down: Master", "Reason:")
+    NOISE = ("App failed to load", "exited with code", "Worker failed to boot", "Shutting down: ", "Reason: ")
 
     def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        if not str(msg).startswith(self.NOISE) and "exited with code" not in str(msg):
+        if not any(noise in str(msg) for noise in self.NOISE):
             super().error(msg, *args, **kwargs)
 
     def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:

@@ -78,14 +78,21 @@ class ServiceRepo:
             entry.handlers.append((marked.min_version, getattr(service, attribute)))
             entry.handlers.sort(key=lambda item: item[0])
 
-    def check(self, *, strict: bool = True) -> None:
-        """Raise StartupError when a schema has no handler. Without `strict`, a service of which nothing was registered is passed over."""
-        registered = {name.partition(".")[0] for name in self.entries}
+    def unhandled(self) -> list[str]:
+        """Endpoints that a schema names and no handler answers, each as a sentence."""
+        found = []
         for name, schema in self.schemas.endpoints.items():
-            service, _, action = name.partition(".")
-            if name not in self.entries and (strict or service in registered):
-                version = next(iter(schema.versions))
-                raise StartupError(f"{self.schemas.folder / (service + '.conf')}: {action} {version}: no handler for this endpoint")
+            if name not in self.entries:
+                service, _, action = name.partition(".")
+                found.append(
+                    f"{self.schemas.folder / (service + '.conf')}: {action} {next(iter(schema.versions))}: no handler for this endpoint"
+                )
+        return found
+
+    def check(self) -> None:
+        """Raise StartupError when a schema has no handler."""
+        for sentence in self.unhandled():
+            raise StartupError(sentence)
 
     @property
     def maximum(self) -> Version:
