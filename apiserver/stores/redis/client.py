@@ -1,0 +1,106 @@
+"""One Redis: its connections, its scripts, and what happens while it is away."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+from redis.retry import Retry
+
+from apiserver.settings import RedisSettings
+from apiserver.stores.base import Health, StateUnavailable, StoreDamaged
+
+log = logging.getLogger(__name__)
+
+PAUSE = 0.5
+"""Seconds that nobody asks again after Redis did not answer: requests that can do without it are then not held up by it."""
+
+
+class RedisClient:
+    """Commands and scripts under a key prefix. Everything raises StateUnavailable when Redis can't be reached or refuses to write.
+
+    `?prefix=` in the URL overrides the configured prefix.
+    """
+
+    def __init__(self, url: str, settings: RedisSettings) -> None:
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query))
+        prefix = query.pop("prefix", "")
+        self.prefix = f"{prefix}:" if prefix else settings.prefix
+        self.timeout = settings.timeout
+        options: dict[str, Any] = {
+            "socket_timeout": settings.timeout,
+            "socket_connect_timeout": settings.timeout,
+            "socket_keepalive": True,
+            "protocol": 2,
+            # One more try at once: the connection may be one that Redis closed while it lay idle.
+            "retry": Retry(NoBackoff(), 1),
+        }
+        if settings.ca_file and parts.scheme == "rediss":
+            options["ssl_ca_certs"] = settings.ca_file
+        try:
+            self.redis = redis.Redis.from_url(urlunsplit(parts._replace(query=urlencode(query))), **options)
+        except (ValueError, RedisError) as error:
+            raise StoreDamaged(f"TIDEMARK_STATE: {error}") from error
+        self._away_until = 0.0
+        self._away = False
+
+    def call(self, command: Callable[[], Any]) -> Any:
+        """The result of a command; StateUnavailable when there is none."""
+        if time.monotonic() < self._away_until:
+            raise StateUnavailable("Redis does not answer", PAUSE)
+        try:
+            result = command()
+        except (ConnectionError, TimeoutError, OSError) as error:
+            self._away_until = time.monotonic() + PAUSE
+            raise self._unavailable(f"Redis does not answer: {error}") from error
+        except ResponseError as error:  # out of memory (noeviction), read-only replica, loading its data, missing rights
+            raise self._unavailable(f"Redis refuses: {error}") from error
+        if self._away:
+            self._away = False
+            log.warning("Redis answers again")
+        return result
+
+    def script(self, source: str) -> Callable[..., Any]:
+        """A Lua script as a function of its arguments; inside it `P` is the key prefix."""
+        registered = self.redis.register_script(f"local P = '{self.prefix}'\n{source}")
+
+        def run(*args: str | int | float | bytes) -> Any:
+            return self.call(lambda: registered(args=args))
+
+        return run
+
+    def check(self) -> Health:
+        """Asks at once, without the pause."""
+        try:
+            self.redis.ping()
+        except RedisError as error:
+            return Health(False, f"Redis does not answer: {error}")
+        self._away_until = 0.0
+        return Health(True, "Redis answers")
+
+    def connection(self) -> Any:
+        """A connection of one's own, not connected yet."""
+        return self.redis.connection_pool.make_connection()
+
+    def close(self) -> None:
+        self.redis.close()
+        self.redis.connection_pool.disconnect()
+
+    def _unavailable(self, reason: str) -> StateUnavailable:
+        if not self._away:
+            self._away = True
+            log.warning("%s", reason)
+        return StateUnavailable(reason, 1.0)
+
+
+def pairs(flat: Sequence[bytes]) -> dict[str, str]:
+    """The reply of HGETALL inside a script."""
+    texts = [item.decode() for item in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))

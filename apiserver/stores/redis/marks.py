@@ -1,0 +1,211 @@
+"""What the workers of an Elasticsearch store tell each other through Redis: arrival numbers, batches under way, which index has writes
+that no search sees yet, and a revision for every task.
+
+Every key carries Redis' own run id: after a restart, even one that brings back an old snapshot, nothing of before is believed. A missing
+key means "not known", never "clean". Tasks expire after a day without writes; by then every index has refreshed itself many times.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiserver.stores.records import SEQ_SHIFT
+from apiserver.stores.redis.client import RedisClient, pairs
+
+TASK_SECONDS = 86_400
+FINISHED_SECONDS = 30
+"""How long a finished batch stays listed: a delete that began before it was finished must still find it."""
+FLIGHT_SECONDS = 900
+"""A batch that is not finished by then died with its worker."""
+
+_RUN = "local R = P .. string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') .. ':'\n"
+
+# ARGV: company, now (ms), lines, tasks... Answers {ms, offset, generation or false of each task}. Lua's numbers are doubles: the two
+# halves of an arrival number are kept apart.
+_BEGIN = (
+    _RUN
+    + """
+local now, lines = tonumber(ARGV[2]), tonumber(ARGV[3])
+local last = redis.call('HMGET', R .. 'seq', 'ms', 'off')
+local ms, off = tonumber(last[1] or 0), tonumber(last[2] or 0)
+if now > ms then ms, off = now, 0 end
+if off + lines > 1048576 then ms, off = ms + 1, 0 end
+local next = off + lines
+redis.call('HSET', R .. 'seq', 'ms', string.format('%.0f', ms + math.floor(next / 1048576)), 'off', string.format('%.0f', next % 1048576))
+local token = string.format('%.0f:%.0f:%.0f', ms, off, lines)
+redis.call('HSET', R .. 'flight:' .. ARGV[1], token, redis.call('TIME')[1])
+local answer = {string.format('%.0f', ms), string.format('%.0f', off)}
+for i = 4, #ARGV do answer[#answer + 1] = redis.call('HGET', R .. 'task:' .. ARGV[1] .. ':' .. ARGV[i], 'g') end
+return answer
+"""
+)
+
+# ARGV: company, token or '', random, JSON [[task, indices...], ...], JSON [index, ...]
+_FINISH = (
+    _RUN
+    + """
+local time = redis.call('TIME')
+local flight = R .. 'flight:' .. ARGV[1]
+if ARGV[2] ~= '' then
+  redis.call('HSET', flight, ARGV[2], 'd' .. time[1] .. '.' .. string.format('%06d', time[2]))
+  if redis.call('HLEN', flight) > 100 then
+    local all = redis.call('HGETALL', flight)
+    for i = 1, #all, 2 do
+      local state = all[i + 1]
+      local done = string.sub(state, 1, 1) == 'd'
+      local at = tonumber(done and string.sub(state, 2) or state)
+      if at + (done and FINISHED or FLIGHT) < tonumber(time[1]) then redis.call('HDEL', flight, all[i]) end
+    end
+  end
+end
+local numbers = {}
+local function raised(index)
+  if not numbers[index] then numbers[index] = string.format('%.0f', redis.call('INCR', R .. 'dirty:' .. index)) end
+  return numbers[index]
+end
+for _, entry in ipairs(cjson.decode(ARGV[4])) do
+  local key = R .. 'task:' .. ARGV[1] .. ':' .. entry[1]
+  redis.call('HSETNX', key, 'r', ARGV[3])
+  redis.call('HINCRBY', key, 'r', 1)
+  for i = 2, #entry do redis.call('HSET', key, 'n' .. entry[i], raised(entry[i])) end
+  redis.call('EXPIRE', key, TASK)
+end
+for _, index in ipairs(cjson.decode(ARGV[5])) do raised(index) end
+return 1
+""".replace("FINISHED", str(FINISHED_SECONDS))
+    .replace("FLIGHT", str(FLIGHT_SECONDS))
+    .replace("TASK", str(TASK_SECONDS))
+)
+
+# ARGV: random, company, tasks... A task that is not known gets a revision, so that what is cached for it can be used again.
+_PEEK = (
+    _RUN
+    + """
+local answer = {R}
+for i = 3, #ARGV do
+  local key = R .. 'task:' .. ARGV[2] .. ':' .. ARGV[i]
+  if redis.call('HSETNX', key, 'r', ARGV[1]) == 1 then redis.call('EXPIRE', key, TASK) end
+  answer[#answer + 1] = redis.call('HGETALL', key)
+end
+return answer
+""".replace("TASK", str(TASK_SECONDS))
+)
+
+_READ = _RUN + "local a = {R}\nfor i = 1, #ARGV do a[2 * i] = redis.call('GET', R .. 'dirty:' .. ARGV[i]) or '0'\n"
+_READ += "a[2 * i + 1] = redis.call('GET', R .. 'clean:' .. ARGV[i]) or '' end\nreturn a"
+
+# ARGV: run, then index, number ...
+_CLEANED = (
+    _RUN
+    + """
+if ARGV[1] ~= R then return 0 end
+for i = 2, #ARGV, 2 do
+  local key = R .. 'clean:' .. ARGV[i]
+  local now = redis.call('GET', key)
+  if not now or tonumber(now) < tonumber(ARGV[i + 1]) then redis.call('SET', key, ARGV[i + 1]) end
+end
+return 1
+"""
+)
+
+_GENERATIONS = (
+    _RUN
+    + """
+for i = 2, #ARGV, 2 do
+  local key = R .. 'task:' .. ARGV[1] .. ':' .. ARGV[i]
+  if ARGV[i + 1] == '' then redis.call('HDEL', key, 'g') else redis.call('HSET', key, 'g', ARGV[i + 1]) end
+  redis.call('HSETNX', key, 'r', math.random(1000000000))
+  redis.call('EXPIRE', key, TASK)
+end
+return 1
+""".replace("TASK", str(TASK_SECONDS))
+)
+
+_FLIGHT = (
+    _RUN
+    + "local t = redis.call('TIME')\nreturn {t[1] .. '.' .. string.format('%06d', t[2]), redis.call('HGETALL', R .. 'flight:' .. ARGV[1])}"
+)
+
+
+class Begun(NamedTuple):
+    """A batch under way: its first arrival number, its entry in the list, and the generations of the tasks as far as they are known."""
+
+    seq: int
+    token: str
+    generations: list[int | None]
+
+
+class TaskMarks(NamedTuple):
+    """What is known of a task: its generation, its revision, and per index the number of its last write there."""
+
+    generation: int | None
+    revision: int
+    written: dict[str, int]
+
+
+class RedisMarks:
+    """All methods raise StateUnavailable while Redis is away."""
+
+    def __init__(self, client: RedisClient) -> None:
+        self._begin = client.script(_BEGIN)
+        self._finish = client.script(_FINISH)
+        self._peek = client.script(_PEEK)
+        self._read = client.script(_READ)
+        self._cleaned = client.script(_CLEANED)
+        self._generations = client.script(_GENERATIONS)
+        self._flight = client.script(_FLIGHT)
+
+    def begin(self, company: str, now: int, lines: int, tasks: Sequence[str]) -> Begun:
+        """Arrival numbers for `lines` events that no other batch gets, greater than all before."""
+        ms, offset, *generations = self._begin(company, now, max(lines, 1), *tasks)
+        token = f"{ms.decode()}:{offset.decode()}:{max(lines, 1)}"
+        return Begun((int(ms) << SEQ_SHIFT) + int(offset), token, [int(number) if number else None for number in generations])
+
+    def finish(self, company: str, token: str, tasks: Mapping[str, Collection[str]], indices: Collection[str]) -> None:
+        """The batch is stored: its tasks have a new revision, its indices writes that no search sees yet."""
+        entries = [[task, *touched] for task, touched in tasks.items()]
+        self._finish(company, token, secrets.randbelow(2**40), orjson.dumps(entries), orjson.dumps(list(indices)))
+
+    def peek(self, company: str, tasks: Sequence[str]) -> tuple[str, list[TaskMarks]]:
+        """The run id, and what is known of each task."""
+        run, *hashes = self._peek(secrets.randbelow(2**40), company, *tasks)
+        return run.decode(), [_task_marks(pairs(flat)) for flat in hashes]
+
+    def read(self, indices: Sequence[str]) -> tuple[str, dict[str, tuple[int, int | None]]]:
+        """The run id, and per index the number of its last write and of the last write that searches see (None: not known)."""
+        run, *numbers = self._read(*indices)
+        found = zip(indices, numbers[::2], numbers[1::2], strict=True)
+        return run.decode(), {index: (int(dirty), int(clean) if clean else None) for index, dirty, clean in found}
+
+    def cleaned(self, run: str, numbers: Mapping[str, int]) -> None:
+        """Searches of these indices see every write up to these numbers, which were read in the run `run`."""
+        self._cleaned(run, *(item for pair in numbers.items() for item in pair))
+
+    def set_generations(self, company: str, generations: Mapping[str, int | None]) -> None:
+        """Remember, or with None forget, the generations of tasks."""
+        if generations:
+            flat: list[Any] = [item for task, number in generations.items() for item in (task, "" if number is None else number)]
+            self._generations(company, *flat)
+
+    def clock(self, company: str) -> float:
+        """Redis' time, which all hosts share."""
+        return float(self._flight(company)[0])
+
+    def under_way(self, company: str, since: float) -> list[tuple[int, int]]:
+        """Arrival numbers (first, last) of the batches that were not finished at the time `since` (of `clock`)."""
+        ranges = []
+        for token, state in pairs(self._flight(company)[1]).items():
+            if not state.startswith("d") or float(state[1:]) >= since:
+                ms, offset, lines = (int(part) for part in token.split(":"))
+                first = (ms << SEQ_SHIFT) + offset
+                ranges.append((first, first + lines - 1))
+        return ranges
+
+
+def _task_marks(fields: dict[str, str]) -> TaskMarks:
+    written = {name[1:]: int(value) for name, value in fields.items() if name.startswith("n")}
+    return TaskMarks(int(fields["g"]) if "g" in fields else None, int(fields.get("r", 0)), written)
