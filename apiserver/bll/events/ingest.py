@@ -1,0 +1,153 @@
+"""Taking events in: lines -> decoded -> grouped into columns -> one append -> published to live readers.
+
+Per event nothing is asked of a store, and nothing is made that is not stored. Work is done in slices, so that a batch of tens of
+thousands of lines holds nobody up. What depends on a task or a series is checked once for each, after grouping.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gevent
+import msgspec
+
+from apiserver.bll.events.batch_builder import BatchBuilder, Refused
+from apiserver.bll.events.event_decoder import EventDecoder, LineError
+from apiserver.bll.registry.directory import EntityKind, TaskDirectory
+from apiserver.errors import EmptyBatch, EventsNotAdded
+from apiserver.stores.base import Bus, EventStore
+from apiserver.stores.records import EventBatch
+
+SLICE = 1_000
+"""Lines between two chances for other requests: some milliseconds."""
+MAX_ERROR_LINES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """`unknown_tasks`: whether the first event makes a task known. `ignored_metrics` never move last_iteration. `validate_plots`: tell
+    with every plot whether it is JSON."""
+
+    unknown_tasks: Literal["register", "reject"] = "register"
+    ignored_metrics: tuple[str, ...] = (":monitor:machine", ":monitor:gpu")
+    validate_plots: bool = False
+
+
+class Ingest:
+    """Stores what clients report. `definitions`: the definitions of the events service (see EventDecoder)."""
+
+    def __init__(
+        self,
+        events: EventStore,
+        tasks: TaskDirectory,
+        bus: Bus,
+        definitions: Mapping[str, Any],
+        settings: IngestSettings = IngestSettings(),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._events = events
+        self._tasks = tasks
+        self._bus = bus
+        self._decoder = EventDecoder(definitions)
+        self._settings = settings
+        self._clock = clock
+
+    def add_lines(self, company: str, user: str, body: bytes, worker: str) -> dict[str, Any]:
+        """Store a batch of JSON lines.
+
+        Answers {added, errors, errors_info, error_lines}. Raises EmptyBatch, EventsNotAdded (nothing was good), ValidationFailed (events of
+        one task contradict each other), and what the store raises when it can't take the batch now.
+        """
+        builder = self._builder(worker)
+        lines = body.splitlines()
+        for start in range(0, len(lines), SLICE):
+            if start:
+                gevent.sleep(0)
+            builder.add_lines(lines, start, min(start + SLICE, len(lines)))
+        del lines
+        return self._store(company, user, builder, body)
+
+    def add_objects(self, company: str, user: str, objects: list[dict[str, Any]], worker: str) -> dict[str, Any]:
+        """The same for events that are parsed already."""
+        builder = self._builder(worker)
+        bodies = [_stable(value) for value in objects]
+        for number, value in enumerate(objects):
+            try:
+                event, unknown = self._decoder.from_object(value)
+            except LineError as error:
+                builder.refuse(number, error.kind, error.reason, error.field)
+            else:
+                builder.add(number, event, unknown, len(bodies[number]))
+        return self._store(company, user, builder, b"\n".join(bodies))
+
+    def _builder(self, worker: str) -> BatchBuilder:
+        return BatchBuilder(self._decoder, int(self._clock() * 1000), worker, self._settings.ignored_metrics, self._settings.validate_plots)
+
+    def _store(self, company: str, user: str, builder: BatchBuilder, body: bytes) -> dict[str, Any]:
+        if not builder.lines:
+            raise EmptyBatch()
+        for kind, ids in builder.owners().items():
+            self._admit(company, user, kind, ids, builder)
+        batch = builder.finish()
+        refused = builder.refused
+        if batch.points or batch.events or batch.logs:
+            if batch.logs and not builder.untimed:
+                batch.digest = hashlib.blake2b(body, key=hashlib.blake2b(company.encode()).digest()[:16], digest_size=16).digest()
+            outcome = self._events.append(company, batch)
+            refused += [Refused(r.line, "an event was refused by the store", r.reason, r.field) for r in outcome.refusals]
+            if batch.logs and not outcome.logs_were_stored_before:
+                self._publish(company, batch, outcome.seq, {refusal.line for refusal in outcome.refusals})
+        return _answer(builder.lines, refused)
+
+    def _admit(self, company: str, user: str, kind: EntityKind, ids: Mapping[str, bool], builder: BatchBuilder) -> None:
+        """Drop the events of tasks (or models) that can't be written; make unknown ones known. `ids`: id -> allow_locked."""
+        known = self._tasks.resolve(company, ids, kind)
+        unknown = [id for id in ids if id not in known]
+        if unknown and self._settings.unknown_tasks == "register":
+            deleted = self._tasks.was_deleted(company, unknown, kind)
+            for id in deleted:
+                builder.drop(id, f"{kind} {id} was deleted", f"the {kind} {id} was deleted within the last hour: its id is refused")
+            known.update(self._tasks.register(company, [id for id in unknown if id not in deleted], kind, user))
+            unknown = [id for id in unknown if id not in known and id not in deleted]
+        for id in unknown:
+            builder.drop(id, f"invalid {kind} id {id}", f"there is no {kind} with the id {id}")
+        for id, entity in known.items():
+            if entity.company != company:
+                builder.drop(id, f"invalid {kind} id {id}", f"the {kind} {id} belongs to another company: it can be read, not written")
+            elif entity.locked and not ids[id]:
+                builder.drop(id, f"invalid {kind} id {id}", f"the {kind} {id} is published: only events with allow_locked are taken")
+
+    def _publish(self, company: str, batch: EventBatch, seq: int, refused: set[int]) -> None:
+        by_task: dict[str, list[tuple[int, int, str | None, str, str | None]]] = {}
+        for line in batch.logs:
+            if line.line not in refused:
+                by_task.setdefault(line.task, []).append((seq + line.line, line.timestamp, line.level, line.worker, line.msg))
+        for task, lines in by_task.items():
+            lines.sort(key=lambda line: (line[1], line[0]))
+            self._bus.publish(f"logs:{company}:{task}", msgspec.json.encode(lines))
+
+
+def _answer(lines: int, refused: list[Refused]) -> dict[str, Any]:
+    errors_info: dict[str, int] = {}
+    for refusal in refused:
+        errors_info[refusal.kind] = errors_info.get(refusal.kind, 0) + 1
+    refused.sort(key=lambda refusal: refusal.line)
+    error_lines = [{"line": r.line + 1, "field": r.field, "reason": r.reason} for r in refused[:MAX_ERROR_LINES]]
+    added = lines - len(refused)
+    if not added:
+        raise EventsNotAdded(0, len(refused), errors_info, error_lines)
+    answer: dict[str, Any] = {"added": added, "errors": len(refused), "errors_info": errors_info}
+    if error_lines:
+        answer["error_lines"] = error_lines
+    return answer
+
+
+def _stable(value: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (OverflowError, UnicodeEncodeError, TypeError):
+        return repr(value).encode(errors="replace")
