@@ -106,7 +106,9 @@ def new_model(id: str, company: str, user: str, now: int, fields: dict[str, Any]
     return {**body, **fields}
 
 
-def new_project(id: str, company: str, user: str, now: int, name: str, parent: str | None, path: list[str], fields: dict[str, Any]) -> dict[str, Any]:
+def new_project(
+    id: str, company: str, user: str, now: int, name: str, parent: str | None, path: list[str], fields: dict[str, Any]
+) -> dict[str, Any]:
     """The body of a project: `name` is its full path with `/`, `path` the ids of the projects above it, topmost first."""
     body: dict[str, Any] = {
         "id": id,

@@ -7,6 +7,7 @@ company is found only when it was made public, and then its events are asked for
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from apiserver.bll.registry.bodies import DEFAULT_PROJECT, default_project_id, new_model, new_project, new_task, now_ms
@@ -63,11 +64,11 @@ class TaskDirectory:
     def writable(self, company: str, id: str, kind: EntityKind = "task", *, allow_locked: bool = False) -> Entity:
         """One object whose events this company may change.
 
-        Raises InvalidTask or InvalidModel (unknown), NoWritePermission (public, of another company), TaskNotWritable or ModelNotWritable
-        (published, without `allow_locked`).
+        Raises InvalidTask or InvalidModel (unknown), NoWritePermission (public), TaskNotWritable or ModelNotWritable (published, without
+        `allow_locked`).
         """
         entity = self.readable(company, [id], kind)[id]
-        if entity.company != company:
+        if entity.company != company or entity.public:
             raise NoWritePermission(id=id)
         if entity.locked and not allow_locked:
             raise TaskNotWritable(id) if kind == "task" else ModelNotWritable(id)
@@ -94,11 +95,11 @@ class TaskDirectory:
         """The id of the project of unknown tasks; made when it is needed first."""
         id = default_project_id(company)
         if self._registry.get("project", company, id) is None:
-            body = new_project(id, company, user, now_ms(), DEFAULT_PROJECT, None, [], {"description": "Tasks that nobody put into a project"})
-            try:
+            body = new_project(
+                id, company, user, now_ms(), DEFAULT_PROJECT, None, [], {"description": "Tasks that nobody put into a project"}
+            )
+            with suppress(Conflict):  # another worker was first
                 self._registry.create("project", company, id, body)
-            except Conflict:
-                pass  # another worker was first
         return id
 
     # --- deleted ids
@@ -116,10 +117,8 @@ class TaskDirectory:
         for id in ids:
             mark = _mark(kind, id)
             self._registry.delete("deleted", company, mark)
-            try:
+            with suppress(Conflict):  # deleted by two callers at once: either mark will do
                 self._registry.create("deleted", company, mark, {"at": now})
-            except Conflict:
-                pass  # deleted by two callers at once: either mark will do
         for old in self._registry.find("deleted", [company], [Condition("at", "range", (None, now - DELETED_FOR_MS))], limit=100):
             self._registry.delete("deleted", company, old.id)
 

@@ -1,0 +1,136 @@
+"""Reading and changing single documents: ownership, public objects, changes that lose nothing when two callers meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import orjson
+
+from apiserver.bll.registry.bodies import now_ms
+from apiserver.errors import (
+    InternalError,
+    InvalidModel,
+    InvalidProject,
+    InvalidQueue,
+    InvalidTask,
+    NotFound,
+    NoWritePermission,
+    TidemarkError,
+    ValidationFailed,
+)
+from apiserver.stores.base import AnyOf, Condition, Conflict, Document, Kind, Registry
+
+T = TypeVar("T")
+
+RETRIES = 50
+"""How often a change is made again because somebody else was faster."""
+
+Body = dict[str, Any]
+
+
+def unknown(kind: Kind, id: str) -> TidemarkError:
+    """The error of an id that this company doesn't have."""
+    if kind == "task":
+        return InvalidTask(id)
+    if kind == "model":
+        return InvalidModel(id)
+    if kind == "project":
+        return InvalidProject(id=id)
+    if kind == "queue":
+        return InvalidQueue(id=id)
+    return NotFound(id=id)
+
+
+class Records:
+    """Documents of one registry, as the services of tasks, models and projects use them."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def readable(self, kind: Kind, company: str, id: str, fields: Collection[str] | None = None) -> Document:
+        """One's own document, or a public one of another company. Raises the kind's error for an unknown id."""
+        document = self.registry.get_many(kind, company, [id], fields=fields).get(id)
+        if document is not None:
+            return document
+        for document in self.registry.find_anywhere(kind, [id], fields=fields):
+            if document.body.get("public"):
+                return document
+        raise unknown(kind, id)
+
+    def own(self, kind: Kind, company: str, id: str) -> Document:
+        """A document that this company may change. Raises the kind's error, or NoWritePermission for a public one."""
+        document = self.readable(kind, company, id)
+        if document.company != company or document.body.get("public"):
+            raise NoWritePermission(id=id)
+        return document
+
+    def change(
+        self, kind: Kind, company: str, id: str, change: Callable[[Body], T], *, touch: bool = True, last_iteration: int | None = None
+    ) -> tuple[T, Body]:
+        """Apply `change` to the body of one's own document and store it; what it returned, and the body.
+
+        `change` may run again on a newer body when another caller was faster. With `touch`, last_update and last_change become now;
+        `last_iteration` is set when it is given.
+        """
+        for _ in range(RETRIES):
+            document = self.own(kind, company, id)
+            result = change(document.body)
+            if self.store(document, touch=touch, last_iteration=last_iteration):
+                return result, document.body
+        raise InternalError(f"{kind} {id} is changed too often")
+
+    def store(self, document: Document, *, touch: bool = True, last_iteration: int | None = None) -> bool:
+        """Write a changed document back; False when somebody else was faster. Updates its body's times."""
+        checked(document.body)
+        moved: dict[str, int] = {}
+        if touch:
+            now = now_ms()
+            moved = {"last_update": now, "last_change": now}
+        if last_iteration is not None:
+            moved["last_iteration"] = last_iteration
+        document.body.update(moved)
+        try:
+            self.registry.replace(document, touch=moved or None)
+        except Conflict:
+            return False
+        return True
+
+    def create(self, kind: Kind, company: str, id: str, body: Body) -> Document:
+        """As `Registry.create`, refusing what JSON can't hold."""
+        checked(body)
+        return self.registry.create(kind, company, id, body)
+
+    def scope(self, kind: Kind, company: str) -> tuple[list[str], list[Condition | AnyOf]]:
+        """The companies and conditions of a search over one's own documents and public ones."""
+        owners = {mark.body["owner"] for mark in self.registry.find("public", [""], [Condition("kind", "in", (kind,))])} - {company}
+        if not owners:
+            return [company], []
+        mine = [Condition("company", "in", (company,))]
+        return [company, *sorted(owners)], [AnyOf([mine, [Condition("public", "in", (True,))]])]
+
+    def publish_to_all(self, kind: Kind, company: str, id: str, public: bool) -> None:
+        """Make a document of this company readable by every company, or private again."""
+        mark = f"{kind}:{company}:{id}"
+        if public:
+            with suppress(Conflict):  # it is public already
+                self.registry.create("public", "", mark, {"kind": kind, "owner": company})
+        for _ in range(RETRIES):
+            document = self.registry.get(kind, company, id)
+            if document is None:
+                raise unknown(kind, id)
+            document.body["public"] = public
+            if self.store(document):
+                break
+        if not public:
+            self.registry.delete("public", "", mark)
+
+
+def checked(body: Body) -> Body:
+    """The body, if JSON can hold it. Raises ValidationFailed for integers beyond 64 bits, broken text and endless nesting."""
+    try:
+        orjson.dumps(body)
+    except TypeError as error:
+        raise ValidationFailed("", f"made of 64-bit integers, finite numbers and valid text ({error})") from None
+    return body
