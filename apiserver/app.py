@@ -17,6 +17,7 @@ from gevent import get_hub
 from werkzeug.exceptions import NotFound
 
 from apiserver import __version__, files, hocon, runs
+from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.credentials import ConfiguredIdentities, Credentials
 from apiserver.engine import Engine, open_engine
@@ -88,8 +89,19 @@ def _add_services(context: Context) -> None:
     add(DebugService())
     add(ServerService())
     add(AuthService(context.authenticator))
-    for service in event_services(context.engine.events, TaskDirectory(context.engine.registry), context.engine.state):
+    engine, tasks = context.engine, TaskDirectory(context.engine.registry)
+    for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks)):
         add(service)
+
+
+def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
+    events = context.settings.events
+    settings = IngestSettings(
+        reject_unknown=events.unknown_tasks == "reject",
+        ignored_metrics=events.ignore_iteration_metrics,
+        validate_plots=events.validate_plot_str,
+    )
+    return Ingest(context.engine.events, tasks, context.engine.bus, context.schemas.definitions("events"), settings)
 
 
 def _add_faces(app: Flask, context: Context) -> None:

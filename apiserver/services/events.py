@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from apiserver.bll.events.answer_cache import AnswerCache
 from apiserver.bll.events.charts import Charts
+from apiserver.bll.events.deletion import Deletion
+from apiserver.bll.events.ingest import Ingest
 from apiserver.bll.events.latest import Latest
 from apiserver.bll.events.listing import Listing
 from apiserver.bll.events.pages import Pages
@@ -13,16 +15,18 @@ from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.services.events_listing import EventsListingService
 from apiserver.services.events_scalars import EventsScalarsService
+from apiserver.services.events_write import EventsWriteService
 from apiserver.stores.base import EventStore, State
 
 
-def event_services(events: EventStore, tasks: TaskDirectory, state: State) -> list[object]:
+def event_services(events: EventStore, tasks: TaskDirectory, state: State, ingest: Ingest) -> list[object]:
     """Every class of handlers of events.*."""
     scrolls = Scrolls(state)
     listing = Listing(events, tasks)
     pages = Pages(events, tasks, scrolls)
     charts = Charts(events, tasks, AnswerCache())
     return [
+        EventsWriteService(ingest, Deletion(events, tasks)),
         EventsScalarsService(charts, Latest(events, tasks), listing, pages, Vectors(events, tasks)),
         EventsListingService(listing, pages, Storage(events, tasks)),
     ]

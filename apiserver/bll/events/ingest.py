@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import gevent
 import msgspec
@@ -29,10 +29,10 @@ MAX_ERROR_LINES = 100
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """`unknown_tasks`: whether the first event makes a task known. `ignored_metrics` never move last_iteration. `validate_plots`: tell
+    """`reject_unknown`: the first event of a task does not make it known. `ignored_metrics` never move last_iteration. `validate_plots`: tell
     with every plot whether it is JSON."""
 
-    unknown_tasks: Literal["register", "reject"] = "register"
+    reject_unknown: bool = False
     ignored_metrics: tuple[str, ...] = (":monitor:machine", ":monitor:gpu")
     validate_plots: bool = False
 
@@ -107,7 +107,7 @@ class Ingest:
         """Drop the events of tasks (or models) that can't be written; make unknown ones known. `ids`: id -> allow_locked."""
         known = self._tasks.resolve(company, ids, kind)
         unknown = [id for id in ids if id not in known]
-        if unknown and self._settings.unknown_tasks == "register":
+        if unknown and not self._settings.reject_unknown:
             deleted = self._tasks.was_deleted(company, unknown, kind)
             for id in deleted:
                 builder.drop(id, f"{kind} {id} was deleted", f"the {kind} {id} was deleted within the last hour: its id is refused")
