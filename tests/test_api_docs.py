@@ -1,0 +1,32 @@
+"""The pages that `make docs` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft7Validator
+
+from apiserver import hocon
+from apiserver.service_repo.schema import SchemaSet
+from apiserver.settings import SCHEMA
+from scripts.api_docs import example_request, write_pages
+
+SCHEMAS = SchemaSet(SCHEMA, hocon.cache_folder())
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS.endpoints))
+def test_the_example_of_every_endpoint_is_a_valid_request(name: str) -> None:
+    endpoint = SCHEMAS.endpoints[name]
+    newest = max(endpoint.versions)
+    if not endpoint.is_batch(newest):
+        body = example_request(endpoint, SCHEMAS.definitions(name.partition(".")[0]))
+        Draft7Validator(endpoint.request_schema(newest)).validate(body)
+
+
+def test_every_endpoint_has_a_section_with_a_call(tmp_path: Path) -> None:
+    write_pages(SCHEMAS, tmp_path)
+    for name in SCHEMAS.endpoints:
+        service, _, action = name.partition(".")
+        section = (tmp_path / f"{service}.md").read_text().split(f"\n## {action}\n", 1)[1].split("\n## ", 1)[0]
+        assert f"/{name} " in section and "curl " in section
