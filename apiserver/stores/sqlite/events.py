@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from apiserver.stores.base import Health, StoreBusy, StoreDamaged
+from apiserver.stores.base import Health, StoreBusy, StoreDamaged, TextMatch
 from apiserver.stores.records import (
     EVENT_TYPES,
     IMAGE,
@@ -27,7 +27,7 @@ from apiserver.stores.records import (
     TypeStorage,
     wants,
 )
-from apiserver.stores.sqlite import deleting, listing, paging, points, series_rows, writing
+from apiserver.stores.sqlite import deleting, listing, log_search, paging, points, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
 from apiserver.stores.sqlite.series_rows import TYPE_CODE, TYPE_NAMES
@@ -222,6 +222,47 @@ class SqliteEvents:
                 yield lines
             if after is None:
                 return
+
+    def search_log(
+        self,
+        company: str,
+        task: str,
+        match: TextMatch,
+        *,
+        literal: str | None = None,
+        ignore_case: bool = False,
+        levels: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        after: Cursor | None = None,
+        descending: bool = False,
+        chunk: int = 10_000,
+    ) -> Iterator[list[StoredEvent]]:
+        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels))
+        while True:
+
+            def work(connection: sqlite3.Connection, after: Cursor | None = after) -> tuple[list[StoredEvent], Cursor | None]:
+                found = _names(connection, company, query)
+                if found is None:
+                    return [], None
+                return log_search.stretch(
+                    connection, *found, query, match, literal, ignore_case, after, descending, chunk, whole=metrics is None
+                )
+
+            lines, after = self._db.read(work)
+            yield lines
+            if after is None:
+                return
+
+    def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
+        query = EventQuery(task, (LOG,))
+
+        def work(connection: sqlite3.Connection) -> list[int]:
+            found = _names(connection, company, query)
+            if found is None or not cursors:
+                return [0] * len(cursors)
+            return log_search.positions(connection, found[0], listing.count(connection, *found, query), cursors)
+
+        return self._db.read(work)
 
     def storage(self, company: str, task: str) -> list[TypeStorage]:
         totals: dict[str, TypeStorage] = {}
