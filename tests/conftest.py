@@ -6,6 +6,7 @@ that stop the server, start their own with `start_server`.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ StartServer = Callable[..., Server]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engines", default=",".join(ENGINES), help="comma-separated list of sqlite, elastic")
+    parser.addoption("--fuzz", type=int, default=0, help="how many broken bodies the fuzz tests send (default: a sample)")
+    parser.addoption("--fuzz-seed", type=int, default=None, help="send only the body of this seed")
+    parser.addoption("--kills", type=int, default=3, help="how often the soak test kills the server")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,6 +53,12 @@ def engine_env(engine: str) -> dict[str, str]:
 
 
 _running: list[Server] = []
+
+
+def credentials(server: Server) -> tuple[str, str]:
+    """The key that a server made at its first start."""
+    kept = json.loads((server.data / "credentials.json").read_text())
+    return str(kept["access_key"]), str(kept["secret_key"])
 
 
 def _serve(folder: Path, env: dict[str, str], args: tuple[str, ...] = ()) -> Iterator[Server]:
@@ -83,6 +93,12 @@ def server(shared_server: Server) -> Client:
 def strict(strict_process: Server) -> Client:
     """A client of the shared server that rejects events of unknown tasks."""
     return strict_process.client()
+
+
+@pytest.fixture
+def shared_credentials(shared_server: Server) -> tuple[str, str]:
+    """Access key and secret of the shared server's default user."""
+    return credentials(shared_server)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import Answer, Client, log
-from tests.conftest import StartServer
+from tests.conftest import StartServer, credentials
 from tests.process import Server
 
 KEY, SECRET = "TESTKEY0000000000000", "test-secret-0000000000000000000000"
@@ -109,9 +109,7 @@ def test_keys_are_made_at_the_first_start_and_kept(start_server: StartServer, ta
     path = Path(first.data / "credentials.json")
     assert path.stat().st_mode & 0o777 == 0o600
     before = path.read_bytes()
-    token = None
-    keys = json.loads(before)
-    key, secret = _find_pair(keys)
+    key, secret = credentials(first)
     token = first.client(key, secret).call("auth.login")["token"]
     first.client(key, secret).add(log(task, "hello"))
     first.stop()
@@ -119,18 +117,3 @@ def test_keys_are_made_at_the_first_start_and_kept(start_server: StartServer, ta
     assert path.read_bytes() == before
     assert first.client(key, secret).log(task) == ["hello"]
     assert first.client(token=token).log(task) == ["hello"]
-
-
-def _find_pair(node: object) -> tuple[str, str]:
-    """The first access key and secret in the file."""
-    if isinstance(node, dict):
-        if "access_key" in node and "secret_key" in node:
-            return str(node["access_key"]), str(node["secret_key"])
-        node = list(node.values())
-    if isinstance(node, list):
-        for item in node:
-            try:
-                return _find_pair(item)
-            except LookupError:
-                continue
-    raise LookupError("no keys")

@@ -12,7 +12,7 @@ from tests.client import ApiError, Client, image, log, plot, scalar, vector
 from tests.process import Server
 
 COMPANIES = """{
-  clearml { id: d1bd92a3b039400cbafc60a7a5b1e52b, users { __default__ { name: First, role: admin, keys: [{access_key: KEYONE, secret_key: secret-one}] } } }
+  clearml { id: d1bd92a3b039400cbafc60a7a5b1e52b, users { default { name: First, role: admin, keys: [{access_key: KEYONE, secret_key: secret-one}] } } }
   other { id: aaaabbbbccccddddeeeeffff00001111, users { second { name: Second, role: admin, keys: [{access_key: KEYTWO, secret_key: secret-two}] } } }
 }"""
 

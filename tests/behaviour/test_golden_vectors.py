@@ -31,7 +31,7 @@ def h(strict: Client) -> Fixture:
     events.append(scalar(one, "Summary", "acc", iter=SINGLE_VALUE_ITER, value=0.75, timestamp=T0 + 9000))
     events += [log(one, f"line {i}", timestamp=T0 + i) for i in range(3)]
     events += [image(one, "img", v, iter=i, url=f"http://f/{v}{i}", key=f"{v}{i}", timestamp=T0 + i) for v in "lr" for i in range(2)]
-    events += [plot(one, iter=i, plot_str='{"i":%d}' % i, timestamp=T0 + i) for i in range(2)]
+    events += [plot(one, iter=i, plot_str=f'{{"i":{i}}}', timestamp=T0 + i) for i in range(2)]
     events.append(vector(one, [1, 2.5], iter=1, timestamp=T0))
     assert strict.add_batch(events) == {"added": 19, "errors": 0, "errors_info": {}}
     return Fixture(strict, one, two)
