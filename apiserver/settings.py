@@ -205,9 +205,15 @@ class RunsSettings:
     port: int
     """A second port (Runicorn's documented one is 23300); 0 = none."""
     requests_per_minute: int
-    """Default limit of one client."""
+    """Of one client, endpoint and run; 0 counts nothing."""
     sockets: int
-    """Log sockets one client may hold."""
+    """Log sockets one client may hold; 0 counts nothing."""
+    patience: int
+    """Seconds that a log socket may take nothing while lines wait for it; then it is dropped."""
+    ping: int
+    """Seconds between two pings of a log socket; one that was not answered until the next ends it."""
+    proxies: tuple[str, ...]
+    """Addresses or networks of proxies whose X-Forwarded-For tells who the client is."""
 
 
 @dataclass(frozen=True)

@@ -365,6 +365,12 @@ class State(Protocol):
     def hit(self, key: str, limit: int, window: float, weight: int = 1) -> RateLimit:
         """Count a request in a sliding window of `window` seconds; a refused one is not counted."""
 
+    def claim(self, key: str, holder: str, limit: int, ttl: float) -> bool:
+        """Take one of `limit` places under a key for `ttl` seconds, or renew it; False when others hold all of them."""
+
+    def release(self, key: str, holder: str) -> None:
+        """Give a place back; nothing happens when it is not held any more."""
+
     def check(self) -> Health: ...
 
     def close(self) -> None: ...

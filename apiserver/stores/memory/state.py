@@ -36,6 +36,7 @@ class MemoryState:
         self._states: dict[tuple[str, str], _State] = {}
         self._expiry: list[tuple[float, tuple[str, str]]] = []  # a heap; an entry whose state was renewed meanwhile is skipped
         self._hits: dict[str, deque[list[float]]] = {}
+        self._places: dict[str, dict[str, float]] = {}
 
     def create(self, kind: str, value: Mapping[str, Any], ttl: float) -> str:
         key = (kind, secrets.token_hex(16))
@@ -89,6 +90,24 @@ class MemoryState:
                     slots.append([leaves, weight])
                 used += weight
             return RateLimit(allowed, max(limit - used, 0), max(slots[0][0] - now, 0.0) if slots else 0.0)
+
+    def claim(self, key: str, holder: str, limit: int, ttl: float) -> bool:
+        with self._lock:
+            now = self._clock()
+            places = {other: expires for other, expires in self._places.get(key, {}).items() if expires > now}
+            if holder in places or len(places) < limit:
+                places[holder] = now + ttl
+            self._places[key] = places
+            if not places:
+                del self._places[key]
+            return holder in places
+
+    def release(self, key: str, holder: str) -> None:
+        with self._lock:
+            places = self._places.get(key, {})
+            places.pop(holder, None)
+            if not places:
+                self._places.pop(key, None)
 
     def check(self) -> Health:
         return Health(True, "in process")

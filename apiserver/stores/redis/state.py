@@ -49,6 +49,18 @@ end
 return {allowed and 1 or 0, used, tostring(first and math.max(first - now, 0) or 0)}
 """
 
+# Places are members of a sorted set, scored by the time when they expire.
+_CLAIM = """
+local key, holder, limit, ttl = P .. ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+if not redis.call('ZSCORE', key, holder) and redis.call('ZCARD', key) >= limit then return 0 end
+redis.call('ZADD', key, now + ttl, holder)
+redis.call('PEXPIRE', key, ttl)
+return 1
+"""
+
 
 class RedisState:
     """See `stores.base.State`. `marks` is what the Elasticsearch store keeps in the same Redis."""
@@ -58,6 +70,7 @@ class RedisState:
         self._redis = client.redis
         self._update = client.script(_UPDATE)
         self._hit = client.script(_HIT)
+        self._claim = client.script(_CLAIM)
         self.marks = RedisMarks(client)
 
     def create(self, kind: str, value: Mapping[str, Any], ttl: float) -> str:
@@ -89,6 +102,13 @@ class RedisState:
     def hit(self, key: str, limit: int, window: float, weight: int = 1) -> RateLimit:
         allowed, used, reset_after = self._hit(f"hit:{key}", limit, window, weight)
         return RateLimit(bool(allowed), max(limit - int(used), 0), float(reset_after))
+
+    def claim(self, key: str, holder: str, limit: int, ttl: float) -> bool:
+        return bool(self._claim(f"place:{key}", holder, limit, _milliseconds(ttl)))
+
+    def release(self, key: str, holder: str) -> None:
+        name = f"{self._client.prefix}place:{key}"
+        self._client.call(lambda: self._redis.zrem(name, holder))
 
     def check(self) -> Health:
         return self._client.check()
