@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -296,7 +297,8 @@ class ImageVariant(NamedTuple):
     max_timestamp: int
 
 
-class TypeStorage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TypeStorage:
     """How much of one event type a task holds; `bytes` as received."""
 
     type: str
@@ -343,6 +345,7 @@ def document(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)  # the events of a page were written in few batches
 def iso_time(milliseconds: int) -> str:
     """`2023-11-14T22:13:20.000Z`, in UTC; any year from 1 to 9999."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)

@@ -36,7 +36,8 @@ class Columns(NamedTuple):
 
     def take(self, which: Any) -> Columns:
         """The rows at an index, slice or mask."""
-        return Columns(*(column[which] for column in self))
+        parts: Any = [column[which] for column in self]
+        return Columns(*parts)
 
 
 def pack(columns: Columns) -> bytes:
@@ -54,7 +55,8 @@ def unpack(data: bytes, n: int) -> Columns:
     )
 
 
-_NONE = Columns(*(np.empty(0, t) for t in (np.int64, np.float64, np.int64, np.int64, np.int32, np.int32)))
+_TYPES: Any = (np.int64, np.float64, np.int64, np.int64, np.int32, np.int32)
+_NONE = Columns(*(np.empty(0, t) for t in _TYPES))
 
 
 def joined(parts: list[Columns]) -> Columns:
@@ -75,8 +77,7 @@ def unpack_all(leaves: Iterable[tuple[int, bytes]]) -> Columns:
         parts[3].append(view[24 * n : 32 * n])
         parts[4].append(view[32 * n : 36 * n])
         parts[5].append(view[36 * n : 40 * n])
-    types = (np.int64, np.float64, np.int64, np.int64, np.int32, np.int32)
-    return Columns(*(np.frombuffer(b"".join(p), t) for p, t in zip(parts, types, strict=True)))
+    return Columns(*(np.frombuffer(b"".join(p), t) for p, t in zip(parts, _TYPES, strict=True)))
 
 
 def ordered(columns: Columns) -> Columns:

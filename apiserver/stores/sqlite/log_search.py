@@ -42,16 +42,20 @@ def stretch(
             f"SELECT timestamp, seq FROM logs WHERE entity=?{where}{ordering} LIMIT 1 OFFSET ?", (entity, *values, SCAN_ROWS)
         ).fetchone()
         if end is not None:
-            where += f" AND (timestamp, seq) {sign}= (?,?)"
+            where += f" AND (timestamp, seq) {'>' if descending else '<'}= (?,?)"
             values += end
         # SQLite's lower() is ASCII only, as is the narrowing that is asked for.
         where += " AND instr(lower(msg), ?)" if ignore_case else " AND instr(msg, ?)"
         values.append(literal.lower() if ignore_case else literal)
-        rows = connection.execute(f"SELECT timestamp, seq, msg FROM logs WHERE entity=?{where}{ordering} LIMIT ?", (entity, *values, chunk)).fetchall()
+        rows = connection.execute(
+            f"SELECT timestamp, seq, msg FROM logs WHERE entity=?{where}{ordering} LIMIT ?", (entity, *values, chunk)
+        ).fetchall()
         full = len(rows) == chunk
         last = rows[-1][:2] if full else end
     else:
-        rows = connection.execute(f"SELECT timestamp, seq, msg FROM logs WHERE entity=?{where}{ordering} LIMIT ?", (entity, *values, chunk)).fetchall()
+        rows = connection.execute(
+            f"SELECT timestamp, seq, msg FROM logs WHERE entity=?{where}{ordering} LIMIT ?", (entity, *values, chunk)
+        ).fetchall()
         last = rows[-1][:2] if len(rows) == chunk else None
     texts = [row[2] for row in rows]
     if None in texts:
@@ -64,7 +68,8 @@ def stretch(
 
 def _line(connection: sqlite3.Connection, entity: int, names: Names, workers: dict[int, str], timestamp: int, seq: int) -> StoredEvent:
     row = connection.execute(
-        "SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=? AND timestamp=? AND seq=?", (entity, timestamp, seq)
+        "SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=? AND timestamp=? AND seq=?",
+        (entity, timestamp, seq),
     ).fetchone()
     return log_event(connection, names, workers, row, "timestamp")
 

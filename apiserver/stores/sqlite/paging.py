@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from heapq import merge
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,11 +36,13 @@ class Names(NamedTuple):
     """id -> (type, metric, variant), of the series that the query lets through"""
 
 
-class Found(NamedTuple):
-    """An event and its place: `order` sorts (events without iteration are in a zone of their own, behind)."""
+class Source(NamedTuple):
+    """Rows of one table in the order asked for: how each sorts (events without iteration are in a zone of their own, behind), and how a
+    row becomes an event. Only what makes it to the page is built."""
 
-    order: tuple[int, int, int, int]
-    build: Callable[[], StoredEvent]
+    orders: list[tuple[int, int, int, int]]
+    rows: list[tuple[Any, ...]]
+    build: Callable[[tuple[Any, ...]], StoredEvent]
 
 
 def worker_name(connection: sqlite3.Connection, cache: dict[int, str], worker: int) -> str:
@@ -63,7 +65,7 @@ def page(
 ) -> list[StoredEvent]:
     """The next `limit` events. `whole`: the query lets every series of its types through (no need to name them)."""
     workers: dict[int, str] = {}
-    sources: list[list[Found]] = []
+    sources: list[Source] = []
     zones: Sequence[int] = (0, 1) if order == "iter" else (0,)
     if after is not None and order == "iter" and after.key is None:
         zones = (1,)
@@ -75,28 +77,16 @@ def page(
         for kind in query.types:
             if ids[kind]:
                 find = _logs if kind == LOG else _events
-                sources.append(
-                    find(
-                        connection,
-                        entity,
-                        names,
-                        workers,
-                        kind,
-                        None if whole else ids[kind],
-                        query,
-                        order,
-                        zone,
-                        descending,
-                        position,
-                        limit,
-                    )
-                )
-        if sum(len(source) for source in sources) >= limit:
+                series = None if whole else ids[kind]
+                sources.append(find(connection, entity, names, workers, kind, series, query, order, zone, descending, position, limit))
+        if sum(len(source.rows) for source in sources) >= limit:
             break
+    sources = [source for source in sources if source.rows]
     if len(sources) == 1:
-        return [found.build() for found in sources[0][:limit]]
-    ordered = merge(*sources, key=lambda found: found.order)
-    return [found.build() for found in islice(ordered, limit)]
+        return [sources[0].build(row) for row in sources[0].rows[:limit]]
+    # An order ends with the seq, which is unique: what stands behind it is never compared.
+    streams = [zip(source.orders, repeat(source.build), source.rows, strict=False) for source in sources]
+    return [build(row) for _, build, row in islice(merge(*streams), limit)]
 
 
 def _ids(names: Names, types: Sequence[str]) -> dict[str, list[int]]:
@@ -121,11 +111,11 @@ def _points(
     descending: bool,
     after: Cursor | None,
     limit: int,
-) -> list[Found]:
+) -> Source:
     lo, hi = (query.min_iter, query.max_iter) if order == "iter" else (query.min_timestamp, query.max_timestamp)
     if query.iters is not None:
         if not query.iters:
-            return []
+            return Source([], [], dict)
         wanted = sorted(query.iters)
         lo, hi = max(wanted[0], MIN_ITER if lo is None else lo), min(wanted[-1], MAX_ITER if hi is None else hi)
     by_time = order == "iter" and (query.min_timestamp is not None or query.max_timestamp is not None)
@@ -153,52 +143,47 @@ def _points(
     if order == "iter" and query.max_timestamp is not None:
         keep &= selected.columns.timestamps <= query.max_timestamp
     selected = Selected(selected.columns.take(keep), selected.owner[keep], selected.extra)
-    found = []
     columns = selected.columns
-    finite = np.isfinite(columns.values).tolist()
-    rows = zip(
-        *(column.tolist() for column in (columns.iters, columns.values, columns.timestamps, columns.seqs, columns.workers, selected.owner)),
-        finite,
-        strict=True,
+    columns_of_rows = (
+        columns.iters,
+        columns.values,
+        columns.timestamps,
+        columns.seqs,
+        columns.workers,
+        selected.owner,
+        np.isfinite(columns.values),
     )
-    for iteration, value, timestamp, seq, worker, owner, is_number in islice(rows, limit):
-        key = iteration if order == "iter" else timestamp
-        extra = selected.extra.get(owner, {}).get(str(iteration)) if selected.extra else None
+    rows = list(islice(zip(*(column.tolist() for column in columns_of_rows), strict=True), limit))
+    by_iter = order == "iter"
+
+    def build(row: tuple[Any, ...]) -> StoredEvent:
+        iteration, value, timestamp, seq, worker, owner, is_number = row
+        _, metric, variant = names.series[owner]
         body = {"value": value if is_number else None}
-        if extra:
-            body.update(extra)
+        if selected.extra:
+            body.update(selected.extra.get(owner, {}).get(str(iteration), {}))
+        event = document(
+            type=SCALAR,
+            task=names.task,
+            metric=metric,
+            variant=variant,
+            timestamp=timestamp,
+            worker=worker_name(connection, workers, worker),
+            seq=seq,
+            model_event=names.model_event,
+            iter=iteration,
+            body=body,
+        )
+        event["_cursor"] = Cursor(iteration if by_iter else timestamp, timestamp, seq)
+        return event
 
-        def build(
-            iteration: int = iteration,
-            timestamp: int = timestamp,
-            seq: int = seq,
-            worker: int = worker,
-            owner: int = owner,
-            body: dict[str, Any] = body,
-        ) -> StoredEvent:
-            _, metric, variant = names.series[owner]
-            event = document(
-                type=SCALAR,
-                task=names.task,
-                metric=metric,
-                variant=variant,
-                timestamp=timestamp,
-                worker=worker_name(connection, workers, worker),
-                seq=seq,
-                model_event=names.model_event,
-                iter=iteration,
-                body=body,
-            )
-            event["_cursor"] = Cursor(iteration if order == "iter" else timestamp, timestamp, seq)
-            return event
-
-        found.append(Found(_place(0, key, timestamp, seq, descending), build))
-    return found
+    return Source([_place(0, row[0] if by_iter else row[2], row[2], row[3], descending) for row in rows], rows, build)
 
 
 def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[str, list[Any]]:
     """The SQL conditions (starting with AND) and their values, for the tables `events` and `logs`."""
-    sql, values = [], []
+    sql: list[str] = []
+    values: list[Any] = []
 
     def add(text: str, *more: Any) -> None:
         sql.append(" AND " + text)
@@ -251,7 +236,7 @@ def _events(
     descending: bool,
     after: Cursor | None,
     limit: int,
-) -> list[Found]:
+) -> Source:
     where, values = conditions(query, kind, series)
     start, more, ordering = _keyset(order, zone, descending, after)
     if order == "iter":
@@ -260,38 +245,28 @@ def _events(
         f"SELECT series, has_iter, iter, timestamp, seq, worker, packed, body FROM events WHERE entity=? AND type=?{where}{start}{ordering} LIMIT ?",
         (entity, TYPE_CODE[kind], *values, *more, limit),
     ).fetchall()
-    found = []
-    for owner, has_iter, iteration, timestamp, seq, worker, packed, body in rows:
-        key = iteration if order == "iter" and has_iter else (0 if order == "iter" else timestamp)
+    by_iter = order == "iter"
 
-        def build(
-            owner: int = owner,
-            has_iter: int = has_iter,
-            iteration: int = iteration,
-            timestamp: int = timestamp,
-            seq: int = seq,
-            worker: int = worker,
-            packed: int = packed,
-            body: bytes = body,
-        ) -> StoredEvent:
-            kind, metric, variant = names.series[owner]
-            event = document(
-                type=kind,
-                task=names.task,
-                metric=metric,
-                variant=variant,
-                timestamp=timestamp,
-                worker=worker_name(connection, workers, worker),
-                seq=seq,
-                model_event=names.model_event,
-                iter=iteration if has_iter else None,
-                body=unpack_body(body, bool(packed)),
-            )
-            event["_cursor"] = Cursor((iteration if has_iter else None) if order == "iter" else timestamp, timestamp, seq)
-            return event
+    def build(row: tuple[Any, ...]) -> StoredEvent:
+        owner, has_iter, iteration, timestamp, seq, worker, packed, body = row
+        kind, metric, variant = names.series[owner]
+        event = document(
+            type=kind,
+            task=names.task,
+            metric=metric,
+            variant=variant,
+            timestamp=timestamp,
+            worker=worker_name(connection, workers, worker),
+            seq=seq,
+            model_event=names.model_event,
+            iter=iteration if has_iter else None,
+            body=unpack_body(body, bool(packed)),
+        )
+        event["_cursor"] = Cursor((iteration if has_iter else None) if by_iter else timestamp, timestamp, seq)
+        return event
 
-        found.append(Found(_place(zone, key, timestamp, seq, descending), build))
-    return found
+    # Without iteration `iter` is 0, for every row of the zone.
+    return Source([_place(zone, row[2] if by_iter else row[3], row[3], row[4], descending) for row in rows], rows, build)
 
 
 def _logs(
@@ -307,7 +282,7 @@ def _logs(
     descending: bool,
     after: Cursor | None,
     limit: int,
-) -> list[Found]:
+) -> Source:
     where, values = conditions(query, kind, series)
     start, more, ordering = _keyset(order, zone, descending, after)
     if order == "iter":
@@ -316,13 +291,9 @@ def _logs(
         f"SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=?{where}{start}{ordering} LIMIT ?",
         (entity, *values, *more, limit),
     ).fetchall()
-    return [
-        Found(
-            _place(zone, (row[1] if zone == 0 else 0) if order == "iter" else row[2], row[2], row[3], descending),
-            lambda row=row: log_event(connection, names, workers, row, order),  # type: ignore[misc]
-        )
-        for row in rows
-    ]
+    by_iter = order == "iter"
+    orders = [_place(zone, (row[1] if zone == 0 else 0) if by_iter else row[2], row[2], row[3], descending) for row in rows]
+    return Source(orders, rows, lambda row: log_event(connection, names, workers, row, order))
 
 
 def log_event(connection: sqlite3.Connection, names: Names, workers: dict[int, str], row: tuple[Any, ...], order: Axis) -> StoredEvent:

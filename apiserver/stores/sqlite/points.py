@@ -51,7 +51,8 @@ def read_buckets(connection: sqlite3.Connection, series: int, request: BucketReq
     iters, values, times = columns.iters, columns.values, columns.timestamps
     where = int(np.searchsorted(iters, SINGLE_VALUE_ITER))
     if where < len(iters) and iters[where] == SINGLE_VALUE_ITER:
-        iters, values, times = (np.delete(column, where) for column in (iters, values, times))
+        shown = np.arange(len(iters)) != where
+        iters, values, times = iters[shown], values[shown], times[shown]
     if by_iter:
         return bucketed(iters, values, request.interval)
     order = np.argsort(times, kind="stable")

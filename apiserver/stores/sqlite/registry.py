@@ -97,7 +97,14 @@ class SqliteRegistry:
         return self._database.write(remove)
 
     def touch(
-        self, kind: Kind, company: str, id: str, *, last_iteration: int | None = None, last_update: int | None = None, last_change: int | None = None
+        self,
+        kind: Kind,
+        company: str,
+        id: str,
+        *,
+        last_iteration: int | None = None,
+        last_update: int | None = None,
+        last_change: int | None = None,
     ) -> None:
         moved = {"last_iteration": last_iteration, "last_update": last_update, "last_change": last_change}
         if kind in ACTIVITY_KINDS:
@@ -128,7 +135,6 @@ class SqliteRegistry:
     def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
         query = _Query(kind, companies, where)
         return self._database.read(query.count)
-
 
     def tally(
         self,

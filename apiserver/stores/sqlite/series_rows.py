@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from apiserver.stores.records import (
     ATTRIBUTE,
@@ -113,6 +114,7 @@ class SeriesRow:
 
 
 COLUMNS = tuple(field.name for field in fields(SeriesRow))
+_VALUES = attrgetter(*COLUMNS)
 _SELECT = ",".join(COLUMNS)
 _SET = ",".join(f"{name}=?" for name in COLUMNS)
 
@@ -139,7 +141,7 @@ def load(connection: sqlite3.Connection, entity: int, key: SeriesKey) -> tuple[i
 
 
 def save(connection: sqlite3.Connection, series: int, row: SeriesRow) -> None:
-    connection.execute(f"UPDATE series SET {_SET} WHERE id=?", (*astuple(row), series))
+    connection.execute(f"UPDATE series SET {_SET} WHERE id=?", (*_VALUES(row), series))
 
 
 def select(connection: sqlite3.Connection, entities: list[int]) -> list[tuple[int, int, int, str, str, SeriesRow]]:
