@@ -161,6 +161,10 @@ class InvalidTaskType(TidemarkError):
     """An unknown task type."""
 
 
+class TaskCannotBeDeleted(TidemarkError):
+    """The task runs, is published, or has children."""
+
+
 class InvalidTaskOutput(TidemarkError):
     """The output of a task can't be used (publishing)."""
 

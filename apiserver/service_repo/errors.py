@@ -55,6 +55,7 @@ TABLE: dict[type[Exception], Code] = {
     errors.InvalidTaskStatus: Code(400, 110, "Invalid task status"),
     errors.InvalidTaskType: Code(400, 114, "Invalid task type"),
     errors.InvalidTaskOutput: Code(400, 115, "Invalid task output"),
+    errors.TaskCannotBeDeleted: Code(400, 123, "Task can't be deleted"),
     errors.TaskNotFound: Code(400, 130, "Task not found"),
     errors.EventsNotAdded: Code(400, 131, "Events not added"),
     errors.InvalidModel: Code(400, 201, "Invalid model id"),

@@ -1,0 +1,263 @@
+"""Models: what training leaves behind, with events of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from apiserver.bll.registry.bodies import new_id, new_model, now_ms
+from apiserver.bll.registry.last_metrics import last_metrics
+from apiserver.bll.registry.paging import Page, Pages
+from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
+from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.query import MODELS, Where, conditions, list_conditions, sorts
+from apiserver.bll.registry.records import Body, Records
+from apiserver.bll.registry.task_parts import add_model
+from apiserver.bll.registry.task_removal import TaskRemoval
+from apiserver.bll.registry.task_runs import TaskRuns
+from apiserver.bll.registry.task_status import PUBLISHED
+from apiserver.bll.registry.tasks import ARCHIVED
+from apiserver.errors import InvalidModel, InvalidTask, ModelInUse, ModelIsReady, NoWritePermission, ValidationFailed
+from apiserver.stores.base import Document, EventStore, Sort, State
+
+_PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
+_NEEDS_UNPUBLISHED = frozenset({"uri", "framework", "design", "labels"})
+
+
+class Models:
+    """Making, reading, editing, publishing and deleting models."""
+
+    def __init__(
+        self, records: Records, events: EventStore, state: State, projects: Projects, removal: TaskRemoval, runs: TaskRuns
+    ) -> None:
+        self._records = records
+        self._events = events
+        self._projects = projects
+        self._removal = removal
+        self._runs = runs
+        self._pages = Pages(records.registry, state)
+
+    def create(self, company: str, user: str, fields: Mapping[str, Any]) -> str:
+        """A new model; its id. Raises InvalidProject, InvalidTask, InvalidModel (parent) for unknown references."""
+        self._check_references(company, fields)
+        body = new_model(new_id(), company, user, now_ms(), {})
+        _set_fields(body, fields)
+        self._records.create("model", company, body["id"], body)
+        if fields.get("public"):
+            self._records.publish_to_all("model", company, body["id"], True)
+        return str(body["id"])
+
+    # --- reading
+
+    def get(self, company: str, id: str) -> Body:
+        """One model as clients see it."""
+        return self._shown([self._records.readable("model", company, id)], {}, company, expand=False)[0]
+
+    def of_task(self, company: str, task: str) -> Body:
+        """The newest output model of a task, else its newest input model. Raises InvalidTask, InvalidModel."""
+        document = self._records.readable("task", company, task)
+        lists = document.body.get("models") or {}
+        for side in ("output", "input"):
+            for item in reversed(lists.get(side) or []):
+                try:
+                    return self.get(company, item.get("model") or "")
+                except InvalidModel:
+                    continue
+        raise InvalidModel([], "the task has none")
+
+    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> Page:
+        """One page of models: filters, order, paging and chosen fields as the request says."""
+        tree = tree_of(request.get("only_fields"))
+        companies, where = self._records.scope("model", company)
+        where += self.filters(company, request)
+        order = sorts(request.get("order_by"), [Sort("created")])
+        page = self._pages.read("model", companies, where, order, request, top_fields(tree, ("public", "company")), scope=company)
+        return page.with_rows(self._shown(page.documents, tree, company, expand=expand))
+
+    def filters(self, company: str, request: Mapping[str, Any]) -> Where:
+        """The conditions of a request."""
+        wanted = dict(request)
+        where: Where = []
+        projects = request.get("project") or []
+        if projects and request.get("include_subprojects"):
+            del wanted["project"]
+            names = [item for item in ([projects] if isinstance(projects, str) else projects) if isinstance(item, str)]
+            where += list_conditions("project", self._projects.with_descendants(company, names))
+        return where + conditions(wanted, MODELS)
+
+    def _shown(self, documents: Sequence[Document], tree: Tree, company: str, *, expand: bool) -> list[Body]:
+        bodies = [document.body for document in documents]
+        if not tree or "last_metrics" in tree:
+            owners: dict[str, list[str]] = {}
+            for document in documents:
+                owners.setdefault(document.company, []).append(document.id)
+            found = last_metrics(self._events, owners)
+            for body in bodies:
+                body["last_metrics"] = found.get(body["id"], {})
+        return Projector(self._records.registry, "model", company, expand=expand).project(bodies, tree)
+
+    # --- editing
+
+    def edit(self, company: str, user: str, id: str, fields: Mapping[str, Any]) -> Body:
+        """Replace fields; what clients are told of it. Raises ModelIsReady when the file of a published model would change."""
+        self._check_references(company, fields)
+
+        def change(body: Body) -> None:
+            if body.get("ready") and any(name in fields and fields[name] != body.get(name) for name in _NEEDS_UNPUBLISHED):
+                raise ModelIsReady("it is published, only its name, comment, tags and project can change", id=id)
+            _set_fields(body, fields)
+            body["last_changed_by"] = user
+
+        body = self._records.change("model", company, id, change, last_iteration=fields.get("iteration"))[1]
+        told = {name: body.get(name) for name in _PLAIN if name in fields}
+        return {**told, "last_update": iso(body["last_update"])}
+
+    def update_for_task(self, company: str, user: str, task: str, request: Mapping[str, Any]) -> tuple[str, bool, Body]:
+        """Make, or change, the output model of a task: its id, whether it is new, the changed fields."""
+        document = self._records.own("task", company, task)
+        fields = {name: request[name] for name in ("uri", "name", "comment", "tags", "system_tags", "iteration") if name in request}
+        id = request.get("override_model_id")
+        if id:
+            source = self._records.readable("model", company, id).body
+            fields.setdefault("uri", source.get("uri") or "")
+        outputs = (document.body.get("models") or {}).get("output") or []
+        model = outputs[-1].get("model") if outputs and not id else id
+        created = not model
+        told: Body = {}
+        if created:
+            if not fields.get("uri"):
+                raise ValidationFailed("uri", "given when the task has no model yet")
+            fields.setdefault("name", document.body.get("name") or task)
+            model = self.create(company, user, {**fields, "task": task, "project": document.body.get("project")})
+        else:
+            told = self.edit(company, user, str(model), fields)
+        name = fields.get("name") or document.body.get("name") or task
+        self._records.change("task", company, task, lambda body: add_model(body, "output", name, str(model), request.get("iteration")))
+        return str(model), created, told
+
+    def archive(self, company: str, user: str, id: str, *, archived: bool) -> bool:
+        """Put a model aside, or back; False when it was there already."""
+
+        def change(body: Body) -> bool:
+            tags = [tag for tag in body.get("system_tags") or [] if tag != ARCHIVED]
+            moved = archived != (ARCHIVED in (body.get("system_tags") or []))
+            body["system_tags"] = [*tags, ARCHIVED] if archived else tags
+            body["last_changed_by"] = user
+            return moved
+
+        return self._records.change("model", company, id, change)[0]
+
+    def publish(
+        self, company: str, user: str, id: str, *, publish_task: bool = False, force_task: bool = False
+    ) -> tuple[bool, Body | None]:
+        """Make a model read-only; whether that changed it, and the published task when one was."""
+
+        def change(body: Body) -> tuple[bool, str | None]:
+            was = bool(body.get("ready"))
+            body["ready"] = True
+            body["last_changed_by"] = user
+            return not was, body.get("task")
+
+        (changed, task), _ = self._records.change("model", company, id, change)
+        if not publish_task or not task:
+            return changed, None
+        try:
+            owner = self._records.own("task", company, task)
+            if owner.body.get("status") in PUBLISHED:
+                return changed, None
+            fields = self._runs.publish(company, user, task, force=force_task, models=False)
+        except (InvalidTask, NoWritePermission):
+            return changed, None
+        return changed, {"id": task, "data": {"updated": 1, "fields": fields}}
+
+    def delete(self, company: str, id: str, *, force: bool) -> str | None:
+        """Remove a model with its events; where its file is. Raises ModelInUse, unless forced, when it is published or tasks use it."""
+        model = self._records.own("model", company, id)
+        if not force and model.body.get("ready"):
+            raise ModelInUse("it is published; use force", id=id)
+        used = self._removal.users_of(company, id)
+        if used and not force:
+            raise ModelInUse("tasks use it as their input; use force", id=id, tasks=used)
+        self._removal.remove_model(company, model)
+        uri: str | None = model.body.get("uri")
+        return uri or None
+
+    def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
+        """Put models into a project (by id, or by name: made if need be; neither: into none); the project's id."""
+        target = project
+        if target:
+            self._check_references(company, {"project": target})
+        elif project_name:
+            target = self._projects.find_or_create(company, user, project_name)[0]
+        self._all_known(company, ids)
+        for id in dict.fromkeys(ids):
+            self._records.change("model", company, id, lambda body: body.update(project=target, last_changed_by=user))
+        return target
+
+    def make_public(self, company: str, ids: Sequence[str], *, public: bool) -> int:
+        """Let every company read models, or only their own again; how many changed."""
+        found = self._all_known(company, ids)
+        changed = [id for id, document in found.items() if bool(document.body.get("public")) != public]
+        for id in changed:
+            self._records.publish_to_all("model", company, id, public)
+        return len(changed)
+
+    def frameworks(self, company: str, projects: Iterable[str] | None) -> list[str]:
+        """The frameworks of all models, or of those in some projects, in order."""
+        where: Where = list_conditions("project", list(projects)) if projects else []
+        found = self._records.registry.tally("model", [company], where, ["framework"])
+        return sorted(name for (name,) in found if name)
+
+    # --- metadata
+
+    def set_metadata(self, company: str, id: str, items: Sequence[Mapping[str, Any]], *, replace: bool) -> None:
+        """Set entries of a model's metadata; `replace` drops the others."""
+
+        def change(body: Body) -> None:
+            kept = {} if replace else dict(body.get("metadata") or {})
+            kept.update(_metadata(items))
+            body["metadata"] = kept
+
+        self._records.change("model", company, id, change)
+
+    def delete_metadata(self, company: str, id: str, keys: Iterable[str]) -> int:
+        """Remove entries of a model's metadata; how many were there."""
+
+        def change(body: Body) -> int:
+            kept = dict(body.get("metadata") or {})
+            removed = sum(kept.pop(key, None) is not None for key in set(keys))
+            body["metadata"] = kept
+            return removed
+
+        return self._records.change("model", company, id, change)[0]
+
+    def _all_known(self, company: str, ids: Sequence[str]) -> dict[str, Document]:
+        found = self._records.registry.get_many("model", company, ids, fields=["public"])
+        if len(found) < len(set(ids)):
+            raise InvalidModel(ids)
+        return found
+
+    def _check_references(self, company: str, fields: Mapping[str, Any]) -> None:
+        for name, kind in (("project", "project"), ("task", "task"), ("parent", "model")):
+            if fields.get(name):
+                self._records.readable(kind, company, fields[name], fields=["public"])  # type: ignore[arg-type]
+
+
+def _set_fields(body: Body, fields: Mapping[str, Any]) -> None:
+    if "name" in fields and not fields["name"].strip():
+        raise ValidationFailed("name", "a name", fields["name"])
+    body.update({name: fields[name] for name in _PLAIN if name in fields})
+    for name in ("project", "task", "parent"):
+        if name in fields:
+            body[name] = fields[name] or None
+    if "design" in fields:
+        body["design"] = fields["design"]
+    if "metadata" in fields:
+        body["metadata"] = _metadata(fields["metadata"])
+
+
+def _metadata(items: Any) -> dict[str, Body]:
+    """`{key: {key, type, value}}`, from that or from a list of such entries."""
+    if isinstance(items, Mapping):
+        items = [{**item, "key": key} if isinstance(item, Mapping) else {"key": key, "value": str(item)} for key, item in items.items()]
+    return {item["key"]: dict(item) for item in items}

@@ -1,0 +1,81 @@
+"""Pages of documents: by number, or by a scroll that remembers how far the reader has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from apiserver.bll.registry.query import Where
+from apiserver.stores.base import Document, Kind, Registry, Sort, State
+
+SCROLL = "list_scroll"
+SECONDS = 3600.0
+SIZE = 500
+"""Rows of a page when the request doesn't say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Documents, their answers once they are made, and the scroll they belong to (None without one)."""
+
+    documents: list[Document]
+    rows: list[dict[str, Any]]
+    scroll_id: str | None = None
+    scrolled: bool = False
+
+    def with_rows(self, rows: list[dict[str, Any]]) -> Page:
+        return replace(self, rows=rows)
+
+    def answer(self, name: str) -> dict[str, Any]:
+        """`{<name>: rows}`, with the scroll id if there is a scroll."""
+        return {name: self.rows, "scroll_id": self.scroll_id} if self.scrolled else {name: self.rows}
+
+
+class Pages:
+    """Reads pages of a registry.
+
+    `page` and `page_size` count pages from 0. `size`, `scroll_id` and `refresh_scroll` belong to a scroll: the first call gets an id, the
+    same call with that id the next rows and the same id; `refresh_scroll` gives everything from the start to the reader's position again.
+    A scroll that is unknown or has expired begins anew, under a new id. Without any of these: all rows.
+    """
+
+    def __init__(self, registry: Registry, state: State) -> None:
+        self._registry = registry
+        self._state = state
+
+    def read(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Where,
+        order: Sequence[Sort],
+        request: dict[str, Any] | Any,
+        fields: Sequence[str] | None,
+        *,
+        scope: str,
+    ) -> Page:
+        """The page that the request asks for. `scope` (a company) binds a scroll to its maker."""
+        if request.get("size") is None and request.get("scroll_id") is None:
+            offset, limit = 0, None
+            if request.get("page") is not None or request.get("page_size") is not None:
+                limit = request.get("page_size") or SIZE
+                offset = (request.get("page") or 0) * limit
+            return Page(self._registry.find(kind, companies, where, order=order, offset=offset, limit=limit, fields=fields), [])
+        size = request.get("size") or SIZE
+        position, scroll_id = self._position(kind, scope, request.get("scroll_id"))
+        if request.get("refresh_scroll"):
+            start, size = 0, max(position, size)
+        else:
+            start = position
+        found = self._registry.find(kind, companies, where, order=order, offset=start, limit=size, fields=fields)
+        state = {"kind": kind, "scope": scope, "position": start + len(found)}
+        if scroll_id is None or self._state.update(SCROLL, scroll_id, lambda _: state, SECONDS) is None:
+            scroll_id = self._state.create(SCROLL, state, SECONDS)
+        return Page(found, [], scroll_id, True)
+
+    def _position(self, kind: Kind, scope: str, scroll_id: str | None) -> tuple[int, str | None]:
+        state = self._state.get(SCROLL, scroll_id) if scroll_id else None
+        if state is None or (state.get("kind"), state.get("scope")) != (kind, scope):
+            return 0, None
+        return int(state["position"]), scroll_id

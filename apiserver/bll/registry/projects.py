@@ -1,0 +1,94 @@
+"""Projects: a tree by names (`a/b/c`), whose parents are made when they are missing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from apiserver.bll.registry.bodies import new_id, new_project, now_ms
+from apiserver.bll.registry.records import Records
+from apiserver.errors import ExpectedUnique, ValidationFailed
+from apiserver.stores.base import Condition, Conflict, Document, Sort
+
+Body = dict[str, Any]
+
+
+def clean_name(name: str) -> str:
+    """A full project name: parts separated by single slashes. Raises ValidationFailed when nothing is left."""
+    parts = [part.strip() for part in name.split("/")]
+    kept = [part for part in parts if part]
+    if not kept:
+        raise ValidationFailed("name", "a project name", name)
+    return "/".join(kept)
+
+
+def _id_of(company: str, name: str) -> str:
+    """The id that everybody gives a new project of this name: two who make it at once meet in the registry's conflict."""
+    return hashlib.md5(f"{len(company)}:{company}:project:{name}".encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+class Projects:
+    """Making and finding projects. Names are unique inside a company."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._registry = records.registry
+
+    def by_name(self, company: str, name: str) -> Document | None:
+        """The project of this full name."""
+        found = self._registry.find("project", [company], [Condition("name", "in", (name,))], order=[Sort("created")], limit=1)
+        return found[0] if found else None
+
+    def create(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> str:
+        """A new project, with the projects above it; its id. Raises ExpectedUnique when the name is taken."""
+        name = clean_name(name)
+        if self.by_name(company, name) is not None:
+            raise ExpectedUnique("a project of this name exists", name=name)
+        made = self._make(company, user, name, fields)
+        if made is None:
+            raise ExpectedUnique("a project of this name exists", name=name)
+        return made
+
+    def find_or_create(self, company: str, user: str, name: str, fields: Mapping[str, Any] | None = None) -> tuple[str, bool]:
+        """The id of the project of this name, and whether it had to be made."""
+        name = clean_name(name)
+        for _ in range(3):
+            found = self.by_name(company, name)
+            if found is not None:
+                return found.id, False
+            made = self._make(company, user, name, fields or {})
+            if made is not None:
+                return made, True
+        raise ExpectedUnique("a project of this name is being made and removed at once", name=name)
+
+    def _make(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> str | None:
+        """None when somebody else made it meanwhile."""
+        above, _, _ = name.rpartition("/")
+        parent, path = None, []
+        if above:
+            parent, _ = self.find_or_create(company, user, above)
+            document = self._registry.get("project", company, parent)
+            path = [*(document.body.get("path") or []), parent] if document else [parent]
+        id = _id_of(company, name)
+        body = new_project(id, company, user, now_ms(), name, parent, path, dict(fields))
+        try:
+            self._records.create("project", company, id, body)
+            return id
+        except Conflict:
+            # Taken by a project of this name, or by one that had this name once and was renamed.
+            if self.by_name(company, name) is not None:
+                return None
+        body["id"] = new_id()
+        self._records.create("project", company, body["id"], body)
+        return str(body["id"])
+
+    def descendants(self, company: str, ids: Collection[str], fields: Sequence[str] = ("name",)) -> list[Document]:
+        """All projects below any of these, the nearest first."""
+        if not ids:
+            return []
+        return self._registry.find("project", [company], [Condition("path", "in", list(ids))], order=[Sort("name")], fields=fields)
+
+    def with_descendants(self, company: str, ids: Collection[str]) -> list[str]:
+        """These ids (and operators of list filters among them), then those of all projects below."""
+        return list(dict.fromkeys([*ids, *(document.id for document in self.descendants(company, ids))]))

@@ -1,0 +1,164 @@
+"""Resetting and deleting tasks: their events, files and output models go too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+from apiserver.bll.registry import task_parts as parts
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.records import Body, Records
+from apiserver.bll.registry.task_status import PUBLISHED, clear_run, require, step
+from apiserver.errors import InvalidModel, NoWritePermission, TaskCannotBeDeleted
+from apiserver.stores.base import Condition, Document, EventStore
+from apiserver.stores.records import IMAGE, PLOT, EventQuery
+
+RESETTABLE = frozenset({"created", "queued", "in_progress", "stopped", "closed", "failed", "completed", "unknown"})
+PAGE = 1000
+
+
+class TaskFiles(Protocol):
+    """The files that a task uploaded to this server."""
+
+    def delete(self, company: str, task: str) -> bool:
+        """Remove all files of a task; False when it had none."""
+
+
+class Removed(NamedTuple):
+    """What went: events, output models; `urls` only when they were asked for."""
+
+    fields: Body
+    events: int
+    models: int
+    urls: dict[str, list[str]] | None
+    children: int = 0
+    models_kept: int = 0
+
+
+class TaskRemoval:
+    """Everything acknowledged before a reset or delete is gone when it returns."""
+
+    def __init__(self, records: Records, events: EventStore, directory: TaskDirectory, files: TaskFiles | None) -> None:
+        """`files` None: no file server here."""
+        self._records = records
+        self._registry = records.registry
+        self._events = events
+        self._directory = directory
+        self._files = files
+
+    def reset(
+        self,
+        company: str,
+        user: str,
+        id: str,
+        *,
+        force: bool,
+        clear_all: bool = False,
+        urls: bool = False,
+        delete_models: bool = True,
+        delete_files: bool = True,
+    ) -> Removed:
+        """Back to `created`, without what the run left. `clear_all` also clears script, parameters and configuration.
+
+        Raises InvalidTaskStatus for published tasks (without `force`).
+        """
+        task = self._records.own("task", company, id)
+        require(task.body, RESETTABLE, force=force, doing="resetting")
+        found = self._urls(task) if urls else None
+
+        def change(body: Body) -> Body:
+            require(body, RESETTABLE, force=force, doing="resetting")
+            changed = step(body, "created", user=user, force=True)
+            clear_run(body)
+            if clear_all:
+                body.update(script={}, hyperparams={}, configuration={}, container={}, execution={}, models={"input": [], "output": []})
+            return changed
+
+        changed, _ = self._records.change("task", company, id, change, last_iteration=0)
+        events = self._events.delete(company, id)
+        if delete_files and self._files is not None:
+            self._files.delete(company, id)
+        models, kept = self._remove_models(company, id) if delete_models else (0, 0)
+        return Removed(changed, events, models, found, models_kept=kept)
+
+    def delete(
+        self, company: str, id: str, *, force: bool, urls: bool = False, delete_models: bool = True, delete_files: bool = True
+    ) -> Removed:
+        """Remove a task for good. Its id stays refused for an hour.
+
+        Raises TaskCannotBeDeleted, unless forced, when it runs, is published, or other tasks name it as their parent.
+        """
+        task = self._records.own("task", company, id)
+        status = task.body.get("status") or "created"
+        children = self._registry.find("task", [company], [Condition("parent", "in", (id,))], fields=["id"])
+        if not force and (status in PUBLISHED or status in ("queued", "in_progress")):
+            raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=id, current_status=status)
+        if not force and children:
+            raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
+        found = self._urls(task) if urls else None
+        # Marked and deleted first, and the events once more afterwards: a batch that still found the task leaves nothing behind.
+        self._directory.mark_deleted(company, [id])
+        events = self._events.delete(company, id)
+        self._registry.delete("task", company, id)
+        if task.body.get("public"):
+            self._registry.delete("public", "", f"task:{company}:{id}")
+        events += self._events.delete(company, id)
+        if delete_files and self._files is not None:
+            self._files.delete(company, id)
+        models, kept = self._remove_models(company, id) if delete_models else (0, 0)
+        for child in children:
+            self._records.change("task", company, child.id, lambda body: body.update(parent=None), touch=False)
+        return Removed({}, events, models, found, len(children), kept)
+
+    def remove_model(self, company: str, model: Document) -> None:
+        """Remove a model with its events."""
+        self._directory.mark_deleted(company, [model.id], "model")
+        self._events.delete(company, model.id)
+        self._registry.delete("model", company, model.id)
+        if model.body.get("public"):
+            self._registry.delete("public", "", f"model:{company}:{model.id}")
+        self._events.delete(company, model.id)
+
+    def users_of(self, company: str, model: str, besides: str | None = None) -> int:
+        """How many tasks use a model as their input."""
+        where = [Condition("models.input.model", "in", (model,))]
+        if besides is not None:
+            where.append(Condition("id", "in", (besides,), negate=True))
+        return self._registry.count("task", [company], where)
+
+    def _remove_models(self, company: str, task: str) -> tuple[int, int]:
+        """Output models of the task: unpublished ones that nobody uses go, the others only lose their task; how many of each."""
+        gone = kept = 0
+        for model in self._registry.find("model", [company], [Condition("task", "in", (task,))], fields=["ready", "public"]):
+            try:
+                if model.body.get("ready") or model.body.get("public") or self.users_of(company, model.id, task):
+                    self._records.change("model", company, model.id, lambda body: body.update(task=None), touch=False)
+                    kept += 1
+                else:
+                    self.remove_model(company, model)
+                    gone += 1
+            except (InvalidModel, NoWritePermission):
+                kept += 1
+        return gone, kept
+
+    def _urls(self, task: Document) -> dict[str, list[str]]:
+        """Where the task's files are: what its images, plots, artifacts and output models name."""
+        models = self._registry.find("model", [task.company], [Condition("task", "in", (task.id,))], fields=["uri"])
+        return {
+            "model_urls": sorted({model.body["uri"] for model in models if model.body.get("uri")}),
+            "event_urls": sorted(set(self._event_urls(task.company, task.id))),
+            "artifact_urls": sorted(set(parts.artifact_urls(task.body))),
+        }
+
+    def _event_urls(self, company: str, task: str) -> Iterator[str]:
+        query = EventQuery(task, [IMAGE, PLOT])
+        after: Any = None
+        while True:
+            page = self._events.page(company, query, "timestamp", after=after, limit=PAGE)
+            for event in page:
+                if isinstance(event.get("url"), str):
+                    yield event["url"]
+                yield from (url for url in event.get("source_urls") or [] if isinstance(url, str))
+            if len(page) < PAGE:
+                return
+            after = page[-1]["_cursor"]

@@ -1,0 +1,258 @@
+"""Tasks: making, reading, editing. What a status change means is in `task_status`, removal in `task_removal`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from apiserver.bll.registry import task_parts as parts
+from apiserver.bll.registry.bodies import new_id, new_task, now_ms
+from apiserver.bll.registry.last_metrics import last_metrics
+from apiserver.bll.registry.paging import Page, Pages
+from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
+from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions, sorts
+from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.task_status import PUBLISHED, active_duration, require
+from apiserver.errors import InvalidTask, ValidationFailed
+from apiserver.stores.base import Condition, Document, EventStore, Sort, State
+
+Body = dict[str, Any]
+
+ARCHIVED = "archived"
+EDITABLE = frozenset({"created", "queued", "in_progress"})
+
+_PLAIN = ("name", "type", "comment", "tags", "system_tags", "execution", "script", "container", "runtime", "report")
+_ALWAYS_READ = ("status", "started", "active_duration", "public", "company")
+
+
+class Tasks:
+    """Everything about tasks that leaves their status alone."""
+
+    def __init__(self, records: Records, events: EventStore, state: State, projects: Projects) -> None:
+        self._records = records
+        self._events = events
+        self._projects = projects
+        self._pages = Pages(records.registry, state)
+
+    # --- making
+
+    def create(self, company: str, user: str, fields: Mapping[str, Any]) -> str:
+        """A new task; its id. Raises InvalidProject and InvalidTask (parent) for unknown references."""
+        self._check_references(company, fields)
+        body = new_task(new_id(), company, user, now_ms(), {})
+        set_fields(body, fields)
+        self._records.create("task", company, body["id"], body)
+        return str(body["id"])
+
+    def clone(self, company: str, user: str, id: str, request: Mapping[str, Any]) -> tuple[str, Body | None]:
+        """A new task with the configuration of another one, without its results; its id, and the project if that was made for it."""
+        source = self._records.readable("task", company, id).body
+        made = None
+        project = request.get("new_task_project")
+        if not project and request.get("new_project_name"):
+            project, created = self._projects.find_or_create(company, user, request["new_project_name"])
+            made = {"id": project, "name": request["new_project_name"]} if created else None
+        fields: Body = {name: source[name] for name in ("type", "script", "hyperparams", "configuration", "container") if source.get(name)}
+        execution = {**(source.get("execution") or {}), **(request.get("execution_overrides") or {})}
+        execution["artifacts"] = [item for item in execution.get("artifacts") or [] if item.get("mode") == "input"]
+        fields |= {
+            "name": request.get("new_task_name") or source.get("name") or id,
+            "comment": request.get("new_task_comment", source.get("comment") or ""),
+            "parent": request.get("new_task_parent") or id,
+            "project": project or source.get("project"),
+            "tags": request.get("new_task_tags", source.get("tags") or []),
+            "system_tags": request.get("new_task_system_tags", [tag for tag in source.get("system_tags") or [] if tag != ARCHIVED]),
+            "execution": execution,
+            "models": {"input": request.get("new_task_input_models", (source.get("models") or {}).get("input") or []), "output": []},
+        }
+        for given, name in (("new_task_hyperparams", "hyperparams"), ("new_task_configuration", "configuration")):
+            if given in request:
+                fields[name] = request[given]
+        if "new_task_container" in request:
+            fields["container"] = request["new_task_container"]
+        destination = (source.get("output") or {}).get("destination")
+        if destination:
+            fields["output_dest"] = destination
+        if source.get("company") != company:
+            fields["project"] = project  # a public task's project is not the caller's
+        return self.create(company, user, fields), made
+
+    # --- reading
+
+    def get(self, company: str, id: str) -> Body:
+        """One task as clients see it, with last_metrics."""
+        document = self._records.readable("task", company, id)
+        return self._shown([document], {}, company, expand=False)[0]
+
+    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> Page:
+        """One page of tasks: filters, order, paging and chosen fields as the request says."""
+        tree = tree_of(request.get("only_fields"))
+        companies, where = self._records.scope("task", company)
+        where += self.filters(company, request)
+        order = sorts(request.get("order_by"), [Sort("created")])
+        page = self._pages.read("task", companies, where, order, request, top_fields(tree, _ALWAYS_READ), scope=company)
+        return page.with_rows(self._shown(page.documents, tree, company, expand=expand))
+
+    def filters(self, company: str, request: Mapping[str, Any]) -> Where:
+        """The conditions of a request, sub-projects and hidden tasks taken into account."""
+        projects = request.get("project") or []
+        wanted = dict(request)
+        where: Where = []
+        if projects and request.get("include_subprojects"):
+            del wanted["project"]
+            names = [item for item in ([projects] if isinstance(projects, str) else projects) if isinstance(item, str)]
+            where += list_conditions("project", self._projects.with_descendants(company, names))
+        where += conditions(wanted, TASKS)
+        if not request.get("search_hidden") and not request.get("id") and "hidden" not in str(request.get("system_tags")):
+            where.append(Condition("system_tags", "in", ("hidden",), negate=True))
+        return where
+
+    def count(self, company: str, where: Where) -> int:
+        """How many of the company's own tasks match."""
+        return self._records.registry.count("task", [company], where)
+
+    def some(self, company: str, ids: Sequence[str], fields: Sequence[str]) -> list[Body]:
+        """The bodies of readable tasks, in order. Raises InvalidTask with all ids when one is unknown."""
+        found = {id: document.body for id, document in self._records.registry.get_many("task", company, ids, fields=fields).items()}
+        missing = [id for id in ids if id not in found]
+        for document in self._records.registry.find_anywhere("task", missing, fields=[*fields, "public"]):
+            if document.body.get("public"):
+                found.setdefault(document.id, document.body)
+        if len(found) < len(set(ids)):
+            raise InvalidTask(ids)
+        return [found[id] for id in dict.fromkeys(ids)]
+
+    def _shown(self, documents: Sequence[Document], tree: Tree, company: str, *, expand: bool) -> list[Body]:
+        bodies = [document.body for document in documents]
+        for body in bodies:
+            duration = active_duration(body)
+            if duration is not None:
+                body["active_duration"] = duration
+        if not tree or "last_metrics" in tree:
+            owners: dict[str, list[str]] = {}
+            for document in documents:
+                owners.setdefault(document.company, []).append(document.id)
+            found = last_metrics(self._events, owners)
+            for body in bodies:
+                body["last_metrics"] = found.get(body["id"], {})
+        return Projector(self._records.registry, "task", company, expand=expand).project(bodies, tree)
+
+    # --- editing
+
+    def edit(self, company: str, user: str, id: str, fields: Mapping[str, Any], *, force: bool) -> Body:
+        """Replace top-level fields as a whole. Without `force` only before and during a run (InvalidTaskStatus)."""
+        self._check_references(company, fields)
+
+        def change(body: Body) -> None:
+            require(body, EDITABLE, force=force, doing="editing")
+            set_fields(body, fields)
+
+        return self._change(company, user, id, change)
+
+    def update(self, company: str, user: str, id: str, fields: Mapping[str, Any]) -> Body:
+        """Change name, tags, comment or project, in any status."""
+        self._check_references(company, fields)
+        return self._change(company, user, id, lambda body: set_fields(body, fields))
+
+    def change_part(self, company: str, user: str, id: str, change: Callable[[Body], Any], *, force: bool) -> Any:
+        """Change a part of a task that is not published (or with `force`); what `change` returned."""
+
+        def guarded(body: Body) -> Any:
+            status = body.get("status") or "created"
+            if status in PUBLISHED:
+                require(body, frozenset(), force=force, doing="changing a published task")
+            body["last_changed_by"] = user
+            return change(body)
+
+        return self._records.change("task", company, id, guarded)[0]
+
+    def add_model(self, company: str, user: str, id: str, request: Mapping[str, Any]) -> None:
+        """Put a model into the task's lists, in any status. Raises InvalidModel for an unknown one."""
+        self._records.readable("model", company, request["model"], fields=["public"])
+
+        def change(body: Body) -> None:
+            parts.add_model(body, request["type"], request["name"], request["model"], request.get("iteration"))
+
+        self._change(company, user, id, change)
+
+    def set_requirements(self, company: str, user: str, id: str, requirements: Mapping[str, Any]) -> Body:
+        """The Python packages of the task's script."""
+
+        def change(body: Body) -> None:
+            body["script"] = {**(body.get("script") or {}), "requirements": dict(requirements)}
+
+        return self._change(company, user, id, change)
+
+    def ping(self, company: str, id: str) -> None:
+        """A sign of life: moves last_update only."""
+        self._records.own("task", company, id)
+        self._records.registry.touch("task", company, id, last_update=now_ms())
+
+    def archive(self, company: str, user: str, id: str, *, archived: bool, reason: str = "", message: str = "") -> bool:
+        """Put a task aside, or back; False when it was there already."""
+
+        def change(body: Body) -> bool:
+            tags = [tag for tag in body.get("system_tags") or [] if tag != ARCHIVED]
+            moved = archived != (ARCHIVED in (body.get("system_tags") or []))
+            body["system_tags"] = [*tags, ARCHIVED] if archived else tags
+            if reason or message:
+                body.update(status_reason=reason, status_message=message)
+            body["last_changed_by"] = user
+            return moved
+
+        return self._records.change("task", company, id, change)[0]
+
+    def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
+        """Put tasks into a project (by id, or by name: made if need be; neither: into none); the project's id."""
+        target = project
+        if target:
+            self._check_references(company, {"project": target})
+        elif project_name:
+            target = self._projects.find_or_create(company, user, project_name)[0]
+        self.some(company, ids, ["id"])
+        for id in dict.fromkeys(ids):
+            self._change(company, user, id, lambda body: body.update(project=target))
+        return target
+
+    def make_public(self, company: str, ids: Sequence[str], *, public: bool) -> int:
+        """Let every company read tasks, or only their own again; how many changed."""
+        found = self._records.registry.get_many("task", company, ids, fields=["public"])
+        if len(found) < len(set(ids)):
+            raise InvalidTask(ids)
+        changed = [id for id, document in found.items() if bool(document.body.get("public")) != public]
+        for id in changed:
+            self._records.publish_to_all("task", company, id, public)
+        return len(changed)
+
+    def _change(self, company: str, user: str, id: str, change: Callable[[Body], None]) -> Body:
+        def noted(body: Body) -> None:
+            change(body)
+            body["last_changed_by"] = user
+
+        body = self._records.change("task", company, id, noted)[1]
+        return {"last_update": iso(body["last_update"]), "last_change": iso(body["last_change"])}
+
+    def _check_references(self, company: str, fields: Mapping[str, Any]) -> None:
+        if fields.get("project"):
+            self._records.readable("project", company, fields["project"], fields=["public"])
+        if fields.get("parent"):
+            self._records.readable("task", company, fields["parent"], fields=["public"])
+
+
+def set_fields(body: Body, fields: Mapping[str, Any]) -> None:
+    """Replace the fields that a request gives, each as a whole. Raises ValidationFailed for an empty name."""
+    if "name" in fields and not fields["name"].strip():
+        raise ValidationFailed("name", "a name", fields["name"])
+    body.update({name: fields[name] for name in _PLAIN if name in fields})
+    for name in ("project", "parent"):
+        if name in fields:
+            body[name] = fields[name] or None
+    if "output_dest" in fields:
+        body["output"] = {**(body.get("output") or {}), "destination": fields["output_dest"]}
+    if "hyperparams" in fields:
+        body["hyperparams"] = parts.sections(fields["hyperparams"])
+    if "configuration" in fields:
+        body["configuration"] = parts.configurations(fields["configuration"])
+    if "models" in fields:
+        body["models"] = parts.model_lists(fields["models"])
