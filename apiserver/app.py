@@ -171,7 +171,10 @@ class Draining:
         self._limit = limit
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if "HTTP_UPGRADE" in environ:
+            if "gunicorn.socket" in environ:
+                environ["gunicorn.socket"].settimeout(None)  # a log socket may be silent for hours
+            return self._app(environ, start_response)
         answer = self._app(environ, start_response)
-        if "HTTP_UPGRADE" not in environ:
-            drain(environ, self._limit)
+        drain(environ, self._limit)
         return answer

@@ -83,5 +83,5 @@ def component(segment: str) -> str:
     if len(raw) <= _MAX_COMPONENT and not _SHORTENED.search(segment) and "/" not in segment:
         return segment
     suffix = re.search(r"\.[A-Za-z0-9]{1,10}$", segment)
-    head = raw[:_MAX_COMPONENT - 50].decode("utf-8", "ignore").replace("/", "_")
+    head = raw[: _MAX_COMPONENT - 50].decode("utf-8", "ignore").replace("/", "_")
     return f"{head}{suffix[0] if suffix else ''}~{hashlib.sha256(raw).hexdigest()[:32]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import IO
 
@@ -33,7 +34,7 @@ def receive(storage: Storage, company: str, content_type: str, body: IO[bytes], 
     try:
         for event in _events(content_type, body):
             if isinstance(event, (File, Field)):
-                name = event.name or getattr(event, "filename", "")
+                name = _name(event)
                 # Plain form fields beside the file are no files; their content is skipped.
                 current = (name, storage.begin(), bytearray()) if isinstance(event, File) and split(name) else None
             elif isinstance(event, Data) and current is not None:
@@ -52,6 +53,19 @@ def receive(storage: Storage, company: str, content_type: str, body: IO[bytes], 
     if not stored:
         raise BadUpload("there is no file in the form; its field name and file name must be the target path")
     return stored
+
+
+_QUOTED = re.compile(r';[ \t]*name="((?:[^"\\]|\\.)*)"', re.IGNORECASE | re.DOTALL)
+
+
+def _name(part: File | Field) -> str:
+    """The target path: the field's name, else the file's.
+
+    Browsers and urllib3 write a backslash as it is and a quote as %22 (WHATWG), so only an escaped quote is unescaped here; werkzeug
+    would read backslashes the older way. Names in the RFC 2231 form (`name*=`) are werkzeug's to read.
+    """
+    found = _QUOTED.search(part.headers.get("Content-Disposition", ""))
+    return (found[1].replace('\\"', '"') if found else part.name) or (part.filename if isinstance(part, File) else "")
 
 
 def _finish(incoming: Incoming, rest: bytes, company: str, name: str) -> None:

@@ -30,7 +30,7 @@ _DRAIN = 64 * 1024
 _SANDBOX = "sandbox{}; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:; font-src data:{}"
 
 
-class Gate(Protocol):
+class Access(Protocol):
     """Who may do what; the login of the API behind it."""
 
     def company(self, request: Request, *, write: bool) -> str:
@@ -39,8 +39,8 @@ class Gate(Protocol):
     def owner(self, company: str, task: str) -> str | None:
         """The company whose files of this task the caller may read, when it isn't the caller's own (public tasks); else None."""
 
-    def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]] | None:
-        """Status, sentence and headers for an exception of `company`, None for one that isn't meant for callers."""
+    def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]]:
+        """Status, sentence and headers for an exception, whatever it is; unexpected ones are logged."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Policy:
 class FileServer:
     """The handlers; `blueprint()` mounts them."""
 
-    def __init__(self, storage: Storage, gate: Gate, policy: Policy) -> None:
+    def __init__(self, storage: Storage, access: Access, policy: Policy) -> None:
         self._storage = storage
-        self._gate = gate
+        self._access = access
         scripts = (" allow-scripts", "; script-src 'unsafe-inline' 'unsafe-eval'") if policy.allow_scripts else ("", "")
         self._csp = _SANDBOX.format(*scripts)
 
@@ -71,7 +71,7 @@ class FileServer:
         try:
             if request.method == "POST":
                 return self._upload()
-            company = self._gate.company(request, write=request.method == "DELETE")
+            company = self._access.company(request, write=request.method == "DELETE")
             if request.method == "DELETE":
                 in_thread(self._storage.delete, company, name)
                 return _json(200, {"deleted": name})
@@ -81,15 +81,12 @@ class FileServer:
         except HTTPException as problem:  # the client went away, or its request is broken
             return self._refused(problem.code or 400, problem.description or "the request can't be read", {})
         except Exception as error:
-            told = self._gate.refusal(error)
-            if told is None:
-                raise
-            return self._refused(*told)
+            return self._refused(*self._access.refusal(error))
 
     # --- uploads
 
     def _upload(self) -> Response:
-        company = self._gate.company(request, write=True)
+        company = self._access.company(request, write=True)
         request.max_content_length = None  # the API's limit; files have their own
         length = request.content_length
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -129,7 +126,7 @@ class FileServer:
 
     def _owner_of(self, company: str, name: str) -> str | None:
         task = self._storage.task_of(name)
-        return self._gate.owner(company, task) if task else None
+        return self._access.owner(company, task) if task else None
 
     def _answer(self, file: OpenFile, name: str) -> Response:
         """200, 206, 304 or 416; takes over the descriptor."""
@@ -230,8 +227,7 @@ class SecondPort:
         return self._app(environ, start_response)
 
 
-def mount(app: Flask, storage: Storage, gate: Gate, policy: Policy) -> None:
-    """Make the folders and add the routes."""
-    storage.prepare()
+def mount(app: Flask, storage: Storage, access: Access, policy: Policy) -> None:
+    """Add the routes."""
     app.url_map.converters["anything"] = _Anything
-    app.register_blueprint(FileServer(storage, gate, policy).blueprint())
+    app.register_blueprint(FileServer(storage, access, policy).blueprint())

@@ -1,0 +1,86 @@
+"""The file server as a part of the application: its folder, its login, its second port."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Flask, Request
+from werkzeug.datastructures import Headers
+
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.errors import StartupError
+from apiserver.files.disk import in_thread
+from apiserver.files.storage import Storage
+from apiserver.files.web import Policy, SecondPort, mount
+from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo.errors import failure_of
+from apiserver.settings import Settings
+
+if TYPE_CHECKING:
+    from apiserver.app import Context
+
+log = logging.getLogger("tidemark.files")
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The folder of the files, made if need be. Raises StartupError."""
+    folder = Path(settings.files.folder).expanduser() if settings.files.folder else settings.data / "files"
+    storage = Storage(folder, max_size=settings.files.max_size, reserve=settings.files.reserve)
+    try:
+        storage.prepare()
+    except OSError as error:
+        raise StartupError(f"{folder}: the folder for files can't be written: {error.strerror}; choose one with files.folder") from error
+    return storage
+
+
+def register_files(app: Flask, context: Context) -> None:
+    """Mount the file server below /files and, with `files.port`, at the root of that port."""
+    settings = context.settings
+    access = ApiAccess(context.authenticator, TaskDirectory(context.engine.registry))
+    mount(app, context.files, access, Policy(allow_scripts=settings.files.allow_scripts))
+    if settings.files.port:
+        app.wsgi_app = SecondPort(app.wsgi_app, settings.files.port)  # type: ignore[method-assign]
+
+
+class TaskFiles:
+    """What the tasks' own code needs of the file server."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def delete(self, company: str, task: str) -> bool:
+        """Remove all files of a task; False when it had none. Gives way to others while the disk works."""
+        return in_thread(self._storage.delete_task, company, task)
+
+
+class ApiAccess:
+    """The login of the API, for files."""
+
+    def __init__(self, authenticator: Authenticator, directory: TaskDirectory) -> None:
+        self._authenticator = authenticator
+        self._directory = directory
+
+    def company(self, request: Request, *, write: bool) -> str:
+        """The caller's company id; raises the errors of `Authenticator.admit`."""
+        headers = Headers(list(request.headers))
+        if not write:
+            # An image tag of the web application, or a link somebody was sent: neither lets the other page read the file.
+            headers.remove("Sec-Fetch-Site")
+        return self._authenticator.admit(headers, lambda: request.cookies).identity.company  # type: ignore[arg-type]
+
+    def owner(self, company: str, task: str) -> str | None:
+        """The owner of a public task of another company."""
+        found = self._directory.resolve(company, [task]).get(task)
+        return found.company if found is not None and found.company != company else None
+
+    def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]]:
+        """As the API's own errors read."""
+        id = uuid.uuid4().hex
+        failure = failure_of(error, id)
+        if failure.code == 500:
+            log.error("file request %s: %s", id, error, exc_info=error)
+        headers = {"Retry-After": str(failure.retry_after)} if failure.retry_after is not None else {}
+        return failure.code, failure.message, headers
