@@ -29,8 +29,14 @@ class EventsWriteService:
     @endpoint("events.delete_for_task")
     def delete_for_task(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         # `deleted` is a boolean: the SDK's own client refuses a number here. The number has a field of its own.
-        return {"deleted": True, "deleted_count": self._deletion.of_task(call.company, request["task"], allow_locked=request["allow_locked"])}
+        return {
+            "deleted": True,
+            "deleted_count": self._deletion.of_task(call.company, request["task"], allow_locked=request["allow_locked"]),
+        }
 
     @endpoint("events.delete_for_model")
     def delete_for_model(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"deleted": True, "deleted_count": self._deletion.of_model(call.company, request["model"], allow_locked=request["allow_locked"])}
+        return {
+            "deleted": True,
+            "deleted_count": self._deletion.of_model(call.company, request["model"], allow_locked=request["allow_locked"]),
+        }

@@ -80,7 +80,9 @@ class Charts:
                 found.setdefault((key.metric, key.variant), {})[key.task] = _encoded(drawn, entities[key.task].name, query)
             metrics: dict[str, dict[str, dict[str, orjson.Fragment]]] = {}
             for metric, variant in sorted(found, key=lambda pair: (pair[0].encode(), pair[1].encode())):
-                metrics.setdefault(metric, {})[variant] = {task: found[metric, variant][task] for task in entities if task in found[metric, variant]}
+                metrics.setdefault(metric, {})[variant] = {
+                    task: found[metric, variant][task] for task in entities if task in found[metric, variant]
+                }
             return orjson.dumps({"metrics": metrics})
 
         return self._cached(("tasks", names, query), list(entities.values()), build)

@@ -60,7 +60,9 @@ class Latest:
         values = [event.get("value") for event in reversed(events)]
         return np.array([np.nan if value is None else value for value in values], np.float64)
 
-    def single_values(self, company: str, tasks: Sequence[str], metrics: Metrics | None = None, *, model_events: bool = False) -> list[dict[str, Any]]:
+    def single_values(
+        self, company: str, tasks: Sequence[str], metrics: Metrics | None = None, *, model_events: bool = False
+    ) -> list[dict[str, Any]]:
         """Per task that has some: its scalars at the single-value iteration, by metric and variant. Raises InvalidTask or InvalidModel."""
         entities = self._tasks.readable(company, tasks, "model" if model_events else "task")
         found: dict[str, list[dict[str, Any]]] = {}

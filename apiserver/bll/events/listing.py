@@ -25,7 +25,9 @@ class Listing:
             found.setdefault(series.key.metric, []).append(series.key.variant)
         return found
 
-    def metrics_per_task(self, company: str, tasks: Sequence[str], event_type: str | None, *, model_events: bool = False) -> list[dict[str, Any]]:
+    def metrics_per_task(
+        self, company: str, tasks: Sequence[str], event_type: str | None, *, model_events: bool = False
+    ) -> list[dict[str, Any]]:
         """Per task, in the order of the request, the metrics that have events with an iteration other than the single-value one.
 
         `event_type` None: of all types. Raises InvalidTask or InvalidModel.

@@ -95,7 +95,9 @@ class Pages:
             }
         elif metric not in payload["metrics"]:
             raise InvalidScroll("made for another metric", scroll_id=scroll_id)
-        return self._page_of(owner, "get_scalar_metric_data", company, task, payload, METRIC_DATA_PAGE, scroll_id, keep=not no_scroll, end=END)
+        return self._page_of(
+            owner, "get_scalar_metric_data", company, task, payload, METRIC_DATA_PAGE, scroll_id, keep=not no_scroll, end=END
+        )
 
     def raw(
         self,
@@ -143,7 +145,10 @@ class Pages:
         position = max((_last(one, axis) for one in columns), default=_cursor(payload["position"]))
         following = {**payload, "batch_size": limit, "position": position and list(position), "done": returned < limit}
         shown = {
-            one.key.variant: {"y": np.ascontiguousarray(one.values), payload["key"]: np.ascontiguousarray(one.iters if axis == "iter" else one.timestamps)}
+            one.key.variant: {
+                "y": np.ascontiguousarray(one.values),
+                payload["key"]: np.ascontiguousarray(one.iters if axis == "iter" else one.timestamps),
+            }
             for one in sorted(columns, key=lambda one: one.key.variant.encode())
         }
         return _raw_page(shown, returned, payload["total"], self._scrolls.keep("scalar_metrics_iter_raw", company, task, following))
@@ -190,7 +195,9 @@ class Pages:
         elif keep and payload["done"] and scroll_id:
             following = scroll_id
         elif keep:
-            following = self._scrolls.keep(endpoint, company, task, {**payload, "position": position and list(position), "done": returned < limit})
+            following = self._scrolls.keep(
+                endpoint, company, task, {**payload, "position": position and list(position), "done": returned < limit}
+            )
         return _page(slices, returned, payload["total"], following)
 
 
@@ -223,4 +230,6 @@ def _page(slices: Sequence[bytes], returned: int, total: int | None, scroll_id: 
 
 
 def _raw_page(variants: dict[str, Any], returned: int, total: int | None, scroll_id: str) -> bytes:
-    return orjson.dumps({"variants": variants, "returned": returned, "total": total, "scroll_id": scroll_id}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(
+        {"variants": variants, "returned": returned, "total": total, "scroll_id": scroll_id}, option=orjson.OPT_SERIALIZE_NUMPY
+    )

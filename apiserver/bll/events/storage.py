@@ -25,5 +25,7 @@ class Storage:
             "bytes": sum(one.bytes for one in types),
             "oldest": min((one.oldest for one in types if one.oldest is not None), default=None),
             "newest": max((one.newest for one in types if one.newest is not None), default=None),
-            "types": [one._asdict() for one in types],
+            "types": [
+                {"type": one.type, "count": one.count, "bytes": one.bytes, "oldest": one.oldest, "newest": one.newest} for one in types
+            ],
         }
