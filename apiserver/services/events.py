@@ -8,12 +8,16 @@ from apiserver.bll.events.deletion import Deletion
 from apiserver.bll.events.ingest import Ingest
 from apiserver.bll.events.latest import Latest
 from apiserver.bll.events.listing import Listing
+from apiserver.bll.events.log_download import LogDownload
+from apiserver.bll.events.log_search import LogSearch
+from apiserver.bll.events.logs import Logs
 from apiserver.bll.events.pages import Pages
 from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.storage import Storage
 from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.services.events_listing import EventsListingService
+from apiserver.services.events_logs import EventsLogsService
 from apiserver.services.events_scalars import EventsScalarsService
 from apiserver.services.events_write import EventsWriteService
 from apiserver.stores.base import EventStore, State
@@ -29,4 +33,5 @@ def event_services(events: EventStore, tasks: TaskDirectory, state: State, inges
         EventsWriteService(ingest, Deletion(events, tasks)),
         EventsScalarsService(charts, Latest(events, tasks), listing, pages, Vectors(events, tasks)),
         EventsListingService(listing, pages, Storage(events, tasks)),
+        EventsLogsService(Logs(events, tasks, scrolls), LogSearch(events, tasks, scrolls), LogDownload(events, tasks)),
     ]

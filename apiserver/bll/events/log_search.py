@@ -1,0 +1,130 @@
+"""Finding lines in the whole log of a task, page by page, with their places in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gevent
+
+from apiserver.bll.events.logs import Order, clamped_time, without_cursors
+from apiserver.bll.events.scrolls import Scrolls
+from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.errors import InvalidScroll
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, Metrics, StoredEvent
+
+_SCROLL = "search_log"
+
+
+class SearchQuery(NamedTuple):
+    """What is looked for. The direction is part of it: a search goes on in the direction in which it began."""
+
+    text: str
+    regex: bool = False
+    ignore_case: bool = False
+    levels: Sequence[str] | None = None
+    metrics: Metrics | None = None
+    earlier: bool = True
+    from_timestamp: int | None = None
+
+    def matcher(self) -> Matcher:
+        """Raises InvalidRegex."""
+        return regex_matcher(self.text, self.ignore_case) if self.regex else plain_matcher(self.text, self.ignore_case)
+
+    def as_data(self) -> list[Any]:
+        """As JSON, to compare with what a scroll was made for."""
+        metrics = {metric: list(variants) for metric, variants in self.metrics.items()} if self.metrics is not None else None
+        levels = list(self.levels) if self.levels is not None else None
+        return [self.text, self.regex, self.ignore_case, levels, metrics, self.earlier, self.from_timestamp]
+
+
+class FoundPage(NamedTuple):
+    """Matching lines. `positions[i]` is the place of `events[i]` in the log, 0 for its oldest line. `matched` counts the matching lines of
+    all pages up to this one once the search is through, else it is None. `scroll_id` leads to the next page; None: there is none."""
+
+    events: list[StoredEvent]
+    positions: list[int]
+    total: int
+    matched: int | None
+    scroll_id: str | None
+
+
+class LogSearch:
+    """Searches logs. InvalidTask for unknown and foreign tasks."""
+
+    def __init__(self, store: EventStore, directory: TaskDirectory, scrolls: Scrolls) -> None:
+        self._store = store
+        self._directory = directory
+        self._scrolls = scrolls
+
+    def page(
+        self, company: str, task: str, query: SearchQuery, *, size: int, order: Order | None = None, scroll_id: str | None = None
+    ) -> FoundPage:
+        """The next `size` matching lines (and those of the last one's millisecond), newest first when going to earlier lines.
+
+        `total` counts the lines that are searched. The log is read until the page is full and one more match is known, or to its end.
+        Raises InvalidRegex; InvalidScroll when the id was made for another search.
+        """
+        owner = self._directory.readable(company, [task])[task].company
+        matcher = query.matcher()
+        state = self._scrolls.resume(_SCROLL, company, task, scroll_id)
+        if state is None:
+            after, before = _start(query), 0
+            total = self._store.count(owner, EventQuery(task, [LOG], metrics=query.metrics, levels=query.levels))
+        else:
+            if state["query"] != query.as_data():
+                raise InvalidScroll("made for another search", scroll_id=str(scroll_id)[:64])
+            after, before, total = Cursor(*state["after"]), state["matched"], state["total"]
+        events, more = self._scan(owner, task, query, matcher, after, size) if size else ([], True)
+        cursors: list[Cursor] = [event["_cursor"] for event in events]
+        ascending = self._store.log_positions(owner, task, cursors[::-1] if query.earlier else cursors) if cursors else []
+        positions = ascending[::-1] if query.earlier else ascending
+        next_id = None
+        if more and cursors:
+            payload = {"query": query.as_data(), "after": list(cursors[-1]), "matched": before + len(events), "total": total}
+            next_id = self._scrolls.keep(_SCROLL, company, task, payload)
+        if order is not None and (order == "desc") != query.earlier:
+            events.reverse()
+            positions.reverse()
+        return FoundPage(without_cursors(events), positions, total, None if more else before + len(events), next_id)
+
+    def _scan(
+        self, owner: str, task: str, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int
+    ) -> tuple[list[StoredEvent], bool]:
+        """A page of matches, and whether there are more behind it."""
+        found: list[StoredEvent] = []
+        stretches = self._store.search_log(
+            owner,
+            task,
+            matcher.match,
+            literal=matcher.literal,
+            ignore_case=matcher.ignore_case,
+            levels=query.levels,
+            metrics=query.metrics,
+            after=after,
+            descending=query.earlier,
+        )
+        for stretch in stretches:
+            found += stretch
+            end = _page_end(found, size)
+            if end < len(found):
+                return found[:end], True
+            gevent.sleep(0)
+        return found, False
+
+
+def _page_end(found: list[StoredEvent], size: int) -> int:
+    """Where the page ends: after `size` lines and the rest of the last one's millisecond."""
+    end = min(size, len(found))
+    while 0 < end < len(found) and found[end]["timestamp"] == found[end - 1]["timestamp"]:
+        end += 1
+    return end
+
+
+def _start(query: SearchQuery) -> Cursor | None:
+    if query.from_timestamp is None:
+        return None
+    moment = clamped_time(query.from_timestamp)
+    return Cursor(moment, moment, MIN_ITER if query.earlier else MAX_ITER)

@@ -1,0 +1,160 @@
+"""The log of a task: pages before and after a time, scrolling, clearing.
+
+Lines are ordered by timestamp, then by arrival.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from apiserver.bll.events.scrolls import END, Scrolls
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, StoredEvent
+
+Order = Literal["asc", "desc"]
+
+MAX_PAGE = 10_000
+_SCROLL = "get_task_log"
+
+
+class LogPage(NamedTuple):
+    """Lines without their cursors; `total` counts the lines of the whole log (under the filter)."""
+
+    events: list[StoredEvent]
+    total: int
+    scroll_id: str | None = None
+
+
+class Logs:
+    """Reads and clears logs. Ids are resolved first: InvalidTask for unknown and foreign tasks."""
+
+    def __init__(self, store: EventStore, directory: TaskDirectory, scrolls: Scrolls) -> None:
+        self._store = store
+        self._directory = directory
+        self._scrolls = scrolls
+
+    def page(
+        self,
+        company: str,
+        task: str,
+        *,
+        size: int,
+        earlier: bool = True,
+        from_timestamp: int | None = None,
+        order: Order | None = None,
+        metrics: Metrics | None = None,
+        levels: Sequence[str] | None = None,
+    ) -> LogPage:
+        """Up to `size` lines before (`earlier`) or after `from_timestamp`, exclusive; None: from the end or the beginning.
+
+        A page that is cut is extended by the other lines of its last millisecond, as clients go on from that time. Newest first when
+        going to earlier lines, oldest first otherwise, unless `order` says something else.
+        """
+        owner = self._directory.readable(company, [task])[task].company
+        whole = EventQuery(task, [LOG], metrics=metrics, levels=levels or None)
+        total = self._store.count(owner, whole)
+        if not size or not total:
+            return LogPage([], total)
+        query = bounded(whole, self.start(owner, task, from_timestamp), earlier)
+        events = self._store.page(owner, query, "timestamp", descending=earlier, limit=size)
+        if len(events) == size:
+            events += self._rest_of_millisecond(owner, query, events[-1]["_cursor"], earlier)
+        if order is not None and (order == "desc") != earlier:
+            events.reverse()
+        return LogPage(without_cursors(events), total)
+
+    def start(self, owner: str, task: str, from_timestamp: int | None) -> int | None:
+        """Where a page starts. 0 is what some clients send for "no time"; it is a time only in a log that goes back so far."""
+        if from_timestamp == 0 and not self._store.page(owner, EventQuery(task, [LOG], max_timestamp=0), "timestamp", limit=1):
+            return None
+        return from_timestamp
+
+    def _rest_of_millisecond(self, owner: str, query: EventQuery, last: Cursor, descending: bool) -> list[StoredEvent]:
+        moment = replace(query, min_timestamp=last.timestamp, max_timestamp=last.timestamp)
+        rest: list[StoredEvent] = []
+        while True:
+            more = self._store.page(owner, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
+            rest += more
+            if len(more) < MAX_PAGE:
+                return rest
+            last = more[-1]["_cursor"]
+
+    def scroll(
+        self,
+        company: str,
+        task: str,
+        *,
+        size: int,
+        order: Order = "desc",
+        start: str | None = None,
+        metrics: Metrics | None = None,
+        scroll_id: str | None = None,
+    ) -> LogPage:
+        """The next page of a scroll, as clients older than 2.9 read a log.
+
+        `start` "head" reads from the oldest line on, any other word from the newest; each page is then given in `order`. Without `start`
+        the order of reading is `order`. A scroll goes on as it began: only `order` may change on the way. The page after the last one is
+        empty and ends the scroll. Raises InvalidScroll.
+        """
+        owner = self._directory.readable(company, [task])[task].company
+        if scroll_id == END:
+            return LogPage([], 0, END)
+        state = self._scrolls.resume(_SCROLL, company, task, scroll_id)
+        if state is None:
+            query = EventQuery(task, [LOG], metrics=metrics)
+            descending = order == "desc" if start is None else start != "head"
+            size = min(size, MAX_PAGE)
+            total, after = self._store.count(owner, query), None
+        else:
+            query = EventQuery(task, [LOG], metrics=state["metrics"])
+            descending, size, total = state["descending"], state["size"], state["total"]
+            after = Cursor(*state["after"])
+        events = self._store.page(owner, query, "timestamp", descending=descending, after=after, limit=size) if size else []
+        if not events:
+            return LogPage([], total, END)
+        state = {"metrics": query.metrics, "descending": descending, "size": size, "total": total, "after": list(events[-1]["_cursor"])}
+        next_id = self._scrolls.keep(_SCROLL, company, task, state)
+        if start is not None and (order == "desc") != descending:
+            events.reverse()
+        return LogPage(without_cursors(events), total, next_id)
+
+    def clear(
+        self,
+        company: str,
+        task: str,
+        *,
+        older_than: int = 0,
+        include: Collection[str] | None = None,
+        exclude: Collection[str] | None = None,
+        allow_locked: bool = False,
+    ) -> int:
+        """Delete lines and return how many: those older than `older_than` seconds (0 and less: of any age), of the metrics in `include`,
+        not of those in `exclude`. Raises InvalidTask, NoWritePermission, TaskNotWritable."""
+        owner = self._directory.writable(company, task, allow_locked=allow_locked).company
+        before = clamped_time(time.time_ns() // 1_000_000 - older_than * 1000) if older_than > 0 else None
+        return self._store.delete_logs(owner, task, before=before, include=include or None, exclude=exclude or None)
+
+
+def bounded(query: EventQuery, from_timestamp: int | None, earlier: bool) -> EventQuery:
+    """The query on one side of a time, which is left out itself."""
+    if from_timestamp is None:
+        return query
+    from_timestamp = clamped_time(from_timestamp)
+    return replace(query, max_timestamp=from_timestamp - 1) if earlier else replace(query, min_timestamp=from_timestamp + 1)
+
+
+def clamped_time(timestamp: int) -> int:
+    """Every event's time (years 1 to 9999) is inside these bounds, and one more or less stays a 64-bit integer."""
+    return min(max(timestamp, -(10**15)), 10**15)
+
+
+def without_cursors(events: list[StoredEvent]) -> list[StoredEvent]:
+    """The events as clients read them (changed in place)."""
+    for event in events:
+        event.pop("_cursor", None)
+    return events
+

@@ -1,0 +1,158 @@
+"""Which texts of a list hold a plain text or match a regular expression (RE2 syntax), fast enough for a million log lines.
+
+`literal` of a matcher is a text that every match contains: a store can leave out lines without it. It is chosen so that narrowing never
+changes the result, whatever notion of case a store has beyond ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from itertools import accumulate
+from typing import NamedTuple
+
+import re2
+
+from apiserver.errors import InvalidRegex
+from apiserver.stores.base import TextMatch
+
+
+class Matcher(NamedTuple):
+    """`match` picks texts; `literal` (compared ignoring ASCII case if `ignore_case`) is contained in every one of them, None: unknown."""
+
+    match: TextMatch
+    literal: str | None
+    ignore_case: bool
+
+
+def plain_matcher(text: str, ignore_case: bool = False) -> Matcher:
+    """Texts that contain `text`. Case is ignored as ASCII has it, or, if `text` has other letters, as Unicode's case folding has it."""
+    if not ignore_case:
+        return Matcher(lambda texts: [i for i, line in enumerate(texts) if text in line], text, False)
+    if text.isascii():
+        wanted = text.lower().encode()  # bytes.lower() knows ASCII only
+        return Matcher(lambda texts: [i for i, line in enumerate(texts) if wanted in line.encode("utf-8", "replace").lower()], text, True)
+    folded = text.casefold()
+    return Matcher(lambda texts: [i for i, line in enumerate(texts) if folded in line.casefold()], None, True)
+
+
+def regex_matcher(pattern: str, ignore_case: bool = False) -> Matcher:
+    """Texts in which the RE2 pattern is found. Raises InvalidRegex."""
+    options = re2.Options()
+    options.case_sensitive = not ignore_case
+    options.never_capture = True
+    options.log_errors = False
+    try:
+        single = re2.compile(pattern, options)
+        joined = re2.compile(f"(?m:{pattern})".encode(), options) if _works_joined(pattern, single) else None
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0] if error.args else "unreadable"
+        raise InvalidRegex(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason), pattern=pattern) from error
+    literal = required_literal(pattern)
+    if ignore_case and literal is not None:
+        # RE2 folds K with the Kelvin sign and S with the long s; stores may not.
+        literal = max(re.split(r"[kKsS]|[^\x00-\x7f]", literal), key=len) or None
+
+    def match(texts: list[str]) -> list[int]:
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        numbers = range(len(texts)) if joined is None else _candidates(joined, encoded)
+        return [i for i in numbers if single.search(encoded[i]) is not None]
+
+    return Matcher(match, literal, ignore_case)
+
+
+# A call of RE2 costs ten times what it does with one log line. So the lines of a stretch are joined by newlines and searched together,
+# and only the lines that a match touches are looked at one by one. Some patterns could match a line alone and not inside the joined text:
+# \A and \z, and flags that could undo the (?m) around it.
+_ONLY_ALONE = re.compile(r"\\[AzC]|\(\?(?!:|P?<|i\)|i:)")
+
+
+def _works_joined(pattern: str, single: re2._Regexp) -> bool:
+    return not _ONLY_ALONE.search(pattern) and single.search(b"") is None
+
+
+def _candidates(joined: re2._Regexp, lines: list[bytes]) -> list[int]:
+    """The lines that matches of the joined text touch. At most one search per line: after a match it goes on with the next line."""
+    text = b"\n".join(lines)
+    ends = list(accumulate(len(line) + 1 for line in lines))
+    found: list[int] = []
+    position = 0
+    while (hit := joined.search(text, position)) is not None:
+        start, end = hit.span()
+        first = bisect_right(ends, start)
+        last = min(bisect_right(ends, max(end - 1, start)), len(lines) - 1)
+        found.extend(range(first, last + 1))
+        position = ends[last]
+        if position >= len(text):
+            break
+    return found
+
+
+_REPEAT = re.compile(r"\{\d*,?\d*\}")
+
+
+def required_literal(pattern: str) -> str | None:
+    """The longest text that every match of the pattern must contain, as far as a short look can tell; None: no idea.
+
+    Only what stands outside of groups and classes, with no quantifier that could make it vanish, counts.
+    """
+    runs, run, depth, i = [], "", 0, 0
+    while i < len(pattern):
+        char = pattern[i]
+        size = 1
+        plain: str | None = None
+        if char == "\\":
+            size, plain = _escape(pattern, i)
+            if size == 0:
+                return None
+        elif char == "[":
+            size = _class_length(pattern, i)
+        elif char == "{":
+            repeat = _REPEAT.match(pattern, i)
+            size = len(repeat[0]) if repeat else 1
+        elif char == "(":
+            if pattern.startswith("(?", i) and not re.match(r"\(\?(?::|P?<)", pattern[i:]):
+                return None  # flags: they may ignore case from here on
+            depth += 1
+        elif char == ")":
+            depth -= 1
+        elif char == "|" and depth == 0:
+            return None
+        elif char not in ".^$*+?{}|":
+            plain = char
+        following = pattern[i + size : i + size + 1]
+        if plain is not None and depth == 0 and (not following or following not in "*?{"):
+            run += plain
+            if following == "+":
+                runs.append(run)
+                run = ""
+        else:
+            runs.append(run)
+            run = ""
+        i += size
+    longest = max([*runs, run], key=len)
+    return longest or None
+
+
+def _escape(pattern: str, i: int) -> tuple[int, str | None]:
+    """Length of the escape at `i`, and the character that it stands for, if it is plain punctuation. Length 0: can't tell."""
+    following = pattern[i + 1 : i + 2]
+    if not following or following in "QExpPC0123456789":
+        return 0, None
+    return 2, following if not following.isalnum() else None
+
+
+def _class_length(pattern: str, i: int) -> int:
+    """Length of the character class that begins at `i`."""
+    j = i + 1
+    if pattern[j : j + 1] == "^":
+        j += 1
+    if pattern[j : j + 1] == "]":
+        j += 1
+    while j < len(pattern) and pattern[j] != "]":
+        if pattern.startswith("[:", j):
+            end = pattern.find(":]", j)
+            j = end + 2 if end >= 0 else len(pattern)
+        else:
+            j += 2 if pattern[j] == "\\" else 1
+    return j - i + 1

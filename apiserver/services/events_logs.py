@@ -1,0 +1,107 @@
+"""events.*: the log of a task, in pages of four styles, searched, as a file, and cleared."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from apiserver.bll.events.log_download import LogDownload
+from apiserver.bll.events.log_formats import text_writer, write_json
+from apiserver.bll.events.log_search import LogSearch, SearchQuery
+from apiserver.bll.events.logs import LogPage, Logs
+from apiserver.bll.events.selection import metrics_filter
+from apiserver.service_repo import Call, RawResponse, endpoint
+
+
+class EventsLogsService:
+    """Reads logs."""
+
+    def __init__(self, logs: Logs, search: LogSearch, download: LogDownload) -> None:
+        self._logs = logs
+        self._search = search
+        self._download = download
+
+    @endpoint("events.get_task_log", min_version="2.9")
+    def get_task_log(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("search"):
+            return self._found(call, request)
+        page = self._logs.page(
+            call.company,
+            request["task"],
+            size=request["batch_size"],
+            earlier=request["navigate_earlier"],
+            from_timestamp=request.get("from_timestamp"),
+            order=request.get("order"),
+            metrics=metrics_filter(request.get("metrics")),
+            levels=request.get("levels"),
+        )
+        return {"events": page.events, "returned": len(page.events), "total": page.total}
+
+    def _found(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        query = SearchQuery(
+            request["search"],
+            regex=request["search_regex"],
+            ignore_case=request["search_ignore_case"],
+            levels=request.get("levels") or None,
+            metrics=metrics_filter(request.get("metrics")),
+            earlier=request["navigate_earlier"],
+            from_timestamp=request.get("from_timestamp"),
+        )
+        page = self._search.page(
+            call.company, request["task"], query, size=request["batch_size"], order=request.get("order"), scroll_id=request.get("scroll_id")
+        )
+        return {
+            "events": page.events,
+            "returned": len(page.events),
+            "total": page.total,
+            "positions": page.positions,
+            "matched": page.matched,
+            "scroll_id": page.scroll_id,
+        }
+
+    @endpoint("events.get_task_log", min_version="1.7")
+    def get_task_log_from(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._scrolled(call, request, request["from"])
+
+    @endpoint("events.get_task_log")
+    def get_task_log_scroll(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._scrolled(call, request, None)
+
+    def _scrolled(self, call: Call, request: dict[str, Any], start: str | None) -> dict[str, Any]:
+        page: LogPage = self._logs.scroll(
+            call.company,
+            request["task"],
+            size=request["batch_size"],
+            order=request["order"],
+            start=start,
+            metrics=metrics_filter(request.get("metrics")),
+            scroll_id=request.get("scroll_id"),
+        )
+        return {"events": page.events, "returned": len(page.events), "total": page.total, "scroll_id": page.scroll_id}
+
+    @endpoint("events.download_task_log")
+    def download_task_log(self, call: Call, request: dict[str, Any]) -> RawResponse:
+        task = request["task"]
+        as_text = text_writer(request["line_format"])
+        write = write_json if request["line_type"].lower() == "json" else as_text
+        stream = self._download.stream(call.company, task, write)
+        headers = {"Content-Disposition": _attachment(f"task_{task}.log"), "Cache-Control": "no-store, max-age=0"}
+        return RawResponse(stream, "text/plain; charset=utf-8", headers)
+
+    @endpoint("events.clear_task_log")
+    def clear_task_log(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        deleted = self._logs.clear(
+            call.company,
+            request["task"],
+            older_than=request.get("threshold_sec", 0),
+            include=request.get("include_metrics"),
+            exclude=request.get("exclude_metrics"),
+            allow_locked=request["allow_locked"],
+        )
+        return {"deleted": deleted}
+
+
+def _attachment(name: str) -> str:
+    """The header that makes a browser save the answer; with the RFC 5987 form for names that are not plain ASCII."""
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
+    return f"attachment; filename={plain}" if plain == name else f"attachment; filename={plain}; filename*=UTF-8''{quote(name, safe='')}"
