@@ -10,7 +10,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gevent.threadpool import ThreadPool
 
@@ -38,7 +38,7 @@ class Database:
         self._idle: deque[sqlite3.Connection] = deque()
         self._on_rollback: list[Callable[[], None]] = []
         self._closed = False
-        self._writers.apply(self._prepare)
+        _apply(self._writers, self._prepare)
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Call `forget` after a failed write: what was cached of it is not true."""
@@ -46,13 +46,11 @@ class Database:
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one durable transaction."""
-        result: T = self._writers.apply(self._transaction, (work,))
-        return result
+        return _apply(self._writers, self._transaction, work)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a snapshot."""
-        result: T = self._readers.apply(self._snapshot, (work,))
-        return result
+        return _apply(self._readers, self._snapshot, work)
 
     def maintain(self, pages: int = 500) -> None:
         """Give freed pages back to the file system, a few at a time."""
@@ -60,7 +58,7 @@ class Database:
         def vacuum() -> None:
             self._writer().execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
 
-        self._writers.apply(vacuum)
+        _apply(self._writers, vacuum)
 
     def close(self) -> None:
         """Stop the threads and close the connections."""
@@ -143,6 +141,21 @@ class Database:
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             raise StoreDamaged(f"{self.path} can't be opened as a database: {error}") from error
+
+
+def _apply(pool: ThreadPool, function: Callable[..., T], *args: Any) -> T:
+    """Run in a thread of the pool. An exception comes back as a value and is raised here: gevent would also print it to stderr."""
+    result, error = pool.apply(_outcome, (function, args))
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def _outcome(function: Callable[..., T], args: tuple[Any, ...]) -> tuple[T | None, BaseException | None]:
+    try:
+        return function(*args), None
+    except BaseException as error:
+        return None, error
 
 
 def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
