@@ -28,10 +28,10 @@ bench: $(VENV)/installed-dev ## Speed, side by side with yardsticks; docs/perfor
 	$(PYTHON) -m tests.bench $(ARGS)
 
 fuzz: $(VENV)/installed-dev ## The fuzz campaign at full length
-	TIDEMARK_CAMPAIGN=full $(PYTHON) -m pytest tests/fuzz $(ARGS)
+	$(PYTHON) -m pytest tests/fuzz --fuzz 100000 $(ARGS)
 
 soak: $(VENV)/installed-dev ## Kill -9 during ingest, a hundred times
-	TIDEMARK_CAMPAIGN=full $(PYTHON) -m pytest tests/soak $(ARGS)
+	$(PYTHON) -m pytest tests/soak --kills 100 $(ARGS)
 
 test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
 	TIDEMARK_TEST_ELASTICSEARCH_VERSION=9 $(PYTHON) -m pytest tests/behaviour --engines elastic $(ARGS)

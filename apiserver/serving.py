@@ -107,11 +107,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
     idle_timeout = 60
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        try:
-            client.settimeout(self.idle_timeout)
-            super(GeventWorker, self).handle(listener, client, addr)  # past GeventWorker.handle, which takes the timeout away
-        except TimeoutError:
-            client.close()
+        client.settimeout(self.idle_timeout)
+        super(GeventWorker, self).handle(listener, client, addr)  # past GeventWorker.handle, which takes the timeout away
 
 
 class Log(Logger):  # type: ignore[misc]  # untyped package
@@ -122,6 +119,10 @@ class Log(Logger):  # type: ignore[misc]  # untyped package
     def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         if not any(noise in str(msg) for noise in self.NOISE):
             super().error(msg, *args, **kwargs)
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if not isinstance(sys.exc_info()[1], TimeoutError):  # a client that fell silent is no trouble of ours
+            super().exception(msg, *args, **kwargs)
 
     def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         if not any(noise in str(msg) for noise in self.NOISE):

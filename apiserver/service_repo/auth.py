@@ -9,13 +9,13 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import jwt
 
 from apiserver import errors
-from apiserver.service_repo.call import Identity
+from apiserver.bll.registry.bodies import now_ms
+from apiserver.bll.registry.identity import ADMINISTRATORS, Identity, KeyRecord
 from apiserver.service_repo.security import Gate
 from apiserver.service_repo.versions import MAXIMUM
 from apiserver.settings import Settings
@@ -23,18 +23,10 @@ from apiserver.settings import Settings
 SERVER_VERSION = "2.3.0"
 """The ClearML server version whose API this is; the SDK compares it."""
 
-IMPERSONATORS = ("system", "root", "admin")
 REMEMBERED_TOKENS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """An access key (or a user name that logs in with a password). `check` compares the secret."""
-
-    identity: Identity
-    check: Callable[[str], bool]
-    open_only: bool = False
-    """Public keys of web applications: good in `open` mode only."""
+REMEMBERED_KEYS = 2000
+KEY_SECONDS = 60.0
+"""For how long a secret that was checked need not be checked again."""
 
 
 class IdentityStore(Protocol):
@@ -49,19 +41,20 @@ class IdentityStore(Protocol):
     def default(self) -> Identity:
         """To whom calls without credentials belong in `open` mode."""
 
-    def is_revoked(self, session_id: str) -> bool:
-        """Whether the tokens of this session have been taken back."""
-
-    def revoke(self, session_id: str, until: float) -> None:
-        """Take the tokens of a session back; `until` (epoch seconds) they would have lived."""
+    def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
+        """Whether what was issued (or checked) at `issued`, in ms, was taken back since."""
 
 
 class Caller(NamedTuple):
-    """`kind` is "basic", "bearer", "cookie" or "open"."""
+    """`kind` is "basic", "bearer", "cookie", "open" or "web"; `issued` (ms) is when the secret was checked."""
 
     identity: Identity
     kind: str
     session_id: str = ""
+    access_key: str = ""
+    issued: int = 0
+    expires: float = 0.0
+    """Epoch seconds at which the token ends; 0 for callers without one."""
 
 
 class Authenticator:
@@ -74,7 +67,11 @@ class Authenticator:
         self._gate = gate
         # Hashed, so that any secret of the configuration is a key of full length.
         self._key = hashlib.sha256(b"tidemark token " + secret.encode()).digest()
-        self._known: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
+        self._tokens: OrderedDict[str, Caller] = OrderedDict()
+        # Checked pairs by a digest under a key that only this process knows: clients that send Basic with every call pay for the
+        # look-up (or 50 ms of password hashing) once a minute, and the secrets themselves are not kept.
+        self._digest_key = secrets.token_bytes(32)
+        self._pairs: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
     def admit(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None = None) -> Caller:
         """The caller of a request, or the 401 or 403 that it deserves as an exception.
@@ -100,6 +97,12 @@ class Authenticator:
         """For endpoints without credentials: only the Host and Origin rules of `open` mode."""
         self._gate.check(headers)
 
+    def check_token(self, token: str) -> Caller:
+        """Whose token this is. Raises InvalidToken."""
+        return self._by_token(token, "bearer")
+
+    # --- Basic
+
     def _by_header(self, header: str) -> Caller:
         scheme, _, value = header.partition(" ")
         if scheme.lower() == "bearer":
@@ -110,32 +113,50 @@ class Authenticator:
             pair = base64.b64decode(value.strip().encode("latin-1"), validate=True)
         except (binascii.Error, UnicodeEncodeError):
             raise errors.BadCredentials("the Basic payload is not base64") from None
+        digest = hashlib.blake2b(pair, key=self._digest_key, digest_size=32).digest()
+        known = self._pairs.get(digest)
+        if known is not None and time.monotonic() < known[1] and not self._refused(known[0]):
+            return known[0]
+        caller = self._by_pair(pair)
+        self._pairs[digest] = caller, time.monotonic() + KEY_SECONDS
+        self._pairs.move_to_end(digest)
+        if len(self._pairs) > REMEMBERED_KEYS:
+            self._pairs.popitem(last=False)
+        return caller
+
+    def _by_pair(self, pair: bytes) -> Caller:
         try:
             access_key, separator, secret = pair.decode("utf-8").partition(":")
         except UnicodeDecodeError:
             access_key, separator, secret = pair.decode("latin-1").partition(":")
+        checked = now_ms()
         record = self._store.lookup(access_key) if separator else None
         if record is None or not record.check(secret) or (record.open_only and not self._open):
             raise errors.InvalidCredentials("unknown access key, or the secret doesn't match")
-        return Caller(record.identity, "basic")
+        return Caller(record.identity, "web" if record.open_only else "basic", access_key=record.access_key, issued=checked)
+
+    # --- tokens
 
     def _by_token(self, token: str, kind: str) -> Caller:
-        known = self._known.get(token)
-        if known is not None:
-            caller, expires = known
-            if time.time() >= expires:
-                raise errors.InvalidToken("expired")
-            caller = caller._replace(kind=kind)
-        else:
-            caller, expires = self._decoded(token, kind)
-            self._known[token] = caller, expires
-            if len(self._known) > REMEMBERED_TOKENS:
-                self._known.popitem(last=False)
-        if self._store.is_revoked(caller.session_id):
-            raise errors.InvalidToken("revoked")
-        return caller
+        caller = self._tokens.get(token)
+        if caller is None:
+            caller = self._decoded(token)
+            self._tokens[token] = caller
+            if len(self._tokens) > REMEMBERED_TOKENS:
+                self._tokens.popitem(last=False)
+        if time.time() >= caller.expires:
+            raise errors.InvalidToken("expired")
+        if self._refused(caller):
+            raise errors.InvalidToken("taken back, or the user's rights have changed since; log in again")
+        return caller._replace(kind=kind)
 
-    def _decoded(self, token: str, kind: str) -> tuple[Caller, float]:
+    def _refused(self, caller: Caller) -> bool:
+        who = caller.identity
+        return self._store.refuses(
+            session=caller.session_id, access_key=caller.access_key, company=who.company, user=who.user, issued=caller.issued
+        )
+
+    def _decoded(self, token: str) -> Caller:
         try:
             claims = jwt.decode(token, self._key, algorithms=["HS256"], options={"require": ["exp"]})
         except jwt.ExpiredSignatureError:
@@ -146,27 +167,24 @@ class Authenticator:
         if not isinstance(found, dict) or not all(isinstance(found.get(name), str) and found[name] for name in ("user", "company")):
             raise errors.InvalidToken("it names no user")
         texts = {name: str(found.get(name) or "") for name in ("user", "company", "role", "user_name", "company_name")}
-        return Caller(Identity(**texts), kind, str(claims.get("session_id") or "")), float(claims["exp"])
+        return Caller(
+            Identity(**texts),
+            "bearer",
+            session_id=str(claims.get("session_id") or ""),
+            access_key=str(claims.get("access_key") or ""),
+            issued=int(claims.get("issued_ms") or claims.get("iat", 0) * 1000),
+            expires=float(claims["exp"]),
+        )
 
-    def _impersonated(self, caller: Caller, headers: Mapping[str, str]) -> Caller:
-        as_user, act_as = _either(headers, "Impersonate-As"), _either(headers, "Act-As")
-        if not as_user and not act_as:
-            return caller
-        if as_user and act_as:
-            raise errors.InvalidHeaders("Impersonate-As and Act-As exclude each other")
-        if caller.identity.role not in IMPERSONATORS:
-            raise errors.ImpersonationError(f'not for the role "{caller.identity.role}"')
-        user = self._store.user(as_user or act_as, caller.identity.company)
-        if user is None:
-            raise errors.ImpersonationError("unknown user")
-        return caller._replace(identity=user)
+    def make_token(self, identity: Identity, expiration: int | None = None, *, access_key: str = "") -> tuple[str, int]:
+        """A signed token for `identity` and its life in seconds (the default, or `expiration` up to the configured maximum).
 
-    def make_token(self, identity: Identity, expiration: int | None = None) -> tuple[str, int]:
-        """A signed token for `identity` and its life in seconds (the default, or `expiration` up to the configured maximum)."""
+        `access_key` is the key that was shown for it: when the key goes, so does the token.
+        """
         if expiration is not None and expiration <= 0:
             raise errors.ValidationFailed("expiration_sec", "at least 1", expiration)
         life = min(expiration or self._settings.token_expiration, self._settings.max_token_expiration)
-        now = int(time.time())
+        now = now_ms()
         claims: dict[str, Any] = {
             "auth_type": "Bearer",
             "identity": {
@@ -176,9 +194,11 @@ class Authenticator:
                 "user_name": identity.user_name,
                 "company_name": identity.company_name,
             },
-            "iat": now,
-            "exp": now + life,
+            "iat": now // 1000,
+            "issued_ms": now,
+            "exp": now // 1000 + life,
             "session_id": secrets.token_hex(16),
+            "access_key": access_key,
             "env": "<unknown>",
             "api_version": str(MAXIMUM),
             "server_version": SERVER_VERSION,
@@ -191,6 +211,21 @@ class Authenticator:
     def cookie_name(self) -> str:
         """The login cookie."""
         return self._settings.cookie
+
+    # --- acting for others
+
+    def _impersonated(self, caller: Caller, headers: Mapping[str, str]) -> Caller:
+        as_user, act_as = _either(headers, "Impersonate-As"), _either(headers, "Act-As")
+        if not as_user and not act_as:
+            return caller
+        if as_user and act_as:
+            raise errors.InvalidHeaders("Impersonate-As and Act-As exclude each other")
+        if caller.identity.role not in ADMINISTRATORS and caller.kind != "web":
+            raise errors.ImpersonationError(f'not for the role "{caller.identity.role}"')
+        user = self._store.user(as_user or act_as, caller.identity.company)
+        if user is None:
+            raise errors.ImpersonationError("unknown user")
+        return caller._replace(identity=user)
 
 
 def _either(headers: Mapping[str, str], name: str) -> str:

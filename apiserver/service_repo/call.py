@@ -6,22 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiserver.bll.registry.identity import NOBODY, Identity
 from apiserver.service_repo.versions import MAXIMUM, Version
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who calls. `company` (an id) is the scope of everything that the call may see."""
-
-    user: str
-    company: str
-    role: str = "user"
-    user_name: str = ""
-    company_name: str = ""
-
-
-NOBODY = Identity(user="", company="", role="guest")
-"""The identity of calls to endpoints that need none."""
+__all__ = ["NOBODY", "Answer", "Call", "Cookie", "Encoded", "Identity", "RawResponse"]
 
 
 @dataclass(slots=True)
@@ -55,7 +43,11 @@ class Call:
     remote_addr: str = ""
     host_url: str = ""
     credential: str = ""
-    """How the caller was recognised: "basic", "bearer", "cookie", "open" or "" (nobody)."""
+    """How the caller was recognised: "basic", "bearer", "cookie", "open", "web" (a web application's public key) or "" (nobody)."""
+    access_key: str = ""
+    """The key behind it, if there is one."""
+    session: str = ""
+    """The session of the token it was shown with."""
     cookies: list[Cookie] = field(default_factory=list)
 
     @property

@@ -43,7 +43,7 @@ class Dispatcher:
         call = Call(id=id, trx=trx, endpoint="", headers=headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         shown: float | str = 1.0
         try:
-            path = PATH.fullmatch(request.path)
+            path = PATH.fullmatch(request.environ.get("PATH_INFO", ""))  # werkzeug's `path` merges leading slashes
             if path is None:
                 raise MalformedPath("expected [/api][/v<version>]/service.action")
             version = parse(path["version"]) if path["version"] else self._newest
@@ -100,6 +100,7 @@ class Dispatcher:
                 return  # an identity was welcome, and isn't needed
             raise
         call.identity, call.credential = caller.identity, caller.kind
+        call.access_key, call.session = caller.access_key, caller.session_id
         if not attributes.allows(caller.identity.role):
             raise RoleNotAllowed(role=caller.identity.role)
 

@@ -1,0 +1,1 @@
+"""The RPC layer, the settings and the command line."""
