@@ -164,11 +164,12 @@ class EventStore(Protocol):
         metrics: Metrics | None = None,
         after: Cursor | None = None,
         descending: bool = False,
+        from_seq: int | None = None,
         until_seq: int | None = None,
         chunk: int = 10_000,
     ) -> Iterator[list[StoredEvent]]:
         """The log of a task in order of (timestamp, seq), in lists of at most `chunk`. With `literal`, a store may leave out lines whose msg
-        does not contain it (it need not: the caller matches again)."""
+        does not contain it (it need not: the caller matches again). `from_seq` and `until_seq`: only lines that arrived so (inclusive)."""
 
     def search_log(
         self,

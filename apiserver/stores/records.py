@@ -273,6 +273,8 @@ class EventQuery:
     max_timestamp: int | None = None
     levels: Sequence[str] | None = None
     until_seq: int | None = None
+    from_seq: int | None = None
+    """Only log lines that arrived from here on (live readers); scalars and other events are never asked for with it."""
     with_iter: bool = False
     """Only events that have an iteration other than the single-value one."""
 

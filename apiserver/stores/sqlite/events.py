@@ -202,10 +202,11 @@ class SqliteEvents:
         metrics: Metrics | None = None,
         after: Cursor | None = None,
         descending: bool = False,
+        from_seq: int | None = None,
         until_seq: int | None = None,
         chunk: int = 10_000,
     ) -> Iterator[list[StoredEvent]]:
-        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels), until_seq=until_seq)
+        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels), from_seq=from_seq, until_seq=until_seq)
         while True:
 
             def work(connection: sqlite3.Connection, after: Cursor | None = after) -> tuple[list[StoredEvent], Cursor | None]:

@@ -202,6 +202,8 @@ def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[
         add("timestamp>=?", query.min_timestamp)
     if query.max_timestamp is not None:
         add("timestamp<=?", query.max_timestamp)
+    if query.from_seq is not None:
+        add("seq>=?", query.from_seq)
     if query.until_seq is not None:
         add("seq<=?", query.until_seq)
     if query.with_iter:
