@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import gevent
 import orjson
 
 from apiserver.errors import BadBody, BodyTooLarge, UnsupportedEncoding
@@ -34,9 +35,7 @@ def read(environ: Mapping[str, Any], max_body: int, max_unpacked: int) -> bytes:
         if length.isdigit():
             if int(length) > max_body:
                 raise BodyTooLarge(max_body)
-            raw = stream.read(int(length)) if int(length) else b""
-            if len(raw) < int(length):
-                raise BadBody("it ends early")
+            raw = _read_exactly(stream, int(length))
         elif environ.get("wsgi.input_terminated"):
             raw = _read_to_the_end(stream, max_body)
         else:
@@ -46,6 +45,21 @@ def read(environ: Mapping[str, Any], max_body: int, max_unpacked: int) -> bytes:
     return _unpack(raw, max_unpacked) if encoding not in ("", "identity") and raw else raw
 
 
+def _read_exactly(stream: Any, length: int) -> bytes:
+    """In steps: a socket that always has more to read would keep the other requests waiting for the whole body."""
+    if length <= STEP:
+        raw: bytes = stream.read(length) if length else b""
+    else:
+        pieces = []
+        for start in range(0, length, STEP):
+            pieces.append(stream.read(min(STEP, length - start)))
+            gevent.sleep(0)
+        raw = b"".join(pieces)
+    if len(raw) < length:
+        raise BadBody("it ends early")
+    return raw
+
+
 def _read_to_the_end(stream: Any, limit: int) -> bytes:
     pieces, size = [], 0
     while piece := stream.read(STEP):
@@ -53,6 +67,7 @@ def _read_to_the_end(stream: Any, limit: int) -> bytes:
         if size > limit:
             raise BodyTooLarge(limit)
         pieces.append(piece)
+        gevent.sleep(0)
     return b"".join(pieces)
 
 
@@ -71,6 +86,7 @@ def _unpack(raw: bytes, limit: int) -> bytes:
                 if size > limit:
                     raise BodyTooLarge(limit)
                 pieces.append(piece)
+                gevent.sleep(0)
         except zlib.error as error:
             raise BadBody("it is not valid gzip") from error
         rest = member.unused_data.lstrip(b"\0")  # padding after the last member is allowed
