@@ -87,8 +87,8 @@ def _most_outstanding(metrics: Sequence[Metric], room: int) -> Ints:
     candidates: list[tuple[float, int]] = []
     for metric in metrics:
         middle, spread = float(metric.values.mean()), float(metric.values.std()) or 1.0
-        for position in (int(metric.values.argmax()), int(metric.values.argmin())):
-            candidates.append((-abs(float(metric.values[position]) - middle) / spread, int(metric.rows[position])))
+        positions = int(metric.values.argmax()), int(metric.values.argmin())
+        candidates += [(-abs(float(metric.values[at]) - middle) / spread, int(metric.rows[at])) for at in positions]
     rows: set[int] = set()
     for _, row in sorted(candidates):
         if len(rows) == room:

@@ -48,7 +48,7 @@ class Table:
     """The rows of one run between two steps (inclusive). `columns` are in code point order, without `global_step`.
 
     `only`: the columns wanted (None: all of /metrics_step). `numeric`: as metrics/fast shows a run, metrics and booleans as numbers, with
-    `epoch` and without `time`.
+    `epoch` and without `time`. `by_time`: as /metrics needs it, where `time` is nothing but the attribute.
     """
 
     def __init__(
@@ -60,9 +60,10 @@ class Table:
         lo: int | None = None,
         hi: int | None = None,
         numeric: bool = False,
+        by_time: bool = False,
         only: Sequence[str] | None = None,
     ) -> None:
-        self._store, self._company, self._numeric = store, company, numeric
+        self._store, self._company, self._numeric, self._by_time = store, company, numeric, by_time
         self._sources: dict[str, list[SeriesKey]] = defaultdict(list)
         self.series: list[Series] = []
         for series in store.series(company, [run], types=(SCALAR, ATTRIBUTE)):
@@ -86,6 +87,8 @@ class Table:
     def _is_column(self, key: SeriesKey, name: str) -> bool:
         if self._numeric:
             return name not in names.STEP_NAMES and (key.type == SCALAR or key.metric == names.BOOLEAN)
+        if self._by_time and name == names.TIME_COLUMN:
+            return key.type == ATTRIBUTE and key.metric == names.NUMBER
         return name not in names.NOT_METRICS and not (key.type == ATTRIBUTE and key.metric == names.ROW)
 
     # --- how many
@@ -101,10 +104,15 @@ class Table:
                 return self.hi - self.lo + 1
         return None
 
-    def count_rows(self) -> int:
-        """The number of distinct steps in the range."""
+    def count_rows(self) -> tuple[int, int | None]:
+        """The number of distinct steps in the range, and the last of them."""
         known = self.dense_count()
-        return sum(len(window.steps) for window in self.windows(texts=False)) if known is None else known
+        if known is not None:
+            return known, self.hi if known else None
+        count, last = 0, None
+        for window in self.windows(texts=False):
+            count, last = count + len(window.steps), int(window.steps[-1])
+        return count, last
 
     # --- reading
 

@@ -1,0 +1,157 @@
+"""What /metrics, /metrics_step and metrics/fast answer: headers and a JSON body, whole or as a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import gevent
+import orjson
+
+from apiserver.runs.by_time import by_time
+from apiserver.runs.encode import json_rows
+from apiserver.runs.names import STEP_COLUMN, TIME_COLUMN
+from apiserver.runs.sampling import Metric, choose_rows
+from apiserver.runs.table import Table, Window, taken
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import Floats
+
+STREAM_FROM = 3_000_000
+"""Stored points from which a whole answer is not made in memory but sent as it is read (about 90 MB of JSON)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a run is asked for. `lo` and `hi` are steps, inclusive; `downsample` is the greatest number of rows."""
+
+    lo: int | None = None
+    hi: int | None = None
+    downsample: int | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """Status 200. `body` is bytes, or the pieces of a stream."""
+
+    body: bytes | Iterable[bytes]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Reader:
+    """Answers for one run of a company (its owner's id)."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    def metrics_step(self, company: str, run: str, wanted: Selection) -> Answer:
+        """One row per step."""
+        table = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi)
+        columns = [STEP_COLUMN, *table.columns] if table.series else []
+        if wanted.downsample is None and table.cells > STREAM_FROM:
+            total, last = table.count_rows()
+            return Answer(_framed(columns, _streamed(table), _tail(total, total)), _headers(total, total, last))
+        window = table.whole()
+        total = len(window.steps)
+        if wanted.downsample is not None:
+            window = _sampled(window, wanted.downsample)
+        last = int(window.steps[-1]) if total else None
+        rows = json_rows(window, window.steps.tolist())
+        return Answer(_joined(_framed(columns, rows, _tail(total, len(window.steps)))), _headers(len(window.steps), total, last))
+
+    def metrics(self, company: str, run: str, wanted: Selection) -> Answer:
+        """One row per distinct time, in seconds from the first row of the whole run."""
+        table = Table(self._store, company, run, by_time=True)
+        columns = [TIME_COLUMN, *(name for name in table.columns if name != TIME_COLUMN)] if table.series else []
+        steps = table.whole()
+        start = None
+        if wanted.lo is not None or wanted.hi is not None:
+            start = by_time(steps).start  # times count from the first row of the run, not of the part
+            lo, hi = table.lo if wanted.lo is None else wanted.lo, table.hi if wanted.hi is None else wanted.hi
+            steps = taken(steps, ((steps.steps >= lo) & (steps.steps <= hi)).nonzero()[0])
+        last = int(steps.steps[-1]) if len(steps.steps) else None
+        rows = by_time(steps, start)
+        del steps
+        times, window = rows.times, rows.window
+        total = len(times)
+        if wanted.downsample is not None and total > wanted.downsample:
+            chosen = choose_rows(total, _metrics_of(window), wanted.downsample)
+            times, window = times[chosen], taken(window, chosen)
+        pieces = _framed(columns, json_rows(window, times.tolist(), TIME_COLUMN), _tail(total, len(times)))
+        return Answer(pieces if table.cells > STREAM_FROM else _joined(pieces), _headers(len(times), total, last))
+
+    def fast(self, company: str, run: str, wanted: Selection, only: list[str] | None) -> Answer:
+        """Numbers by step, as Runicorn's v2 API answers. `only` are the columns asked for, in that order, also unknown ones."""
+        started = time.perf_counter()
+        table = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi, numeric=True, only=only)
+        window = table.whole()
+        if wanted.downsample:
+            window = _sampled(window, wanted.downsample)
+        names = only if only is not None else table.columns
+        tail = {
+            "query_time_ms": 0.0,
+            "total_points": len(window.steps),
+            "applied_filters": {
+                "metrics": only,
+                "step_range": None if wanted.lo is None and wanted.hi is None else [wanted.lo, wanted.hi],
+                "downsampled": wanted.downsample is not None,
+            },
+        }
+        columns = [STEP_COLUMN, *names] if len(window.steps) or only is not None else []
+        pieces = list(_paced(json_rows(window, window.steps.tolist())))
+        tail["query_time_ms"] = round((time.perf_counter() - started) * 1000, 2)
+        return Answer(_joined(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
+
+
+def _sampled(window: Window, limit: int) -> Window:
+    if len(window.steps) <= limit:
+        return window
+    return taken(window, choose_rows(len(window.steps), _metrics_of(window), limit))
+
+
+def _metrics_of(window: Window) -> list[Metric]:
+    """The columns whose spikes must stay: numbers other than `time`."""
+    count = len(window.steps)
+    return [
+        Metric(cell.rows_in(count), cast(Floats, cell.values))
+        for name, cell in window.cells.items()
+        if name != TIME_COLUMN and cell.values.dtype != object and len(cell.values)
+    ]
+
+
+def _headers(rows: int, total: int, last: int | None) -> dict[str, str]:
+    headers = {"X-Row-Count": str(rows), "X-Total-Count": str(total)}
+    if last is not None:
+        headers["X-Last-Step"] = str(last)
+    return headers
+
+
+def _tail(total: int, sampled: int) -> bytes:
+    return b'],"total":%d,"sampled":%d}' % (total, sampled)
+
+
+def _streamed(table: Table) -> Iterator[bytes]:
+    for window in table.windows():
+        yield from json_rows(window, window.steps.tolist())
+
+
+def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
+    """The body in pieces; gives way to other requests after each."""
+    head = b'{"columns":' + orjson.dumps(columns) + b',"rows":['
+    for piece in rows:
+        yield head + piece
+        head = b","
+        gevent.sleep(0)
+    yield (head if head != b"," else b"") + tail
+
+
+def _paced(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        gevent.sleep(0)
+
+
+def _joined(pieces: Iterable[bytes]) -> bytes:
+    return b"".join(pieces)
+

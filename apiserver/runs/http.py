@@ -1,0 +1,284 @@
+"""The REST face: paths, parameters, headers and errors of the runs API (`{"detail": ...}`)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import gevent
+import orjson
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from apiserver import __version__
+from apiserver.bll.registry.directory import Entity
+from apiserver.errors import TidemarkError
+from apiserver.runs import parameters
+from apiserver.runs.answers import Answer, Reader, Selection
+from apiserver.runs.cache import AnswerCache
+from apiserver.runs.catalog import Catalog, UnknownRun
+from apiserver.runs.limits import Clients, Limiter, Verdict
+from apiserver.runs.lines import RunLines
+from apiserver.runs.openapi import DESCRIPTION, PAGE
+from apiserver.runs.parameters import BadParameter
+from apiserver.runs.writer import Writer
+from apiserver.service_repo import body as bodies
+from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo.call import Identity
+from apiserver.service_repo.errors import failure_of
+from apiserver.settings import ServerSettings, is_loopback
+from apiserver.stores.base import EventStore, StoreDamaged
+
+log = logging.getLogger("tidemark.runs")
+
+JSON = "application/json"
+MAX_ERROR_LINES = 100
+PLAIN_FROM = 100_000
+"""Bytes from which an answer to this machine is not compressed."""
+SLICE = 500
+"""Lines read between two chances for other requests."""
+
+Handler = Callable[..., Response]
+
+
+class RunsApi:
+    """The handlers; `blueprint` has their routes."""
+
+    def __init__(
+        self,
+        *,
+        store: EventStore,
+        catalog: Catalog,
+        writer: Writer,
+        limiter: Limiter,
+        clients: Clients,
+        authenticator: Authenticator,
+        server: ServerSettings,
+        storage: str,
+    ) -> None:
+        self._store, self._catalog, self._writer = store, catalog, writer
+        self._limiter, self._clients, self._authenticator = limiter, clients, authenticator
+        self._server, self._storage = server, storage
+        self._reader = Reader(store)
+        self._cache = AnswerCache()
+        self.blueprint = Blueprint("runs", __name__)
+        self._add_routes()
+
+    def _add_routes(self) -> None:
+        def route(path: str, handler: Handler, *methods: str) -> None:
+            name = handler.__name__ + path.replace("/", "_").replace(".", "_")
+            self.blueprint.add_url_rule(path, name, self._guarded(handler), methods=methods or ("GET",))
+
+        route("/api/runs", self.runs)
+        route("/api/runs/<run>", self.run)
+        route("/api/runs/<run>/metrics", self.metrics)
+        route("/api/runs/<run>/metrics_step", self.metrics_step)
+        route("/api/runs/<run>/progress", self.progress)
+        route("/api/runs/<run>/events", self.add_events, "POST")
+        route("/api/runs/<run>/imported", self.imported)
+        route("/api/runs/<run>/meta", self.describe, "PUT")
+        route("/api/v2/experiments/<run>/metrics/fast", self.fast)
+        route("/api/health", self.health)
+        route("/api/openapi.json", self.openapi)
+        route("/api/docs", self.page)
+        every = ("GET", "POST", "PUT", "PATCH", "DELETE")
+        route("/api/runs/<path:rest>", self.nothing, *every)
+        route("/api/v2/experiments/<path:rest>", self.nothing, *every)
+
+    # --- reading
+
+    def runs(self) -> Response:
+        return _json(self._catalog.runs(self._identity().company))
+
+    def run(self, run: str) -> Response:
+        return _json(self._catalog.detail(self._catalog.find(self._identity().company, run)))
+
+    def metrics(self, run: str) -> Response:
+        return self._limited("metrics", run, self._reader.metrics)
+
+    def metrics_step(self, run: str) -> Response:
+        return self._limited("metrics_step", run, self._reader.metrics_step)
+
+    def progress(self, run: str) -> Response:
+        """Deprecated where it comes from: the same words for every run."""
+        self._identity()
+        return _json({"available": False, "status": "unknown"})
+
+    def fast(self, run: str) -> Response:
+        entity = self._catalog.find(self._identity().company, run)
+        names = request.args.get("metric_names")
+        only = [name for name in names.split(",") if name] if names else None
+        try:
+            between = parameters.step_range(request.args)
+        except BadParameter:
+            return _problem(400, "Invalid step_range format, use 'min:max'")
+        lo, hi = between if between is not None else (None, None)
+        wanted = Selection(lo, hi, parameters.whole(request.args, "downsample", 0))
+        key = ("fast", entity.company, run, wanted, tuple(only) if only is not None else None)
+        answer, tag = self._answer(key, entity, lambda: self._reader.fast(entity.company, run, wanted, only))
+        return self._unchanged(tag, Verdict({})) or _response(answer, tag)
+
+    def _limited(self, endpoint: str, run: str, read: Callable[[str, str, Selection], Answer]) -> Response:
+        """An answer under the rate limit. A 304 costs nothing, so it is looked for first."""
+        identity = self._identity()
+        who = f"{identity.company}:{self._clients.address(request.environ)}:{endpoint}:{run}"
+        if request.headers.get("If-None-Match"):
+            entity, wanted = self._wanted(identity, run, Verdict({}))
+            unchanged = self._unchanged(self._tag((endpoint, entity.company, run, wanted), entity), self._limiter.check(who, count=False))
+            if unchanged is not None:
+                return unchanged
+        verdict = self._limiter.check(who)
+        if verdict.retry_after is not None:
+            return _problem(429, "Rate limit exceeded", verdict.headers, retry_after=verdict.retry_after)
+        entity, wanted = self._wanted(identity, run, verdict)
+        answer, tag = self._answer((endpoint, entity.company, run, wanted), entity, lambda: read(entity.company, run, wanted))
+        return _response(answer, tag, verdict.headers)
+
+    def _wanted(self, identity: Identity, run: str, verdict: Verdict) -> tuple[Entity, Selection]:
+        request.environ["tidemark.limit_headers"] = verdict.headers
+        entity = self._catalog.find(identity.company, run)
+        lo, hi = parameters.steps(request.args)
+        return entity, Selection(lo, hi, parameters.whole(request.args, "downsample", parameters.MIN_ROWS, parameters.MAX_ROWS))
+
+    def _answer(self, key: tuple[Any, ...], entity: Entity, make: Callable[[], Answer]) -> tuple[Answer, str | None]:
+        revision = self._store.revision(entity.company, [entity.id])
+        return self._cache.get(key, revision, make), _tag(key, revision)
+
+    def _tag(self, key: tuple[Any, ...], entity: Entity) -> str | None:
+        return _tag(key, self._store.revision(entity.company, [entity.id]))
+
+    def _unchanged(self, tag: str | None, verdict: Verdict) -> Response | None:
+        if tag is None or tag.strip('"') not in request.if_none_match:
+            return None
+        return Response(status=304, headers={"ETag": tag, "Cache-Control": "no-cache", **verdict.headers})
+
+    # --- writing
+
+    def add_events(self, run: str) -> Response:
+        """JSON lines as events.jsonl holds them; every unreadable line by its number, the rest is stored."""
+        identity = self._identity()
+        body = bodies.read(request.environ, self._server.max_body, self._server.max_unpacked)
+        entity = self._catalog.writable(identity.company, identity.user, run)
+        lines = RunLines(run, time.time_ns() // 1_000_000, request.headers.get("X-Clearml-Worker", ""))
+        parts = body.splitlines()
+        del body
+        for start in range(0, len(parts), SLICE):
+            for number in range(start, min(start + SLICE, len(parts))):
+                lines.add(number + 1, parts[number])
+            gevent.sleep(0)
+        refused = [{"line": None, "reason": refusal.reason} for refusal in self._writer.store(entity, lines)]
+        problems = [{"line": error.line, "reason": error.reason} for error in lines.errors] + refused
+        answer = {"added": lines.added - len(refused), "errors": len(problems), "error_lines": problems[:MAX_ERROR_LINES]}
+        if not lines.added:
+            reason = "No line could be stored" if problems else "The body has no lines to store"
+            return _json({"detail": reason, **answer}, 400)
+        return _json(answer)
+
+    def imported(self, run: str) -> Response:
+        """How far the log of a run was imported: what an importer goes on from."""
+        entity = self._catalog.find(self._identity().company, run)
+        return _json({"log_lines": self._writer.last_ordinal(entity)})
+
+    def describe(self, run: str) -> Response:
+        """What a run folder says of its run (meta.json, status.json and summary.json as one object)."""
+        identity = self._identity()
+        facts = bodies.as_object(bodies.read(request.environ, self._server.max_body, self._server.max_unpacked))
+        entity = self._catalog.writable(identity.company, identity.user, run)
+        self._catalog.describe(entity, facts, identity.user)
+        return _json(self._catalog.detail(entity))
+
+    # --- about the server
+
+    def health(self) -> Response:
+        self._authenticator.check_gate(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
+        store = self._store.check()
+        answer = {"status": "ok" if store.ok else "unavailable", "storage": self._storage, "version": __version__}
+        return _json(answer, 200 if store.ok else 503)
+
+    def openapi(self) -> Response:
+        return Response(orjson.dumps(DESCRIPTION), content_type=JSON)
+
+    def page(self) -> Response:
+        return Response(PAGE, content_type="text/html; charset=utf-8")
+
+    def nothing(self, rest: str) -> Response:
+        return _problem(404, "Not Found")
+
+    # --- around every handler
+
+    def _identity(self) -> Identity:
+        """The caller. Raises what deserves 401 or 403."""
+        return self._authenticator.admit(request.headers, lambda: request.cookies).identity  # type: ignore[arg-type]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        @wraps(handler)
+        def guarded(**path: str) -> Response:
+            try:
+                return handler(**path)
+            except Exception as error:
+                return _failed(error, request.environ.get("tidemark.limit_headers") or {})
+
+        return guarded
+
+
+def refuse_methods(app: Flask) -> None:
+    """Wrong methods below /api/runs and /api/v2 read as Runicorn's do."""
+
+    def not_allowed(error: MethodNotAllowed) -> Any:
+        if not request.path.startswith(("/api/runs", "/api/v2/", "/api/health")):
+            return error
+        allow = {"Allow": ", ".join(sorted(error.valid_methods))} if error.valid_methods else {}
+        return _problem(405, "Method Not Allowed", allow)
+
+    app.register_error_handler(MethodNotAllowed, not_allowed)
+
+
+def _failed(error: Exception, headers: dict[str, str]) -> Response:
+    if isinstance(error, UnknownRun):
+        return _problem(404, f"Run not found: {_printable(str(error))}", headers)
+    if isinstance(error, BadParameter):
+        return _json({"detail": [error.problem]}, 422, headers)
+    if isinstance(error, StoreDamaged):
+        log.error("a run can't be read: %s", error)
+        return _problem(500, "Failed to parse metrics file", headers)
+    failure = failure_of(error, "")
+    if not isinstance(error, TidemarkError) and failure.code == 500:
+        log.exception("%s %s failed", request.method, request.path, exc_info=error)
+        return _problem(500, "Internal Server Error", headers)
+    retry = {"Retry-After": str(failure.retry_after)} if failure.retry_after is not None else {}
+    return _problem(failure.code, failure.message, {**headers, **retry})
+
+
+def _printable(run: str) -> str:
+    return run.encode("utf-8", "replace").decode()[:300]
+
+
+def _tag(key: tuple[Any, ...], revision: tuple[int, ...] | None) -> str | None:
+    if revision is None:
+        return None
+    return f'"{hashlib.sha256(repr((key, revision)).encode("utf-8", "replace")).hexdigest()[:32]}"'
+
+
+def _response(answer: Answer, tag: str | None, headers: dict[str, str] | None = None) -> Response:
+    body = answer.body
+    response = Response(body, content_type=JSON, headers={**answer.headers, **(headers or {})})
+    if isinstance(body, bytes) and len(body) >= PLAIN_FROM and is_loopback(request.remote_addr or ""):
+        # Sent as a stream, which nobody compresses: on this machine that would cost more than the whole answer.
+        response.response = iter((body,))
+        response.headers["Content-Length"] = str(len(body))
+    response.headers["Cache-Control"] = "no-cache"
+    if tag is not None:
+        response.headers["ETag"] = tag
+    return response
+
+
+def _json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(data), status, headers=headers, content_type=JSON)
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    return _json({"detail": detail, **more}, status, headers)

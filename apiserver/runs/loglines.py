@@ -1,0 +1,96 @@
+"""Lines of a log on their way to a live reader: what is shown, and what was shown already."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import orjson
+
+from apiserver.stores.records import SEQ_SHIFT
+
+_PROGRESS = re.compile(r"\d{1,3}%\|.*\|.*\[.*\]|\d(?:it|B|[kKMGT]B?)?(?:it)? \[\d\d:\d\d(?::\d\d)?,")
+"""What tqdm prints: ` 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]`, or without a total `45it [00:12,  3.45it/s]`."""
+_LINE_ENDS = re.compile(r"\r\n|\n|\r")
+
+
+class Line(NamedTuple):
+    """A stored log line, as it comes from the bus."""
+
+    seq: int
+    timestamp: int
+    level: str | None
+    worker: str | None
+    msg: str | None
+
+
+class Form(NamedTuple):
+    """How a reader wants its frames."""
+
+    as_json: bool = False
+    hide_progress: bool = False
+
+    def frames(self, lines: Iterable[Line]) -> list[str]:
+        """The frames of some lines: blank ones are never sent. As text, one frame for each line of a message; as JSON, one for each message."""
+        frames: list[str] = []
+        for line in lines:
+            parts = [part for part in _LINE_ENDS.split(line.msg or "") if part and not part.isspace()]
+            if self.hide_progress:
+                parts = [part for part in parts if not _PROGRESS.search(part)]
+            if not parts:
+                continue
+            if self.as_json:
+                frames.append(orjson.dumps({**line._asdict(), "msg": "\n".join(parts)}).decode())
+            else:
+                frames += parts
+        return frames
+
+
+class Seen:
+    """The arrivals (seqs) of lines that a reader has got, as intervals; those older than `keep` milliseconds are forgotten."""
+
+    def __init__(self, keep: int = 60_000) -> None:
+        self._keep = keep << SEQ_SHIFT
+        self._lows: list[int] = []
+        self._highs: list[int] = []
+        self._next: list[tuple[int, int]] = []  # intervals that are not sorted in yet
+        self.last = 0
+        """The greatest seq seen."""
+
+    @property
+    def horizon(self) -> int:
+        """From this seq on it is known what was seen."""
+        return max(self.last - self._keep, 0)
+
+    def add(self, seqs: Iterable[int]) -> None:
+        """Remember lines; runs of consecutive numbers cost one interval."""
+        for seq in seqs:
+            if self._next and self._next[-1][1] == seq - 1:
+                self._next[-1] = (self._next[-1][0], seq)
+            else:
+                self._next.append((seq, seq))
+            if seq > self.last:
+                self.last = seq
+        if len(self._next) > 10_000:
+            self._sort()
+
+    def __contains__(self, seq: int) -> bool:
+        if self._next:
+            self._sort()
+        at = bisect_right(self._lows, seq) - 1
+        return at >= 0 and seq <= self._highs[at]
+
+    def _sort(self) -> None:
+        horizon = self.horizon
+        found = sorted([*zip(self._lows, self._highs, strict=True), *self._next])
+        self._next, self._lows, self._highs = [], [], []
+        for low, high in found:
+            if high < horizon:
+                continue
+            if self._highs and low <= self._highs[-1] + 1:
+                self._highs[-1] = max(self._highs[-1], high)
+            else:
+                self._lows.append(low)
+                self._highs.append(high)

@@ -1,0 +1,167 @@
+"""The OpenAPI description of the runs API, and a page to try it (no other server is asked for anything)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver import __version__
+
+_RUN = {"name": "run_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}, "description": "Task id or Runicorn run id"}
+_DOWNSAMPLE = {
+    "name": "downsample",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 100, "maximum": 50000},
+    "description": "At most so many whole rows: first, last, and the extremes of every metric",
+}
+_SINCE = {"name": "since_step", "in": "query", "schema": {"type": "integer"}, "description": "Only rows after this step: what is new"}
+_RANGE = {"name": "step_range", "in": "query", "schema": {"type": "string", "pattern": r"^-?\d+:-?\d+$"}, "description": "`min:max`, inclusive"}
+
+
+def _schema(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required or list(properties)}
+
+
+_ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": {"type": ["number", "string", "boolean", "null"]}}}
+_TABLE = _schema(
+    {
+        "columns": {"type": "array", "items": {"type": "string"}},
+        "rows": _ROWS,
+        "total": {"type": "integer", "description": "Rows before down-sampling"},
+        "sampled": {"type": "integer", "description": "Rows in this answer"},
+    }
+)
+_PROBLEM = _schema({"detail": {"type": ["string", "array"], "items": {"type": "object"}}})
+
+
+def _answer(text: str, schema: dict[str, Any] | None = None, kind: str = "application/json") -> dict[str, Any]:
+    return {"description": text} if schema is None else {"description": text, "content": {kind: {"schema": schema}}}
+
+
+def _operation(
+    summary: str, parameters: list[dict[str, Any]], good: dict[str, Any], *problems: str, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    words = {
+        "304": "Nothing new (If-None-Match)",
+        "400": "Bad request",
+        "401": "Who are you?",
+        "404": "Run not found",
+        "413": "Body too large",
+        "422": "Bad parameter",
+        "429": "Too many requests",
+        "503": "Come back later (Retry-After)",
+    }
+    answers = {"200": good, **{code: _answer(words[code], None if code == "304" else _PROBLEM) for code in problems}}
+    return {"summary": summary, "parameters": parameters, "responses": answers, **({"requestBody": body} if body else {})}
+
+
+_LINES = {
+    "required": True,
+    "description": "JSON lines as in events.jsonl, also gzipped (Content-Encoding: gzip)",
+    "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+}
+_EXPORT = {"name": "format", "in": "query", "schema": {"type": "string", "enum": ["csv", "excel", "jsonl", "parquet", "log"], "default": "csv"}}
+
+DESCRIPTION: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "Tidemark runs API",
+        "version": __version__,
+        "description": "Metrics and logs of runs, as Runicorn's clients read them. Live logs: WebSocket /api/runs/{run_id}/logs/ws"
+        " (`tail`, `since`, `after`, `tqdm=hide`, `format=json`).",
+    },
+    "servers": [{"url": "/"}],
+    "components": {
+        "securitySchemes": {
+            "basic": {"type": "http", "scheme": "basic"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+    },
+    "security": [{}, {"basic": []}, {"bearer": []}],
+    "paths": {
+        "/api/runs": {"get": _operation("Every run, newest first", [], _answer("The runs", {"type": "array", "items": {"type": "object"}}), "401")},
+        "/api/runs/{run_id}": {"get": _operation("One run", [_RUN], _answer("The run", {"type": "object"}), "401", "404")},
+        "/api/runs/{run_id}/metrics": {
+            "get": _operation(
+                "Rows by time, in seconds from the first",
+                [_RUN, _DOWNSAMPLE, _SINCE, _RANGE],
+                _answer("Rows", _TABLE),
+                *("304", "401", "404", "422", "429"),
+            )
+        },
+        "/api/runs/{run_id}/metrics_step": {
+            "get": _operation("Rows by step", [_RUN, _DOWNSAMPLE, _SINCE, _RANGE], _answer("Rows", _TABLE), "304", "401", "404", "422", "429")
+        },
+        "/api/runs/{run_id}/progress": {"get": {**_operation("Always unknown", [_RUN], _answer("Unknown", {"type": "object"})), "deprecated": True}},
+        "/api/runs/{run_id}/events": {
+            "post": _operation(
+                "Add events; lines that can't be read are named, the rest is stored",
+                [_RUN],
+                _answer("What was stored", {"type": "object"}),
+                *("400", "401", "404", "413", "503"),
+                body=_LINES,
+            )
+        },
+        "/api/runs/{run_id}/export": {
+            "get": _operation("All points (or the log) as a file", [_RUN, _EXPORT], _answer("The file"), "401", "404", "422")
+        },
+        "/api/v2/experiments/{run_id}/metrics/fast": {
+            "get": _operation(
+                "Numbers by step, filtered and down-sampled",
+                [
+                    _RUN,
+                    {"name": "metric_names", "in": "query", "schema": {"type": "string"}, "description": "Comma-separated"},
+                    _RANGE,
+                    {"name": "downsample", "in": "query", "schema": {"type": "integer", "minimum": 0}},
+                ],
+                _answer("Rows", _schema({"columns": {"type": "array", "items": {"type": "string"}}, "rows": _ROWS})),
+                *("400", "401", "404", "422"),
+            )
+        },
+        "/api/health": {"get": _operation("Whether the server works", [], _answer("It does", {"type": "object"}), "503")},
+    },
+}
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Runs API</title>
+<style>
+ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
+ details { border: 1px solid #8886; border-radius: 6px; margin: .5rem 0; padding: .5rem .8rem } summary { cursor: pointer }
+ code { font-size: .95em } b { display: inline-block; min-width: 3.5em } label { display: block; margin: .4rem 0 }
+ input, select, textarea { font: inherit; width: 100%; box-sizing: border-box } pre { overflow: auto; max-height: 24rem; background: #8882; padding: .6rem }
+ button { font: inherit; padding: .3rem 1rem }
+</style></head><body><h1>Runs API</h1><p><a href="/api/openapi.json">OpenAPI description</a></p><div id="list"></div>
+<script>
+const make = (tag, text, parent) => { const e = document.createElement(tag); if (text) e.textContent = text; parent && parent.append(e); return e }
+fetch('/api/openapi.json').then(r => r.json()).then(api => {
+  const list = document.getElementById('list')
+  for (const [path, methods] of Object.entries(api.paths)) for (const [method, op] of Object.entries(methods)) {
+    const box = make('details', '', list), head = make('summary', '', box)
+    make('b', method.toUpperCase(), head); make('code', path, head); head.append(' \\u2013 ' + op.summary)
+    const form = make('form', '', box), fields = []
+    for (const p of op.parameters) {
+      const label = make('label', p.name + (p.description ? ': ' + p.description : ''), form), input = make('input', '', label)
+      input.required = !!p.required; fields.push([p, input])
+    }
+    let body; if (op.requestBody) { body = make('textarea', '', make('label', op.requestBody.description, form)); body.rows = 5 }
+    make('button', 'Send', form)
+    const out = make('pre', '', box); out.hidden = true
+    form.onsubmit = async event => {
+      event.preventDefault()
+      let url = path; const query = new URLSearchParams()
+      for (const [p, input] of fields) {
+        if (p.in === 'path') url = url.replace('{' + p.name + '}', encodeURIComponent(input.value))
+        else if (input.value !== '') query.set(p.name, input.value)
+      }
+      if ([...query].length) url += '?' + query
+      out.hidden = false; out.textContent = '\\u2026'
+      try {
+        const r = await fetch(url, { method: method.toUpperCase(), body: body && body.value, headers: body ? { 'Content-Type': 'application/x-ndjson' } : {} })
+        const text = await r.text(), heads = [...r.headers].map(h => h.join(': ')).join('\\n')
+        let shown = text.slice(0, 20000); try { shown = JSON.stringify(JSON.parse(text), null, 1).slice(0, 20000) } catch (e) {}
+        out.textContent = method.toUpperCase() + ' ' + url + '\\n' + r.status + '\\n' + heads + '\\n\\n' + shown
+      } catch (e) { out.textContent = String(e) }
+    }
+  }
+})
+</script></body></html>
+"""

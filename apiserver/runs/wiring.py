@@ -1,0 +1,48 @@
+"""The runs API as a part of the application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.engine import without_password
+from apiserver.runs.catalog import Catalog
+from apiserver.runs.http import RunsApi, refuse_methods
+from apiserver.runs.limits import Clients, Limiter
+from apiserver.runs.sockets import LogSockets
+from apiserver.runs.writer import Writer
+
+if TYPE_CHECKING:
+    from apiserver.app import Context
+
+
+def register_runs(app: Flask, context: Context) -> None:
+    """Add the REST routes and the log sockets."""
+    settings, engine = context.settings, context.engine
+    catalog = Catalog(engine.registry, TaskDirectory(engine.registry), register_unknown=settings.events.unknown_tasks == "register")
+    clients = Clients(settings.runs.proxies)
+    api = RunsApi(
+        store=engine.events,
+        catalog=catalog,
+        writer=Writer(engine.events, engine.bus),
+        limiter=Limiter(engine.state, settings.runs.requests_per_minute),
+        clients=clients,
+        authenticator=context.authenticator,
+        server=settings.server,
+        storage=without_password(settings.store_url),
+    )
+    sockets = LogSockets(
+        store=engine.events,
+        bus=engine.bus,
+        state=engine.state,
+        catalog=catalog,
+        clients=clients,
+        authenticator=context.authenticator,
+        settings=settings.runs,
+    )
+    sockets.register(app)
+    app.extensions.setdefault("tidemark.stopping", []).append(sockets.stop)
+    app.register_blueprint(api.blueprint)
+    refuse_methods(app)
