@@ -31,6 +31,7 @@ from apiserver.service_repo.security import Gate
 from apiserver.services.auth import AuthService
 from apiserver.services.debug import DebugService
 from apiserver.services.events import event_services
+from apiserver.services.registry import registry_services
 from apiserver.services.server import ServerService
 from apiserver.settings import SCHEMA, Settings
 
@@ -91,6 +92,8 @@ def _add_services(context: Context) -> None:
     add(AuthService(context.authenticator))
     engine, tasks = context.engine, TaskDirectory(context.engine.registry)
     for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks)):
+        add(service)
+    for service in registry_services(engine.registry, engine.events, engine.state, files.TaskFiles(context.files)):
         add(service)
 
 

@@ -1,0 +1,127 @@
+"""What is in use: types, users, tags, parents, parameters and metrics of the tasks or models of some projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from apiserver.bll.registry.last_metrics import name_hash
+from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_conditions
+from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.tasks import ARCHIVED
+from apiserver.stores.base import Condition, EventStore, Sort
+from apiserver.stores.records import SCALAR
+
+Body = dict[str, Any]
+EntityKind = Literal["task", "model"]
+
+PAGE = 500
+
+
+class Facets:
+    """Answers of the endpoints behind filter menus. `projects` None or empty: everywhere; sub-projects are included unless said."""
+
+    def __init__(self, records: Records, events: EventStore, projects: Projects) -> None:
+        self._registry = records.registry
+        self._events = events
+        self._projects = projects
+
+    def task_types(self, company: str, projects: Sequence[str] | None) -> list[str]:
+        """The types of the tasks, in order."""
+        return self._values("task", company, self._inside(company, projects), "type")
+
+    def user_ids(self, company: str, kind: EntityKind, projects: Sequence[str] | None, *, subprojects: bool) -> list[str]:
+        """Who made the tasks or models, in order of ids."""
+        return self._values(kind, company, self._inside(company, projects, subprojects), "user")
+
+    def user_names(self, company: str, ids: Sequence[str]) -> list[Body]:
+        """`[{id, name}]` of users; a user that is not known has its id as a name."""
+        known = self._registry.get_many("user", company, ids, fields=["name"])
+        return [{"id": id, "name": (known[id].body.get("name") or id) if id in known else id} for id in ids]
+
+    def tags(
+        self, company: str, kind: Literal["task", "model", "project"], projects: Sequence[str] | None, filters: Mapping[str, Any] | None
+    ) -> list[str]:
+        """The tags of tasks, models or projects that pass a filter on tags and system tags, in order."""
+        where = self._inside(company, projects) if kind != "project" else []
+        wanted = {name: value for name, value in (filters or {}).items() if name in ("tags", "system_tags")}
+        return self._values(kind, company, [*where, *conditions(wanted, PROJECTS)], "tags")
+
+    def system_tags(self, company: str, kind: Literal["task", "model", "project"], projects: Sequence[str] | None) -> list[str]:
+        """The system tags in use, in order."""
+        return self._values(kind, company, self._inside(company, projects) if kind != "project" else [], "system_tags")
+
+    def parents(
+        self, company: str, projects: Sequence[str] | None, state: str | None, *, subprojects: bool, name: str | None = None
+    ) -> list[Body]:
+        """The tasks that tasks name as their parents: `[{id, name, project: {id, name}}]`, by name. `state`: active, archived or None."""
+        where = self._inside(company, projects, subprojects)
+        if state in ("active", "archived"):
+            where.append(Condition("system_tags", "in", (ARCHIVED,), negate=state == "active"))
+        ids = self._values("task", company, where, "parent")
+        filters: Where = [Condition("id", "in", ids)]
+        if name:
+            filters += conditions({"_any_": {"pattern": name, "fields": ["name"]}}, PROJECTS)
+        found = self._registry.find("task", [company], filters, order=[Sort("name")], fields=["name", "project"]) if ids else []
+        projects_of = {task.body["project"] for task in found if task.body.get("project")}
+        names = self._registry.get_many("project", company, projects_of, fields=["name"])
+        answers = []
+        for task in found:
+            project = task.body.get("project")
+            answer: Body = {"id": task.id, "name": task.body.get("name") or task.id}
+            if project:
+                answer["project"] = {"id": project, "name": names[project].body.get("name") if project in names else None}
+            answers.append(answer)
+        return answers
+
+    def hyper_parameters(self, company: str, projects: Sequence[str] | None, *, subprojects: bool) -> list[Body]:
+        """`[{section, name}]` of all parameters of the tasks, in order."""
+        found: set[tuple[str, str]] = set()
+        for task in self._registry.find("task", [company], self._inside(company, projects, subprojects), fields=["hyperparams"]):
+            for section, parameters in (task.body.get("hyperparams") or {}).items():
+                found.update((section, name) for name in parameters)
+        return [{"section": section, "name": name} for section, name in sorted(found)]
+
+    def hyperparam_values(
+        self, company: str, projects: Sequence[str] | None, section: str, name: str, *, subprojects: bool, pattern: str | None = None
+    ) -> list[str]:
+        """The values that a parameter has in the tasks, in order."""
+        where = self._inside(company, projects, subprojects)
+        path = ("hyperparams", section, name, "value")
+        found = self._registry.tally("task", [company], [*where, Condition(path, "exists")], [path])
+        values = sorted(value for (value,) in found if isinstance(value, str))
+        return [value for value in values if not pattern or pattern.lower() in value.lower()]
+
+    def metric_variants(
+        self, company: str, kind: EntityKind, projects: Sequence[str] | None, ids: Sequence[str] | None, *, subprojects: bool
+    ) -> list[Body]:
+        """All scalar series of the tasks or models: `[{metric, metric_hash, variant, variant_hash}]`, by metric and variant."""
+        where = [*self._inside(company, projects, subprojects), *(list_conditions("id", list(ids), negation=False) if ids else [])]
+        tasks = [document.id for document in self._registry.find(kind, [company], where, fields=["id"])]
+        names: set[tuple[str, str]] = set()
+        for start in range(0, len(tasks), PAGE):
+            found = self._events.series(company, tasks[start : start + PAGE], types=[SCALAR])
+            names.update((series.key.metric, series.key.variant) for series in found)
+        return [
+            {"metric": metric, "metric_hash": name_hash(metric), "variant": variant, "variant_hash": name_hash(variant)}
+            for metric, variant in sorted(names)
+        ]
+
+    def metadata_keys(self, company: str, projects: Sequence[str] | None, *, subprojects: bool) -> list[str]:
+        """The keys of the models' metadata, in order."""
+        found: set[str] = set()
+        for model in self._registry.find("model", [company], self._inside(company, projects, subprojects), fields=["metadata"]):
+            found.update(model.body.get("metadata") or {})
+        return sorted(found)
+
+    def _values(self, kind: Literal["task", "model", "project"], company: str, where: Where, field: str) -> list[str]:
+        found = self._registry.tally(kind, [company], where, [field])
+        return sorted(value for (value,) in found if isinstance(value, str))
+
+    def _inside(self, company: str, projects: Iterable[str] | None, subprojects: bool = True) -> Where:
+        wanted = [project for project in projects or () if project]
+        if not wanted:
+            return []
+        ids = self._projects.with_descendants(company, wanted) if subprojects else wanted
+        return list_conditions("project", ids, negation=False)

@@ -1,0 +1,25 @@
+"""The services of tasks, projects and models, made of what they share."""
+
+from __future__ import annotations
+
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.facets import Facets
+from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.task_removal import TaskFiles, TaskRemoval
+from apiserver.bll.registry.task_runs import TaskRuns
+from apiserver.bll.registry.tasks import Tasks
+from apiserver.services.tasks import TasksService
+from apiserver.services.tasks_status import TasksStatusService
+from apiserver.stores.base import EventStore, Registry, State
+
+
+def registry_services(registry: Registry, events: EventStore, state: State, files: TaskFiles | None) -> list[object]:
+    """All services over the registry. `files`: what deletes a task's files, None without a file server."""
+    records = Records(registry)
+    projects = Projects(records)
+    tasks = Tasks(records, events, state, projects)
+    runs = TaskRuns(records)
+    removal = TaskRemoval(records, events, TaskDirectory(registry), files)
+    facets = Facets(records, events, projects)
+    return [TasksService(tasks, facets), TasksStatusService(tasks, runs, removal)]
