@@ -46,11 +46,13 @@ class Database:
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one durable transaction."""
-        return _apply(self._writers, self._transaction, work)
+        result: T = _apply(self._writers, self._transaction, work)
+        return result
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a snapshot."""
-        return _apply(self._readers, self._snapshot, work)
+        result: T = _apply(self._readers, self._snapshot, work)
+        return result
 
     def maintain(self, pages: int = 500) -> None:
         """Give freed pages back to the file system, a few at a time."""
