@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scrolls
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.stores.base import EventStore
@@ -97,26 +98,26 @@ class Logs:
         """The next page of a scroll, as clients older than 2.9 read a log.
 
         `start` "head" reads from the oldest line on, any other word from the newest; each page is then given in `order`. Without `start`
-        the order of reading is `order`. A scroll goes on as it began: only `order` may change on the way. The page after the last one is
-        empty and ends the scroll. Raises InvalidScroll.
+        the order of reading is `order`. A scroll goes on as it began (only `order` may change on the way) and shows no line that came later.
+        The page after the last one is empty and ends the scroll. Raises InvalidScroll.
         """
         owner = self._directory.readable(company, [task])[task].company
         if scroll_id == END:
             return LogPage([], 0, END)
         state = self._scrolls.resume(_SCROLL, company, task, scroll_id)
         if state is None:
-            query = EventQuery(task, [LOG], metrics=metrics)
+            series = self._store.series(owner, [task], [LOG], metrics)
+            until, total, after = last_arrival(series), sum(one.count for one in series), None
             descending = order == "desc" if start is None else start != "head"
             size = min(size, MAX_PAGE)
-            total, after = self._store.count(owner, query), None
         else:
-            query = EventQuery(task, [LOG], metrics=state["metrics"])
-            descending, size, total = state["descending"], state["size"], state["total"]
-            after = Cursor(*state["after"])
+            metrics, until, total, after = state["metrics"], state["until"], state["total"], Cursor(*state["after"])
+            descending, size = state["descending"], state["size"]
+        query = EventQuery(task, [LOG], metrics=metrics, until_seq=until)
         events = self._store.page(owner, query, "timestamp", descending=descending, after=after, limit=size) if size else []
         if not events:
             return LogPage([], total, END)
-        state = {"metrics": query.metrics, "descending": descending, "size": size, "total": total, "after": list(events[-1]["_cursor"])}
+        state = {"metrics": metrics, "until": until, "total": total, "descending": descending, "size": size, "after": list(events[-1]["_cursor"])}
         next_id = self._scrolls.keep(_SCROLL, company, task, state)
         if start is not None and (order == "desc") != descending:
             events.reverse()
