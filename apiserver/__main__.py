@@ -96,7 +96,7 @@ def serve(
 
 @main.command()
 @click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
-@click.option("--company", metavar="NAME", help="Make a new key for a company of config/auth.conf.")
+@click.option("--company", metavar="NAME", help="Make a new key for this company; a new name makes a new company.")
 @click.option("--user", metavar="ID", help="The user it belongs to.  [default: the company's first]")
 def keys(data: str | None, company: str | None, user: str | None) -> None:
     """Show what a client needs, as a block to paste into a shell.
@@ -111,24 +111,50 @@ def keys(data: str | None, company: str | None, user: str | None) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StartupError(f"{settings.data}: the data folder can't be written: {error.strerror}") from error
-    credentials = Credentials(settings)
-    pair = credentials.access_key, credentials.secret_key
-    if company is not None:
-        pair = credentials.add_key(*_user_of(settings, company, user))
+    if settings.shared_store:
+        pair = _shared_keys(settings, company, user)
+    else:
+        credentials = Credentials(settings)
+        pair = credentials.access_key, credentials.secret_key
+        if company is not None:
+            pair = credentials.add_key(*_user_of(settings, company, user))
     address = running_server(settings.data) or address_of(settings.server.host, settings.server.port)
     click.echo(exports(settings, address, *pair))
 
 
-def _user_of(settings: Settings, name: str, user: str | None) -> tuple[str, str]:
-    """The ids of a company and of one of its users."""
+def _shared_keys(settings: Settings, company: str | None, user: str | None) -> tuple[str, str]:
+    """The same, in a store that hosts share: keys live in its registry."""
+    from apiserver.bll.registry.credentials import CredentialBook
+    from apiserver.bll.registry.users import ConfiguredUser, Users
+    from apiserver.credentials import Credentials
+    from apiserver.engine import open_engine
+
+    engine = open_engine(settings)
+    try:
+        credentials = Credentials(settings, engine.registry)
+        if company is None:
+            return credentials.access_key, credentials.secret_key
+        id, name, owner = _user_of(settings, company, user)
+        users = Users(engine.registry)
+        if users.identity(id, owner) is None:
+            users.configure([ConfiguredUser(id, name, owner, owner, "user")])
+        made = CredentialBook(engine.registry).create(id, owner, "tidemark keys")
+        return made["access_key"], made["secret_key"]
+    finally:
+        engine.close()
+
+
+def _user_of(settings: Settings, name: str, user: str | None) -> tuple[str, str, str]:
+    """Id and name of a company, and the id of one of its users. A name that nobody has used yet makes a new company."""
+    from apiserver.bll.registry.users import company_id
+
     company = next((company for company in settings.auth.companies if name in (company.name, company.id)), None)
     if company is None:
-        known = ", ".join(company.name for company in settings.auth.companies)
-        raise StartupError(f'no company "{name}" in auth.companies; known: {known}')
+        if not name or len(name) > 256 or not name.isprintable():
+            raise StartupError("a company's name has 1 to 256 printable characters")
+        return company_id(name), name, user or settings.auth.default_user
     ids = [item.id for item in company.users]
-    if not ids or (user is not None and user not in ids):
-        raise StartupError(f'the company "{name}" has no user "{user or ""}"; known: {", ".join(ids) or "none"}')
-    return company.id, user or ids[0]
+    return company.id, company.name, user or (ids[0] if ids else settings.auth.default_user)
 
 
 if __name__ == "__main__":

@@ -19,20 +19,22 @@ from werkzeug.exceptions import NotFound
 from apiserver import __version__, files, hocon, runs
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.credentials import ConfiguredIdentities, Credentials
+from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
 from apiserver.files.storage import Storage
+from apiserver.identities import Identities
 from apiserver.service_repo import ServiceRepo
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.body import drain
 from apiserver.service_repo.dispatch import Dispatcher
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.service_repo.security import Gate
-from apiserver.services.auth import AuthService
+from apiserver.services.auth import AuthService, LoginService
 from apiserver.services.debug import DebugService
 from apiserver.services.events import event_services
 from apiserver.services.registry import registry_services
 from apiserver.services.server import ServerService
+from apiserver.services.users import UsersService
 from apiserver.settings import SCHEMA, Settings
 
 log = logging.getLogger("tidemark")
@@ -51,6 +53,7 @@ class Context:
     repo: ServiceRepo
     gate: Gate
     authenticator: Authenticator
+    identities: Identities
     files: Storage
 
 
@@ -58,15 +61,18 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     """The application, with everything behind it opened. Raises StartupError when something is not as it must be."""
     schemas = SchemaSet(SCHEMA, hocon.cache_folder())
     settings.data.mkdir(parents=True, exist_ok=True)
-    credentials = Credentials(settings)
     gate = Gate(settings)
+    engine = engine or open_engine(settings)
+    credentials = Credentials(settings, engine.registry if settings.shared_store else None)
+    identities = Identities(settings, credentials, engine)
     context = Context(
         settings=settings,
-        engine=engine or open_engine(settings),
+        engine=engine,
         schemas=schemas,
         repo=ServiceRepo(schemas),
         gate=gate,
-        authenticator=Authenticator(settings, ConfiguredIdentities(settings, credentials), gate, credentials.token_secret),
+        authenticator=Authenticator(settings, identities, gate, credentials.token_secret),
+        identities=identities,
         files=files.open_storage(settings),
     )
     _add_services(context)
@@ -89,7 +95,9 @@ def _add_services(context: Context) -> None:
     add = context.repo.add_service
     add(DebugService())
     add(ServerService())
-    add(AuthService(context.authenticator))
+    add(AuthService(context.authenticator, context.identities))
+    add(LoginService(context.authenticator, context.identities, open_mode=context.settings.open))
+    add(UsersService(context.identities.users))
     engine, tasks = context.engine, TaskDirectory(context.engine.registry)
     for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks)):
         add(service)

@@ -33,7 +33,6 @@ LOCK = "tidemark.lock"
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises StartupError; a worker that can't start ends the process with code 2."""
     lock = claim_data_folder(settings)
-    credentials = Credentials(settings)
     ports = [settings.server.port, *(port for port in (settings.runs.port, settings.files.port) if port)]
     sockets = [listen(settings.server.host, port) for port in ports]
     address = address_of(settings.server.host, sockets[0].getsockname()[1])
@@ -41,7 +40,7 @@ def serve(settings: Settings) -> None:
     _raise_file_limit(settings.server.connections)
     gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
     try:
-        Server(settings, sockets, lambda: print(banner(settings, address, credentials), flush=True)).run()
+        Server(settings, sockets, lambda: print(banner(settings, address, Credentials(settings)), flush=True)).run()
     except SystemExit as error:
         raise SystemExit(2 if error.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else error.code) from None
 

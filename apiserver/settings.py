@@ -264,6 +264,11 @@ class Settings:
         return self.engine.state or "memory://"
 
     @property
+    def shared_store(self) -> bool:
+        """Whether several hosts may use the store: keys and signing secret live there then."""
+        return not self.store_url.startswith("sqlite:")
+
+    @property
     def open(self) -> bool:
         """Whether calls without credentials belong to the default user."""
         return self.auth.mode == "open" or (not self.auth.mode and is_loopback(self.server.host))

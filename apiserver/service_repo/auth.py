@@ -212,6 +212,10 @@ class Authenticator:
         """The login cookie."""
         return self._settings.cookie
 
+    def longest_life(self) -> float:
+        """The time (epoch seconds) by which every token that exists now has ended."""
+        return time.time() + self._settings.max_token_expiration
+
     # --- acting for others
 
     def _impersonated(self, caller: Caller, headers: Mapping[str, str]) -> Caller:

@@ -11,6 +11,7 @@ from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.services.tasks import TasksService
 from apiserver.services.tasks_status import TasksStatusService
+from apiserver.services.users import OrganizationService
 from apiserver.stores.base import EventStore, Registry, State
 
 
@@ -22,4 +23,4 @@ def registry_services(registry: Registry, events: EventStore, state: State, file
     runs = TaskRuns(records)
     removal = TaskRemoval(records, events, TaskDirectory(registry), files)
     facets = Facets(records, events, projects)
-    return [TasksService(tasks, facets), TasksStatusService(tasks, runs, removal)]
+    return [TasksService(tasks, facets), TasksStatusService(tasks, runs, removal), OrganizationService(facets)]

@@ -1,0 +1,115 @@
+"""Access keys that users make for themselves: kept in the registry, so that every worker knows them.
+
+A secret is random and long (297 bits), so a salted SHA-256 of it is enough: there is nothing to guess. It is shown once, when it is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import string
+import time
+from typing import Any
+
+from apiserver.bll.registry.bodies import now_ms
+from apiserver.bll.registry.documents import change
+from apiserver.stores.base import Condition, Conflict, Registry, Sort, StoreError
+
+LETTERS = string.ascii_uppercase + string.digits
+SECRET_LETTERS = string.ascii_letters + string.digits
+USE_INTERVAL = 60.0
+"""Seconds between two notes of a key's use."""
+MAX_NOTED = 10_000
+
+
+def new_access_key() -> str:
+    """20 letters and digits."""
+    return "".join(secrets.choice(LETTERS) for _ in range(20))
+
+
+def new_secret() -> str:
+    """50 letters and digits, about 297 bits."""
+    return "".join(secrets.choice(SECRET_LETTERS) for _ in range(50))
+
+
+def hashed(secret: str) -> str:
+    """`sha256$<salt>$<digest>`."""
+    salt = secrets.token_hex(16)
+    return f"sha256${salt}${_digest(salt, secret)}"
+
+
+def matches(secret: str, stored: str) -> bool:
+    """Whether `secret` is the one that `hashed` made `stored` of."""
+    _, salt, digest = stored.split("$")
+    return hmac.compare_digest(_digest(salt, secret), digest)
+
+
+def _digest(salt: str, secret: str) -> str:
+    return hashlib.sha256(f"{salt}:{secret}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class CredentialBook:
+    """The keys in the registry: documents of kind `credential`, id = access key, in their company."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._noted: dict[str, float] = {}
+
+    def find(self, access_key: str) -> dict[str, Any] | None:
+        """`{company, user, secret, label, created, last_used, last_used_from}` of a key."""
+        found = self._registry.find_anywhere("credential", [access_key])
+        return found[0].body if found else None
+
+    def create(self, company: str, user: str, label: str | None = None) -> dict[str, Any]:
+        """Make a key: `{access_key, secret_key, label}`. Nobody can ask for the secret again."""
+        while True:
+            access_key, secret = new_access_key(), new_secret()
+            body = {"id": access_key, "company": company, "user": user, "secret": hashed(secret), "label": label, "created": now_ms()}
+            try:
+                self._registry.create("credential", company, access_key, body)
+            except Conflict:  # one in 10^31
+                continue
+            return {"access_key": access_key, "secret_key": secret, "label": label}
+
+    def of_user(self, company: str, user: str) -> list[dict[str, Any]]:
+        """A user's keys, oldest first."""
+        return [
+            document.body
+            for document in self._registry.find("credential", [company], [Condition("user", "in", [user])], order=[Sort("created")])
+        ]
+
+    def rename(self, company: str, user: str, access_key: str, label: str | None) -> bool:
+        """Give a key another label; False when the user has no such key."""
+
+        def edit(body: dict[str, Any]) -> bool:
+            if body["user"] != user:
+                return False
+            body["label"] = label
+            return True
+
+        document = change(self._registry, "credential", company, access_key, edit)
+        return document is not None and document.body["user"] == user
+
+    def delete(self, company: str, user: str, access_key: str) -> bool:
+        """Forget a key; False when the user has no such key."""
+        document = self._registry.get("credential", company, access_key)
+        return document is not None and document.body["user"] == user and self._registry.delete("credential", company, access_key)
+
+    def note_use(self, company: str, access_key: str, worker: str) -> None:
+        """Remember when and from where a key was used last; at most once a minute, and never a reason to refuse a call."""
+        now = time.monotonic()
+        if now - self._noted.get(access_key, -USE_INTERVAL) < USE_INTERVAL:
+            return
+        if len(self._noted) > MAX_NOTED:
+            self._noted.clear()
+        self._noted[access_key] = now
+
+        def edit(body: dict[str, Any]) -> bool:
+            body["last_used"], body["last_used_from"] = now_ms(), worker
+            return True
+
+        try:
+            change(self._registry, "credential", company, access_key, edit)
+        except StoreError:
+            self._noted.pop(access_key, None)

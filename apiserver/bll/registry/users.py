@@ -1,0 +1,172 @@
+"""Companies, their users, and what users prefer.
+
+Those of the configuration are written to the registry at start, so that one place knows everybody; further ones are made by calls. A role
+or name that was changed by a call stays until the configuration itself changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from apiserver.bll.registry.bodies import new_id, now_ms
+from apiserver.bll.registry.documents import change, create_or_get
+from apiserver.bll.registry.identity import ROLES, Identity
+from apiserver.errors import ExpectedUnique, FieldsValueError, InvalidUser
+from apiserver.stores.base import Condition, Registry, Sort
+
+DOT = "--DOT--"
+"""How the web application writes a dot inside a preference's name."""
+MAX_PREFERENCES = 1_000_000
+"""Characters of all preferences of a user, as a guard."""
+
+
+class ConfiguredUser(NamedTuple):
+    """A user as the configuration lists it."""
+
+    company: str
+    company_name: str
+    id: str
+    name: str
+    role: str
+
+
+class Users:
+    """Documents of kind `company`, `user` and `preference`."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    # --- making
+
+    def configure(self, users: Sequence[ConfiguredUser]) -> None:
+        """Write the configuration's companies and users to the registry; safe to do on every worker at once."""
+        for company, name in {(user.company, user.company_name) for user in users}:
+            self.add_company(company, name)
+        for user in users:
+            configured = {"name": user.name, "role": user.role}
+            body = {**_new_user(user.company, user.id, user.name, user.role), "configured": configured}
+            found = create_or_get(self._registry, "user", user.company, user.id, body)
+            if found.body.get("configured") != configured:
+
+                def edit(body: dict[str, Any], configured: dict[str, str] = configured) -> bool:
+                    body.update(configured)
+                    body["configured"] = configured
+                    return True
+
+                change(self._registry, "user", user.company, user.id, edit)
+
+    def add_company(self, id: str, name: str) -> None:
+        """Make a company known; a changed name is taken over."""
+        found = create_or_get(self._registry, "company", id, id, {"id": id, "name": name, "created": now_ms()})
+        if found.body.get("name") != name:
+
+            def edit(body: dict[str, Any]) -> bool:
+                body["name"] = name
+                return True
+
+            change(self._registry, "company", id, id, edit)
+
+    def create(self, company: str, name: str, fields: Mapping[str, Any], role: str = "user") -> str:
+        """A new user's id. Raises ExpectedUnique when the company has somebody of that name."""
+        if self._registry.count("user", [company], [Condition("name", "in", [name])]):
+            raise ExpectedUnique("a user of this name is there already", name=name)
+        id = new_id()
+        self._registry.create("user", company, id, {**_new_user(company, id, name, role), **fields})
+        return id
+
+    # --- asking
+
+    def company_name(self, company: str) -> str:
+        """Empty when nobody knows the company."""
+        document = self._registry.get("company", company, company)
+        return str(document.body.get("name", "")) if document else ""
+
+    def get(self, company: str, id: str) -> dict[str, Any]:
+        """Raises InvalidUser."""
+        document = self._registry.get("user", company, id)
+        if document is None:
+            raise InvalidUser("there is no such user in this company", id=id)
+        return document.body
+
+    def identity(self, company: str, id: str) -> Identity | None:
+        """A user as the caller of a call."""
+        document = self._registry.get("user", company, id)
+        if document is None:
+            return None
+        body = document.body
+        return Identity(id, company, str(body.get("role") or "user"), str(body.get("name") or id), self.company_name(company))
+
+    def all(self, company: str, ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The users of a company, or those with these ids, by name."""
+        where = [Condition("id", "in", ids)] if ids else []
+        return [document.body for document in self._registry.find("user", [company], where, order=[Sort("name")])]
+
+    # --- changing
+
+    def set_role(self, company: str, id: str, role: str) -> bool:
+        """Whether the role is another one now. Raises InvalidUser, FieldsValueError."""
+        if role not in ROLES:
+            raise FieldsValueError(f"role must be one of {', '.join(ROLES)}", role=role)
+        before = self.get(company, id).get("role")
+
+        def edit(body: dict[str, Any]) -> bool:
+            body["role"] = role
+            return before != role
+
+        change(self._registry, "user", company, id, edit)
+        return bool(before != role)
+
+    def preferences(self, company: str, id: str) -> dict[str, Any]:
+        """What the user's web application keeps here."""
+        document = self._registry.get("preference", company, id)
+        return document.body["preferences"] if document else {}  # type: ignore[no-any-return]
+
+    def set_preferences(self, company: str, id: str, updates: Mapping[str, Any]) -> dict[str, Any]:
+        """Put values at dotted (or nested) names, and leave the others; all preferences afterwards. Raises FieldsValueError."""
+        create_or_get(self._registry, "preference", company, id, {"id": id, "preferences": {}})
+
+        def edit(body: dict[str, Any]) -> bool:
+            for name, value in updates.items():
+                _put(body["preferences"], name.split("."), value)
+            if _size(body["preferences"]) > MAX_PREFERENCES:
+                raise FieldsValueError(f"preferences may not be larger than {MAX_PREFERENCES} characters")
+            return True
+
+        document = change(self._registry, "preference", company, id, edit)
+        assert document is not None
+        return document.body["preferences"]  # type: ignore[no-any-return]
+
+
+def company_id(name: str) -> str:
+    """The id of a company that is known by its name only: the same on every host."""
+    return hashlib.md5(f"company:{name}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _new_user(company: str, id: str, name: str, role: str) -> dict[str, Any]:
+    given, _, family = name.partition(" ")
+    return {"id": id, "company": company, "name": name, "given_name": given, "family_name": family, "role": role, "created": now_ms()}
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    """Objects merge, anything else replaces."""
+    *folders, last = path
+    for folder in folders:
+        inner = tree.get(folder)
+        if not isinstance(inner, dict):
+            inner = tree[folder] = {}
+        tree = inner
+    if isinstance(value, Mapping) and isinstance(tree.get(last), dict):
+        for name, inner in value.items():
+            _put(tree[last], [name], inner)
+    else:
+        tree[last] = value
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(len(name) + _size(inner) for name, inner in value.items())
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return len(value) if isinstance(value, str) else 8
