@@ -58,7 +58,7 @@ class BatchBuilder:
 
     def __init__(self, decoder: EventDecoder, now: int, worker: str, ignored_metrics: Iterable[str], validate_plots: bool) -> None:
         self._decoder = decoder
-        self._scalar = decoder.structs[SCALAR]
+        self._scalar: Any = decoder.structs[SCALAR]
         self._now = now
         self._worker = worker
         self._ignored = frozenset(ignored_metrics)
@@ -77,12 +77,11 @@ class BatchBuilder:
 
     # --- collecting
 
-    def add_lines(self, lines: list[bytes], start: int, stop: int) -> None:
-        """Take lines[start:stop]; blank ones are skipped."""
+    def add_lines(self, lines: list[bytes], first: int) -> None:
+        """Take lines of which the first has this number; blank ones are skipped."""
         fast, scalar, columns, now = self._decoder.fast, self._scalar, self._columns, self._now
         blank = 0
-        for number in range(start, stop):
-            line = lines[number]
+        for number, line in enumerate(lines, first):
             try:
                 event = fast(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -114,8 +113,8 @@ class BatchBuilder:
                 column.size(len(line))
             else:
                 self.add(number, event, None, len(line), counted=True)
-        self.lines += stop - start - blank
-        self.last_line = max(self.last_line, stop)
+        self.lines += len(lines) - blank
+        self.last_line = max(self.last_line, first + len(lines))
 
     def _careful(self, number: int, line: bytes) -> None:
         try:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 
+import gevent
 import numpy as np
 
 from apiserver.stores.codec import encode_json, pack_body
@@ -16,6 +17,8 @@ from apiserver.stores.sqlite import leaves, series_rows
 from apiserver.stores.sqlite.leaves import Columns, Extra
 from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
+GIVE_WAY = 5_000
+"""Points turned into arrays at a stretch: two milliseconds."""
 LOG_RETRY_MS = 3_600_000
 _LOG_COLUMNS = 10
 _LOG_ROWS = 200
@@ -45,7 +48,16 @@ class Prepared:
 
 
 def prepare(batch: EventBatch) -> Prepared:
-    return Prepared(batch, {key: _arrays(points) for key, points in batch.points.items()})
+    """Arrays of the points; gives way between the series of a big batch."""
+    prepared = Prepared(batch)
+    done = 0
+    for key, points in batch.points.items():
+        prepared.points[key] = _arrays(points)
+        done += len(points.iters)
+        if done > GIVE_WAY:
+            gevent.sleep(0)
+            done = 0
+    return prepared
 
 
 def _arrays(points: Points) -> PreparedPoints:
