@@ -85,9 +85,8 @@ class RunsApi:
         route("/api/health", self.health)
         route("/api/openapi.json", self.openapi)
         route("/api/docs", self.page)
-        every = ("GET", "POST", "PUT", "PATCH", "DELETE")
-        route("/api/runs/<path:rest>", self.nothing, *every)
-        route("/api/v2/experiments/<path:rest>", self.nothing, *every)
+        route("/api/runs/<path:rest>", self.nothing)
+        route("/api/v2/experiments/<path:rest>", self.nothing)
 
     # --- reading
 

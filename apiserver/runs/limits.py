@@ -33,7 +33,7 @@ class Limiter:
             hit = self._state.hit(f"runs:{key}", self._limit, WINDOW, 1 if count else 0)
         except StateUnavailable:
             return Verdict({})
-        reset = max(1, math.ceil(hit.reset_after))
+        reset = min(max(math.ceil(hit.reset_after), 1), int(WINDOW))
         headers = {"X-RateLimit-Limit": str(self._limit), "X-RateLimit-Remaining": str(hit.remaining), "X-RateLimit-Reset": str(reset)}
         if hit.allowed or not count:
             return Verdict(headers)

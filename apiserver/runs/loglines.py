@@ -33,7 +33,8 @@ class Form(NamedTuple):
     hide_progress: bool = False
 
     def frames(self, lines: Iterable[Line]) -> list[str]:
-        """The frames of some lines: blank ones are never sent. As text, one frame for each line of a message; as JSON, one for each message."""
+        """The frames of some lines: blank ones are never sent. As text, one frame for each line of a message; as JSON, one for each message
+        (`id` is its seq as text, for clients whose numbers are doubles)."""
         frames: list[str] = []
         for line in lines:
             parts = [part for part in _LINE_ENDS.split(line.msg or "") if part and not part.isspace()]
@@ -42,7 +43,7 @@ class Form(NamedTuple):
             if not parts:
                 continue
             if self.as_json:
-                frames.append(orjson.dumps({**line._asdict(), "msg": "\n".join(parts)}).decode())
+                frames.append(orjson.dumps({"id": str(line.seq), **line._asdict(), "msg": "\n".join(parts)}).decode())
             else:
                 frames += parts
         return frames

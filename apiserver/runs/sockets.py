@@ -221,14 +221,14 @@ class Reader:
 
     def leave(self, code: int, reason: str) -> None:
         """Close from our side, and wait a moment for the other side's answer."""
-        greenlet = self._greenlet
+        greenlet, self._greenlet = self._greenlet, None  # the answer must not end us while we wait for it
         try:
             self._ws.close(code, reason.encode()[:120].decode("utf-8", "ignore"))
             self._ws.thread.join(1)
         except (ConnectionClosed, OSError):
             pass
         if greenlet is not None and greenlet is not gevent.getcurrent():
-            gevent.kill(greenlet, Gone, block=False)
+            greenlet.kill(Gone, block=False)
 
     def end(self) -> None:
         """The greenlet is about to end by itself: nothing may wake it any more."""
@@ -240,7 +240,7 @@ class Reader:
         greenlet = self._greenlet
         if greenlet is not None and not self._ws.connected and greenlet is not gevent.getcurrent():
             self._greenlet = None
-            gevent.kill(greenlet, Gone, block=False)
+            greenlet.kill(Gone, block=False)
 
     def clear(self) -> None:
         """Nothing to do."""
