@@ -109,6 +109,21 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
         client.settimeout(self.idle_timeout)
         super(GeventWorker, self).handle(listener, client, addr)  # past GeventWorker.handle, which takes the timeout away
 
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        self._say_goodbye()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        self._say_goodbye()
+        super().handle_quit(sig, frame)
+
+    def _say_goodbye(self) -> None:
+        """End what would otherwise go on until the graceful time-out: sockets that wait for log lines."""
+        import gevent
+
+        for goodbye in getattr(self.wsgi, "extensions", {}).get("tidemark.stopping", ()):
+            gevent.spawn(goodbye)
+
 
 class Log(Logger):  # type: ignore[misc]  # untyped package
     """gunicorn's log without the lines that repeat, after our own sentence, that a worker could not start."""
