@@ -5,19 +5,26 @@ from __future__ import annotations
 from apiserver.bll.events.answer_cache import AnswerCache
 from apiserver.bll.events.charts import Charts
 from apiserver.bll.events.deletion import Deletion
+from apiserver.bll.events.image_samples import ImageSamples
+from apiserver.bll.events.images import Images
 from apiserver.bll.events.ingest import Ingest
 from apiserver.bll.events.latest import Latest
 from apiserver.bll.events.listing import Listing
 from apiserver.bll.events.log_download import LogDownload
 from apiserver.bll.events.log_search import LogSearch
 from apiserver.bll.events.logs import Logs
+from apiserver.bll.events.navigation import Navigation
 from apiserver.bll.events.pages import Pages
+from apiserver.bll.events.plot_samples import PlotSamples
+from apiserver.bll.events.plots import Plots
 from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.storage import Storage
 from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.services.events_images import EventsImagesService
 from apiserver.services.events_listing import EventsListingService
 from apiserver.services.events_logs import EventsLogsService
+from apiserver.services.events_plots import EventsPlotsService
 from apiserver.services.events_scalars import EventsScalarsService
 from apiserver.services.events_write import EventsWriteService
 from apiserver.stores.base import EventStore, State
@@ -28,10 +35,13 @@ def event_services(events: EventStore, tasks: TaskDirectory, state: State, inges
     scrolls = Scrolls(state)
     listing = Listing(events, tasks)
     pages = Pages(events, tasks, scrolls)
+    navigation = Navigation(events, tasks, state)
     charts = Charts(events, tasks, AnswerCache())
     return [
         EventsWriteService(ingest, Deletion(events, tasks)),
         EventsScalarsService(charts, Latest(events, tasks), listing, pages, Vectors(events, tasks)),
         EventsListingService(listing, pages, Storage(events, tasks)),
         EventsLogsService(Logs(events, tasks, scrolls), LogSearch(events, tasks, scrolls), LogDownload(events, tasks)),
+        EventsImagesService(Images(events, tasks, scrolls), navigation, ImageSamples(events, tasks, state)),
+        EventsPlotsService(Plots(events, tasks, scrolls), navigation, PlotSamples(events, tasks, state)),
     ]

@@ -51,7 +51,9 @@ def text_writer(line_format: str) -> LineWriter:
         lines = []
         for event in events:
             moment = str(event["timestamp"])
-            line = fill(asctime=moment, timestamp=moment, level=_text(event, "level"), worker=_text(event, "worker"), msg=_text(event, "msg"))
+            line = fill(
+                asctime=moment, timestamp=moment, level=_text(event, "level"), worker=_text(event, "worker"), msg=_text(event, "msg")
+            )
             lines.append(line.rstrip("\n"))
         lines.append("")
         return "\n".join(lines).encode("utf-8", "replace")

@@ -117,7 +117,14 @@ class Logs:
         events = self._store.page(owner, query, "timestamp", descending=descending, after=after, limit=size) if size else []
         if not events:
             return LogPage([], total, END)
-        state = {"metrics": metrics, "until": until, "total": total, "descending": descending, "size": size, "after": list(events[-1]["_cursor"])}
+        state = {
+            "metrics": metrics,
+            "until": until,
+            "total": total,
+            "descending": descending,
+            "size": size,
+            "after": list(events[-1]["_cursor"]),
+        }
         next_id = self._scrolls.keep(_SCROLL, company, task, state)
         if start is not None and (order == "desc") != descending:
             events.reverse()
@@ -158,4 +165,3 @@ def without_cursors(events: list[StoredEvent]) -> list[StoredEvent]:
     for event in events:
         event.pop("_cursor", None)
     return events
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import pairwise
 
 from apiserver.stores.base import TextMatch
 from apiserver.stores.records import LOG, MIN_ITER, Cursor, EventQuery, StoredEvent
@@ -89,7 +90,7 @@ def positions(connection: sqlite3.Connection, entity: int, total: int, cursors: 
         ).fetchone()[0]
         before = total - behind
     found = [before]
-    for one, other in zip(cursors, cursors[1:], strict=False):
+    for one, other in pairwise(cursors):
         step = connection.execute(between, (entity, one.timestamp, one.seq, other.timestamp, other.seq)).fetchone()[0]
         found.append(found[-1] + step)
     return found

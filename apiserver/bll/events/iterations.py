@@ -1,0 +1,127 @@
+"""Which iterations of images and plots there are in a direction, when the older files of some variants are gone.
+
+A variant of debug images usually reports into a ring of files, so its images before a certain iteration show files that were overwritten.
+That iteration is its *border*: images from there on are valid. It is the least of the greatest iterations of the variant's urls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import IMAGE, MAX_ITER, PLOT, EventQuery, StoredEvent
+
+T = TypeVar("T")
+
+Variant = tuple[str, str]
+"""Metric and variant."""
+
+Borders = Mapping[Variant, int]
+
+ITERATIONS_A_QUERY = 500
+EVENTS_A_QUERY = 10_000
+
+
+def metrics_of(variants: Iterable[Variant]) -> dict[str, list[str]]:
+    """Variants as a filter of a query."""
+    metrics: dict[str, list[str]] = {}
+    for metric, variant in variants:
+        metrics.setdefault(metric, []).append(variant)
+    return metrics
+
+
+def valid_iterations(
+    store: EventStore, owner: str, task: str, borders: Borders, *, beyond: int | None, descending: bool, count: int
+) -> list[int]:
+    """The nearest `count` iterations beyond `beyond` (None: from the newest; exclusive) at which a variant has a valid image.
+
+    Between two borders the same variants are valid everywhere, so one question to the store covers all of it. As there is a valid image at
+    every border, at most count + 1 questions are asked.
+    """
+    found: list[int] = []
+    position = beyond
+    while len(found) < count:
+        if descending:
+            valid = {variant: border for variant, border in borders.items() if position is None or border < position}
+            if not valid:
+                break
+            edge: int | None = max(valid.values())
+            query = EventQuery(task, [IMAGE], metrics=metrics_of(valid), min_iter=edge)
+        else:
+            assert position is not None
+            valid = {variant: border for variant, border in borders.items() if border <= position + 1}
+            edge = min((border for border in borders.values() if border > position + 1), default=None)
+            query = EventQuery(task, [IMAGE], metrics=metrics_of(valid), max_iter=None if edge is None else edge - 1)
+        if valid:
+            found += store.iterations(owner, query, descending=descending, count=count - len(found), beyond=position)
+        if edge is None:
+            break
+        position = edge if descending else edge - 1
+    return found
+
+
+def at_iterations(
+    store: EventStore, owner: str, task: str, kind: str, metrics: Mapping[str, Sequence[str]], iterations: Sequence[int]
+) -> list[StoredEvent]:
+    """All events of a type at these iterations."""
+    found: list[StoredEvent] = []
+    for start in range(0, len(iterations), ITERATIONS_A_QUERY):
+        query = EventQuery(task, [kind], metrics=metrics, iters=list(iterations[start : start + ITERATIONS_A_QUERY]))
+        after = None
+        while True:
+            page = store.page(owner, query, "iter", after=after, limit=EVENTS_A_QUERY)
+            found += page
+            if len(page) < EVENTS_A_QUERY:
+                break
+            after = page[-1]["_cursor"]
+    return found
+
+
+def best_per_variant(kind: str, events: Iterable[StoredEvent]) -> dict[tuple[int, str, str], StoredEvent]:
+    """One event per (iteration, metric, variant): of images the one with the greatest url (those without are left out), of plots the
+    latest."""
+    best: dict[tuple[int, str, str], StoredEvent] = {}
+    for event in events:
+        if kind == IMAGE and not _url(event):
+            continue
+        place = (event["iter"], event["metric"], event["variant"])
+        if place not in best or _rank(kind, event) > _rank(kind, best[place]):
+            best[place] = event
+    return best
+
+
+def _url(event: StoredEvent) -> str:
+    url = event.get("url")
+    return url if isinstance(url, str) else ""
+
+
+def _rank(kind: str, event: StoredEvent) -> tuple[str, int, int]:
+    cursor = event["_cursor"]
+    return ("" if kind == PLOT else _url(event), cursor.timestamp, cursor.seq)
+
+
+def exists(store: EventStore, owner: str, task: str, kind: str, metrics: Mapping[str, Sequence[str]], iteration: int) -> bool:
+    """Whether there is an event (an image: with a url) of these metrics at an iteration."""
+    query = EventQuery(task, [kind], metrics=metrics, min_iter=iteration, max_iter=iteration)
+    return bool(store.iterations(owner, query, descending=False, count=1))
+
+
+def nearest(candidates: Sequence[T], found_in: Callable[[Sequence[T]], bool]) -> T | None:
+    """The first candidate that has something; `found_in` says whether any of some candidates has. Asks a logarithmic number of times."""
+    start, size = 0, 1
+    while start < len(candidates):
+        part = candidates[start : start + size]
+        if found_in(part):
+            while len(part) > 1:
+                half = part[: len(part) // 2]
+                part = half if found_in(half) else part[len(part) // 2 :]
+            return part[0]
+        start += size
+        size *= 8
+    return None
+
+
+def up_to(iteration: int | None) -> int | None:
+    """The exclusive bound that includes `iteration`."""
+    return None if iteration is None or iteration >= MAX_ITER else iteration + 1

@@ -1,0 +1,212 @@
+"""The last plots of one task, and of tasks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from apiserver.bll.events.logs import without_cursors
+from apiserver.bll.events.newest import newest_first, newest_per_series
+from apiserver.bll.events.pages import last_arrival
+from apiserver.bll.events.scrolls import END, Scrolls
+from apiserver.bll.registry.directory import Entity, EntityKind, TaskDirectory
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, StoredEvent
+
+PAGE_PLOTS = 1_000
+PAGE_CHARACTERS = 32_000_000
+"""A page of plots side by side ends after so many plots, or so much plot text."""
+SLICE = 100
+
+Tree = dict[str, dict[str, dict[str, dict[str, dict[str, Any]]]]]
+"""metric -> variant -> task -> iteration -> {name, plots}"""
+
+
+class Plots:
+    """`get_task_plots` and `get_multi_task_plots`. InvalidTask or InvalidModel for unknown ids, InvalidScroll for ids of other scrolls."""
+
+    def __init__(self, store: EventStore, directory: TaskDirectory, scrolls: Scrolls) -> None:
+        self._store = store
+        self._directory = directory
+        self._scrolls = scrolls
+
+    def of_task(
+        self, company: str, task: str, *, iters: int = 1, metrics: Metrics | None = None, model_events: bool = False
+    ) -> dict[str, Any]:
+        """`{plots, returned, total, scroll_id}`: of every metric and variant the `iters` plots with the greatest iterations, all in one
+        answer: metric, variant ascending, iteration descending. Plots that were found to be no JSON when they came in are left out."""
+        owner = self._entities(company, [task], model_events)[task].company
+        plots = newest_per_series(self._store, owner, task, PLOT, metrics, iters, lambda event: event.get("valid_plot") is not False)
+        return {"plots": without_cursors(plots), "returned": len(plots), "total": len(plots), "scroll_id": None}
+
+    def of_task_scrolled(
+        self,
+        company: str,
+        task: str,
+        *,
+        iters: int = 1,
+        metrics: Metrics | None = None,
+        scroll_id: str | None = None,
+        model_events: bool = False,
+    ) -> dict[str, Any]:
+        """As clients below 1.8 ask: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second page
+        is empty and ends the scroll."""
+        owner = self._entities(company, [task], model_events)[task].company
+        if scroll_id == END:
+            return {"plots": [], "returned": 0, "total": 0, "scroll_id": None}
+        state = self._scrolls.resume("get_task_plots", company, task, scroll_id)
+        if state is not None:
+            return {"plots": [], "returned": 0, "total": state["total"], "scroll_id": END}
+        total = sum(series.count for series in self._store.series(owner, [task], [PLOT], metrics))
+        plots = without_cursors(newest_first(newest_per_series(self._store, owner, task, PLOT, metrics, iters)))
+        next_id = self._scrolls.keep("get_task_plots", company, task, {"total": total}) if plots else END
+        return {"plots": plots, "returned": len(plots), "total": total, "scroll_id": next_id}
+
+    def of_tasks(
+        self,
+        company: str,
+        tasks: Sequence[str],
+        *,
+        iters: int = 1,
+        per_metric: bool = True,
+        metrics: Metrics | None = None,
+        no_scroll: bool = False,
+        scroll_id: str | None = None,
+        model_events: bool = False,
+    ) -> dict[str, Any]:
+        """`{plots: metric -> variant -> task -> iteration -> {name, plots}, returned, total, scroll_id}`, keys descending.
+
+        The plots of the last `iters` iterations of every metric of each task (or, not `per_metric`, of each task), at most `iters` per
+        series. A page holds about 1,000 plots; with `no_scroll` everything is in one answer. `returned` counts the metrics of the page,
+        `total` the plots of all pages.
+        """
+        entities = self._entities(company, tasks, model_events)
+        if scroll_id == END:
+            return _side_by_side({}, 0, None)
+        state = self._scrolls.resume("get_multi_task_plots", company, list(entities), scroll_id)
+        if state is None:
+            state = self._plan(entities, min(iters, 1_000_000), per_metric, metrics)
+        tree: Tree = {}
+        position, total = self._read(entities, state, tree, None if no_scroll else PAGE_PLOTS)
+        if not tree:
+            return _side_by_side({}, total, None if no_scroll else END)
+        next_id = None
+        if not no_scroll:
+            rest = {"units": []} if position[0] == len(state["units"]) else {"position": position}
+            next_id = self._scrolls.keep(
+                "get_multi_task_plots", company, list(entities), state | {"position": [0, None], "total": total} | rest
+            )
+        return _side_by_side(tree, total, next_id)
+
+    def of_tasks_scrolled(
+        self,
+        company: str,
+        tasks: Sequence[str],
+        *,
+        iters: int = 1,
+        metrics: Metrics | None = None,
+        scroll_id: str | None = None,
+        model_events: bool = False,
+    ) -> dict[str, Any]:
+        """As clients below 1.8 ask: the last `iters` plots of every series, in one page; `total` counts all plots of the tasks."""
+        entities = self._entities(company, tasks, model_events)
+        if scroll_id == END:
+            return _side_by_side({}, 0, None)
+        state = self._scrolls.resume("get_multi_task_plots_of_series", company, list(entities), scroll_id)
+        if state is not None:
+            return _side_by_side({}, state["total"], END)
+        tree: Tree = {}
+        total = 0
+        for task, entity in entities.items():
+            total += sum(series.count for series in self._store.series(entity.company, [task], [PLOT], metrics))
+            _plant(tree, entity, newest_per_series(self._store, entity.company, task, PLOT, metrics, iters), iters)
+        next_id = self._scrolls.keep("get_multi_task_plots_of_series", company, list(entities), {"total": total}) if tree else END
+        return _side_by_side(tree, total, next_id)
+
+    def _plan(self, entities: Mapping[str, Entity], iters: int, per_metric: bool, metrics: Metrics | None) -> dict[str, Any]:
+        """What is to be read: `units` of [task, iteration, metrics], newest iteration first; `until` bounds the arrival per task."""
+        units: list[list[Any]] = []
+        until: dict[str, int] = {}
+        for task, entity in entities.items():
+            series = self._store.series(entity.company, [task], [PLOT], metrics)
+            until[task] = last_arrival(series)
+            groups: dict[str, list[tuple[str, int]]] = {}
+            for one in series:
+                if one.chart_max_iter is not None:
+                    groups.setdefault(one.key.metric if per_metric else "", []).append((one.key.metric, one.chart_max_iter))
+            by_iteration: dict[int, set[str]] = {}
+            for group in groups.values():
+                names = {metric for metric, _ in group}
+                last = [max(iteration for _, iteration in group)]
+                if iters > 1:
+                    query = EventQuery(task, [PLOT], metrics={name: (metrics or {}).get(name, ()) for name in names})
+                    last = self._store.iterations(entity.company, query, descending=True, count=iters)
+                for iteration in last:
+                    by_iteration.setdefault(iteration, set()).update(names)
+            units += [[task, iteration, sorted(names)] for iteration, names in by_iteration.items()]
+        units.sort(key=lambda unit: -unit[1])
+        variants = {metric: list(wanted) for metric, wanted in metrics.items()} if metrics is not None else {}
+        return {"units": units, "until": until, "iters": iters, "variants": variants, "position": [0, None], "total": None}
+
+    def _read(self, entities: Mapping[str, Entity], state: dict[str, Any], tree: Tree, most: int | None) -> tuple[list[Any], int]:
+        """Fill `tree` with a page; where the next one starts, and how many plots there are on all pages."""
+        units, (number, start) = state["units"], state["position"]
+        after = Cursor(*start) if start else None
+        read = characters = 0
+        while number < len(units):
+            entity = entities[units[number][0]]
+            query = _unit_query(state, units[number])
+            page = self._store.page(entity.company, query, "iter", descending=True, after=after, limit=SLICE)
+            _plant(tree, entity, page, state["iters"])
+            read += len(page)
+            characters += sum(len(event.get("plot_str") or "") for event in page)
+            if len(page) < SLICE:
+                number, after = number + 1, None
+            else:
+                after = page[-1]["_cursor"]
+            if most is not None and (read >= most or characters >= PAGE_CHARACTERS):
+                break
+        total = state["total"]
+        if total is None:
+            total = (
+                read
+                if number == len(units)
+                else sum(self._store.count(entities[unit[0]].company, _unit_query(state, unit)) for unit in units)
+            )
+        return [number, list(after) if after is not None else None], total
+
+    def _entities(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Entity]:
+        kind: EntityKind = "model" if model_events else "task"
+        return self._directory.readable(company, ids, kind)
+
+
+def _unit_query(state: dict[str, Any], unit: list[Any]) -> EventQuery:
+    task, iteration, names = unit
+    metrics = {name: state["variants"].get(name, ()) for name in names}
+    return EventQuery(task, [PLOT], metrics=metrics, iters=[iteration], until_seq=state["until"][task])
+
+
+def _plant(tree: Tree, entity: Entity, plots: Iterable[StoredEvent], most: int) -> None:
+    """Put plots (newest first) into the tree, at most `most` per series and page. Those without iteration stand under "null"."""
+    for plot in plots:
+        of_task = tree.setdefault(plot["metric"], {}).setdefault(plot["variant"], {}).setdefault(entity.id, {})
+        if sum(len(leaf["plots"]) for leaf in of_task.values()) < most:
+            iteration = plot.get("iter")
+            leaf = of_task.setdefault("null" if iteration is None else str(iteration), {"name": entity.name, "plots": []})
+            leaf["plots"].append(plot)
+
+
+def _side_by_side(tree: Tree, total: int, scroll_id: str | None) -> dict[str, Any]:
+    plots = {
+        metric: {
+            variant: {task: _descending(tree[metric][variant][task]) for task in sorted(tree[metric][variant], reverse=True)}
+            for variant in sorted(tree[metric], reverse=True)
+        }
+        for metric in sorted(tree, reverse=True)
+    }
+    return {"plots": plots, "returned": len(plots), "total": total, "scroll_id": scroll_id}
+
+
+def _descending(leaves: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    ordered = sorted(leaves, key=lambda iteration: (iteration != "null", int(iteration) if iteration != "null" else 0), reverse=True)
+    return {iteration: leaves[iteration] | {"plots": without_cursors(leaves[iteration]["plots"])} for iteration in ordered}
