@@ -95,7 +95,7 @@ def test_an_empty_task_has_no_charts(server: Client) -> None:
 def test_metrics_and_variants_are_in_alphabetical_order_whatever_their_lengths(server: Client, task: str) -> None:
     names = ["zeta", "Zeta", "alpha", "ä", "a b", ""]
     for i, name in enumerate(names):
-        put(server, task, {iter: 1.0 for iter in range(3 ** (i + 1))}, name, "v2")
+        put(server, task, dict.fromkeys(range(3 ** (i + 1)), 1.0), name, "v2")
         put(server, task, {0: 1.0}, name, "v1")
     found = server.histogram(task, samples=10)
     assert list(found) == sorted(names, key=str.encode)
@@ -138,7 +138,7 @@ def test_iso_times_cover_the_years_one_to_9999(server: Client, task: str, year: 
 
 
 def test_the_envelope_keeps_spikes_and_both_ends(server: Client, task: str) -> None:
-    points = {iter: 0.0 for iter in range(3, 1003)}
+    points = dict.fromkeys(range(3, 1003), 0.0)
     points[500], points[777] = 99.0, -99.0
     put(server, task, points)
     found = series(server, task, samples=10, aggregation="envelope")

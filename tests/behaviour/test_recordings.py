@@ -30,7 +30,7 @@ class Recording:
         text = (FOLDER / f"{name}.json").read_text()
         recorded = json.loads(text)["request"]
         body = recorded["body"] or {}
-        old = sorted({found for found in _ID.findall(json.dumps(body))})
+        old = sorted(set(_ID.findall(json.dumps(body))))
         self.ids = {before: uuid.uuid4().hex for before in old}
         self.method: str = recorded["method"]
         self.path: str = recorded["path"]

@@ -196,7 +196,7 @@ def shuffled(rng: random.Random, task: str) -> bytes:
 
 def odd_keys(rng: random.Random, task: str) -> bytes:
     text = json.dumps(event(rng, task))[:-1]
-    more = ", ".join(f'"{rng.choice(ODD_TEXT[:4] + ["k"])}{i}": {rng.choice(ODD_VALUE)}' for i in range(rng.randrange(1, 200)))
+    more = ", ".join(f'"{rng.choice([*ODD_TEXT[:4], "k"])}{i}": {rng.choice(ODD_VALUE)}' for i in range(rng.randrange(1, 200)))
     return f"{text}, {more}}}".encode()
 
 

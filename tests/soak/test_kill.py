@@ -141,7 +141,7 @@ def check(client: Client, writer: Writer) -> None:
         assert sorted(event["iter"] for event in events if event["type"] == kind) == sorted(there)
     last = float(max(there))
     again = {event["iter"]: event["value"] for event in events if event["metric"] == "again"}
-    assert again == {i: last for i in range(AGAIN)}
+    assert again == dict.fromkeys(range(AGAIN), last)
     assert len(events) == len(there) * (POINTS + LINES + 2) + AGAIN
     check_statistics(client.task(task), there, last)
 
