@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
 
 import orjson
 
+from apiserver.encoding import encode
 from apiserver.service_repo.call import Encoded
 
-NUMPY = orjson.OPT_SERIALIZE_NUMPY
 CONTENT_TYPE = "application/json"
 
 
@@ -40,28 +38,3 @@ def wrap(
         }
     )
     return b"".join((b'{"meta":', meta, b',"data":', data.data if isinstance(data, Encoded) else encode(data), b"}"))
-
-
-def encode(data: Any) -> bytes:
-    """JSON without NaN and infinities (they become null); numpy arrays and scalars, dates and deep or huge values included."""
-    try:
-        return orjson.dumps(data, option=NUMPY)
-    except (TypeError, ValueError):
-        # Integers of more than 64 bits, text with half a surrogate pair, more than 254 levels, keys that are not text.
-        return json.dumps(_plain(data), allow_nan=False, separators=(",", ":"), default=str).encode("ascii")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int)):
-        return value
-    if hasattr(value, "tolist"):  # numpy: its own types, and arrays that orjson does not take (not contiguous)
-        return _plain(value.tolist())
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return str(value)
