@@ -1,0 +1,135 @@
+"""How fast charts, last values and log pages come back, also with millions of other events beside them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.bench.ingest import BATCH, ingest_rate
+from tests.bench.load import SERIES, ask, data, logs, new_id, scalars, send
+from tests.bench.measure import Report, median, percentile, repeated
+from tests.client import Client
+
+POINTS = 200_000
+MILLION = 1_000_000
+
+
+def fill_points(client: Client, count: int = POINTS) -> str:
+    """A task with `count` points in eight series."""
+    task = new_id()
+    for first in range(0, count, 40_000):
+        send(client, scalars(task, first // len(SERIES), min(40_000, count - first)))
+    return task
+
+
+def fill_log(client: Client, count: int = MILLION) -> str:
+    task = new_id()
+    for first in range(0, count, 50_000):
+        send(client, logs(task, first, min(50_000, count - first)))
+    return task
+
+
+class Charts:
+    """The reads of one task, timed; `point` writes one more point to it, so that nothing of it can come from a cache."""
+
+    def __init__(self, client: Client, task: str, points: int = POINTS) -> None:
+        self.client, self.task = client, task
+        self._next = points // len(SERIES)
+
+    def point(self) -> None:
+        send(self.client, scalars(self.task, self._next, 1))
+        self._next += 1
+
+    def histogram(self, **request: object) -> None:
+        ask(self.client, "events.scalar_metrics_iter_histogram", task=self.task, **request)
+
+    def latest(self) -> None:
+        ask(self.client, "events.get_task_latest_scalar_values", task=self.task)
+
+
+def log_page(client: Client, task: str) -> None:
+    ask(client, "events.get_task_log", task=task, batch_size=500)
+
+
+def reads(report: Report, charts: Charts, log_task: str, title: str, times: int = 11) -> dict[str, float]:
+    """The read figures of the issue; milliseconds by name."""
+    report.heading(title)
+    client = charts.client
+    found: dict[str, float] = {}
+
+    def figure(name: str, seconds: list[float], most: float | None) -> None:
+        found[name] = median(seconds) * 1000
+        report.add(name, found[name], "ms", most=most, note=f"worst {max(seconds) * 1000:.0f}")
+
+    figure("histogram, default samples, right after a write", repeated(charts.histogram, times, charts.point), 150)
+    figure("histogram, 2,500 samples, right after a write", repeated(lambda: charts.histogram(samples=2500), times, charts.point), 100)
+    figure(
+        "histogram with envelope, right after a write",
+        repeated(lambda: charts.histogram(aggregation="envelope"), times, charts.point),
+        None,
+    )
+    charts.histogram()
+    figure("histogram, asked again without new data", repeated(charts.histogram, times), 10)
+    figure("latest values, right after a write", repeated(charts.latest, times, charts.point), 20)
+    figure("last 500 log lines of a million", repeated(lambda: log_page(client, log_task), times), 20)
+    return found
+
+
+def growth(report: Report, client: Client, charts: Charts, log_task: str, before: dict[str, float], stored: int, already: int) -> None:
+    """Fill up to `stored` events, then measure ingest and reads again."""
+    report.heading(f"With {stored:,} events stored")
+    small = [ingest_rate(client, 20) for _ in range(3)]
+    begun = time.perf_counter()
+    filled = already
+    size = 40_000
+    while filled < stored:
+        task = new_id()
+        for first in range(0, 200_000, size):
+            send(client, scalars(task, first // len(SERIES), size))
+            filled += size
+    report.add("filling, batches of 40,000 (bodies made meanwhile)", (filled - already) / (time.perf_counter() - begun), "events/s")
+    large = [ingest_rate(client, 20) for _ in range(3)]
+    report.add(f"ingest with {already:,} events stored", median(small), "events/s")
+    report.add(f"ingest with {stored:,} events stored", median(large), "events/s")
+    report.add("ratio of the two", median(large) / median(small), "", least=0.8)
+    old = [ingest_rate(client, 10, task=charts.task, first=charts._next + 1 + round_ * 10 * BATCH) for round_ in range(3)]
+    report.add("ingest into the task that has the most points", median(old), "events/s")
+    after = reads(report, Charts(client, fill_points(client)), log_task, f"Reads with {stored:,} events stored")
+    for name, value in after.items():
+        if before.get(name):
+            report.add(f"ratio: {name}", value / before[name], "", note="to the same with few events stored")
+
+
+def search(report: Report, client: Client, task: str) -> None:
+    """Whole-log search (issue 3)."""
+    report.heading("Search in a log of a million lines")
+    cases: list[tuple[str, dict[str, Any], float]] = [
+        ("plain text, rare", {"search": "anomaly"}, 1.0),
+        ("plain text, frequent", {"search": "checkpoint"}, 1.0),
+        ("plain text, ignoring case", {"search": "ANOMALY", "search_ignore_case": True}, 1.0),
+        ("RE2, rare", {"search": "anomal[yi] \\d+", "search_regex": True}, 3.0),
+    ]
+    for name, fields, most in cases:
+        seconds = repeated(lambda fields=fields: ask(client, "events.get_task_log", task=task, batch_size=100, **fields), 3)
+        report.add(name, median(seconds), "s", most=most)
+
+
+def raw_points(report: Report, client: Client, task: str) -> None:
+    """All of a million points of one metric, page by page."""
+    report.heading("Raw download of 1,000,000 points, 10,000 a page")
+    begun = time.perf_counter()
+    count, scroll, pages = 0, None, []
+    while True:
+        started = time.perf_counter()
+        request = {"task": task, "metric": {"metric": "loss"}, "batch_size": 10_000, **({"scroll_id": scroll} if scroll else {})}
+        page = data(client, "events.scalar_metrics_iter_raw", **request)
+        pages.append(time.perf_counter() - started)
+        count += page["returned"]
+        scroll = page["scroll_id"]
+        if page["returned"] < 10_000:
+            break
+    seconds = time.perf_counter() - begun
+    assert count == MILLION, count
+    report.add(
+        "scalar_metrics_iter_raw", count / seconds, "points/s", least=200_000, note=f"page p95 {percentile(pages, 95) * 1000:.0f} ms"
+    )
