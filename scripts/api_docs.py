@@ -94,9 +94,7 @@ def _page(service: str, description: str, endpoints: Sequence[EndpointSchema], d
     yield ""
     for endpoint in endpoints:
         yield from _section(endpoint, definitions)
-    shapes = {
-        name: schema for name, schema in definitions.items() if schema.get("properties") and _is_referred(name, endpoints, definitions)
-    }
+    shapes = {name: schema for name, schema in definitions.items() if _is_referred(name, endpoints, definitions)}
     if shapes:
         yield "## Shapes"
         yield ""
@@ -104,9 +102,12 @@ def _page(service: str, description: str, endpoints: Sequence[EndpointSchema], d
         yield f"### {name}"
         yield ""
         if "description" in schema:
-            yield schema["description"]
+            yield _said(schema)
             yield ""
-        yield from _fields(schema, {})
+        if schema.get("properties"):
+            yield from _fields(schema, {})
+        else:
+            yield f"{_type(schema)}{_names(schema)}"
         yield ""
 
 
@@ -239,6 +240,11 @@ def _tree(schema: Schema, depth: int) -> Iterator[str]:
     if isinstance(others, dict):
         yield f"{indent}- for each name: {_type(others)}{': ' + others['description'] if 'description' in others else ''}"
         yield from _tree(_inner(others), depth + 1)
+
+
+def _names(schema: Schema) -> str:
+    others = schema.get("additionalProperties")
+    return f"; for each name: {_type(others)}" if isinstance(others, dict) else ""
 
 
 def _inner(field: Schema) -> Schema:
