@@ -150,6 +150,10 @@ class Navigation:
         read(candidates)
         if event_type == IMAGE and len(found) < iters and len(candidates) == iters:
             # Some of them have only images whose files are gone: look for valid ones behind them, or the walk would end too early.
+            if not named:
+                for series in self._store.series(owner, [task], [IMAGE], metrics):
+                    if series.chart_min_iter is not None:  # of a variant that came up later every image is shown
+                        borders.setdefault((series.key.metric, series.key.variant), series.chart_min_iter)
             valid = valid_iterations(self._store, owner, task, borders, beyond=beyond, descending=descending, count=iters)
             read(sorted(set(valid) - set(candidates)))
         kept = sorted(found, reverse=descending)[:iters]
