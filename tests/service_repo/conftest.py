@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,9 +14,8 @@ from werkzeug.test import TestResponse
 
 from apiserver import errors
 from apiserver.app import Draining, TidemarkApp
-from apiserver.credentials import ConfiguredIdentities, Credentials
-from apiserver.service_repo import Call, Encoded, RawResponse, ServiceRepo, endpoint
-from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo import Call, Encoded, Identity, RawResponse, ServiceRepo, endpoint
+from apiserver.service_repo.auth import Authenticator, KeyRecord
 from apiserver.service_repo.dispatch import Dispatcher
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.service_repo.security import Gate
@@ -131,13 +130,34 @@ def _deep(levels: int) -> dict[str, Any]:
     return tree
 
 
-TWO_COMPANIES = """{
-  clearml { id = c1, users { default { role = user, keys = [{ access_key = ONE, secret_key = secret-one }] } } }
-  other { id = c2, users {
-    boss { role = admin, name = Boss, password = pw, keys = [{ access_key = TWO, secret_key = secret-two }] }
-    hand { role = user, name = Hand }
-  } }
-}"""
+ONE = Identity("default", "c1", "user", "Default user", "clearml")
+BOSS = Identity("boss", "c2", "admin", "Boss", "other")
+HAND = Identity("hand", "c2", "user", "Hand", "other")
+WEB = Identity("__webserver__", "c1", "system", "webserver", "clearml")
+
+
+class Identities:
+    """Two companies, in memory."""
+
+    secrets: ClassVar = {"ONE": (ONE, "secret-one"), "TWO": (BOSS, "secret-two"), "Boss": (BOSS, "pw"), "WEB": (WEB, "known to all")}
+
+    def __init__(self) -> None:
+        self.revoked: set[str] = set()
+
+    def lookup(self, access_key: str) -> KeyRecord | None:
+        if access_key not in self.secrets:
+            return None
+        identity, secret = self.secrets[access_key]
+        return KeyRecord(identity, lambda given: given == secret, open_only=access_key == "WEB", access_key=access_key)
+
+    def user(self, id: str, company: str) -> Identity | None:
+        return next((user for user in (ONE, BOSS, HAND) if (user.user, user.company) == (id, company)), None)
+
+    def default(self) -> Identity:
+        return ONE
+
+    def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
+        return session in self.revoked
 
 
 class Api:
@@ -146,18 +166,16 @@ class Api:
     def __init__(self, folder: Path, **env: str) -> None:
         (folder / "schema").mkdir()
         (folder / "schema" / "sample.conf").write_text(SCHEMA)
-        variables = {"TIDEMARK_DATA": str(folder), "TIDEMARK__auth__companies": TWO_COMPANIES, **env}
-        self.settings: Settings = make_settings(variables)
-        credentials = Credentials(self.settings)
-        gate = Gate(self.settings)
-        self.auth = Authenticator(self.settings, ConfiguredIdentities(self.settings, credentials), gate, credentials.token_secret)
+        self.settings: Settings = make_settings({"TIDEMARK_DATA": str(folder), **env})
+        self.identities = Identities()
+        self.auth = Authenticator(self.settings, self.identities, Gate(self.settings), "signing secret")
         self.repo = ServiceRepo(SchemaSet(folder / "schema"))
         self.repo.add_service(Sample())
         self.repo.check()
         app = TidemarkApp("sample", static_folder=None)
         app.rpc = Dispatcher(self.repo, self.auth, self.settings.server)
         app.wsgi_app = Draining(app.wsgi_app, self.settings.server.max_body)  # type: ignore[method-assign]
-        self.http: FlaskClient = app.test_client()
+        self.http: FlaskClient = app.test_client(use_cookies=False)
 
     def send(self, path: str, body: Any = b"", **options: Any) -> TestResponse:
         """An HTTP request; `body` is bytes, or data that is sent as JSON."""

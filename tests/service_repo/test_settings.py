@@ -1,0 +1,77 @@
+"""Settings: where they come from, which wins, and what a mistake says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from apiserver.engine import sqlite_path, without_password
+from apiserver.errors import StartupError
+from apiserver.settings import is_loopback, make_settings
+
+
+def test_stronger_sources_win(tmp_path: Path) -> None:
+    own = tmp_path / "own.conf"
+    own.write_text('server { port = 1, host = "localhost" }, cors.origins = ["https://a.example"]')
+    env = {"TIDEMARK_CONFIG": str(own)}
+    assert make_settings({}).server.port == 8008
+    assert make_settings(env).server.port == 1
+    assert make_settings(env).cors.origins == ("https://a.example",)
+    assert make_settings(env | {"TIDEMARK__server__port": "2"}).server.port == 2
+    assert make_settings(env | {"TIDEMARK__server__port": "2", "TIDEMARK_PORT": "3"}).server.port == 3
+    assert make_settings(env | {"TIDEMARK_PORT": "3"}, {"server.port": 4, "server.host": None}).server.port == 4
+
+
+def test_values_take_the_declared_type() -> None:
+    settings = make_settings(
+        {"TIDEMARK__cors__loopback": "no", "TIDEMARK__redis__timeout": "1.5", "TIDEMARK__cors__origins": "http://a, http://b"}
+    )
+    assert (settings.cors.loopback, settings.redis.timeout, settings.cors.origins) == (False, 1.5, ("http://a", "http://b"))
+
+
+def test_the_mode_follows_the_address() -> None:
+    assert make_settings({}).open
+    assert not make_settings({"TIDEMARK_HOST": "0.0.0.0"}).open
+    assert not make_settings({"TIDEMARK_AUTH": "required"}).open
+    assert make_settings({"TIDEMARK_HOST": "0.0.0.0", "TIDEMARK_AUTH": "open", "TIDEMARK_ALLOW_OPEN": "1"}).open
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"TIDEMARK_PORT": "x"}, ["TIDEMARK_PORT", "whole number", "'x'"]),
+        ({"TIDEMARK_PORT": "70000"}, ["server.port", "65535"]),
+        ({"TIDEMARK__server__prot": "1"}, ["TIDEMARK__server__prot", '"server.prot"']),
+        ({"TIDEMARK__nowhere__a": "1"}, ["TIDEMARK__nowhere__a"]),
+        ({"TIDEMARK_AUTH": "closed"}, ["TIDEMARK_AUTH", "open or required"]),
+        ({"TIDEMARK_UNKNOWN_TASKS": "x"}, ["TIDEMARK_UNKNOWN_TASKS"]),
+        ({"TIDEMARK_STORE": "mysql://x"}, ["TIDEMARK_STORE"]),
+        ({"TIDEMARK_STORE": "http://localhost:9200"}, ["TIDEMARK_STATE"]),
+        ({"TIDEMARK_WORKERS": "2"}, ["workers", "memory://"]),
+        ({"TIDEMARK_HOST": "0.0.0.0", "TIDEMARK_AUTH": "open"}, ["--allow-open"]),
+        ({"TIDEMARK_ACCESS_KEY": "x"}, ["TIDEMARK_SECRET_KEY"]),
+        ({"TIDEMARK_CONFIG": "/nowhere.conf"}, ["/nowhere.conf"]),
+        ({"TIDEMARK__auth__companies": "{ a { users {} } }"}, ["auth.companies"]),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_setting(env: dict[str, str], words: list[str]) -> None:
+    with pytest.raises(StartupError) as caught:
+        make_settings(env)
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_urls() -> None:
+    assert sqlite_path("sqlite:///a/b.db") == "a/b.db"
+    assert sqlite_path("sqlite:////a/b.db") == "/a/b.db"
+    assert without_password("https://user:pass@host:9200") == "https://…@host:9200"
+    assert sqlite_path(make_settings({"TIDEMARK_DATA": "/somewhere"}).store_url) == "/somewhere/tidemark.db"
+
+
+@pytest.mark.parametrize(
+    ("host", "ours"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LOCALHOST", True), ("0.0.0.0", False), ("127.0.0.1.x", False)],
+)
+def test_loopback(host: str, ours: bool) -> None:
+    assert is_loopback(host) is ours
