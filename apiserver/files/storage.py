@@ -13,7 +13,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,11 +113,14 @@ class Storage:
             raise
         self._prune(folders)
 
-    def delete_task(self, company: str, task: str) -> bool:
-        """Remove all files of a task; False when it had none. Files that arrive during the call may go or stay."""
+    def delete_task(self, company: str, task: str, keep: Collection[str] = ()) -> bool:
+        """Remove all files of a task but those named in `keep`; False when it had none. Files that arrive during the call may go or stay."""
         folders = task_folder(company, task)
         if folders is None:
             return False
+        kept = {tuple(place(company, name)) for name in keep}
+        if any(self._is_there(path) for path in kept):
+            return self._delete_others(folders, kept)
         # Renamed first: readers see all of the task's files or none, and an upload that comes now makes a folder of its own.
         grave = self._incoming / f"{_GRAVE}{uuid.uuid4().hex}"
         try:
@@ -130,6 +133,31 @@ class Storage:
             return False
         shutil.rmtree(grave, ignore_errors=True)
         return True
+
+    def _is_there(self, path: Sequence[str]) -> bool:
+        try:
+            with self._folder(path[:-1]) as folder:
+                os.stat(path[-1], dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def _delete_others(self, folders: list[str], kept: set[tuple[str, ...]]) -> bool:
+        """File by file, from the inside out; folders that are empty then go too."""
+        removed = False
+        try:
+            with self._folder(folders) as top:
+                for path, _, files, folder in os.fwalk(".", topdown=False, dir_fd=top):
+                    inside = [part for part in path.split("/") if part != "."]
+                    for file in files:
+                        if (*folders, *inside, file) not in kept:
+                            with contextlib.suppress(FileNotFoundError):
+                                os.unlink(file, dir_fd=folder)
+                            removed = True
+                    self._prune([*folders, *inside])
+        except FileNotFoundError:
+            return removed
+        return removed
 
     # --- folders
 

@@ -39,6 +39,9 @@ class Access(Protocol):
     def owner(self, company: str, task: str) -> str | None:
         """The company whose files of this task the caller may read, when it isn't the caller's own (public tasks); else None."""
 
+    def was_deleted(self, company: str, task: str) -> bool:
+        """Whether this task was deleted lately."""
+
     def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]]:
         """Status, sentence and headers for an exception, whatever it is; unexpected ones are logged."""
 
@@ -73,8 +76,7 @@ class FileServer:
                 return self._upload()
             company = self._access.company(request, write=request.method == "DELETE")
             if request.method == "DELETE":
-                in_thread(self._storage.delete, company, name)
-                return _json(200, {"deleted": name})
+                return self._delete(company, name)
             return self._download(company, name)
         except FileProblem as problem:
             return self._refused(problem.status, problem.text, {})
@@ -102,6 +104,16 @@ class FileServer:
         if request.method == "POST":
             _drain(request, self._storage.max_size)
         return _json(status, {"detail": text}, headers)
+
+    def _delete(self, company: str, name: str) -> Response:
+        try:
+            in_thread(self._storage.delete, company, name)
+        except NoSuchFile:
+            # The SDK deletes a task, which takes its files with it, and then each file; it reports a 404 as a failure.
+            task = self._storage.task_of(name)
+            if task is None or not self._access.was_deleted(company, task):
+                raise
+        return _json(200, {"deleted": name})
 
     # --- downloads
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Request
 from werkzeug.datastructures import Headers
@@ -13,6 +15,8 @@ from werkzeug.datastructures import Headers
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.errors import StartupError
 from apiserver.files.disk import in_thread
+from apiserver.files.names import split
+from apiserver.files.problems import BadName
 from apiserver.files.storage import Storage
 from apiserver.files.web import Policy, SecondPort, mount
 from apiserver.service_repo.auth import Authenticator
@@ -21,6 +25,9 @@ from apiserver.settings import Settings
 
 if TYPE_CHECKING:
     from apiserver.app import Context
+
+MAX_PREFIX = 8
+"""Folders in the address of the file server (`http://host/some/prefix/files`)."""
 
 log = logging.getLogger("tidemark.files")
 
@@ -51,9 +58,24 @@ class TaskFiles:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def delete(self, company: str, task: str) -> bool:
-        """Remove all files of a task; False when it had none. Gives way to others while the disk works."""
-        return in_thread(self._storage.delete_task, company, task)
+    def delete(self, company: str, task: str, *, keep: Collection[str] = ()) -> bool:
+        """Remove all files of a task but those that a URL of `keep` names; False when it had none.
+
+        Gives way to others while the disk works.
+        """
+        return in_thread(self._storage.delete_task, company, task, [name for url in keep for name in names_in(url)])
+
+
+def names_in(url: str) -> Iterator[str]:
+    """The names that a URL may mean: how many folders of its path belong to the address of the file server, only the client knows."""
+    segments = [segment for segment in unquote(urlsplit(url).path).split("/") if segment]
+    for start in range(min(len(segments), MAX_PREFIX + 1)):
+        name = "/".join(segments[start:])
+        try:
+            split(name)
+        except BadName:
+            continue
+        yield name
 
 
 class ApiAccess:
@@ -75,6 +97,10 @@ class ApiAccess:
         """The owner of a public task of another company."""
         found = self._directory.resolve(company, [task]).get(task)
         return found.company if found is not None and found.company != company else None
+
+    def was_deleted(self, company: str, task: str) -> bool:
+        """Whether the task was deleted within the last hour, and its files with it."""
+        return bool(self._directory.was_deleted(company, [task]))
 
     def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]]:
         """As the API's own errors read."""

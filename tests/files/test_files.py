@@ -482,3 +482,31 @@ def test_an_image_tag_of_another_port_may_show_a_file(files: Server, name: str) 
     upload(files, name, b"image")
     tag: dict[str, Any] = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     assert get(files, name, **tag).content == b"image"
+
+
+# --- with their task
+
+
+def test_deleting_a_task_deletes_its_files_and_the_client_may_delete_them_again(files: Server) -> None:
+    """The SDK deletes the task first and then each file that its events named."""
+    client = files.client()
+    gone, other = client.new_task(), client.new_task()
+    names = [f"/p/task name.{gone}/metrics/a/b/{i}.png" for i in range(3)] + [f"/other project/x.{gone}/artifacts/data/data.json"]
+    stays = f"/p/task name.{other}/metrics/a/b/0.png"
+    for name in [*names, stays]:
+        assert upload(files, name, b"x").status_code == 200
+    client.call("tasks.delete", task=gone, force=True)
+    assert {get(files, name).status_code for name in names} == {404}
+    assert {requests.delete(f"{files.url}/files{quote(name)}", timeout=30).status_code for name in names} == {200}
+    assert get(files, stays).status_code == 200
+    assert not [path for path in stored(files) if gone in str(path)]
+
+
+def test_resetting_a_task_deletes_its_files(files: Server) -> None:
+    client = files.client()
+    task = client.new_task()
+    name = f"/p/task.{task}/metrics/a/b/0.png"
+    upload(files, name, b"x")
+    client.call("tasks.reset", task=task, force=True)
+    assert get(files, name).status_code == 404
+    assert requests.delete(f"{files.url}/files{name}", timeout=30).status_code == 404

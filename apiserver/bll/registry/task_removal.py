@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from apiserver.bll.registry import task_parts as parts
@@ -20,8 +20,8 @@ PAGE = 1000
 class TaskFiles(Protocol):
     """The files that a task uploaded to this server."""
 
-    def delete(self, company: str, task: str) -> bool:
-        """Remove all files of a task; False when it had none."""
+    def delete(self, company: str, task: str, *, keep: Collection[str] = ()) -> bool:
+        """Remove all files of a task but those that a URL of `keep` names; False when it had none."""
 
 
 class Removed(NamedTuple):
@@ -76,10 +76,10 @@ class TaskRemoval:
 
         changed, _ = self._records.change("task", company, id, change, last_iteration=0)
         events = self._events.delete(company, id)
+        models, kept = self._remove_models(company, id) if delete_models else (0, self._model_files(company, id))
         if delete_files and self._files is not None:
-            self._files.delete(company, id)
-        models, kept = self._remove_models(company, id) if delete_models else (0, 0)
-        return Removed(changed, events, models, found, models_kept=kept)
+            self._files.delete(company, id, keep=kept)  # a model that stays needs its file
+        return Removed(changed, events, models, found, models_kept=len(kept) if delete_models else 0)
 
     def delete(
         self, company: str, id: str, *, force: bool, urls: bool = False, delete_models: bool = True, delete_files: bool = True
@@ -103,12 +103,12 @@ class TaskRemoval:
         if task.body.get("public"):
             self._registry.delete("public", "", f"task:{company}:{id}")
         events += self._events.delete(company, id)
+        models, kept = self._remove_models(company, id) if delete_models else (0, self._model_files(company, id))
         if delete_files and self._files is not None:
-            self._files.delete(company, id)
-        models, kept = self._remove_models(company, id) if delete_models else (0, 0)
+            self._files.delete(company, id, keep=kept)  # a model that stays needs its file
         for child in children:
             self._records.change("task", company, child.id, lambda body: body.update(parent=None), touch=False)
-        return Removed({}, events, models, found, len(children), kept)
+        return Removed({}, events, models, found, len(children), len(kept) if delete_models else 0)
 
     def remove_model(self, company: str, model: Document) -> None:
         """Remove a model with its events."""
@@ -126,20 +126,26 @@ class TaskRemoval:
             where.append(Condition("id", "in", (besides,), negate=True))
         return self._registry.count("task", [company], where)
 
-    def _remove_models(self, company: str, task: str) -> tuple[int, int]:
-        """Output models of the task: unpublished ones that nobody uses go, the others only lose their task; how many of each."""
-        gone = kept = 0
-        for model in self._registry.find("model", [company], [Condition("task", "in", (task,))], fields=["ready", "public"]):
+    def _remove_models(self, company: str, task: str) -> tuple[int, list[str]]:
+        """Output models of the task: unpublished ones that nobody uses go, the others only lose their task; how many went, and where the
+        files of the others are."""
+        gone, kept = 0, []
+        for model in self._registry.find("model", [company], [Condition("task", "in", (task,))], fields=["ready", "public", "uri"]):
             try:
                 if model.body.get("ready") or model.body.get("public") or self.users_of(company, model.id, task):
                     self._records.change("model", company, model.id, lambda body: body.update(task=None), touch=False)
-                    kept += 1
+                    kept.append(str(model.body.get("uri") or ""))
                 else:
                     self.remove_model(company, model)
                     gone += 1
             except (InvalidModel, NoWritePermission):
-                kept += 1
+                kept.append(str(model.body.get("uri") or ""))
         return gone, kept
+
+    def _model_files(self, company: str, task: str) -> list[str]:
+        """Where the files of the task's output models are."""
+        models = self._registry.find("model", [company], [Condition("task", "in", (task,))], fields=["uri"])
+        return [str(model.body.get("uri") or "") for model in models]
 
     def _urls(self, task: Document) -> dict[str, list[str]]:
         """Where the task's files are: what its images, plots, artifacts and output models name."""
