@@ -90,3 +90,34 @@ def test_vectors_of_mixed_case_names_are_read_back(server: Client, task: str) ->
         "iterations": [1, 2, 3],
     }
     assert server.call("events.get_vector_metrics_and_variants", task=task)["metrics"] == {"Hist of W": ["Layer-1"]}
+
+
+def test_a_single_value_in_a_series_that_also_has_iterations_is_listed(server: Client, task: str) -> None:
+    server.add_batch([scalar(task, "m", "v", iter=SINGLE_VALUE_ITER, value=0.25, timestamp=7), scalar(task, "m", "v", iter=3, value=1.0)])
+    [entry] = server.call("events.get_task_single_value_metrics", tasks=[task])["tasks"]
+    assert entry["values"] == [{"metric": "m", "variant": "v", "value": 0.25, "timestamp": 7}]
+    [metric] = server.call("events.get_task_latest_scalar_values", task=task)["metrics"]
+    assert (metric["variants"][0]["last_value"], metric["variants"][0]["last_10_value"]) == (1.0, 1.0)
+
+
+def test_single_values_of_named_metrics_only(server: Client, task: str) -> None:
+    server.add_batch([scalar(task, metric, variant, iter=SINGLE_VALUE_ITER) for metric in "ab" for variant in "xy"])
+    request = {"tasks": [task], "metrics": [{"metric": "b", "variants": ["y"]}, {"metric": "nothing"}]}
+    [entry] = server.call("events.get_task_single_value_metrics", request)["tasks"]
+    assert [(value["metric"], value["variant"]) for value in entry["values"]] == [("b", "y")]
+
+
+def test_a_scalar_without_iteration_has_a_latest_value_too(server: Client, task: str) -> None:
+    server.add_batch([scalar(task, "m", "v", iter=None, value=5.0)])
+    [metric] = server.call("events.get_task_latest_scalar_values", task=task)["metrics"]
+    assert metric["variants"][0]["last_value"] == 5.0
+
+
+def test_metrics_of_many_tasks_are_joined_whatever_their_iterations(server: Client, task: str) -> None:
+    other = server.new_task()
+    server.add_batch([scalar(task, "m", "b"), scalar(task, "Summary", "x", iter=SINGLE_VALUE_ITER), log(task, "line")])
+    server.add_batch([scalar(other, "m", "a"), scalar(other, "a", "z"), plot(other, "roc")])
+    found = server.call("events.get_multi_task_metrics", tasks=[task, other, task], event_type=SCALAR)["metrics"]
+    assert [(entry["metric"], entry["variants"]) for entry in found] == [("Summary", ["x"]), ("a", ["z"]), ("m", ["a", "b"])]
+    everything = server.call("events.get_multi_task_metrics", tasks=[task, other])["metrics"]
+    assert [entry["metric"] for entry in everything] == ["", "Summary", "a", "m", "roc"]

@@ -10,7 +10,7 @@ import numpy as np
 from apiserver.bll.events.charts import by_owner
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import SCALAR, SEQ_SHIFT, SINGLE_VALUE_ITER, EventQuery, Floats, Metrics, PointColumns, Series
+from apiserver.stores.records import SCALAR, SEQ_SHIFT, SINGLE_VALUE_ITER, EventQuery, Floats, Metrics, PointColumns, Series, SeriesKey
 
 _LONGEST = 100
 """How many last values the longest mean needs."""
@@ -67,18 +67,18 @@ class Latest:
         entities = self._tasks.readable(company, tasks, "model" if model_events else "task")
         found: dict[str, list[dict[str, Any]]] = {}
         for owner, ids in by_owner(entities.values()).items():
-            mixed: dict[str, list[Series]] = {}
+            mixed: dict[str, dict[SeriesKey, Series]] = {}
             for series in self._events.series(owner, ids, [SCALAR], metrics):
                 stats = series.statistics
                 if stats is None or stats.count == series.chart_count:
                     continue
                 if series.chart_count:
-                    mixed.setdefault(series.key.task, []).append(series)  # its statistics tell of later iterations
+                    mixed.setdefault(series.key.task, {})[series.key] = series  # its statistics tell of later iterations
                 else:
                     found.setdefault(series.key.task, []).append(_single(series, stats.value, stats.value_timestamp or 0))
             for task, several in mixed.items():
-                for columns in self._events.points(owner, [series.key for series in several], lo=SINGLE_VALUE_ITER, hi=SINGLE_VALUE_ITER):
-                    series = next(one for one in several if one.key == columns.key)
+                for columns in self._events.points(owner, list(several), lo=SINGLE_VALUE_ITER, hi=SINGLE_VALUE_ITER):
+                    series = several[columns.key]
                     found.setdefault(task, []).append(_single(series, _number(columns.values[0]), int(columns.timestamps[0])))
         for values in found.values():
             values.sort(key=lambda value: (value["metric"].encode(), value["variant"].encode()))
