@@ -15,6 +15,7 @@ import click
 
 from apiserver import __version__
 from apiserver.errors import StartupError
+from apiserver.runs.commands import add_commands
 from apiserver.settings import Settings, from_environment
 
 
@@ -156,6 +157,8 @@ def _user_of(settings: Settings, name: str, user: str | None) -> tuple[str, str,
     ids = [item.id for item in company.users]
     return company.id, company.name, user or (ids[0] if ids else settings.auth.default_user)
 
+
+add_commands(main)
 
 if __name__ == "__main__":
     main(prog_name="tidemark")

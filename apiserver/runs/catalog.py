@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from apiserver.bll.registry.bodies import now_ms
+from apiserver.bll.registry.bodies import default_project_id, now_ms
 from apiserver.bll.registry.directory import Entity, TaskDirectory
+from apiserver.bll.registry.projects import Projects
 from apiserver.errors import InvalidTask
 from apiserver.stores.base import Conflict, Document, Registry, Sort
 
@@ -42,9 +43,10 @@ def possible_id(run: str) -> bool:
 class Catalog:
     """Looks runs up, lists and describes them, and takes over what meta.json and status.json say."""
 
-    def __init__(self, registry: Registry, directory: TaskDirectory, *, register_unknown: bool) -> None:
+    def __init__(self, registry: Registry, directory: TaskDirectory, projects: Projects, *, register_unknown: bool) -> None:
         self._registry = registry
         self._directory = directory
+        self._project_index = projects
         self._register = register_unknown
 
     def find(self, company: str, run: str) -> Entity:
@@ -94,6 +96,7 @@ class Catalog:
 
     def describe(self, run: Entity, facts: Mapping[str, Any], user: str = "") -> None:
         """Keep what a run folder says of its run: meta.json, status.json and summary.json in one object. Unknown fields are left out."""
+        project = self._project_of(run.company, user, facts)
         while True:
             document = self._registry.get("task", run.company, run.id)
             if document is None:
@@ -106,7 +109,11 @@ class Catalog:
                 known.update({name: known["summary"][name] for name in ("best_metric_value", "best_metric_name") if name in known["summary"]})
             runtime["runicorn"] = known
             body["runtime"] = runtime
-            self._take_times(body, facts)
+            _take_times(body, facts)
+            if project is not None and body.get("project") in (None, default_project_id(run.company)):
+                body["project"] = project
+            if body.get("name") == run.id and isinstance(known.get("alias"), str):
+                body["name"] = known["alias"]
             status = _TASK_STATUS.get(str(facts.get("status")))
             if status is not None and body.get("status") in ("created", "queued", "in_progress", *_TASK_STATUS.values()) and body["status"] != status:
                 body.update(status=status, status_changed=now_ms(), last_changed_by=user)
@@ -119,11 +126,11 @@ class Catalog:
             except Conflict:
                 continue  # somebody changed the task meanwhile: once more with what it is now
 
-    def _take_times(self, body: dict[str, Any], facts: Mapping[str, Any]) -> None:
-        for name, field in (("created_at", "created"), ("started_at", "started"), ("ended_at", "completed")):
-            moment = facts.get(name)
-            if isinstance(moment, (int, float)) and not isinstance(moment, bool) and 0 < moment < 253_402_300_799:
-                body[field] = round(moment * 1000)
+    def _project_of(self, company: str, user: str, facts: Mapping[str, Any]) -> str | None:
+        """The project that a run's path, or its project and name, lead to; made when it is missing."""
+        parts = [facts["path"]] if isinstance(facts.get("path"), str) else [facts.get("project"), facts.get("name")]
+        name = "/".join(part for part in parts if isinstance(part, str))
+        return self._project_index.find_or_create(company, user, name)[0] if name.strip("/ ") else None
 
     def _projects(self, company: str, documents: list[Document]) -> dict[str, str]:
         ids = {str(document.body["project"]) for document in documents if document.body.get("project")}
@@ -152,6 +159,13 @@ class Catalog:
             "artifacts_created_count": 0,
             "artifacts_used_count": 0,
         }
+
+
+def _take_times(body: dict[str, Any], facts: Mapping[str, Any]) -> None:
+    for name, field in (("created_at", "created"), ("started_at", "started"), ("ended_at", "completed")):
+        moment = facts.get(name)
+        if isinstance(moment, (int, float)) and not isinstance(moment, bool) and 0 < moment < 253_402_300_799:
+            body[field] = round(moment * 1000)
 
 
 def _runicorn(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 import gevent
 import orjson
@@ -21,6 +23,7 @@ from apiserver.runs import parameters
 from apiserver.runs.answers import Answer, Reader, Selection
 from apiserver.runs.cache import AnswerCache
 from apiserver.runs.catalog import Catalog, UnknownRun
+from apiserver.runs.export import TYPES, MissingExtra, exported
 from apiserver.runs.limits import Clients, Limiter, Verdict
 from apiserver.runs.lines import RunLines
 from apiserver.runs.openapi import DESCRIPTION, PAGE
@@ -78,6 +81,7 @@ class RunsApi:
         route("/api/runs/<run>/metrics", self.metrics)
         route("/api/runs/<run>/metrics_step", self.metrics_step)
         route("/api/runs/<run>/progress", self.progress)
+        route("/api/runs/<run>/export", self.export)
         route("/api/runs/<run>/events", self.add_events, "POST")
         route("/api/runs/<run>/imported", self.imported)
         route("/api/runs/<run>/meta", self.describe, "PUT")
@@ -120,6 +124,19 @@ class RunsApi:
         key = ("fast", entity.company, run, wanted, tuple(only) if only is not None else None)
         answer, tag = self._answer(key, entity, lambda: self._reader.fast(entity.company, run, wanted, only))
         return self._unchanged(tag, Verdict({})) or _response(answer, tag)
+
+    def export(self, run: str) -> Response:
+        """All points, or the log, as a file."""
+        entity = self._catalog.find(self._identity().company, run)
+        form = parameters.choice(request.args, "format", tuple(TYPES)) or "csv"
+        kind, ending = TYPES[form]
+        try:
+            pieces = exported(self._store, entity, form)
+        except MissingExtra as error:
+            return _problem(501, str(error))
+        plain = re.sub(r"[^A-Za-z0-9._-]", "_", run)[:100]
+        disposition = f"attachment; filename=\"{plain}.{ending}\"; filename*=UTF-8''{quote(f'{run}.{ending}', safe='')}"
+        return Response(pieces, content_type=kind, headers={"Content-Disposition": disposition})
 
     def _limited(self, endpoint: str, run: str, read: Callable[[str, str, Selection], Answer]) -> Response:
         """An answer under the rate limit. A 304 costs nothing, so it is looked for first."""
@@ -171,7 +188,9 @@ class RunsApi:
             gevent.sleep(0)
         refused = [{"line": None, "reason": refusal.reason} for refusal in self._writer.store(entity, lines)]
         problems = [{"line": error.line, "reason": error.reason} for error in lines.errors] + refused
-        answer = {"added": lines.added - len(refused), "errors": len(problems), "error_lines": problems[:MAX_ERROR_LINES]}
+        shown = parameters.whole(request.args, "error_lines", 0)
+        shown = MAX_ERROR_LINES if shown is None else shown
+        answer = {"added": lines.added - len(refused), "errors": len(problems), "error_lines": problems[:shown]}
         if not lines.added:
             reason = "No line could be stored" if problems else "The body has no lines to store"
             return _json({"detail": reason, **answer}, 400)

@@ -53,8 +53,6 @@ class RunLines:
     run: str
     now: int
     worker: str = ""
-    url_of: Any = None
-    """Makes the url of an image from its path in the run folder (None: the path itself)."""
     errors: list[LineError] = field(default_factory=list)
     added: int = 0
     passed_over: int = 0
@@ -206,7 +204,8 @@ class RunLines:
         iteration = None if step is None else to_step(step)
         if iteration is not None and (not MIN_ITER <= iteration <= MAX_ITER or iteration == SINGLE_VALUE_ITER):
             raise BadLine(f"the step {_brief(step)} is outside the 64-bit range or reserved")
-        body: dict[str, Any] = {"url": self.url_of(path) if self.url_of else path, "path": path}
+        url = data.get("url")  # ours: where an importer has put the file
+        body: dict[str, Any] = {"url": url if isinstance(url, str) and url else path, "path": path}
         caption = data.get("caption")
         if isinstance(caption, str):
             body["caption"] = caption

@@ -91,6 +91,11 @@ class Table:
             return key.type == ATTRIBUTE and key.metric == names.NUMBER
         return name not in names.NOT_METRICS and not (key.type == ATTRIBUTE and key.metric == names.ROW)
 
+    def kind(self, column: str) -> str:
+        """`number`, `boolean`, or `text` for everything else and for mixtures. A null goes with every kind."""
+        kinds = {names.NUMBER if key.type == SCALAR else key.metric for key in self._sources[column]}
+        return kinds.pop() if len(kinds) == 1 else names.TEXT
+
     # --- how many
 
     def dense_count(self) -> int | None:

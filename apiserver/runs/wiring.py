@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.records import Records
 from apiserver.engine import without_password
 from apiserver.runs.catalog import Catalog
 from apiserver.runs.http import RunsApi, refuse_methods
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 def register_runs(app: Flask, context: Context) -> None:
     """Add the REST routes and the log sockets."""
     settings, engine = context.settings, context.engine
-    catalog = Catalog(engine.registry, TaskDirectory(engine.registry), register_unknown=settings.events.unknown_tasks == "register")
+    directory, projects = TaskDirectory(engine.registry), Projects(Records(engine.registry))
+    catalog = Catalog(engine.registry, directory, projects, register_unknown=settings.events.unknown_tasks == "register")
     clients = Clients(settings.runs.proxies)
     api = RunsApi(
         store=engine.events,
