@@ -9,9 +9,12 @@ import gevent
 from apiserver.bll.events.log_formats import LineWriter
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import StoredEvent
+from apiserver.stores.records import Cursor, StoredEvent
 
-CHUNK = 2_000
+LEAST, MOST = 100, 4_000
+"""Lines read at a time: few at first, as lines can be large, more when they turn out to be short."""
+PIECE = 2_000_000
+"""About how many bytes a piece has."""
 
 
 class LogDownload:
@@ -22,26 +25,30 @@ class LogDownload:
         self._directory = directory
 
     def stream(self, company: str, task: str, write: LineWriter) -> Iterator[bytes]:
-        """The log, oldest line first, in pieces of up to 2,000 lines.
+        """The log, oldest line first, in pieces of about 2 MB.
 
-        The first piece is read at once, so that what is wrong comes as an exception and not in the middle of an answer. Closing the
-        iterator (the client has gone) ends the reading.
+        The first piece is read at once, so that what is wrong comes as an exception and not in the middle of an answer. What is written
+        while the download runs comes too, if it is later than what was read already.
         """
         owner = self._directory.readable(company, [task])[task].company
-        chunks = self._store.log_chunks(owner, task, chunk=CHUNK)
-        first = next(chunks, None)
-        return _pieces(first, chunks, write)
+        return self._pieces(owner, task, write, self._read(owner, task, None, LEAST))
 
-
-def _pieces(first: list[StoredEvent] | None, chunks: Iterator[list[StoredEvent]], write: LineWriter) -> Iterator[bytes]:
-    try:
-        events = first
-        while events is not None:
-            if events:
-                yield write(events)
+    def _pieces(self, owner: str, task: str, write: LineWriter, events: list[StoredEvent]) -> Iterator[bytes]:
+        size = LEAST
+        while events:
+            after = events[-1]["_cursor"]
+            piece = write(events)
+            del events
+            yield piece
+            size = max(1, min(MOST, size * 4, size * PIECE // (len(piece) + 1)))
             gevent.sleep(0)  # a client that reads fast must not hold up the others
-            events = next(chunks, None)
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
+            events = self._read(owner, task, after, size)
+
+    def _read(self, owner: str, task: str, after: Cursor | None, size: int) -> list[StoredEvent]:
+        chunks = self._store.log_chunks(owner, task, after=after, chunk=size)
+        try:
+            return next(chunks, [])
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()

@@ -15,7 +15,8 @@ from apiserver.stores.records import StoredEvent
 
 NAMES = ("asctime", "timestamp", "level", "worker", "msg")
 DEFAULT = "{asctime} {worker} {level} {msg}"
-MAX_FORMAT = 10_000
+MAX_CHARACTERS, MAX_PLACEHOLDERS = 1_000, 20
+"""A format can't blow up what it is filled with."""
 
 LineWriter = Callable[[list[StoredEvent]], bytes]
 
@@ -32,8 +33,8 @@ def text_writer(line_format: str) -> LineWriter:
     """
     if not line_format:
         raise MissingFields("line_format is empty")
-    if len(line_format) > MAX_FORMAT:
-        raise FieldsValueError("line_format is too long", limit=MAX_FORMAT)
+    if len(line_format) > MAX_CHARACTERS:
+        raise FieldsValueError("line_format is too long", limit=MAX_CHARACTERS)
     try:
         parts = list(Formatter().parse(line_format))
     except ValueError as error:
@@ -45,6 +46,8 @@ def text_writer(line_format: str) -> LineWriter:
             raise FieldsValueError("unknown placeholder", line_format=line_format, placeholder=name or "{}", known=NAMES)
         if not _SPEC.fullmatch(spec or "") or conversion not in (None, "s", "r", "a"):
             raise FieldsValueError("placeholders take a width and an alignment only", line_format=line_format, placeholder=name)
+    if sum(name is not None for _, name, _, _ in parts) > MAX_PLACEHOLDERS:
+        raise FieldsValueError("line_format has too many placeholders", limit=MAX_PLACEHOLDERS)
     fill = line_format.format
 
     def write(events: list[StoredEvent]) -> bytes:
