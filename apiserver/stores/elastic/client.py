@@ -1,0 +1,249 @@
+"""One Elasticsearch: the official client, its errors as ours, and the few calls that the adapter makes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import orjson
+from elastic_transport import ConnectionError as NoConnection
+from elastic_transport import ConnectionTimeout, TransportError
+from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.serializer import OrjsonSerializer
+
+from apiserver.settings import ElasticSettings
+from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+_JSON = {"accept": "application/json", "content-type": "application/json"}
+_LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}
+PAGE = 10_000
+"""Greatest page of a search (`index.max_result_window` as it comes)."""
+SEARCHES = 100
+"""Searches in one msearch request."""
+_ALL_CREATED = b'{"errors":false,'
+
+
+class BulkAnswer:
+    """The answer of a bulk request, parsed only when it is needed: for most batches it says 5,000 times "created"."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._items: list[dict[str, Any]] | None = None
+
+    def all_created(self, count: int) -> bool:
+        return self._raw.startswith(_ALL_CREATED) and self._raw.count(b'"status":201') == count
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """One entry per action, in order: status, and error, _seq_no, _primary_term as asked for."""
+        if self._items is None:
+            parsed = orjson.loads(self._raw)
+            self._items = [next(iter(item.values())) for item in parsed["items"]]
+        return self._items
+
+
+class _Serializer(OrjsonSerializer):
+    """Leaves bulk answers unparsed."""
+
+    def loads(self, data: bytes) -> Any:
+        if data.startswith((_ALL_CREATED, b'{"errors":true,')):
+            return BulkAnswer(data)
+        return orjson.loads(data)
+
+
+class ElasticClient:
+    """All calls raise StoreUnavailable (no connection, no answer in time) or StoreBusy (overload, read-only index, full disk)."""
+
+    def __init__(self, url: str, settings: ElasticSettings) -> None:
+        hosts, login, query = parse_url(url)
+        prefix = query.get("prefix") or settings.prefix
+        self.prefix = f"{prefix}-" if prefix and not prefix.endswith("-") else prefix
+        self.settings = settings
+        options: dict[str, Any] = {}
+        if hosts[0].startswith("https"):
+            options = {"verify_certs": settings.verify, "ssl_show_warn": False}
+            if settings.ca_file:
+                options["ca_certs"] = settings.ca_file
+        if login:
+            options["basic_auth"] = login
+        serializer = _Serializer()
+        try:
+            self.elastic = Elasticsearch(
+                hosts,
+                request_timeout=settings.timeout,
+                # A retry of ours on top of the client's would multiply the load just when there is too much of it.
+                max_retries=0,
+                retry_on_timeout=False,
+                # The pool blocks when it is empty, and every greenlet may hold a connection.
+                connections_per_node=settings.pool,
+                serializers=dict.fromkeys(("application/json", "application/vnd.elasticsearch+json"), serializer),
+                **options,
+            )
+        except ValueError as error:
+            raise StoreDamaged(f"TIDEMARK_STORE: {error}") from error
+
+    def call(self, method: str, path: str, body: Any = None, *, timeout: float | None = None, lines: bool = False) -> Any:
+        """The parsed answer. ApiError passes for what the caller can know better: 400, 404, 409."""
+        client = self.elastic if timeout is None else self.elastic.options(request_timeout=timeout)
+        try:
+            return client.perform_request(method, path, headers=_LINES if lines else _JSON, body=body).body
+        except ConnectionTimeout as error:
+            raise StoreUnavailable(f"Elasticsearch did not answer in {timeout or self.settings.timeout:g} s") from error
+        except (NoConnection, TransportError) as error:
+            raise StoreUnavailable(f"Elasticsearch can't be reached: {error}") from error
+        except ApiError as error:
+            busy = busy_reason(error.meta.status, error.body)
+            if busy is None:
+                raise
+            raise busy from error
+
+    # --- writing
+
+    def bulk(self, body: bytes, index: str = "", *, details: bool = False) -> BulkAnswer:
+        """Send prepared lines. Every index named in it must be an alias, unless its line says otherwise. `details`: with versions."""
+        wanted = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+        if details:
+            wanted += ",items.*._seq_no,items.*._primary_term"
+        path = f"/{quote(index)}/_bulk" if index else "/_bulk"
+        answer = self.call("POST", f"{path}?require_alias=true&filter_path={wanted}", body, lines=True)
+        assert isinstance(answer, BulkAnswer)
+        return answer
+
+    def refresh(self, indices: Iterable[str]) -> None:
+        """Make every write in these indices visible to searches; unknown ones are skipped."""
+        self.call("POST", f"/{quote(','.join(indices), safe=',')}/_refresh?ignore_unavailable=true&filter_path=_shards.failed")
+
+    # --- reading
+
+    def get(self, index: str, id: str) -> dict[str, Any] | None:
+        """A document as it is now (no refresh needed): `_source`, `_seq_no`, `_primary_term`; None when there is none."""
+        return self.get_many(index, [id]).get(id)
+
+    def get_many(
+        self, index: str, ids: Sequence[str], fields: Sequence[str] | None = None, without: Sequence[str] = ()
+    ) -> dict[str, dict[str, Any]]:
+        """Documents as they are now, by id."""
+        found: dict[str, dict[str, Any]] = {}
+        include = f"?_source_includes={','.join(fields)}" if fields else f"?_source_excludes={','.join(without)}" if without else ""
+        for start in range(0, len(ids), 1000):
+            try:
+                answer = self.call("POST", f"/{quote(index)}/_mget{include}", {"ids": list(ids[start : start + 1000])})
+            except ApiError as error:
+                if error.meta.status == 404:  # no such index: nothing was ever stored
+                    return found
+                raise
+            for document in answer["docs"]:
+                if document.get("found"):
+                    found[document["_id"]] = document
+                elif "error" in document and document["error"].get("type") != "index_not_found_exception":
+                    raise StoreBusy(f"Elasticsearch can't read a document: {document['error'].get('reason')}")
+        return found
+
+    def search(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One search; an index that does not exist has no hits."""
+        return self.msearch([(index, body)])[0]
+
+    def msearch(self, searches: Sequence[tuple[str, Mapping[str, Any]]], wanted: str = "") -> list[dict[str, Any]]:
+        """The answers of many searches, in order. `wanted`: parts of each answer that are needed (`hits.hits.sort,aggregations`)."""
+        answers: list[dict[str, Any]] = []
+        keep = ",".join(f"responses.{part}" for part in wanted.split(",")) if wanted else ""
+        path = "/_msearch?" + (f"filter_path=responses.status,responses.error,responses._shards.failures,{keep}" if keep else "")
+        for start in range(0, len(searches), SEARCHES):
+            part = searches[start : start + SEARCHES]
+            lines: list[bytes] = []
+            for index, body in part:
+                lines.append(orjson.dumps({"index": index.split(","), "ignore_unavailable": True, "allow_no_indices": True}))
+                lines.append(orjson.dumps(body))
+            answer = self.call("POST", path, b"\n".join([*lines, b""]), lines=True)
+            for one in answer.get("responses") or [{}] * len(part):
+                _check_search(one)
+                answers.append(one)
+        return answers
+
+    def scan(self, index: str, body: Mapping[str, Any], page: int = PAGE) -> Iterable[list[dict[str, Any]]]:
+        """All hits of a search, page by page. `sort` must be a total order."""
+        after: list[Any] | None = None
+        while True:
+            hits = self.search(index, {"track_total_hits": False, **body, "size": page} | ({"search_after": after} if after else {}))
+            found = hits.get("hits", {}).get("hits", [])
+            if found:
+                yield found
+            if len(found) < page:
+                return
+            after = found[-1]["sort"]
+
+    # --- the rest
+
+    def version(self) -> str:
+        """The version of the node that answers. (`GET /` is missing in some distributions.)"""
+        nodes = self.call("GET", "/_nodes/_local?filter_path=nodes.*.version")["nodes"]
+        return str(next(iter(nodes.values()))["version"])
+
+    def check(self) -> Health:
+        try:
+            answer = self.call("GET", "/_cluster/health?filter_path=status,unassigned_shards", timeout=min(5.0, self.settings.timeout))
+        except StoreBusy as error:
+            return Health(False, str(error))
+        except ApiError as error:
+            return Health(False, f"Elasticsearch refuses: {reason(error.body)}")
+        status = answer["status"]
+        if status == "red":
+            return Health(False, "Elasticsearch is red: some shards have no copy that answers")
+        return Health(True, f"Elasticsearch is {status}")
+
+    def close(self) -> None:
+        self.elastic.close()
+
+
+def parse_url(url: str) -> tuple[list[str], tuple[str, str] | None, dict[str, str]]:
+    """`http(s)://[user:pass@]host:9200[,host2:9200][?prefix=name]` as addresses, login and options."""
+    parts = urlsplit(url)
+    login, _, addresses = parts.netloc.rpartition("@")
+    port = 443 if parts.scheme == "https" else 9200
+    hosts = [
+        f"{parts.scheme}://{host if ':' in host.rpartition(']')[2] else f'{host}:{port}'}{parts.path.rstrip('/')}"
+        for host in addresses.split(",")
+    ]
+    user, _, password = login.partition(":")
+    from urllib.parse import unquote
+
+    return hosts, (unquote(user), unquote(password)) if login else None, dict(parse_qsl(parts.query))
+
+
+def busy_reason(status: int, body: Any) -> StoreBusy | None:
+    """The exception for a refusal that passes by itself; None when it is the caller's fault or a conflict."""
+    if status in (429, 503):
+        return StoreBusy(f"Elasticsearch is overloaded: {reason(body)}")
+    if status == 403 and "cluster_block" in error_type(body):
+        return StoreBusy(f"the index is read-only, probably because the disk is full: {reason(body)}", 30.0)
+    if status in (401, 403):
+        return StoreBusy(f"Elasticsearch refuses our login: {reason(body)}", 30.0)
+    if status >= 500:
+        return StoreUnavailable(f"Elasticsearch failed: {reason(body)}")
+    return None
+
+
+def error_type(body: Any) -> str:
+    error = body.get("error") if isinstance(body, Mapping) else None
+    return str(error.get("type", "")) if isinstance(error, Mapping) else ""
+
+
+def reason(body: Any) -> str:
+    """The sentence in an error answer."""
+    error = body.get("error", body) if isinstance(body, Mapping) else body
+    return str(error.get("reason") or error.get("type") if isinstance(error, Mapping) else error)[:300]
+
+
+def _check_search(answer: Mapping[str, Any]) -> None:
+    failed = answer.get("_shards", {}).get("failures")
+    if not failed and "error" not in answer:
+        return
+    status = int(answer.get("status", 503))
+    sentence = reason(answer) if "error" in answer else str(failed)[:300]
+    busy = busy_reason(status if "error" in answer else 503, answer)
+    log.error("a search failed (%s): %s", status, sentence)
+    raise busy or StoreUnavailable(f"a search failed: {sentence}")

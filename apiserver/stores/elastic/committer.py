@@ -1,0 +1,245 @@
+"""Documents that many batches change at once: statistics of series, activity of tasks.
+
+A process writes them one bulk at a time; whoever comes meanwhile is taken along by the next one. Every document is replaced under
+`if_seq_no`, so nothing that another worker wrote is lost: its version is remembered from the last write, and looked up after a conflict.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
+from apiserver.stores.elastic.rows import Row, row_of, source_of
+from apiserver.stores.records import SeriesKey
+
+REMEMBERED = 20_000
+TRIES = 50
+_ACTIVITY = ("last_iteration", "last_update", "last_change")
+
+
+@dataclass(slots=True)
+class SeriesChange:
+    """What a batch did to a series. `epoch` is the one that was read before the batch was written (None: there was no document)."""
+
+    index: str
+    id: str
+    key: SeriesKey
+    row: Row
+    epoch: int | None
+
+
+@dataclass(slots=True)
+class ActivityChange:
+    """What a batch did to a task or model."""
+
+    index: str
+    id: str
+    now: int
+    max_iter: int | None
+
+
+@dataclass(slots=True)
+class Removal:
+    """A mark of a batch under way that is done."""
+
+    index: str
+    id: str
+
+
+Change = SeriesChange | ActivityChange | Removal
+
+
+@dataclass(slots=True)
+class _Known:
+    """A document as we last saw it."""
+
+    seq_no: int = -1
+    term: int = 0
+    epoch: int | None = None
+    born: bool = False  # made by this process, from nothing: batches that saw nothing then are no strangers
+    row: Row | None = None
+    activity: dict[str, int | None] | None = None
+
+    @property
+    def exists(self) -> bool:
+        return self.seq_no >= 0
+
+
+@dataclass(slots=True)
+class _Ticket:
+    changes: Sequence[Change]
+    done: bool = False
+    error: Exception | None = None
+
+
+class Committer:
+    """`commit` returns when the changes are stored."""
+
+    def __init__(self, client: ElasticClient) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._waiting: list[_Ticket] = []
+        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+
+    def epochs(self, index: str, ids: Sequence[str]) -> list[int | None]:
+        """The epochs of these series before a batch is written. None: no document yet."""
+        with self._lock:
+            unknown = [id for id in ids if (index, id) not in self._known]
+        if unknown:
+            self._load(index, unknown)
+        with self._lock:
+            return [known.epoch if (known := self._known.get((index, id))) else None for id in ids]
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Raises StoreBusy or StoreUnavailable when they could not be stored."""
+        ticket = _Ticket(changes)
+        with self._lock:
+            self._waiting.append(ticket)
+        with self._turn:
+            if not ticket.done:
+                with self._lock:
+                    batch, self._waiting = self._waiting, []
+                self._write_all(batch)
+        if ticket.error is not None:
+            raise ticket.error
+
+    def forget(self, index: str, id: str) -> None:
+        """Somebody else changed this document: look at it again before the next change."""
+        self._forget((index, id))
+
+    def _write_all(self, batch: list[_Ticket]) -> None:
+        error: Exception | None = None
+        try:
+            self._write([change for ticket in batch for change in ticket.changes])
+        except Exception as caught:
+            error = caught
+        for ticket in batch:
+            ticket.error, ticket.done = error, True
+
+    def _write(self, changes: Sequence[Change]) -> None:
+        pending: dict[tuple[str, str], list[Change]] = {}
+        for change in changes:
+            pending.setdefault((change.index, change.id), []).append(change)
+        for attempt in range(TRIES):
+            self._load_missing(pending)
+            lines: list[bytes] = []
+            sent: list[tuple[tuple[str, str], _Known]] = []
+            for place, todo in pending.items():
+                after = self._action(place, todo, lines)
+                if after is not None:
+                    sent.append((place, after))
+            if not sent:
+                return
+            answer = self._client.bulk(b"\n".join([*lines, b""]), details=True)
+            pending = self._outcome(pending, sent, answer.items)
+            if not pending:
+                return
+            time.sleep(min(0.002 * 2**attempt, 0.1) * (0.5 + secrets.randbelow(1000) / 1000))
+        raise StoreBusy("too many workers change the same statistics at once", 1.0)
+
+    def _outcome(
+        self, pending: dict[tuple[str, str], list[Change]], sent: list[tuple[tuple[str, str], _Known]], items: list[dict[str, Any]]
+    ) -> dict[tuple[str, str], list[Change]]:
+        """What is left to do: the documents that somebody else changed."""
+        left: dict[tuple[str, str], list[Change]] = {}
+        busy: StoreBusy | None = None
+        for (place, after), item in zip(sent, items, strict=True):
+            status = item["status"]
+            if status in (200, 201):
+                if not isinstance(pending[place][0], Removal):
+                    after.seq_no, after.term = item["_seq_no"], item["_primary_term"]
+                    self._remember(place, after)
+            elif status == 404 and isinstance(pending[place][0], Removal):
+                continue
+            elif status in (404, 409):
+                self._forget(place)
+                left[place] = pending[place]
+            else:
+                self._forget(place)
+                busy = busy or busy_reason(status, item) or StoreBusy(f"Elasticsearch refuses statistics: {reason(item)}")
+        if busy is not None:
+            raise busy
+        return left
+
+    def _action(self, place: tuple[str, str], todo: list[Change], lines: list[bytes]) -> _Known | None:
+        """Append the action that carries out the changes of one document; what it will be afterwards. None: nothing to do."""
+        index, id = place
+        target: dict[str, Any] = {"_index": index, "_id": id, "require_alias": False}
+        if isinstance(todo[0], Removal):
+            lines.append(orjson.dumps({"delete": target}))
+            return _Known()
+        known = self._known.get(place) or _Known()
+        if isinstance(todo[0], ActivityChange):
+            if not known.exists or known.activity is None:
+                return None  # a task that the registry does not know (any more)
+            activity = dict(known.activity)
+            for change in todo:
+                assert isinstance(change, ActivityChange)
+                if change.max_iter is not None:
+                    activity["last_iteration"] = max(activity["last_iteration"] or 0, change.max_iter, 0)
+                activity["last_update"] = change.now
+                activity["last_change"] = max((activity["last_change"] or 0) + 1, change.now)
+            target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
+            lines += [orjson.dumps({"update": target}), orjson.dumps({"doc": activity})]
+            return _Known(activity=activity)
+        row = replace(known.row) if known.row is not None else Row()
+        for change in todo:
+            assert isinstance(change, SeriesChange)
+            # Between reading the epoch and now somebody counted or deleted the series' events: whether ours are in that can't be known.
+            stranger = change.epoch != known.epoch and not (change.epoch is None and known.born)
+            row.add(change.row)
+            row.stale = row.stale or stranger
+            key = change.key
+        after = _Known(epoch=known.epoch if known.exists else secrets.randbelow(2**31), born=known.born or not known.exists, row=row)
+        if known.exists:
+            target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
+        lines += [orjson.dumps({"index" if known.exists else "create": target}), orjson.dumps(source_of(key, row, after.epoch or 0))]
+        return after
+
+    # --- what is known
+
+    def _load_missing(self, pending: dict[tuple[str, str], list[Change]]) -> None:
+        missing: dict[str, list[str]] = {}
+        for (index, id), todo in pending.items():
+            if (index, id) not in self._known and not isinstance(todo[0], Removal):
+                missing.setdefault(index, []).append(id)
+        for index, ids in missing.items():
+            self._load(index, ids)
+
+    def _load(self, index: str, ids: Sequence[str]) -> None:
+        series = ids[0].startswith("series-")
+        found = self._client.get_many(index, ids, None if series else _ACTIVITY)
+        for id in ids:
+            if id not in found and not series:
+                continue  # the registry may make it at any moment
+            known = _Known()
+            if id in found:
+                document = found[id]
+                known.seq_no, known.term = document["_seq_no"], document["_primary_term"]
+                source = document.get("_source", {})
+                if series:
+                    known.epoch, known.row = source["epoch"], row_of(source)
+                else:
+                    known.activity = {name: source.get(name) for name in _ACTIVITY}
+            self._remember((index, id), known)
+
+    def _remember(self, place: tuple[str, str], known: _Known) -> None:
+        with self._lock:
+            self._known[place] = known
+            self._known.move_to_end(place)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
+    def _forget(self, place: tuple[str, str]) -> None:
+        with self._lock:
+            self._known.pop(place, None)

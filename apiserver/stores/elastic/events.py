@@ -1,0 +1,211 @@
+"""The event store on Elasticsearch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from apiserver.settings import ElasticSettings
+from apiserver.stores.base import Health, TextMatch
+from apiserver.stores.elastic.charts import Charts
+from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.committer import Committer
+from apiserver.stores.elastic.deleting import Deleter
+from apiserver.stores.elastic.freshness import Freshness
+from apiserver.stores.elastic.generations import Generations
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.logs import Logs
+from apiserver.stores.elastic.reading import Reader
+from apiserver.stores.elastic.rows import as_series
+from apiserver.stores.elastic.series_store import SeriesStore
+from apiserver.stores.elastic.writing import Writer
+from apiserver.stores.records import (
+    EVENT_TYPES,
+    IMAGE,
+    Appended,
+    Axis,
+    BucketRequest,
+    Buckets,
+    Cursor,
+    EventBatch,
+    EventQuery,
+    ImageVariant,
+    Metrics,
+    PointColumns,
+    Series,
+    SeriesKey,
+    StoredEvent,
+    TypeStorage,
+)
+
+
+class ElasticEvents:
+    """EventStore over Elasticsearch; see `stores.base.EventStore` for what each method promises."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, settings: ElasticSettings) -> None:
+        self._client, self._freshness = client, freshness
+        self.layout = layout
+        self.generations = Generations(client, layout, freshness, settings)
+        committer = Committer(client)
+        self._writer = Writer(client, layout, self.generations, freshness, committer, settings)
+        self.series_store = SeriesStore(client, layout, self.generations, freshness, committer)
+        self._charts = Charts(client, freshness, self.series_store)
+        self._reader = Reader(client, layout, self.generations, freshness)
+        self._logs = Logs(client, self._reader)
+        self._deleter = Deleter(client, layout, self.generations, freshness, committer, self.series_store)
+
+    # --- writing
+
+    def append(self, company: str, batch: EventBatch) -> Appended:
+        return self._writer.append(company, batch)
+
+    def delete(self, company: str, task: str) -> int:
+        return self._deleter.delete(company, task)
+
+    def delete_logs(
+        self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
+    ) -> int:
+        return self._deleter.delete_logs(company, task, before=before, include=include, exclude=exclude)
+
+    # --- series and charts
+
+    def series(
+        self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
+    ) -> list[Series]:
+        rows = self.series_store.rows(company, tasks, EVENT_TYPES if types is None else types, metrics)
+        by_task: dict[str, list[Series]] = {task: [] for task in tasks}
+        for key, row in rows.items():
+            by_task[key.task].append(as_series(key, row))
+        return [series for found in by_task.values() for series in found]
+
+    def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
+        return self._freshness.view(company, tasks).revisions
+
+    def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
+        return self._charts.buckets(company, requests)
+
+    def points(
+        self,
+        company: str,
+        keys: Sequence[SeriesKey],
+        axis: Axis = "iter",
+        *,
+        after: Cursor | None = None,
+        limit: int | None = None,
+        lo: int | None = None,
+        hi: int | None = None,
+        until_seq: int | None = None,
+    ) -> list[PointColumns]:
+        return self._charts.points(company, keys, axis, after, limit, lo, hi, until_seq)
+
+    def point_extras(
+        self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None
+    ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
+        return self._charts.extras(company, keys, lo, hi)
+
+    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
+        return self._charts.last_points(company, keys, count)
+
+    # --- events
+
+    def page(
+        self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
+    ) -> list[StoredEvent]:
+        return self._reader.page(company, query, order, descending, after, limit)
+
+    def count(self, company: str, query: EventQuery) -> int:
+        return self._reader.count(company, query)
+
+    def iterations(self, company: str, query: EventQuery, *, descending: bool, count: int, beyond: int | None = None) -> list[int]:
+        return self._reader.iterations(company, query, descending, count, beyond)
+
+    def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
+        rows = self.series_store.rows(company, [task], [IMAGE], metrics)
+        return self._reader.image_variants(company, task, rows)
+
+    def log_chunks(
+        self,
+        company: str,
+        task: str,
+        *,
+        literal: str | None = None,
+        ignore_case: bool = False,
+        levels: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        after: Cursor | None = None,
+        descending: bool = False,
+        from_seq: int | None = None,
+        until_seq: int | None = None,
+        chunk: int = 10_000,
+    ) -> Iterator[list[StoredEvent]]:
+        return self._logs.chunks(
+            company,
+            task,
+            literal=literal,
+            ignore_case=ignore_case,
+            levels=levels,
+            metrics=metrics,
+            after=after,
+            descending=descending,
+            from_seq=from_seq,
+            until_seq=until_seq,
+            chunk=chunk,
+        )
+
+    def search_log(
+        self,
+        company: str,
+        task: str,
+        match: TextMatch,
+        *,
+        literal: str | None = None,
+        ignore_case: bool = False,
+        levels: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        after: Cursor | None = None,
+        descending: bool = False,
+        chunk: int = 10_000,
+    ) -> Iterator[list[StoredEvent]]:
+        return self._logs.search(
+            company,
+            task,
+            match,
+            literal=literal,
+            ignore_case=ignore_case,
+            levels=levels,
+            metrics=metrics,
+            after=after,
+            descending=descending,
+            chunk=chunk,
+        )
+
+    def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
+        return self._logs.positions(company, task, cursors)
+
+    def storage(self, company: str, task: str) -> list[TypeStorage]:
+        totals: dict[str, TypeStorage] = {}
+        for key, row in self.series_store.rows(company, [task], EVENT_TYPES).items():
+            old = totals.get(key.type, TypeStorage(key.type, 0, 0, None, None))
+            oldest = min(time for time in (old.oldest, row.min_timestamp) if time is not None)
+            newest = max(time for time in (old.newest, row.max_timestamp) if time is not None)
+            totals[key.type] = TypeStorage(key.type, old.count + row.count, old.bytes + row.bytes, oldest, newest)
+        return [totals[type] for type in EVENT_TYPES if type in totals]
+
+    # --- upkeep
+
+    def companies(self) -> list[str]:
+        self._freshness.see_all([self.layout.objects])
+        body = {"query": {"term": {"kind": "generation"}}, "sort": ["company", "id"], "_source": ["company"]}
+        return sorted({hit["_source"]["company"] for hits in self._client.scan(self.layout.objects, body) for hit in hits})
+
+    def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        newest: dict[str, int] = {}
+        for key, row in self.series_store.rows(company, tasks).items():
+            newest[key.task] = max(newest.get(key.task, row.max_timestamp or 0), row.max_timestamp or 0)
+        return newest
+
+    def check(self) -> Health:
+        return self._client.check()
+
+    def close(self) -> None:
+        self._client.close()

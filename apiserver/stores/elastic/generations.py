@@ -1,0 +1,197 @@
+"""Which generation of indices a task lives in.
+
+A task is pinned when it is first written and stays there, so overwriting by id stays correct and one task is read from one index per type.
+The pin is a document (in the statistics index, read without a refresh); Redis remembers it for a day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from elasticsearch import ApiError
+
+from apiserver.settings import ElasticSettings
+from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.elastic.freshness import Freshness, View
+from apiserver.stores.elastic.layout import ALL_TYPES, Layout, slug
+
+LOOK_AGAIN_SECONDS = 30.0
+"""How long a process takes the open generation for granted before it looks at its size again."""
+
+
+def pin_id(task: str) -> str:
+    return "pin-" + urlsafe_b64encode(hashlib.blake2b(task.encode(), digest_size=18).digest()).decode()
+
+
+class Generations:
+    """Pins of tasks, the open generation of a company, and the indices that exist."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, settings: ElasticSettings) -> None:
+        self._client = client
+        self._layout = layout
+        self._freshness = freshness
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[int, float]] = {}
+        self._indices: set[str] = set()
+
+    # --- pins
+
+    def for_reading(self, company: str, tasks: Sequence[str], view: View) -> dict[str, int]:
+        """The generation of every task that has one."""
+        found = {task: view.generations[task] for task in tasks if task in view.generations}
+        unknown = [task for task in dict.fromkeys(tasks) if task not in found]
+        if unknown:
+            pinned = self._read_pins(company, unknown)
+            if pinned and view.known:
+                self._freshness.remember_generations(company, dict(pinned))
+            found |= pinned
+        return found
+
+    def for_writing(self, company: str, tasks: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
+        """The generation of every task; new tasks are pinned to the open one."""
+        found = dict(known)
+        unknown = [task for task in tasks if task not in found]
+        if unknown:
+            pinned = self._read_pins(company, unknown)
+            fresh = [task for task in unknown if task not in pinned]
+            if fresh:
+                pinned |= self._pin(company, fresh)
+            self._freshness.remember_generations(company, dict(pinned))
+            found |= pinned
+        return found
+
+    def _read_pins(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        ids = {pin_id(task): task for task in tasks}
+        found = self._client.get_many(self._layout.statistics(company), list(ids))
+        return {ids[id]: int(document["_source"]["generation"]) for id, document in found.items()}
+
+    def _pin(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        number = self.open(company)
+        index = self._layout.statistics(company)
+        self.ensure_statistics(company)
+        lines = []
+        for task in tasks:
+            lines.append(orjson.dumps({"create": {"_index": index, "_id": pin_id(task), "require_alias": False}}))
+            lines.append(orjson.dumps({"kind": "pin", "task": task, "generation": number, "at": int(time.time() * 1000)}))
+        answer = self._client.bulk(b"\n".join([*lines, b""]))
+        pinned: dict[str, int] = {}
+        taken: list[str] = []
+        for task, item in zip(tasks, answer.items, strict=True):
+            if item["status"] == 201:
+                pinned[task] = number
+            elif item["status"] == 409:  # another worker was faster
+                taken.append(task)
+            else:
+                raise StoreBusy(f"Elasticsearch can't pin a task: {reason(item)}")
+        return pinned | (self._read_pins(company, taken) if taken else {})
+
+    # --- generations
+
+    def open(self, company: str) -> int:
+        """The generation that new tasks go to."""
+        number, looked = self._open.get(company, (0, 0.0))
+        if number and time.monotonic() - looked < LOOK_AGAIN_SECONDS:
+            return number
+        with self._lock:
+            number, looked = self._open.get(company, (0, 0.0))
+            if not number or time.monotonic() - looked >= LOOK_AGAIN_SECONDS:
+                number = self._current(company)
+                self._open[company] = (number, time.monotonic())
+            return number
+
+    def _current(self, company: str) -> int:
+        newest = self._newest(company)
+        if newest == 0:
+            return self._start(company, 1)
+        documents = size = 0
+        names = ",".join(self._layout.events(type, company, newest) for type in ALL_TYPES)
+        wanted = "filter_path=indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes"
+        stats = self._client.call("GET", f"/{names}/_stats/docs,store?ignore_unavailable=true&{wanted}")
+        for index in stats.get("indices", {}).values():
+            documents += index["primaries"]["docs"]["count"]
+            size += index["primaries"]["store"]["size_in_bytes"]
+        if documents >= self._settings.generation_documents or size >= self._settings.generation_bytes:
+            return self._start(company, newest + 1)
+        return newest
+
+    def listed(self, company: str) -> dict[int, dict[str, Any]]:
+        """The generations of a company: number -> its document (`state` is "open" or "dropped")."""
+        found: dict[int, dict[str, Any]] = {}
+        number = 1
+        while True:
+            ids = [_generation_id(company, n) for n in range(number, number + 100)]
+            documents = self._client.get_many(self._layout.objects, ids)
+            for offset, id in enumerate(ids):
+                if id in documents:
+                    found[number + offset] = orjson.loads(documents[id]["_source"]["body"])
+            if len(documents) < len(ids):
+                return found
+            number += len(ids)
+
+    def _newest(self, company: str) -> int:
+        return max(self.listed(company), default=0)
+
+    def _start(self, company: str, number: int) -> int:
+        body = {"id": f"{number:06d}", "state": "open", "started": int(time.time() * 1000)}
+        try:
+            self._client.call("PUT", f"/{self._layout.objects}/_create/{_generation_id(company, number)}", _document(company, body))
+        except ApiError as error:
+            if error.meta.status != 409:
+                raise
+        return number
+
+    def set_state(self, company: str, number: int, state: str) -> None:
+        """Write down what became of a generation."""
+        body = {**self.listed(company)[number], "state": state}
+        self._client.call("PUT", f"/{self._layout.objects}/_doc/{_generation_id(company, number)}", _document(company, body))
+
+    # --- indices
+
+    def ensure_statistics(self, company: str) -> None:
+        index = self._layout.statistics(company)
+        if index not in self._indices:
+            self._layout.create(index)
+            self._indices.add(index)
+
+    def ensure(self, type: str, company: str, generation: int) -> str:
+        """The index of a type in a generation; made when it is not there. A dropped generation is not brought back: StoreBusy, and the retry pins
+        its tasks anew."""
+        index = self._layout.events(type, company, generation)
+        if index not in self._indices:
+            self._refuse_dropped(company, generation)
+            self._layout.create_events(type, company, generation)
+            try:
+                self._refuse_dropped(company, generation)  # it may have been dropped in between
+            except StoreBusy:
+                self._client.call("DELETE", f"/{index}?ignore_unavailable=true")
+                raise
+            self._indices.add(index)
+        return index
+
+    def _refuse_dropped(self, company: str, generation: int) -> None:
+        document = self._client.get(self._layout.objects, _generation_id(company, generation))
+        if document is not None and orjson.loads(document["_source"]["body"])["state"] == "dropped":
+            raise StoreBusy(f"generation {generation} was just dropped", 1.0)
+
+    def forget(self, company: str, tasks: Sequence[str]) -> None:
+        """After a write that found no index: everything is looked up again by the retry."""
+        with self._lock:
+            self._indices.clear()
+            self._open.pop(company, None)
+        self._freshness.remember_generations(company, dict.fromkeys(tasks))
+
+
+def _generation_id(company: str, number: int) -> str:
+    return f"generation-{slug(company)}-{number:06d}"
+
+
+def _document(company: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": "generation", "company": company, "id": body["id"], "revision": 0, "body": orjson.dumps(body).decode(), "tokens": []}

@@ -1,0 +1,279 @@
+"""Which index holds what, and its mapping: strict composable templates, put and checked at start.
+
+Only what is searched is indexed; the rest has doc values, because sorting, aggregations and pages read those. What clients send beyond
+the known fields is kept in one object that is not looked into: no client can grow a mapping or break it with a type.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from elasticsearch import ApiError
+
+from apiserver.settings import ElasticSettings
+from apiserver.stores.base import StoreDamaged
+from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.records import ATTRIBUTE, EVENT_TYPES, IMAGE, LOG, POINT_TYPES
+
+LAYOUT = 1
+ALL_TYPES = (*EVENT_TYPES, ATTRIBUTE)
+ENTITIES, OBJECTS = "registry-entities", "registry-objects"
+MAX_TOKEN = 8_000
+"""Words of a log message are indexed up to this length; longer messages are candidates of every search (`long`)."""
+
+_SEARCHED: dict[str, Any] = {"type": "keyword"}
+_NUMBER: dict[str, Any] = {"type": "long"}
+_KEPT: dict[str, Any] = {"type": "object", "enabled": False}
+
+
+def _values(kind: str) -> dict[str, Any]:
+    """Doc values only."""
+    return {"type": kind, "index": False}
+
+
+_COMMON: dict[str, Any] = {
+    "task": _SEARCHED,
+    "metric": _SEARCHED,
+    "variant": _SEARCHED,
+    "iter": _NUMBER,
+    # 1 where there is no iteration: such events come last in both directions.
+    "noiter": _values("byte"),
+    "timestamp": _NUMBER,
+    "seq": _values("long"),
+    "worker": _values("keyword"),
+    "size": _values("integer"),
+    "model_event": _values("boolean"),
+}
+_POINT = _COMMON | {
+    "value": _values("double"),
+    # What a double field can't hold: 1 NaN, 2 +infinity, 3 -infinity.
+    "special": _values("byte"),
+    "timestamp": _values("long"),
+    "key": _values("keyword"),
+    "body": _KEPT,
+    # 1 where there is a body, so that the few points with more than a value are found.
+    "more": {"type": "byte"},
+    "packed": {"type": "binary"},
+}
+_EVENT = _COMMON | {"key": _values("keyword"), "body": _KEPT, "packed": {"type": "binary"}}
+_LOG = _COMMON | {
+    "level": _SEARCHED,
+    "msg": {"type": "text", "analyzer": "message", "norms": False, "index_options": "docs"},
+    "long": {"type": "boolean"},
+    "body": _KEPT,
+}
+_STATISTICS: dict[str, Any] = {
+    "kind": _SEARCHED,
+    "task": _SEARCHED,
+    "type": _SEARCHED,
+    "metric": _SEARCHED,
+    "variant": _SEARCHED,
+    "metric_hash": _SEARCHED,
+    "variant_hash": _SEARCHED,
+    "generation": {"type": "integer"},
+    "stale": {"type": "boolean"},
+    "at": _NUMBER,
+    "epoch": _values("long"),
+    "series": _KEPT,
+    "x_axis_label": _KEPT,
+    "max_timestamp": _NUMBER,
+    **{
+        name: _values("long")
+        for name in [
+            "last_written",
+            "count",
+            "bytes",
+            "min_iter",
+            "max_iter",
+            "min_timestamp",
+            "chart_count",
+            "chart_min_iter",
+            "chart_max_iter",
+            "chart_min_timestamp",
+            "chart_max_timestamp",
+            "points",
+            "value_iter",
+            "value_timestamp",
+            "min_value_iter",
+            "max_value_iter",
+            "first_value_iter",
+            "finite",
+        ]
+    },
+    **{name: _values("double") for name in ("value", "min_value", "max_value", "first_value", "mean_value", "sum")},
+}
+SORTED_NUMBERS = ("last_iteration", "last_update", "last_change")
+SORTED_FIELDS = (
+    "name",
+    "status",
+    "type",
+    "project",
+    "user",
+    "parent",
+    "created",
+    "started",
+    "completed",
+    "status_changed",
+    "framework",
+    "ready",
+)
+"""Fields of registry documents that tables are sorted by: each has a place for texts and one for numbers."""
+_REGISTRY: dict[str, Any] = {
+    "kind": _SEARCHED,
+    "company": _SEARCHED,
+    "id": _SEARCHED,
+    "revision": _values("long"),
+    "body": _KEPT,
+    "bulk": _KEPT,
+    # "path=value" of every leaf, and "path" of everything that is there: exact conditions on any field without a mapping for it.
+    "tokens": {"type": "keyword", "doc_values": False},
+    "texts": {"dynamic": "strict", "properties": {name: {"type": "keyword", "ignore_above": 1000} for name in SORTED_FIELDS}},
+    "numbers": {"dynamic": "strict", "properties": {name: {"type": "double"} for name in SORTED_FIELDS}},
+    **dict.fromkeys(SORTED_NUMBERS, _NUMBER),
+}
+
+
+class Layout:
+    """Names, settings and mappings under one prefix."""
+
+    def __init__(self, client: ElasticClient, settings: ElasticSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self.prefix = client.prefix
+        self.entities, self.objects = self.prefix + ENTITIES, self.prefix + OBJECTS
+
+    # --- names
+
+    def events(self, type: str, company: str, generation: int) -> str:
+        """The index of one type in one generation."""
+        return f"{self.prefix}events-{type}-{slug(company)}-{generation:06d}"
+
+    def reading(self, type: str, company: str) -> str:
+        """The alias over all generations, as the reference calls its index."""
+        return f"{self.prefix}events-{type}-{slug(company)}"
+
+    @staticmethod
+    def writing(index: str) -> str:
+        """The write alias of an index. Writes name it and require an alias: a late one can't bring a dropped index back."""
+        return f"{index}-write"
+
+    def statistics(self, company: str) -> str:
+        """Series with their statistics, the tasks' generations, batches under way."""
+        return f"{self.prefix}statistics-{slug(company)}"
+
+    def registry(self, kind: str) -> str:
+        """Tasks and models change with every batch; everything else has an index of its own, so that a login is not slowed down by them."""
+        return self.entities if kind in ("task", "model") else self.objects
+
+    # --- templates
+
+    def templates(self) -> dict[str, dict[str, Any]]:
+        """Name -> pattern, settings and mapping of every kind of index."""
+        by_series = ["task", "metric", "variant", "iter"]
+        found: dict[str, dict[str, Any]] = {}
+        for type in ALL_TYPES:
+            properties = _POINT if type in POINT_TYPES else _LOG if type == LOG else _EVENT
+            if type == IMAGE:
+                properties = properties | {"url": _SEARCHED}
+            order = ["task", "timestamp", "seq"] if type == LOG else by_series
+            found[f"events-{type}"] = self._template(f"events-{type}-*", properties, {"sort.field": order, "codec": "best_compression"})
+        found["statistics"] = self._template("statistics-*", _STATISTICS, {})
+        found["registry"] = self._template("registry-*", _REGISTRY, {})
+        analysis = {"analyzer": {"message": {"type": "standard", "max_token_length": MAX_TOKEN}}}
+        found[f"events-{LOG}"]["template"]["settings"]["analysis"] = analysis
+        return found
+
+    def _template(self, pattern: str, properties: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "number_of_shards": self._settings.shards,
+            "number_of_replicas": self._settings.replicas,
+            # Readers refresh what they need; this bounds how long a mark has to be remembered.
+            "refresh_interval": "30s",
+        }
+        mappings = {"dynamic": "strict", "_meta": {"tidemark_layout": LAYOUT}, "properties": dict(properties)}
+        return {
+            "index_patterns": [self.prefix + pattern],
+            "priority": 500,
+            "_meta": {"tidemark_layout": LAYOUT},
+            "template": {"settings": settings | dict(more), "mappings": mappings},
+        }
+
+    def prepare(self) -> None:
+        """Put the templates, add missing fields to the indices that exist, make the registry. StoreDamaged names what can't be put right."""
+        for name, template in self.templates().items():
+            try:
+                self._client.call("PUT", f"/_index_template/{self.prefix}tidemark-{name}", template)
+            except ApiError as error:
+                raise StoreDamaged(f"Elasticsearch refuses the template {self.prefix}tidemark-{name}: {reason(error.body)}") from error
+            for problem in self.check_indices(template["index_patterns"][0], template["template"]["mappings"]["properties"], repair=True):
+                raise StoreDamaged(problem)
+        for index in (self.entities, self.objects):
+            self.create(index)
+
+    def check_indices(self, pattern: str, properties: Mapping[str, Any], *, repair: bool) -> list[str]:
+        """One sentence for every field of an existing index whose mapping is not ours; with `repair`, missing fields are added."""
+        found = self._client.call("GET", f"/{pattern}/_mapping?ignore_unavailable=true&allow_no_indices=true")
+        problems = []
+        for index, content in sorted(found.items()):
+            mapping = content["mappings"]
+            layout = mapping.get("_meta", {}).get("tidemark_layout", 0)
+            if layout > LAYOUT:
+                problems.append(
+                    f"the index {index} was written by a newer version of tidemark (layout {layout}, we know {LAYOUT}): upgrade this host"
+                )
+                continue
+            there = mapping.get("properties", {})
+            wrong = [field for field in properties if field in there and not _same(there[field], properties[field])]
+            problems += [
+                f'the index {index} maps "{field}" as {_brief(there[field])}, tidemark needs {_brief(properties[field])}:'
+                " reindex it under another name, or delete it, then start again"
+                for field in wrong
+            ]
+            if mapping.get("dynamic") != "strict":
+                problems.append(
+                    f"the index {index} is not tidemark's (its mapping is not strict): reindex it under another name, or set elastic.prefix"
+                )
+            missing = {field: properties[field] for field in properties if field not in there}
+            if missing and repair and not problems:
+                self._client.call("PUT", f"/{index}/_mapping", {"properties": missing})
+            elif missing and not repair:
+                problems.append(f"the index {index} lacks the fields {', '.join(sorted(missing))}: they are added at the next start")
+        return problems
+
+    def create(self, index: str, aliases: Mapping[str, Any] | None = None) -> None:
+        """Make an index from its template; it may exist already."""
+        try:
+            self._client.call("PUT", f"/{index}", {"aliases": aliases or {}})
+        except ApiError as error:
+            if "resource_already_exists" not in str(error.body):
+                raise StoreDamaged(f"Elasticsearch refuses to create the index {index}: {reason(error.body)}") from error
+
+    def create_events(self, type: str, company: str, generation: int) -> str:
+        """Make the index of a type in a generation, with its aliases."""
+        index = self.events(type, company, generation)
+        self.create(index, {self.reading(type, company): {}, self.writing(index): {}})
+        return index
+
+
+def slug(company: str) -> str:
+    """A company's id as part of an index name; one that index names can't hold is hashed."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9_]{0,63}", company):
+        return company
+    return "x-" + hashlib.sha256(company.encode()).hexdigest()[:32]
+
+
+def _same(there: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Elasticsearch leaves defaults out when it shows a mapping."""
+    if there.get("type", "object") != ours.get("type", "object"):
+        return False
+    return all(
+        there.get(name, default) == ours.get(name, default) for name, default in (("index", True), ("enabled", True), ("doc_values", True))
+    )
+
+
+def _brief(field: Mapping[str, Any]) -> str:
+    kind = str(field.get("type", "object"))
+    return kind + ("" if field.get("index", True) else ", not indexed") + ("" if field.get("enabled", True) else ", not looked into")

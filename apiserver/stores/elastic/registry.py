@@ -1,0 +1,262 @@
+"""The registry port over Elasticsearch: small documents, changed under `if_seq_no`, found by the next call on any worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from elasticsearch import ApiError
+
+from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
+from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.elastic.freshness import Freshness
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, Path, document_id, document_of, source_of, without_bulk
+from apiserver.stores.elastic.registry_query import STATISTICS, Filter, Lookup, Test, is_statistic, path_of, sort_key, value_at
+from apiserver.stores.elastic.series_store import SeriesStore
+from apiserver.stores.records import SCALAR
+
+TRIES = 30
+
+
+class ElasticRegistry:
+    """See `stores.base.Registry`. `version` counts changes of the body, from the time of creation; activity moves without changing it."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, series: SeriesStore) -> None:
+        self._client, self._layout, self._freshness, self._series = client, layout, freshness, series
+
+    # --- one document, or some by id
+
+    def get(self, kind: Kind, company: str, id: str) -> Document | None:
+        return self.get_many(kind, company, [id]).get(id)
+
+    def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
+        places = [document_id(kind, company, id) for id in dict.fromkeys(ids)]
+        found = self._client.get_many(self._layout.registry(kind), places, without=("bulk",) if without_bulk(kind, fields) else ())
+        documents = [document_of(found[place]) for place in places if place in found]
+        return {document.id: document for document in documents}
+
+    def find_anywhere(self, kind: Kind, ids: Collection[str], *, fields: Collection[str] | None = None) -> list[Document]:
+        index = self._layout.registry(kind)
+        if not ids:
+            return []
+        self._freshness.see_all([index])
+        query = {"bool": {"filter": [{"term": {"kind": kind}}, {"terms": {"id": list(ids)}}]}}
+        body = {"query": query, "sort": ["id", "company"], "_source": _wanted(kind, fields)}
+        return [document_of(hit) for hits in self._client.scan(index, body) for hit in hits]
+
+    def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
+        plain = {**body, "id": id}
+        revision = time.time_ns()
+        source = source_of(kind, company, id, plain, revision, body)
+        try:
+            self._client.call("PUT", self._path(kind, company, id, "_create"), source)
+        except ApiError as error:
+            raise _conflict(error, f"{kind} {id} exists already") from error
+        self._changed(kind, company)
+        return Document(id, company, plain, (kind, revision))
+
+    def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
+        kind, revision = document.version
+        path = self._path(kind, document.company, document.id)
+        place = document_id(kind, document.company, document.id)
+        for attempt in range(TRIES):
+            stored = self._client.get(self._layout.registry(kind), place)
+            if stored is None or stored["_source"]["revision"] != revision:
+                raise Conflict(f"{kind} {document.id} was changed by someone else")
+            activity = {name: stored["_source"].get(name) for name in ACTIVITY_FIELDS} | dict(touch or {})
+            source = source_of(kind, document.company, document.id, document.body, revision + 1, activity)
+            condition = f"?if_seq_no={stored['_seq_no']}&if_primary_term={stored['_primary_term']}"
+            try:
+                self._client.call("PUT", path + condition, source)
+            except ApiError as error:
+                if error.meta.status == 409:  # perhaps only a batch that moved its activity
+                    time.sleep(0.002 * (attempt + 1))
+                    continue
+                raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
+            self._changed(kind, document.company)
+            return Document(document.id, document.company, document.body, (kind, revision + 1))
+        raise StoreBusy(f"{kind} {document.id} is changed too often at once", 1.0)
+
+    def delete(self, kind: Kind, company: str, id: str) -> bool:
+        try:
+            self._client.call("DELETE", self._path(kind, company, id))
+        except ApiError as error:
+            if error.meta.status == 404:
+                return False
+            raise
+        self._changed(kind, company)
+        return True
+
+    def touch(
+        self,
+        kind: Kind,
+        company: str,
+        id: str,
+        *,
+        last_iteration: int | None = None,
+        last_update: int | None = None,
+        last_change: int | None = None,
+    ) -> None:
+        moved = {"last_iteration": last_iteration, "last_update": last_update, "last_change": last_change}
+        moved = {name: value for name, value in moved.items() if value is not None}
+        if kind not in ACTIVITY_KINDS or not moved:
+            return
+        try:
+            self._client.call("POST", self._path(kind, company, id, "_update") + f"?retry_on_conflict={TRIES}", {"doc": moved})
+        except ApiError as error:
+            if error.meta.status != 404:
+                raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
+        self._changed(kind, company)
+
+    # --- queries
+
+    def find(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf] = (),
+        *,
+        order: Sequence[Sort] = (),
+        offset: int = 0,
+        limit: int | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[Document]:
+        chosen = Filter(kind, companies, where)
+        native = chosen.order(order)
+        stop = None if limit is None else offset + limit
+        if chosen.rest or native is None:
+            needed = None if fields is None else [*fields, *(path_of(path)[0] for path in _paths(where, order))]
+            documents = self._candidates(chosen, needed)
+            lookup = self._lookup(companies, [path_of(path) for path in _paths(where, order)])
+            tests = [Test(item, lookup) for item in chosen.rest]
+            found = [document for document in documents if all(test(document.body) for test in tests)]
+            return _ordered(found, order, lookup)[offset:stop]
+        return self._candidates(chosen, fields, native, stop)[offset:]
+
+    def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
+        chosen = Filter(kind, companies, where)
+        if chosen.rest:
+            return len(self.find(kind, companies, where, fields=("id",)))
+        index = self._layout.registry(kind)
+        self._freshness.see_all([index])
+        answer = self._client.search(index, {"size": 0, "track_total_hits": True, "query": chosen.query})
+        return int(answer["hits"]["total"]["value"])
+
+    def tally(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf],
+        by: Sequence[str | tuple[str, ...]],
+        *,
+        total: str | tuple[str, ...] | None = None,
+    ) -> dict[tuple[Any, ...], tuple[int, float]]:
+        keys = [path_of(path) for path in by]
+        summed = None if total is None else path_of(total)
+        fields = [path[0] for path in [*keys, *([summed] if summed else [])]]
+        documents = self.find(kind, companies, where, fields=fields)
+        lookup = self._lookup(companies, [*keys, *([summed] if summed else [])])
+        counted: dict[tuple[Any, ...], tuple[int, float]] = {}
+        for document in documents:
+            number = lookup(document.body, summed) if summed else 0.0
+            amount = float(number) if isinstance(number, int | float) else 0.0
+            combinations: list[tuple[Any, ...]] = [()]
+            for path in keys:
+                value = lookup(document.body, path)
+                items = (value or [None]) if isinstance(value, list) else [value]
+                combinations = [(*combination, item) for combination in combinations for item in items]
+            for combination in combinations:
+                count, sum_ = counted.get(combination, (0, 0.0))
+                counted[combination] = (count + 1, sum_ + amount)
+        return counted
+
+    # --- inside
+
+    def _path(self, kind: str, company: str, id: str, action: str = "_doc") -> str:
+        return f"/{self._layout.registry(kind)}/{action}/{quote(document_id(kind, company, id), safe='')}"
+
+    def _changed(self, kind: str, company: str) -> None:
+        self._freshness.finish(company, "", {}, (self._layout.registry(kind),))
+
+    def _candidates(
+        self, chosen: Filter, fields: Collection[str] | None, sort: list[Any] | None = None, stop: int | None = None
+    ) -> list[Document]:
+        """The first `stop` documents that Elasticsearch's part of the conditions lets through."""
+        index = self._layout.registry(chosen.kind)
+        self._freshness.see_all([index])
+        body = {"query": chosen.query, "sort": sort or ["id", "company"], "_source": _wanted(chosen.kind, fields)}
+        found: list[Document] = []
+        if stop == 0:
+            return found
+        for hits in self._client.scan(index, body, 1000 if stop is None else min(stop, 1000)):
+            found += [document_of(hit) for hit in hits]
+            if stop is not None and len(found) >= stop:
+                return found[:stop]
+        return found
+
+    def _lookup(self, companies: Sequence[str], paths: Sequence[Path]) -> Lookup:
+        """How to find a value: in the body, or in the statistics of a series."""
+        statistics = {path: self._statistic(companies, path) for path in paths if is_statistic(path)}
+
+        def lookup(body: Mapping[str, Any], path: Path) -> Any:
+            if path in statistics:
+                return statistics[path].get(body["id"])
+            return value_at(body, path)
+
+        return lookup
+
+    def _statistic(self, companies: Sequence[str], path: Path) -> dict[str, Any]:
+        """One statistic of one series, by task."""
+        _, metric, variant, name = path
+        found: dict[str, Any] = {}
+        for company in companies:
+            index = self._layout.statistics(company)
+            self._freshness.see_all([index])
+            terms = {"kind": "series", "type": SCALAR, "metric_hash": metric, "variant_hash": variant}
+            query = {"bool": {"filter": [{"term": {field: value}} for field, value in terms.items()]}}
+            body = {"query": query, "sort": ["task"], "_source": ["task", "metric", "variant", "stale", STATISTICS[name]]}
+            stale = []
+            for hits in self._client.scan(index, body):
+                for hit in hits:
+                    source = hit["_source"]
+                    found[source["task"]] = source.get(STATISTICS[name])
+                    if source.get("stale"):
+                        stale.append((source["task"], source["metric"], source["variant"]))
+            if stale:
+                rows = self._series.rows(company, [task for task, _, _ in stale], [SCALAR], {m: [v] for _, m, v in stale})
+                found |= {key.task: getattr(row, STATISTICS[name]) for key, row in rows.items()}
+        return found
+
+
+def _paths(where: Sequence[Condition | AnyOf], order: Sequence[Sort]) -> list[str | tuple[str, ...]]:
+    """Every path that is named."""
+    paths: list[str | tuple[str, ...]] = [sort.path for sort in order]
+    for item in where:
+        conditions = [item] if isinstance(item, Condition) else [condition for group in item.groups for condition in group]
+        paths += [condition.path for condition in conditions]
+    return paths
+
+
+def _wanted(kind: str, fields: Collection[str] | None) -> dict[str, Any]:
+    return {"excludes": ["tokens", "texts", "numbers", *(["bulk"] if without_bulk(kind, fields) else [])]}
+
+
+def _ordered(documents: list[Document], order: Sequence[Sort], lookup: Lookup) -> list[Document]:
+    """By the sorts, then by id; what is absent comes last in both directions."""
+    documents.sort(key=lambda document: (document.id.encode(), document.company.encode()))
+    for sort in reversed(order):
+        path = path_of(sort.path)
+        there = [document for document in documents if lookup(document.body, path) is not None]
+        absent = [document for document in documents if lookup(document.body, path) is None]
+        there.sort(key=lambda document: sort_key(lookup(document.body, path)), reverse=sort.descending)
+        documents = there + absent
+    return documents
+
+
+def _conflict(error: ApiError, sentence: str) -> Exception:
+    if error.meta.status == 409:
+        return Conflict(sentence)
+    return StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}")

@@ -1,0 +1,112 @@
+"""Registry documents as Elasticsearch keeps them: the body as one text, and what it is searched by beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from apiserver.stores.base import ACTIVITY_FIELDS, Document
+from apiserver.stores.elastic.layout import SORTED_FIELDS
+
+ACTIVITY_KINDS = ("task", "model")
+BULK_FIELDS: dict[str, frozenset[str]] = {
+    "task": frozenset({"script", "configuration", "execution", "container", "report"}),
+    "model": frozenset({"design", "metadata"}),
+}
+"""Top-level fields that may be large and are kept apart, so that tables are read without them."""
+MAX_TOKEN_BYTES = 400
+MAX_TEXT = 1000
+"""Characters of a field that sorting looks at."""
+Path = tuple[str, ...]
+
+
+def document_id(kind: str, company: str, id: str) -> str:
+    """Unambiguous whatever the names hold; hashed where it would be longer than Elasticsearch takes."""
+    text = f"{kind}/{len(company)}/{company}/{id}"
+    if len(text.encode()) <= 400:
+        return text
+    return f"{kind}/-/{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def source_of(kind: str, company: str, id: str, body: Mapping[str, Any], revision: int, activity: Mapping[str, Any]) -> dict[str, Any]:
+    """The document. Activity fields are fields of their own, so that batches move them without touching the body."""
+    skipped = ACTIVITY_FIELDS if kind in ACTIVITY_KINDS else ()
+    plain = {name: value for name, value in body.items() if name not in skipped}
+    texts, numbers = {}, {}
+    for name in SORTED_FIELDS:
+        value = plain.get(name)
+        if isinstance(value, str):
+            texts[name] = value[:MAX_TEXT]
+        elif isinstance(value, int | float):
+            numbers[name] = float(value)
+    apart = BULK_FIELDS.get(kind, frozenset())
+    bulk = {name: value for name, value in plain.items() if name in apart and value}
+    main = {name: value for name, value in plain.items() if name not in apart}
+    source: dict[str, Any] = {
+        "kind": kind,
+        "company": company,
+        "id": id,
+        "revision": revision,
+        "body": orjson.dumps(main).decode(),
+        "tokens": sorted(set(tokens(plain))),
+        "texts": texts,
+        "numbers": numbers,
+    }
+    if bulk:
+        source["bulk"] = orjson.dumps(bulk).decode()
+    if kind in ACTIVITY_KINDS:
+        source |= {name: activity.get(name) for name in ACTIVITY_FIELDS}
+    return source
+
+
+def document_of(hit: Mapping[str, Any]) -> Document:
+    """The document behind a hit or a get."""
+    source = hit["_source"]
+    body = orjson.loads(source["body"])
+    if "bulk" in source:
+        body |= orjson.loads(source["bulk"])
+    if source["kind"] in ACTIVITY_KINDS:
+        body |= {name: source.get(name) for name in ACTIVITY_FIELDS}
+    return Document(source["id"], source["company"], body, (source["kind"], source["revision"]))
+
+
+def without_bulk(kind: str, fields: Collection[str] | None) -> bool:
+    """Whether the large fields need not be read."""
+    return fields is not None and BULK_FIELDS.get(kind, frozenset()).isdisjoint(fields)
+
+
+def tokens(body: Mapping[str, Any]) -> Iterator[str]:
+    """`path` for everything that is there and not null, `path=value` for every leaf and list item."""
+    stack: list[tuple[Path, Any]] = [((), body)]
+    while stack:
+        path, value = stack.pop()
+        if path and value is not None:
+            yield exists_token(path)
+        if isinstance(value, Mapping):
+            stack += [((*path, str(name)), item) for name, item in value.items()]
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, Mapping):
+                    stack += [((*path, str(name)), below) for name, below in item.items()]
+                elif item is not None:
+                    yield value_token(path, item)
+        elif value is not None:
+            yield value_token(path, value)
+
+
+def exists_token(path: Path) -> str:
+    return _bounded("\x1f".join(path))
+
+
+def value_token(path: Path, value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)  # 1 and 1.0 are the same number
+    return _bounded("\x1f".join(path) + "\x1e" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode())
+
+
+def _bounded(token: str) -> str:
+    data = token.encode()
+    return token if len(data) <= MAX_TOKEN_BYTES else "\x1d" + hashlib.sha256(data).hexdigest()
