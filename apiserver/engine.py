@@ -49,7 +49,7 @@ def _open_state(settings: Settings) -> tuple[State, Bus]:
         return MemoryState(), MemoryBus()
     from apiserver.stores.redis import open_redis
 
-    return open_redis(settings.state_url)
+    return open_redis(settings.state_url, settings.redis)
 
 
 def _open_store(settings: Settings, state: State) -> tuple[EventStore, Registry]:
@@ -59,7 +59,7 @@ def _open_store(settings: Settings, state: State) -> tuple[EventStore, Registry]
         return open_sqlite(sqlite_path(settings.store_url), compress_from=settings.events.plot_compression_threshold)
     from apiserver.stores.elastic import open_elastic
 
-    return open_elastic(settings.store_url, state, settings)
+    return open_elastic(settings.store_url, state, settings.elastic)
 
 
 def sqlite_path(url: str) -> str:

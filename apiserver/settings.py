@@ -472,7 +472,7 @@ def _check(settings: Settings) -> None:
     need(state in ("memory", "redis", "rediss"), "TIDEMARK_STATE must begin with memory://, redis:// or rediss://")
     need(
         store == "sqlite" or bool(settings.engine.state),
-        "an Elasticsearch store needs a shared state: set TIDEMARK_STATE, for example to redis://localhost:6379/0 (or memory:// for a single worker)",
+        "an Elasticsearch store needs a shared state: set TIDEMARK_STATE, for example to redis://localhost:6379/0",
     )
     need(
         server.workers == 1 or state != "memory",

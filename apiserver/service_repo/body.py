@@ -101,6 +101,7 @@ def drain(environ: Mapping[str, Any], limit: int) -> None:
     try:
         while left > 0 and (piece := environ["wsgi.input"].read(min(left, 65536))):
             left -= len(piece)
+            gevent.sleep(0)
     except (OSError, ValueError):
         pass  # the client is gone, or its chunks are broken: nobody waits for the rest
 
