@@ -44,7 +44,9 @@ def main() -> None:
 
 def keys(env: dict[str, str]) -> dict[str, str]:
     """The CLEARML_* variables that `tidemark keys` prints."""
-    printed = subprocess.run([sys.executable, "-m", "apiserver", "keys"], env=env, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-m", "apiserver", "keys"], env=env, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     return dict(line.removeprefix("export ").split("=", 1) for line in printed.splitlines() if line.startswith("export "))
 
 

@@ -70,7 +70,9 @@ def main() -> None:
     guessed = model.predict(x_test)
     matrix = confusion_matrix(y_test, guessed)
     labels = [str(digit) for digit in classes]
-    logger.report_confusion_matrix("confusion", "test", matrix, iteration=options.epochs - 1, xaxis="guessed", yaxis="is", xlabels=labels, ylabels=labels)
+    logger.report_confusion_matrix(
+        "confusion", "test", matrix, iteration=options.epochs - 1, xaxis="guessed", yaxis="is", xlabels=labels, ylabels=labels
+    )
     logger.report_single_value("test accuracy", accuracy["test"])
     logger.report_single_value("parameters", float(sum(w.size for w in (*model.coefs_, *model.intercepts_))))
     task.upload_artifact("mistakes", {"is": y_test[guessed != y_test].tolist(), "guessed": guessed[guessed != y_test].tolist()})
@@ -78,7 +80,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "digits.pkl"
         path.write_bytes(pickle.dumps(model))
-        output = OutputModel(task=task, name="digits classifier", framework="ScikitLearn", label_enumeration={label: int(label) for label in labels})
+        output = OutputModel(
+            task=task, name="digits classifier", framework="ScikitLearn", label_enumeration={label: int(label) for label in labels}
+        )
         output.update_weights(str(path), upload_uri=task.get_output_destination() or None, auto_delete_file=False)
         task.flush(wait_for_uploads=True)
     task.close()
