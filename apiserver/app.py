@@ -76,8 +76,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
         files=files.open_storage(settings),
     )
     _add_services(context)
-    for sentence in context.repo.unhandled():  # repo.check() once every service is there
-        log.warning(sentence)
+    context.repo.check()
 
     app = TidemarkApp("tidemark", static_folder=None)
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect

@@ -121,7 +121,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
         """End what would otherwise go on until the graceful time-out: sockets that wait for log lines."""
         import gevent
 
-        for goodbye in getattr(self.wsgi, "extensions", {}).get("tidemark.stopping", ()):
+        app = getattr(self, "wsgi", None)  # not there yet when the signal comes early
+        for goodbye in getattr(app, "extensions", {}).get("tidemark.stopping", ()):
             gevent.spawn(goodbye)
 
 
