@@ -221,7 +221,7 @@ class Client:
     def log(self, task: str, **fields: Any) -> list[str]:
         """All messages of a task, oldest first (up to one page of 10,000)."""
         request = {"task": task, "batch_size": 10_000, "navigate_earlier": False, "order": "asc", **fields}
-        return [event["msg"] for event in self.call("events.get_task_log", request)["events"]]
+        return [event.get("msg", "") for event in self.call("events.get_task_log", request)["events"]]
 
     def events(self, task: str, event_type: str | None = None, *, batch_size: int = 1000, **fields: Any) -> list[Event]:
         """All events of a task by `get_task_events`, page after page."""

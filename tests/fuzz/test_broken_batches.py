@@ -64,8 +64,8 @@ def test_broken_lines_cost_nobody_else_anything(server: Client, request: pytest.
             assert answer.status == 200 or answer.codes == (400, 12), answer.meta
         if answer.status == 200:
             assert answer.data["errors"] == sum(answer.data["errors_info"].values())
-            shown = [text for text in server.log(case.task) if text in set(case.good)]
-            assert shown == case.good
+            if case.good:
+                assert [text for text in server.log(case.task) if text in set(case.good)] == case.good
         elif answer.codes == (400, 131):
             assert answer.data["added"] == 0 < answer.data["errors"]
 
@@ -95,13 +95,15 @@ PATHS = [
     "/..%2f..%2fetc.passwd",
     "/v999999999999.9/debug.ping",
     "/v2.1/events.add/x",
-    "/é",
+    "/%c3%a9",
+    "/%ff",
+    "/?%ff=%fe&a[=1&[]=2&.=3",
 ]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_odd_paths_are_answered_below_500(server: Client, path: str) -> None:
-    assert server.send("GET", path.encode("utf-8").decode("latin-1")).status < 500
+    assert server.send("GET", path).status < 500
 
 
 def test_odd_headers_are_answered_below_500(server: Client) -> None:
