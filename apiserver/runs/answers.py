@@ -10,11 +10,11 @@ from typing import cast
 import gevent
 import orjson
 
-from apiserver.runs.by_time import by_time
+from apiserver.runs.by_time import by_time, since
 from apiserver.runs.encode import json_rows
 from apiserver.runs.names import STEP_COLUMN, TIME_COLUMN
 from apiserver.runs.sampling import Metric, choose_rows
-from apiserver.runs.table import Table, Window, taken
+from apiserver.runs.table import Table, Window, joined, taken
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import Floats
 
@@ -49,37 +49,54 @@ class Reader:
         """One row per step."""
         table = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi)
         columns = [STEP_COLUMN, *table.columns] if table.series else []
-        if wanted.downsample is None and table.cells > STREAM_FROM:
+        if wanted.downsample is None:
             total, last = table.count_rows()
-            return Answer(_framed(columns, _streamed(table), _tail(total, total)), _headers(total, total, last))
+            rows = (piece for window in table.windows() for piece in json_rows(window, window.steps.tolist()))
+            return _answer(table, columns, rows, total, total, last)
         window = table.whole()
-        total = len(window.steps)
-        if wanted.downsample is not None:
-            window = _sampled(window, wanted.downsample)
-        last = int(window.steps[-1]) if total else None
-        rows = json_rows(window, window.steps.tolist())
-        return Answer(_joined(_framed(columns, rows, _tail(total, len(window.steps)))), _headers(len(window.steps), total, last))
+        total, last = len(window.steps), _last(window)
+        window = table.with_texts(_sampled(window, wanted.downsample))
+        return _answer(table, columns, json_rows(window, window.steps.tolist()), total, len(window.steps), last)
 
     def metrics(self, company: str, run: str, wanted: Selection) -> Answer:
         """One row per distinct time, in seconds from the first row of the whole run."""
         table = Table(self._store, company, run, by_time=True)
         columns = [TIME_COLUMN, *(name for name in table.columns if name != TIME_COLUMN)] if table.series else []
-        steps = table.whole()
-        start = None
+        times = table.ascending_times()
+        if times is not None:
+            start = float(times[0])
+            del times
+            part = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi, by_time=True)
+            return self._rows_are_steps(part, columns, start, wanted.downsample)
+        steps = joined(list(table.windows()))
+        start = by_time(steps).start
         if wanted.lo is not None or wanted.hi is not None:
-            start = by_time(steps).start  # times count from the first row of the run, not of the part
             lo, hi = table.lo if wanted.lo is None else wanted.lo, table.hi if wanted.hi is None else wanted.hi
             steps = taken(steps, ((steps.steps >= lo) & (steps.steps <= hi)).nonzero()[0])
-        last = int(steps.steps[-1]) if len(steps.steps) else None
+        last = _last(steps)
         rows = by_time(steps, start)
         del steps
-        times, window = rows.times, rows.window
-        total = len(times)
+        found, window = rows.times, rows.window
+        total = len(found)
         if wanted.downsample is not None and total > wanted.downsample:
             chosen = choose_rows(total, _metrics_of(window), wanted.downsample)
-            times, window = times[chosen], taken(window, chosen)
-        pieces = _framed(columns, json_rows(window, times.tolist(), TIME_COLUMN), _tail(total, len(times)))
-        return Answer(pieces if table.cells > STREAM_FROM else _joined(pieces), _headers(len(times), total, last))
+            found, window = found[chosen], taken(window, chosen)
+        return _answer(table, columns, json_rows(window, found.tolist(), TIME_COLUMN), total, len(found), last)
+
+    def _rows_are_steps(self, table: Table, columns: list[str], start: float, limit: int | None) -> Answer:
+        """/metrics of a run whose times ascend with its steps, as they usually do: its rows are those of the steps."""
+
+        def rows_of(window: Window) -> Iterator[bytes]:
+            assert window.times is not None
+            return json_rows(window, since(window.times, start).tolist(), TIME_COLUMN)
+
+        if limit is None:
+            total, last = table.count_rows()
+            return _answer(table, columns, (piece for window in table.windows() for piece in rows_of(window)), total, total, last)
+        window = table.whole()
+        total, last = len(window.steps), _last(window)
+        window = table.with_texts(_sampled(window, limit))
+        return _answer(table, columns, rows_of(window), total, len(window.steps), last)
 
     def fast(self, company: str, run: str, wanted: Selection, only: list[str] | None) -> Answer:
         """Numbers by step, as Runicorn's v2 API answers. `only` are the columns asked for, in that order, also unknown ones."""
@@ -101,7 +118,7 @@ class Reader:
         columns = [STEP_COLUMN, *names] if len(window.steps) or only is not None else []
         pieces = list(_paced(json_rows(window, window.steps.tolist())))
         tail["query_time_ms"] = round((time.perf_counter() - started) * 1000, 2)
-        return Answer(_joined(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
+        return Answer(b"".join(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
 
 
 def _sampled(window: Window, limit: int) -> Window:
@@ -120,20 +137,17 @@ def _metrics_of(window: Window) -> list[Metric]:
     ]
 
 
-def _headers(rows: int, total: int, last: int | None) -> dict[str, str]:
-    headers = {"X-Row-Count": str(rows), "X-Total-Count": str(total)}
+def _last(window: Window) -> int | None:
+    return int(window.steps[-1]) if len(window.steps) else None
+
+
+def _answer(table: Table, columns: list[str], rows: Iterable[bytes], total: int, sampled: int, last: int | None) -> Answer:
+    """A whole answer, or a stream when the run is long."""
+    headers = {"X-Row-Count": str(sampled), "X-Total-Count": str(total)}
     if last is not None:
         headers["X-Last-Step"] = str(last)
-    return headers
-
-
-def _tail(total: int, sampled: int) -> bytes:
-    return b'],"total":%d,"sampled":%d}' % (total, sampled)
-
-
-def _streamed(table: Table) -> Iterator[bytes]:
-    for window in table.windows():
-        yield from json_rows(window, window.steps.tolist())
+    pieces = _framed(columns, rows, b'],"total":%d,"sampled":%d}' % (total, sampled))
+    return Answer(pieces if sampled == total and table.cells > STREAM_FROM else b"".join(pieces), headers)
 
 
 def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
@@ -150,8 +164,4 @@ def _paced(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         yield piece
         gevent.sleep(0)
-
-
-def _joined(pieces: Iterable[bytes]) -> bytes:
-    return b"".join(pieces)
 

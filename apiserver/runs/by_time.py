@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from apiserver.runs.names import TIME_COLUMN
 from apiserver.runs.table import Cells, Window
 from apiserver.stores.records import Floats
 
@@ -23,29 +22,30 @@ class TimeRows(NamedTuple):
 
 
 def by_time(window: Window, start: float | None = None) -> TimeRows:
-    """The rows of all steps (in order) by time. The time of a point is the `time` that was logged with its row, else its timestamp.
+    """The rows of a window by time. The time of a point is the `time` that was logged with its row, else its timestamp.
     `start`: the time that counts as 0.0 (None: the first).
 
     Where a column has several values at one time, that of the greatest step counts.
     """
-    count = len(window.steps)
-    row_times = np.full(count, np.nan)
-    logged = window.cells.get(TIME_COLUMN)
-    if logged is not None:
-        row_times[logged.rows_in(count)] = logged.values
-        row_times[~np.isfinite(row_times)] = np.nan
-    points: dict[str, Floats] = {}
-    for name, cell in window.cells.items():
-        if name != TIME_COLUMN:
-            x = row_times if cell.rows is None else row_times[cell.rows]
-            points[name] = x if not np.isnan(x).any() else np.where(np.isnan(x), cell.times / 1000.0, x)
-    times = _distinct([row_times[~np.isnan(row_times)], *points.values()])
-    cells = {name: _at(times, points[name], cell) for name, cell in window.cells.items() if name != TIME_COLUMN}
+    assert window.times is not None
+    points = {name: _times(cell, window.times) for name, cell in window.cells.items()}
+    times = _distinct([window.times[~np.isnan(window.times)], *points.values()])
+    cells = {name: _at(times, points[name], cell) for name, cell in window.cells.items()}
     if start is None:
         start = float(times[0]) if len(times) else 0.0
+    return TimeRows(since(times, start), Window(np.arange(len(times), dtype=np.int64), cells), start)
+
+
+def since(times: Floats, start: float) -> Floats:
+    """Times relative to a start."""
     relative = times - start
-    times = np.round(relative, 6) if abs(start) >= _ABSOLUTE else relative
-    return TimeRows(times, Window(np.arange(len(times), dtype=np.int64), cells), start)
+    return np.round(relative, 6) if abs(start) >= _ABSOLUTE else relative
+
+
+def _times(cell: Cells, row_times: Floats) -> Floats:
+    if cell.times is not None:
+        return cell.times
+    return row_times if cell.rows is None else row_times[cell.rows]
 
 
 def _distinct(columns: list[Floats]) -> Floats:
@@ -63,5 +63,5 @@ def _at(times: Floats, x: Floats, cell: Cells) -> Cells:
         order = np.argsort(rows, kind="stable")
         sorted_rows = rows[order]
         last = order[np.append(sorted_rows[1:] != sorted_rows[:-1], True)]
-        rows, cell = rows[last], Cells(None, cell.values[last], cell.times[last])
-    return Cells(None if len(rows) == len(times) else rows, cell.values, cell.times)
+        rows, cell = rows[last], Cells(None, cell.values[last])
+    return Cells(None if len(rows) == len(times) else rows, cell.values)

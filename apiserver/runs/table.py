@@ -21,27 +21,34 @@ WINDOW = 120_000
 
 Objects = npt.NDArray[np.object_]
 
+UNREAD: Any = object()
+"""A text that is there, but was not read."""
+
 
 class Cells(NamedTuple):
     """The cells of one column in a window: the rows they are in (ascending; None: every row) and their values.
 
-    `values` is float64, where NaN and infinities stand for null, or an array of objects (str, bool, float, None). `times` are the
-    timestamps in milliseconds of the points.
+    `values` is float64, where NaN and infinities stand for null, or an array of objects (str, bool, float, None). `times` are the seconds of
+    the points, where the rows have none themselves (only in tables by time).
     """
 
     rows: Ints | None
     values: Floats | Objects
-    times: Ints
+    times: Floats | None = None
 
     def rows_in(self, count: int) -> Ints:
         return np.arange(count, dtype=np.int64) if self.rows is None else self.rows
 
 
 class Window(NamedTuple):
-    """Rows in order of step: the steps, and the cells per column. A column without cells is left out."""
+    """Rows in order of step: the steps, and the cells per column. A column without cells is left out.
+
+    `times`: the `time` of every row, NaN where none was logged (only in tables by time, which have no such column then).
+    """
 
     steps: Ints
     cells: dict[str, Cells]
+    times: Floats | None = None
 
 
 class Table:
@@ -63,7 +70,8 @@ class Table:
         by_time: bool = False,
         only: Sequence[str] | None = None,
     ) -> None:
-        self._store, self._company, self._numeric, self._by_time = store, company, numeric, by_time
+        self._store, self._company, self._run = store, company, run
+        self._numeric, self._by_time = numeric, by_time
         self._sources: dict[str, list[SeriesKey]] = defaultdict(list)
         self.series: list[Series] = []
         for series in store.series(company, [run], types=(SCALAR, ATTRIBUTE)):
@@ -122,18 +130,49 @@ class Table:
     # --- reading
 
     def windows(self, *, texts: bool = True) -> Iterator[Window]:
-        """The rows of the range in order of step. Without `texts`, text cells hold None."""
+        """The rows of the range in order of step. Without `texts`, text cells hold None (see `with_texts`)."""
         for columns, lo, hi in self._pages():
             window = self._window(columns, lo, hi, texts)
             if len(window.steps):
                 yield window
 
     def whole(self) -> Window:
-        """All rows of the range as one window."""
-        parts = list(self.windows())
-        if len(parts) == 1:
-            return parts[0]
-        return joined(parts)
+        """All rows of the range as one window, without texts."""
+        return joined(list(self.windows(texts=False)))
+
+    def with_texts(self, window: Window) -> Window:
+        """A window (some rows of `whole`) with the texts of its rows read."""
+        keys = [key for name in window.cells for key in self._sources[name] if _is_text(key)]
+        if not keys or not len(window.steps):
+            return window
+        steps = window.steps.tolist()
+        extras = self._store.point_extras(self._company, keys, lo=steps[0], hi=steps[-1], iters=steps)
+        cells = dict(window.cells)
+        for key, found in extras.items():
+            cell = cells[key.variant]
+            rows = cell.rows_in(len(steps)).tolist()
+            values = cell.values.copy()
+            for position, row in enumerate(rows):
+                if values[position] is UNREAD:
+                    values[position] = found.get(steps[row], {}).get(names.TEXT_FIELD)
+            cells[key.variant] = cell._replace(values=values)
+        return window._replace(cells=cells)
+
+    def ascending_times(self) -> Floats | None:
+        """The `time` of every row of the range, when each has one and they ascend from step to step; None when not."""
+        count = self.dense_count()
+        key = names.attribute(self._run, names.NUMBER, names.TIME_COLUMN)
+        mine = next((s for s in self.series if s.key == key), None)
+        if not count or mine is None or self._sources.get(names.TIME_COLUMN) != [key]:
+            return None
+        if mine.chart_min_iter is None or mine.chart_max_iter is None or mine.chart_min_iter > self.lo or mine.chart_max_iter < self.hi:
+            return None
+        width = 10 * WINDOW
+        parts = []
+        for lo in range(self.lo, self.hi + 1, width):
+            parts += [column.values for column in self._store.points(self._company, [key], lo=lo, hi=min(lo + width - 1, self.hi))]
+        times = np.concatenate(parts) if parts else np.empty(0)
+        return times if len(times) == count and bool(np.isfinite(times).all()) and bool((times[1:] > times[:-1]).all()) else None
 
     def _pages(self) -> Iterator[tuple[list[PointColumns], int, int]]:
         keys = [s.key for s in self.series]
@@ -172,47 +211,64 @@ class Table:
         if not found:
             return Window(np.empty(0, np.int64), {})
         steps = _union([column.iters for column in found])
-        text_keys = [column.key for column in found if column.key.type == ATTRIBUTE and column.key.metric == names.TEXT]
+        text_keys = [column.key for column in found if _is_text(column.key)]
         extras = self._store.point_extras(self._company, text_keys, lo=lo, hi=hi) if text_keys and texts else {}
         parts: dict[str, list[tuple[PointColumns, Floats | Objects]]] = defaultdict(list)
         for column in found:
             name = self._owner.get(column.key)
             if name is not None:
-                parts[name].append((column, self._values(column, extras.get(column.key, {}))))
-        return Window(steps, {name: _cells(steps, part) for name, part in parts.items()})
+                parts[name].append((column, self._values(column, extras.get(column.key, {}), texts)))
+        if not self._by_time:
+            return Window(steps, {name: _cells(steps, part)[0] for name, part in parts.items()})
+        return _timed(steps, {name: _cells(steps, part) for name, part in parts.items()})
 
-    def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]]) -> Floats | Objects:
+    def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]], texts: bool) -> Floats | Objects:
         key, values = column.key, column.values
         if key.type == SCALAR or key.metric == names.NUMBER or self._numeric:
             return values
         made = np.empty(len(values), dtype=object)
         if key.metric == names.BOOLEAN:
             made[:] = (values != 0).tolist()
-            return made
-        shared: dict[str | None, str | None] = {}
-        empty: dict[str, Any] = {}
-        for position, step in enumerate(column.iters.tolist()):
-            text = extras.get(step, empty).get(names.TEXT_FIELD)
-            made[position] = shared.setdefault(text, text)
+        elif texts:
+            none: dict[str, Any] = {}
+            made[:] = [extras.get(step, none).get(names.TEXT_FIELD) for step in column.iters.tolist()]
+        else:
+            made[:] = UNREAD
         return made
 
 
-def joined(parts: Sequence[Window]) -> Window:
-    """Windows one after the other as one."""
-    if not parts:
-        return Window(np.empty(0, np.int64), {})
-    offsets = np.cumsum([0] + [len(part.steps) for part in parts])
+def _is_text(key: SeriesKey) -> bool:
+    return key.type == ATTRIBUTE and key.metric == names.TEXT
+
+
+def joined(parts: list[Window]) -> Window:
+    """Windows one after the other as one. The list is emptied: what was joined is not held twice."""
+    if len(parts) <= 1:
+        return parts[0] if parts else Window(np.empty(0, np.int64), {})
+    counts = [len(part.steps) for part in parts]
+    offsets = [0, *np.cumsum(counts).tolist()]
+    steps = np.concatenate([part.steps for part in parts])
+    times = np.concatenate([part.times for part in parts if part.times is not None]) if parts[0].times is not None else None
     cells = {}
-    for name in {name: None for part in parts for name in part.cells}:
-        mine = [(offset, len(part.steps), part.cells[name]) for offset, part in zip(offsets.tolist(), parts, strict=False) if name in part.cells]
-        whole = len(mine) == len(parts) and all(cell.rows is None for _, _, cell in mine)
-        kinds = {cell.values.dtype == object for _, _, cell in mine}
-        cells[name] = Cells(
-            None if whole else np.concatenate([cell.rows_in(count) + offset for offset, count, cell in mine]),
-            np.concatenate([cell.values.astype(object) if len(kinds) > 1 else cell.values for _, _, cell in mine]),
-            np.concatenate([cell.times for _, _, cell in mine]),
+    for name in list({name: None for part in parts for name in part.cells}):
+        mine = [(offset, count, part.cells.pop(name)) for offset, count, part in zip(offsets, counts, parts, strict=False) if name in part.cells]
+        cells[name] = _joined_cells(mine, times, whole=len(mine) == len(parts))
+    parts.clear()
+    return Window(steps, cells, times)
+
+
+def _joined_cells(parts: list[tuple[int, int, Cells]], row_times: Floats | None, *, whole: bool) -> Cells:
+    """Cells of one column, each with the number of its window's first row and of its rows."""
+    whole = whole and all(cell.rows is None for _, _, cell in parts)
+    rows = None if whole else np.concatenate([cell.rows_in(count) + offset for offset, count, cell in parts])
+    mixed = len({cell.values.dtype == object for _, _, cell in parts}) > 1
+    values = np.concatenate([cell.values.astype(object) if mixed else cell.values for _, _, cell in parts])
+    times = None
+    if row_times is not None and any(cell.times is not None for _, _, cell in parts):
+        times = np.concatenate(
+            [cell.times if cell.times is not None else row_times[offset : offset + count][cell.rows_in(count)] for offset, count, cell in parts]
         )
-    return Window(np.concatenate([part.steps for part in parts]), cells)
+    return Cells(rows, values, times)
 
 
 def taken(window: Window, rows: Ints) -> Window:
@@ -220,14 +276,15 @@ def taken(window: Window, rows: Ints) -> Window:
     cells = {}
     for name, cell in window.cells.items():
         if cell.rows is None:
-            cells[name] = Cells(None, cell.values[rows], cell.times[rows])
+            cells[name] = Cells(None, cell.values[rows], None if cell.times is None else cell.times[rows])
             continue
         if not len(cell.rows):
             continue
         where = np.minimum(np.searchsorted(cell.rows, rows), len(cell.rows) - 1)
         hit = cell.rows[where] == rows
-        cells[name] = Cells(np.flatnonzero(hit), cell.values[where[hit]], cell.times[where[hit]])
-    return Window(window.steps[rows], cells)
+        where = where[hit]
+        cells[name] = Cells(np.flatnonzero(hit), cell.values[where], None if cell.times is None else cell.times[where])
+    return Window(window.steps[rows], cells, None if window.times is None else window.times[rows])
 
 
 def _union(columns: list[Ints]) -> Ints:
@@ -236,12 +293,12 @@ def _union(columns: list[Ints]) -> Ints:
     return np.unique(np.concatenate([longest, *others])) if others else longest
 
 
-def _cells(steps: Ints, parts: list[tuple[PointColumns, Floats | Objects]]) -> Cells:
-    """The cells of a column from its series; where two have the same step, the later write counts."""
+def _cells(steps: Ints, parts: list[tuple[PointColumns, Floats | Objects]]) -> tuple[Cells, Ints]:
+    """The cells of a column from its series, and their timestamps; where two have the same step, the later write counts."""
     if len(parts) == 1:
         column, values = parts[0]
         rows = None if len(column.iters) == len(steps) else np.searchsorted(steps, column.iters)
-        return Cells(rows, values, column.timestamps)
+        return Cells(rows, values), column.timestamps
     mixed = len({values.dtype == object for _, values in parts}) > 1
     iters = np.concatenate([column.iters for column, _ in parts])
     seqs = np.concatenate([column.seqs for column, _ in parts])
@@ -251,7 +308,22 @@ def _cells(steps: Ints, parts: list[tuple[PointColumns, Floats | Objects]]) -> C
     iters = iters[order]
     last = order[np.append(iters[1:] != iters[:-1], True)]
     rows = np.searchsorted(steps, np.unique(iters))
-    return Cells(None if len(rows) == len(steps) else rows, all_values[last], times[last])
+    return Cells(None if len(rows) == len(steps) else rows, all_values[last]), times[last]
+
+
+def _timed(steps: Ints, cells: dict[str, tuple[Cells, Ints]]) -> Window:
+    """A window by time: the `time` column becomes the times of the rows; points in rows without one keep their timestamps."""
+    row_times = np.full(len(steps), np.nan)
+    logged = cells.pop(names.TIME_COLUMN, None)
+    if logged is not None:
+        row_times[logged[0].rows_in(len(steps))] = logged[0].values
+        row_times[~np.isfinite(row_times)] = np.nan
+    made = {}
+    for name, (cell, stamps) in cells.items():
+        own = row_times if cell.rows is None else row_times[cell.rows]
+        missing = np.isnan(own)
+        made[name] = cell._replace(times=np.where(missing, stamps / 1000.0, own)) if missing.any() else cell
+    return Window(steps, made, row_times)
 
 
 def _before(column: PointColumns, step: int) -> PointColumns:

@@ -119,10 +119,11 @@ class EventStore(Protocol):
         the cursor and inside lo..hi (inclusive): columns per series, series without points left out. Single values are included."""
 
     def point_extras(
-        self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None
+        self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None, iters: Sequence[int] | None = None
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
         """The fields that were kept verbatim with the points of these series of one task (`Points.extra`, without the worker), by
-        iteration inside lo..hi (inclusive). Points and series without such fields are left out."""
+        iteration inside lo..hi (inclusive). Points and series without such fields are left out. `iters` (ascending) are the only ones
+        wanted: others may be left out."""
 
     def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
         """The `count` points with the greatest iterations of each scalar series, ascending; one answer per key."""

@@ -140,11 +140,11 @@ class SqliteEvents:
         return self._db.read(work)
 
     def point_extras(
-        self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None
+        self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None, iters: Sequence[int] | None = None
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
         def work(connection: sqlite3.Connection) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
             ids = _series_ids(connection, company, keys)
-            found = {key: points.read_extras(connection, series, lo, hi) for key, series in ids.items()}
+            found = {key: points.read_extras(connection, series, lo, hi, iters) for key, series in ids.items()}
             return {key: extras for key, extras in found.items() if extras}
 
         return self._db.read(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,14 +30,21 @@ def read_series(connection: sqlite3.Connection, series: int, lo: int | None = No
     return columns.take(slice(left, right))
 
 
-def read_extras(connection: sqlite3.Connection, series: int, lo: int | None = None, hi: int | None = None) -> dict[int, dict[str, Any]]:
-    """The fields kept with the points of a series with lo <= iteration <= hi, by iteration."""
+def read_extras(
+    connection: sqlite3.Connection, series: int, lo: int | None = None, hi: int | None = None, iters: Sequence[int] | None = None
+) -> dict[int, dict[str, Any]]:
+    """The fields kept with the points of a series with lo <= iteration <= hi (only those of `iters`, if they are given), by iteration."""
     low, high = MIN_ITER if lo is None else lo, MAX_ITER if hi is None else hi
     found: dict[int, dict[str, Any]] = {}
     for first, last, text in connection.execute(
         "SELECT first_iter, last_iter, extra FROM leaves WHERE series=? AND first_iter<=? AND last_iter>=? AND extra IS NOT NULL ORDER BY first_iter",
         (series, high, low),
     ):
+        if iters is not None:
+            wanted = iters[bisect_left(iters, first) : bisect_right(iters, last)]
+            extras = decode_extra(text) if wanted else {}
+            found.update((step, extras[key]) for step, key in zip(wanted, map(str, wanted), strict=True) if key in extras)
+            continue
         extras = decode_extra(text)
         if low <= first and last <= high:
             found.update(zip(map(int, extras), extras.values(), strict=True))
