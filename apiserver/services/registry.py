@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.bll.registry.facets import Facets
+from apiserver.bll.registry.models import Models
+from apiserver.bll.registry.project_list import ProjectList
+from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.task_removal import TaskFiles, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
+from apiserver.services.models import ModelsService
+from apiserver.services.projects import ProjectsService
 from apiserver.services.tasks import TasksService
 from apiserver.services.tasks_status import TasksStatusService
 from apiserver.services.users import OrganizationService
@@ -23,4 +28,10 @@ def registry_services(registry: Registry, events: EventStore, state: State, file
     runs = TaskRuns(records)
     removal = TaskRemoval(records, events, TaskDirectory(registry), files)
     facets = Facets(records, events, projects)
-    return [TasksService(tasks, facets), TasksStatusService(tasks, runs, removal), OrganizationService(facets)]
+    return [
+        TasksService(tasks, facets),
+        TasksStatusService(tasks, runs, removal),
+        ProjectsService(projects, ProjectList(records, state, projects, ProjectStats(records), removal), facets),
+        ModelsService(Models(records, events, state, projects, removal, runs)),
+        OrganizationService(facets),
+    ]

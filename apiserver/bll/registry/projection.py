@@ -25,6 +25,12 @@ TIMES = {
     "last_used",
 }
 
+OBJECTS: dict[Kind, tuple[str, ...]] = {
+    "task": ("runtime", "script", "execution", "configuration", "container", "hyperparams", "output", "models"),
+    "model": ("labels", "design", "metadata"),
+}
+"""Fields that are never absent: {} when there is nothing in them."""
+
 REFERENCES: dict[Kind, dict[tuple[str, ...], Kind]] = {
     "task": {
         ("project",): "project",
@@ -73,8 +79,8 @@ def shown(kind: Kind, body: Body) -> Body:
     answer = {name: iso(value) if name in TIMES else value for name, value in body.items() if value is not None and name != "public"}
     if body.get("public"):
         answer["company"] = ""
-    if kind == "task":
-        answer.setdefault("runtime", {})
+    for name in OBJECTS.get(kind, ()):  # clients open these without looking
+        answer.setdefault(name, {})
     return answer
 
 

@@ -1,0 +1,214 @@
+"""Reading projects: filters, the tree, statistics; and changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apiserver.bll.registry.paging import Page, Pages
+from apiserver.bll.registry.project_stats import ProjectStats
+from apiserver.bll.registry.projection import Projector, iso, top_fields, tree_of
+from apiserver.bll.registry.projects import Projects, clean_name
+from apiserver.bll.registry.query import PROJECTS, Where, conditions, sorts
+from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.task_removal import TaskRemoval
+from apiserver.bll.registry.tasks import ARCHIVED
+from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, ProjectHasModels, ProjectHasTasks
+from apiserver.stores.base import Condition, Document, Sort, State
+
+Body = dict[str, Any]
+
+_FIELDS = ("description", "tags", "system_tags", "default_output_destination")
+
+
+class ProjectList:
+    """Everything about projects beyond making them."""
+
+    def __init__(self, records: Records, state: State, projects: Projects, stats: ProjectStats, removal: TaskRemoval) -> None:
+        self._records = records
+        self._registry = records.registry
+        self._projects = projects
+        self._stats = stats
+        self._removal = removal
+        self._pages = Pages(records.registry, state)
+
+    def get(self, company: str, id: str) -> Body:
+        """One project as clients see it. Raises InvalidProject."""
+        document = self._records.readable("project", company, id)
+        return Projector(self._registry, "project", company, expand=False).project([document.body], {})[0]
+
+    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> Page:
+        """One page of projects, with statistics when the request asks for them."""
+        tree = tree_of(request.get("only_fields"))
+        companies, where = self._records.scope("project", company)
+        where += self._filters(company, request)
+        order = sorts(request.get("order_by"), [Sort("created")])
+        page = self._pages.read("project", companies, where, order, request, top_fields(tree, ("public", "company")), scope=company)
+        rows = Projector(self._registry, "project", company, expand=expand).project([document.body for document in page.documents], tree)
+        if expand and rows:
+            self._add_statistics(company, request, page.documents, rows)
+        return page.with_rows(rows)
+
+    def _filters(self, company: str, request: Mapping[str, Any]) -> Where:
+        wanted = {name: value for name, value in request.items() if name not in ("parent", "project")}
+        where = conditions(wanted, PROJECTS)
+        parents = request.get("parent") or []
+        parents = [parents] if isinstance(parents, str) else [parent for parent in parents if parent]
+        if request.get("shallow_search"):
+            where.append(Condition("parent", "in", parents or (None,)))
+        elif parents:
+            where.append(Condition("path", "in", parents))
+        if not request.get("search_hidden") and not request.get("id"):
+            where.append(Condition("system_tags", "in", ("hidden",), negate=True))
+        users = request.get("active_users") or []
+        if users:
+            of_users = self._registry.tally("task", [company], [Condition("user", "in", users)], ["project"])
+            where.append(Condition("id", "in", self._with_ancestors(company, [id for (id,) in of_users if id])))
+        return where
+
+    def _with_ancestors(self, company: str, ids: Sequence[str]) -> list[str]:
+        found = self._registry.get_many("project", company, ids, fields=["path"])
+        return sorted({*found, *(above for document in found.values() for above in document.body.get("path") or [])})
+
+    def _add_statistics(self, company: str, request: Mapping[str, Any], documents: Sequence[Document], rows: Sequence[Body]) -> None:
+        ids = [document.id for document in documents]
+        filters = request.get("include_stats_filter")
+        if request.get("include_stats"):
+            below = self._below(company, ids) if request.get("stats_with_children", True) else {}
+            nested = {id: [document.id for document in items] for id, items in below.items()}
+            users = request.get("active_users") or []
+            found = self._stats.stats(company, ids, nested, state=request.get("stats_for_state"), filters=filters, users=users)
+            sub_projects = self._stats.sub_projects(below)
+            for id, row in zip(ids, rows, strict=True):
+                row["stats"] = found[id]
+                row["sub_projects"] = sub_projects.get(id, [])
+        if request.get("check_own_contents"):
+            own = self._stats.own(company, ids, filters)
+            for id, row in zip(ids, rows, strict=True):
+                row.update(own[id])
+
+    def _below(self, company: str, ids: Sequence[str]) -> dict[str, list[Document]]:
+        below: dict[str, list[Document]] = {id: [] for id in ids}
+        for document in self._projects.descendants(company, ids, fields=("name", "path")):
+            for above in document.body.get("path") or []:
+                if above in below:
+                    below[above].append(document)
+        return below
+
+    # --- changing
+
+    def update(self, company: str, user: str, id: str, fields: Mapping[str, Any]) -> Body:
+        """Change fields; a new name moves the projects below along. Raises InvalidProject, ExpectedUnique."""
+        changed = {name: fields[name] for name in _FIELDS if name in fields}
+        if "name" in fields:
+            self._rename(company, user, id, clean_name(fields["name"]))
+            changed["name"] = clean_name(fields["name"])
+        rest = {name: value for name, value in changed.items() if name != "name"}
+        body = self._change(company, id, rest)
+        return {**changed, "last_update": iso(body["last_update"])}
+
+    def move(self, company: str, user: str, id: str, new_location: str) -> int:
+        """Put a project (and all below) under another one, named in full; empty: to the top. How many projects moved."""
+        document = self._records.own("project", company, id)
+        above = new_location.strip("/ ")
+        basename = document.body["name"].rsplit("/", 1)[-1]
+        return self._rename(company, user, id, clean_name(f"{above}/{basename}"))
+
+    def merge(self, company: str, user: str, id: str, destination: str) -> tuple[int, int]:
+        """Put the tasks, models and sub-projects of a project into another one and remove it; how many entities and projects moved."""
+        source = self._records.own("project", company, id)
+        target = self._records.own("project", company, destination)
+        if id == destination or id in (target.body.get("path") or []):
+            raise FieldsConflict("a project can't be merged into itself or into a project below it", id=id)
+        entities = 0
+        for kind in ("task", "model"):
+            for document in self._registry.find(kind, [company], [Condition("project", "in", (id,))], fields=["id"]):  # type: ignore[arg-type]
+                self._records.change(kind, company, document.id, lambda body: body.update(project=destination))  # type: ignore[arg-type]
+                entities += 1
+        children = self._registry.find("project", [company], [Condition("parent", "in", (id,))], fields=["name"])
+        for child in children:
+            self._rename(company, user, child.id, f"{target.body['name']}/{child.body['name'].rsplit('/', 1)[-1]}")
+        self._registry.delete("project", company, source.id)
+        return entities, len(children)
+
+    def contents(self, company: str, id: str) -> dict[str, int]:
+        """What a delete would meet: tasks and models of the project and those below, and how many of each are not archived."""
+        self._records.own("project", company, id)
+        inside = [Condition("project", "in", self._projects.with_descendants(company, [id]))]
+        active = Condition("system_tags", "in", (ARCHIVED,), negate=True)
+        count = self._registry.count
+        return {
+            "tasks": count("task", [company], inside),
+            "models": count("model", [company], inside),
+            "non_archived_tasks": count("task", [company], [*inside, active]),
+            "non_archived_models": count("model", [company], [*inside, active]),
+        }
+
+    def delete(self, company: str, user: str, id: str, *, force: bool, delete_contents: bool) -> Body:
+        """Remove a project and those below it.
+
+        Without `force` it must hold no task and no model that is not archived (ProjectHasTasks, ProjectHasModels). Its tasks and models are
+        deleted with `delete_contents`, else they are left without a project.
+        """
+        found = self.contents(company, id)
+        if not force and found["non_archived_tasks"]:
+            raise ProjectHasTasks("use force", id=id, tasks=found["non_archived_tasks"])
+        if not force and found["non_archived_models"]:
+            raise ProjectHasModels("use force", id=id, models=found["non_archived_models"])
+        ids = self._projects.with_descendants(company, [id])
+        inside = [Condition("project", "in", ids)]
+        tasks = self._registry.find("task", [company], inside, fields=["id"])
+        deleted_tasks = deleted_models = 0
+        if delete_contents:
+            for task in tasks:
+                self._removal.delete(company, task.id, force=True)
+                deleted_tasks += 1
+        else:
+            for task in tasks:
+                self._records.change("task", company, task.id, lambda body: body.update(project=None), touch=False)
+        for model in self._registry.find("model", [company], inside, fields=["public"]):
+            if delete_contents:
+                self._removal.remove_model(company, model)
+                deleted_models += 1
+            else:
+                self._records.change("model", company, model.id, lambda body: body.update(project=None), touch=False)
+        for project in reversed(ids):
+            self._registry.delete("project", company, project)
+        return {
+            "deleted": len(ids),
+            "disassociated_tasks": len(tasks) - deleted_tasks,
+            "deleted_tasks": deleted_tasks,
+            "deleted_models": deleted_models,
+        }
+
+    def _rename(self, company: str, user: str, id: str, name: str) -> int:
+        """Give a project its full name, move those below along, and set parents and paths; how many projects changed."""
+        document = self._records.own("project", company, id)
+        old = document.body["name"]
+        if name == old:
+            return 0
+        if name.startswith(f"{old}/"):
+            raise FieldsConflict("a project can't be moved below itself", id=id, name=name)
+        taken = self._projects.by_name(company, name)
+        if taken is not None and taken.id != id:
+            raise ExpectedUnique("a project of this name exists", name=name)
+        above, _, _ = name.rpartition("/")
+        path: list[str] = []
+        if above:
+            parent, _ = self._projects.find_or_create(company, user, above)
+            holder = self._registry.get("project", company, parent)
+            if holder is None:
+                raise InvalidProject(id=parent)
+            path = [*(holder.body.get("path") or []), parent]
+        below = self._projects.descendants(company, [id], fields=("name", "path"))
+        self._place(company, id, name, path)
+        for child in below:
+            inner = child.body.get("path") or []
+            self._place(company, child.id, name + child.body["name"][len(old) :], [*path, *inner[inner.index(id) :]])
+        return 1 + len(below)
+
+    def _place(self, company: str, id: str, name: str, path: list[str]) -> None:
+        self._change(company, id, {"name": name, "basename": name.rsplit("/", 1)[-1], "path": path, "parent": path[-1] if path else None})
+
+    def _change(self, company: str, id: str, fields: Body) -> Body:
+        return self._records.change("project", company, id, lambda body: body.update(fields))[1]

@@ -1,0 +1,129 @@
+"""The models service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.bll.registry.models import Models
+from apiserver.service_repo import Call, endpoint
+from apiserver.services.many import for_each
+
+Request = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class ModelsService:
+    """Handlers of `models.*`."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    @endpoint("models.create")
+    def create(self, call: Call, request: Request) -> Answer:
+        return {"id": self._models.create(call.company, call.user, request), "created": True}
+
+    @endpoint("models.update_for_task")
+    def update_for_task(self, call: Call, request: Request) -> Answer:
+        id, created, fields = self._models.update_for_task(call.company, call.user, request["task"], request)
+        return {"id": id, "created": created, "updated": int(not created), "fields": fields}
+
+    # --- reading
+
+    @endpoint("models.get_by_id")
+    def get_by_id(self, call: Call, request: Request) -> Answer:
+        return {"model": self._models.get(call.company, request["model"])}
+
+    @endpoint("models.get_by_task_id")
+    def get_by_task_id(self, call: Call, request: Request) -> Answer:
+        return {"model": self._models.of_task(call.company, request["task"])}
+
+    @endpoint("models.get_all")
+    def get_all(self, call: Call, request: Request) -> Answer:
+        return self._models.find(call.company, request, expand=False).answer("models")
+
+    @endpoint("models.get_all_ex")
+    def get_all_ex(self, call: Call, request: Request) -> Answer:
+        return self._models.find(call.company, request, expand=True).answer("models")
+
+    @endpoint("models.get_by_id_ex")
+    def get_by_id_ex(self, call: Call, request: Request) -> Answer:
+        if not request["id"]:
+            return {"models": []}
+        wanted = {"id": request["id"], "only_fields": request.get("only_fields")}
+        return self._models.find(call.company, wanted, expand=True).answer("models")
+
+    @endpoint("models.get_frameworks")
+    def get_frameworks(self, call: Call, request: Request) -> Answer:
+        return {"frameworks": self._models.frameworks(call.company, request.get("projects"))}
+
+    # --- changing
+
+    @endpoint("models.edit")
+    def edit(self, call: Call, request: Request) -> Answer:
+        return {"updated": 1, "fields": self._models.edit(call.company, call.user, request["model"], request)}
+
+    @endpoint("models.update")
+    def update(self, call: Call, request: Request) -> Answer:
+        return {"updated": 1, "fields": self._models.edit(call.company, call.user, request["model"], request)}
+
+    @endpoint("models.add_or_update_metadata")
+    def add_or_update_metadata(self, call: Call, request: Request) -> Answer:
+        self._models.set_metadata(call.company, request["model"], request["metadata"], replace=request["replace_metadata"])
+        return {"updated": 1}
+
+    @endpoint("models.delete_metadata")
+    def delete_metadata(self, call: Call, request: Request) -> Answer:
+        return {"updated": int(self._models.delete_metadata(call.company, request["model"], request["keys"]) > 0)}
+
+    @endpoint("models.move")
+    def move(self, call: Call, request: Request) -> Answer:
+        project, name = request.get("project"), request.get("project_name")
+        return {"project_id": self._models.move(call.company, call.user, request["ids"], project, name)}
+
+    @endpoint("models.make_public")
+    def make_public(self, call: Call, request: Request) -> Answer:
+        return {"updated": self._models.make_public(call.company, request["ids"], public=True)}
+
+    @endpoint("models.make_private")
+    def make_private(self, call: Call, request: Request) -> Answer:
+        return {"updated": self._models.make_public(call.company, request["ids"], public=False)}
+
+    @endpoint("models.set_ready")
+    def set_ready(self, call: Call, request: Request) -> Answer:
+        return self._publish(call, request["model"], request)
+
+    @endpoint("models.publish")
+    def publish(self, call: Call, request: Request) -> Answer:
+        return self._publish(call, request["model"], request)
+
+    @endpoint("models.delete")
+    def delete(self, call: Call, request: Request) -> Answer:
+        return self._delete(call, request["model"], request)
+
+    # --- many at once
+
+    @endpoint("models.publish_many")
+    def publish_many(self, call: Call, request: Request) -> Answer:
+        return for_each(call, request["ids"], lambda id: self._publish(call, id, request))
+
+    @endpoint("models.archive_many")
+    def archive_many(self, call: Call, request: Request) -> Answer:
+        return for_each(call, request["ids"], lambda id: {"archived": self._models.archive(call.company, call.user, id, archived=True)})
+
+    @endpoint("models.unarchive_many")
+    def unarchive_many(self, call: Call, request: Request) -> Answer:
+        return for_each(call, request["ids"], lambda id: {"unarchived": self._models.archive(call.company, call.user, id, archived=False)})
+
+    @endpoint("models.delete_many")
+    def delete_many(self, call: Call, request: Request) -> Answer:
+        return for_each(call, request["ids"], lambda id: self._delete(call, id, request))
+
+    def _publish(self, call: Call, id: str, request: Request) -> Answer:
+        changed, task = self._models.publish(
+            call.company, call.user, id, publish_task=request["publish_task"], force_task=request["force_publish_task"]
+        )
+        return {"updated": int(changed), **({"published_task": task} if task else {})}
+
+    def _delete(self, call: Call, id: str, request: Request) -> Answer:
+        url = self._models.delete(call.company, id, force=request["force"])
+        return {"deleted": True, **({"url": url} if url and request["return_file_url"] else {})}
