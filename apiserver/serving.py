@@ -23,7 +23,6 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
-from apiserver.credentials import Credentials
 from apiserver.errors import StartupError
 from apiserver.settings import Settings
 
@@ -40,7 +39,7 @@ def serve(settings: Settings) -> None:
     _raise_file_limit(settings.server.connections)
     gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
     try:
-        Server(settings, sockets, lambda: print(banner(settings, address, Credentials(settings)), flush=True)).run()
+        Server(settings, sockets, lambda: print(banner(settings, address), flush=True)).run()
     except SystemExit as error:
         raise SystemExit(2 if error.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else error.code) from None
 
@@ -235,8 +234,11 @@ def exports(settings: Settings, address: str, access_key: str, secret_key: str) 
     )
 
 
-def banner(settings: Settings, address: str, credentials: Credentials) -> str:
-    """What a starting server prints."""
+def banner(settings: Settings, address: str) -> str:
+    """What a starting server prints. Called in a worker, which has everything imported."""
+    from apiserver.credentials import Credentials
+
+    credentials = Credentials(settings)
     keys = exports(settings, address, credentials.access_key, credentials.secret_key)
     mode = "open: calls from this machine need no credentials" if settings.open else "credentials required"
     return f"Tidemark listens on {address} ({mode})\n\n{keys}\n"
