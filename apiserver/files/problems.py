@@ -21,6 +21,10 @@ class BadUpload(FileProblem):
     """The body is no multipart form with a file in it."""
 
 
+class BrokenOff(BadUpload):
+    """The client fell silent or went away: nobody waits for the rest of the body."""
+
+
 class NoSuchFile(FileProblem):
     """Nothing is stored under this name, for this company."""
 

@@ -12,7 +12,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 
 from apiserver.files.disk import in_thread
 from apiserver.files.names import split
-from apiserver.files.problems import BadUpload
+from apiserver.files.problems import BadUpload, BrokenOff
 from apiserver.files.storage import Incoming, Storage
 
 _READ = 64 * 1024
@@ -86,7 +86,10 @@ def _events(content_type: str, body: IO[bytes]) -> Iterator[Event]:
     decoder = MultipartDecoder(boundary.encode(), _MAX_HEADERS, max_parts=_MAX_PARTS)
     try:
         while True:
-            block = body.read(_READ)
+            try:
+                block = body.read(_READ)
+            except OSError as error:  # a time-out, a reset, a broken chunk
+                raise BrokenOff("the upload broke off") from error
             decoder.receive_data(block or None)
             while not isinstance(event := decoder.next_event(), NeedData):
                 yield event

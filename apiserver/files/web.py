@@ -19,7 +19,7 @@ from werkzeug.http import http_date, parse_range_header, quote_etag
 from werkzeug.routing import PathConverter
 
 from apiserver.files.disk import in_thread
-from apiserver.files.problems import BadName, FileProblem, NoSuchFile, TooLarge
+from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
 from apiserver.files.storage import OpenFile, Storage
 from apiserver.files.types import content_type, is_inert
 from apiserver.files.uploads import receive
@@ -78,6 +78,8 @@ class FileServer:
             if request.method == "DELETE":
                 return self._delete(company, name)
             return self._download(company, name)
+        except BrokenOff as problem:
+            return _json(problem.status, {"detail": problem.text})
         except FileProblem as problem:
             return self._refused(problem.status, problem.text, {})
         except HTTPException as problem:  # the client went away, or its request is broken
