@@ -14,6 +14,7 @@ from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.services.models import ModelsService
 from apiserver.services.projects import ProjectsService
+from apiserver.services.quiet import PipelinesService, QueuesService, ReportsService, WorkersService
 from apiserver.services.tasks import TasksService
 from apiserver.services.tasks_status import TasksStatusService
 from apiserver.services.users import OrganizationService
@@ -34,4 +35,8 @@ def registry_services(registry: Registry, events: EventStore, state: State, file
         ProjectsService(projects, ProjectList(records, state, projects, ProjectStats(records), removal), facets),
         ModelsService(Models(records, events, state, projects, removal, runs)),
         OrganizationService(facets),
+        QueuesService(),
+        WorkersService(),
+        ReportsService(tasks, facets),
+        PipelinesService(tasks, removal),
     ]

@@ -48,6 +48,10 @@ class Facets:
         wanted = {name: value for name, value in (filters or {}).items() if name in ("tags", "system_tags")}
         return self._values(kind, company, [*where, *conditions(wanted, PROJECTS)], "tags")
 
+    def tags_of_type(self, company: str, type: str) -> list[str]:
+        """The tags of the tasks of one type, in order."""
+        return self._values("task", company, [Condition("type", "in", (type,))], "tags")
+
     def system_tags(self, company: str, kind: Literal["task", "model", "project"], projects: Sequence[str] | None) -> list[str]:
         """The system tags in use, in order."""
         return self._values(kind, company, self._inside(company, projects) if kind != "project" else [], "system_tags")

@@ -13,7 +13,7 @@ from apiserver.bll.registry.query import PROJECTS, Where, conditions, sorts
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, ProjectHasModels, ProjectHasTasks
+from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, NoWritePermission, ProjectHasModels, ProjectHasTasks
 from apiserver.stores.base import Condition, Document, Sort, State
 
 Body = dict[str, Any]
@@ -157,6 +157,9 @@ class ProjectList:
             raise ProjectHasModels("use force", id=id, models=found["non_archived_models"])
         ids = self._projects.with_descendants(company, [id])
         inside = [Condition("project", "in", ids)]
+        public = [*inside, Condition("public", "in", (True,))]
+        if self._registry.count("task", [company], public) or self._registry.count("model", [company], public):
+            raise NoWritePermission("it holds public tasks or models; make them private first", id=id)
         tasks = self._registry.find("task", [company], inside, fields=["id"])
         deleted_tasks = deleted_models = 0
         if delete_contents:
