@@ -7,13 +7,14 @@ from typing import Any
 
 import jsonschema_rs
 
+from apiserver import hocon
 from apiserver.service_repo.schema import SchemaSet
 from tests.process import ROOT
 
 
 @functools.cache
 def schemas() -> SchemaSet:
-    return SchemaSet(ROOT / "schema" / "services")
+    return SchemaSet(ROOT / "schema" / "services", hocon.cache_folder())
 
 
 @functools.cache
