@@ -59,7 +59,9 @@ class Context:
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     """The application, with everything behind it opened. Raises StartupError when something is not as it must be."""
-    schemas = SchemaSet(SCHEMA, hocon.cache_folder())
+    # A container often has no home: then the data folder keeps what would take every worker seconds to compile again.
+    cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
+    schemas = SchemaSet(SCHEMA, cache)
     settings.data.mkdir(parents=True, exist_ok=True)
     gate = Gate(settings)
     engine = engine or open_engine(settings)

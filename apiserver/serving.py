@@ -87,6 +87,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
             force=True,
         )
+        for chatty in ("elastic_transport", "elasticsearch", "urllib3"):  # a line per request at "info"
+            logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
         try:
             return create_app(self._settings)
         except StartupError as error:

@@ -90,6 +90,8 @@ class Sample:
             "task": errors.InvalidTask(["a", "b"]),
             "batch": errors.EventsNotAdded(0, 2, {"data": 1, "extra": 1}, [{"line": 1, "field": "iter", "reason": "bad"}]),
         }
+        if what.startswith("size "):
+            return Encoded(b'{"x":"' + b"a" * int(what[5:]) + b'"}')
         if what in failures:
             raise failures[what]
         return {

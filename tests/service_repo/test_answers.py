@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from typing import Any
 
 import pytest
 
 from apiserver import errors
+from apiserver.app import OFFLOAD, OffloadedCompress
 from apiserver.service_repo.errors import TABLE, failure_of
 from tests.service_repo.conftest import Api
 
@@ -114,3 +116,15 @@ def test_roles_internal_endpoints_and_endpoints_without_login(closed: Api) -> No
 def test_cookies_of_a_handler_are_for_the_server_only(api: Api) -> None:
     cookie = api.send("/sample.answer", {"what": "cookie"}).headers["Set-Cookie"]
     assert all(part in cookie for part in ("name=value", "HttpOnly", "SameSite=Lax", "Path=/"))
+
+
+@pytest.mark.parametrize("size", [100, 5_000, 3 * OFFLOAD])
+def test_answers_of_every_size_arrive_whole_when_compressed(api: Api, size: int) -> None:
+    api.http.application.config["COMPRESS_STREAMS"] = False
+    OffloadedCompress(api.http.application)
+    answer = api.send("/sample.answer", {"what": f"size {size}"}, headers={"Accept-Encoding": "gzip"})
+    compressed = answer.headers.get("Content-Encoding") == "gzip"
+    body = gzip.decompress(answer.data) if compressed else answer.data
+    assert compressed is (size > 500)
+    assert int(answer.headers["Content-Length"]) == len(answer.data)
+    assert body.count(b"a") >= size
