@@ -37,7 +37,9 @@ class Run:
 class Sdk:
     """A user at a machine: his home folder, and the server that his configuration names."""
 
-    def __init__(self, server: Server, home: Path, mode: Mode = "threads", key: tuple[str, str] = ("", ""), env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, server: Server, home: Path, mode: Mode = "threads", key: tuple[str, str] = ("", ""), env: Mapping[str, str] | None = None
+    ) -> None:
         self.server = server
         self.home = home
         self.mode = mode
@@ -70,7 +72,13 @@ class Sdk:
             path.write_text(PRELUDE + textwrap.dedent(program))
             command = [sys.executable, str(path), *args]
         return subprocess.Popen(
-            command, cwd=self.home, env={**self.env, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=self.home,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def run(self, program: str, *args: str, timeout: float = 120, expect: int | None = 0, **env: str) -> Run:

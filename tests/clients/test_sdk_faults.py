@@ -1,0 +1,107 @@
+"""The SDK loses nothing when the server goes away for a while."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.clients.conftest import MakeSdk
+from tests.clients.scripts import Mode, finish
+from tests.conftest import StartServer
+from tests.process import wait_until
+
+WRITER = """
+import os
+from clearml import Task
+task = Task.init("p/faults", "faults", auto_connect_frameworks=False)
+print("TASK", task.id, flush=True)
+i = 0
+while i < 100 or not os.path.exists("stop"):
+    task.get_logger().report_scalar("loss", "train", float(i), i)
+    task.get_logger().report_text(f"line {i}")
+    i += 1
+    time.sleep(0.01)
+task.close()
+result(i)
+"""
+
+
+@contextmanager
+def maintenance(port: int) -> Iterator[list[str]]:
+    """In place of the server: everything is answered with 503 and Retry-After, as a proxy does."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(503)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.send_header("Connection", "close")
+            self.end_headers()
+
+        do_GET = do_POST = do_PUT = handle_any
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as stand_in:
+        thread = threading.Thread(target=stand_in.serve_forever)
+        thread.start()
+        try:
+            yield asked
+        finally:
+            stand_in.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("mode", ["threads", "child"])
+@pytest.mark.parametrize("fault", ["killed", "restarted", "maintenance"])
+def test_nothing_is_lost(start_server: StartServer, make_sdk: MakeSdk, mode: Mode, fault: str, tmp_path: Path) -> None:
+    server = start_server()
+    sdk = make_sdk(mode, server=server)
+    writer = sdk.start(WRITER)
+    assert writer.stdout is not None
+    task = next(line for line in writer.stdout if line.startswith("TASK")).split()[1]
+    client = server.client()
+    wait_until(lambda: client.histogram(task).get("loss"), 60, "no scalars arrive")
+    if fault == "killed":
+        server.kill()
+    else:
+        server.stop()
+    if fault == "maintenance":
+        with maintenance(server.port) as asked:
+            wait_until(lambda: any("add_batch" in path for path in asked), 60, "the SDK sends nothing")
+    server.start()
+    before = len(client.histogram(task)["loss"]["train"]["x"])
+    wait_until(lambda: len(client.histogram(task)["loss"]["train"]["x"]) > before, 150, "the SDK does not come back")
+    (sdk.home / "stop").touch()
+    count = finish(writer, timeout=240).result
+    assert client.histogram(task, samples=0)["loss"]["train"]["x"] == list(range(count))
+    lines = {line for message in client.log(task) for line in message.split("\n")}
+    assert {f"line {i}" for i in range(count)} <= lines
+
+
+def test_a_login_that_ran_out_is_renewed(start_server: StartServer, make_sdk: MakeSdk) -> None:
+    """Another signing secret after the restart: every token is refused, the SDK logs in again."""
+    server = start_server(TIDEMARK_AUTH="required", TIDEMARK__auth__token_secret="first")
+    sdk = make_sdk(server=server)
+    writer = sdk.start(WRITER)
+    assert writer.stdout is not None
+    task = next(line for line in writer.stdout if line.startswith("TASK")).split()[1]
+    client = server.client(*(sdk.env[f"CLEARML_API_{name}_KEY"] for name in ("ACCESS", "SECRET")))
+    wait_until(lambda: client.histogram(task).get("loss"), 60, "no scalars arrive")
+    server.stop()
+    server.env["TIDEMARK__auth__token_secret"] = "second"
+    server.start()
+    before = len(client.histogram(task)["loss"]["train"]["x"])
+    wait_until(lambda: len(client.histogram(task)["loss"]["train"]["x"]) > before, 150, "the SDK does not come back")
+    (sdk.home / "stop").touch()
+    count = finish(writer, timeout=240).result
+    assert client.histogram(task, samples=0)["loss"]["train"]["x"] == list(range(count))
