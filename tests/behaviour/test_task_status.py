@@ -1,0 +1,196 @@
+"""The status of a task: which step may follow which; resetting, deleting, publishing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.client import Client, image, log, scalar
+
+STEPS = {"in_progress": "tasks.started", "stopped": "tasks.stopped", "failed": "tasks.failed", "completed": "tasks.completed"}
+
+
+def reach(server: Client, status: str) -> str:
+    """A task in this status."""
+    task = server.new_task()
+    if status == "created":
+        return task
+    server.call("tasks.started", task=task)
+    if status == "published":
+        server.call("tasks.completed", task=task)
+        server.call("tasks.publish", task=task)
+    elif status != "in_progress":
+        server.call(STEPS[status], task=task)
+    assert server.task(task)["status"] == status
+    return task
+
+
+ALLOWED = [
+    ("created", "in_progress"),
+    ("in_progress", "stopped"),
+    ("in_progress", "failed"),
+    ("in_progress", "completed"),
+    ("stopped", "in_progress"),
+    ("stopped", "completed"),
+    ("failed", "in_progress"),
+    ("completed", "in_progress"),
+]
+REFUSED = [
+    ("created", "stopped"),
+    ("created", "completed"),
+    ("created", "failed"),
+    ("completed", "failed"),
+    ("completed", "stopped"),
+    ("published", "in_progress"),
+    ("published", "failed"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), ALLOWED)
+def test_a_task_takes_the_steps_of_its_life(server: Client, old: str, new: str) -> None:
+    task = reach(server, old)
+    fields = server.call(STEPS[new], task=task, status_reason="r", status_message="m")["fields"]
+    assert (fields["status"], fields["status_reason"], fields["status_message"]) == (new, "r", "m")
+    found = server.task(task)
+    assert (found["status"], found["status_reason"], found["status_message"]) == (new, "r", "m")
+    assert found["last_update"] == found["last_change"] == fields["last_update"]
+
+
+@pytest.mark.parametrize(("old", "new"), REFUSED)
+def test_other_steps_are_refused_unless_forced(server: Client, old: str, new: str) -> None:
+    task = reach(server, old)
+    error = server.refused(STEPS[new], task=task)
+    assert error.codes == (400, 110)
+    assert old in error.msg and new in error.msg
+    assert server.task(task)["status"] == old
+    server.call(STEPS[new], task=task, force=True)
+    assert server.task(task)["status"] == new
+
+
+def test_the_same_step_twice_is_no_error(server: Client) -> None:
+    task = reach(server, "in_progress")
+    assert server.call("tasks.started", task=task)["started"] == 0
+    assert server.call("tasks.started", task=server.new_task())["started"] == 1
+
+
+def test_a_task_that_goes_on_has_no_end(server: Client) -> None:
+    task = reach(server, "completed")
+    assert server.task(task)["completed"]
+    server.call("tasks.started", task=task, force=True)
+    found = server.task(task)
+    assert "completed" not in found and found["started"] and found["status"] == "in_progress"
+
+
+def test_editing_needs_force_after_the_end(server: Client) -> None:
+    task = reach(server, "completed")
+    assert server.refused("tasks.edit", task=task, comment="x").codes == (400, 110)
+    server.call("tasks.edit", task=task, comment="x", force=True)
+    assert server.call("tasks.update", task=task, name="new name")["updated"] == 1
+
+
+def test_completing_can_publish_at_once(server: Client) -> None:
+    task = reach(server, "in_progress")
+    answer = server.call("tasks.completed", task=task, publish=True)
+    assert answer["published"] == 1
+    assert server.task(task)["status"] == "published" and server.task(task)["published"]
+
+
+def test_publishing_publishes_the_output_models(server: Client) -> None:
+    task = reach(server, "completed")
+    model = server.call("models.create", name="m", uri="file:///m", task=task)["id"]
+    server.call("tasks.add_or_update_model", task=task, name="m", model=model, type="output")
+    server.call("tasks.publish", task=task)
+    assert server.call("models.get_by_id", model=model)["model"]["ready"] is True
+
+
+def test_a_task_that_never_ran_is_not_published(server: Client) -> None:
+    assert server.refused("tasks.publish", task=server.new_task()).codes == (400, 110)
+
+
+def test_a_published_task_takes_no_events_until_it_is_allowed(server: Client) -> None:
+    task = reach(server, "published")
+    assert server.send_batch([scalar(task)]).codes == (400, 131)
+    assert server.add_batch([scalar(task, allow_locked=True)])["added"] == 1
+
+
+def test_a_reset_removes_what_the_run_left_and_keeps_what_the_user_gave(server: Client) -> None:
+    task = server.new_task(hyperparams={"General": {"lr": {"value": "1"}}}, tags=["t"])
+    server.call("tasks.started", task=task)
+    server.add_batch([scalar(task, iter=7), log(task, "line"), image(task, url="http://f/1.png")])
+    server.call("tasks.add_or_update_artifacts", task=task, artifacts=[{"key": "a", "uri": "http://f/a"}], force=True)
+    model = server.call("models.create", name="m", uri="http://f/m", task=task)["id"]
+    answer = server.call("tasks.reset", task=task, return_file_urls=True)
+    assert answer["updated"] == 1 and answer["deleted_models"] == 1 and answer["events"]["deleted"] == 3
+    assert answer["urls"] == {"event_urls": ["http://f/1.png"], "artifact_urls": ["http://f/a"], "model_urls": ["http://f/m"]}
+    found = server.task(task)
+    assert found["status"] == "created" and found["last_iteration"] == 0 and found["last_metrics"] == {}
+    assert found["hyperparams"]["General"]["lr"]["value"] == "1" and found["tags"] == ["t"]
+    assert found["execution"]["artifacts"] == [] and "started" not in found
+    assert server.log(task) == []
+    assert server.refused("models.get_by_id", model=model).codes == (400, 201)
+
+
+def test_a_reset_can_clear_everything(server: Client) -> None:
+    task = server.new_task(hyperparams={"General": {"lr": {"value": "1"}}}, script={"diff": "x"})
+    server.call("tasks.reset", task=task, clear_all=True)
+    found = server.task(task)
+    assert found["hyperparams"] == {} and found["script"] == {}
+
+
+def test_a_published_task_is_reset_by_force_only(server: Client) -> None:
+    task = reach(server, "published")
+    assert server.refused("tasks.reset", task=task).codes == (400, 110)
+    server.call("tasks.reset", task=task, force=True)
+    assert server.task(task)["status"] == "created"
+
+
+def test_a_deleted_task_is_gone_with_its_events_and_its_id_is_refused(server: Client) -> None:
+    task = server.new_task()
+    server.add_batch([scalar(task), log(task, "x")])
+    answer = server.call("tasks.delete", task=task)
+    assert answer["deleted"] is True and answer["events"]["deleted"] == 2
+    assert server.refused("tasks.get_by_id", task=task).codes == (400, 101)
+    assert server.refused("events.get_task_log", task=task).codes == (400, 101)
+    assert server.send_batch([scalar(task)]).codes == (400, 131)
+    assert server.refused("tasks.get_by_id", task=task).codes == (400, 101)
+
+
+def test_a_running_or_published_task_is_deleted_by_force_only(server: Client) -> None:
+    for status in ("in_progress", "published"):
+        task = reach(server, status)
+        assert server.refused("tasks.delete", task=task).codes == (400, 123)
+        assert server.call("tasks.delete", task=task, force=True)["deleted"] is True
+
+
+def test_deleting_a_parent_leaves_its_children_without_one(server: Client) -> None:
+    parent = server.new_task()
+    child = server.new_task(parent=parent)
+    assert server.refused("tasks.delete", task=parent).codes == (400, 123)
+    assert server.call("tasks.delete", task=parent, force=True)["updated_children"] == 1
+    assert "parent" not in server.task(child)
+
+
+def test_deleting_keeps_models_that_are_published_or_in_use(server: Client) -> None:
+    task, other = server.new_task(), server.new_task()
+    kept, used, gone = (server.call("models.create", name=name, uri=f"u/{name}", task=task)["id"] for name in ("kept", "used", "gone"))
+    server.call("models.set_ready", model=kept)
+    server.call("tasks.add_or_update_model", task=other, name="in", model=used, type="input")
+    answer = server.call("tasks.delete", task=task)
+    assert (answer["deleted_models"], answer["updated_models"]) == (1, 2)
+    assert "task" not in server.call("models.get_by_id", model=kept)["model"]
+    assert server.refused("models.get_by_id", model=gone).codes == (400, 201)
+
+
+def test_many_tasks_are_stopped_reset_and_deleted_each_by_itself(server: Client) -> None:
+    running, fresh = reach(server, "in_progress"), server.new_task()
+    answer = server.call("tasks.stop_many", ids=[running, fresh])
+    assert [item["id"] for item in answer["succeeded"]] == [running]
+    assert answer["failed"][0]["error"]["codes"] == [400, 110]
+    assert [item["id"] for item in server.call("tasks.reset_many", ids=[running])["succeeded"]] == [running]
+    answer = server.call("tasks.delete_many", ids=[running, fresh, "nope"])
+    assert [item["id"] for item in answer["succeeded"]] == [running, fresh]
+    assert [item["id"] for item in answer["failed"]] == ["nope"]
+
+
+def test_the_running_time_is_told(server: Client) -> None:
+    task = reach(server, "completed")
+    assert server.task(task)["active_duration"] >= 0
