@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import gevent
+import numpy as np
 import orjson
 
 from apiserver.runs.by_time import by_time, since
@@ -115,7 +116,7 @@ class Reader:
                 "downsampled": wanted.downsample is not None,
             },
         }
-        columns = [STEP_COLUMN, *names] if len(window.steps) or only is not None else []
+        columns = [STEP_COLUMN, *names] if table.series or only is not None else []
         pieces = list(_paced(json_rows(window, window.steps.tolist())))
         tail["query_time_ms"] = round((time.perf_counter() - started) * 1000, 2)
         return Answer(b"".join(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
@@ -128,13 +129,18 @@ def _sampled(window: Window, limit: int) -> Window:
 
 
 def _metrics_of(window: Window) -> list[Metric]:
-    """The columns whose spikes must stay: numbers other than `time`."""
+    """The numbers whose spikes must stay: of every column but `time`."""
     count = len(window.steps)
-    return [
-        Metric(cell.rows_in(count), cast(Floats, cell.values))
-        for name, cell in window.cells.items()
-        if name != TIME_COLUMN and cell.values.dtype != object and len(cell.values)
-    ]
+    metrics = []
+    for name, cell in window.cells.items():
+        if name == TIME_COLUMN or not len(cell.values):
+            continue
+        rows, values = cell.rows_in(count), cell.values
+        if values.dtype == object:  # texts, perhaps with numbers among them
+            numbers = np.fromiter((type(value) is float for value in values), np.bool_, len(values))
+            rows, values = rows[numbers], values[numbers].astype(np.float64)
+        metrics.append(Metric(rows, cast(Floats, values)))
+    return metrics
 
 
 def _last(window: Window) -> int | None:

@@ -147,18 +147,18 @@ class RunLines:
         scalars = self._scalars
         for name, value in data.items():
             kind = type(value)
-            if kind is float or kind is int or value is None:
+            if kind is float or kind is int:
                 if name in names.STEP_NAMES:
                     continue
                 if name == names.TIME_COLUMN or name == names.STAGE_COLUMN:
-                    self._attribute(names.NUMBER if value is not None else names.TEXT, name, step, timestamp, value)
+                    self._attribute(names.NUMBER, name, step, timestamp, value)
                     continue
                 points = scalars.get(name)
                 if points is None:
                     points = scalars[name] = Points()
                     self.batch.points[names.scalar(self.run, name)] = points
                 try:
-                    points.values.append(float(value) if value is not None else math.nan)
+                    points.values.append(float(value))
                 except OverflowError:
                     points.values.append(math.inf if value > 0 else -math.inf)
                 points.iters.append(step)
@@ -171,6 +171,8 @@ class RunLines:
                     self._attribute(names.TEXT, name, step, timestamp, value)
                 elif kind is bool:
                     self._attribute(names.BOOLEAN, name, step, timestamp, float(value))
+                elif value is None:
+                    self._attribute(names.NULL, name, step, timestamp, None)
         if self._offset == start:
             self._attribute(names.ROW, "", step, timestamp, None)
         touch = self._touch

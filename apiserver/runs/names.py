@@ -2,7 +2,7 @@
 
 A row is `{"global_step": 7, "loss": 0.5, "time": 12.0, "stage": "train", "ok": true}`. Numbers are ordinary scalars (metric `loss`, variant
 `loss`), so that every ClearML client charts them. What has no place on a chart is kept beside them as *attributes*: series of the type
-ATTRIBUTE with one point per step, where the metric says what kind of value it is (NUMBER, BOOLEAN, TEXT, ROW) and the variant is the
+ATTRIBUTE with one point per step, where the metric says what kind of value it is (NUMBER, BOOLEAN, TEXT, NULL, ROW) and the variant is the
 column. A text is kept with its point, as the extra field TEXT_FIELD. No ClearML endpoint lists this type.
 """
 
@@ -15,7 +15,9 @@ NUMBER = "number"
 BOOLEAN = "boolean"
 """1.0 or 0.0."""
 TEXT = "text"
-"""NaN, and the text in the extra field; without the field: a null."""
+"""NaN, and the text in the extra field."""
+NULL = "null"
+"""NaN: a null was logged. It is not a metric's value, and ClearML clients do not see it."""
 ROW = "row"
 """Only says that the row exists: it was logged without anything that can be stored."""
 

@@ -96,13 +96,13 @@ class Table:
         if self._numeric:
             return name not in names.STEP_NAMES and (key.type == SCALAR or key.metric == names.BOOLEAN)
         if self._by_time and name == names.TIME_COLUMN:
-            return key.type == ATTRIBUTE and key.metric == names.NUMBER
+            return key.type == ATTRIBUTE and key.metric in (names.NUMBER, names.NULL)
         return name not in names.NOT_METRICS and not (key.type == ATTRIBUTE and key.metric == names.ROW)
 
     def kind(self, column: str) -> str:
         """`number`, `boolean`, or `text` for everything else and for mixtures. A null goes with every kind."""
-        kinds = {names.NUMBER if key.type == SCALAR else key.metric for key in self._sources[column]}
-        return kinds.pop() if len(kinds) == 1 else names.TEXT
+        kinds = {names.NUMBER if key.type == SCALAR else key.metric for key in self._sources[column]} - {names.NULL}
+        return kinds.pop() if len(kinds) == 1 else names.TEXT if kinds else names.NUMBER
 
     # --- how many
 
@@ -224,7 +224,7 @@ class Table:
 
     def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]], texts: bool) -> Floats | Objects:
         key, values = column.key, column.values
-        if key.type == SCALAR or key.metric == names.NUMBER or self._numeric:
+        if key.type == SCALAR or key.metric in (names.NUMBER, names.NULL) or self._numeric:
             return values
         made = np.empty(len(values), dtype=object)
         if key.metric == names.BOOLEAN:
@@ -244,7 +244,7 @@ def _is_text(key: SeriesKey) -> bool:
 def joined(parts: list[Window]) -> Window:
     """Windows one after the other as one. The list is emptied: what was joined is not held twice."""
     if len(parts) <= 1:
-        return parts[0] if parts else Window(np.empty(0, np.int64), {})
+        return parts[0] if parts else Window(np.empty(0, np.int64), {}, np.empty(0))
     counts = [len(part.steps) for part in parts]
     offsets = [0, *np.cumsum(counts).tolist()]
     steps = np.concatenate([part.steps for part in parts])
