@@ -1,0 +1,160 @@
+"""Calls made from the schema files: mostly meaningful, often a little wrong, with ids that exist and ids that don't."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import Any
+
+from apiserver.service_repo.schema import SchemaSet
+
+ODD: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    2**31,
+    2**53 + 1,
+    2**63,
+    -(2**63) - 1,
+    1e308,
+    -0.5,
+    "",
+    "x",
+    "\x00",
+    "a" * 2000,
+    "ä/\\\"'",
+    [],
+    {},
+    [None],
+    [[]],
+    {"a": {}},
+]
+ODD += [
+    ["x"],
+    [1, "x"],
+    {"": 1},
+    "true",
+    "12",
+    "-12",
+    "1.5",
+    "2024-01-01T00:00:00",
+    float("nan"),
+    float("inf"),
+    "(",
+    "[",
+    "*",
+    "^.*$",
+    "\ud83d\ude00",
+    10**30,
+]
+NAMES = ["loss", "train", "roc", "img", "l", "vec", "v", "", "Summary", "acc", "nothing"]
+
+
+class Pool:
+    """Ids that calls use: those that exist are met often enough to reach deep."""
+
+    def __init__(self, tasks: list[str], models: list[str], projects: list[str]) -> None:
+        self.tasks, self.models, self.projects = tasks, models, projects
+        self.scrolls: list[str] = []
+
+    def learn(self, data: dict[str, Any]) -> None:
+        """Keep the scroll id of an answer for later calls."""
+        scroll = data.get("scroll_id")
+        if isinstance(scroll, str):
+            self.scrolls.append(scroll)
+            del self.scrolls[:-200]
+
+    def id_for(self, rng: random.Random, name: str) -> str | None:
+        """A value for a field of this name, or None when it is no id."""
+        if rng.random() < 0.1:
+            return rng.choice(["", "unknown", uuid.UUID(int=rng.getrandbits(128)).hex])
+        if name in ("task", "tasks", "id", "ids", "parent", "task_id"):
+            return rng.choice(self.tasks)
+        if name in ("model", "models"):
+            return rng.choice(self.models)
+        if name in ("project", "projects"):
+            return rng.choice(self.projects)
+        if name == "scroll_id":
+            return rng.choice([*self.scrolls[-20:], "FFFF", "zz"])
+        if name in ("metric", "variant", "variants", "name"):
+            return rng.choice(NAMES)
+        return None
+
+
+class Caller:
+    """Makes calls of every endpoint and version."""
+
+    def __init__(self, schemas: SchemaSet, pool: Pool, left_out: set[str]) -> None:
+        self.pool = pool
+        self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        for name, endpoint in schemas.endpoints.items():
+            if name in left_out or endpoint.attributes.internal:
+                continue
+            for version in endpoint.versions:
+                if not endpoint.is_batch(version):
+                    self.calls.append((name, str(version), endpoint.request_schema(version)))
+
+    def call(self, seed: int) -> tuple[str, str, Any]:
+        """Endpoint, version and body of the call with this number."""
+        rng = random.Random(seed)
+        name, version, schema = self.calls[seed % len(self.calls)]
+        version = rng.choice([version, version, "999.0", "2.34"])
+        definitions = schema.get("definitions", {})
+        body = self._value(rng, schema, definitions, "", rng.choice([0.0, 0.0, 0.05, 0.3]), 0)
+        if rng.random() < 0.01:
+            body = rng.choice(ODD)
+        elif isinstance(body, dict) and rng.random() < 0.05:
+            body[rng.choice(["extra", "self", "", "a.b", "method"])] = rng.choice(ODD)
+        return name, version, body
+
+    def _value(self, rng: random.Random, schema: Any, definitions: dict[str, Any], name: str, wrong: float, depth: int) -> Any:
+        if rng.random() < wrong:
+            return rng.choice(ODD)
+        if not isinstance(schema, dict) or depth > 6:
+            return rng.choice(ODD)
+        if "$ref" in schema:
+            return self._value(rng, definitions.get(schema["$ref"].rpartition("/")[2], {}), definitions, name, wrong, depth + 1)
+        for key in ("anyOf", "oneOf", "allOf"):
+            if key in schema:
+                return self._value(rng, rng.choice(schema[key]), definitions, name, wrong, depth + 1)
+        if "enum" in schema:
+            return rng.choice(schema["enum"])
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            kind = rng.choice(kind)
+        if kind == "object" or "properties" in schema:
+            return self._object(rng, schema, definitions, wrong, depth)
+        if kind == "array":
+            count = rng.choice([0, 1, 1, 2, 5])
+            return [
+                self._value(rng, schema.get("items", {}), definitions, name, wrong, depth + 1)
+                for _ in range(max(count, schema.get("minItems", 0)))
+            ]
+        if kind == "integer":
+            low, high = schema.get("minimum", -5), schema.get("maximum", 10_000)
+            return rng.choice([low, min(high, 1), min(high, 3), min(high, 100), high])
+        if kind == "number":
+            return rng.choice([0, 1.5, -2, 1_700_000_000_000])
+        if kind == "boolean":
+            return rng.random() < 0.5
+        if kind == "string":
+            known = self.pool.id_for(rng, name)
+            return known if known is not None else rng.choice(["text", "", "a b", "ä", "2.1", "0" * 32, "name_" + str(rng.randrange(100))])
+        return rng.choice(ODD)
+
+    def _object(self, rng: random.Random, schema: dict[str, Any], definitions: dict[str, Any], wrong: float, depth: int) -> dict[str, Any]:
+        required = set(schema.get("required", []))
+        found = {}
+        for name, shape in schema.get("properties", {}).items():
+            if name in required:
+                if rng.random() < 0.03:
+                    continue
+            elif rng.random() < 0.6:
+                continue
+            found[name] = self._value(rng, shape, definitions, name, wrong, depth + 1)
+        if not found and isinstance(schema.get("additionalProperties"), dict):
+            found["k"] = self._value(rng, schema["additionalProperties"], definitions, "k", wrong, depth + 1)
+        return found
