@@ -207,7 +207,7 @@ class _Query:
             sql = f"SELECT d.rowid FROM {_source(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
             return [row[0] for row in connection.execute(sql, [*filtered, *ordered, -1 if limit is None else limit, offset])]
         # One step, one text: ten thousand single rows would hand the interpreter lock back and forth ten thousand times.
-        columns = ", ".join(["r", *(f"t{number}" for number in range(len(tests)))])
+        columns = ", ".join(["r", *(f"json(t{number})" for number in range(len(tests)))])
         selected = ", ".join(["d.rowid AS r", *(f"{test} AS t{number}" for number, test in enumerate(tests))])
         sql = (
             f"SELECT json_group_array(json_array({columns})) FROM"

@@ -180,10 +180,10 @@ class Statement:
     # --- patterns
 
     def text(self, path: Path, params: list[Any]) -> str:
-        """What a pattern looks at: a text, or a list of texts (as JSON text, told apart by being an array)."""
-        if path[0] in LIST_COLUMNS and len(path) == 1:
-            return f"json(d.{path[0]})"
-        return self.scalar(path, params)
+        """What a pattern looks at, as JSON: a text or a list of texts."""
+        if len(path) == 1 and path[0] in LIST_COLUMNS:
+            return f"coalesce(d.{path[0]}, 'null')"
+        return f"json_quote({self.scalar(path, params)})"
 
     def order(self, sorts: Sequence[Sort], params: list[Any]) -> str:
         parts = []

@@ -1,0 +1,289 @@
+"""The query language of `tasks.get_all`: filters, order, paging, chosen fields."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.client import Client, scalar
+
+
+class Shelf:
+    """Tasks in a project of their own, asked for by name."""
+
+    def __init__(self, server: Client) -> None:
+        self.server = server
+        self.project = server.call("projects.create", name=f"q-{uuid.uuid4().hex}")["id"]
+        self.ids: dict[str, str] = {}
+
+    def add(self, name: str, **fields: Any) -> str:
+        self.ids[name] = self.server.new_task(name, project=self.project, **fields)
+        return self.ids[name]
+
+    def find(self, **query: Any) -> list[str]:
+        """The names of what a query finds, in its order."""
+        return [task["name"] for task in self.server.call("tasks.get_all", {"project": [self.project], **query})["tasks"]]
+
+
+@pytest.fixture
+def shelf(server: Client) -> Shelf:
+    return Shelf(server)
+
+
+@pytest.fixture
+def tagged(shelf: Shelf) -> Shelf:
+    """Four tasks with tags."""
+    shelf.add("none")
+    shelf.add("a", tags=["a"])
+    shelf.add("ab", tags=["a", "b"], system_tags=["development"])
+    shelf.add("c", tags=["c"], system_tags=["archived"])
+    return shelf
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, {"none", "a", "ab", "c"}),
+        ({"tags": []}, {"none", "a", "ab", "c"}),
+        ({"tags": None}, {"none", "a", "ab", "c"}),
+        ({"tags": ["a"]}, {"a", "ab"}),
+        ({"tags": ["a", "c"]}, {"a", "ab", "c"}),
+        ({"tags": ["__$and", "a", "b"]}, {"ab"}),
+        ({"tags": ["__$all", "a", "b"]}, {"ab"}),
+        ({"tags": ["__$or", "a", "c"]}, {"a", "ab", "c"}),
+        ({"tags": ["-a"]}, {"none", "c"}),
+        ({"tags": ["__$not", "a"]}, {"none", "c"}),
+        ({"tags": ["a", "-b"]}, {"a"}),
+        ({"tags": ["__$not", "a", "__$not", "c"]}, {"none"}),
+        ({"system_tags": ["-archived"]}, {"none", "a", "ab"}),
+        ({"system_tags": ["__$not", "archived", "__$not", "development"]}, {"none", "a"}),
+        ({"filters": {"tags": {"any": {"include": ["b", "c"]}}}}, {"ab", "c"}),
+        ({"filters": {"tags": {"all": {"include": ["a"], "exclude": ["b"]}}}}, {"a"}),
+        ({"filters": {"tags": {"all": {"exclude": ["a", "c"]}}}}, {"none"}),
+        ({"filters": {"tags": {"op": "or", "any": {"include": ["c"]}, "all": {"include": ["a", "b"]}}}}, {"ab", "c"}),
+        ({"name": "^a$"}, {"a"}),
+        ({"name": "a"}, {"a", "ab"}),
+        ({"name": "^A$"}, set()),
+        ({"name": ""}, {"none", "a", "ab", "c"}),
+        ({"_any_": {"pattern": "A|C", "fields": ["name", "comment"]}}, {"a", "ab", "c"}),
+        ({"_any_": {"pattern": "^b$", "fields": ["tags"]}}, {"ab"}),
+        ({"_all_": {"pattern": "a", "fields": ["name", "tags"]}}, {"a", "ab"}),
+        ({"_any_": {"pattern": "", "fields": ["name"]}}, {"none", "a", "ab", "c"}),
+        ({"_any_": {"pattern": "b", "fields": ["name"]}, "tags": ["a"]}, {"ab"}),
+        ({"type": ["testing"]}, set()),
+        ({"type": ["__$not", "testing"]}, {"none", "a", "ab", "c"}),
+        ({"status": ["created", "queued"]}, {"none", "a", "ab", "c"}),
+        ({"status": ["in_progress"]}, set()),
+        ({"parent": [None]}, {"none", "a", "ab", "c"}),
+        ({"user": ["nobody"]}, set()),
+        ({"id": ["nope"]}, set()),
+    ],
+)
+def test_filters(tagged: Shelf, query: dict[str, Any], found: set[str]) -> None:
+    assert set(tagged.find(**query)) == found
+
+
+def test_tasks_by_ids_come_from_every_project(server: Client, shelf: Shelf) -> None:
+    other = Shelf(server)
+    ids = [shelf.add("one"), other.add("two")]
+    found = server.call("tasks.get_all", id=ids, project=[], only_fields=["id", "name"])["tasks"]
+    assert {task["name"] for task in found} == {"one", "two"}
+
+
+@pytest.mark.parametrize("pattern", ["(", "[a", "a{2,1}", "(?P<x", "\\", "(?=x)"])
+def test_a_pattern_that_cannot_be_read_is_said_so(server: Client, pattern: str) -> None:
+    for query in ({"name": pattern}, {"_any_": {"pattern": pattern, "fields": ["name"]}}):
+        error = server.refused("tasks.get_all", query)
+        assert error.codes == (400, 21)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"last_iteration": [1, 2, 3]},
+        {"last_iteration": ["x", None]},
+        {"started": ["yesterday"]},
+        {"_any_": "x"},
+        {"_any_": {"pattern": 5, "fields": ["name"]}},
+        {"filters": {"tags": ["a"]}},
+        {"tags": [["a"]]},
+        {"tags": {"a": 1}},
+        {"page": -1},
+        {"page_size": 0},
+        {"size": 0},
+        {"order_by": [5]},
+        {"only_fields": {"a": 1}},
+        {"hyperparams.General.lr.value": {"a": 1}},
+    ],
+)
+def test_filters_of_a_wrong_form_are_refused(server: Client, query: dict[str, Any]) -> None:
+    assert server.refused("tasks.get_all", query).codes == (400, 12)
+
+
+def test_tasks_are_found_by_parameters_whatever_their_names(shelf: Shelf) -> None:
+    shelf.add("one", hyperparams={"General": {"lr": {"value": "0.1"}, "net.width": {"value": "5"}, 'q"uote': {"value": "x"}}})
+    shelf.add("two", hyperparams={"General": {"lr": {"value": "0.2"}, "net.width": {"value": "6"}}})
+    shelf.add("three")
+    assert shelf.find(**{"hyperparams.General.lr.value": ["0.1"]}) == ["one"]
+    assert shelf.find(**{"hyperparams.General.net.width.value": ["6"]}) == ["two"]
+    assert shelf.find(**{"hyperparams.General.net%2Ewidth.value": ["6"]}) == ["two"]
+    assert shelf.find(**{'hyperparams.General.q"uote.value': ["x"]}) == ["one"]
+    assert shelf.find(**{"hyperparams.General.lr.value": ["__$not", "0.1"]}) == ["two", "three"]
+    assert shelf.find(**{"hyperparams.General.lr.value": [None]}) == ["three"]
+    assert shelf.find(order_by=["-hyperparams.General.lr.value"]) == ["two", "one", "three"]
+
+
+def test_tasks_are_found_and_ordered_by_metrics(server: Client, shelf: Shelf) -> None:
+    for name, value in (("one", 1.0), ("two", 2.0), ("three", 3.0)):
+        id = shelf.add(name)
+        server.add_batch([scalar(id, "loss", "train", iter=i, value=value * (i + 1)) for i in range(3)])
+    shelf.add("silent")
+    path = "last_metrics." + ".".join(hashlib.md5(text.encode()).hexdigest() for text in ("loss", "train"))
+    assert shelf.find(order_by=[f"-{path}.value"]) == ["three", "two", "one", "silent"]
+    assert shelf.find(order_by=[f"{path}.min_value"]) == ["one", "two", "three", "silent"]
+    assert shelf.find(**{f"{path}.value": [4, None]}, order_by=["name"]) == ["three", "two"]
+    assert shelf.find(**{f"{path}.max_value": [None, 3.0]}) == ["one"]
+
+
+def test_iterations_and_times_are_ranges(server: Client, shelf: Shelf) -> None:
+    for number in range(3):
+        server.add(scalar(shelf.add(f"t{number}"), iter=number * 10))
+    assert shelf.find(last_iteration=[5, 15]) == ["t1"]
+    assert shelf.find(last_iteration=[None, 10]) == ["t0", "t1"]
+    assert shelf.find(last_iteration=[">=20"]) == ["t2"]
+    assert shelf.find(created=[">=2020-01-01T00:00:00", "<2100-01-01"]) == ["t0", "t1", "t2"]
+    assert shelf.find(created=["<2020-01-01"]) == []
+    assert shelf.find(started=[">2020-01-01"]) == []
+    server.call("tasks.started", task=shelf.ids["t1"])
+    assert shelf.find(started=[">2020-01-01"]) == ["t1"]
+
+
+def test_order_by_any_field_absent_values_last(shelf: Shelf) -> None:
+    shelf.add("b", comment="2")
+    shelf.add("a", comment="1")
+    shelf.add("c", runtime={"progress": "5"})
+    assert shelf.find(order_by=["name"]) == ["a", "b", "c"]
+    assert shelf.find(order_by=["-name"]) == ["c", "b", "a"]
+    assert shelf.find(order_by=["-comment"]) == ["b", "a", "c"]
+    assert shelf.find(order_by=["runtime.progress", "name"]) == ["c", "a", "b"]
+    assert shelf.find(order_by=["-runtime.progress", "-name"]) == ["c", "b", "a"]
+    assert shelf.find() == ["b", "a", "c"]  # as they were made
+
+
+def test_the_latest_change_comes_first(server: Client, shelf: Shelf) -> None:
+    for name in ("one", "two", "three"):
+        shelf.add(name)
+    server.add(scalar(shelf.ids["one"], iter=1))
+    server.call("tasks.edit", task=shelf.ids["two"], force=True, comment="x")
+    assert shelf.find(order_by=["-last_update"]) == ["two", "one", "three"]
+
+
+def test_pages_hold_every_task_once(shelf: Shelf) -> None:
+    for number in range(7):
+        shelf.add(f"t{number}")
+    pages = [shelf.find(page=page, page_size=3, order_by=["name"]) for page in range(4)]
+    assert pages == [["t0", "t1", "t2"], ["t3", "t4", "t5"], ["t6"], []]
+
+
+def test_a_scroll_goes_on_under_its_id_and_can_be_refreshed(server: Client, shelf: Shelf) -> None:
+    for number in range(5):
+        shelf.add(f"t{number}")
+    query = {"project": [shelf.project], "size": 2, "order_by": ["name"], "only_fields": ["name"]}
+
+    def names(answer: dict[str, Any]) -> list[str]:
+        return [task["name"] for task in answer["tasks"]]
+
+    first = server.call("tasks.get_all_ex", query, scroll_id=None, refresh_scroll=True)
+    assert names(first) == ["t0", "t1"]
+    scroll = first["scroll_id"]
+    second = server.call("tasks.get_all_ex", query, scroll_id=scroll, refresh_scroll=False)
+    assert (names(second), second["scroll_id"]) == (["t2", "t3"], scroll)
+    again = server.call("tasks.get_all_ex", query, scroll_id=scroll, refresh_scroll=True)
+    assert (names(again), again["scroll_id"]) == (["t0", "t1", "t2", "t3"], scroll)
+    assert names(server.call("tasks.get_all_ex", query, scroll_id=scroll)) == ["t4"]
+    assert names(server.call("tasks.get_all_ex", query, scroll_id=scroll)) == []
+    fresh = server.call("tasks.get_all_ex", query, scroll_id="f" * 32)
+    assert names(fresh) == ["t0", "t1"] and fresh["scroll_id"] not in (scroll, "f" * 32)
+
+
+def test_without_paging_all_tasks_come(server: Client, shelf: Shelf) -> None:
+    for number in range(30):
+        shelf.add(f"t{number}")
+    assert len(shelf.find()) == 30
+    assert len(server.call("tasks.get_all_ex", project=[shelf.project])["tasks"]) == 30
+
+
+def test_chosen_fields_come_nested(server: Client, shelf: Shelf) -> None:
+    shelf.add("one", hyperparams={"General": {"lr": {"value": "1"}, "x.y": {"value": "2"}}}, script={"diff": "d", "branch": "b"})
+    (task,) = server.call(
+        "tasks.get_all",
+        project=[shelf.project],
+        only_fields=["hyperparams.General.x.y.value", "script.diff", "name", "nothing.there"],
+    )["tasks"]
+    assert task == {
+        "id": shelf.ids["one"],
+        "name": "one",
+        "hyperparams": {"General": {"x.y": {"value": "2"}}},
+        "script": {"diff": "d"},
+        "runtime": {},
+    }
+
+
+def test_chosen_fields_of_other_objects_make_them_objects(server: Client, shelf: Shelf) -> None:
+    parent = shelf.add("parent")
+    child = shelf.add("child", parent=parent)
+    model = server.call("models.create", name="m", uri="file:///m", framework="PyTorch")["id"]
+    server.call("tasks.add_or_update_model", task=child, name="in", model=model, type="input")
+    fields = ["project.name", "user.name", "company.name", "parent.name", "models.input.name", "models.input.model.framework"]
+    (task,) = server.call("tasks.get_all_ex", id=[child], only_fields=fields)["tasks"]
+    project = server.call("projects.get_by_id", project=shelf.project)["project"]
+    assert task["project"] == {"id": shelf.project, "name": project["name"]}
+    assert task["parent"] == {"id": parent, "name": "parent"}
+    assert task["user"]["name"] and task["user"]["id"] and task["company"]["id"] and task["company"]["name"]
+    assert task["models"] == {"input": [{"name": "in", "model": {"id": model, "framework": "PyTorch"}}]}
+
+
+def test_references_are_ids_in_get_all_and_objects_in_get_all_ex(server: Client, shelf: Shelf) -> None:
+    id = shelf.add("one")
+    (plain,) = server.call("tasks.get_all", id=[id])["tasks"]
+    (expanded,) = server.call("tasks.get_all_ex", id=[id])["tasks"]
+    assert plain["project"] == shelf.project and expanded["project"] == {"id": shelf.project}
+    assert expanded["user"] == {"id": plain["user"]} and expanded["company"] == {"id": plain["company"]}
+
+
+def test_by_id_ex_leaves_unknown_ids_out(server: Client, shelf: Shelf) -> None:
+    id = shelf.add("one")
+    assert [task["id"] for task in server.call("tasks.get_by_id_ex", id=[id, "nope"])["tasks"]] == [id]
+    assert server.call("tasks.get_by_id_ex", id=["nope"], only_fields=["last_change"])["tasks"] == []
+    assert server.call("tasks.get_by_id_ex", id=[])["tasks"] == []
+
+
+def test_subprojects_are_included_on_request(server: Client, shelf: Shelf) -> None:
+    name = server.call("projects.get_by_id", project=shelf.project)["project"]["name"]
+    below = server.call("projects.create", name=f"{name}/deep/deeper")["id"]
+    shelf.add("here")
+    server.new_task("below", project=below)
+    assert shelf.find() == ["here"]
+    assert shelf.find(include_subprojects=True) == ["here", "below"]
+
+
+def test_hidden_tasks_are_found_on_request(shelf: Shelf) -> None:
+    shelf.add("seen")
+    shelf.add("hidden", system_tags=["hidden"])
+    assert shelf.find() == ["seen"]
+    assert shelf.find(search_hidden=True) == ["seen", "hidden"]
+    assert shelf.find(system_tags=["hidden"]) == ["hidden"]
+
+
+def test_last_metrics_can_be_chosen_alone(server: Client, shelf: Shelf) -> None:
+    id = shelf.add("one")
+    server.add(scalar(id, "loss", "train", iter=1, value=2.0))
+    (task,) = server.call("tasks.get_all_ex", id=[id], only_fields=["last_metrics"])["tasks"]
+    (variants,) = task["last_metrics"].values()
+    (entry,) = variants.values()
+    assert (entry["metric"], entry["variant"], entry["value"]) == ("loss", "train", 2.0)
+    (task,) = server.call("tasks.get_all_ex", id=[id], only_fields=["last_iteration"])["tasks"]
+    assert task["last_iteration"] == 1 and "last_metrics" not in task
