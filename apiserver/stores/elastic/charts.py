@@ -1,103 +1,110 @@
-"""Scalars as columns: buckets by aggregation, points by pages that carry nothing but sort values."""
+"""Buckets of scalar series by aggregation: the series of a task that have one interval together, so that thousands of series are few searches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from apiserver.stores.bucketing import bucketed
-from apiserver.stores.elastic.client import PAGE, ElasticClient
+from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
-from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value, span
-from apiserver.stores.elastic.series_store import SeriesStore, series_query
-from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, Cursor, PointColumns, SeriesKey
+from apiserver.stores.elastic.points import PointReader, choices_of
+from apiserver.stores.elastic.queries import Query, all_of, span
+from apiserver.stores.elastic.rows import Row
+from apiserver.stores.elastic.series_store import SeriesStore
+from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, SeriesKey
 
 MAX_BUCKETS = 60_000
 """Buckets of one search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
+SHARE = 10_000
+"""Buckets after which another search is begun: Elasticsearch works on several at once."""
 EXACT = 2**53
 """Aggregations compute in doubles: greater numbers are bucketed here."""
-_LEAST = -(2**63) + 1
-_MISSING = "-Infinity"
 
 
-@dataclass(slots=True)
-class _Rows:
-    """Points as they come: equal lengths."""
+class _Group(NamedTuple):
+    """What one search can answer together."""
 
-    iters: list[int]
-    timestamps: list[int]
-    seqs: list[int]
-    values: list[float]
-
-    def columns(self, key: SeriesKey) -> PointColumns:
-        return PointColumns(
-            key,
-            np.array(self.iters, np.int64),
-            np.array(self.values, np.float64),
-            np.array(self.timestamps, np.int64),
-            np.array(self.seqs, np.int64),
-        )
+    where: str
+    task: str
+    axis: Axis
+    interval: int
+    lo: int | None
+    hi: int | None
 
 
 class Charts:
-    """Reads of scalar series."""
+    """Buckets of scalar series."""
 
-    def __init__(self, client: ElasticClient, freshness: Freshness, series: SeriesStore) -> None:
-        self._client, self._freshness, self._series = client, freshness, series
-
-    def _indices(self, company: str, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, str]:
-        view = self._freshness.view(company, list(dict.fromkeys(key.task for key in keys)))
-        return self._series.event_indices(company, dict.fromkeys(keys), view)
-
-    # --- buckets
+    def __init__(self, client: ElasticClient, freshness: Freshness, series: SeriesStore, points: PointReader) -> None:
+        self._client, self._freshness, self._series, self._points = client, freshness, series, points
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
-        indices = self._indices(company, [request.key for request in requests])
-        ends = self._ends(requests, indices)
-        answers: list[Buckets | None] = [None] * len(requests)
-        searches: list[tuple[str, Query]] = []
-        asked: list[int] = []
-        for place, (request, end) in enumerate(zip(requests, ends, strict=True)):
-            if end is None:
-                answers[place] = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
-            elif max(-end[0], end[1]) >= EXACT or request.interval >= EXACT or (end[1] - end[0]) // request.interval >= MAX_BUCKETS:
-                answers[place] = self._bucketed_here(company, request, indices[request.key])
+        rows = self._rows(company, requests)
+        view = self._freshness.view(company, list(dict.fromkeys(request.key.task for request in requests)))
+        indices = self._series.event_indices(company, dict.fromkeys(request.key for request in requests), view)
+        answers: dict[BucketRequest, Buckets] = {}
+        groups: dict[_Group, list[tuple[SeriesKey, int]]] = {}
+        for request in requests:
+            row = rows.get(request.key)
+            extent = None if row is None else _extent(row, request)
+            if row is None or extent is None or request.key not in indices:
+                answers[request] = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
+                continue
+            expected = min(row.chart_count, (extent[1] - extent[0]) // request.interval + 1)
+            if max(-extent[0], extent[1], request.interval) >= EXACT or expected > MAX_BUCKETS:
+                answers[request] = self._bucketed_here(request, indices[request.key])
             else:
-                searches.append((indices[request.key], _histogram(request)))
-                asked.append(place)
-        wanted = ",".join(f"aggregations.x.buckets.{part}" for part in ("key", "doc_count", "v.min", "v.max", "v.avg"))
-        for place, answer in zip(asked, self._client.msearch(searches, wanted), strict=True):
-            end = ends[place]
-            assert end is not None
-            answers[place] = _buckets(answer.get("aggregations", {}).get("x", {}).get("buckets", []), *end)
-        return [answer for answer in answers if answer is not None]
+                group = _Group(indices[request.key], request.key.task, request.axis, request.interval, request.lo, request.hi)
+                groups.setdefault(group, []).append((request.key, expected))
+        self._aggregate(groups, answers)
+        empty = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
+        return [answers.get(request, empty) for request in requests]
 
-    def _ends(self, requests: Sequence[BucketRequest], indices: Mapping[SeriesKey, str]) -> list[tuple[int, int] | None]:
-        """The least and greatest x of each request, exactly."""
+    def _rows(self, company: str, requests: Sequence[BucketRequest]) -> Mapping[SeriesKey, Row]:
+        tasks = list(dict.fromkeys(request.key.task for request in requests))
+        types = {request.key.type for request in requests}
+        metrics: dict[str, set[str]] = {}
+        for request in requests:
+            metrics.setdefault(request.key.metric, set()).add(request.key.variant)
+        return self._series.rows(company, tasks, types, metrics) if tasks else {}
+
+    def _aggregate(self, groups: Mapping[_Group, Sequence[tuple[SeriesKey, int]]], answers: dict[BucketRequest, Buckets]) -> None:
         searches: list[tuple[str, Query]] = []
-        asked: list[int] = []
-        for place, request in enumerate(requests):
-            if request.key in indices:
-                for way in ("asc", "desc"):
-                    query = _chart_query(request)
-                    body = {"size": 1, "_source": False, "query": query, "sort": [{request.axis: way}], "track_total_hits": False}
-                    searches.append((indices[request.key], body))
-                asked.append(place)
-        ends: list[tuple[int, int] | None] = [None] * len(requests)
-        answers = self._client.msearch(searches, "hits.hits.sort")
-        for place, low, high in zip(asked, answers[::2], answers[1::2], strict=True):
-            if low.get("hits", {}).get("hits"):
-                ends[place] = (low["hits"]["hits"][0]["sort"][0], high["hits"]["hits"][0]["sort"][0])
-        return ends
+        asked: list[tuple[_Group, list[SeriesKey]]] = []
+        for group, wanted in groups.items():
+            part: list[SeriesKey] = []
+            size = 0
+            for key, expected in wanted:
+                if part and size + expected > SHARE:
+                    asked.append((group, part))
+                    part, size = [], 0
+                part.append(key)
+                size += expected
+            asked.append((group, part))
+        searches = [(group.where, _histograms(group, keys)) for group, keys in asked]
+        inside = "aggregations.metric.buckets.variant.buckets"
+        kept = [
+            f"{inside}.{part}" for part in ("key", "lo", "hi", "x.buckets.key", "x.buckets.doc_count", "x.buckets.v.min", "x.buckets.v.max")
+        ]
+        kept += [f"{inside}.x.buckets.v.avg", f"{inside}.x.buckets.v.value", "aggregations.metric.buckets.key"]
+        for (group, keys), answer in zip(asked, self._client.msearch(searches, ",".join(kept)), strict=True):
+            found = {
+                (metric["key"], variant["key"]): variant
+                for metric in answer.get("aggregations", {}).get("metric", {}).get("buckets", [])
+                for variant in metric.get("variant", {}).get("buckets", [])
+            }
+            for key in keys:
+                content = found.get((key.metric, key.variant))
+                if content is not None and content.get("x", {}).get("buckets"):
+                    request = BucketRequest(key, group.axis, group.interval, group.lo, group.hi)
+                    answers[request] = _buckets(content["x"]["buckets"], int(content["lo"]["value"]), int(content["hi"]["value"]))
 
-    def _bucketed_here(self, company: str, request: BucketRequest, index: str) -> Buckets:
+    def _bucketed_here(self, request: BucketRequest, index: str) -> Buckets:
         lo, hi = (request.lo, request.hi) if request.axis == "iter" else (None, None)
-        del company
-        found = self._all_points(request.key, index, span("iter", lo, hi))
-        columns = found.columns(request.key)
+        columns = self._points.all_points(request.key, index, span("iter", lo, hi)).columns(request.key)
         shown = columns.iters != SINGLE_VALUE_ITER
         x = (columns.iters if request.axis == "iter" else columns.timestamps)[shown]
         values = columns.values[shown]
@@ -112,185 +119,44 @@ class Charts:
             x, values = x[inside], values[inside]
         return bucketed(x, values, request.interval)
 
-    # --- points
 
-    def points(
-        self,
-        company: str,
-        keys: Sequence[SeriesKey],
-        axis: Axis,
-        after: Cursor | None,
-        limit: int | None,
-        lo: int | None,
-        hi: int | None,
-        until_seq: int | None,
-    ) -> list[PointColumns]:
-        indices = self._indices(company, keys)
-        filters = span(axis, lo, hi) + span("seq", None, until_seq)
-        if limit is None and after is None and axis == "iter":
-            found = {key: self._all_points(key, index, filters) for key, index in indices.items()}
-            return [rows.columns(key) for key, rows in found.items() if rows.iters]
-        by_index: dict[str, list[SeriesKey]] = {}
-        for key, index in indices.items():
-            by_index.setdefault(index, []).append(key)
-        if not by_index:
-            return []
-        index, wanted = next(iter(by_index.items()))
-        return self._merged(index, wanted, axis, after, limit, filters)
-
-    def _all_points(self, key: SeriesKey, index: str, filters: list[Query]) -> _Rows:
-        """All points of one series by iteration: the order of the index itself, so a page ends as soon as it is full."""
-        rows = _Rows([], [], [], [])
-        sort = [{"task": "asc"}, {"metric": "asc"}, {"variant": "asc"}, {"iter": "asc"}, *_payload()]
-        after: list[Any] | None = None
-        while True:
-            bound = [] if after is None else span("iter", after[3])
-            query = series_query(key, {"exists": {"field": "iter"}}, *filters, *bound)
-            body: Query = {
-                "size": PAGE,
-                "_source": False,
-                "stored_fields": "_none_",
-                "query": query,
-                "sort": sort,
-                "track_total_hits": False,
-            }
-            if after is not None:
-                body["search_after"] = after
-            hits = self._client.msearch([(index, body)], "hits.hits.sort")[0].get("hits", {}).get("hits", [])
-            for hit in hits:
-                _, _, _, iteration, timestamp, seq, value, special = hit["sort"]
-                rows.iters.append(iteration)
-                rows.timestamps.append(timestamp)
-                rows.seqs.append(seq)
-                rows.values.append(point_value(None if value == _MISSING else value, special))
-            if len(hits) < PAGE:
-                return rows
-            after = hits[-1]["sort"]
-
-    def _merged(
-        self, index: str, keys: Sequence[SeriesKey], axis: Axis, after: Cursor | None, limit: int | None, filters: list[Query]
-    ) -> list[PointColumns]:
-        """The first points of many series of one task in the order (axis, timestamp, seq)."""
-        found: dict[tuple[str, str], _Rows] = {(key.metric, key.variant): _Rows([], [], [], []) for key in keys}
-        names = {(key.metric, key.variant): key for key in keys}
-        sort: list[Any] = [{axis: "asc"}, *_payload(), {"iter": "asc"}, {"metric": "asc"}, {"variant": "asc"}]
-        choices = _choices(keys)
-        place: list[Any] | None = None
-        left = limit
-        while left is None or left > 0:
-            bound: list[Query] = []
-            if place is not None:
-                bound = span(axis, place[0])
-            elif after is not None and after.key is not None:
-                bound = span(axis, after.key)
-            query = all_of([{"term": {"task": keys[0].task}}, {"exists": {"field": "iter"}}, choices, *filters, *bound])
-            size = PAGE if left is None else min(PAGE, left)
-            body: Query = {
-                "size": size,
-                "_source": False,
-                "stored_fields": "_none_",
-                "query": query,
-                "sort": sort,
-                "track_total_hits": False,
-            }
-            if place is not None:
-                body["search_after"] = place
-            elif after is not None and after.key is not None:
-                # After every value that can stand beside this seq.
-                body["search_after"] = [after.key, after.timestamp, after.seq, "Infinity", 127, 2**63 - 1, "\U0010ffff", "\U0010ffff"]
-            hits = self._client.msearch([(index, body)], "hits.hits.sort")[0].get("hits", {}).get("hits", [])
-            for hit in hits:
-                _, timestamp, seq, value, special, iteration, metric, variant = hit["sort"]
-                rows = found[metric, variant]
-                rows.iters.append(iteration)
-                rows.timestamps.append(timestamp)
-                rows.seqs.append(seq)
-                rows.values.append(point_value(None if value == _MISSING else value, special))
-            if len(hits) < size:
-                break
-            place = hits[-1]["sort"]
-            left = None if left is None else left - len(hits)
-        return [rows.columns(names[name]) for name, rows in found.items() if rows.iters]
-
-    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
-        indices = self._indices(company, keys)
-        sort: list[Any] = [{"iter": "desc"}, *_payload()]
-        asked = [key for key in keys if key in indices] if count > 0 else []
-        searches: list[tuple[str, Query]] = []
-        for key in asked:
-            query = series_query(key, {"exists": {"field": "iter"}})
-            body: Query = {"size": min(count, PAGE), "_source": False, "stored_fields": "_none_", "query": query, "sort": sort}
-            searches.append((indices[key], body | {"track_total_hits": False}))
-        found: dict[SeriesKey, PointColumns] = {}
-        for key, answer in zip(asked, self._client.msearch(searches, "hits.hits.sort"), strict=True):
-            hits = [hit["sort"] for hit in reversed(answer.get("hits", {}).get("hits", []))]
-            rows = _Rows([], [], [], [])
-            for iteration, timestamp, seq, value, special in hits:
-                rows.iters.append(iteration)
-                rows.timestamps.append(timestamp)
-                rows.seqs.append(seq)
-                rows.values.append(point_value(None if value == _MISSING else value, special))
-            found[key] = rows.columns(key)
-        return [found.get(key) or _Rows([], [], [], []).columns(key) for key in keys]
-
-    def extras(self, company: str, keys: Sequence[SeriesKey], lo: int | None, hi: int | None) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
-        """The fields kept with points, by iteration."""
-        indices = self._indices(company, keys)
-        found: dict[SeriesKey, dict[int, dict[str, Any]]] = {}
-        for index in dict.fromkeys(indices.values()):
-            mine = [key for key, where in indices.items() if where == index]
-            names = {(key.task, key.metric, key.variant): key for key in mine}
-            tasks = list({key.task for key in mine})
-            query = all_of(
-                [{"terms": {"task": tasks}}, {"term": {"more": 1}}, {"exists": {"field": "iter"}}, _choices(mine), *span("iter", lo, hi)]
-            )
-            sort = ["task", "metric", "variant", "iter"]
-            for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": ["task", "metric", "variant", "iter", "body"]}):
-                for hit in hits:
-                    source = hit["_source"]
-                    key = names.get((source["task"], source["metric"], source["variant"]))
-                    if key is not None and source.get("body"):
-                        found.setdefault(key, {})[source["iter"]] = source["body"]
-        return found
+def _extent(row: Row, request: BucketRequest) -> tuple[int, int] | None:
+    """Between which x the points of a request can lie; None when there are none."""
+    if request.axis == "iter":
+        low, high = row.chart_min_iter, row.chart_max_iter
+    else:
+        low, high = row.chart_min_timestamp, row.chart_max_timestamp
+    if low is None or high is None:
+        return None
+    low = low if request.lo is None else max(low, request.lo)
+    high = high if request.hi is None else min(high, request.hi)
+    return (low, high) if low <= high else None
 
 
-def _payload() -> list[Any]:
-    """Timestamp, seq and value as sort values: a hit then carries nothing else, and hits are what a page costs."""
-    return [
-        {"timestamp": "asc"},
-        {"seq": "asc"},
-        {"value": {"order": "asc", "missing": "_first"}},
-        {"special": {"order": "asc", "missing": 0}},
-    ]
-
-
-def _choices(keys: Sequence[SeriesKey]) -> Query:
-    by_metric: dict[str, list[str]] = {}
-    for key in keys:
-        by_metric.setdefault(key.metric, []).append(key.variant)
-    choices = [all_of([{"term": {"metric": metric}}, {"terms": {"variant": variants}}]) for metric, variants in by_metric.items()]
-    return any_of(choices)
-
-
-def _chart_query(request: BucketRequest) -> Query:
-    bounds = span(request.axis, request.lo, request.hi)
-    return series_query(request.key, {"exists": {"field": "iter"}}, *bounds, without=[{"term": {"iter": SINGLE_VALUE_ITER}}])
-
-
-def _histogram(request: BucketRequest) -> Query:
-    values = {"v": {"stats": {"field": "value"}}}
-    histogram = {"histogram": {"field": request.axis, "interval": request.interval, "min_doc_count": 1}, "aggs": values}
-    return {"size": 0, "track_total_hits": False, "query": _chart_query(request), "aggs": {"x": histogram}}
+def _histograms(group: _Group, keys: Sequence[SeriesKey]) -> Query:
+    # Where every point has a bucket of its own its value is all there is to know.
+    single = group.interval == 1 and group.axis == "iter"
+    values = {"v": {"max": {"field": "value"}} if single else {"stats": {"field": "value"}}}
+    ends = {"lo": {"min": {"field": group.axis}}, "hi": {"max": {"field": group.axis}}}
+    histogram = {"histogram": {"field": group.axis, "interval": group.interval, "min_doc_count": 1}, "aggs": values}
+    metrics = len({key.metric for key in keys})
+    variants = len({key.variant for key in keys})
+    filters = [{"term": {"task": group.task}}, choices_of(keys), {"exists": {"field": "iter"}}, *span(group.axis, group.lo, group.hi)]
+    by_variant = {"terms": {"field": "variant", "size": variants}, "aggs": ends | {"x": histogram}}
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": all_of(filters, [{"term": {"iter": SINGLE_VALUE_ITER}}]),
+        "aggs": {"metric": {"terms": {"field": "metric", "size": metrics}, "aggs": {"variant": by_variant}}},
+    }
 
 
 def _buckets(rows: list[dict[str, Any]], first: int, last: int) -> Buckets:
+    x = np.array([int(row["key"]) for row in rows], np.int64)
+    count = np.array([row["doc_count"] for row in rows], np.int64)
     values = [row.get("v") or {} for row in rows]
-    return Buckets(
-        np.array([int(row["key"]) for row in rows], np.int64),
-        np.array([value.get("avg") for value in values], np.float64),
-        np.array([value.get("min") for value in values], np.float64),
-        np.array([value.get("max") for value in values], np.float64),
-        np.array([row["doc_count"] for row in rows], np.int64),
-        first,
-        last,
-    )
+    if "value" in values[0] or not any(values):
+        single = np.array([value.get("value") for value in values], np.float64)
+        return Buckets(x, single, single, single, count, first, last)
+    mean, low, high = (np.array([value.get(name) for value in values], np.float64) for name in ("avg", "min", "max"))
+    return Buckets(x, mean, low, high, count, first, last)

@@ -17,6 +17,7 @@ from apiserver.settings import ElasticSettings
 from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable
 
 log = logging.getLogger(__name__)
+logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # it logs every request otherwise
 
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}

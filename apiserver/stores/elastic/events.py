@@ -15,6 +15,7 @@ from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.logs import Logs
+from apiserver.stores.elastic.points import PointReader
 from apiserver.stores.elastic.reading import Reader
 from apiserver.stores.elastic.rows import as_series
 from apiserver.stores.elastic.series_store import SeriesStore
@@ -49,7 +50,8 @@ class ElasticEvents:
         committer = Committer(client)
         self._writer = Writer(client, layout, self.generations, freshness, committer, settings)
         self.series_store = SeriesStore(client, layout, self.generations, freshness, committer)
-        self._charts = Charts(client, freshness, self.series_store)
+        self._points = PointReader(client, freshness, self.series_store)
+        self._charts = Charts(client, freshness, self.series_store, self._points)
         self._reader = Reader(client, layout, self.generations, freshness)
         self._logs = Logs(client, self._reader)
         self._deleter = Deleter(client, layout, self.generations, freshness, committer, self.series_store)
@@ -96,15 +98,21 @@ class ElasticEvents:
         hi: int | None = None,
         until_seq: int | None = None,
     ) -> list[PointColumns]:
-        return self._charts.points(company, keys, axis, after, limit, lo, hi, until_seq)
+        return self._points.points(company, keys, axis, after, limit, lo, hi, until_seq)
 
     def point_extras(
-        self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None
+        self,
+        company: str,
+        keys: Sequence[SeriesKey],
+        *,
+        lo: int | None = None,
+        hi: int | None = None,
+        iters: Sequence[int] | None = None,
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
-        return self._charts.extras(company, keys, lo, hi)
+        return self._points.extras(company, keys, lo, hi, iters)
 
     def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
-        return self._charts.last_points(company, keys, count)
+        return self._points.last_points(company, keys, count)
 
     # --- events
 

@@ -37,11 +37,10 @@ class Logs:
         until_seq: int | None,
         chunk: int,
     ) -> Iterator[list[StoredEvent]]:
-        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels), until_seq=until_seq)
+        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels), from_seq=from_seq, until_seq=until_seq)
         types = self._reader.indices(company, task, [LOG])
         usable = literal if literal and (not ignore_case or literal.isascii()) else None
-        more = [*span("seq", from_seq), *_narrowed(usable)]
-        for hits in self._stretches(types, query, after, descending, chunk, more):
+        for hits in self._stretches(types, query, after, descending, chunk, _narrowed(usable)):
             yield [stored_event(hit, types, "timestamp") for hit in hits]
 
     def search(

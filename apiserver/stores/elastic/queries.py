@@ -50,7 +50,7 @@ def event_filters(query: EventQuery, log_index: str | None) -> tuple[list[Query]
     without: list[Query] = []
     filters += span("iter", query.min_iter, query.max_iter)
     filters += span("timestamp", query.min_timestamp, query.max_timestamp)
-    filters += span("seq", None, query.until_seq)
+    filters += span("seq", query.from_seq, query.until_seq)
     if query.iters is not None:
         filters.append({"terms": {"iter": list(query.iters)}} if query.iters else NO_MATCH)
     if query.levels is not None and log_index is not None:
