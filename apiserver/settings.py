@@ -9,269 +9,52 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from apiserver import hocon
 from apiserver.errors import StartupError
+from apiserver.settings_types import (
+    AuthSettings,
+    Company,
+    CorsSettings,
+    ElasticSettings,
+    EngineSettings,
+    EventsSettings,
+    FilesSettings,
+    Key,
+    RedisSettings,
+    RunsSettings,
+    ServerSettings,
+    Settings,
+    User,
+    is_loopback,
+)
+
+__all__ = [
+    "CONFIG",
+    "SCHEMA",
+    "SHORT",
+    "AuthSettings",
+    "Company",
+    "CorsSettings",
+    "ElasticSettings",
+    "EngineSettings",
+    "EventsSettings",
+    "FilesSettings",
+    "Key",
+    "RedisSettings",
+    "RunsSettings",
+    "ServerSettings",
+    "Settings",
+    "User",
+    "from_environment",
+    "is_loopback",
+    "make_settings",
+]
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 SCHEMA = Path(__file__).resolve().parent.parent / "schema" / "services"
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """The process and its sockets (config/server.conf)."""
-
-    host: str
-    """Address to listen on."""
-    port: int
-    """0 takes a free one."""
-    data: str
-    """Data folder: database, credentials, files, lock."""
-    workers: int
-    """Worker processes; above 1 only with a shared state."""
-    allow_open: bool
-    """Lets `open` mode listen beyond loopback."""
-    hosts: tuple[str, ...]
-    """Host names (without port) that calls in `open` mode may use beside loopback ones."""
-    max_body: int
-    """Bytes of a request body as sent."""
-    max_unpacked: int
-    """Bytes of a request body after gzip."""
-    connections: int
-    """Simultaneous connections of one worker."""
-    timeout: int
-    """Seconds without a sign of life after which a worker is replaced."""
-    graceful_timeout: int
-    """Seconds that running calls get at shutdown."""
-    idle_timeout: int
-    """Seconds a client may keep its connection silent before its request is complete."""
-    access_log: bool
-    """One line per request on stderr."""
-    log_level: str
-    """debug, info, warning or error."""
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """Which store and state (config/engine.conf)."""
-
-    store: str = field(repr=False)
-    """`sqlite:///path` or `http(s)://[user:pass@]host:9200[,host2:9200]`; empty: `<data>/tidemark.db`."""
-    state: str = field(repr=False)
-    """`memory://` or `redis://host:6379/0`; empty: `memory://` with SQLite."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """An access key with its secret."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class User:
-    """A user of the configuration. `name` also logs in, together with `password` (argon2 or bcrypt hash, or plain text)."""
-
-    id: str
-    name: str
-    role: str = "user"
-    keys: tuple[Key, ...] = ()
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True)
-class Company:
-    """A company (tenant) of the configuration."""
-
-    id: str
-    name: str
-    users: tuple[User, ...] = ()
-
-
-@dataclass(frozen=True)
-class AuthSettings:
-    """Who may call (config/auth.conf)."""
-
-    mode: str
-    """`open`, `required`; empty: open on a loopback address, required elsewhere."""
-    access_key: str
-    """Access key of the default user; empty: made at the first start."""
-    secret_key: str = field(repr=False)
-    """Its secret; empty: made at the first start."""
-    token_secret: str = field(repr=False)
-    """Signs tokens; empty: made at the first start. Hosts that share a store need the same one."""
-    token_expiration: int
-    """Seconds a token lives unless the login asks otherwise."""
-    max_token_expiration: int
-    """The most a login may ask for."""
-    cookie: str
-    """Name of the login cookie."""
-    default_company: str
-    """Name of the company that calls without credentials, and the keys made at the first start, belong to."""
-    default_user: str
-    """Id of that user."""
-    companies: tuple[Company, ...]
-    """Companies with their users and keys."""
-    web_access_key: str
-    """Public key built into a web application; accepted in `open` mode only."""
-    web_secret_key: str = field(repr=False)
-    """Its secret."""
-
-
-@dataclass(frozen=True)
-class CorsSettings:
-    """Web pages that may read answers (config/cors.conf)."""
-
-    origins: tuple[str, ...]
-    """Further origins, as browsers send them (`https://app.example.org`)."""
-    loopback: bool
-    """Whether pages of this machine (any port) may."""
-    max_age: int
-    """Seconds that a browser may keep a preflight answer."""
-
-
-@dataclass(frozen=True)
-class EventsSettings:
-    """The events service (config/events.conf)."""
-
-    unknown_tasks: str
-    """`register` or `reject`."""
-    raw_size_cap: int
-    """Greatest page of raw scalars and events."""
-    plot_compression_threshold: int
-    """Plots with a longer `plot_str` are stored compressed; 0 = never."""
-    validate_plot_str: bool
-    """Whether a plot that is not JSON is refused."""
-    max_multi_tasks: int
-    """Most tasks in one multi-task chart."""
-    ignore_iteration_metrics: tuple[str, ...]
-    """Metrics that never move a task's last_iteration."""
-    state_expiration: int
-    """Seconds that scroll and navigation ids live after their last use."""
-    tombstone_expiration: int
-    """Seconds that a deleted task's id stays refused."""
-    retry_window: int
-    """Seconds within which an identical log batch is a retry."""
-
-
-@dataclass(frozen=True)
-class ElasticSettings:
-    """Elasticsearch (config/elastic.conf); its address is engine.store."""
-
-    ca_file: str
-    """PEM file with the authority of the server's certificate."""
-    verify: bool
-    """Whether certificates are checked."""
-    timeout: float
-    """Seconds for one request."""
-    connect_timeout: float
-    """Seconds until a node that doesn't answer counts as away."""
-    pool: int
-    """Connections a worker keeps to each node."""
-    bulk_bytes: int
-    """Bytes of one bulk body."""
-    shards: int
-    """Primary shards of a new index."""
-    replicas: int
-    """Copies of a new index."""
-    generation_documents: int
-    """Documents after which new tasks go to a new generation."""
-    generation_bytes: int
-    """Bytes after which new tasks go to a new generation."""
-    prefix: str
-    """Put before every index name, so that several servers can share a cluster."""
-
-
-@dataclass(frozen=True)
-class RedisSettings:
-    """Redis (config/redis.conf); its address is engine.state."""
-
-    ca_file: str
-    """PEM file with the authority of a rediss:// server."""
-    timeout: float
-    """Seconds for one command."""
-    prefix: str
-    """Put before every key."""
-
-
-@dataclass(frozen=True)
-class RunsSettings:
-    """The Runicorn face (config/runs.conf)."""
-
-    port: int
-    """A second port (Runicorn's documented one is 23300); 0 = none."""
-    requests_per_minute: int
-    """Of one client, endpoint and run; 0 counts nothing."""
-    sockets: int
-    """Log sockets one client may hold; 0 counts nothing."""
-    patience: int
-    """Seconds that a log socket may take nothing while lines wait for it; then it is dropped."""
-    ping: int
-    """Seconds between two pings of a log socket; one that was not answered until the next ends it."""
-    proxies: tuple[str, ...]
-    """Addresses or networks of proxies whose X-Forwarded-For tells who the client is."""
-
-
-@dataclass(frozen=True)
-class FilesSettings:
-    """The file server (config/files.conf)."""
-
-    port: int
-    """A second port that serves files at its root; 0 = none."""
-    folder: str
-    """Where files are kept; empty: `<data>/files`."""
-    max_size: int
-    """Bytes of one file."""
-    reserve: int
-    """Bytes of the disk that uploads leave free."""
-    allow_scripts: bool
-    """Whether uploaded HTML may run its scripts (in an origin of its own)."""
-    public_url: str
-    """Address that clients are told; empty: the server's own + /files."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All of it. Derived answers are methods."""
-
-    server: ServerSettings
-    engine: EngineSettings
-    auth: AuthSettings
-    cors: CorsSettings
-    events: EventsSettings
-    elastic: ElasticSettings
-    redis: RedisSettings
-    runs: RunsSettings
-    files: FilesSettings
-
-    @property
-    def data(self) -> Path:
-        """The data folder."""
-        return Path(self.server.data).expanduser()
-
-    @property
-    def store_url(self) -> str:
-        """engine.store with its default."""
-        return self.engine.store or f"sqlite:///{self.data.absolute() / 'tidemark.db'}"
-
-    @property
-    def state_url(self) -> str:
-        """engine.state with its default."""
-        return self.engine.state or "memory://"
-
-    @property
-    def shared_store(self) -> bool:
-        """Whether several hosts may use the store: keys and signing secret live there then."""
-        return not self.store_url.startswith("sqlite:")
-
-    @property
-    def open(self) -> bool:
-        """Whether calls without credentials belong to the default user."""
-        return self.auth.mode == "open" or (not self.auth.mode and is_loopback(self.server.host))
 
 
 SHORT = {
@@ -290,15 +73,6 @@ SHORT = {
     "TIDEMARK_FILES_PORT": "files.port",
 }
 """The variables with names of their own."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address (without port, IPv6 without brackets) is this machine."""
-    host = host.lower().rstrip(".")
-    if host == "localhost" or host.endswith(".localhost") or host == "::1":
-        return True
-    parts = host.split(".")
-    return len(parts) == 4 and parts[0] == "127" and all(part.isascii() and part.isdigit() and int(part) < 256 for part in parts)
 
 
 def make_settings(env: Mapping[str, str], overrides: Mapping[str, Any] | None = None, *, config: Path = CONFIG) -> Settings:
