@@ -34,10 +34,13 @@ class UnknownRun(Exception):
 
 
 def possible_id(run: str) -> bool:
-    """Whether a text can be the id of a run: 1 to 256 bytes without control characters."""
-    if any(ord(character) < 32 or ord(character) == 127 for character in run):
+    """Whether a text can be the id of a run: 1 to 256 bytes of UTF-8 without control characters, and no dots that a path swallows."""
+    if run in (".", "..") or "\ufffd" in run or any(ord(character) < 32 or ord(character) == 127 for character in run):
         return False
-    return 0 < len(run.encode("utf-8", "surrogatepass")) <= MAX_ID and not any("\ud800" <= character <= "\udfff" for character in run)
+    try:
+        return 0 < len(run.encode()) <= MAX_ID
+    except UnicodeEncodeError:
+        return False
 
 
 class Catalog:

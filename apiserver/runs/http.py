@@ -22,7 +22,7 @@ from apiserver.errors import TidemarkError
 from apiserver.runs import parameters
 from apiserver.runs.answers import Answer, Reader, Selection
 from apiserver.runs.cache import AnswerCache
-from apiserver.runs.catalog import Catalog, UnknownRun
+from apiserver.runs.catalog import Catalog, UnknownRun, possible_id
 from apiserver.runs.export import TYPES, MissingExtra, exported
 from apiserver.runs.limits import Clients, Limiter, Verdict
 from apiserver.runs.lines import RunLines
@@ -178,7 +178,6 @@ class RunsApi:
         """JSON lines as events.jsonl holds them; every unreadable line by its number, the rest is stored."""
         identity = self._identity()
         body = bodies.read(request.environ, self._server.max_body, self._server.max_unpacked)
-        entity = self._catalog.writable(identity.company, identity.user, run)
         lines = RunLines(run, time.time_ns() // 1_000_000, request.headers.get("X-Clearml-Worker", ""))
         parts = body.splitlines()
         del body
@@ -186,11 +185,16 @@ class RunsApi:
             for number in range(start, min(start + SLICE, len(parts))):
                 lines.add(number + 1, parts[number])
             gevent.sleep(0)
-        refused = [{"line": None, "reason": refusal.reason} for refusal in self._writer.store(entity, lines)]
-        problems = [{"line": error.line, "reason": error.reason} for error in lines.errors] + refused
+        problems: list[dict[str, Any]] = [{"line": error.line, "reason": error.reason} for error in lines.errors]
+        if lines.added:
+            entity = self._catalog.writable(identity.company, identity.user, run)
+            refused = self._writer.store(entity, lines)
+            lines.added -= len(refused)
+            problems += [{"line": None, "reason": refusal.reason} for refusal in refused]
+        elif not possible_id(run):
+            raise UnknownRun(run)
         shown = parameters.whole(request.args, "error_lines", 0)
-        shown = MAX_ERROR_LINES if shown is None else shown
-        answer = {"added": lines.added - len(refused), "errors": len(problems), "error_lines": problems[:shown]}
+        answer = {"added": lines.added, "errors": len(problems), "error_lines": problems[: MAX_ERROR_LINES if shown is None else shown]}
         if not lines.added:
             reason = "No line could be stored" if problems else "The body has no lines to store"
             return _json({"detail": reason, **answer}, 400)
