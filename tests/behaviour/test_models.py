@@ -94,7 +94,9 @@ def test_the_model_of_a_task_is_made_and_changed(server: Client) -> None:
 
 
 def test_metadata_is_set_and_removed_by_key(server: Client, model: str) -> None:
-    server.call("models.add_or_update_metadata", model=model, metadata=[{"key": "a", "type": "str", "value": "1"}, {"key": "b", "value": "2"}])
+    server.call(
+        "models.add_or_update_metadata", model=model, metadata=[{"key": "a", "type": "str", "value": "1"}, {"key": "b", "value": "2"}]
+    )
     assert get(server, model)["metadata"] == {"a": {"key": "a", "type": "str", "value": "1"}, "b": {"key": "b", "value": "2"}}
     assert server.call("models.delete_metadata", model=model, keys=["a", "zz"]) == {"updated": 1}
     assert list(get(server, model)["metadata"]) == ["b"]

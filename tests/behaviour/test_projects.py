@@ -167,7 +167,9 @@ def test_the_contents_of_a_project_are_deleted_on_request(server: Client, name: 
 def test_menus_show_what_is_in_use_in_a_project_and_below(server: Client, name: str) -> None:
     top, below = create(server, name, tags=[f"tag-{name}"]), create(server, f"{name}/sub")
     parent = server.new_task("parent", project=top, tags=["b"], hyperparams={"S": {"x": {"value": "1"}}})
-    child = server.new_task("child", project=below, tags=["a"], parent=parent, hyperparams={"S": {"x": {"value": "2"}, "y": {"value": "3"}}})
+    child = server.new_task(
+        "child", project=below, tags=["a"], parent=parent, hyperparams={"S": {"x": {"value": "2"}, "y": {"value": "3"}}}
+    )
     server.call("models.create", name="m", uri="u", project=below, tags=["m"], framework="PyTorch", metadata=[{"key": "k", "value": "v"}])
     server.add_batch([scalar(child, "loss", "train"), scalar(parent, "acc", "test")])
     projects = {"projects": [top]}

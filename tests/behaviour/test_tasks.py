@@ -41,7 +41,9 @@ def test_every_new_task_has_an_id_of_its_own(server: Client) -> None:
     assert server.new_task("same") != server.new_task("same")
 
 
-@pytest.mark.parametrize("fields", [{"type": "training"}, {"name": "x"}, {"name": "x", "type": "nonsense"}, {"name": " ", "type": "training"}])
+@pytest.mark.parametrize(
+    "fields", [{"type": "training"}, {"name": "x"}, {"name": "x", "type": "nonsense"}, {"name": " ", "type": "training"}]
+)
 def test_a_task_needs_a_name_and_a_known_type(server: Client, fields: dict[str, Any]) -> None:
     assert server.refused("tasks.create", fields).codes == (400, 12)
 
@@ -106,7 +108,9 @@ def test_editing_moves_last_change_and_a_ping_only_last_update(server: Client) -
 
 def test_an_edit_replaces_the_given_fields_as_a_whole_and_leaves_the_others(server: Client) -> None:
     task = server.new_task(tags=["a"], hyperparams={"General": {"lr": {"value": "1"}, "bs": {"value": "2"}}})
-    answer = server.call("tasks.edit", task=task, force=True, hyperparams={"Args": {"x.y/z": {"section": "Args", "name": "x.y/z", "value": "3"}}})
+    answer = server.call(
+        "tasks.edit", task=task, force=True, hyperparams={"Args": {"x.y/z": {"section": "Args", "name": "x.y/z", "value": "3"}}}
+    )
     assert answer["updated"] == 1 and "last_update" in answer["fields"]
     found = server.task(task)
     assert found["hyperparams"] == {"Args": {"x.y/z": {"section": "Args", "name": "x.y/z", "value": "3"}}}
