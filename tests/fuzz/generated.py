@@ -59,13 +59,29 @@ class Pool:
     def __init__(self, tasks: list[str], models: list[str], projects: list[str]) -> None:
         self.tasks, self.models, self.projects = tasks, models, projects
         self.scrolls: list[str] = []
+        self.positions: list[tuple[str, dict[str, Any]]] = []
 
-    def learn(self, data: dict[str, Any]) -> None:
-        """Keep the scroll id of an answer for later calls."""
+    def renew(self, task: str, model: str) -> None:
+        """Calls delete and publish: take a fresh task and model in, let the oldest go."""
+        self.tasks[:] = [*self.tasks[-5:], task]
+        self.models[:] = [*self.models[-2:], model]
+
+    def learn(self, endpoint: str, body: Any, data: dict[str, Any]) -> None:
+        """Keep the scroll id of an answer, with what was asked, for later calls."""
         scroll = data.get("scroll_id")
-        if isinstance(scroll, str):
+        if isinstance(scroll, str) and isinstance(body, dict):
             self.scrolls.append(scroll)
-            del self.scrolls[:-200]
+            self.positions.append((endpoint, {**body, "scroll_id": scroll}))
+            del self.scrolls[:-200], self.positions[:-200]
+
+    def position(self, rng: random.Random, endpoint: str) -> dict[str, Any]:
+        """Fields that continue an earlier answer of this endpoint (of the one that opens it, for the `next_` ones)."""
+        opener = endpoint.replace("events.next_", "events.get_")
+        found = [body for name, body in self.positions if name in (endpoint, opener)]
+        if not found:
+            return {}
+        body = rng.choice(found[-10:])
+        return body if opener == endpoint else {name: body[name] for name in ("task", "scroll_id", "model_events") if name in body}
 
     def id_for(self, rng: random.Random, name: str) -> str | None:
         """A value for a field of this name, or None when it is no id."""
@@ -95,7 +111,10 @@ class Caller:
                 continue
             for version in endpoint.versions:
                 if not endpoint.is_batch(version):
-                    self.calls.append((name, str(version), endpoint.request_schema(version)))
+                    shape = endpoint.request_schema(version)
+                    if name == "events.add":  # its own schema leaves the event open: the definitions say what events look like
+                        shape = {"$ref": "#/definitions/event", "definitions": shape["definitions"]}
+                    self.calls.append((name, str(version), shape))
 
     def call(self, seed: int) -> tuple[str, str, Any]:
         """Endpoint, version and body of the call with this number."""
@@ -104,6 +123,8 @@ class Caller:
         version = rng.choice([version, version, "999.0", "2.34"])
         definitions = schema.get("definitions", {})
         body = self._value(rng, schema, definitions, "", rng.choice([0.0, 0.0, 0.05, 0.3]), 0)
+        if isinstance(body, dict) and ("scroll_id" in body or ".next_" in name) and rng.random() < 0.7:
+            body |= self.pool.position(rng, name)
         if rng.random() < 0.01:
             body = rng.choice(ODD)
         elif isinstance(body, dict) and rng.random() < 0.05:
@@ -111,7 +132,7 @@ class Caller:
         return name, version, body
 
     def _value(self, rng: random.Random, schema: Any, definitions: dict[str, Any], name: str, wrong: float, depth: int) -> Any:
-        if rng.random() < wrong:
+        if depth and rng.random() < wrong:
             return rng.choice(ODD)
         if not isinstance(schema, dict) or depth > 6:
             return rng.choice(ODD)
