@@ -44,6 +44,7 @@ NORMAL, GOING_AWAY, POLICY, LATER = 1000, 1001, 1008, 1013
 MAX_INCOMING = 4096
 """Bytes of a message from a reader (nothing is expected of it); more is answered with close code 1009."""
 MAX_TAIL = 100_000
+OPENED = "tidemark.opened"
 PAGE = 2_000
 CHUNK = 64 * 1024
 """Bytes handed to the network at once: each must leave within the patience."""
@@ -112,6 +113,7 @@ class LogSockets:
     def _before_handshake(self) -> Response | None:
         """A page that may not call gets 403 and no socket. Compression is not offered: it would cost 90 kB for each socket."""
         request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        request.environ[OPENED] = time.time_ns() // 1_000_000
         try:
             self._authenticator.check_gate(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         except OriginRefused as error:
@@ -150,7 +152,7 @@ class LogSockets:
         try:
             entity, wanted = self._admit(run)
             with self._bus.subscribe(log_channel(entity.company, entity.id), MAILBOX) as mailbox:
-                pump = Pump(self._store, entity, wanted, reader)
+                pump = Pump(self._store, entity, wanted, reader, request.environ[OPENED] << SEQ_SHIFT)
                 pump.history()
                 self._follow(pump, mailbox, place, reader)
         finally:
@@ -287,9 +289,14 @@ class Pump:
     run: Entity
     wanted: Wanted
     reader: Reader
+    opened: int
+    """The seq of the moment when the socket was opened: what comes later is wanted, whatever the tail."""
     seen: Seen = field(default_factory=Seen)
-    floor: int = field(default_factory=lambda: (time.time_ns() // 1_000_000 - KNOWN_FOR) << SEQ_SHIFT)
-    """From this seq on it is known what was sent."""
+
+    @property
+    def floor(self) -> int:
+        """From this seq on it is known what was sent."""
+        return self.opened - (KNOWN_FOR << SEQ_SHIFT)
 
     def history(self) -> None:
         """What is stored, as the reader wants it."""
@@ -327,12 +334,12 @@ class Pump:
             yield [_line(event) for event in events]
 
     def _tail(self) -> Iterator[list[Line]]:
-        """The last lines that are shown, oldest first. What arrives from now on comes live, so it takes no part."""
-        known = [event["_cursor"].seq for events in self._chunks(from_seq=self.floor) for event in events]
-        self.seen.add(known)
+        """The last lines that are shown, oldest first, of what had arrived before the socket was opened; then the rest."""
+        for events in self._chunks(from_seq=self.floor, until_seq=self.opened - 1):
+            self.seen.add(event["_cursor"].seq for event in events)
         left, form = self.wanted.tail or 0, self.wanted.form
         parts: list[list[Line]] = []
-        for lines in self._lines_back(max(known, default=self.floor)) if left else ():
+        for lines in self._lines_back(self.opened - 1) if left else ():
             part: list[Line] = []
             for line in lines:
                 count = len(form.frames([line]))
@@ -344,7 +351,9 @@ class Pump:
             parts.append(part[::-1])
             if left <= 0:
                 break
-        return iter(parts[::-1])
+        yield from parts[::-1]
+        for events in self._chunks(from_seq=self.opened):
+            yield [_line(event) for event in events]
 
     def _lines_back(self, until_seq: int) -> Iterator[list[Line]]:
         """Newest first, as far as `since` and `after` let them through."""
