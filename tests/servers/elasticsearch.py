@@ -147,10 +147,8 @@ def request(url: str, method: str, path: str, body: Any = None, timeout: float =
 def remove_prefix(url: str, prefix: str) -> None:
     """Delete the indices and templates of a test run on a server that goes on running."""
     with contextlib.suppress(OSError):
-        indices = [row["index"] for row in request(url, "GET", f"/_cat/indices/{prefix}-*?format=json&expand_wildcards=all&h=index")]
+        indices = [row["index"] for row in request(url, "GET", f"/_cat/indices/{prefix}*?format=json&expand_wildcards=all&h=index")]
         for start in range(0, len(indices), 50):
             request(url, "DELETE", "/" + ",".join(indices[start : start + 50]))
-        for template in request(url, "GET", f"/_index_template/{prefix}-*")["index_templates"]:
+        for template in request(url, "GET", f"/_index_template/{prefix}*")["index_templates"]:
             request(url, "DELETE", f"/_index_template/{template['name']}")
-        for component in request(url, "GET", f"/_component_template/{prefix}-*")["component_templates"]:
-            request(url, "DELETE", f"/_component_template/{component['name']}")

@@ -15,6 +15,8 @@ from apiserver.stores.elastic.series_store import SeriesStore, series_query
 from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
 
 _MISSING = "-Infinity"
+MAX_TERMS = 1_000
+"""Iterations that are worth naming one by one."""
 
 
 @dataclass(slots=True)
@@ -179,7 +181,9 @@ class PointReader:
             tasks = list({key.task for key in mine})
             bounds = span("iter", lo, hi)
             if iters is not None:
-                bounds.append({"terms": {"iter": list(iters)}} if iters else NO_MATCH)
+                bounds += span("iter", min(iters), max(iters)) if iters else [NO_MATCH]
+                if len(iters) <= MAX_TERMS:
+                    bounds.append({"terms": {"iter": list(iters)}})
             query = all_of([{"terms": {"task": tasks}}, {"term": {"more": 1}}, {"exists": {"field": "iter"}}, choices_of(mine), *bounds])
             sort = ["task", "metric", "variant", "iter"]
             for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": ["task", "metric", "variant", "iter", "body"]}):

@@ -108,7 +108,7 @@ class RedisBus:
         while not self._closed.is_set():
             try:
                 self._receive(self._connect())
-            except (RedisError, OSError, EOFError) as error:
+            except (RedisError, OSError, EOFError, ValueError) as error:  # ValueError: closed by `close` while it was read
                 if not self._closed.is_set():
                     log.warning("the live log connection to Redis broke: %s", error)
             with self._lock:

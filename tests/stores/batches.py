@@ -1,0 +1,67 @@
+"""Batches for store tests: built as ingest builds them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from apiserver.stores.records import SCALAR, Event, EventBatch, LogLine, Points, SeriesKey, Touch
+
+T0 = 1_700_000_000_000
+
+
+class Builder:
+    """Collects events; `build` gives the batch. Times default to T0 + iteration seconds."""
+
+    def __init__(self, worker: str = "host:1", digest: bytes | None = None, now: int | None = None) -> None:
+        self.batch = EventBatch(int(time.time() * 1000) if now is None else now, worker, digest=digest)
+
+    def scalar(
+        self, task: str, metric: str, variant: str, iteration: int, value: float, timestamp: int | None = None, **extra: Any
+    ) -> Builder:
+        points = self.batch.points.setdefault(SeriesKey(task, SCALAR, metric, variant), Points())
+        if extra:
+            points.extra[len(points.iters)] = extra
+        points.iters.append(iteration)
+        points.values.append(float(value))
+        points.timestamps.append(T0 + iteration % 10**6 * 1000 if timestamp is None else timestamp)
+        points.sizes.append(200)
+        points.lines.append(self._line(task, 200, SCALAR, iteration))
+        return self
+
+    def scalars(self, task: str, metric: str, variant: str, points: Iterable[tuple[int, float]]) -> Builder:
+        for iteration, value in points:
+            self.scalar(task, metric, variant, iteration, value)
+        return self
+
+    def event(
+        self,
+        type: str,
+        task: str,
+        metric: str,
+        variant: str,
+        iteration: int | None,
+        key: str | None = None,
+        timestamp: int = T0,
+        **body: Any,
+    ) -> Builder:
+        line = self._line(task, 300, type, iteration)
+        self.batch.events.append(Event(type, task, metric, variant, iteration, key, timestamp, self.batch.worker, line, 300, body))
+        return self
+
+    def log(self, task: str, msg: str | None, timestamp: int = T0, level: str | None = "info", metric: str = "", **extra: Any) -> Builder:
+        line = self._line(task, 100, "log", None)
+        self.batch.logs.append(LogLine(task, timestamp, level, self.batch.worker, msg, metric, "", None, line, 100, extra or None))
+        return self
+
+    def build(self) -> EventBatch:
+        return self.batch
+
+    def _line(self, task: str, size: int, type: str, iteration: int | None) -> int:
+        touch = self.batch.touches.setdefault(task, Touch())
+        touch.bytes_by_type[type] = touch.bytes_by_type.get(type, 0) + size
+        if iteration is not None:
+            touch.max_iter = iteration if touch.max_iter is None else max(touch.max_iter, iteration)
+        self.batch.lines += 1
+        return self.batch.lines - 1
