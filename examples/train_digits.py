@@ -39,10 +39,8 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=32, help="neurons of the hidden layer")
     parser.add_argument("--learning-rate", type=float, default=0.002)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--project", default="Examples")
-    parser.add_argument("--name", default="digits")
 
-    task = Task.init(project_name=parser.get_default("project"), task_name=parser.get_default("name"), reuse_last_task_id=False)
+    task = Task.init("Examples", "digits", reuse_last_task_id=False, output_uri=True)
     options = parser.parse_args()  # the SDK records it as hyper-parameters
     logger = task.get_logger()
 
@@ -55,7 +53,7 @@ def main() -> None:
     model = MLPClassifier((options.hidden,), learning_rate_init=options.learning_rate, batch_size=64, random_state=options.seed)
     classes = np.arange(10)
     for epoch in range(options.epochs):
-        model.partial_fit(x_train, y_train, classes)
+        model.partial_fit(x_train, y_train, classes=classes)
         accuracy = {"train": model.score(x_train, y_train), "test": model.score(x_test, y_test)}
         for split_name, part, labels in (("train", x_train, y_train), ("test", x_test, y_test)):
             logger.report_scalar("loss", split_name, log_loss(labels, model.predict_proba(part), labels=classes), epoch)
@@ -83,8 +81,7 @@ def main() -> None:
         output = OutputModel(
             task=task, name="digits classifier", framework="ScikitLearn", label_enumeration={label: int(label) for label in labels}
         )
-        output.update_weights(str(path), upload_uri=task.get_output_destination() or None, auto_delete_file=False)
-        task.flush(wait_for_uploads=True)
+        output.update_weights(str(path), auto_delete_file=False, async_enable=False)  # uploaded when it returns
     task.close()
     print(f"task {task.id}")
 
