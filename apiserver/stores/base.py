@@ -68,6 +68,14 @@ TextMatch = Callable[[list[str]], list[int]]
 """Picks lines of a log: their texts -> the indexes of those that match, ascending."""
 
 
+class Retired(NamedTuple):
+    """What a retention run removes (or would remove): `tasks` lose their `events`. `what` says it for the operator."""
+
+    what: str
+    tasks: list[str]
+    events: int
+
+
 class EventStore(Protocol):
     # --- writing
 
@@ -200,6 +208,10 @@ class EventStore(Protocol):
 
     def companies(self) -> list[str]:
         """Companies that have events."""
+
+    def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
+        """Remove the events of every task and model whose newest event is older than `before` (ms), step by step, each named when it is done;
+        with `dry_run` they are only named. What is written meanwhile stays whole."""
 
     def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
         """The greatest event timestamp of each task that has events."""

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ELASTICSEARCH_VERSION = os.environ.get("TIDEMARK_TEST_ELASTICSEARCH_VERSION", "8.19.21")
+VERSIONS = {"8": "8.19.21", "9": "9.5.3"}
+_ASKED = os.environ.get("TIDEMARK_TEST_ELASTICSEARCH_VERSION", "8")
+ELASTICSEARCH_VERSION = VERSIONS.get(_ASKED, _ASKED)
 ARTIFACT = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import Health, TextMatch
+from apiserver.stores.base import Health, Retired, TextMatch
 from apiserver.stores.elastic.charts import Charts
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.committer import Committer
@@ -17,6 +17,7 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.logs import Logs
 from apiserver.stores.elastic.points import PointReader
 from apiserver.stores.elastic.reading import Reader
+from apiserver.stores.elastic.retention import Retention
 from apiserver.stores.elastic.rows import as_series
 from apiserver.stores.elastic.series_store import SeriesStore
 from apiserver.stores.elastic.writing import Writer
@@ -55,6 +56,7 @@ class ElasticEvents:
         self._reader = Reader(client, layout, self.generations, freshness)
         self._logs = Logs(client, self._reader)
         self._deleter = Deleter(client, layout, self.generations, freshness, committer, self.series_store)
+        self._retention = Retention(client, layout, self.generations, freshness, self._deleter)
 
     # --- writing
 
@@ -205,6 +207,9 @@ class ElasticEvents:
         self._freshness.see_all([self.layout.objects])
         body = {"query": {"term": {"kind": "generation"}}, "sort": ["company", "id"], "_source": ["company"]}
         return sorted({hit["_source"]["company"] for hits in self._client.scan(self.layout.objects, body) for hit in hits})
+
+    def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
+        return self._retention.retire(company, before, dry_run)
 
     def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
         newest: dict[str, int] = {}

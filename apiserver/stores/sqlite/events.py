@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from apiserver.stores.base import Health, StoreBusy, StoreDamaged, TextMatch
+from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged, TextMatch
 from apiserver.stores.records import (
     EVENT_TYPES,
     IMAGE,
@@ -27,7 +27,7 @@ from apiserver.stores.records import (
     TypeStorage,
     wants,
 )
-from apiserver.stores.sqlite import deleting, listing, log_search, paging, points, series_rows, writing
+from apiserver.stores.sqlite import deleting, listing, log_search, paging, points, retention, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
 from apiserver.stores.sqlite.series_rows import TYPE_CODE, TYPE_NAMES
@@ -289,6 +289,14 @@ class SqliteEvents:
                 row[0] for row in connection.execute("SELECT DISTINCT company FROM entities WHERE company IS NOT NULL ORDER BY company")
             ]
         )
+
+    def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
+        for task, count in self._db.read(lambda connection: retention.old_tasks(connection, company, before)):
+            if not dry_run:
+                if self.newest_event(company, [task]).get(task, 0) >= before:
+                    continue
+                count = self.delete(company, task)
+            yield Retired(f"task {task}", [task], count)
 
     def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
         newest: dict[str, int] = {}
