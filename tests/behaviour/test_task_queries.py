@@ -287,3 +287,13 @@ def test_last_metrics_can_be_chosen_alone(server: Client, shelf: Shelf) -> None:
     assert (entry["metric"], entry["variant"], entry["value"]) == ("loss", "train", 2.0)
     (task,) = server.call("tasks.get_all_ex", id=[id], only_fields=["last_iteration"])["tasks"]
     assert task["last_iteration"] == 1 and "last_metrics" not in task
+
+
+def test_a_replaced_point_changes_the_order_at_once(server: Client, shelf: Shelf) -> None:
+    for name, value in (("one", 1.0), ("two", 2.0)):
+        server.add_batch([scalar(shelf.add(name), "loss", "train", iter=1, value=value), scalar(shelf.ids[name], "loss", "train", iter=2)])
+    path = "last_metrics." + ".".join(hashlib.md5(text.encode()).hexdigest() for text in ("loss", "train"))
+    assert shelf.find(order_by=[f"-{path}.max_value"]) == ["two", "one"]
+    server.add_batch([scalar(shelf.ids["two"], "loss", "train", iter=1, value=-5.0)])
+    assert shelf.find(order_by=[f"{path}.min_value"]) == ["two", "one"]
+    assert shelf.find(**{f"{path}.min_value": [None, 0.0]}) == ["two"]

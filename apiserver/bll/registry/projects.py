@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from apiserver.bll.registry.bodies import new_id, new_project, now_ms
 from apiserver.bll.registry.records import Records
-from apiserver.errors import ExpectedUnique, ValidationFailed
+from apiserver.errors import ExpectedUnique, InvalidProject, NoWritePermission, ValidationFailed
 from apiserver.stores.base import Condition, Conflict, Document, Sort
 
 Body = dict[str, Any]
+
+USE_RESOLUTION_MS = 10_000
 
 
 def clean_name(name: str) -> str:
@@ -61,6 +64,15 @@ class Projects:
             if made is not None:
                 return made, True
         raise ExpectedUnique("a project of this name is being made and removed at once", name=name)
+
+    def note_use(self, company: str, id: str) -> None:
+        """Something was put into a project: it is among the last updated ones, to within some seconds (a rush of new tasks writes once)."""
+        document = self._registry.get("project", company, id)
+        if document is None or now_ms() - int(document.body.get("last_update") or 0) < USE_RESOLUTION_MS:
+            return
+        for place in (id, *(document.body.get("path") or [])):
+            with suppress(InvalidProject, NoWritePermission):  # deleted meanwhile, or public
+                self._records.change("project", company, place, lambda body: None)
 
     def _make(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> str | None:
         """None when somebody else made it meanwhile."""

@@ -43,6 +43,8 @@ class Tasks:
         body = new_task(new_id(), company, user, now_ms(), {})
         set_fields(body, fields)
         self._records.create("task", company, body["id"], body)
+        if body["project"]:
+            self._projects.note_use(company, body["project"])
         return str(body["id"])
 
     def clone(self, company: str, user: str, id: str, request: Mapping[str, Any]) -> tuple[str, Body | None]:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort
+from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.registry_query import (
     ACTIVITY_KINDS,
@@ -19,6 +20,7 @@ from apiserver.stores.sqlite.registry_query import (
     Statement,
     has_pattern,
     path_of,
+    reads_statistics,
     simplified,
 )
 
@@ -123,6 +125,7 @@ class SqliteRegistry:
         limit: int | None = None,
         fields: Sequence[str] | None = None,
     ) -> list[Document]:
+        self._freshen(where, order)
         query = _Query(kind, companies, where)
         columns = _columns(kind, fields)
 
@@ -133,6 +136,7 @@ class SqliteRegistry:
         return self._database.read(search)
 
     def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
+        self._freshen(where)
         query = _Query(kind, companies, where)
         return self._database.read(query.count)
 
@@ -145,9 +149,16 @@ class SqliteRegistry:
         *,
         total: str | tuple[str, ...] | None = None,
     ) -> dict[tuple[Any, ...], tuple[int, float]]:
+        self._freshen(where)
         query = _Query(kind, companies, where)
         keys = [path_of(path) for path in by]
         return self._database.read(lambda connection: query.tally(connection, keys, None if total is None else path_of(total)))
+
+    def _freshen(self, where: Sequence[Condition | AnyOf], order: Sequence[Sort] = ()) -> None:
+        """Compute statistics that replaced events made untrue, if the answer depends on statistics."""
+        if reads_statistics(where, order):
+            for series in self._database.read(lambda connection: series_rows.stale_series(connection, None)):
+                self._database.write(lambda connection, series=series: series_rows.recompute(connection, series))  # type: ignore[misc]
 
 
 class _Query:

@@ -13,7 +13,11 @@ REGISTRY_SCHEMA = (
         type TEXT AS (json_extract(body, '$.type')) STORED,
         user TEXT AS (json_extract(body, '$.user')) STORED,
         parent TEXT AS (json_extract(body, '$.parent')) STORED,
+        task TEXT AS (json_extract(body, '$.task')) STORED,
         created INTEGER AS (json_extract(body, '$.created')) STORED,
+        started INTEGER AS (json_extract(body, '$.started')) STORED,
+        completed INTEGER AS (json_extract(body, '$.completed')) STORED,
+        active_duration INTEGER AS (json_extract(body, '$.active_duration')) STORED,
         tags TEXT AS (json_extract(body, '$.tags')) STORED,
         system_tags TEXT AS (json_extract(body, '$.system_tags')) STORED,
         body TEXT NOT NULL, bulk TEXT)""",
@@ -21,7 +25,8 @@ REGISTRY_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS documents_anywhere ON documents(kind, id)",
     # Covers the usual table queries: they read this index and the activity table only, then the bodies of one page.
     """CREATE INDEX IF NOT EXISTS documents_table
-        ON documents(kind, company, project, status, type, user, parent, name, created, tags, system_tags, id)""",
+        ON documents(kind, company, project, status, type, user, parent, name, task, created, started, completed, active_duration, tags,
+            system_tags, id)""",
     # Apart from the documents, because every event batch moves it and a document may be large.
     """CREATE TABLE IF NOT EXISTS activity(
         company TEXT NOT NULL, id TEXT NOT NULL, last_iteration INTEGER, last_update INTEGER, last_change INTEGER,
