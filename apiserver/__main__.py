@@ -18,6 +18,7 @@ import click
 
 from apiserver import __version__
 from apiserver.errors import StartupError
+from apiserver.operations.commands import add_commands as add_operations
 from apiserver.runs.commands import add_commands
 from apiserver.settings import Settings, from_environment
 
@@ -162,6 +163,7 @@ def _user_of(settings: Settings, name: str, user: str | None) -> tuple[str, str,
 
 
 add_commands(main)
+add_operations(main)
 
 if __name__ == "__main__":
     main(prog_name="tidemark")

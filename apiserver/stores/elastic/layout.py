@@ -19,6 +19,7 @@ from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.records import ATTRIBUTE, EVENT_TYPES, IMAGE, LOG, POINT_TYPES
 
 LAYOUT = 1
+ADDED_LATER = ": they are added at the next start"
 ALL_TYPES = (*EVENT_TYPES, ATTRIBUTE)
 ENTITIES, OBJECTS = "registry-entities", "registry-objects"
 MAX_TOKEN = 8_000
@@ -240,7 +241,7 @@ class Layout:
             if missing and repair and not problems:
                 self._client.call("PUT", f"/{index}/_mapping", {"properties": missing})
             elif missing and not repair:
-                problems.append(f"the index {index} lacks the fields {', '.join(sorted(missing))}: they are added at the next start")
+                problems.append(f"the index {index} lacks the fields {', '.join(sorted(missing))}{ADDED_LATER}")
         return problems
 
     def create(self, index: str, aliases: Mapping[str, Any] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""What operators do beside serving: checking an installation, removing old data."""

@@ -1,0 +1,95 @@
+"""The commands `doctor` and `retention`. What they need is imported when they run."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+
+import click
+
+from apiserver.errors import StartupError
+from apiserver.settings import Settings, from_environment
+
+_DATA = click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
+_STORE = click.option("--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.")
+_STATE = click.option("--state", envvar="TIDEMARK_STATE", show_envvar=True, metavar="URL", help="Shared state.")
+_UNITS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
+
+
+def add_commands(group: click.Group) -> None:
+    """Add the commands to the command line."""
+    for command in (doctor, retention):
+        group.add_command(command)
+
+
+def _settings(data: str | None, store: str | None, state: str | None) -> Settings:
+    return from_environment({"server.data": data, "engine.store": store, "engine.state": state})
+
+
+@click.command()
+@_DATA
+@_STORE
+@_STATE
+def doctor(data: str | None, store: str | None, state: str | None) -> None:
+    """Check this installation: settings, store, mappings, disks, Redis. One line each, with what to do.
+
+    Changes nothing. Exit code 1 when a check failed.
+    """
+    from apiserver.operations.doctor import examine
+
+    failed = False
+    for finding in examine(_settings(data, store, state)):
+        click.echo(f"{finding.level:<5}{finding.text}" + (f": {finding.advice}" if finding.advice else ""))
+        failed = failed or finding.level == "FAIL"
+    if failed:
+        click.get_current_context().exit(1)
+
+
+class Age(click.ParamType[float]):
+    """A length of time as seconds: 12h, 90d, 8w, 2y."""
+
+    name = "age"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdwy])", str(value))
+        if not found:
+            self.fail(f'"{value}" is no age: write 12h, 90d, 8w or 2y', param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+@click.command()
+@click.option("--older-than", type=Age(), required=True, metavar="AGE", help="12h, 90d, 8w, 2y: since the newest event of a task.")
+@click.option("--company", metavar="ID", help="Only this company's.  [default: all]")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@_DATA
+@_STORE
+@_STATE
+def retention(older_than: float, company: str | None, dry_run: bool, data: str | None, store: str | None, state: str | None) -> None:
+    """Remove the events of tasks whose newest event is older than a limit. The tasks stay listed.
+
+    On Elasticsearch whole generations of indices are dropped where all their tasks are old. On SQLite stop the server first.
+    """
+    from apiserver.engine import open_engine
+    from apiserver.serving import running_server
+
+    settings = _settings(data, store, state)
+    if not settings.shared_store and (address := running_server(settings.data)):
+        raise StartupError(f"the server at {address} holds the database: stop it first")
+    before = int((time.time() - older_than) * 1000)
+    engine = open_engine(settings)
+    tasks = events = 0
+    try:
+        for name in [company] if company else engine.events.companies():
+            for step in engine.events.retire(name, before, dry_run=dry_run):
+                click.echo(
+                    f"{'would remove' if dry_run else 'removed'} {step.what}: {step.events:,} events of {len(step.tasks):,} tasks (company {name})"
+                )
+                tasks += len(step.tasks)
+                events += step.events
+    finally:
+        engine.close()
+    day = datetime.fromtimestamp(before / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    click.echo(f"{'Would remove' if dry_run else 'Removed'} {events:,} events of {tasks:,} tasks that have none since {day}.")

@@ -1,0 +1,117 @@
+"""Checks of an Elasticsearch for `tidemark doctor`. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from elasticsearch import ApiError
+
+from apiserver.operations.findings import Finding
+from apiserver.settings import ElasticSettings
+from apiserver.stores.base import StoreBusy, StoreDamaged
+from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.elastic.layout import ADDED_LATER, LAYOUT, Layout
+
+SUPPORTED = (8, 9)
+
+
+def examine(url: str, settings: ElasticSettings) -> Iterator[Finding]:
+    """Reachable, version, health, templates, mappings, disk."""
+    try:
+        client = ElasticClient(url, settings)
+        version = client.version()
+    except (StoreBusy, StoreDamaged) as error:
+        yield Finding("FAIL", str(error), "start it, or correct TIDEMARK_STORE (address, user, password, elastic.ca_file)")
+        return
+    except ApiError as error:
+        yield Finding("FAIL", f"Elasticsearch refuses: {reason(error.body)}", "check the user and password in TIDEMARK_STORE")
+        return
+    known = int(version.partition(".")[0]) in SUPPORTED
+    yield Finding("ok" if known else "FAIL", f"Elasticsearch {version} answers", "" if known else "versions 8 and 9 are supported")
+    try:
+        layout = Layout(client, settings)
+        yield from _health(client, layout)
+        yield from _templates(client, layout)
+        yield from _disk(client)
+        yield from _blocks(client, layout)
+    except StoreBusy as error:
+        yield Finding("FAIL", str(error), "look at Elasticsearch's own log")
+    finally:
+        client.close()
+
+
+def _health(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
+    answer = client.call("GET", "/_cluster/health?filter_path=status,number_of_data_nodes,unassigned_shards")
+    status, nodes = answer["status"], answer["number_of_data_nodes"]
+    text = f"the cluster is {status}: {nodes} data nodes, {answer['unassigned_shards']} unassigned shards"
+    advice = "GET /_cluster/allocation/explain says why a shard is not assigned"
+    yield Finding({"green": "ok", "yellow": "warn"}.get(status, "FAIL"), text, "" if status == "green" else advice)  # type: ignore[arg-type]
+    if nodes > 1 and client.settings.replicas == 0:
+        yield Finding("warn", "new indices have no replicas: a lost node loses data", "set TIDEMARK__elastic__replicas=1")
+    if nodes == 1 and client.settings.replicas > 0:
+        yield Finding(
+            "warn", "replicas are asked for, but there is one node to hold them", "set TIDEMARK__elastic__replicas=0, or add nodes"
+        )
+
+
+def _templates(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
+    problems = 0
+    for name, template in layout.templates().items():
+        full = f"{layout.prefix}tidemark-{name}"
+        try:
+            there = client.call("GET", f"/_index_template/{full}")["index_templates"][0]["index_template"]
+        except ApiError as error:
+            if error.meta.status != 404:
+                raise
+            problems += 1
+            yield Finding("warn", f"the template {full} is missing", "it is put by the next `tidemark serve`")
+            continue
+        if there.get("_meta", {}).get("tidemark_layout", 0) > LAYOUT:
+            problems += 1
+            yield Finding("FAIL", f"the template {full} is from a newer tidemark", "upgrade this host")
+        for sentence in layout.check_indices(template["index_patterns"][0], template["template"]["mappings"]["properties"], repair=False):
+            problems += 1
+            yield Finding("warn" if sentence.endswith(ADDED_LATER) else "FAIL", sentence)
+    if not problems:
+        yield Finding("ok", "templates and mappings are as they should be")
+
+
+def _disk(client: ElasticClient) -> Iterator[Finding]:
+    found: dict[str, Any] = client.call("GET", "/_cluster/settings?include_defaults=true&flat_settings=true")
+    values: dict[str, Any] = {**found.get("defaults", {}), **found.get("persistent", {}), **found.get("transient", {})}
+    prefix = "cluster.routing.allocation.disk."
+    if str(values.get(f"{prefix}threshold_enabled", "true")) != "true":
+        yield Finding("warn", "disk watermarks are switched off", f"remove {prefix}threshold_enabled: a full disk can damage indices")
+        return
+    marks = [str(values.get(f"{prefix}watermark.{name}", "")) for name in ("low", "high", "flood_stage")]
+    nodes = client.call("GET", "/_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total")["nodes"]
+    for node in nodes.values():
+        total = node["fs"]["total"]
+        used = 1 - total["available_in_bytes"] / max(total["total_in_bytes"], 1)
+        text = f"node {node['name']}: {used:.0%} of its disk used (watermarks {', '.join(marks)})"
+        flood = float(marks[2].rstrip("%")) / 100 if marks[2].endswith("%") else 0.95
+        if used >= flood:
+            yield Finding(
+                "FAIL",
+                text,
+                "its indices are read-only or soon will be: free space (tidemark retention), docs/operations.md says how to go on",
+            )
+        elif used >= flood - 0.1:
+            yield Finding("warn", text, "add disk, or remove old data with `tidemark retention`")
+        else:
+            yield Finding("ok", text)
+
+
+def _blocks(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
+    names = f"{layout.prefix}events-*,{layout.prefix}statistics-*,{layout.prefix}registry-*"
+    blocked = client.call("GET", f"/{names}/_settings/index.blocks.*?flat_settings=true&ignore_unavailable=true&allow_no_indices=true")
+    found = sorted(index for index, content in blocked.items() if any(value == "true" for value in content["settings"].values()))
+    if found:
+        yield Finding(
+            "FAIL",
+            f"read-only: {', '.join(found[:5])}",
+            'PUT /<index>/_settings {"index.blocks.read_only_allow_delete": null} once there is space',
+        )
+    else:
+        yield Finding("ok", "no index is read-only")
