@@ -1,0 +1,47 @@
+#!/bin/sh
+# `make up`: writes .env once (passwords and keys, readable by you alone), then starts compose.
+set -eu
+cd "$(dirname "$0")/.."
+
+secret() { od -An -tx1 -N "$1" /dev/urandom | tr -d ' \n'; }
+
+if [ ! -e .env ]; then
+    umask 077
+    {
+        echo "# Written by make up. Keep it: Elasticsearch takes its password from here at its first start."
+        echo "ELASTIC_PASSWORD=$(secret 16)"
+        echo "REDIS_PASSWORD=$(secret 16)"
+        echo "TIDEMARK_ACCESS_KEY=$(secret 10)"
+        echo "TIDEMARK_SECRET_KEY=$(secret 24)"
+    } > .env.new
+    mv .env.new .env
+    echo "Wrote .env."
+fi
+[ "${1:-}" = "--env-only" ] && exit 0
+
+if docker compose version >/dev/null 2>&1; then
+    compose="docker compose"
+elif command -v docker-compose >/dev/null 2>&1; then
+    compose="docker-compose"
+else
+    echo "make up needs docker with its compose plugin, or docker-compose. Without Docker: make run (docs/operations.md)." >&2
+    exit 2
+fi
+
+# Elasticsearch refuses to start where the kernel allows too few memory maps.
+maps=$(cat /proc/sys/vm/max_map_count 2>/dev/null || echo 262144)
+[ "$maps" -ge 262144 ] || echo "vm.max_map_count is $maps; Elasticsearch needs 262144: sudo sysctl -w vm.max_map_count=262144" >&2
+
+$compose up -d --build "$@"
+
+. ./.env
+cat <<END
+
+Tidemark starts on http://${TIDEMARK_PUBLISH:-127.0.0.1:8008} ($compose ps tells when it is healthy).
+
+export CLEARML_API_HOST=http://127.0.0.1:8008
+export CLEARML_WEB_HOST=http://127.0.0.1:8008
+export CLEARML_FILES_HOST=http://127.0.0.1:8008/files
+export CLEARML_API_ACCESS_KEY=$TIDEMARK_ACCESS_KEY
+export CLEARML_API_SECRET_KEY=$TIDEMARK_SECRET_KEY
+END
