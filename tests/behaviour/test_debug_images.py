@@ -59,13 +59,16 @@ def test_the_first_page_is_the_newest_whatever_the_direction(server: Client, tas
     assert Walk(server, [{"task": task}])(navigate_earlier=False) == [(5, ["a", "b"])]
 
 
-def test_the_scroll_id_stays_the_same(server: Client, task: str) -> None:
+def test_an_id_that_is_read_twice_gives_the_same_page_twice(server: Client, task: str) -> None:
     fill(server, task)
-    walk = Walk(server, [{"task": task}])
-    walk()
-    first = walk.scroll_id
-    walk()
-    assert walk.scroll_id == first
+    request: dict[str, Any] = {"metrics": [{"task": task}]}
+    first = server.call("events.debug_images", request)
+    with ThreadPoolExecutor(4) as pool:
+        retries = list(pool.map(lambda _: server.call("events.debug_images", request, scroll_id=first["scroll_id"]), range(8)))
+    for data in retries:
+        assert page_of(data["metrics"][0]) == [(4, ["a", "b"])]
+        after = server.call("events.debug_images", request, scroll_id=data["scroll_id"])
+        assert page_of(after["metrics"][0]) == [(3, ["a", "b"])]
 
 
 def test_naming_a_variant_is_no_dead_end(server: Client, task: str) -> None:
@@ -197,28 +200,25 @@ def test_an_unknown_task_is_refused(server: Client, task: str) -> None:
     assert server.refused("events.debug_images", metrics=[{"task": "x"}], model_events=True).codes == (400, 201)
 
 
-def test_concurrent_steps_of_one_walk_each_get_a_page_of_their_own(server: Client, task: str) -> None:
-    fill(server, task, 40, ring=100)
-    walk = Walk(server, [{"task": task}])
-    assert walk() == [(39, ["a", "b"])]
-    with ThreadPoolExecutor(8) as pool:
-        request = {"metrics": [{"task": task}], "scroll_id": walk.scroll_id}
-        answers = list(pool.map(lambda _: server.call("events.debug_images", request), range(16)))
-    shown = sorted(page_of(data["metrics"][0])[0][0] for data in answers)
-    assert shown == list(range(23, 39))
-
-
 # --- one image at a time
 
 
-def step(server: Client, task: str, scroll_id: str, **request: Any) -> str | None:
-    data = server.call("events.next_debug_image_sample", task=task, scroll_id=scroll_id, **request)
-    event = data["event"]
-    if event is None:
-        assert (data["min_iteration"], data["max_iteration"]) == (None, None)
-        return None
-    assert data["min_iteration"] <= event["iter"] <= data["max_iteration"]
-    return f"{event['metric'][1:] if event['metric'] != 'M1' else ''}{event['variant']}{event['iter']}"
+class Samples:
+    """A walk from image to image: `step` names the next one ("a5": variant and iteration; "2a5": of metric M2), None at an end."""
+
+    def __init__(self, server: Client, task: str, scroll_id: str) -> None:
+        self.server, self.task, self.scroll_id = server, task, scroll_id
+
+    def step(self, **request: Any) -> str | None:
+        data = self.server.call("events.next_debug_image_sample", task=self.task, scroll_id=self.scroll_id, **request)
+        event = data["event"]
+        if event is None:
+            assert (data["min_iteration"], data["max_iteration"]) == (None, None)
+            assert data["scroll_id"] == self.scroll_id
+            return None
+        self.scroll_id = data["scroll_id"]
+        assert data["min_iteration"] <= event["iter"] <= data["max_iteration"]
+        return f"{event['metric'][1:] if event['metric'] != 'M1' else ''}{event['variant']}{event['iter']}"
 
 
 def test_a_walk_inside_a_metric_visits_valid_images_by_iteration_and_variant(server: Client, task: str) -> None:
@@ -226,22 +226,30 @@ def test_a_walk_inside_a_metric_visits_valid_images_by_iteration_and_variant(ser
     fill(server, task, 1, metric="M2")
     first = server.call("events.get_debug_image_sample", task=task, metric="M1", variant="a")
     assert (first["event"]["iter"], first["min_iteration"], first["max_iteration"]) == (5, 3, 5)
-    at = first["scroll_id"]
-    assert [step(server, task, at, navigate_earlier=False) for _ in range(2)] == ["b5", None]
+    walk = Samples(server, task, first["scroll_id"])
+    assert [walk.step(navigate_earlier=False) for _ in range(2)] == ["b5", None]
     expected = ["a5", "b4", "a4", "b3", "a3", "b2", "b1", "b0", None, None]
-    assert [step(server, task, at) for _ in expected] == expected
-    assert step(server, task, at, navigate_earlier=False) == "b1"
-    assert step(server, task, at, navigate_earlier=False, next_iteration=True) == "b2"
-    assert step(server, task, at, navigate_earlier=False, next_iteration=True) == "a3"
-    assert step(server, task, at, next_iteration=True) == "b2"
+    assert [walk.step() for _ in expected] == expected
+    assert walk.step(navigate_earlier=False) == "b1"
+    assert walk.step(navigate_earlier=False, next_iteration=True) == "b2"
+    assert walk.step(navigate_earlier=False, next_iteration=True) == "a3"
+    assert walk.step(next_iteration=True) == "b2"
 
 
 def test_a_walk_through_all_metrics_goes_by_metric_inside_an_iteration(server: Client, task: str) -> None:
     fill(server, task, 2, ring=10)
     fill(server, task, 2, ring=10, metric="M2")
     first = server.call("events.get_debug_image_sample", task=task, metric="M2", variant="a", navigate_current_metric=False)
+    walk = Samples(server, task, first["scroll_id"])
     expected = ["b1", "a1", "2b0", "2a0", "b0", "a0", None]
-    assert [step(server, task, first["scroll_id"]) for _ in expected] == expected
+    assert [walk.step() for _ in expected] == expected
+
+
+def test_a_step_that_is_taken_twice_leads_to_the_same_image(server: Client, task: str) -> None:
+    fill(server, task)
+    first = server.call("events.get_debug_image_sample", task=task, metric="M1", variant="b")
+    one, two = (Samples(server, task, first["scroll_id"]) for _ in range(2))
+    assert [one.step(), one.step(), two.step(), two.step()] == ["a5", "b4", "a5", "b4"]
 
 
 @pytest.mark.parametrize(("iteration", "shown"), [(None, 5), (100, 5), (2**63 - 1, 5), (4, 4), (3, 3), (2, None), (-5, None)])
@@ -256,7 +264,7 @@ def test_a_sample_of_an_unknown_variant_is_null(server: Client, task: str) -> No
     fill(server, task)
     data = server.call("events.get_debug_image_sample", task=task, metric="M1", variant="z")
     assert (data["event"], data["min_iteration"], data["max_iteration"]) == (None, None, None)
-    assert step(server, task, data["scroll_id"]) is None
+    assert Samples(server, task, data["scroll_id"]).step() is None
 
 
 def test_a_walk_goes_on_only_as_it_began(server: Client, task: str) -> None:
@@ -271,7 +279,8 @@ def test_a_walk_goes_on_only_as_it_began(server: Client, task: str) -> None:
     assert server.refused("events.next_debug_image_sample", task=other, scroll_id=inside).codes == (400, 1104)
     for scroll_id in (None, "", "f" * 32):
         assert server.refused("events.next_debug_image_sample", task=task, scroll_id=scroll_id).codes == (400, 1104)
-    assert server.call("events.get_debug_image_sample", get, variant="b", scroll_id=inside)["scroll_id"] == inside
+    other_variant = server.call("events.get_debug_image_sample", get | {"variant": "b"}, scroll_id=inside)
+    assert other_variant["event"]["variant"] == "b"
     new = server.call("events.get_debug_image_sample", get, scroll_id="f" * 32)
     assert new["scroll_id"] not in (inside, "f" * 32)
 
@@ -287,13 +296,13 @@ def test_new_images_of_known_variants_are_found_and_bounds_move_on_refresh(serve
     fill(server, task, 6, ring=100)
     get = {"task": task, "metric": "M1", "variant": "b"}
     first = server.call("events.get_debug_image_sample", get)
-    server.add_batch([image(task, "M1", "b", iter=9, url="http://f/b9"), image(task, "M1", "c", iter=9, url="http://f/c9")])
-    go_on = {**get, "scroll_id": first["scroll_id"]}
-    seen = server.call("events.get_debug_image_sample", go_on)
+    server.add_batch([image(task, "M1", name, iter=9, url=f"http://f/{name}9") for name in "bc"])
+    seen = server.call("events.get_debug_image_sample", get, scroll_id=first["scroll_id"])
     assert (seen["event"]["iter"], seen["max_iteration"]) == (9, 5)
-    fresh = server.call("events.get_debug_image_sample", go_on, refresh=True)
+    assert Samples(server, task, seen["scroll_id"]).step(navigate_earlier=False) is None
+    fresh = server.call("events.get_debug_image_sample", get, scroll_id=seen["scroll_id"], refresh=True)
     assert (fresh["event"]["iter"], fresh["max_iteration"]) == (9, 9)
-    assert step(server, task, first["scroll_id"], navigate_earlier=False) == "c9"
+    assert Samples(server, task, fresh["scroll_id"]).step(navigate_earlier=False) == "c9"
 
 
 def test_samples_exist_from_2_12_on(server: Client, task: str) -> None:

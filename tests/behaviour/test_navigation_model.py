@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.client import Client, image, plot
 
-walks = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+walks = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 METRICS = ("M", "M1", "N")
 VARIANTS = ("a", "b")
@@ -247,7 +247,6 @@ def walk_pages(server: Client, kind: str, endpoint: str, first: Any, selection: 
             model = PageModel(reporter.world, selection)
         elif refresh:
             model.refresh()
-        assert scroll_id in (None, data["scroll_id"])
         scroll_id = data["scroll_id"]
         assert [entry["task"] for entry in data["metrics"]] == [reporter.task]
         assert shown(data["metrics"][0]) == model.page(iters, earlier), step
@@ -288,7 +287,6 @@ def walk_samples(
             request = {"task": reporter.task, "scroll_id": scroll_id, "navigate_earlier": earlier, "next_iteration": next_iteration}
             data = server.call(endpoints[1], request)
             expected = model.next(earlier, next_iteration)
-        assert scroll_id in (None, data["scroll_id"])
         scroll_id = data["scroll_id"]
         assert (read(data), data["min_iteration"], data["max_iteration"]) == expected, step
 

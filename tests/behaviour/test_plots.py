@@ -219,11 +219,18 @@ def test_version_1_7_compares_the_last_plots_of_every_series(server: Client, tas
 # --- samples
 
 
-def step(server: Client, task: str, scroll_id: str, **request: Any) -> list[tuple[str, str, int]]:
-    data = server.call("events.next_plot_sample", task=task, scroll_id=scroll_id, **request)
-    if not data["events"]:
-        assert (data["min_iteration"], data["max_iteration"]) == (None, None)
-    return [(event["metric"], event["variant"], event["iter"]) for event in data["events"]]
+class Samples:
+    """A walk from group to group of plots."""
+
+    def __init__(self, server: Client, task: str, scroll_id: str) -> None:
+        self.server, self.task, self.scroll_id = server, task, scroll_id
+
+    def step(self, **request: Any) -> Shown:
+        data = self.server.call("events.next_plot_sample", task=self.task, scroll_id=self.scroll_id, **request)
+        if not data["events"]:
+            assert (data["min_iteration"], data["max_iteration"]) == (None, None)
+        self.scroll_id = data["scroll_id"]
+        return names(data["events"])
 
 
 def test_a_sample_holds_all_variants_of_the_iteration(server: Client, task: str) -> None:
@@ -233,22 +240,22 @@ def test_a_sample_holds_all_variants_of_the_iteration(server: Client, task: str)
     assert (newest["min_iteration"], newest["max_iteration"]) == (0, 4)
     older = server.call("events.get_plot_sample", task=task, metric="roc", iteration=2, scroll_id=newest["scroll_id"])
     assert names(older["events"]) == [("roc", "x", 2), ("roc", "y", 2)]
-    assert older["scroll_id"] == newest["scroll_id"]
-    assert step(server, task, newest["scroll_id"]) == [("roc", "x", 1), ("roc", "y", 1)]
-    assert step(server, task, newest["scroll_id"], navigate_earlier=False) == [("roc", "x", 2), ("roc", "y", 2)]
+    walk = Samples(server, task, older["scroll_id"])
+    assert walk.step() == [("roc", "x", 1), ("roc", "y", 1)]
+    assert walk.step(navigate_earlier=False) == [("roc", "x", 2), ("roc", "y", 2)]
 
 
 def test_a_walk_through_all_metrics_visits_groups(server: Client, task: str) -> None:
     fill(server, task)
     first = server.call("events.get_plot_sample", task=task, metric="roc", navigate_current_metric=False)
-    at = first["scroll_id"]
-    assert step(server, task, at) == [("roc", "x", 3)]
-    assert step(server, task, at) == [("pr", "x", 3)]
-    assert step(server, task, at) == [("roc", "x", 2), ("roc", "y", 2)]
-    assert step(server, task, at, navigate_earlier=False) == [("pr", "x", 3)]
-    assert step(server, task, at, navigate_earlier=False, next_iteration=True) == [("roc", "x", 4)]
-    assert step(server, task, at, navigate_earlier=False) == []
-    assert step(server, task, at, next_iteration=True) == [("roc", "x", 3)]
+    walk = Samples(server, task, first["scroll_id"])
+    assert walk.step() == [("roc", "x", 3)]
+    assert walk.step() == [("pr", "x", 3)]
+    assert walk.step() == [("roc", "x", 2), ("roc", "y", 2)]
+    assert walk.step(navigate_earlier=False) == [("pr", "x", 3)]
+    assert walk.step(navigate_earlier=False, next_iteration=True) == [("roc", "x", 4)]
+    assert walk.step(navigate_earlier=False) == []
+    assert walk.step(next_iteration=True) == [("roc", "x", 3)]
 
 
 def test_a_sample_of_an_unknown_metric_or_of_plots_without_iteration_is_empty(server: Client, task: str) -> None:
@@ -258,7 +265,7 @@ def test_a_sample_of_an_unknown_metric_or_of_plots_without_iteration_is_empty(se
     for metric in ("none", "bare"):
         data = server.call("events.get_plot_sample", task=task, metric=metric)
         assert (data["events"], data["min_iteration"], data["max_iteration"]) == ([], None, None)
-        assert step(server, task, data["scroll_id"]) == []
+        assert Samples(server, task, data["scroll_id"]).step() == []
 
 
 def test_a_sample_below_the_oldest_plot_is_empty_but_names_the_bounds(server: Client, task: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.bll.events.iterations import Variant, at_iterations, best_per_variant, exists, metrics_of, nearest, up_to, valid_iterations
 from apiserver.bll.events.logs import without_cursors
-from apiserver.bll.events.walks import SECONDS, Walks, fits
+from apiserver.bll.events.walks import SECONDS, Walk, Walks, first_place, fits
 from apiserver.bll.registry.directory import EntityKind, TaskDirectory
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import IMAGE, EventQuery, StoredEvent
@@ -42,41 +42,27 @@ class ImageSamples:
         """
         entity: EntityKind = "model" if model_events else "task"
         owner = self._directory.readable(company, [task], entity)[task].company
-        found = self._walks.find(company, entity, task, scroll_id)
+        walk = self._walks.find(company, entity, [task], scroll_id)
+        if walk is not None and not fits(walk, metric, navigate_current_metric):
+            raise self._walks.invalid(scroll_id, "walks through other metrics")
+        if walk is None or refresh:
+            variants = self._variants(owner, task, metric if navigate_current_metric else None)
+        else:
+            variants = walk.known["variants"]
+        place = walk.place if walk is not None else first_place(metric, navigate_current_metric) | {"variant": variant}
         event: StoredEvent | None = None
-        bounds: list[int] | None = None
-
-        def show(state: dict[str, Any]) -> dict[str, Any]:
-            nonlocal event, bounds
-            event, bounds = None, state["variants"].get(metric, {}).get(variant)
-            if bounds is not None:
-                query = EventQuery(task, [IMAGE], metrics={metric: [variant]}, min_iter=bounds[0])
-                newest = self._store.iterations(owner, query, descending=True, count=1, beyond=up_to(iteration))
-                event = self._image(owner, task, (metric, variant), newest[0]) if newest else None
-            if event is not None:
-                state |= {"metric": metric, "variant": variant, "iteration": event["iter"]}
-            return state
-
-        def change(state: dict[str, Any]) -> dict[str, Any]:
-            if not fits(state, metric, navigate_current_metric):
-                raise self._walks.invalid(scroll_id, "walks through other metrics")
-            if refresh:
-                state["variants"] = self._variants(owner, task, metric if navigate_current_metric else None)
-            return show(state)
-
-        if found is None or scroll_id is None or not self._walks.step(scroll_id, change):
-            state = {
-                "company": company,
-                "entity": entity,
-                "task": task,
-                "metric": metric,
-                "variant": variant,
-                "iteration": None,
-                "navigate_current_metric": navigate_current_metric,
-                "variants": self._variants(owner, task, metric if navigate_current_metric else None),
-            }
-            scroll_id = self._walks.begin(show(state))
-        return _answer(scroll_id, event, bounds)
+        bounds = variants.get(metric, {}).get(variant)
+        if bounds is not None:
+            query = EventQuery(task, [IMAGE], metrics={metric: [variant]}, min_iter=bounds[0])
+            newest = self._store.iterations(owner, query, descending=True, count=1, beyond=up_to(iteration))
+            event = self._image(owner, task, (metric, variant), newest[0]) if newest else None
+        if event is not None:
+            place = place | {"metric": metric, "variant": variant, "iteration": event["iter"]}
+        if walk is None or refresh:
+            next_id = self._walks.begin(company, entity, [task], {"variants": variants}, place)
+        else:
+            next_id = self._walks.go_on(walk, company, entity, [task], place)
+        return _answer(next_id, event, bounds)
 
     def next(
         self,
@@ -89,42 +75,33 @@ class ImageSamples:
         model_events: bool = False,
     ) -> dict[str, Any]:
         """The image before (`earlier`) or after the current one; with `next_iteration` in another iteration. At an end everything is null
-        and the walk stays where it is. Raises InvalidTask or InvalidModel; InvalidScroll when there is no such walk through this task."""
+        and the walk stays where it is, under the same id. Raises InvalidTask or InvalidModel; InvalidScroll when there is no such walk through this task."""
         entity: EntityKind = "model" if model_events else "task"
         owner = self._directory.readable(company, [task], entity)[task].company
-        if self._walks.find(company, entity, task, scroll_id) is None or scroll_id is None:
+        walk = self._walks.find(company, entity, [task], scroll_id)
+        if walk is None:
             raise self._walks.invalid(scroll_id)
-        event: StoredEvent | None = None
-        bounds: list[int] | None = None
+        found = self._neighbour(owner, task, walk, earlier, next_iteration)
+        event = self._image(owner, task, found[1], found[0]) if found is not None else None
+        if event is None:
+            return _answer(self._walks.go_on(walk, company, entity, [task], walk.place), None, None)
+        metric, variant = event["metric"], event["variant"]
+        place = walk.place | {"metric": metric, "variant": variant, "iteration": event["iter"]}
+        return _answer(self._walks.go_on(walk, company, entity, [task], place), event, walk.known["variants"][metric][variant])
 
-        def change(state: dict[str, Any]) -> dict[str, Any] | None:
-            nonlocal event, bounds
-            event, bounds = None, None
-            place = self._neighbour(owner, task, state, earlier, next_iteration)
-            event = self._image(owner, task, place[1], place[0]) if place is not None else None
-            if event is None:
-                return None
-            state |= {"metric": event["metric"], "variant": event["variant"], "iteration": event["iter"]}
-            bounds = state["variants"][event["metric"]][event["variant"]]
-            return state
-
-        if not self._walks.step(scroll_id, change):
-            raise self._walks.invalid(scroll_id)
-        return _answer(scroll_id, event, bounds)
-
-    def _neighbour(self, owner: str, task: str, state: dict[str, Any], earlier: bool, next_iteration: bool) -> tuple[int, Variant] | None:
+    def _neighbour(self, owner: str, task: str, walk: Walk, earlier: bool, next_iteration: bool) -> tuple[int, Variant] | None:
         """Iteration and variant of the next image."""
-        current = state["iteration"]
+        current = walk.place["iteration"]
         if current is None:
             return None  # the walk has not shown anything yet
-        only = state["metric"] if state["navigate_current_metric"] else None
+        only = walk.place["metric"] if walk.place["inside"] else None
         borders = {
             (metric, variant): bounds[0]
-            for metric, variants in state["variants"].items()
+            for metric, variants in walk.known["variants"].items()
             if only in (None, metric)
             for variant, bounds in variants.items()
         }
-        here = (state["metric"], state["variant"])
+        here = (walk.place["metric"], walk.place["variant"])
         if not next_iteration:
             beside = [
                 variant for variant, border in borders.items() if border <= current and (variant < here if earlier else variant > here)

@@ -1,8 +1,8 @@
 """Pages of iterations of debug images and plots, with a position that the server keeps (spec C.1).
 
-The state of a scroll id knows, per task, which metrics and variants there were when it was made (or refreshed), from which iteration on
-each variant's files are valid, and the span of iterations that was shown last. It belongs to one company and one set of tasks; an id of
-the plots page used for images shows nothing and moves nothing.
+A scroll id stands for what was known when the walk began or was refreshed (which metrics and variants there are, and from which iteration on
+each variant's files are valid) and for the span of iterations that was shown last. It belongs to one company and one set of tasks; an id of
+the plots page used for images shows nothing and stays what it is.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from typing import Any
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, valid_iterations
 from apiserver.bll.events.logs import without_cursors
+from apiserver.bll.events.walks import SECONDS, Walks
 from apiserver.bll.registry.directory import EntityKind, TaskDirectory
-from apiserver.errors import InvalidScroll
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import IMAGE, PLOT, EventQuery, StoredEvent
 
-KIND = "event_pages"
-SECONDS = 3600.0
 MOST_ITERS = 1_000_000
 
 Selection = dict[str, list[str]] | None
@@ -31,8 +29,7 @@ class Navigation:
     def __init__(self, store: EventStore, directory: TaskDirectory, state: State, ttl: float = SECONDS) -> None:
         self._store = store
         self._directory = directory
-        self._state = state
-        self._ttl = ttl
+        self._walks = Walks(state, "iteration_pages", ttl)
 
     def page(
         self,
@@ -54,48 +51,21 @@ class Navigation:
         """
         iters = min(iters, MOST_ITERS)
         selections = folded(wanted)
-        kind: EntityKind = "model" if model_events else "task"
-        owners = {id: entity.company for id, entity in self._directory.readable(company, list(selections), kind).items()}
-        state = self._state.get(KIND, scroll_id) if scroll_id else None
-        if state is not None and scroll_id is not None:
-            if (state["company"], state["kind"]) != (company, kind) or {entry["task"] for entry in state["tasks"]} != set(selections):
-                raise InvalidScroll("made for something else", scroll_id=scroll_id[:64])
-            if state["type"] == event_type:
-                answer = self._go_on(scroll_id, event_type, selections, owners, iters, earlier, refresh)
-                if answer is not None:
-                    return {"metrics": answer, "scroll_id": scroll_id}
-            elif not refresh:
-                return {"metrics": [{"task": task, "iterations": []} for task in selections], "scroll_id": scroll_id}
-        entries = [self._entry(event_type, owners[task], task, selection) for task, selection in selections.items()]
-        shown = self._show(event_type, entries, owners, iters, earlier)
-        state = {"company": company, "kind": kind, "type": event_type, "tasks": entries}
-        return {"metrics": shown, "scroll_id": self._state.create(KIND, state, self._ttl)}
+        entity: EntityKind = "model" if model_events else "task"
+        owners = {id: one.company for id, one in self._directory.readable(company, list(selections), entity).items()}
+        walk = self._walks.find(company, entity, list(selections), scroll_id)
+        if walk is not None and walk.known["type"] != event_type and not refresh:
+            return {"metrics": [{"task": task, "iterations": []} for task in selections], "scroll_id": walk.id}
+        if walk is None or refresh or walk.known["type"] != event_type or walk.known["selections"] != selections:
+            variants = {task: self._variants(event_type, owners[task], task, selection) for task, selection in selections.items()}
+            known = {"type": event_type, "selections": selections, "variants": variants}
+            place, shown = self._show(event_type, known, {}, owners, iters, earlier)
+            return {"metrics": shown, "scroll_id": self._walks.begin(company, entity, list(selections), known, place)}
+        place, shown = self._show(event_type, walk.known, walk.place, owners, iters, earlier)
+        return {"metrics": shown, "scroll_id": self._walks.go_on(walk, company, entity, list(selections), place)}
 
-    def _go_on(
-        self,
-        scroll_id: str,
-        event_type: str,
-        selections: dict[str, Selection],
-        owners: dict[str, str],
-        iters: int,
-        earlier: bool,
-        refresh: bool,
-    ) -> list[dict[str, Any]] | None:
-        """The next page of a state; None when it expired meanwhile."""
-        shown: list[dict[str, Any]] = []
-
-        def change(state: dict[str, Any]) -> dict[str, Any]:
-            for number, entry in enumerate(state["tasks"]):
-                task = entry["task"]
-                if refresh or entry["selection"] != selections[task]:
-                    state["tasks"][number] = self._entry(event_type, owners[task], task, selections[task])
-            shown[:] = self._show(event_type, state["tasks"], owners, iters, earlier)
-            return state
-
-        return None if self._state.update(KIND, scroll_id, change, self._ttl) is None else shown
-
-    def _entry(self, event_type: str, owner: str, task: str, selection: Selection) -> dict[str, Any]:
-        """What a state knows of a task: `variants` is metric -> variant -> border (0 for plots, which have none)."""
+    def _variants(self, event_type: str, owner: str, task: str, selection: Selection) -> dict[str, dict[str, int]]:
+        """metric -> variant -> border (0 for plots, which have none), of the variants that there are now."""
         variants: dict[str, dict[str, int]] = {}
         if event_type == IMAGE:
             for image in self._store.image_variants(owner, task, selection):
@@ -104,35 +74,44 @@ class Navigation:
             for series in self._store.series(owner, [task], [event_type], selection):
                 if series.chart_count:
                     variants.setdefault(series.key.metric, {})[series.key.variant] = 0
-        return {"task": task, "selection": selection, "variants": variants, "newest": None, "oldest": None}
+        return variants
 
     def _show(
-        self, event_type: str, entries: list[dict[str, Any]], owners: dict[str, str], iters: int, earlier: bool
-    ) -> list[dict[str, Any]]:
-        """A page of every task; positions in `entries` move."""
+        self, event_type: str, known: dict[str, Any], place: dict[str, list[int]], owners: dict[str, str], iters: int, earlier: bool
+    ) -> tuple[dict[str, list[int]], list[dict[str, Any]]]:
+        """The place after a page, and the page. A place is task -> [oldest, newest] iteration of the last page that showed something."""
         # Variants that came up later are shown too, unless the request is about particular ones.
-        named = any(variants for entry in entries for variants in (entry["selection"] or {}).values())
-        shown = []
-        for entry in entries:
-            by_iteration = self._iterations(event_type, owners[entry["task"]], entry, named, iters, earlier) if entry["variants"] else {}
+        named = any(variants for selection in known["selections"].values() for variants in (selection or {}).values())
+        place, shown = dict(place), []
+        for task in known["selections"]:
+            variants = known["variants"][task]
+            span = place.get(task)
+            by_iteration = self._iterations(event_type, owners[task], task, variants, named, span, iters, earlier) if variants else {}
             if by_iteration:
-                entry["newest"], entry["oldest"] = max(by_iteration), min(by_iteration)
+                place[task] = [min(by_iteration), max(by_iteration)]
             iterations = [
                 {"iter": iteration, "events": without_cursors(sorted(by_iteration[iteration], key=_by_name))}
                 for iteration in sorted(by_iteration, reverse=True)
             ]
-            shown.append({"task": entry["task"], "iterations": iterations})
-        return shown
+            shown.append({"task": task, "iterations": iterations})
+        return place, shown
 
     def _iterations(
-        self, event_type: str, owner: str, entry: dict[str, Any], named: bool, iters: int, earlier: bool
+        self,
+        event_type: str,
+        owner: str,
+        task: str,
+        variants: dict[str, dict[str, int]],
+        named: bool,
+        span: list[int] | None,
+        iters: int,
+        earlier: bool,
     ) -> dict[int, list[StoredEvent]]:
-        """The nearest iterations in the direction that have something to show."""
-        task = entry["task"]
-        descending = earlier or entry["newest"] is None
-        beyond = entry["oldest"] if descending else entry["newest"]
-        metrics = {metric: list(variants) if named else [] for metric, variants in entry["variants"].items()}
-        borders = {(metric, variant): border for metric, variants in entry["variants"].items() for variant, border in variants.items()}
+        """The nearest iterations in the direction that have something to show; without a span, the newest ones."""
+        descending = earlier or span is None
+        beyond = None if span is None else span[0] if descending else span[1]
+        metrics = {metric: list(of_metric) if named else [] for metric, of_metric in variants.items()}
+        borders = {(metric, variant): border for metric, of_metric in variants.items() for variant, border in of_metric.items()}
 
         def visible(event: StoredEvent) -> bool:
             return event_type == PLOT or event["iter"] >= borders.get((event["metric"], event["variant"]), event["iter"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, exists, nearest, up_to
 from apiserver.bll.events.logs import without_cursors
-from apiserver.bll.events.walks import SECONDS, Walks, fits
+from apiserver.bll.events.walks import SECONDS, Walk, Walks, first_place, fits
 from apiserver.bll.registry.directory import EntityKind, TaskDirectory
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import PLOT, EventQuery, StoredEvent
@@ -42,40 +42,27 @@ class PlotSamples:
         """
         entity: EntityKind = "model" if model_events else "task"
         owner = self._directory.readable(company, [task], entity)[task].company
-        found = self._walks.find(company, entity, task, scroll_id)
+        walk = self._walks.find(company, entity, [task], scroll_id)
+        if walk is not None and not fits(walk, metric, navigate_current_metric):
+            raise self._walks.invalid(scroll_id, "walks through other metrics")
+        if walk is None or refresh:
+            metrics = self._metrics(owner, task, metric if navigate_current_metric else None)
+        else:
+            metrics = walk.known["metrics"]
+        place = walk.place if walk is not None else first_place(metric, navigate_current_metric)
         events: list[StoredEvent] = []
-        bounds: list[int] | None = None
-
-        def show(state: dict[str, Any]) -> dict[str, Any]:
-            nonlocal events, bounds
-            events, bounds = [], state["metrics"].get(metric)
-            if bounds is not None:
-                query = EventQuery(task, [PLOT], metrics={metric: ()})
-                newest = self._store.iterations(owner, query, descending=True, count=1, beyond=up_to(iteration))
-                events = self._plots(owner, task, metric, newest[0]) if newest else []
-            if events:
-                state |= {"metric": metric, "iteration": events[0]["iter"]}
-            return state
-
-        def change(state: dict[str, Any]) -> dict[str, Any]:
-            if not fits(state, metric, navigate_current_metric):
-                raise self._walks.invalid(scroll_id, "walks through other metrics")
-            if refresh:
-                state["metrics"] = self._metrics(owner, task, metric if navigate_current_metric else None)
-            return show(state)
-
-        if found is None or scroll_id is None or not self._walks.step(scroll_id, change):
-            state = {
-                "company": company,
-                "entity": entity,
-                "task": task,
-                "metric": metric,
-                "iteration": None,
-                "navigate_current_metric": navigate_current_metric,
-                "metrics": self._metrics(owner, task, metric if navigate_current_metric else None),
-            }
-            scroll_id = self._walks.begin(show(state))
-        return _answer(scroll_id, events, bounds)
+        bounds = metrics.get(metric)
+        if bounds is not None:
+            query = EventQuery(task, [PLOT], metrics={metric: ()})
+            newest = self._store.iterations(owner, query, descending=True, count=1, beyond=up_to(iteration))
+            events = self._plots(owner, task, metric, newest[0]) if newest else []
+        if events:
+            place = place | {"metric": metric, "iteration": events[0]["iter"]}
+        if walk is None or refresh:
+            next_id = self._walks.begin(company, entity, [task], {"metrics": metrics}, place)
+        else:
+            next_id = self._walks.go_on(walk, company, entity, [task], place)
+        return _answer(next_id, events, bounds)
 
     def next(
         self,
@@ -88,35 +75,26 @@ class PlotSamples:
         model_events: bool = False,
     ) -> dict[str, Any]:
         """The group before (`earlier`) or after the current one; with `next_iteration` in another iteration. At an end there are no events
-        and the walk stays where it is. Raises InvalidTask or InvalidModel; InvalidScroll when there is no such walk through this task."""
+        and the walk stays where it is, under the same id. Raises InvalidTask or InvalidModel; InvalidScroll when there is no such walk through this task."""
         entity: EntityKind = "model" if model_events else "task"
         owner = self._directory.readable(company, [task], entity)[task].company
-        if self._walks.find(company, entity, task, scroll_id) is None or scroll_id is None:
+        walk = self._walks.find(company, entity, [task], scroll_id)
+        if walk is None:
             raise self._walks.invalid(scroll_id)
-        events: list[StoredEvent] = []
-        bounds: list[int] | None = None
+        found = self._neighbour(owner, task, walk, earlier, next_iteration)
+        events = self._plots(owner, task, found[1], found[0]) if found is not None else []
+        if not events:
+            return _answer(self._walks.go_on(walk, company, entity, [task], walk.place), [], None)
+        metric = events[0]["metric"]
+        place = walk.place | {"metric": metric, "iteration": events[0]["iter"]}
+        return _answer(self._walks.go_on(walk, company, entity, [task], place), events, walk.known["metrics"][metric])
 
-        def change(state: dict[str, Any]) -> dict[str, Any] | None:
-            nonlocal events, bounds
-            events, bounds = [], None
-            place = self._neighbour(owner, task, state, earlier, next_iteration)
-            events = self._plots(owner, task, place[1], place[0]) if place is not None else []
-            if not events:
-                return None
-            state |= {"metric": events[0]["metric"], "iteration": events[0]["iter"]}
-            bounds = state["metrics"][state["metric"]]
-            return state
-
-        if not self._walks.step(scroll_id, change):
-            raise self._walks.invalid(scroll_id)
-        return _answer(scroll_id, events, bounds)
-
-    def _neighbour(self, owner: str, task: str, state: dict[str, Any], earlier: bool, next_iteration: bool) -> tuple[int, str] | None:
+    def _neighbour(self, owner: str, task: str, walk: Walk, earlier: bool, next_iteration: bool) -> tuple[int, str] | None:
         """Iteration and metric of the next group."""
-        current, here = state["iteration"], state["metric"]
+        current, here = walk.place["iteration"], walk.place["metric"]
         if current is None:
             return None  # the walk has not shown anything yet
-        metrics = [here] if state["navigate_current_metric"] else sorted(state["metrics"], reverse=earlier)
+        metrics = [here] if walk.place["inside"] else sorted(walk.known["metrics"], reverse=earlier)
         if not next_iteration:
             beside = [metric for metric in metrics if (metric < here if earlier else metric > here)]
             found = self._first(owner, task, beside, current)
