@@ -99,10 +99,11 @@ def _add_services(context: Context) -> None:
     add(AuthService(context.authenticator, context.identities))
     add(LoginService(context.authenticator, context.identities, open_mode=context.settings.open))
     add(UsersService(context.identities.users))
-    engine, tasks = context.engine, TaskDirectory(context.engine.registry)
+    engine = context.engine
+    tasks = TaskDirectory(engine.registry, deleted_for=context.settings.events.tombstone_expiration)
     for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks)):
         add(service)
-    for service in registry_services(engine.registry, engine.events, engine.state, files.TaskFiles(context.files)):
+    for service in registry_services(engine.registry, engine.events, engine.state, tasks, files.TaskFiles(context.files)):
         add(service)
 
 

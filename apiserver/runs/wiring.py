@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def register_runs(app: Flask, context: Context) -> None:
     """Add the REST routes and the log sockets."""
     settings, engine = context.settings, context.engine
-    directory, projects = TaskDirectory(engine.registry), Projects(Records(engine.registry))
+    directory = TaskDirectory(engine.registry, deleted_for=settings.events.tombstone_expiration)
+    projects = Projects(Records(engine.registry))
     catalog = Catalog(engine.registry, directory, projects, register_unknown=settings.events.unknown_tasks == "register")
     clients = Clients(settings.runs.proxies)
     api = RunsApi(

@@ -21,13 +21,15 @@ from apiserver.services.users import OrganizationService
 from apiserver.stores.base import EventStore, Registry, State
 
 
-def registry_services(registry: Registry, events: EventStore, state: State, files: TaskFiles | None) -> list[object]:
+def registry_services(
+    registry: Registry, events: EventStore, state: State, directory: TaskDirectory, files: TaskFiles | None
+) -> list[object]:
     """All services over the registry. `files`: what deletes a task's files, None without a file server."""
     records = Records(registry)
     projects = Projects(records)
     tasks = Tasks(records, events, state, projects)
     runs = TaskRuns(records)
-    removal = TaskRemoval(records, events, TaskDirectory(registry), files)
+    removal = TaskRemoval(records, events, directory, files)
     facets = Facets(records, events, projects)
     return [
         TasksService(tasks, facets),

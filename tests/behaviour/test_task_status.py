@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.client import Client, image, log, scalar
+from tests.conftest import StartServer
+from tests.process import wait_until
 
 STEPS = {"in_progress": "tasks.started", "stopped": "tasks.stopped", "failed": "tasks.failed", "completed": "tasks.completed"}
 
@@ -194,3 +196,12 @@ def test_many_tasks_are_stopped_reset_and_deleted_each_by_itself(server: Client)
 def test_the_running_time_is_told(server: Client) -> None:
     task = reach(server, "completed")
     assert server.task(task)["active_duration"] >= 0
+
+
+def test_a_deleted_id_can_be_used_again_after_a_while(start_server: StartServer) -> None:
+    client = start_server(TIDEMARK__events__tombstone_expiration="1").client()
+    client.add(scalar("again"))
+    client.call("tasks.delete", task="again", force=True)
+    assert client.send_batch([scalar("again")]).codes == (400, 131)
+    wait_until(lambda: client.send_batch([scalar("again")]).codes == (200, 0), 10, "the id is not refused any more")
+    assert client.task("again")["last_metrics"]

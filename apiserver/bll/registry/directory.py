@@ -16,8 +16,8 @@ from apiserver.stores.base import Condition, Conflict, Document, Registry
 
 EntityKind = Literal["task", "model"]
 
-DELETED_FOR_MS = 3_600_000
-"""How long the id of a deleted task stays refused, so that late batches don't bring it back."""
+DELETED_FOR = 3600
+"""Seconds that the id of a deleted task stays refused, so that late batches don't bring it back."""
 
 _FIELDS = ("name", "status", "ready", "public")
 
@@ -40,8 +40,10 @@ class TaskDirectory:
     Never caches: what another worker did to a task is seen by the next call. One look-up a batch costs a tenth of a millisecond (embedded).
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, deleted_for: float = DELETED_FOR) -> None:
+        """`deleted_for`: seconds that the id of a deleted task stays refused."""
         self._registry = registry
+        self._deleted_for_ms = int(deleted_for * 1000)
 
     def resolve(self, company: str, ids: Collection[str], kind: EntityKind = "task") -> dict[str, Entity]:
         """Those of `ids` that the company may read: its own, else public ones of others. Order as in `ids`."""
@@ -105,21 +107,21 @@ class TaskDirectory:
     # --- deleted ids
 
     def was_deleted(self, company: str, ids: Collection[str], kind: EntityKind = "task") -> set[str]:
-        """Those of `ids` that were deleted within the last hour."""
+        """Those of `ids` that were deleted so lately that they stay refused."""
         marks = self._registry.get_many("deleted", company, [_mark(kind, id) for id in ids])
-        since = now_ms() - DELETED_FOR_MS
+        since = now_ms() - self._deleted_for_ms
         recent = {mark for mark, document in marks.items() if document.body.get("at", 0) > since}
         return {id for id in ids if _mark(kind, id) in recent}
 
     def mark_deleted(self, company: str, ids: Iterable[str], kind: EntityKind = "task") -> None:
-        """Refuse these ids for an hour. To be called before the object goes, so that no batch slips in between."""
+        """Refuse these ids for some time. To be called before the object goes, so that no batch slips in between."""
         now = now_ms()
         for id in ids:
             mark = _mark(kind, id)
             self._registry.delete("deleted", company, mark)
             with suppress(Conflict):  # deleted by two callers at once: either mark will do
                 self._registry.create("deleted", company, mark, {"at": now})
-        for old in self._registry.find("deleted", [company], [Condition("at", "range", (None, now - DELETED_FOR_MS))], limit=100):
+        for old in self._registry.find("deleted", [company], [Condition("at", "range", (None, now - self._deleted_for_ms))], limit=100):
             self._registry.delete("deleted", company, old.id)
 
 
