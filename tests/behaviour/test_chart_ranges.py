@@ -6,12 +6,10 @@ import math
 import uuid
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import SINGLE_VALUE_ITER, Client, scalar
-
-shared = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 Point = tuple[int, int, float]
 """iteration, timestamp, value"""
@@ -39,34 +37,32 @@ points = st.lists(
 bound = st.one_of(st.none(), st.integers(-40, 1210))
 
 
-@shared
-@given(points, st.sampled_from(["iter", "timestamp"]), st.integers(0, 60), bound, bound, st.booleans())
-def test_every_chart_equals_the_naive_model(
-    server: Client, sent: list[Point], key: str, samples: int, x_min: int | None, x_max: int | None, envelope: bool
-) -> None:
-    task = uuid.uuid4().hex
-    server.add_batch(
-        [scalar(task, "m", "v", iter=iter, timestamp=time, value=value) for iter, time, value in sent]
-        + [scalar(task, "m", "v", iter=SINGLE_VALUE_ITER, timestamp=5, value=1e9)]
-    )
-    request: dict[str, Any] = {"key": key, "samples": samples, "x_min": x_min, "x_max": x_max}
-    if envelope:
-        request["aggregation"] = "envelope"
-    found = server.call("events.scalar_metrics_iter_histogram", {"task": task, **request})
-    expected = naive(sent, key, samples, x_min, x_max)
-    if not expected:
-        assert found == {}
-        return
-    chart = found["m"]["v"]
-    values = [[value for _, value in bucket] for _, bucket in expected]
-    assert all(math.isclose(y, math.fsum(v) / len(v), rel_tol=1e-9, abs_tol=1e-6) for y, v in zip(chart["y"], values, strict=True))
-    if not envelope:
-        assert chart["x"] == [start for start, _ in expected]
-        assert samples == 0 or len(chart["x"]) <= samples + 1
-        return
-    assert (chart["min"], chart["max"]) == ([min(v) for v in values], [max(v) for v in values])
-    assert (chart["count"], chart["points"]) == ([len(v) for v in values], sum(map(len, values)))
-    starts = [start for start, _ in expected]
-    starts[-1] = expected[-1][1][-1][0]
-    starts[0] = expected[0][1][0][0]
-    assert chart["x"] == starts
+def test_every_chart_equals_the_naive_model(server: Client, engine: str) -> None:
+    @prove(engine, points, st.sampled_from(["iter", "timestamp"]), st.integers(0, 60), bound, bound, st.booleans())
+    def holds(sent: list[Point], key: str, samples: int, x_min: int | None, x_max: int | None, envelope: bool) -> None:
+        task = uuid.uuid4().hex
+        server.add_batch(
+            [scalar(task, "m", "v", iter=iter, timestamp=time, value=value) for iter, time, value in sent]
+            + [scalar(task, "m", "v", iter=SINGLE_VALUE_ITER, timestamp=5, value=1e9)]
+        )
+        request: dict[str, Any] = {"key": key, "samples": samples, "x_min": x_min, "x_max": x_max}
+        if envelope:
+            request["aggregation"] = "envelope"
+        found = server.call("events.scalar_metrics_iter_histogram", {"task": task, **request})
+        expected = naive(sent, key, samples, x_min, x_max)
+        if not expected:
+            assert found == {}
+            return
+        chart = found["m"]["v"]
+        values = [[value for _, value in bucket] for _, bucket in expected]
+        assert all(math.isclose(y, math.fsum(v) / len(v), rel_tol=1e-9, abs_tol=1e-6) for y, v in zip(chart["y"], values, strict=True))
+        if not envelope:
+            assert chart["x"] == [start for start, _ in expected]
+            assert samples == 0 or len(chart["x"]) <= samples + 1
+            return
+        assert (chart["min"], chart["max"]) == ([min(v) for v in values], [max(v) for v in values])
+        assert (chart["count"], chart["points"]) == ([len(v) for v in values], sum(map(len, values)))
+        starts = [start for start, _ in expected]
+        starts[-1] = expected[-1][1][-1][0]
+        starts[0] = expected[0][1][0][0]
+        assert chart["x"] == starts

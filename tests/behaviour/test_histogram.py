@@ -8,12 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import SINGLE_VALUE_ITER, Client, scalar
-
-shared = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 
 def put(client: Client, task: str, points: dict[int, float], metric: str = "loss", variant: str = "train") -> None:
@@ -173,39 +171,39 @@ def close(a: float | None, b: float | None) -> bool:
     return a is b is None or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-9))
 
 
-@shared
-@given(series_of_points, st.integers(0, 80))
-def test_mean_buckets_equal_the_naive_model(server: Client, points: dict[int, float], samples: int) -> None:
-    task = uuid.uuid4().hex
-    put(server, task, points)
-    if SINGLE_VALUE_ITER in points:
-        return
-    found = server.histogram(task, samples=samples).get("loss", {}).get("train", {"x": [], "y": []})
-    shown = dict(zip(found["x"], found["y"], strict=True))
-    for start, bucket in naive(points, samples).items():
-        finite = [value for _, value in bucket if math.isfinite(value)]
-        if finite:
-            assert close(shown.pop(start), math.fsum(finite) / len(finite))
-        else:  # a bucket without a finite value may be left out, or be null
-            assert shown.pop(start, None) is None
-    assert not shown
-    assert found["x"] == sorted(found["x"])
+def test_mean_buckets_equal_the_naive_model(server: Client, engine: str) -> None:
+    @prove(engine, series_of_points, st.integers(0, 80))
+    def holds(points: dict[int, float], samples: int) -> None:
+        task = uuid.uuid4().hex
+        put(server, task, points)
+        if SINGLE_VALUE_ITER in points:
+            return
+        found = server.histogram(task, samples=samples).get("loss", {}).get("train", {"x": [], "y": []})
+        shown = dict(zip(found["x"], found["y"], strict=True))
+        for start, bucket in naive(points, samples).items():
+            finite = [value for _, value in bucket if math.isfinite(value)]
+            if finite:
+                assert close(shown.pop(start), math.fsum(finite) / len(finite))
+            else:  # a bucket without a finite value may be left out, or be null
+                assert shown.pop(start, None) is None
+        assert not shown
+        assert found["x"] == sorted(found["x"])
 
 
-@shared
-@given(series_of_points, st.integers(1, 80))
-def test_envelope_buckets_equal_the_naive_model(server: Client, points: dict[int, float], samples: int) -> None:
-    task = uuid.uuid4().hex
-    points = {iter: value for iter, value in points.items() if math.isfinite(value)}
-    if not points or SINGLE_VALUE_ITER in points:
-        return
-    put(server, task, points)
-    found = series(server, task, samples=samples, aggregation="envelope")
-    buckets = naive(points, samples)
-    ordered = [buckets[start] for start in sorted(buckets)]
-    assert found["count"] == [len(bucket) for bucket in ordered]
-    assert found["min"] == [min(value for _, value in bucket) for bucket in ordered]
-    assert found["max"] == [max(value for _, value in bucket) for bucket in ordered]
-    assert found["points"] == len(points)
-    assert all(close(a, math.fsum(value for _, value in bucket) / len(bucket)) for a, bucket in zip(found["y"], ordered, strict=True))
-    assert (found["x"][0], found["x"][-1]) == (min(points), max(points)) or len(ordered) == 1
+def test_envelope_buckets_equal_the_naive_model(server: Client, engine: str) -> None:
+    @prove(engine, series_of_points, st.integers(1, 80))
+    def holds(points: dict[int, float], samples: int) -> None:
+        task = uuid.uuid4().hex
+        points = {iter: value for iter, value in points.items() if math.isfinite(value)}
+        if not points or SINGLE_VALUE_ITER in points:
+            return
+        put(server, task, points)
+        found = series(server, task, samples=samples, aggregation="envelope")
+        buckets = naive(points, samples)
+        ordered = [buckets[start] for start in sorted(buckets)]
+        assert found["count"] == [len(bucket) for bucket in ordered]
+        assert found["min"] == [min(value for _, value in bucket) for bucket in ordered]
+        assert found["max"] == [max(value for _, value in bucket) for bucket in ordered]
+        assert found["points"] == len(points)
+        assert all(close(a, math.fsum(value for _, value in bucket) / len(bucket)) for a, bucket in zip(found["y"], ordered, strict=True))
+        assert (found["x"][0], found["x"][-1]) == (min(points), max(points)) or len(ordered) == 1

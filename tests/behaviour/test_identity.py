@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import uuid
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import IMAGE, LOG, SCALAR, Client, image, log, plot, scalar, vector
-
-shared = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 
 def test_a_second_report_of_a_step_replaces_the_first(server: Client, task: str) -> None:
@@ -122,40 +120,40 @@ names = st.text(alphabet="ab-/.\u00e9 ", max_size=4)
 keys = st.tuples(names, names, st.sampled_from([-(2**63), -1, 0, 1, 2, 2**62, 2**63 - 1]))
 
 
-@shared
-@given(st.lists(st.lists(st.tuples(keys, st.floats(-1e6, 1e6)), min_size=1, max_size=12), min_size=1, max_size=4))
-def test_scalars_behave_like_a_dictionary(server: Client, batches: list[list[tuple[tuple[str, str, int], float]]]) -> None:
-    task = uuid.uuid4().hex
-    model: dict[tuple[str, str, int], float] = {}
-    for batch in batches:
-        server.add_batch([scalar(task, metric, variant, iter=iter, value=value) for (metric, variant, iter), value in batch])
-        model.update(batch)
-    found = [((event["metric"], event["variant"], event["iter"]), event["value"]) for event in server.events(task, SCALAR)]
-    assert len(found) == len(model)
-    assert dict(found) == model
+def test_scalars_behave_like_a_dictionary(server: Client, engine: str) -> None:
+    @prove(engine, st.lists(st.lists(st.tuples(keys, st.floats(-1e6, 1e6)), min_size=1, max_size=12), min_size=1, max_size=4))
+    def holds(batches: list[list[tuple[tuple[str, str, int], float]]]) -> None:
+        task = uuid.uuid4().hex
+        model: dict[tuple[str, str, int], float] = {}
+        for batch in batches:
+            server.add_batch([scalar(task, metric, variant, iter=iter, value=value) for (metric, variant, iter), value in batch])
+            model.update(batch)
+        found = [((event["metric"], event["variant"], event["iter"]), event["value"]) for event in server.events(task, SCALAR)]
+        assert len(found) == len(model)
+        assert dict(found) == model
 
 
-@shared
-@given(st.lists(st.tuples(names, names, st.integers(0, 2), names, names), min_size=1, max_size=15))
-def test_images_behave_like_a_dictionary_with_their_key(server: Client, images: list[tuple[str, str, int, str, str]]) -> None:
-    task = uuid.uuid4().hex
-    server.add_batch(
-        [image(task, metric, variant, iter=iter, key=key, url=f"http://f/{url}") for metric, variant, iter, key, url in images]
-    )
-    model = {(metric, variant, iter, key): f"http://f/{url}" for metric, variant, iter, key, url in images}
-    found = [((event["metric"], event["variant"], event["iter"], event["key"]), event["url"]) for event in server.events(task, IMAGE)]
-    assert len(found) == len(model)
-    assert dict(found) == model
+def test_images_behave_like_a_dictionary_with_their_key(server: Client, engine: str) -> None:
+    @prove(engine, st.lists(st.tuples(names, names, st.integers(0, 2), names, names), min_size=1, max_size=15))
+    def holds(images: list[tuple[str, str, int, str, str]]) -> None:
+        task = uuid.uuid4().hex
+        server.add_batch(
+            [image(task, metric, variant, iter=iter, key=key, url=f"http://f/{url}") for metric, variant, iter, key, url in images]
+        )
+        model = {(metric, variant, iter, key): f"http://f/{url}" for metric, variant, iter, key, url in images}
+        found = [((event["metric"], event["variant"], event["iter"], event["key"]), event["url"]) for event in server.events(task, IMAGE)]
+        assert len(found) == len(model)
+        assert dict(found) == model
 
 
-@shared
-@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=6), min_size=1, max_size=4))
-def test_the_log_is_every_line_in_order_of_arrival(server: Client, batches: list[list[str]]) -> None:
-    task = uuid.uuid4().hex
-    number = itertools.count()
-    for batch in batches:
-        # a field of its own makes each body different, so that equal texts are no retries
-        server.add_batch([log(task, text, timestamp=7, number=next(number)) for text in batch])
-    found = server.call("events.get_task_log", task=task, navigate_earlier=False, order="asc", batch_size=100)["events"]
-    assert [event["msg"] for event in found] == [text for batch in batches for text in batch]
-    assert {event["type"] for event in found} == {LOG}
+def test_the_log_is_every_line_in_order_of_arrival(server: Client, engine: str) -> None:
+    @prove(engine, st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=6), min_size=1, max_size=4))
+    def holds(batches: list[list[str]]) -> None:
+        task = uuid.uuid4().hex
+        number = itertools.count()
+        for batch in batches:
+            # a field of its own makes each body different, so that equal texts are no retries
+            server.add_batch([log(task, text, timestamp=7, number=next(number)) for text in batch])
+        found = server.call("events.get_task_log", task=task, navigate_earlier=False, order="asc", batch_size=100)["events"]
+        assert [event["msg"] for event in found] == [text for batch in batches for text in batch]
+        assert {event["type"] for event in found} == {LOG}

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 import re2
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import Client, log
-
-shared = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 LINES = [
     "epoch 1 loss=0.5",
@@ -168,29 +166,27 @@ patterns = st.lists(
 )
 
 
-@shared
-@given(texts, patterns.map("".join), st.booleans(), st.booleans(), st.integers(1, 5))
-def test_a_search_finds_what_re2_and_python_find(
-    server: Client, lines: list[str], pattern: str, regex: bool, ignore: bool, size: int
-) -> None:
-    task = uuid.uuid4().hex
-    server.add_batch([log(task, line, timestamp=1000 + i // 2) for i, line in enumerate(lines)])
-    if regex:
-        options = re2.Options()
-        options.case_sensitive = not ignore
-        compiled = re2.compile(pattern, options)
-        expected = [i for i, line in enumerate(lines) if compiled.search(line)]
-    else:
-        expected = [i for i, line in enumerate(lines) if (pattern.casefold() in line.casefold() if ignore else pattern in line)]
-    if not pattern:
-        return  # no search
-    request: dict[str, Any] = {"task": task, "search": pattern, "search_regex": regex, "search_ignore_case": ignore}
-    request |= {"batch_size": size, "navigate_earlier": False}
-    found: list[int] = []
-    while True:
-        data = server.call("events.get_task_log", request)
-        found += data["positions"]
-        if data["scroll_id"] is None:
-            break
-        request["scroll_id"] = data["scroll_id"]
-    assert found == expected
+def test_a_search_finds_what_re2_and_python_find(server: Client, engine: str) -> None:
+    @prove(engine, texts, patterns.map("".join), st.booleans(), st.booleans(), st.integers(1, 5))
+    def holds(lines: list[str], pattern: str, regex: bool, ignore: bool, size: int) -> None:
+        task = uuid.uuid4().hex
+        server.add_batch([log(task, line, timestamp=1000 + i // 2) for i, line in enumerate(lines)])
+        if regex:
+            options = re2.Options()
+            options.case_sensitive = not ignore
+            compiled = re2.compile(pattern, options)
+            expected = [i for i, line in enumerate(lines) if compiled.search(line)]
+        else:
+            expected = [i for i, line in enumerate(lines) if (pattern.casefold() in line.casefold() if ignore else pattern in line)]
+        if not pattern:
+            return  # no search
+        request: dict[str, Any] = {"task": task, "search": pattern, "search_regex": regex, "search_ignore_case": ignore}
+        request |= {"batch_size": size, "navigate_earlier": False}
+        found: list[int] = []
+        while True:
+            data = server.call("events.get_task_log", request)
+            found += data["positions"]
+            if data["scroll_id"] is None:
+                break
+            request["scroll_id"] = data["scroll_id"]
+        assert found == expected

@@ -6,12 +6,10 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import Client, log
-
-shared = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 
 def fill(client: Client, task: str, count: int) -> None:
@@ -137,39 +135,37 @@ def test_a_megabyte_in_one_line_survives(server: Client, task: str) -> None:
     assert server.log(task) == [text]
 
 
-@shared
-@given(st.lists(st.integers(0, 12), min_size=1, max_size=40), st.integers(1, 9), st.booleans())
-def test_walking_by_timestamp_shows_every_line_once(server: Client, stamps: list[int], size: int, earlier: bool) -> None:
-    task = uuid.uuid4().hex
-    server.add_batch([log(task, f"line {i}", timestamp=1000 + stamp) for i, stamp in enumerate(stamps)])
-    expected = [i for i, _ in sorted(enumerate(stamps), key=lambda pair: (pair[1], pair[0]))]
-    seen: list[int] = []
-    request: dict[str, Any] = {"batch_size": size, "navigate_earlier": earlier}
-    while True:
-        found, data = read(server, task, **request)
-        if not found:
-            break
-        seen += found
-        request["from_timestamp"] = data["events"][-1]["timestamp"]
-    assert seen == (expected[::-1] if earlier else expected)
+def test_walking_by_timestamp_shows_every_line_once(server: Client, engine: str) -> None:
+    @prove(engine, st.lists(st.integers(0, 12), min_size=1, max_size=40), st.integers(1, 9), st.booleans())
+    def holds(stamps: list[int], size: int, earlier: bool) -> None:
+        task = uuid.uuid4().hex
+        server.add_batch([log(task, f"line {i}", timestamp=1000 + stamp) for i, stamp in enumerate(stamps)])
+        expected = [i for i, _ in sorted(enumerate(stamps), key=lambda pair: (pair[1], pair[0]))]
+        seen: list[int] = []
+        request: dict[str, Any] = {"batch_size": size, "navigate_earlier": earlier}
+        while True:
+            found, data = read(server, task, **request)
+            if not found:
+                break
+            seen += found
+            request["from_timestamp"] = data["events"][-1]["timestamp"]
+        assert seen == (expected[::-1] if earlier else expected)
 
 
-@shared
-@given(st.lists(st.integers(0, 12), min_size=1, max_size=40), st.integers(1, 9), st.sampled_from(["asc", "desc"]))
-def test_scrolling_shows_every_line_once_although_others_are_written_meanwhile(
-    server: Client, stamps: list[int], size: int, order: str
-) -> None:
-    task = uuid.uuid4().hex
-    server.add_batch([log(task, f"line {i}", timestamp=1000 + stamp) for i, stamp in enumerate(stamps)])
-    expected = [i for i, _ in sorted(enumerate(stamps), key=lambda pair: (pair[1], pair[0]))]
-    seen: list[int] = []
-    request: dict[str, Any] = {"batch_size": size, "order": order}
-    while True:
-        found, data = read(server, task, "1.5", **request)
-        assert data["total"] == len(stamps)
-        if not found:
-            break
-        seen += found
-        request["scroll_id"] = data["scroll_id"]
-        server.add_batch([log(task, "line 999", timestamp=1000 + len(seen) % 13)])
-    assert seen == (expected[::-1] if order == "desc" else expected)
+def test_scrolling_shows_every_line_once_although_others_are_written_meanwhile(server: Client, engine: str) -> None:
+    @prove(engine, st.lists(st.integers(0, 12), min_size=1, max_size=40), st.integers(1, 9), st.sampled_from(["asc", "desc"]))
+    def holds(stamps: list[int], size: int, order: str) -> None:
+        task = uuid.uuid4().hex
+        server.add_batch([log(task, f"line {i}", timestamp=1000 + stamp) for i, stamp in enumerate(stamps)])
+        expected = [i for i, _ in sorted(enumerate(stamps), key=lambda pair: (pair[1], pair[0]))]
+        seen: list[int] = []
+        request: dict[str, Any] = {"batch_size": size, "order": order}
+        while True:
+            found, data = read(server, task, "1.5", **request)
+            assert data["total"] == len(stamps)
+            if not found:
+                break
+            seen += found
+            request["scroll_id"] = data["scroll_id"]
+            server.add_batch([log(task, "line 999", timestamp=1000 + len(seen) % 13)])
+        assert seen == (expected[::-1] if order == "desc" else expected)

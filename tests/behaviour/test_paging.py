@@ -6,12 +6,10 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import IMAGE, LOG, PLOT, SCALAR, SINGLE_VALUE_ITER, Client, image, log, plot, scalar
-
-shared = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 
 def walk(client: Client, task: str, **request: Any) -> list[list[dict[str, Any]]]:
@@ -109,34 +107,34 @@ def test_twelve_thousand_events_of_one_iteration_page_through_without_loss(serve
 points = st.lists(st.tuples(st.sampled_from("abc"), st.integers(-3, 8), st.integers(0, 3)), min_size=1, max_size=40)
 
 
-@shared
-@given(points, points, st.integers(1, 7), st.sampled_from(["asc", "desc"]))
-def test_a_walk_sees_everything_once_although_others_write_meanwhile(
-    server: Client, before: list[tuple[str, int, int]], during: list[tuple[str, int, int]], size: int, order: str
-) -> None:
-    task = uuid.uuid4().hex
-    server.add_batch([scalar(task, "m", variant, iter=iter, timestamp=time) for variant, iter, time in before])
-    stored: dict[tuple[str, int], tuple[int, int]] = {}
-    for arrival, (variant, iter, time) in enumerate(before):
-        stored[variant, iter] = (time, arrival)
-    untouched = {key for key in stored if key not in {(variant, iter) for variant, iter, _ in during}}
-    expected = [key for key, (time, arrival) in sorted(stored.items(), key=lambda item: (item[0][1], *item[1]), reverse=order == "desc")]
-    seen: list[tuple[str, int]] = []
-    request: dict[str, Any] = {"task": task, "batch_size": size, "order": order}
-    writes = iter_chunks(during, 5)
-    while True:
-        data = server.call("events.get_task_events", request)
-        if not data["events"]:
-            break
-        seen += [(event["variant"], event["iter"]) for event in data["events"]]
-        request["scroll_id"] = data["scroll_id"]
-        chunk = next(writes, None)
-        if chunk:
-            server.add_batch([scalar(task, "m", variant, iter=iter, timestamp=time) for variant, iter, time in chunk])
-    assert len(seen) == len(set(seen)), "an event was seen twice"
-    assert untouched <= set(seen), "an event that nobody touched was missed"
-    assert [key for key in seen if key in untouched] == [key for key in expected if key in untouched]
-    assert set(seen) <= set(stored), "an event that arrived after the scroll began was seen"
+def test_a_walk_sees_everything_once_although_others_write_meanwhile(server: Client, engine: str) -> None:
+    @prove(engine, points, points, st.integers(1, 7), st.sampled_from(["asc", "desc"]))
+    def holds(before: list[tuple[str, int, int]], during: list[tuple[str, int, int]], size: int, order: str) -> None:
+        task = uuid.uuid4().hex
+        server.add_batch([scalar(task, "m", variant, iter=iter, timestamp=time) for variant, iter, time in before])
+        stored: dict[tuple[str, int], tuple[int, int]] = {}
+        for arrival, (variant, iter, time) in enumerate(before):
+            stored[variant, iter] = (time, arrival)
+        untouched = {key for key in stored if key not in {(variant, iter) for variant, iter, _ in during}}
+        expected = [
+            key for key, (time, arrival) in sorted(stored.items(), key=lambda item: (item[0][1], *item[1]), reverse=order == "desc")
+        ]
+        seen: list[tuple[str, int]] = []
+        request: dict[str, Any] = {"task": task, "batch_size": size, "order": order}
+        writes = iter_chunks(during, 5)
+        while True:
+            data = server.call("events.get_task_events", request)
+            if not data["events"]:
+                break
+            seen += [(event["variant"], event["iter"]) for event in data["events"]]
+            request["scroll_id"] = data["scroll_id"]
+            chunk = next(writes, None)
+            if chunk:
+                server.add_batch([scalar(task, "m", variant, iter=iter, timestamp=time) for variant, iter, time in chunk])
+        assert len(seen) == len(set(seen)), "an event was seen twice"
+        assert untouched <= set(seen), "an event that nobody touched was missed"
+        assert [key for key in seen if key in untouched] == [key for key in expected if key in untouched]
+        assert set(seen) <= set(stored), "an event that arrived after the scroll began was seen"
 
 
 def iter_chunks(items: list[tuple[str, int, int]], size: int) -> Any:

@@ -7,12 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import SINGLE_VALUE_ITER, Client, scalar, vector
-
-shared = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 RAW = "events.scalar_metrics_iter_raw"
 
@@ -41,25 +39,25 @@ def joined(pages: list[dict[str, Any]], key: str = "iter") -> dict[str, list[tup
 points = st.lists(st.tuples(st.sampled_from("abc"), st.integers(-5, 40), st.integers(0, 6)), min_size=1, max_size=60)
 
 
-@shared
-@given(points, st.integers(1, 9), st.sampled_from(["iter", "timestamp", "iso_time"]))
-def test_pages_hold_every_point_once_in_the_order_of_the_key(server: Client, sent: list[tuple[str, int, int]], size: int, key: str) -> None:
-    task = uuid.uuid4().hex
-    server.add_batch(
-        [scalar(task, "m", variant, iter=iter, value=float(n), timestamp=time) for n, (variant, iter, time) in enumerate(sent)]
-    )
-    stored = {(variant, iter): (time, n) for n, (variant, iter, time) in enumerate(sent)}
-    pages = walk(server, task, batch_size=size, key=key, count_total=True)
-    assert [page["returned"] for page in pages[:-1]] == [size] * (len(pages) - 1)
-    assert {page["total"] for page in pages} == {len(stored)}
-    expected: dict[str, list[tuple[int, float]]] = {}
-    order = sorted(stored.items(), key=lambda item: (item[0][1], *item[1]) if key == "iter" else item[1])
-    for (variant, iter), (time, n) in order:
-        expected.setdefault(variant, []).append((iter if key == "iter" else time, float(n)))
-    assert joined(pages, key) == expected
-    # over all variants together the key never goes back from one page to the next
-    ends = [(min(x), max(x)) for page in pages if (x := [at for columns in page["variants"].values() for at in columns[key]])]
-    assert all(earlier[1] <= later[0] for earlier, later in pairwise(ends))
+def test_pages_hold_every_point_once_in_the_order_of_the_key(server: Client, engine: str) -> None:
+    @prove(engine, points, st.integers(1, 9), st.sampled_from(["iter", "timestamp", "iso_time"]))
+    def holds(sent: list[tuple[str, int, int]], size: int, key: str) -> None:
+        task = uuid.uuid4().hex
+        server.add_batch(
+            [scalar(task, "m", variant, iter=iter, value=float(n), timestamp=time) for n, (variant, iter, time) in enumerate(sent)]
+        )
+        stored = {(variant, iter): (time, n) for n, (variant, iter, time) in enumerate(sent)}
+        pages = walk(server, task, batch_size=size, key=key, count_total=True)
+        assert [page["returned"] for page in pages[:-1]] == [size] * (len(pages) - 1)
+        assert {page["total"] for page in pages} == {len(stored)}
+        expected: dict[str, list[tuple[int, float]]] = {}
+        order = sorted(stored.items(), key=lambda item: (item[0][1], *item[1]) if key == "iter" else item[1])
+        for (variant, iter), (time, n) in order:
+            expected.setdefault(variant, []).append((iter if key == "iter" else time, float(n)))
+        assert joined(pages, key) == expected
+        # over all variants together the key never goes back from one page to the next
+        ends = [(min(x), max(x)) for page in pages if (x := [at for columns in page["variants"].values() for at in columns[key]])]
+        assert all(earlier[1] <= later[0] for earlier, later in pairwise(ends))
 
 
 def test_single_values_are_raw_points_and_other_metrics_are_not(server: Client, task: str) -> None:

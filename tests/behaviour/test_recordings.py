@@ -301,4 +301,6 @@ def test_all_recordings_of_events_and_logins_are_replayed() -> None:
     names = {path.name.removesuffix(".json") for path in FOLDER.glob("events.*.json")} | {
         path.name.removesuffix(".json") for path in FOLDER.glob("auth.*.json")
     }
-    assert [name for name in sorted(names) if f'"{name}"' not in source] == ["events.debug_images." + "next_scroll"]  # its id is the first page's
+    assert [name for name in sorted(names) if f'"{name}"' not in source] == [
+        "events.debug_images." + "next_scroll"
+    ]  # its id is the first page's

@@ -8,12 +8,10 @@ import threading
 import uuid
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import SINGLE_VALUE_ITER, Client, log, scalar
-
-shared = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.properties import prove
 
 
 def md5(text: str) -> str:
@@ -154,20 +152,20 @@ def test_many_writers_of_one_task_lose_nothing(server: Client, task: str) -> Non
 batches = st.lists(st.lists(st.tuples(st.integers(-5, 12), st.floats(-1e3, 1e3)), min_size=1, max_size=10), min_size=1, max_size=5)
 
 
-@shared
-@given(batches)
-def test_statistics_equal_those_of_the_stored_points(server: Client, batches: list[list[tuple[int, float]]]) -> None:
-    task = uuid.uuid4().hex
-    points: dict[int, float] = {}
-    for batch in batches:
-        server.add_batch([scalar(task, iter=iter, value=value) for iter, value in batch])
-        points.update(batch)
-    found = statistics(server, task)
-    lowest, highest = min(points.values()), max(points.values())
-    assert found["value"] == points[max(points)]
-    assert (found["first_value"], found["first_value_iteration"]) == (points[min(points)], min(points))
-    assert (found["min_value"], found["min_value_iteration"]) == (lowest, min(i for i, v in points.items() if v == lowest))
-    assert (found["max_value"], found["max_value_iteration"]) == (highest, min(i for i, v in points.items() if v == highest))
-    assert found["count"] == len(points)
-    assert math.isclose(found["mean_value"], sum(points.values()) / len(points), rel_tol=1e-9, abs_tol=1e-9)
-    assert server.task(task)["last_iteration"] == max(0, *points)
+def test_statistics_equal_those_of_the_stored_points(server: Client, engine: str) -> None:
+    @prove(engine, batches)
+    def holds(batches: list[list[tuple[int, float]]]) -> None:
+        task = uuid.uuid4().hex
+        points: dict[int, float] = {}
+        for batch in batches:
+            server.add_batch([scalar(task, iter=iter, value=value) for iter, value in batch])
+            points.update(batch)
+        found = statistics(server, task)
+        lowest, highest = min(points.values()), max(points.values())
+        assert found["value"] == points[max(points)]
+        assert (found["first_value"], found["first_value_iteration"]) == (points[min(points)], min(points))
+        assert (found["min_value"], found["min_value_iteration"]) == (lowest, min(i for i, v in points.items() if v == lowest))
+        assert (found["max_value"], found["max_value_iteration"]) == (highest, min(i for i, v in points.items() if v == highest))
+        assert found["count"] == len(points)
+        assert math.isclose(found["mean_value"], sum(points.values()) / len(points), rel_tol=1e-9, abs_tol=1e-9)
+        assert server.task(task)["last_iteration"] == max(0, *points)
