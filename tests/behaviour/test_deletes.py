@@ -99,3 +99,12 @@ def test_events_of_a_model_are_deleted_by_delete_for_model(server: Client) -> No
     assert server.call("events.delete_for_model", model=model) == {"deleted": True, "deleted_count": 3}
     assert server.call("events.get_task_events", task=model, model_events=True, event_type=LOG)["total"] == 0
     assert server.histogram(model, model_events=True) == {}
+
+
+def test_deleting_the_events_of_a_task_starts_its_last_iteration_anew(server: Client, task: str) -> None:
+    server.add_batch([scalar(task, iter=41, value=1.0)])
+    server.call("events.delete_for_task", task=task)
+    found = server.task(task)
+    assert (found["last_iteration"], found["last_metrics"]) == (0, {})
+    server.add_batch([scalar(task, iter=3, value=1.0)])
+    assert server.task(task)["last_iteration"] == 3

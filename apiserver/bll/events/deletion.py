@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.directory import EntityKind, TaskDirectory
 from apiserver.stores.base import EventStore
 
 
@@ -16,9 +16,14 @@ class Deletion:
     def of_task(self, company: str, task: str, *, allow_locked: bool = False) -> int:
         """The number of deleted events. Raises InvalidTask, NoWritePermission (public, of another company) or TaskNotWritable."""
         self._tasks.writable(company, task, allow_locked=allow_locked)
-        return self._events.delete(company, task)
+        return self._delete(company, task, "task")
 
     def of_model(self, company: str, model: str, *, allow_locked: bool = False) -> int:
         """The same for a model. Raises InvalidModel, NoWritePermission or ModelNotWritable."""
         self._tasks.writable(company, model, "model", allow_locked=allow_locked)
-        return self._events.delete(company, model)
+        return self._delete(company, model, "model")
+
+    def _delete(self, company: str, id: str, kind: EntityKind) -> int:
+        # Reset first: a batch that is acknowledged from here on raises it again and loses nothing.
+        self._tasks.reset_progress(company, id, kind)
+        return self._events.delete(company, id)

@@ -104,6 +104,11 @@ class TaskDirectory:
                 self._registry.create("project", company, id, body)
         return id
 
+    def reset_progress(self, company: str, id: str, kind: EntityKind = "task") -> None:
+        """The events of this object go: its last iteration starts anew, and who polls for changes sees one."""
+        now = now_ms()
+        self._registry.touch(kind, company, id, last_iteration=0, last_update=now, last_change=now)
+
     # --- deleted ids
 
     def was_deleted(self, company: str, ids: Collection[str], kind: EntityKind = "task") -> set[str]:
