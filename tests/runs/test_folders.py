@@ -118,7 +118,7 @@ def test_a_single_file_is_a_run_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "mine.events.jsonl").write_text(line(1))
     data = ["--data", str(tmp_path / "data")]
     tidemark("import", str(tmp_path / "mine.events.jsonl"), *data)
-    assert "global_step,loss\n1,0.5\n" == tidemark("export", "mine", *data).stdout
+    assert tidemark("export", "mine", *data).stdout == "global_step,loss\n1,0.5\n"
     tidemark("import", str(tmp_path / "mine.events.jsonl"), "--run", "yours", *data)
     assert "1,0.5" in tidemark("export", "yours", *data).stdout
 
