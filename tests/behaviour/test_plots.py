@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client, plot, scalar
+from tests.conftest import StartServer
 
 Shown = list[tuple[str, str, int | None]]
 
@@ -295,3 +296,16 @@ def test_pages_of_plots_have_no_borders_and_show_the_last_report(server: Client,
     assert (iteration["iter"], [event["plot_str"] for event in iteration["events"]]) == (2, ["[1]"])
     second = server.call("events.plots", metrics=[{"task": task}], scroll_id=first["scroll_id"], version="1.0")
     assert second["metrics"][0]["iterations"][0]["iter"] == 1
+
+
+def test_plots_that_are_no_json_are_hidden_where_the_server_is_set_to_check_them(start_server: StartServer, task: str) -> None:
+    server = start_server(TIDEMARK__events__validate_plot_str="true").client()
+    good, bad = '{"data": []}', '{"data": ['
+    server.add_batch([plot(task, "m", "a", iter=1, plot_str=good), plot(task, "m", "a", iter=2, plot_str=bad)])
+    server.add_batch([plot(task, "m", "b", iter=1, plot_str=bad), plot(task, "m", "c", iter=1, plot_str=bad, skip_validation=True)])
+    data = server.call("events.get_task_plots", task=task)
+    assert names(data["plots"]) == [("m", "a", 1), ("m", "c", 1)]
+    assert data["total"] == 2
+    assert names(server.call("events.get_task_plots", task=task, iters=5)["plots"]) == [("m", "a", 1), ("m", "c", 1)]
+    found, _ = side_by_side(server, [task])
+    assert ("m", "a", task, "2") in found

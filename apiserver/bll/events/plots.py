@@ -11,7 +11,7 @@ from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scrolls
 from apiserver.bll.registry.directory import Entity, EntityKind, TaskDirectory
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, StoredEvent
+from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, StoredEvent
 
 PAGE_PLOTS = 1_000
 PAGE_CHARACTERS = 32_000_000
@@ -127,8 +127,12 @@ class Plots:
         """What is to be read: `units` of [task, iteration, metrics], newest iteration first; `until` bounds the arrival per task."""
         units: list[list[Any]] = []
         until: dict[str, int] = {}
+        by_task: dict[str, list[Series]] = {task: [] for task in entities}
+        for owner in dict.fromkeys(entity.company for entity in entities.values()):
+            for one in self._store.series(owner, [task for task in entities if entities[task].company == owner], [PLOT], metrics):
+                by_task[one.key.task].append(one)
         for task, entity in entities.items():
-            series = self._store.series(entity.company, [task], [PLOT], metrics)
+            series = by_task[task]
             until[task] = last_arrival(series)
             groups: dict[str, list[tuple[str, int]]] = {}
             for one in series:
