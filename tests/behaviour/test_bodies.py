@@ -14,7 +14,16 @@ JSON = {"Content-Type": "application/json"}
 LINES = {"Content-Type": "application/json-lines"}
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/octet-stream", "application/json; charset=utf-8"])
+CONTENT_TYPES = [
+    "application/json",
+    "text/plain",
+    "application/octet-stream",
+    "application/json; charset=utf-8",
+    "application/x-www-form-urlencoded",
+]
+
+
+@pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_json_is_read_whatever_the_content_type_says(server: Client, content_type: str, task: str) -> None:
     server.add(log(task, "one"))
     body = json.dumps({"task": task}).encode()
