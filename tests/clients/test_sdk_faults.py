@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import MakeSdk
-from tests.clients.scripts import Mode, finish
+from tests.clients.scripts import Mode, Sdk, finish
 from tests.conftest import StartServer
 from tests.process import wait_until
 
@@ -88,20 +88,29 @@ def test_nothing_is_lost(start_server: StartServer, make_sdk: MakeSdk, mode: Mod
     assert {f"line {i}" for i in range(count)} <= lines
 
 
-def test_a_login_that_ran_out_is_renewed(start_server: StartServer, make_sdk: MakeSdk) -> None:
-    """Another signing secret after the restart: every token is refused, the SDK logs in again."""
-    server = start_server(TIDEMARK_AUTH="required", TIDEMARK__auth__token_secret="first")
-    sdk = make_sdk(server=server)
+COMPANY = """auth { companies { clearml { id = "c", users {
+  default { name = "Boss", role = "admin", keys = [{ access_key = "BOSS", secret_key = "boss-secret" }] }
+  bob { name = "Bob", keys = [{ access_key = "BOB", secret_key = "bob-secret" }] }
+} } } }"""
+
+
+def test_nothing_is_lost_when_rights_change_and_all_tokens_end(start_server: StartServer, tmp_path: Path) -> None:
+    """The SDK logs in again, and repeats the call with its old token and the new cookie."""
+    config = tmp_path / "own.conf"
+    config.write_text(COMPANY)
+    server = start_server(TIDEMARK_AUTH="required", TIDEMARK_CONFIG=str(config))
+    sdk = Sdk(server, tmp_path / "home", key=("BOB", "bob-secret"))
     writer = sdk.start(WRITER)
     assert writer.stdout is not None
     task = next(line for line in writer.stdout if line.startswith("TASK")).split()[1]
-    client = server.client(*(sdk.env[f"CLEARML_API_{name}_KEY"] for name in ("ACCESS", "SECRET")))
-    wait_until(lambda: client.histogram(task).get("loss"), 60, "no scalars arrive")
-    server.stop()
-    server.env["TIDEMARK__auth__token_secret"] = "second"
-    server.start()
-    before = len(client.histogram(task)["loss"]["train"]["x"])
-    wait_until(lambda: len(client.histogram(task)["loss"]["train"]["x"]) > before, 150, "the SDK does not come back")
+    boss = server.client("BOSS", "boss-secret")
+    wait_until(lambda: boss.histogram(task).get("loss"), 60, "no scalars arrive")
+    for role in ("superuser", "user", "admin"):
+        before = len(boss.histogram(task)["loss"]["train"]["x"])
+        assert boss.call("auth.edit_user", user="bob", role=role)["updated"] == 1
+        wait_until(lambda: len(boss.histogram(task)["loss"]["train"]["x"]) > before, 60, "the SDK does not come back")  # noqa: B023
     (sdk.home / "stop").touch()
     count = finish(writer, timeout=240).result
-    assert client.histogram(task, samples=0)["loss"]["train"]["x"] == list(range(count))
+    assert boss.histogram(task, samples=0)["loss"]["train"]["x"] == list(range(count))
+    lines = {line for message in boss.log(task) for line in message.split("\n")}
+    assert {f"line {i}" for i in range(count)} <= lines

@@ -132,6 +132,21 @@ def test_supported_modes_says_whether_a_login_is_needed(required: Server, bob: C
     assert bob.call("login.supported_modes")["authenticated"] is True
 
 
+def test_an_outdated_token_in_the_header_does_not_hide_the_newer_login_in_the_cookie(required: Server, bob: Client) -> None:
+    """As ClearML's SDK repeats a call after a 401. Anything else in the header wins over the cookie."""
+    answer = bob.raw("/auth.login")
+    old = answer.data["token"]
+    required.client().raw("/login.logout", headers={"Cookie": cookie_of(answer)})
+    newer = cookie_of(bob.raw("/auth.login"))
+    of_tom = cookie_of(required.client("TOM", "tom-secret").raw("/auth.login"))
+    client = required.client(token=old)
+    assert client.raw("/users.get_current_user").codes == (401, 30)
+    assert client.raw("/users.get_current_user", headers={"Cookie": newer}).data["user"]["id"] == "bob"
+    assert client.raw("/users.get_current_user", headers={"Cookie": of_tom}).codes == (401, 30)
+    assert required.client(token=old[:-3] + "abc").raw("/users.get_current_user", headers={"Cookie": newer}).codes == (401, 30)
+    assert required.client("BOB", "wrong").raw("/users.get_current_user", headers={"Cookie": newer}).codes == (401, 22)
+
+
 # --- keys
 
 
