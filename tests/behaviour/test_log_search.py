@@ -62,6 +62,8 @@ def find(server: Client, task: str, search: str, **request: Any) -> list[int]:
         (r"\Aepoch.*5\z", {"search_regex": True}, [0, 1, 6]),
         ("loss", {"levels": ["debug", "warning"]}, [4]),
         ("loss", {"levels": []}, [0, 1, 4, 6]),
+        (r"\Qa.b*c", {"search_regex": True}, [3]),
+        ("loss", {"from_timestamp": 0}, [0, 1, 4, 6]),
         ("loss", {"from_timestamp": 1004}, [0, 1]),
         ("loss", {"from_timestamp": 1001, "navigate_earlier": False}, [4, 6]),
     ],

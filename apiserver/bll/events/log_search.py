@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gevent
 
-from apiserver.bll.events.logs import Order, clamped_time, without_cursors
+from apiserver.bll.events.logs import Order, clamped_time, starting_time, without_cursors
 from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
 from apiserver.bll.registry.directory import TaskDirectory
@@ -71,7 +71,7 @@ class LogSearch:
         matcher = query.matcher()
         state = self._scrolls.resume(_SCROLL, company, task, scroll_id)
         if state is None:
-            after, before = _start(query), 0
+            after, before = _start(starting_time(self._store, owner, task, query.from_timestamp), query.earlier), 0
             total = self._store.count(owner, EventQuery(task, [LOG], metrics=query.metrics, levels=query.levels))
         else:
             if state["query"] != query.as_data():
@@ -123,8 +123,9 @@ def _page_end(found: list[StoredEvent], size: int) -> int:
     return end
 
 
-def _start(query: SearchQuery) -> Cursor | None:
-    if query.from_timestamp is None:
+def _start(from_timestamp: int | None, earlier: bool) -> Cursor | None:
+    """The cursor that leaves out everything at `from_timestamp` itself."""
+    if from_timestamp is None:
         return None
-    moment = clamped_time(query.from_timestamp)
-    return Cursor(moment, moment, MIN_ITER if query.earlier else MAX_ITER)
+    moment = clamped_time(from_timestamp)
+    return Cursor(moment, moment, MIN_ITER if earlier else MAX_ITER)

@@ -60,19 +60,13 @@ class Logs:
         total = self._store.count(owner, whole)
         if not size or not total:
             return LogPage([], total)
-        query = bounded(whole, self.start(owner, task, from_timestamp), earlier)
+        query = bounded(whole, starting_time(self._store, owner, task, from_timestamp), earlier)
         events = self._store.page(owner, query, "timestamp", descending=earlier, limit=size)
         if len(events) == size:
             events += self._rest_of_millisecond(owner, query, events[-1]["_cursor"], earlier)
         if order is not None and (order == "desc") != earlier:
             events.reverse()
         return LogPage(without_cursors(events), total)
-
-    def start(self, owner: str, task: str, from_timestamp: int | None) -> int | None:
-        """Where a page starts. 0 is what some clients send for "no time"; it is a time only in a log that goes back so far."""
-        if from_timestamp == 0 and not self._store.page(owner, EventQuery(task, [LOG], max_timestamp=0), "timestamp", limit=1):
-            return None
-        return from_timestamp
 
     def _rest_of_millisecond(self, owner: str, query: EventQuery, last: Cursor, descending: bool) -> list[StoredEvent]:
         moment = replace(query, min_timestamp=last.timestamp, max_timestamp=last.timestamp)
@@ -145,6 +139,13 @@ class Logs:
         owner = self._directory.writable(company, task, allow_locked=allow_locked).company
         before = clamped_time(time.time_ns() // 1_000_000 - older_than * 1000) if older_than > 0 else None
         return self._store.delete_logs(owner, task, before=before, include=include or None, exclude=exclude or None)
+
+
+def starting_time(store: EventStore, owner: str, task: str, from_timestamp: int | None) -> int | None:
+    """Where a page starts. 0 is what some clients send for "no time"; it is a time only in a log that goes back so far."""
+    if from_timestamp == 0 and not store.page(owner, EventQuery(task, [LOG], max_timestamp=0), "timestamp", limit=1):
+        return None
+    return from_timestamp
 
 
 def bounded(query: EventQuery, from_timestamp: int | None, earlier: bool) -> EventQuery:

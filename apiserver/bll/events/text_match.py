@@ -63,8 +63,8 @@ def regex_matcher(pattern: str, ignore_case: bool = False) -> Matcher:
 
 # A call of RE2 costs ten times what it does with one log line. So the lines of a stretch are joined by newlines and searched together,
 # and only the lines that a match touches are looked at one by one. Some patterns could match a line alone and not inside the joined text:
-# \A and \z, and flags that could undo the (?m) around it.
-_ONLY_ALONE = re.compile(r"\\[AzC]|\(\?(?!:|P?<|i\)|i:)")
+# \A and \z, flags that could undo the (?m) around it, and \Q, which could swallow its end.
+_ONLY_ALONE = re.compile(r"\\[AzCQ]|\(\?(?!:|P?<|i\)|i:)")
 
 
 def _works_joined(pattern: str, single: re2._Regexp) -> bool:
