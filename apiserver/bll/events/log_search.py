@@ -105,6 +105,7 @@ class LogSearch:
             metrics=query.metrics,
             after=after,
             descending=query.earlier,
+            chunk=min(max(2 * size, 2_000), 10_000),
         )
         for stretch in stretches:
             found += stretch

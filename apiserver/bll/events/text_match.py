@@ -64,6 +64,9 @@ def regex_matcher(pattern: str, ignore_case: bool = False) -> Matcher:
 # A call of RE2 costs ten times what it does with one log line. So the lines of a stretch are joined by newlines and searched together,
 # and only the lines that a match touches are looked at one by one. Some patterns could match a line alone and not inside the joined text:
 # \A and \z, flags that could undo the (?m) around it, and \Q, which could swallow its end.
+JOINED_BYTES = 250_000
+"""Joined text is searched in parts of about this size: RE2 holds the interpreter lock."""
+
 _ONLY_ALONE = re.compile(r"\\[AzCQ]|\(\?(?!:|P?<|i\)|i:)")
 
 
@@ -72,7 +75,19 @@ def _works_joined(pattern: str, single: re2._Regexp) -> bool:
 
 
 def _candidates(joined: re2._Regexp, lines: list[bytes]) -> list[int]:
-    """The lines that matches of the joined text touch. At most one search per line: after a match it goes on with the next line."""
+    """The lines that matches of the joined text touch."""
+    found: list[int] = []
+    start = size = 0
+    for number, line in enumerate(lines):
+        size += len(line) + 1
+        if size >= JOINED_BYTES or number == len(lines) - 1:
+            found += _touched(joined, lines[start : number + 1], start)
+            start, size = number + 1, 0
+    return found
+
+
+def _touched(joined: re2._Regexp, lines: list[bytes], offset: int) -> list[int]:
+    """At most one search per line: after a match it goes on with the next line."""
     text = b"\n".join(lines)
     ends = list(accumulate(len(line) + 1 for line in lines))
     found: list[int] = []
@@ -81,7 +96,7 @@ def _candidates(joined: re2._Regexp, lines: list[bytes]) -> list[int]:
         start, end = hit.span()
         first = bisect_right(ends, start)
         last = min(bisect_right(ends, max(end - 1, start)), len(lines) - 1)
-        found.extend(range(first, last + 1))
+        found.extend(range(offset + first, offset + last + 1))
         position = ends[last]
         if position >= len(text):
             break

@@ -10,6 +10,12 @@ from apiserver.stores.base import TextMatch
 from apiserver.stores.records import LOG, MIN_ITER, Cursor, EventQuery, StoredEvent
 from apiserver.stores.sqlite.paging import Names, conditions, log_event
 
+Key = tuple[int, int]
+"""Timestamp and seq of a line."""
+
+STRETCH_CHARACTERS = 4_000_000
+ROWS_AT_ONCE = 500
+
 SCAN_ROWS = 100_000
 """Rows that one statement looks at, at most: a reader thread (there are few) is not held for a whole log."""
 
@@ -38,6 +44,7 @@ def stretch(
         where += f" AND (timestamp, seq) {sign} (?,?)"
         values += [after.timestamp, after.seq]
     ordering = f" ORDER BY timestamp {way}, seq {way}"
+    end: Key | None = None
     if literal and (not ignore_case or literal.isascii()):
         end = connection.execute(
             f"SELECT timestamp, seq FROM logs WHERE entity=?{where}{ordering} LIMIT 1 OFFSET ?", (entity, *values, SCAN_ROWS)
@@ -48,23 +55,27 @@ def stretch(
         # SQLite's lower() is ASCII only, as is the narrowing that is asked for.
         where += " AND instr(lower(msg), ?)" if ignore_case else " AND instr(msg, ?)"
         values.append(literal.lower() if ignore_case else literal)
-        rows = connection.execute(
-            f"SELECT timestamp, seq, msg FROM logs WHERE entity=?{where}{ordering} LIMIT ?", (entity, *values, chunk)
-        ).fetchall()
-        full = len(rows) == chunk
-        last = rows[-1][:2] if full else end
-    else:
-        rows = connection.execute(
-            f"SELECT timestamp, seq, msg FROM logs WHERE entity=?{where}{ordering} LIMIT ?", (entity, *values, chunk)
-        ).fetchall()
-        last = rows[-1][:2] if len(rows) == chunk else None
-    texts = [row[2] for row in rows]
-    if None in texts:
-        rows = [row for row in rows if row[2] is not None]
-        texts = [row[2] for row in rows]
+    reading = connection.execute(f"SELECT timestamp, seq, msg FROM logs WHERE entity=?{where}{ordering}", (entity, *values))
+    rows, cut = _some(reading, chunk)
+    last = rows[-1][:2] if cut else end
+    lines = [(timestamp, seq, msg) for timestamp, seq, msg in rows if msg is not None]
     workers: dict[int, str] = {}
-    found = [_line(connection, entity, names, workers, *rows[index][:2]) for index in match(texts)]
+    found = [_line(connection, entity, names, workers, *lines[index][:2]) for index in match([line[2] for line in lines])]
     return found, None if last is None else Cursor(last[0], last[0], last[1])
+
+
+def _some(reading: sqlite3.Cursor, most: int) -> tuple[list[tuple[int, int, str | None]], bool]:
+    """Up to `most` rows, fewer when their texts are long; and whether there may be more."""
+    rows: list[tuple[int, int, str | None]] = []
+    characters = 0
+    while len(rows) < most and characters < STRETCH_CHARACTERS:
+        some = reading.fetchmany(min(ROWS_AT_ONCE, most - len(rows)))
+        if not some:
+            return rows, False
+        rows += some
+        characters += sum(len(row[2] or "") for row in some)
+    reading.close()
+    return rows, True
 
 
 def _line(connection: sqlite3.Connection, entity: int, names: Names, workers: dict[int, str], timestamp: int, seq: int) -> StoredEvent:
