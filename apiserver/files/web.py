@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import gevent
 import orjson
 from flask import Blueprint, Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import http_date, parse_range_header, quote_etag
 from werkzeug.routing import PathConverter
 
+from apiserver.fairness import give_way
 from apiserver.files.disk import in_thread
 from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
 from apiserver.files.storage import OpenFile, Storage
@@ -223,7 +223,7 @@ def _drain(request: Request, limit: int) -> None:
     try:
         while left > 0 and (block := request.stream.read(_DRAIN)):
             left -= len(block)
-            gevent.sleep(0)  # a fast client's data is always there: without this nobody else would get a turn
+            give_way()  # a fast client's data is always there: without this nobody else would get a turn
     except (HTTPException, OSError, ValueError):
         return
 

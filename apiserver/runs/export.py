@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-import gevent
 import orjson
 
 from apiserver.bll.registry.directory import Entity
+from apiserver.fairness import give_way
 from apiserver.runs.encode import row_slices
 from apiserver.runs.names import STEP_COLUMN
 from apiserver.runs.table import Table
@@ -56,7 +56,7 @@ def _rows(table: Table) -> Iterator[list[dict[str, Any]]]:
     for window in table.windows():
         for rows in row_slices(window, window.steps.tolist()):
             yield rows
-            gevent.sleep(0)
+            give_way()
 
 
 def _csv(table: Table, *, excel: bool) -> Iterator[bytes]:
@@ -124,7 +124,7 @@ def _parquet_pieces(table: Table, arrow: Any, parquet: Any, schema: Any) -> Iter
                 columns.append(arrow.array(values, field.type))
             writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
             yield from out.taken()
-            gevent.sleep(0)
+            give_way()
     yield from out.taken()
 
 
@@ -157,4 +157,4 @@ def _log(store: EventStore, run: Entity) -> Iterator[bytes]:
     for events in store.log_chunks(run.company, run.id, chunk=2_000):
         text = "\n".join(str(event.get("msg") or "") for event in events)
         yield text.encode("utf-8", "replace") + b"\n"
-        gevent.sleep(0)
+        give_way()

@@ -24,6 +24,7 @@ from simple_websocket import ConnectionClosed, Server
 
 from apiserver.bll.registry.directory import Entity
 from apiserver.errors import OriginRefused, TidemarkError
+from apiserver.fairness import give_way
 from apiserver.runs import parameters
 from apiserver.runs.catalog import Catalog, UnknownRun
 from apiserver.runs.frames import text_frames
@@ -368,7 +369,7 @@ class Pump:
     def _chunks(self, **part: Any) -> Iterator[list[StoredEvent]]:
         for events in self.store.log_chunks(self.run.company, self.run.id, chunk=PAGE, **part):
             yield events
-            gevent.sleep(0)
+            give_way()
 
 
 def _wanted(args: Mapping[str, str]) -> Wanted:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-import gevent
 import orjson
 
 from apiserver.errors import BadBody, BodyTooLarge, UnsupportedEncoding
+from apiserver.fairness import give_way
 from apiserver.service_repo.coercion import resolve
 
 STEP = 1 << 20
@@ -53,7 +53,7 @@ def _read_exactly(stream: Any, length: int) -> bytes:
         pieces = []
         for start in range(0, length, STEP):
             pieces.append(stream.read(min(STEP, length - start)))
-            gevent.sleep(0)
+            give_way()
         raw = b"".join(pieces)
     if len(raw) < length:
         raise BadBody("it ends early")
@@ -67,7 +67,7 @@ def _read_to_the_end(stream: Any, limit: int) -> bytes:
         if size > limit:
             raise BodyTooLarge(limit)
         pieces.append(piece)
-        gevent.sleep(0)
+        give_way()
     return b"".join(pieces)
 
 
@@ -86,7 +86,7 @@ def _unpack(raw: bytes, limit: int) -> bytes:
                 if size > limit:
                     raise BodyTooLarge(limit)
                 pieces.append(piece)
-                gevent.sleep(0)
+                give_way()
         except zlib.error as error:
             raise BadBody("it is not valid gzip") from error
         rest = member.unused_data.lstrip(b"\0")  # padding after the last member is allowed
@@ -101,7 +101,7 @@ def drain(environ: Mapping[str, Any], limit: int) -> None:
     try:
         while left > 0 and (piece := environ["wsgi.input"].read(min(left, 65536))):
             left -= len(piece)
-            gevent.sleep(0)
+            give_way()
     except (OSError, ValueError):
         pass  # the client is gone, or its chunks are broken: nobody waits for the rest
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import gevent
 import numpy as np
 import orjson
 
 from apiserver.bll.events.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Entity, TaskDirectory
+from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Series
 
@@ -118,7 +118,7 @@ class Charts:
                     since_pause += len(drawn.buckets.x)
                     if since_pause >= BUCKETS_BETWEEN_PAUSES:
                         since_pause = 0
-                        gevent.sleep(0)
+                        give_way()
 
     def _bucketed(self, owner: str, part: Sequence[Series], query: ChartQuery) -> Iterator[_Drawn]:
         requests = {number: request for number, series in enumerate(part) if (request := request_for(series, query)) is not None}

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import gevent
 import msgspec
 
 from apiserver.bll.events.batch_builder import BatchBuilder, Refused
 from apiserver.bll.events.event_decoder import EventDecoder, LineError
 from apiserver.bll.registry.directory import EntityKind, TaskDirectory
 from apiserver.errors import EmptyBatch, EventsNotAdded
+from apiserver.fairness import give_way
 from apiserver.stores.base import Bus, EventStore
 from apiserver.stores.records import EventBatch
 
@@ -66,7 +66,7 @@ class Ingest:
         number = 0
         for lines in _slices(body):
             if number:
-                gevent.sleep(0)
+                give_way()
             builder.add_lines(lines, number)
             number += len(lines)
         return self._store(company, user, builder, body)

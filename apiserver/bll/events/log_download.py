@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import gevent
-
 from apiserver.bll.events.log_formats import LineWriter
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import Cursor, StoredEvent
 
@@ -41,7 +40,7 @@ class LogDownload:
             del events
             yield piece
             size = max(1, min(MOST, size * 4, size * PIECE // (len(piece) + 1)))
-            gevent.sleep(0)  # a client that reads fast must not hold up the others
+            give_way()  # a client that reads fast must not hold up the others
             events = self._read(owner, task, after, size)
 
     def _read(self, owner: str, task: str, after: Cursor | None, size: int) -> list[StoredEvent]:

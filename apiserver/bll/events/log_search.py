@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import gevent
-
 from apiserver.bll.events.logs import Order, clamped_time, starting_time, without_cursors
 from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.errors import InvalidScroll
+from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, Metrics, StoredEvent
 
@@ -112,7 +111,7 @@ class LogSearch:
             end = _page_end(found, size)
             if end < len(found):
                 return found[:end], True
-            gevent.sleep(0)
+            give_way()
         return found, False
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-import gevent
 import numpy as np
 import orjson
 
@@ -17,6 +16,7 @@ from apiserver.bll.events.scrolls import END, Scrolls
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.encoding import encode
 from apiserver.errors import InvalidScroll
+from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import EVENT_TYPES, SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey
 
@@ -189,7 +189,7 @@ class Pages:
             returned += len(events)
             if len(events) < wanted:
                 break
-            gevent.sleep(0)
+            give_way()
         following: str | None = None
         if keep and not returned and end is not None:
             following = end

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import gevent
-
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import VECTOR, Cursor, EventQuery
 
@@ -36,4 +35,4 @@ class Vectors:
             if len(events) < _PAGE:
                 return {"metric": metric, "variant": variant, "vectors": vectors, "iterations": iterations}
             after = events[-1]["_cursor"]
-            gevent.sleep(0)
+            give_way()

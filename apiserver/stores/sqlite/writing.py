@@ -8,9 +8,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 
-import gevent
 import numpy as np
 
+from apiserver.fairness import give_way
 from apiserver.stores.codec import encode_json, pack_body
 from apiserver.stores.records import IMAGE, LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, SeriesKey
 from apiserver.stores.sqlite import leaves, series_rows
@@ -55,7 +55,7 @@ def prepare(batch: EventBatch) -> Prepared:
         prepared.points[key] = _arrays(points)
         done += len(points.iters)
         if done > GIVE_WAY:
-            gevent.sleep(0)
+            give_way()
             done = 0
     return prepared
 
