@@ -48,22 +48,16 @@ class Projects:
         name = clean_name(name)
         if self.by_name(company, name) is not None:
             raise ExpectedUnique("a project of this name exists", name=name)
-        made = self._make(company, user, name, fields)
-        if made is None:
+        id, created = self._make(company, user, name, fields)
+        if not created:
             raise ExpectedUnique("a project of this name exists", name=name)
-        return made
+        return id
 
     def find_or_create(self, company: str, user: str, name: str, fields: Mapping[str, Any] | None = None) -> tuple[str, bool]:
         """The id of the project of this name, and whether it had to be made."""
         name = clean_name(name)
-        for _ in range(3):
-            found = self.by_name(company, name)
-            if found is not None:
-                return found.id, False
-            made = self._make(company, user, name, fields or {})
-            if made is not None:
-                return made, True
-        raise ExpectedUnique("a project of this name is being made and removed at once", name=name)
+        found = self.by_name(company, name)
+        return (found.id, False) if found is not None else self._make(company, user, name, fields or {})
 
     def note_use(self, company: str, id: str) -> None:
         """Something was put into a project: it is among the last updated ones, to within some seconds (a rush of new tasks writes once)."""
@@ -74,8 +68,8 @@ class Projects:
             with suppress(InvalidProject, NoWritePermission):  # deleted meanwhile, or public
                 self._records.change("project", company, place, lambda body: None)
 
-    def _make(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> str | None:
-        """None when somebody else made it meanwhile."""
+    def _make(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> tuple[str, bool]:
+        """The id of the project of this name, and whether this call made it (False: somebody else did meanwhile)."""
         above, _, _ = name.rpartition("/")
         parent, path = None, []
         if above:
@@ -86,14 +80,15 @@ class Projects:
         body = new_project(id, company, user, now_ms(), name, parent, path, dict(fields))
         try:
             self._records.create("project", company, id, body)
-            return id
+            return id, True
         except Conflict:
-            # Taken by a project of this name, or by one that had this name once and was renamed.
-            if self.by_name(company, name) is not None:
-                return None
-        body["id"] = new_id()
+            # Looked at by its id: a search may not see yet what another worker is just writing.
+            there = self._registry.get("project", company, id)
+            if there is not None and there.body.get("name") == name:
+                return id, False
+        body["id"] = new_id()  # the id is that of a project which had this name once and was renamed
         self._records.create("project", company, body["id"], body)
-        return str(body["id"])
+        return str(body["id"]), True
 
     def descendants(self, company: str, ids: Collection[str], fields: Sequence[str] = ("name",)) -> list[Document]:
         """All projects below any of these, the nearest first."""
