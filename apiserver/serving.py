@@ -96,6 +96,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             os._exit(Arbiter.APP_LOAD_ERROR)
 
     def _worker_ready(self, worker: Any) -> None:
+        # SQLite hands the interpreter lock back and forth at every statement; beside a big batch each turn would wait Python's usual 5 ms, and a
+        # small read 100 ms in all.
+        sys.setswitchinterval(0.0005)
         worker.idle_timeout = self._settings.server.idle_timeout
         if worker.age == 1:
             self._ready()
