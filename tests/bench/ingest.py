@@ -87,7 +87,7 @@ def _own_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def big_batch(report: Report, server: Server, rounds: int = 3) -> None:
+def big_batch(report: Report, server: Server, rounds: int = 10) -> None:
     """One batch of 15 MB while others ping, read and write."""
     report.heading(f"One batch of 15 MB (68,000 lines) while others call ({rounds} batches)")
     client = server.client()
