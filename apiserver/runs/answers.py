@@ -56,7 +56,7 @@ class Reader:
             return _answer(table, columns, rows, total, total, last)
         window = table.whole()
         total, last = len(window.steps), _last(window)
-        window = table.with_texts(_sampled(window, wanted.downsample))
+        window = table.with_texts(_sampled(table, window, wanted.downsample))
         return _answer(table, columns, json_rows(window, window.steps.tolist()), total, len(window.steps), last)
 
     def metrics(self, company: str, run: str, wanted: Selection) -> Answer:
@@ -80,7 +80,7 @@ class Reader:
         found, window = rows.times, rows.window
         total = len(found)
         if wanted.downsample is not None and total > wanted.downsample:
-            chosen = choose_rows(total, _metrics_of(window), wanted.downsample)
+            chosen = choose_rows(total, _metrics_of(table, window), wanted.downsample)
             found, window = found[chosen], taken(window, chosen)
         return _answer(table, columns, json_rows(window, found.tolist(), TIME_COLUMN), total, len(found), last)
 
@@ -96,7 +96,7 @@ class Reader:
             return _answer(table, columns, (piece for window in table.windows() for piece in rows_of(window)), total, total, last)
         window = table.whole()
         total, last = len(window.steps), _last(window)
-        window = table.with_texts(_sampled(window, limit))
+        window = table.with_texts(_sampled(table, window, limit))
         return _answer(table, columns, rows_of(window), total, len(window.steps), last)
 
     def fast(self, company: str, run: str, wanted: Selection, only: list[str] | None) -> Answer:
@@ -105,7 +105,7 @@ class Reader:
         table = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi, numeric=True, only=only)
         window = table.whole()
         if wanted.downsample:
-            window = _sampled(window, wanted.downsample)
+            window = _sampled(table, window, wanted.downsample)
         names = only if only is not None else table.columns
         tail = {
             "query_time_ms": 0.0,
@@ -122,13 +122,13 @@ class Reader:
         return Answer(b"".join(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
 
 
-def _sampled(window: Window, limit: int) -> Window:
+def _sampled(table: Table, window: Window, limit: int) -> Window:
     if len(window.steps) <= limit:
         return window
-    return taken(window, choose_rows(len(window.steps), _metrics_of(window), limit))
+    return taken(window, choose_rows(len(window.steps), _metrics_of(table, window), limit))
 
 
-def _metrics_of(window: Window) -> list[Metric]:
+def _metrics_of(table: Table, window: Window) -> list[Metric]:
     """The numbers whose spikes must stay: of every column but `time`."""
     count = len(window.steps)
     metrics = []
@@ -137,6 +137,8 @@ def _metrics_of(window: Window) -> list[Metric]:
             continue
         rows, values = cell.rows_in(count), cell.values
         if values.dtype == object:  # texts, perhaps with numbers among them
+            if not table.has_numbers(name):
+                continue
             numbers = np.fromiter((type(value) is float for value in values), np.bool_, len(values))
             rows, values = rows[numbers], values[numbers].astype(np.float64)
         metrics.append(Metric(rows, cast(Floats, values)))

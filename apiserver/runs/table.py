@@ -104,6 +104,10 @@ class Table:
         kinds = {names.NUMBER if key.type == SCALAR else key.metric for key in self._sources[column]} - {names.NULL}
         return kinds.pop() if len(kinds) == 1 else names.TEXT if kinds else names.NUMBER
 
+    def has_numbers(self, column: str) -> bool:
+        """Whether a column has numbers at all."""
+        return any(key.type == SCALAR or key.metric == names.NUMBER for key in self._sources[column])
+
     # --- how many
 
     def dense_count(self) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged, TextMatch
 from apiserver.stores.records import (
+    ATTRIBUTE,
     EVENT_TYPES,
     IMAGE,
     LOG,
@@ -144,7 +145,7 @@ class SqliteEvents:
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
         def work(connection: sqlite3.Connection) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
             ids = _series_ids(connection, company, keys)
-            found = {key: points.read_extras(connection, series, lo, hi, iters) for key, series in ids.items()}
+            found = {key: points.read_extras(connection, series, lo, hi, iters, flat=key.type == ATTRIBUTE) for key, series in ids.items()}
             return {key: extras for key, extras in found.items() if extras}
 
         return self._db.read(work)

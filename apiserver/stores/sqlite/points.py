@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ import numpy.typing as npt
 from apiserver.stores.bucketing import bucketed
 from apiserver.stores.records import MAX_ITER, MIN_ITER, SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, Cursor, Ints
 from apiserver.stores.sqlite.leaves import Columns, Extra, decode_extra, unpack, unpack_all
+
+Extras = dict[int, dict[str, Any]]
+_scan = json.JSONDecoder().raw_decode
 
 
 def read_series(connection: sqlite3.Connection, series: int, lo: int | None = None, hi: int | None = None) -> Columns:
@@ -31,9 +35,16 @@ def read_series(connection: sqlite3.Connection, series: int, lo: int | None = No
 
 
 def read_extras(
-    connection: sqlite3.Connection, series: int, lo: int | None = None, hi: int | None = None, iters: Sequence[int] | None = None
-) -> dict[int, dict[str, Any]]:
-    """The fields kept with the points of a series with lo <= iteration <= hi (only those of `iters`, if they are given), by iteration."""
+    connection: sqlite3.Connection,
+    series: int,
+    lo: int | None = None,
+    hi: int | None = None,
+    iters: Sequence[int] | None = None,
+    *,
+    flat: bool = False,
+) -> Extras:
+    """The fields kept with the points of a series with lo <= iteration <= hi (only those of `iters`, if they are given), by iteration.
+    `flat`: no field holds an object."""
     low, high = MIN_ITER if lo is None else lo, MAX_ITER if hi is None else hi
     found: dict[int, dict[str, Any]] = {}
     for first, last, text in connection.execute(
@@ -42,14 +53,32 @@ def read_extras(
     ):
         if iters is not None:
             wanted = iters[bisect_left(iters, first) : bisect_right(iters, last)]
-            extras = decode_extra(text) if wanted else {}
-            found.update((step, extras[key]) for step, key in zip(wanted, map(str, wanted), strict=True) if key in extras)
-            continue
-        extras = decode_extra(text)
-        if low <= first and last <= high:
-            found.update(zip(map(int, extras), extras.values(), strict=True))
+            found.update(_picked(text, wanted) if flat and 8 * len(wanted) < last - first else _decoded(text, set(wanted).__contains__))
         else:
-            found.update((step, fields) for step, fields in zip(map(int, extras), extras.values(), strict=True) if low <= step <= high)
+            found.update(_decoded(text, None if low <= first and last <= high else lambda step: low <= step <= high))
+    return found
+
+
+def _decoded(text: str, wanted: Callable[[int], bool] | None) -> Extras:
+    extras = decode_extra(text)
+    if wanted is None:
+        return dict(zip(map(int, extras), extras.values(), strict=True))
+    return {step: fields for step, fields in zip(map(int, extras), extras.values(), strict=True) if wanted(step)}
+
+
+def _picked(text: str, wanted: Sequence[int]) -> Extras:
+    """A few iterations of a leaf's extra fields without decoding all of them.
+
+    They are in ascending order, and a quoted number before a colon is one of them: inside a JSON string quotes are escaped, and the fields
+    are flat.
+    """
+    found: Extras = {}
+    at = 0
+    for step in wanted:
+        key = f'"{step}":'
+        where = text.find(key, at)
+        if where >= 0:
+            found[step], at = _scan(text, where + len(key))
     return found
 
 
