@@ -302,6 +302,9 @@ class Registry(Protocol):
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         """Raises Conflict when the id is taken in this company."""
 
+    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Create documents by their ids in one go; the ids that were free. Those that were taken stay as they are."""
+
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
         """Store `document.body` if nobody changed it since it was read (else Conflict). Activity fields in it are ignored; those in `touch`
         are set, as `Registry.touch` does, together with it."""

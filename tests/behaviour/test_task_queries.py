@@ -297,3 +297,22 @@ def test_a_replaced_point_changes_the_order_at_once(server: Client, shelf: Shelf
     server.add_batch([scalar(shelf.ids["two"], "loss", "train", iter=1, value=-5.0)])
     assert shelf.find(order_by=[f"{path}.min_value"]) == ["two", "one"]
     assert shelf.find(**{f"{path}.min_value": [None, 0.0]}) == ["two"]
+
+
+def test_tasks_without_tags_can_be_asked_for(server: Client, shelf: Shelf) -> None:
+    shelf.add("bare")
+    shelf.add("tagged", tags=["a"])
+    shelf.add("emptied", tags=["a"])
+    server.call("tasks.edit", task=shelf.ids["emptied"], force=True, tags=[])
+    assert shelf.find(tags=[None]) == ["bare", "emptied"]
+    assert shelf.find(tags=[None, "a"]) == ["bare", "tagged", "emptied"]
+    assert shelf.find(filters={"tags": {"any": {"include": [None]}}}) == ["bare", "emptied"]
+    assert server.task(shelf.ids["emptied"])["tags"] == []
+
+
+def test_a_batch_of_hundreds_of_unknown_tasks_makes_them_all_known(server: Client) -> None:
+    prefix = uuid.uuid4().hex
+    ids = [f"{prefix}-{number:03}" for number in range(300)]
+    assert server.add_batch([scalar(id, iter=1) for id in ids])["added"] == 300
+    found = server.call("tasks.get_all", name=f"^{prefix}", order_by=["name"], only_fields=["status", "last_iteration"])["tasks"]
+    assert [(task["id"], task["status"], task["last_iteration"]) for task in found] == [(id, "in_progress", 1) for id in ids]

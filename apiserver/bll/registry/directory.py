@@ -82,15 +82,12 @@ class TaskDirectory:
             return {}
         project = self.default_project(company, user)
         now = now_ms()
-        for id in ids:
-            if kind == "task":
-                body = new_task(id, company, user, now, {"status": "in_progress", "started": now, "project": project})
-            else:
-                body = new_model(id, company, user, now, {"project": project})
-            try:
-                self._registry.create(kind, company, id, body)
-            except Conflict:
-                continue  # another batch was first
+        if kind == "task":
+            fields = {"status": "in_progress", "started": now, "project": project}
+            bodies = {id: new_task(id, company, user, now, fields) for id in ids}
+        else:
+            bodies = {id: new_model(id, company, user, now, {"project": project}) for id in ids}
+        self._registry.create_many(kind, company, bodies)  # ids that another batch registered first stay as they are
         return self.resolve(company, ids, kind)
 
     def default_project(self, company: str, user: str = "") -> str:

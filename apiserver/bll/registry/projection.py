@@ -31,6 +31,9 @@ OBJECTS: dict[Kind, tuple[str, ...]] = {
 }
 """Fields that are never absent: {} when there is nothing in them."""
 
+LISTS = ("tags", "system_tags")
+"""Lists that are never absent in answers. They are stored as null when they are empty, so that "without tags" can be asked for."""
+
 REFERENCES: dict[Kind, dict[tuple[str, ...], Kind]] = {
     "task": {
         ("project",): "project",
@@ -81,6 +84,9 @@ def shown(kind: Kind, body: Body) -> Body:
         answer["company"] = ""
     for name in OBJECTS.get(kind, ()):  # clients open these without looking
         answer.setdefault(name, {})
+    if kind in REFERENCES:
+        for name in LISTS:
+            answer.setdefault(name, [])
     return answer
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import orjson
 
 from apiserver.bll.registry.bodies import now_ms
+from apiserver.bll.registry.projection import LISTS
 from apiserver.errors import (
     InternalError,
     InvalidModel,
@@ -83,6 +84,7 @@ class Records:
 
     def store(self, document: Document, *, touch: bool = True, last_iteration: int | None = None) -> bool:
         """Write a changed document back; False when somebody else was faster. Updates its body's times."""
+        _tidy(document.body)
         checked(document.body)
         moved: dict[str, int] = {}
         if touch:
@@ -99,6 +101,7 @@ class Records:
 
     def create(self, kind: Kind, company: str, id: str, body: Body) -> Document:
         """As `Registry.create`, refusing what JSON can't hold."""
+        _tidy(body)
         checked(body)
         return self.registry.create(kind, company, id, body)
 
@@ -125,6 +128,12 @@ class Records:
                 break
         if not public:
             self.registry.delete("public", "", mark)
+
+
+def _tidy(body: Body) -> None:
+    for name in LISTS:
+        if body.get(name) == []:
+            body[name] = None
 
 
 def checked(body: Body) -> Body:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from elasticsearch import ApiError
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
@@ -19,6 +20,8 @@ from apiserver.stores.elastic.series_store import SeriesStore
 from apiserver.stores.records import SCALAR
 
 TRIES = 30
+BULK = 500
+"""Documents of one bulk request."""
 
 
 class ElasticRegistry:
@@ -57,6 +60,25 @@ class ElasticRegistry:
             raise _conflict(error, f"{kind} {id} exists already") from error
         self._changed(kind, company)
         return Document(id, company, plain, (kind, revision))
+
+    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        index, revision = self._layout.registry(kind), time.time_ns()
+        ids = list(bodies)
+        created: set[str] = set()
+        for start in range(0, len(ids), BULK):
+            some = ids[start : start + BULK]
+            lines = []
+            for id in some:
+                target = {"_index": index, "_id": document_id(kind, company, id), "require_alias": False}
+                source = source_of(kind, company, id, {**bodies[id], "id": id}, revision, bodies[id])
+                lines += [orjson.dumps({"create": target}), orjson.dumps(source)]
+            for id, item in zip(some, self._client.bulk(b"\n".join([*lines, b""])).items, strict=True):
+                if item["status"] == 201:
+                    created.add(id)
+                elif item["status"] != 409:
+                    raise StoreBusy(f"Elasticsearch refuses a document: {reason(item)}")
+        self._changed(kind, company)
+        return created
 
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
         kind, revision = document.version

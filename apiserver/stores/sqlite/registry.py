@@ -54,22 +54,31 @@ class SqliteRegistry:
 
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         version = time.time_ns()
-        plain = {**body, "id": id}
-        main, bulk = _encoded(kind, plain)
-        activity = [body.get(field) for field in ACTIVITY_FIELDS]
-
-        def insert(connection: sqlite3.Connection) -> bool:
-            done = connection.execute(
-                "INSERT INTO documents(kind, company, id, version, body, bulk) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (kind, company, id, version, main, bulk),
-            )
-            if done.rowcount > 0 and kind in ACTIVITY_KINDS:
-                connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?, ?, ?)", (company, id, *activity))
-            return done.rowcount > 0
-
-        if not self._database.write(insert):
+        if not self._insert(kind, company, {id: body}, version):
             raise Conflict(f"{kind} {id} exists already")
-        return Document(id, company, plain, (kind, version))
+        return Document(id, company, {**body, "id": id}, (kind, version))
+
+    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        return self._insert(kind, company, bodies, time.time_ns()) if bodies else set()
+
+    def _insert(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]], version: int) -> set[str]:
+        encoded = {id: _encoded(kind, {**body, "id": id}) for id, body in bodies.items()}
+
+        def insert(connection: sqlite3.Connection) -> set[str]:
+            created = set()
+            for id, (main, bulk) in encoded.items():
+                done = connection.execute(
+                    "INSERT INTO documents(kind, company, id, version, body, bulk) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (kind, company, id, version, main, bulk),
+                )
+                if done.rowcount > 0:
+                    created.add(id)
+                    if kind in ACTIVITY_KINDS:
+                        activity = [bodies[id].get(field) for field in ACTIVITY_FIELDS]
+                        connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?, ?, ?)", (company, id, *activity))
+            return created
+
+        return self._database.write(insert)
 
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
         kind = _kind_of(document)
