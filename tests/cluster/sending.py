@@ -1,0 +1,93 @@
+"""Clients that send as the SDK does: the same body again after a 503, until it is accepted."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.client import Client, json_lines
+
+T0 = 1_700_000_000_000
+PATIENCE = 180.0
+
+
+@dataclass
+class Sender:
+    """One client with one task: batches of scalars and log lines, each sent until it is acknowledged."""
+
+    clients: Sequence[Client]
+    task: str = field(default_factory=lambda: uuid.uuid4().hex)
+    scalars: int = 40
+    logs: int = 10
+    acknowledged: int = 0
+    refused: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def body(self, number: int) -> bytes:
+        steps = range(number * self.scalars, (number + 1) * self.scalars)
+        scalar = {"type": "training_stats_scalar", "task": self.task, "metric": "loss", "variant": "train"}
+        log = {"type": "log", "task": self.task, "level": "info"}
+        events: list[dict[str, object]] = [{**scalar, "iter": step, "value": step / 8, "timestamp": T0 + step} for step in steps]
+        events += [{**log, "msg": f"batch {number} line {n}", "timestamp": T0 + number * 1000 + n} for n in range(self.logs)]
+        return json_lines(events)
+
+    def send(self, number: int) -> None:
+        body = self.body(number)
+        deadline = time.monotonic() + PATIENCE
+        turn = number
+        while True:
+            client = self.clients[turn % len(self.clients)]
+            answer = client.send("POST", "/v2.23/events.add_batch", body, {"Content-Type": "application/json-lines"})
+            if answer.status == 200:
+                if answer.data["errors"]:
+                    self.problems.append(f"batch {number}: {answer.data}")
+                self.acknowledged += 1
+                return
+            if answer.status != 503 or float(answer.headers.get("retry-after", "0")) <= 0:
+                self.problems.append(f"batch {number}: {answer.status} {answer.headers} {answer.body[:300]!r}")
+                return
+            self.refused += 1
+            if time.monotonic() > deadline:
+                self.problems.append(f"batch {number} was refused for {PATIENCE:g} s: {answer.body[:300]!r}")
+                return
+            time.sleep(0.3)
+            turn += 1
+
+    def check(self, client: Client) -> None:
+        """Everything that was acknowledged is there, once, and the statistics say so."""
+        assert not self.problems, self.problems
+        seen: list[int] = []
+        lines: list[str] = []
+        scroll: dict[str, str] = {}
+        while True:
+            page = client.call("events.get_task_events", task=self.task, batch_size=5000, **scroll)
+            for event in page["events"]:
+                if event["type"] == "log":
+                    lines.append(event["msg"])
+                else:
+                    assert event["value"] == event["iter"] / 8
+                    seen.append(event["iter"])
+            if page["returned"] < 5000:
+                break
+            scroll = {"scroll_id": page["scroll_id"]}
+        assert sorted(seen) == list(range(self.acknowledged * self.scalars))
+        assert sorted(lines) == sorted(f"batch {number} line {line}" for number in range(self.acknowledged) for line in range(self.logs))
+        task = client.call("tasks.get_by_id", task=self.task)["task"]
+        (variant,) = next(iter(task["last_metrics"].values())).values()
+        assert (variant["count"], variant["max_value"], task["last_iteration"]) == (len(seen), max(seen) / 8, max(seen))
+
+
+def keep_sending(senders: Sequence[Sender], stop: threading.Event) -> list[threading.Thread]:
+    """A thread per sender, which sends batch after batch until it is told to stop."""
+
+    def run(sender: Sender) -> None:
+        while not stop.is_set() and not sender.problems:
+            sender.send(sender.acknowledged)
+
+    threads = [threading.Thread(target=run, args=(sender,)) for sender in senders]
+    for thread in threads:
+        thread.start()
+    return threads

@@ -1,0 +1,183 @@
+"""What happens while Elasticsearch or Redis is away: nothing acknowledged is lost, nothing is stored twice, everything comes back by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.client import ApiError
+from tests.cluster.conftest import StartWorker
+from tests.cluster.sending import Sender, keep_sending
+from tests.process import wait_until
+from tests.servers import ElasticsearchServer, RedisServer, redis_address
+from tests.servers.elasticsearch import request
+
+OUTAGE = 20.0
+TIMEOUT = {"TIDEMARK__elastic__timeout": "4"}
+
+
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+def test_an_outage_of_elasticsearch_loses_and_doubles_nothing(
+    start_worker: StartWorker, own_elasticsearch: ElasticsearchServer, prefix: str, fault: str
+) -> None:
+    store, state = f"{own_elasticsearch.url}?prefix={prefix}", f"{redis_address()}?prefix={prefix}"
+    workers = [start_worker(store, state, **TIMEOUT) for _ in range(2)]
+    clients = [worker.client(timeout=60) for worker in workers]
+    senders = [Sender(clients) for _ in range(4)]
+    stop = threading.Event()
+    threads = keep_sending(senders, stop)
+    try:
+        wait_until(lambda: all(sender.acknowledged >= 2 or sender.problems for sender in senders), 60, "no batch was accepted")
+        began = time.monotonic()
+        if fault == "frozen":
+            own_elasticsearch.freeze()
+        else:
+            own_elasticsearch.kill()
+        wait_until(lambda: all(sender.refused or sender.problems for sender in senders), 60, "nobody was told to come again")
+        answer = clients[0].send("GET", "/healthz")
+        assert answer.status == 503
+        wait_until(lambda: time.monotonic() - began > OUTAGE, OUTAGE + 5, "")
+        if fault == "frozen":
+            own_elasticsearch.thaw()
+        else:
+            own_elasticsearch.start()
+        before = [sender.acknowledged for sender in senders]
+        wait_until(
+            lambda: all(sender.acknowledged > count + 1 or sender.problems for sender, count in zip(senders, before, strict=True)),
+            120,
+            "writes did not go on",
+        )
+    finally:
+        own_elasticsearch.thaw()
+        stop.set()
+        for thread in threads:
+            thread.join()
+    for sender in senders:
+        sender.check(clients[1])
+    assert clients[0].send("GET", "/healthz").status == 200
+
+
+def test_events_go_on_without_redis_and_navigation_comes_back(
+    start_worker: StartWorker, own_elasticsearch: ElasticsearchServer, own_redis: RedisServer, prefix: str
+) -> None:
+    store, state = f"{own_elasticsearch.url}?prefix={prefix}", f"{own_redis.url}?prefix={prefix}"
+    first, second = (start_worker(store, state, **TIMEOUT).client() for _ in range(2))
+    sender = Sender([first, second])
+    for number in range(2):
+        sender.send(number)
+    own_redis.kill()
+    for number in range(2, 5):
+        sender.send(number)
+        # Read at once on the other worker: without marks every read refreshes.
+        last = [second, first][number % 2].call("events.get_task_log", task=sender.task, batch_size=1)
+        assert last["events"][0]["msg"] == f"batch {number} line 9"
+    chart = second.call("events.scalar_metrics_iter_histogram", task=sender.task)
+    assert len(chart["loss"]["train"]["x"]) == 200
+    with pytest.raises(ApiError) as refused:
+        first.call("events.get_task_events", task=sender.task, batch_size=10)
+    assert refused.value.status == 503 and float(refused.value.headers["retry-after"]) > 0
+    health = first.send("GET", "/healthz")
+    assert health.status == 503 and b"Redis" in health.body
+    own_redis.start()
+    wait_until(
+        lambda: first.send("GET", "/healthz").status == second.send("GET", "/healthz").status == 200, 30, "Redis was not found again"
+    )
+    sender.send(5)
+    sender.check(second)
+    sender.check(first)
+
+
+def test_a_read_only_index_refuses_for_now_and_recovers(
+    start_worker: StartWorker, own_elasticsearch: ElasticsearchServer, prefix: str
+) -> None:
+    worker = start_worker(f"{own_elasticsearch.url}?prefix={prefix}", f"{redis_address()}?prefix={prefix}", **TIMEOUT)
+    client = worker.client()
+    sender = Sender([client])
+    sender.send(0)
+
+    def block(value: Any) -> None:
+        request(own_elasticsearch.url, "PUT", f"/{prefix}-events-*/_settings", {"index.blocks.read_only_allow_delete": value})
+
+    block(True)
+    answer = client.send("POST", "/v2.23/events.add_batch", sender.body(1), {"Content-Type": "application/json-lines"})
+    assert answer.status == 503 and float(answer.headers["retry-after"]) > 0
+    assert b"disk" in answer.body
+    assert len(client.call("events.scalar_metrics_iter_histogram", task=sender.task)["loss"]["train"]["x"]) == 40
+    block(None)
+    sender.send(1)
+    sender.check(client)
+
+
+def test_a_worker_that_dies_between_events_and_statistics_leaves_no_wrong_number(
+    start_worker: StartWorker, own_elasticsearch: ElasticsearchServer, prefix: str
+) -> None:
+    store, state = f"{own_elasticsearch.url}?prefix={prefix}", f"{redis_address()}?prefix={prefix}"
+    worker = start_worker(store, state)
+    sender = Sender([worker.client()])
+    sender.send(0)
+    stop = threading.Event()
+    doomed = Sender([worker.client()], task=sender.task, acknowledged=1)
+
+    def send_until_killed() -> None:
+        number = 1
+        while not stop.is_set():
+            try:
+                doomed.send(number)
+            except OSError:
+                return
+            number += 1
+
+    thread = threading.Thread(target=send_until_killed)
+    thread.start()
+    wait_until(lambda: doomed.acknowledged > 3 or doomed.problems, 60, "nothing was accepted")
+    worker.kill()
+    stop.set()
+    thread.join()
+    other = Sender([start_worker(store, state).client()], task=sender.task, acknowledged=doomed.acknowledged)
+    other.send(doomed.acknowledged)  # the retry of what was under way
+    other.check(other.clients[0])
+
+
+def test_a_cluster_of_three_nodes_loses_one_under_load(start_worker: StartWorker, prefix: str) -> None:
+    names = ["node1", "node2", "node3"]
+    nodes = [ElasticsearchServer(heap="512m", node=name, masters=names, seeds=["-"]) for name in names]
+    seeds = [f"127.0.0.1:{node.transport_port}" for node in nodes]
+    try:
+        for node in nodes:
+            node.seeds = seeds
+            node.start(wait=False)
+        for node in nodes:
+            node.wait()
+        wait_until(lambda: nodes[0].call("GET", "/_cluster/health")["number_of_nodes"] == 3, 120, "three nodes did not meet")
+        hosts = ",".join(node.url.removeprefix("http://") for node in nodes)
+        env = {**TIMEOUT, "TIDEMARK__elastic__replicas": "1"}
+        worker = start_worker(f"http://{hosts}?prefix={prefix}", f"{redis_address()}?prefix={prefix}", **env)
+        client = worker.client(timeout=60)
+        senders = [Sender([client]) for _ in range(2)]
+        stop = threading.Event()
+        threads = keep_sending(senders, stop)
+        try:
+            wait_until(lambda: all(sender.acknowledged >= 2 or sender.problems for sender in senders), 60, "no batch was accepted")
+            health = f"/_cluster/health/{prefix}-*?wait_for_status=green&timeout=60s"
+            assert nodes[0].call("GET", health, timeout=70)["status"] == "green"
+            shards = nodes[0].call("GET", f"/_cat/shards/{prefix}-events-log-*?format=json&h=prirep,node")
+            victim = next(node for node in nodes if any(s["prirep"] == "p" and s["node"] == node.node for s in shards))
+            victim.kill()
+            before = [sender.acknowledged for sender in senders]
+            wait_until(
+                lambda: all(sender.acknowledged > count + 2 or sender.problems for sender, count in zip(senders, before, strict=True)),
+                120,
+                "writes did not go on with two nodes",
+            )
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        for sender in senders:
+            sender.check(client)
+    finally:
+        for node in nodes:
+            node.close()

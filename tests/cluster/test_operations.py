@@ -1,0 +1,134 @@
+"""Generations, retention, doctor, mappings that are not ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+from tests.cluster.conftest import StartWorker
+from tests.cluster.sending import Sender
+from tests.process import ROOT, Server
+from tests.servers import elasticsearch_address, redis_address
+from tests.servers.elasticsearch import request
+
+DAY = 86_400_000
+
+
+def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`tidemark` with these arguments and settings."""
+    import os
+
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK")}
+    command = [sys.executable, "-m", "apiserver", *args]
+    return subprocess.run(command, cwd=ROOT, env=plain | env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def old_and_new(client: Client) -> None:
+    now = int(time.time() * 1000)
+    for task, age in (("old-task", 400), ("new-task", 1)):
+        events = [
+            {
+                "type": "training_stats_scalar",
+                "task": task,
+                "metric": "m",
+                "variant": "v",
+                "iter": step,
+                "value": 1.0,
+                "timestamp": now - age * DAY,
+            }
+            for step in range(10)
+        ]
+        client.add_batch(events)
+
+
+def points(client: Client, task: str) -> int:
+    chart = client.call("events.scalar_metrics_iter_histogram", task=task)
+    return len(chart["m"]["v"]["x"]) if chart else 0
+
+
+def test_retention_on_sqlite_removes_old_events_and_keeps_their_tasks(tmp_path: Path) -> None:
+    server = Server(tmp_path).start()
+    try:
+        old_and_new(server.client())
+        refused = run("retention", "--older-than", "90d", TIDEMARK_DATA=str(server.data))
+        assert refused.returncode == 2 and server.url in refused.stderr
+    finally:
+        server.stop()
+    dry = run("retention", "--older-than", "90d", "--dry-run", TIDEMARK_DATA=str(server.data))
+    assert dry.returncode == 0 and "old-task" in dry.stdout and "new-task" not in dry.stdout
+    done = run("retention", "--older-than", "90d", TIDEMARK_DATA=str(server.data))
+    assert done.returncode == 0 and "10 events of 1 tasks" in done.stdout, done.stdout + done.stderr
+    server.start()
+    try:
+        client = server.client()
+        assert points(client, "old-task") == 0 and points(client, "new-task") == 10
+        assert client.call("tasks.get_by_id", task="old-task")["task"]["id"] == "old-task"
+    finally:
+        server.stop()
+
+
+def test_retention_deletes_old_tasks_and_drops_old_generations(start_worker: StartWorker, prefix: str) -> None:
+    env = {"TIDEMARK_STORE": f"{elasticsearch_address()}?prefix={prefix}", "TIDEMARK_STATE": f"{redis_address()}?prefix={prefix}"}
+    small = {"TIDEMARK__elastic__generation_documents": "1"}
+    first = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **small)
+    old_and_new(first.client())
+    dry = run("retention", "--older-than", "90d", "--dry-run", **env)
+    assert "task old-task: 10 events" in dry.stdout, dry.stdout + dry.stderr
+    # A process that starts now looks at the size of the open generation and begins another.
+    request(elasticsearch_address(), "POST", f"/{prefix}-events-*/_refresh")
+    second = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **small).client()
+    sender = Sender([second], task="young-task")
+    sender.send(0)
+    names = sorted(request(elasticsearch_address(), "GET", f"/{prefix}-events-training_stats_scalar-*/_settings"))
+    assert [name[-6:] for name in names] == ["000001", "000002"]
+    old_and_new(first.client())  # the old tasks stay where they were
+    assert points(second, "old-task") == 10
+    done = run("retention", "--older-than", "90d", **env)
+    assert "removed task old-task: 10 events" in done.stdout, done.stdout + done.stderr
+    assert points(second, "old-task") == 0 and points(second, "new-task") == 10
+    dropped = run("retention", "--older-than", "0.000001h", **env)
+    assert "removed generation 000001" in dropped.stdout, dropped.stdout + dropped.stderr
+    names = sorted(request(elasticsearch_address(), "GET", f"/{prefix}-events-training_stats_scalar-*/_settings"))
+    assert [name[-6:] for name in names] == ["000002"]
+    assert points(first.client(), "new-task") == 0
+    # Both processes still think of the dropped generation; a write goes to the next one.
+    returning = Sender([first.client(), second], task="new-task")
+    for number in range(2):
+        returning.send(number)
+    returning.check(second)
+
+
+def test_an_index_with_a_wrong_mapping_stops_the_start_with_a_sentence(prefix: str) -> None:
+    index = f"{prefix}-registry-entities"
+    mapping = {"dynamic": "strict", "properties": {"kind": {"type": "long"}}}
+    request(elasticsearch_address(), "PUT", f"/{index}", {"mappings": mapping})
+    env = {"TIDEMARK_STORE": f"{elasticsearch_address()}?prefix={prefix}", "TIDEMARK_STATE": redis_address(), "TIDEMARK_PORT": "0"}
+    started = run("serve", **env)
+    assert started.returncode == 2 and "Traceback" not in started.stderr
+    assert index in started.stderr and '"kind"' in started.stderr and "reindex" in started.stderr
+    doctor = run("doctor", **env)
+    assert doctor.returncode == 1 and f"FAIL the index {index}" in doctor.stdout
+    request(elasticsearch_address(), "DELETE", f"/{index}")
+
+
+@pytest.mark.parametrize("missing", ["elasticsearch", "redis", "nothing"])
+def test_doctor_says_what_is_missing(start_worker: StartWorker, prefix: str, missing: str, tmp_path: Path) -> None:
+    env: dict[str, Any] = {"TIDEMARK_DATA": str(tmp_path / "data")}
+    env["TIDEMARK_STORE"] = "http://user:hidden@127.0.0.1:9" if missing == "elasticsearch" else f"{elasticsearch_address()}?prefix={prefix}"
+    env["TIDEMARK_STATE"] = "redis://:hidden@127.0.0.1:9/0" if missing == "redis" else f"{redis_address()}?prefix={prefix}"
+    if missing == "nothing":
+        start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"])
+    doctor = run("doctor", **env)
+    failed = [line for line in doctor.stdout.splitlines() if line.startswith("FAIL")]
+    assert "hidden" not in doctor.stdout + doctor.stderr and "Traceback" not in doctor.stderr
+    if missing == "nothing":
+        assert doctor.returncode == 0 and failed == [], doctor.stdout
+        assert "ok   templates and mappings are as they should be" in doctor.stdout
+    else:
+        assert doctor.returncode == 1 and any(missing in line.lower() for line in failed), doctor.stdout
