@@ -13,11 +13,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import galleries, ingest, reads, stages
+from tests.bench import galleries, ingest, reads, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
-PARTS = ["memory", "stages", "ingest", "big", "reads", "search", "raw", "images", "multi", "growth", "delete"]
+PARTS = ["memory", "stages", "ingest", "big", "reads", "search", "raw", "images", "multi", "growth", "delete", "tasks"]
 
 
 def main() -> None:
@@ -69,6 +69,7 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
         part("delete", lambda: galleries.deleting(report, server, million, 4 * reads.MILLION))
     part("images", lambda: galleries.gallery(report, client))
     part("multi", lambda: galleries.many_tasks(report, client))
+    part("tasks", lambda: tables.task_table(report, client))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,18 @@ def test_a_change_of_somebody_else_is_never_overwritten(stores: Stores) -> None:
         registry.replace(newer)
 
 
+def test_many_documents_are_created_in_one_go_and_taken_ids_stay_as_they_are(stores: Stores) -> None:
+    registry, company = stores.registry, stores.company
+    registry.create("task", company, "t3", {"name": "was there", "last_iteration": 9})
+    bodies = {f"t{number}": {"name": f"n{number}", "last_iteration": 1} for number in range(1200)}
+    assert registry.create_many("task", company, bodies) == set(bodies) - {"t3"}
+    assert registry.create_many("task", company, bodies) == set() == registry.create_many("task", company, {})
+    found = registry.get_many("task", company, ["t3", "t1199"])
+    assert (found["t3"].body["name"], found["t3"].body["last_iteration"]) == ("was there", 9)
+    assert (found["t1199"].body["id"], found["t1199"].body["last_iteration"]) == ("t1199", 1)
+    assert registry.count("task", [company]) == 1200
+
+
 def test_batches_move_activity_without_disturbing_a_change(stores: Stores) -> None:
     registry, company = stores.registry, stores.company
     registry.create("task", company, "t", {"name": "n"})

@@ -1,0 +1,56 @@
+"""Issue 4 on the embedded store: the task table of the web application, and queries of the SDK."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.bench.load import ask, data
+from tests.bench.measure import Report, median, repeated
+from tests.client import Client, scalar
+
+TASKS = 10_000
+COLUMNS = ["id", "name", "status", "type", "tags", "system_tags", "project.name", "company.id", "user.name", "started", "last_update"]
+COLUMNS += ["last_change", "last_iteration", "parent.name", "runtime.progress"]
+VISIBLE = ["__$not", "archived", "__$not", "pipeline", "__$not", "dataset", "__$not", "reports"]
+
+
+def task_table(report: Report, client: Client, tasks: int = TASKS) -> None:
+    """Queries over 10,000 tasks with 20 parameters, 5 kB of source code and 4 series each."""
+    report.heading(f"The task table: {tasks:,} tasks")
+    projects = [data(client, "projects.create", name=f"bench table/{number}")["id"] for number in range(10)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: _make(client, projects[number % len(projects)], number), range(tasks)))
+    loss = ".".join(hashlib.md5(name.encode()).hexdigest() for name in ("loss", "train"))
+    table: dict[str, Any] = {"id": [], "scroll_id": None, "refresh_scroll": True, "size": 30, "type": [], "user": [], "system_tags": VISIBLE}
+    table |= {"include_subprojects": False, "search_hidden": False, "only_fields": COLUMNS, "project": []}
+    queries: list[tuple[str, str, dict[str, Any]]] = [
+        ("all tasks, last updated first", "tasks.get_all_ex", {**table, "order_by": ["-last_update"]}),
+        ("one project", "tasks.get_all_ex", {**table, "project": projects[:1], "order_by": ["-last_update"]}),
+        ("by name", "tasks.get_all_ex", {**table, "order_by": ["name"]}),
+        ("by the last value of a metric", "tasks.get_all_ex", {**table, "order_by": [f"-last_metrics.{loss}.value"]}),
+        ("a range of a metric", "tasks.get_all_ex", {**table, f"last_metrics.{loss}.value": [0.5, None]}),
+        ("by a parameter", "tasks.get_all_ex", {**table, "order_by": ["hyperparams.General.p3.value"]}),
+        ("search in id, name and tags", "tasks.get_all_ex", {**table, "_any_": {"pattern": "9.7", "fields": ["id", "name", "tags"]}}),
+        ("by status and name pattern", "tasks.get_all", {"status": ["created"], "name": "9+7", "page": 0, "page_size": 30}),
+        ("the SDK's status poll", "tasks.get_all", {"name": "^bench\\ 77$", "only_fields": ["status", "status_message", "id"]}),
+    ]
+    for name, endpoint, query in queries:
+        seconds = repeated(lambda endpoint=endpoint, query=query: ask(client, endpoint, **query), 7)  # type: ignore[misc]
+        report.add(name, median(seconds) * 1000, "ms", most=100)
+    page = {"page": 3, "page_size": 500, "only_fields": ["last_metrics", "system_tags", "last_update", "status", "id", "name"]}
+    report.add("a page of 500 with last_metrics", median(repeated(lambda: ask(client, "tasks.get_all", **page), 5)) * 1000, "ms")
+    statistics = {"include_stats": True, "check_own_contents": True, "name": "bench table"}
+    report.add("statistics of 11 projects", median(repeated(lambda: ask(client, "projects.get_all_ex", **statistics), 5)) * 1000, "ms", most=100)
+
+
+def _make(client: Client, project: str, number: int) -> None:
+    parameters = {f"p{k}": {"value": str(k * number), "type": "int"} for k in range(20)}
+    body = {
+        "name": f"bench {number}", "type": "training", "project": project, "tags": ["a"] if number % 3 else [],
+        "system_tags": ["archived"] if number % 7 == 0 else ["development"], "hyperparams": {"General": parameters},
+        "script": {"diff": "x" * 5000},
+    }  # fmt: skip
+    task = data(client, "tasks.create", **body)["id"]
+    client.add_batch([scalar(task, metric, "train", iter=1, value=(number % 997) / 997) for metric in ("loss", "acc", "lr", "time")])
