@@ -159,7 +159,11 @@ class TidemarkApp(Flask):
 
     def dispatch_request(self, *args: Any) -> Any:
         # By the exception, not by a catch-all route: routes know methods, redirects and slashes, the RPC layer none of them.
-        if isinstance(request.routing_exception, NotFound):
+        missed = request.routing_exception
+        if isinstance(missed, NotFound):
+            # Its traceback leads to the frames of this call, and they to its body and its answer: megabytes that would wait for the garbage
+            # collector, call after call.
+            missed.__traceback__ = missed.__context__ = missed.__cause__ = None
             return self.rpc(cast(Request, request._get_current_object()))  # type: ignore[attr-defined]
         return super().dispatch_request(*args)
 
