@@ -116,7 +116,6 @@ class Database:
         connection = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=256)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-16000")
-        connection.execute("PRAGMA mmap_size=268435456")
         connection.execute("PRAGMA temp_store=MEMORY")
         return connection
 
