@@ -18,7 +18,7 @@ from tests.answers import check_data
 from tests.client import Client
 from tests.process import Server
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "elastic")
 """The engines that behaviour tests run on when `--engines` is not given."""
 
 StartServer = Callable[..., Server]
