@@ -1,6 +1,6 @@
 """`make bench`: every figure that the issues promise, measured in one run on this machine.
 
-python -m tests.bench                      all of the embedded store
+python -m tests.bench                      everything, on both engines
 python -m tests.bench --only ingest reads  some parts
 python -m tests.bench --stored 500000      the comparison with fewer stored events
 """
@@ -23,20 +23,30 @@ PARTS = ["memory", "stages", "ingest", "big", "reads", "search", "raw", "images"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--engines", nargs="+", choices=["sqlite", "elastic"], default=["sqlite", "elastic"], help="default: both")
     parser.add_argument("--stored", type=int, default=5_000_000, help="events that are stored for the comparison (default 5,000,000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of the ingest figures")
     parser.add_argument("--folder", default=None, help="where the data folder is made (default: the system's temporary folder)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="tidemark-bench-", dir=options.folder))
-    report = Report("sqlite")
-    server = Server(folder)
+    report = Report()
     try:
-        server.start()
-        _embedded(report, server, options.only, options.stored, options.rounds)
-        report.heading("At the end")
-        report.add("worker memory", server.worker_resident_bytes() / 1e6, "MB", most=300)
+        if "sqlite" in options.engines:
+            report.engine("sqlite")
+            server = Server(folder / "embedded")
+            try:
+                server.start()
+                _embedded(report, server, options.only, options.stored, options.rounds)
+                report.heading("At the end")
+                report.add("worker memory", server.worker_resident_bytes() / 1e6, "MB", most=300)
+            finally:
+                server.stop()
+        if "elastic" in options.engines:
+            from tests.bench.cluster import cluster
+
+            report.engine("elastic")
+            cluster(report, folder / "cluster", set(options.only))
     finally:
-        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
         report.write()
 
@@ -62,7 +72,7 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
             else {}
         )
         part("search", lambda: reads.search(report, client, log_task))
-        part("growth", lambda: reads.growth(report, client, charts, log_task, before, stored, 1_200_000))
+        part("growth", lambda: reads.growth(report, server, charts, log_task, before, stored, 1_200_000))
     if wanted & {"raw", "delete"}:
         million = reads.fill_points(client, 4 * reads.MILLION)
         part("raw", lambda: reads.raw_points(report, client, million))

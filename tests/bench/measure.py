@@ -56,6 +56,7 @@ class Figure:
     bound: Literal["≥", "≤", ""] = ""
     target: float | None = None
     note: str = ""
+    engine: str = ""
 
     @property
     def ok(self) -> bool | None:
@@ -68,8 +69,13 @@ class Figure:
 class Report:
     """Figures in the order they were measured; printed as they come, written as JSON at the end."""
 
-    engine: str
     figures: list[Figure] = field(default_factory=list)
+    _engine: str = ""
+
+    def engine(self, name: str) -> None:
+        """What follows is measured on this engine."""
+        self._engine = name
+        print(f"\n=== {name} ===", flush=True)
 
     def heading(self, text: str) -> None:
         print(f"\n{text}", flush=True)
@@ -88,7 +94,6 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "engine": self.engine,
             "machine": machine(),
             "figures": [{**vars(figure), "ok": figure.ok} for figure in self.figures],
         }

@@ -9,6 +9,7 @@ from tests.bench.ingest import BATCH, ingest_rate
 from tests.bench.load import SERIES, ask, data, logs, new_id, scalars, send
 from tests.bench.measure import Report, median, percentile, repeated
 from tests.client import Client
+from tests.process import Server
 
 POINTS = 200_000
 MILLION = 1_000_000
@@ -75,10 +76,10 @@ def reads(report: Report, charts: Charts, log_task: str, title: str, times: int 
     return found
 
 
-def growth(report: Report, client: Client, charts: Charts, log_task: str, before: dict[str, float], stored: int, already: int) -> None:
-    """Fill up to `stored` events, then measure ingest and reads again."""
-    report.heading(f"With {stored:,} events stored")
-    small = [ingest_rate(client, 20) for _ in range(3)]
+def growth(report: Report, server: Server, charts: Charts, log_task: str, before: dict[str, float], stored: int, already: int) -> None:
+    """Fill up to `stored` events, then measure ingest beside a server that holds 10,000, and the reads again."""
+    report.heading(f"With {stored:,} events stored, ingest in turns with a server that holds 10,000")
+    client = server.client()
     begun = time.perf_counter()
     filled = already
     size = 40_000
@@ -88,8 +89,17 @@ def growth(report: Report, client: Client, charts: Charts, log_task: str, before
             send(client, scalars(task, first // len(SERIES), size))
             filled += size
     report.add("filling, batches of 40,000 (bodies made meanwhile)", (filled - already) / (time.perf_counter() - begun), "events/s")
-    large = [ingest_rate(client, 20) for _ in range(3)]
-    report.add(f"ingest with {already:,} events stored", median(small), "events/s")
+    other = Server(server.folder / "small")
+    try:
+        few = other.start().client()
+        ingest_rate(few, 2)
+        small, large = [], []
+        for _ in range(5):
+            small.append(ingest_rate(few, 10))
+            large.append(ingest_rate(client, 10))
+    finally:
+        other.stop()
+    report.add("ingest with 10,000 events stored (and what these rounds add)", median(small), "events/s")
     report.add(f"ingest with {stored:,} events stored", median(large), "events/s")
     report.add("ratio of the two", median(large) / median(small), "", least=0.8)
     old = [ingest_rate(client, 10, task=charts.task, first=charts._next + 1 + round_ * 10 * BATCH) for round_ in range(3)]

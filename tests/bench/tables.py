@@ -23,7 +23,15 @@ def task_table(report: Report, client: Client, tasks: int = TASKS) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: _make(client, projects[number % len(projects)], number), range(tasks)))
     loss = ".".join(hashlib.md5(name.encode()).hexdigest() for name in ("loss", "train"))
-    table: dict[str, Any] = {"id": [], "scroll_id": None, "refresh_scroll": True, "size": 30, "type": [], "user": [], "system_tags": VISIBLE}
+    table: dict[str, Any] = {
+        "id": [],
+        "scroll_id": None,
+        "refresh_scroll": True,
+        "size": 30,
+        "type": [],
+        "user": [],
+        "system_tags": VISIBLE,
+    }
     table |= {"include_subprojects": False, "search_hidden": False, "only_fields": COLUMNS, "project": []}
     queries: list[tuple[str, str, dict[str, Any]]] = [
         ("all tasks, last updated first", "tasks.get_all_ex", {**table, "order_by": ["-last_update"]}),
@@ -42,7 +50,9 @@ def task_table(report: Report, client: Client, tasks: int = TASKS) -> None:
     page = {"page": 3, "page_size": 500, "only_fields": ["last_metrics", "system_tags", "last_update", "status", "id", "name"]}
     report.add("a page of 500 with last_metrics", median(repeated(lambda: ask(client, "tasks.get_all", **page), 5)) * 1000, "ms")
     statistics = {"include_stats": True, "check_own_contents": True, "name": "bench table"}
-    report.add("statistics of 11 projects", median(repeated(lambda: ask(client, "projects.get_all_ex", **statistics), 5)) * 1000, "ms", most=100)
+    report.add(
+        "statistics of 11 projects", median(repeated(lambda: ask(client, "projects.get_all_ex", **statistics), 5)) * 1000, "ms", most=100
+    )
 
 
 def _make(client: Client, project: str, number: int) -> None:
