@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -182,7 +182,7 @@ class _Query:
 
     def count(self, connection: sqlite3.Connection) -> int:
         if self._patterns:
-            return len(self.rows(connection, (), 0, None))
+            return len(self._matching(connection))
         statement = Statement(self._kind)
         params: list[Any] = []
         where = self._where(statement, params)
@@ -204,7 +204,7 @@ class _Query:
         summed = "0.0" if total is None else f"total({statement.scalar(total, selected)})"
         filtered: list[Any] = []
         if self._patterns:
-            rows = self.rows(connection, (), 0, None)
+            rows = self._matching(connection)
             where = "d.rowid IN (SELECT value FROM json_each(?))"
             filtered.append(orjson.dumps(rows).decode())
         else:
@@ -217,26 +217,41 @@ class _Query:
     def rows(self, connection: sqlite3.Connection, order: Sequence[Sort], offset: int, limit: int | None) -> list[int]:
         """The row ids of one page, in order."""
         statement = Statement(self._kind)
-        tested: list[Any] = []
-        tests = self._tests(statement, tested)
-        filtered: list[Any] = []
-        where = self._where(statement, filtered)
-        ordered: list[Any] = []
-        order_by = statement.order(order, ordered)
-        if not self._patterns:
-            sql = f"SELECT d.rowid FROM {_source(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
-            return [row[0] for row in connection.execute(sql, [*filtered, *ordered, -1 if limit is None else limit, offset])]
-        # One step, one text: ten thousand single rows would hand the interpreter lock back and forth ten thousand times.
-        columns = ", ".join(["r", *(f"json(t{number})" for number in range(len(tests)))])
-        selected = ", ".join(["d.rowid AS r", *(f"{test} AS t{number}" for number, test in enumerate(tests))])
-        sql = (
-            f"SELECT json_group_array(json_array({columns})) FROM"
-            f" (SELECT {selected} FROM {_source(statement)} WHERE {where} ORDER BY {order_by})"
-        )
-        candidates = orjson.loads(connection.execute(sql, [*tested, *filtered, *ordered]).fetchone()[0])
-        matches = self._matcher()
-        found = [row[0] for row in candidates if matches(row)]
-        return found[offset:] if limit is None else found[offset : offset + limit]
+        params: list[Any] = []
+        if self._patterns:
+            matching = self._matching(connection)
+            if not matching:
+                return []
+            where = "d.rowid IN (SELECT value FROM json_each(?))"
+            params.append(orjson.dumps(matching).decode())
+        else:
+            where = self._where(statement, params)
+        order_by = statement.order(order, params)
+        sql = f"SELECT d.rowid FROM {_source(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
+        return [row[0] for row in connection.execute(sql, [*params, -1 if limit is None else limit, offset])]
+
+    def _matching(self, connection: sqlite3.Connection) -> list[int]:
+        """The rows whose texts the patterns match, in any order."""
+        # One step, one text a column: ten thousand rows would hand the interpreter lock back and forth ten thousand times.
+        statement = Statement(self._kind)
+        params: list[Any] = []
+        columns = [f"json_group_array({column})" for column in ("d.rowid", *self._tests(statement, params))]
+        where = self._where(statement, params)
+        sql = f"SELECT {', '.join(columns)} FROM {_source(statement)} WHERE {where}"
+        rows, *values = [orjson.loads(text) for text in connection.execute(sql, params).fetchone()]
+        holds = [True] * len(rows)
+        column = iter(values)
+        for item in self._patterns:
+            groups = [[item]] if isinstance(item, Condition) else item.groups
+            some = [False] * len(rows)
+            for group in groups:
+                every = [ok and not done for ok, done in zip(holds, some, strict=True)]  # rows that are decided need no test
+                for condition in group:
+                    test: Callable[[Any], bool] = Matcher(condition) if condition.op == "matches" else bool
+                    every = [ok and test(value) for ok, value in zip(every, next(column), strict=True)]
+                some = [one or other for one, other in zip(some, every, strict=True)]
+            holds = some
+        return [row for row, ok in zip(rows, holds, strict=True) if ok]
 
     def _where(self, statement: Statement, params: list[Any]) -> str:
         params.append(self._kind)
@@ -271,23 +286,6 @@ class _Query:
             else:
                 leaves.extend(condition for group in item.groups for condition in group)
         return leaves
-
-    def _matcher(self) -> Any:
-        tests = [Matcher(condition) if condition.op == "matches" else bool for condition in self._leaves()]
-        groups: list[list[list[int]]] = []  # every item: its groups, each a list of columns
-        column = 1
-        for item in self._patterns:
-            sizes = [1] if isinstance(item, Condition) else [len(group) for group in item.groups]
-            columns = []
-            for size in sizes:
-                columns.append(list(range(column, column + size)))
-                column += size
-            groups.append(columns)
-
-        def matches(row: list[Any]) -> bool:
-            return all(any(all(tests[c - 1](row[c]) for c in group) for group in item) for item in groups)
-
-        return matches
 
 
 def _touch(connection: sqlite3.Connection, company: str, id: str, moved: Mapping[str, int | None]) -> None:

@@ -180,10 +180,10 @@ class Statement:
     # --- patterns
 
     def text(self, path: Path, params: list[Any]) -> str:
-        """What a pattern looks at, as JSON: a text or a list of texts."""
+        """What a pattern looks at, a text or a list of texts, as the argument of a JSON function."""
         if len(path) == 1 and path[0] in LIST_COLUMNS:
-            return f"coalesce(d.{path[0]}, 'null')"
-        return f"json_quote({self.scalar(path, params)})"
+            return f"json(coalesce(d.{path[0]}, 'null'))"
+        return self.scalar(path, params)
 
     def order(self, sorts: Sequence[Sort], params: list[Any]) -> str:
         parts = []
