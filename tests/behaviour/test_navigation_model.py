@@ -180,7 +180,7 @@ class SampleModel:
 reports = st.lists(
     st.tuples(st.sampled_from(METRICS), st.sampled_from(VARIANTS), st.integers(0, 12), st.sampled_from(RINGS)), min_size=0, max_size=12
 )
-selections = st.sampled_from(
+selections: st.SearchStrategy[dict[str, list[str]] | None] = st.sampled_from(
     [None, {"M": []}, {"M": ["a"]}, {"M": ["b"], "N": []}, {"M1": [], "M": []}, {"none": []}, {"N": ["a"], "M": ["a", "b"]}]
 )
 page_steps = st.lists(
