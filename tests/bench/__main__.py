@@ -13,11 +13,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import galleries, ingest, reads, stages, tables
+from tests.bench import galleries, ingest, reads, runs, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
-PARTS = ["memory", "stages", "ingest", "big", "reads", "search", "raw", "images", "multi", "growth", "delete", "tasks"]
+PARTS = ["memory", "stages", "ingest", "big", "reads", "search", "raw", "images", "multi", "growth", "delete", "tasks", "runs", "million", "sockets"]
 
 
 def main() -> None:
@@ -41,6 +41,9 @@ def main() -> None:
                 report.add("worker memory", server.worker_resident_bytes() / 1e6, "MB", most=300)
             finally:
                 server.stop()
+            for name, work in (("runs", runs.beside_the_viewer), ("million", runs.a_million_steps), ("sockets", runs.sockets)):
+                if name in options.only:
+                    work(report, folder)
         if "elastic" in options.engines:
             from tests.bench.cluster import cluster
 

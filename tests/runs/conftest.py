@@ -54,7 +54,8 @@ class Runs:
 
     def socket(self, run: str, query: str = "", **args: Any) -> ClientConnection:
         address = self.server.url.replace("http", "ws", 1)
-        return connect(f"{address}/api/runs/{run}/logs/ws{'?' + query if query else ''}", **args)
+        socket: ClientConnection = connect(f"{address}/api/runs/{run}/logs/ws{'?' + query if query else ''}", **args)
+        return socket
 
     def command(self, *args: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run `tidemark` on this server's data folder."""

@@ -16,11 +16,12 @@ import pytest
 import requests
 
 from tests.conftest import StartServer
-from tests.process import free_port, wait_until
+from tests.process import free_port
 from tests.runs import document
 from tests.runs.conftest import Runs, tidemark
+from tests.runs.products import sdk, viewer
 from tests.runs.recordings import cells
-from tests.servers.install import cache_folder, install_lock, program
+from tests.servers.install import program
 
 RUN = "20250114_153045_a1b2c3"
 
@@ -154,50 +155,17 @@ print("RUN=" + run.id)
 """
 
 
-def sdk(version: str) -> Path:
-    """A Python with this version of the product, kept between test runs."""
-    folder = cache_folder() / f"runicorn-{version}"
-    python = folder / "bin" / "python"
-    with install_lock():
-        if not (folder / "complete").exists():
-            uv = [sys.executable, "-m", "uv"]
-            subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)], check=True, timeout=120)
-            subprocess.run([*uv, "pip", "install", "-q", "--python", str(python), f"runicorn=={version}"], check=True, timeout=300)
-            (folder / "complete").touch()
-    return python
-
-
 @pytest.mark.parametrize("version", ["0.5.2", "0.7.2"])
 def test_what_the_products_sdk_writes_is_what_its_viewer_shows(version: str, tmp_path: Path, runs: Runs) -> None:
     """A real run, brought in while the server runs, against the answer of the product's own viewer to the same folder."""
-    executable, root = sdk(version), tmp_path / "storage"
+    root = tmp_path / "storage"
     root.mkdir()
     env = {**os.environ, "HOME": str(tmp_path), "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([str(executable), "-c", SDK_SCRIPT, str(root)], env=env, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([str(sdk(version)), "-c", SDK_SCRIPT, str(root)], env=env, capture_output=True, text=True, timeout=120, check=True)
     run = done.stdout.split("RUN=")[1].strip()
     runs.command("import", str(root))
-    port = free_port()
-    viewer = subprocess.Popen(
-        [str(executable.parent / "runicorn"), "viewer", "--storage", str(root), "--port", str(port)],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}/api/runs/{run}/metrics_step"
-
-        def answer() -> object:
-            try:
-                found = requests.get(url, timeout=10)
-            except requests.ConnectionError:
-                return None
-            return found.json() if found.status_code == 200 else None
-
-        theirs = wait_until(answer, 60, "the viewer answers")
-    finally:
-        os.killpg(viewer.pid, 9)
-        viewer.wait()
+    with viewer(version, root) as url:
+        theirs = requests.get(f"{url}/api/runs/{run}/metrics_step", timeout=30).json()
     ours = runs.steps(run)
     assert ours["columns"] == theirs["columns"]
     assert [cells(row) for row in ours["rows"]] == [cells(row) for row in theirs["rows"]]

@@ -149,9 +149,8 @@ def test_media_never_lead_out_of_the_folder(runs: Runs, run: str, tmp_path: Path
 
 
 def test_tensorboard_files_come_too(runs: Runs, run: str, tmp_path: Path) -> None:
-    from tensorboardX import SummaryWriter
+    from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
 
-    pytest.importorskip("tensorboard")
     with SummaryWriter(str(tmp_path / run)) as writer:
         for step in range(10):
             writer.add_scalar("train/loss", 1 / (step + 1), step)
@@ -181,7 +180,8 @@ def test_exports_hold_every_point(runs: Runs, run: str) -> None:
 
 
 def test_parquet_is_readable(runs: Runs, run: str, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
     runs.rows(run, [{"global_step": step, "loss": step / 2, "ok": True, "stage": "train"} for step in range(100)])
     runs.command("export", run, "--format", "parquet", "-o", str(tmp_path / "run.parquet"))
     table = parquet.read_table(tmp_path / "run.parquet").to_pydict()
