@@ -7,7 +7,7 @@ import uuid
 
 from hypothesis import strategies as st
 
-from tests.client import IMAGE, LOG, SCALAR, Client, image, log, plot, scalar, vector
+from tests.client import IMAGE, LOG, SCALAR, VECTOR, Client, image, log, plot, scalar, vector
 from tests.properties import prove
 
 
@@ -65,6 +65,14 @@ def test_plots_and_vectors_are_replaced_too(server: Client, task: str) -> None:
     found = {event["type"]: event for event in server.events(task)}
     assert len(server.events(task)) == 2
     assert (found["plot"]["plot_str"], found["training_stats_vector"]["value"]) == ("1", [1])
+
+
+def test_a_key_tells_plots_and_vectors_of_one_iteration_apart(server: Client, task: str) -> None:
+    server.add_batch(
+        [plot(task, key="a"), plot(task, key="b"), vector(task, [1.0], key="a"), vector(task, [2.0], key="b"), plot(task, key="b")]
+    )
+    kinds = [event["type"] for event in server.call("events.get_task_events", task=task)["events"]]
+    assert sorted(kinds) == ["plot", "plot", VECTOR, VECTOR]
 
 
 def test_a_scalar_without_iteration_has_an_identity_of_its_own(server: Client, task: str) -> None:

@@ -138,7 +138,7 @@ class BatchBuilder:
             event.timestamp = self._now
             self.untimed += 1
         kind = event.__struct_config__.tag
-        problem = _too_long(event)
+        problem = _too_long(event, unknown)
         if problem is not None:
             self.refused.append(Refused(number, *problem))
         elif kind == SCALAR and event.iter is not None:
@@ -188,13 +188,13 @@ class BatchBuilder:
 
     def _event(self, number: int, kind: str, event: Any, unknown: dict[str, Any] | None, size: int) -> Event:
         body: dict[str, Any] = dict(_with_method(event, unknown) or {})
-        key = None
+        # Only images are declared with a key, but it tells events of any of these types apart.
+        key = event.key if kind == IMAGE else body.get("key")
         if kind == SCALAR:
             body["value"] = event.value
         elif kind == VECTOR:
             body["value"] = event.values if event.values is not None else body.get("value")
         elif kind == IMAGE:
-            key = event.key
             body.update({name: text for name, text in (("key", event.key), ("url", event.url)) if text is not None})
         elif kind == PLOT:
             self._plot(event, body)
@@ -204,7 +204,7 @@ class BatchBuilder:
             event.metric or "",
             event.variant or "",
             event.iter,
-            key,
+            key if isinstance(key, str) else None,
             event.timestamp,
             event.worker or self._worker,
             number,
@@ -319,10 +319,10 @@ def _join(points: Points, more: Points) -> None:
     points.x_axis_label = more.x_axis_label or points.x_axis_label
 
 
-def _too_long(event: Any) -> tuple[str, str, str] | None:
+def _too_long(event: Any, unknown: dict[str, Any] | None) -> tuple[str, str, str] | None:
     for field, limit in _TEXTS.items():
-        text = getattr(event, field, None)
-        if text is not None and len(text) * 4 > limit and len(text.encode()) > limit:
+        text = getattr(event, field, None) or (unknown or {}).get(field)
+        if isinstance(text, str) and len(text) * 4 > limit and len(text.encode()) > limit:
             return _length_problem(field, limit, len(text.encode()))
     return None
 
