@@ -135,11 +135,14 @@ def image_variants(connection: sqlite3.Connection, names: Names) -> list[ImageVa
     found = []
     for series, (_, metric, variant) in names.series.items():
         newest = connection.execute(
-            "SELECT iter, url FROM events WHERE series=? AND has_iter=1 AND url IS NOT NULL ORDER BY iter DESC, url DESC LIMIT 1", (series,)
+            "SELECT iter, url FROM events WHERE series=? AND has_iter=1 AND iter<>? AND url IS NOT NULL ORDER BY iter DESC, url DESC LIMIT 1",
+            (series, SINGLE_VALUE_ITER),
         ).fetchone()
         if newest is None:
             continue
-        valid_from = connection.execute("SELECT min(max_iter) FROM urls WHERE series=?", (series,)).fetchone()[0]
+        valid_from = connection.execute(
+            "SELECT min(max_iter) FROM urls WHERE series=? AND max_iter<>?", (series, SINGLE_VALUE_ITER)
+        ).fetchone()[0]
         previous = connection.execute("SELECT previous_iter FROM urls WHERE series=? AND url=?", (series, newest[1])).fetchone()[0]
         latest = connection.execute("SELECT max_timestamp FROM series WHERE id=?", (series,)).fetchone()[0]
         found.append(ImageVariant(metric, variant, newest[0], newest[1], previous, valid_from, latest))
