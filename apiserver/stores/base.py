@@ -104,6 +104,9 @@ class EventStore(Protocol):
     ) -> list[Series]:
         """Every series of the tasks, ordered by task as given, then metric and variant in UTF-8 byte order. Nothing is cut."""
 
+    def series_names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
+        """Metric and variant of the series of one type that the tasks have, each pair once, in UTF-8 byte order."""
+
     def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
         """A value per task that is different after any change of the task's events; None when that can't be known (then nothing may be
         cached). Cheap: no search."""

@@ -142,6 +142,21 @@ def test_series_are_listed_in_byte_order_with_their_extents(stores: Stores) -> N
     assert [s.key.metric for s in stores.events.series(stores.company, ["t2"], metrics={"a": [], "z": ["v"], "b": ["w"]})] == ["a", "z"]
 
 
+def test_names_of_series_are_listed_once_over_many_tasks(stores: Stores) -> None:
+    builder = Builder()
+    for number in range(30):
+        builder.scalar(f"t{number}", "loss", "train", 1, 1.0).scalar(f"t{number}", "é", f"v{number % 3}", 1, 1.0).log(f"t{number}", "x")
+    builder.scalar("other", "elsewhere", "v", 1, 1.0)
+    stores.events.append(stores.company, builder.build())
+    tasks = [f"t{number}" for number in range(30)]
+    names = [("loss", "train"), ("é", "v0"), ("é", "v1"), ("é", "v2")]
+    assert stores.events.series_names(stores.company, tasks, SCALAR) == names
+    assert stores.events.series_names(stores.company, ["t1", "nope"], SCALAR) == [names[0], names[2]]
+    assert stores.events.series_names(stores.company, tasks, PLOT) == stores.events.series_names(stores.company, [], SCALAR) == []
+    stores.events.delete(stores.company, "other")
+    assert stores.events.series_names(stores.company, ["other"], SCALAR) == []
+
+
 def test_single_values_stay_out_of_charts(stores: Stores) -> None:
     builder = Builder().scalar("t", "loss", "train", SINGLE_VALUE_ITER, 100.0, timestamp=T0 - 10**9)
     stores.events.append(stores.company, builder.scalars("t", "loss", "train", [(1, 1.0), (2, 3.0)]).build())

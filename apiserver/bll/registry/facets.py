@@ -16,7 +16,7 @@ from apiserver.stores.records import SCALAR
 Body = dict[str, Any]
 EntityKind = Literal["task", "model"]
 
-PAGE = 500
+PAGE = 5000
 
 
 class Facets:
@@ -105,8 +105,7 @@ class Facets:
         tasks = [document.id for document in self._registry.find(kind, [company], where, fields=["id"])]
         names: set[tuple[str, str]] = set()
         for start in range(0, len(tasks), PAGE):
-            found = self._events.series(company, tasks[start : start + PAGE], types=[SCALAR])
-            names.update((series.key.metric, series.key.variant) for series in found)
+            names.update(self._events.series_names(company, tasks[start : start + PAGE], SCALAR))
         return [
             {"metric": metric, "metric_hash": name_hash(metric), "variant": variant, "variant_hash": name_hash(variant)}
             for metric, variant in sorted(names)

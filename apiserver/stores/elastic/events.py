@@ -82,6 +82,9 @@ class ElasticEvents:
             by_task[key.task].append(as_series(key, row))
         return [series for found in by_task.values() for series in found]
 
+    def series_names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
+        return self.series_store.names(company, tasks, type)
+
     def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
         return self._freshness.view(company, tasks).revisions
 

@@ -68,6 +68,28 @@ class SeriesStore:
         alive = {key: row for key, row in found.items() if row.count}
         return dict(sorted(alive.items(), key=lambda item: (item[0].metric.encode(), item[0].variant.encode(), item[0].type)))
 
+    def names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
+        """Metric and variant of all series of one type, each pair once, in byte order."""
+        tasks = list(dict.fromkeys(tasks))
+        index = self._layout.statistics(company)
+        self._freshness.see(self._freshness.view(company, tasks), {index: tasks})
+        found: set[tuple[str, str]] = set()
+        for start in range(0, len(tasks), TASKS):
+            some = {"terms": {"task": tasks[start : start + TASKS]}}
+            pairs: dict[str, Any] = {"size": 1000, "sources": [{name: {"terms": {"field": name}}} for name in ("metric", "variant")]}
+            body = {
+                "size": 0,
+                "query": all_of([some, {"term": {"kind": "series"}}, {"term": {"type": type}}]),
+                "aggs": {"n": {"composite": pairs}},
+            }
+            while True:
+                answer = self._client.search(index, body).get("aggregations", {}).get("n", {})
+                found.update((bucket["key"]["metric"], bucket["key"]["variant"]) for bucket in answer.get("buckets", ()))
+                if "after_key" not in answer:
+                    break
+                pairs["after"] = answer["after_key"]
+        return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
+
     def _sources(self, index: str, tasks: Sequence[str], types: Collection[str] | None) -> Iterable[dict[str, Any]]:
         kinds: Query = {"term": {"kind": "series"}}
         if types is not None:

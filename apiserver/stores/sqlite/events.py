@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+import orjson
+
 from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged, TextMatch
 from apiserver.stores.records import (
     ATTRIBUTE,
@@ -84,6 +86,15 @@ class SqliteEvents:
             self._freshen(company, tasks)
             result = self._db.read(work)
         return result
+
+    def series_names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
+        sql = (
+            "SELECT DISTINCT s.metric, s.variant FROM entities n JOIN series s ON s.entity = n.id"
+            " WHERE n.company = ? AND n.task IN (SELECT value FROM json_each(?)) AND s.type = ? AND s.count > 0"
+        )
+        params = (company, orjson.dumps(list(tasks)).decode(), TYPE_CODE[type])
+        found = self._db.read(lambda connection: connection.execute(sql, params).fetchall())
+        return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
 
     def _freshen(self, company: str, tasks: Sequence[str]) -> None:
         """Compute what replaced events made untrue, one series a transaction: other writers wait for one at most."""
