@@ -15,6 +15,9 @@ from apiserver.credentials import Credentials
 from apiserver.engine import Engine
 from apiserver.settings import Settings
 
+MAX_ID = 256
+"""Characters of a key or user id that is looked up; longer ones are nobody's."""
+
 log = logging.getLogger("tidemark.identity")
 
 
@@ -54,7 +57,7 @@ class Identities:
             # The registry knows of a role that was changed by a call.
             who = record.identity
             return KeyRecord(self._identity(who.company, who.user), record.check, record.open_only, record.access_key)
-        found = self.book.find(access_key)
+        found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None
         if found is None:
             return None
         who = self._identity(found["company"], found["user"])
@@ -63,7 +66,7 @@ class Identities:
 
     def user(self, id: str, company: str) -> Identity | None:
         """A user of this company."""
-        return self.users.identity(company, id)
+        return self.users.identity(company, id) if 0 < len(id) <= MAX_ID else None
 
     def default(self) -> Identity:
         """The default user of the default company."""

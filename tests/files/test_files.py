@@ -510,3 +510,32 @@ def test_resetting_a_task_deletes_its_files(files: Server) -> None:
     client.call("tasks.reset", task=task, force=True)
     assert get(files, name).status_code == 404
     assert requests.delete(f"{files.url}/files{name}", timeout=30).status_code == 404
+
+
+def test_a_model_that_outlives_its_task_keeps_its_file(files: Server) -> None:
+    client = files.client()
+    task = client.new_task()
+    kept, gone = f"/p/t.{task}/models/kept model.bin", f"/p/t.{task}/metrics/a/b/0.png"
+    for name in (kept, gone):
+        upload(files, name, b"x")
+    url = f"{files.url}/files{quote(kept)}"
+    model = client.call("models.create", name="kept model", uri=url, task=task)["id"]
+    client.call("models.set_ready", model=model)
+    client.call("tasks.delete", task=task, force=True)
+    assert client.call("models.get_by_id", model=model)["model"]["uri"] == url
+    assert requests.get(url, timeout=30).content == b"x"
+    assert get(files, gone).status_code == 404
+
+
+def test_the_files_of_a_public_task_are_shown_to_other_companies_and_not_theirs_to_delete(two_companies: Server) -> None:
+    one, two = two_companies.client("ONE", "one-secret"), ("TWO", "two-secret")
+    task = one.new_task()
+    name = f"/p/t.{task}/metrics/a/b/0.png"
+    url = f"{two_companies.url}/files{name}"
+    requests.post(f"{two_companies.url}/files", files={name: (name, b"shown")}, auth=("ONE", "one-secret"), timeout=30)
+    assert requests.get(url, auth=two, timeout=30).status_code == 404
+    one.call("tasks.make_public", ids=[task])
+    assert requests.get(url, auth=two, timeout=30).content == b"shown"
+    assert requests.delete(url, auth=two, timeout=30).status_code == 404
+    one.call("tasks.make_private", ids=[task])
+    assert requests.get(url, auth=two, timeout=30).status_code == 404
