@@ -11,11 +11,11 @@ import orjson
 from apiserver.bll.registry.bodies import now_ms
 from apiserver.bll.registry.projection import LISTS
 from apiserver.errors import (
-    InternalError,
     InvalidModel,
     InvalidProject,
     InvalidQueue,
     InvalidTask,
+    NotAvailable,
     NotFound,
     NoWritePermission,
     TidemarkError,
@@ -80,7 +80,7 @@ class Records:
             result = change(document.body)
             if self.store(document, touch=touch, last_iteration=last_iteration):
                 return result, document.body
-        raise InternalError(f"{kind} {id} is changed too often")
+        raise NotAvailable(f"{kind} {id} is being changed by too many callers at once", retry_after=1)
 
     def store(self, document: Document, *, touch: bool = True, last_iteration: int | None = None) -> bool:
         """Write a changed document back; False when somebody else was faster. Updates its body's times."""
