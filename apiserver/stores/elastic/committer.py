@@ -11,7 +11,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -23,6 +24,9 @@ from apiserver.stores.records import SeriesKey
 
 REMEMBERED = 20_000
 TRIES = 50
+RIDERS_BYTES = 4_000_000
+"""Bytes of small batches that travel together."""
+SWEEP_SECONDS = 5.0
 _ACTIVITY = ("last_iteration", "last_update", "last_change")
 
 
@@ -75,8 +79,18 @@ class _Known:
 
 
 @dataclass(slots=True)
+class Rider:
+    """Lines of a small batch that travel in the same request as its changes, addressed to their indices; `items` is what became of them."""
+
+    body: bytes
+    count: int
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Ticket:
     changes: Sequence[Change]
+    rider: Rider | None = None
     done: bool = False
     error: Exception | None = None
 
@@ -89,6 +103,8 @@ class Committer:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._waiting: list[_Ticket] = []
+        self._removals: list[tuple[str, str]] = []
+        self._sweeping = False
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
 
     def epochs(self, index: str, ids: Sequence[str]) -> list[int | None]:
@@ -100,18 +116,55 @@ class Committer:
         with self._lock:
             return [known.epoch if (known := self._known.get((index, id))) else None for id in ids]
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], rider: Rider | None = None) -> None:
         """Raises StoreBusy or StoreUnavailable when they could not be stored."""
-        ticket = _Ticket(changes)
+        ticket = _Ticket(changes, rider)
         with self._lock:
             self._waiting.append(ticket)
         with self._turn:
             if not ticket.done:
-                with self._lock:
-                    batch, self._waiting = self._waiting, []
-                self._write_all(batch)
+                self._write_all(self._take(ticket))
         if ticket.error is not None:
             raise ticket.error
+
+    def _take(self, mine: _Ticket) -> list[_Ticket]:
+        """One's own ticket and those that fit beside it, oldest first."""
+        with self._lock:
+            taken, left, size = [mine], list[_Ticket](), len(mine.rider.body) if mine.rider else 0
+            for ticket in self._waiting:
+                if ticket is mine:
+                    continue
+                size += len(ticket.rider.body) if ticket.rider else 0
+                (taken if size <= RIDERS_BYTES else left).append(ticket)
+            self._waiting = left
+            return taken
+
+    def remove_later(self, index: str, id: str) -> None:
+        """Take a mark away with one of the next requests; it does no harm for a while."""
+        with self._lock:
+            self._removals.append((index, id))
+            start, self._sweeping = not self._sweeping, True
+        if start:
+            threading.Thread(target=self._sweep, name="tidemark-marks", daemon=True).start()
+
+    def _sweep(self) -> None:
+        """Take away marks that no other request has taken along."""
+        while True:
+            time.sleep(SWEEP_SECONDS)
+            with self._lock:
+                if not self._removals:
+                    self._sweeping = False
+                    return
+            try:
+                self.commit(())
+            except StoreBusy:
+                continue
+
+    def close(self) -> None:
+        """Take away the marks that are left."""
+        with suppress(StoreBusy):
+            if self._removals:
+                self.commit(())
 
     def forget(self, index: str, id: str) -> None:
         """Somebody else changed this document: look at it again before the next change."""
@@ -120,30 +173,40 @@ class Committer:
     def _write_all(self, batch: list[_Ticket]) -> None:
         error: Exception | None = None
         try:
-            self._write([change for ticket in batch for change in ticket.changes])
-        except Exception as caught:
+            self._write([change for ticket in batch for change in ticket.changes], [ticket.rider for ticket in batch if ticket.rider])
+        except Exception as caught:  # noqa: BLE001 - whoever rides along must hear of it too
             error = caught
         for ticket in batch:
             ticket.error, ticket.done = error, True
 
-    def _write(self, changes: Sequence[Change]) -> None:
+    def _write(self, changes: Sequence[Change], riders: Sequence[Rider]) -> None:
         pending: dict[tuple[str, str], list[Change]] = {}
         for change in changes:
             pending.setdefault((change.index, change.id), []).append(change)
+        with self._lock:
+            removals, self._removals = self._removals, []
         for attempt in range(TRIES):
             self._load_missing(pending)
-            lines: list[bytes] = []
+            lines = [rider.body for rider in riders]
+            lines += [orjson.dumps({"delete": {"_index": index, "_id": id}}) + b"\n" for index, id in removals]
+            actions: list[bytes] = []
             sent: list[tuple[tuple[str, str], _Known]] = []
             for place, todo in pending.items():
-                after = self._action(place, todo, lines)
+                after = self._action(place, todo, actions)
                 if after is not None:
                     sent.append((place, after))
-            if not sent:
+            lines += [action + b"\n" for action in actions]
+            if not lines:
                 return
-            answer = self._client.bulk(b"\n".join([*lines, b""]), details=True)
-            pending = self._outcome(pending, sent, answer.items)
+            items = self._client.bulk(b"".join(lines), details=True).items
+            done = 0
+            for rider in riders:
+                rider.items = items[done : done + rider.count]
+                done += rider.count
+            pending = self._outcome(pending, sent, items[done + len(removals) :])
             if not pending:
                 return
+            riders, removals = (), []
             time.sleep(min(0.002 * 2**attempt, 0.1) * (0.5 + secrets.randbelow(1000) / 1000))
         raise StoreBusy("too many workers change the same statistics at once", 1.0)
 

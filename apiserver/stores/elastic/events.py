@@ -48,7 +48,7 @@ class ElasticEvents:
         self._client, self._freshness = client, freshness
         self.layout = layout
         self.generations = Generations(client, layout, freshness, settings)
-        committer = Committer(client)
+        self._committer = committer = Committer(client)
         self._writer = Writer(client, layout, self.generations, freshness, committer, settings)
         self.series_store = SeriesStore(client, layout, self.generations, freshness, committer)
         self._points = PointReader(client, freshness, self.series_store)
@@ -224,4 +224,5 @@ class ElasticEvents:
         return self._client.check()
 
     def close(self) -> None:
+        self._committer.close()
         self._client.close()

@@ -19,7 +19,7 @@ from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bodies import event_line, log_line, log_prefix, point_lines
 from apiserver.stores.elastic.client import ElasticClient, busy_reason
-from apiserver.stores.elastic.committer import ActivityChange, Change, Committer, Removal, SeriesChange
+from apiserver.stores.elastic.committer import ActivityChange, Change, Committer, Removal, Rider, SeriesChange
 from apiserver.stores.elastic.freshness import Begun, Freshness
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
@@ -29,6 +29,8 @@ from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended
 
 LOG_RETRY_MS = 3_600_000
 PENDING = "pending"
+SMALL, SMALL_TEXT = 1_000, 1_000_000
+"""Lines and characters up to which a batch travels in one request with its statistics, together with other small ones."""
 LINES = 1000
 """Lines that are encoded at once."""
 
@@ -103,21 +105,21 @@ class Writer:
         ids = [series_id(company, part.key) for part in parts]
         epochs = self._committer.epochs(statistics, ids) if ids else []
         mark = f"{PENDING}-{begun.seq:x}"
+        activity: list[Change] = []
+        for task, touch in batch.touches.items():
+            kind = "model" if touch.is_model else "task"
+            activity.append(ActivityChange(self._layout.entities, document_id(kind, company, task), batch.now, touch.max_iter))
         try:
-            refusals = self._send(batch, parts, statistics, mark)
+            if batch.lines <= SMALL and sum(len(text) for part in parts for text in part.texts) <= SMALL_TEXT:
+                refusals = self._send_at_once(company, batch, parts, ids, epochs, activity, statistics, mark, begun.seq)
+            else:
+                refusals = self._send(batch, parts, statistics, mark)
+                self._again_after_an_hour(company, batch, parts, begun.seq)
+                changes = _series_changes(statistics, parts, ids, epochs, begun.seq)
+                self._committer.commit([Removal(statistics, mark), *changes, *activity])
         except IndexGone:
             self._generations.forget(company, tasks)
             raise
-        self._again_after_an_hour(company, batch, parts, begun.seq)
-        changes: list[Change] = [Removal(statistics, mark)]
-        for part, id, epoch in zip(parts, ids, epochs, strict=True):
-            row = _row_of(part, begun.seq)
-            if row is not None:
-                changes.append(SeriesChange(statistics, id, part.key, row, epoch))
-        for task, touch in batch.touches.items():
-            kind = "model" if touch.is_model else "task"
-            changes.append(ActivityChange(self._layout.entities, document_id(kind, company, task), batch.now, touch.max_iter))
-        self._committer.commit(changes)
         touched: dict[str, set[str]] = {task: {statistics} for task in tasks}
         for part in parts:
             touched[part.key.task].add(part.index)
@@ -169,9 +171,7 @@ class Writer:
     def _send(self, batch: EventBatch, parts: list[_Part], statistics: str, mark: str) -> list[Refusal]:
         """Write the mark and the lines; raises StoreBusy when any line has to come again."""
         refusals: list[Refusal] = []
-        action = {"index": {"_index": statistics, "_id": mark, "require_alias": False}}
-        source = {"kind": PENDING, "task": list(batch.touches), "at": int(time.time() * 1000), "series": [list(part.key) for part in parts]}
-        first = b"\n".join([orjson.dumps(action), orjson.dumps(source), b""])
+        first = _mark(batch, parts, statistics, mark)
         default = _most_used(parts)
         for body, slices in _bodies(parts, default, self._layout, first, self._settings.bulk_bytes):
             answer = self._client.bulk(body, self._layout.writing(default))
@@ -179,6 +179,39 @@ class Writer:
             first = b""
             if not answer.all_created(marks + sum(hi - lo for _, lo, hi in slices)):
                 self._judge(answer.items, marks, slices, refusals)
+        return refusals
+
+    def _send_at_once(
+        self,
+        company: str,
+        batch: EventBatch,
+        parts: list[_Part],
+        ids: Sequence[str],
+        epochs: Sequence[int | None],
+        activity: Sequence[Change],
+        statistics: str,
+        mark: str,
+        seq: int,
+    ) -> list[Refusal]:
+        """A small batch in one request, its statistics as if every event were new. Where one was not, its series is marked as stale."""
+        changes = _series_changes(statistics, parts, ids, epochs, seq)
+        texts = [_addressed(text, self._layout.writing(part.index)) for part in parts for text in part.texts]
+        rider = Rider(_mark(batch, parts, statistics, mark) + "".join(texts).encode(), 1 + len(texts))
+        self._committer.commit([*changes, *activity], rider)
+        refusals: list[Refusal] = []
+        if any(item["status"] != 201 for item in rider.items):
+            busy: StoreBusy | None = None
+            try:
+                self._judge(rider.items, 1, [_Slice(part, 0, len(part.arrivals)) for part in parts], refusals)
+            except StoreBusy as error:
+                busy = error
+            wrong = [place for place, part in enumerate(parts) if part.fresh and not all(part.fresh)]
+            stale = Row(stale=True)
+            self._committer.commit([SeriesChange(statistics, ids[place], parts[place].key, stale, epochs[place]) for place in wrong])
+            if busy is not None:
+                raise busy
+            self._again_after_an_hour(company, batch, parts, seq)
+        self._committer.remove_later(statistics, mark)
         return refusals
 
     def _judge(self, items: list[dict[str, Any]], marks: int, slices: list[_Slice], refusals: list[Refusal]) -> None:
@@ -229,6 +262,23 @@ class Writer:
             answer = self._client.bulk(body, self._layout.writing(default))
             if not answer.all_created(sum(hi - lo for _, lo, hi in slices)):
                 self._judge(answer.items, 0, slices, [])
+
+
+def _mark(batch: EventBatch, parts: list[_Part], statistics: str, mark: str) -> bytes:
+    """The lines that say which series a batch under way belongs to."""
+    action = {"index": {"_index": statistics, "_id": mark, "require_alias": False}}
+    source = {"kind": PENDING, "task": list(batch.touches), "at": int(time.time() * 1000), "series": [list(part.key) for part in parts]}
+    return b"\n".join([orjson.dumps(action), orjson.dumps(source), b""])
+
+
+def _series_changes(statistics: str, parts: list[_Part], ids: Sequence[str], epochs: Sequence[int | None], seq: int) -> list[Change]:
+    """What the parts did to their series."""
+    changes: list[Change] = []
+    for part, id, epoch in zip(parts, ids, epochs, strict=True):
+        row = _row_of(part, seq)
+        if row is not None:
+            changes.append(SeriesChange(statistics, id, part.key, row, epoch))
+    return changes
 
 
 def _busy(item: dict[str, Any]) -> StoreBusy | None:
