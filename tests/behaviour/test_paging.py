@@ -14,7 +14,7 @@ from tests.properties import prove
 
 def walk(client: Client, task: str, **request: Any) -> list[list[dict[str, Any]]]:
     """All pages, the empty one at the end left out."""
-    pages = []
+    pages: list[list[dict[str, Any]]] = []
     asked: dict[str, Any] = {"task": task, **request}
     while True:
         data = client.call("events.get_task_events", asked)

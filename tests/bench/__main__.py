@@ -17,7 +17,23 @@ from tests.bench import galleries, ingest, reads, runs, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
-PARTS = ["memory", "stages", "ingest", "big", "reads", "search", "raw", "images", "multi", "growth", "delete", "tasks", "runs", "million", "sockets"]
+PARTS = [
+    "memory",
+    "stages",
+    "ingest",
+    "big",
+    "reads",
+    "search",
+    "raw",
+    "images",
+    "multi",
+    "growth",
+    "delete",
+    "tasks",
+    "runs",
+    "million",
+    "sockets",
+]
 
 
 def main() -> None:

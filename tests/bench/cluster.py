@@ -103,12 +103,16 @@ def ingest(report: Report, server: Server, bare: Bare, rounds: int = 3, batches:
     ingest_rate(client, 4, task=warm)
     twin = bare.twin_of(bare.index_of(warm))
 
+    def send_all(bodies: list[bytes]) -> None:
+        for body in bodies:
+            send(client, body)
+
     def ours(clients: int) -> float:
         shares = []
         for _ in range(clients):
             task = new_id()
             shares.append([scalars(task, number * BATCH // len(SERIES), BATCH) for number in range(batches // clients)])
-        return batches * BATCH / at_once([lambda share=share: [send(client, body) for body in share] and None for share in shares])  # type: ignore[misc]
+        return batches * BATCH / at_once([lambda share=share: send_all(share) for share in shares])  # type: ignore[misc]
 
     def raw(clients: int) -> float:
         shares = [bulk_bodies(new_id(), 0, batches // clients) for _ in range(clients)]
@@ -148,7 +152,7 @@ def ingest(report: Report, server: Server, bare: Bare, rounds: int = 3, batches:
     lines = iter([logs(task, number, 1) for number in range(30)])
     report.add("one log line, until acknowledged", median(repeated(lambda: send(client, next(lines)), 30)) * 1000, "ms", most=15)
     many = [[scalars(new_id(), 0, BATCH) for _ in range(20)][writer::8] for writer in range(8)]
-    seconds = at_once([lambda share=share: [send(client, body) for body in share] and None for share in many])  # type: ignore[misc]
+    seconds = at_once([lambda share=share: send_all(share) for share in many])  # type: ignore[misc]
     report.add("20 tasks by 8 clients, to one client", 20 * BATCH / seconds / median(found["ours 1"]), "", least=1)
     index = bare.index_of(warm)
     bare.call("POST", f"/{index}/_forcemerge?max_num_segments=1")

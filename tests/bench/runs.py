@@ -81,7 +81,13 @@ def beside_the_viewer(report: Report, folder: Path) -> None:
             server.stop()
         for kind, least in (("cold", cold), ("warm", warm)):
             ours, peer = median(seconds[f"ours {kind}"]), median(seconds[f"peer {kind}"])
-            report.add(f"{name}, {kind}: times faster", peer / ours, "x", least=least, note=f"{ours * 1000:.0f} ms, the viewer {peer * 1000:.0f} ms")
+            report.add(
+                f"{name}, {kind}: times faster",
+                peer / ours,
+                "x",
+                least=least,
+                note=f"{ours * 1000:.0f} ms, the viewer {peer * 1000:.0f} ms",
+            )
     server.start()
     fetch(f"{server.url}/api/runs/bench/metrics_step?since_step=0")
     polls = [fetch(f"{server.url}/api/runs/bench/metrics_step?since_step={STEPS - 10 - number}")[1] for number in range(20)]
@@ -94,7 +100,11 @@ def imported(report: Report, server: Server, root: Path, events: int) -> None:
     begun = time.perf_counter()
     env = {**os.environ, **server.env}
     subprocess.run(
-        [sys.executable, "-m", "apiserver", "import", str(root), "--data", str(server.data)], env=env, check=True, capture_output=True, timeout=600
+        [sys.executable, "-m", "apiserver", "import", str(root), "--data", str(server.data)],
+        env=env,
+        check=True,
+        capture_output=True,
+        timeout=600,
     )
     report.add("import (start of the command included)", events / (time.perf_counter() - begun), "events/s", least=40_000)
 
