@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-import gevent
 import numpy as np
 import orjson
 
+from apiserver.fairness import give_way
 from apiserver.runs.by_time import by_time, since
 from apiserver.runs.encode import json_rows
 from apiserver.runs.names import STEP_COLUMN, TIME_COLUMN
@@ -164,12 +164,12 @@ def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[
     for piece in rows:
         yield head + piece
         head = b","
-        gevent.sleep(0)
+        give_way()
     yield (head if head != b"," else b"") + tail
 
 
 def _paced(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         yield piece
-        gevent.sleep(0)
+        give_way()
 

@@ -11,7 +11,6 @@ from functools import wraps
 from typing import Any
 from urllib.parse import quote
 
-import gevent
 import numpy as np
 import orjson
 from flask import Blueprint, Flask, Response, request
@@ -20,6 +19,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from apiserver import __version__
 from apiserver.bll.registry.directory import Entity
 from apiserver.errors import TidemarkError
+from apiserver.fairness import give_way
 from apiserver.runs import parameters
 from apiserver.runs.answers import Answer, Reader, Selection
 from apiserver.runs.cache import AnswerCache
@@ -187,7 +187,7 @@ class RunsApi:
         for start in range(0, len(parts), SLICE):
             for number in range(start, min(start + SLICE, len(parts))):
                 lines.add(number + 1, parts[number])
-            gevent.sleep(0)
+            give_way()
         problems: list[dict[str, Any]] = [{"line": error.line, "reason": error.reason} for error in lines.errors]
         if lines.added:
             entity = self._catalog.writable(identity.company, identity.user, run)
