@@ -42,7 +42,7 @@ class Charts:
         self._client, self._freshness, self._series, self._points = client, freshness, series, points
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
-        rows = self._rows(company, requests)
+        rows = self._series.rows_of(company, (request.key for request in requests))
         view = self._freshness.view(company, list(dict.fromkeys(request.key.task for request in requests)))
         indices = self._series.event_indices(company, dict.fromkeys(request.key for request in requests), view)
         answers: dict[BucketRequest, Buckets] = {}
@@ -62,14 +62,6 @@ class Charts:
         self._aggregate(groups, answers)
         empty = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
         return [answers.get(request, empty) for request in requests]
-
-    def _rows(self, company: str, requests: Sequence[BucketRequest]) -> Mapping[SeriesKey, Row]:
-        tasks = list(dict.fromkeys(request.key.task for request in requests))
-        types = {request.key.type for request in requests}
-        metrics: dict[str, set[str]] = {}
-        for request in requests:
-            metrics.setdefault(request.key.metric, set()).add(request.key.variant)
-        return self._series.rows(company, tasks, types, metrics) if tasks else {}
 
     def _aggregate(self, groups: Mapping[_Group, Sequence[tuple[SeriesKey, int]]], answers: dict[BucketRequest, Buckets]) -> None:
         searches: list[tuple[str, Query]] = []

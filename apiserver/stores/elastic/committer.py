@@ -174,7 +174,7 @@ class Committer:
         error: Exception | None = None
         try:
             self._write([change for ticket in batch for change in ticket.changes], [ticket.rider for ticket in batch if ticket.rider])
-        except Exception as caught:  # noqa: BLE001 - whoever rides along must hear of it too
+        except Exception as caught:  # whoever rides along must hear of it too
             error = caught
         for ticket in batch:
             ticket.error, ticket.done = error, True

@@ -11,6 +11,7 @@ import numpy as np
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, point_value, span
+from apiserver.stores.elastic.rows import Row
 from apiserver.stores.elastic.series_store import SeriesStore, series_query
 from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
 
@@ -149,24 +150,26 @@ class PointReader:
         return [rows.columns(names[name]) for name, rows in found.items() if rows.iters]
 
     def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
+        """Looked for where they should be if the series is evenly dense; series that are not are looked through as a whole."""
         indices = self._indices(company, keys)
-        sort: list[Any] = [{"iter": "desc"}, *_payload()]
-        asked = [key for key in keys if key in indices] if count > 0 else []
-        searches: list[tuple[str, Query]] = []
-        for key in asked:
-            query = series_query(key, {"exists": {"field": "iter"}})
-            body: Query = {"size": min(count, PAGE), "_source": False, "stored_fields": "_none_", "query": query, "sort": sort}
-            searches.append((indices[key], body | {"track_total_hits": False}))
+        known = self._series.rows_of(company, keys) if indices and count > 0 else {}
         found: dict[SeriesKey, PointColumns] = {}
-        for key, answer in zip(asked, self._client.msearch(searches, "hits.hits.sort"), strict=True):
-            hits = [hit["sort"] for hit in reversed(answer.get("hits", {}).get("hits", []))]
-            rows = _Rows([], [], [], [])
-            for iteration, timestamp, seq, value, special in hits:
-                rows.iters.append(iteration)
-                rows.timestamps.append(timestamp)
-                rows.seqs.append(seq)
-                rows.values.append(point_value(None if value == _MISSING else value, special))
-            found[key] = rows.columns(key)
+        left: dict[SeriesKey, int | None] = {key: _near_the_end(known[key], count) for key in keys if key in indices and key in known}
+        while left:
+            searches = [(indices[key], _last(key, count, lo)) for key, lo in left.items()]
+            again: dict[SeriesKey, int | None] = {}
+            for (key, lo), answer in zip(left.items(), self._client.msearch(searches, "hits.hits.sort"), strict=True):
+                rows = _Rows([], [], [], [])
+                for hit in reversed(answer.get("hits", {}).get("hits", [])):
+                    iteration, timestamp, seq, value, special = hit["sort"]
+                    rows.iters.append(iteration)
+                    rows.timestamps.append(timestamp)
+                    rows.seqs.append(seq)
+                    rows.values.append(point_value(None if value == _MISSING else value, special))
+                if lo is not None and len(rows.iters) < min(count, known[key].points):
+                    again[key] = None
+                found[key] = rows.columns(key)
+            left = again
         return [found.get(key) or _Rows([], [], [], []).columns(key) for key in keys]
 
     def extras(
@@ -212,3 +215,17 @@ def choices_of(keys: Sequence[SeriesKey]) -> Query:
         by_metric.setdefault(key.metric, []).append(key.variant)
     choices = [all_of([{"term": {"metric": metric}}, {"terms": {"variant": variants}}]) for metric, variants in by_metric.items()]
     return any_of(choices)
+
+
+def _near_the_end(row: Row, count: int) -> int | None:
+    """An iteration before which none of the last `count` points of an evenly dense series lies; None for the whole series."""
+    if row.chart_min_iter is None or row.chart_max_iter is None or row.chart_count <= 4 * count:
+        return None
+    width = (row.chart_max_iter - row.chart_min_iter + 1) * 2 * count // row.chart_count
+    return max(row.chart_min_iter, row.chart_max_iter - width)
+
+
+def _last(key: SeriesKey, count: int, lo: int | None) -> Query:
+    query = series_query(key, {"exists": {"field": "iter"}}, *span("iter", lo))
+    sort: list[Any] = [{"iter": "desc"}, *_payload()]
+    return {"size": min(count, PAGE), "_source": False, "stored_fields": "_none_", "query": query, "sort": sort, "track_total_hits": False}
