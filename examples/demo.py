@@ -34,6 +34,8 @@ def main() -> None:
         if server is not None and sys.stdin.isatty():
             print("Ctrl-C ends the server.", flush=True)
             server.wait()
+        elif server is not None:
+            print("The server ends with this command; `make run` starts it again.", flush=True)
     except KeyboardInterrupt:
         pass
     finally:

@@ -61,8 +61,7 @@ def maintenance(port: int) -> Iterator[list[str]]:
             thread.join()
 
 
-@pytest.mark.parametrize("mode", ["threads", "child"])
-@pytest.mark.parametrize("fault", ["killed", "restarted", "maintenance"])
+@pytest.mark.parametrize(("mode", "fault"), [("threads", "killed"), ("child", "restarted"), ("child", "maintenance")])
 def test_nothing_is_lost(start_server: StartServer, make_sdk: MakeSdk, mode: Mode, fault: str, tmp_path: Path) -> None:
     server = start_server()
     sdk = make_sdk(mode, server=server)

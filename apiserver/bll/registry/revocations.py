@@ -1,7 +1,7 @@
 """What was taken back: sessions, keys, and everything a user held before his rights changed.
 
-Kept in the registry. Asking it on every call would cost a round trip each, so a worker keeps a copy and renews it in the background: what
-one worker takes back is refused there at once, and by all others within `RENEW` seconds.
+Kept in the registry. Asking it on every call would cost a round trip each, so a worker keeps a copy and renews it, in the background while
+calls come in: what one worker takes back is refused there at once, and by all others within four seconds (2 x `RENEW`).
 """
 
 from __future__ import annotations
@@ -65,16 +65,19 @@ class Revocations:
         self._at[id] = now
 
     def _keep_fresh(self) -> None:
-        now = time.monotonic()
-        if now - self._renewed < RENEW or self._renewing:
+        age = time.monotonic() - self._renewed
+        if age < RENEW or self._renewing:
             return
-        if self._renewed == float("-inf"):
+        if age == float("inf"):
             self._renew()  # before the first answer, nobody knows what was taken back
             return
         self._renewing = True
-        gevent.spawn(self._renew_in_background)
+        if age < 2 * RENEW:
+            gevent.spawn(self._renew_or_stay)
+        else:
+            self._renew_or_stay()  # nobody called for a while
 
-    def _renew_in_background(self) -> None:
+    def _renew_or_stay(self) -> None:
         try:
             self._renew()
         except StoreError as error:  # the copy stays; it can't be wrong about what it holds
