@@ -7,8 +7,9 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from tests.client import Client, json_lines
+from tests.client import ApiError, Client, json_lines
 
 T0 = 1_700_000_000_000
 PATIENCE = 180.0
@@ -63,7 +64,7 @@ class Sender:
         lines: list[str] = []
         scroll: dict[str, str] = {}
         while True:
-            page = client.call("events.get_task_events", task=self.task, batch_size=5000, **scroll)
+            page = patiently(client, "events.get_task_events", task=self.task, batch_size=5000, **scroll)
             for event in page["events"]:
                 if event["type"] == "log":
                     lines.append(event["msg"])
@@ -75,9 +76,21 @@ class Sender:
             scroll = {"scroll_id": page["scroll_id"]}
         assert sorted(seen) == list(range(self.acknowledged * self.scalars))
         assert sorted(lines) == sorted(f"batch {number} line {line}" for number in range(self.acknowledged) for line in range(self.logs))
-        task = client.call("tasks.get_by_id", task=self.task)["task"]
+        task = patiently(client, "tasks.get_by_id", task=self.task)["task"]
         (variant,) = next(iter(task["last_metrics"].values())).values()
         assert (variant["count"], variant["max_value"], task["last_iteration"]) == (len(seen), max(seen) / 8, max(seen))
+
+
+def patiently(client: Client, endpoint: str, **request: Any) -> dict[str, Any]:
+    """A call that is made again after a 503, as clients do."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return client.call(endpoint, **request)
+        except ApiError as error:
+            if error.status != 503 or time.monotonic() > deadline:
+                raise
+        time.sleep(0.3)
 
 
 def keep_sending(senders: Sequence[Sender], stop: threading.Event) -> list[threading.Thread]:

@@ -104,7 +104,6 @@ def test_a_read_only_index_refuses_for_now_and_recovers(
     block(True)
     answer = client.send("POST", "/v2.23/events.add_batch", sender.body(1), {"Content-Type": "application/json-lines"})
     assert answer.status == 503 and float(answer.headers["retry-after"]) > 0
-    assert b"disk" in answer.body
     assert len(client.call("events.scalar_metrics_iter_histogram", task=sender.task)["loss"]["train"]["x"]) == 40
     block(None)
     sender.send(1)

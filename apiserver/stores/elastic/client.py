@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import orjson
 from elastic_transport import ConnectionError as NoConnection
@@ -61,6 +61,7 @@ class ElasticClient:
 
     def __init__(self, url: str, settings: ElasticSettings) -> None:
         hosts, login, query = parse_url(url)
+        self._hosts = len(hosts)
         prefix = query.get("prefix") or settings.prefix
         self.prefix = f"{prefix}-" if prefix and not prefix.endswith("-") else prefix
         self.settings = settings
@@ -91,7 +92,7 @@ class ElasticClient:
         """The parsed answer. ApiError passes for what the caller can know better: 400, 404, 409."""
         client = self.elastic if timeout is None else self.elastic.options(request_timeout=timeout)
         try:
-            return client.perform_request(method, path, headers=_LINES if lines else _JSON, body=body).body
+            return self._send(client, method, path, body, lines)
         except ConnectionTimeout as error:
             raise StoreUnavailable(f"Elasticsearch did not answer in {timeout or self.settings.timeout:g} s") from error
         except (NoConnection, TransportError) as error:
@@ -101,6 +102,18 @@ class ElasticClient:
             if busy is None:
                 raise
             raise busy from error
+
+    def _send(self, client: Elasticsearch, method: str, path: str, body: Any, lines: bool) -> Any:
+        """A node that can't be connected to is left out for a while by the client: the next try goes to another one."""
+        for attempt in range(self._hosts, 0, -1):
+            try:
+                return client.perform_request(method, path, headers=_LINES if lines else _JSON, body=body).body
+            except ConnectionTimeout:  # it may have been carried out: only the caller can know whether once more is harmless
+                raise
+            except NoConnection:
+                if attempt == 1:
+                    raise
+        raise AssertionError
 
     # --- writing
 
@@ -210,8 +223,6 @@ def parse_url(url: str) -> tuple[list[str], tuple[str, str] | None, dict[str, st
         for host in addresses.split(",")
     ]
     user, _, password = login.partition(":")
-    from urllib.parse import unquote
-
     return hosts, (unquote(user), unquote(password)) if login else None, dict(parse_qsl(parts.query))
 
 
