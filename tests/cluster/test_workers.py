@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_scrolls_and_navigation_go_from_process_to_process(pair: list[Client]) -
         for step in range(5)
     ]
     pair[0].add_batch(images)
-    wanted = {"metrics": [{"task": task, "metric": "m"}], "iters": 1}
+    wanted: dict[str, Any] = {"metrics": [{"task": task, "metric": "m"}], "iters": 1}
     answer = pair[1].call("events.debug_images", **wanted)
     seen = []
     for turn in range(5):

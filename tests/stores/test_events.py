@@ -263,7 +263,7 @@ def test_conditions_of_a_query(stores: Stores) -> None:
 
 
 def test_fields_that_nobody_knows_are_kept(stores: Stores) -> None:
-    odd = {"note": "x", "deep": {"a": [1, {"b": None}]}, "iter_": 5}
+    odd: dict[str, Any] = {"note": "x", "deep": {"a": [1, {"b": None}]}, "iter_": 5}
     builder = (
         Builder().scalar("t", "m", "v", 1, 1.0, **odd).scalar("t", "m", "v", 2, 1.0).scalar("t", "m", "v", 3, math.nan, worker="other")
     )
