@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import galleries, ingest, reads, runs, stages, tables
+from tests.bench import galleries, ingest, reads, runs, sdk, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
@@ -30,6 +30,7 @@ PARTS = [
     "growth",
     "delete",
     "tasks",
+    "sdk",
     "runs",
     "million",
     "sockets",
@@ -98,6 +99,7 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
         part("delete", lambda: galleries.deleting(report, server, million, 4 * reads.MILLION))
     part("images", lambda: galleries.gallery(report, client))
     part("multi", lambda: galleries.many_tasks(report, client))
+    part("sdk", lambda: sdk.many_programs(report, server, server.folder))
     part("tasks", lambda: tables.task_table(report, client))
 
 
