@@ -82,6 +82,7 @@ class ElasticsearchServer(ManagedServer):
         """Until it answers."""
         wait_for(self._answers, START_SECONDS, lambda: f"Elasticsearch did not answer: {self.log_tail()}")
         self._read_pid()
+        self._watch()
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
         """A raw request, for what tests do behind the back of the service."""

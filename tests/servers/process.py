@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -39,6 +40,21 @@ class ManagedServer:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"tidemark-{self.name}-"))
         self.pid = 0
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def _watch(self) -> None:
+        """Should this test run be killed, a small shell ends the server it leaves behind."""
+        self._unwatch()
+        script = 'while kill -0 "$0" 2>/dev/null; do sleep 2; done; kill -9 "$1" 2>/dev/null; sleep 1; rm -rf "$2"'
+        command = ["sh", "-c", script, str(os.getpid()), str(self.pid), str(self.folder)]
+        quiet = subprocess.DEVNULL
+        self._guard = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+    def _unwatch(self) -> None:
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.wait()
+            self._guard = None
 
     def _alive(self) -> bool:
         if not self.pid:
@@ -63,12 +79,14 @@ class ManagedServer:
 
     def kill(self) -> None:
         """As a power cut would end it; its data stays."""
+        self._unwatch()
         self._signal(signal.SIGKILL)
         wait_for(lambda: not self._alive(), STOP_SECONDS, lambda: f"{self.name} (process {self.pid}) did not end")
         self.pid = 0
 
     def stop(self) -> None:
         """In order; its data stays."""
+        self._unwatch()
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         try:
@@ -79,6 +97,7 @@ class ManagedServer:
 
     def close(self) -> None:
         """Kill it and remove its folder."""
+        self._unwatch()
         self._signal(signal.SIGCONT)
         if self.pid:
             self.kill()

@@ -29,6 +29,7 @@ class RedisServer(ManagedServer):
         command += ["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
         with (self.folder / "log").open("ab") as log:
             self.pid = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True).pid
+        self._watch()
         wait_for(self._answers, START_SECONDS, lambda: f"redis-server did not start: {(self.folder / 'log').read_text()[-600:]}")
         return self
 
