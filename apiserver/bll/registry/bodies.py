@@ -39,9 +39,14 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+def project_id(company: str, name: str) -> str:
+    """The id that every host gives a new project of this name: two that make it at once meet in the registry's conflict."""
+    return hashlib.md5(f"{len(company)}:{company}:project:{name}".encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
 def default_project_id(company: str) -> str:
-    """The same on every host, so that two of them never make two default projects."""
-    return hashlib.md5(f"{len(company)}:{company}/{DEFAULT_PROJECT}".encode(), usedforsecurity=False).hexdigest()
+    """The id of the project of unknown tasks."""
+    return project_id(company, DEFAULT_PROJECT)
 
 
 def new_task(id: str, company: str, user: str, now: int, fields: dict[str, Any]) -> dict[str, Any]:

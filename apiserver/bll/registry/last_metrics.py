@@ -6,8 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gevent
+
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import SCALAR, Series
+
+GIVE_WAY = 1000
+"""Series after which other callers get their turn."""
 
 LastMetrics = dict[str, dict[str, dict[str, Any]]]
 
@@ -24,7 +29,9 @@ def last_metrics(events: EventStore, owners: Mapping[str, Sequence[str]]) -> dic
     """
     found: dict[str, LastMetrics] = {}
     for company, ids in owners.items():
-        for series in events.series(company, ids, types=[SCALAR]):
+        for number, series in enumerate(events.series(company, ids, types=[SCALAR])):
+            if number % GIVE_WAY == GIVE_WAY - 1:
+                gevent.sleep(0)
             entry = _entry(series)
             if entry is not None:
                 of_task = found.setdefault(series.key.task, {})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from apiserver.bll.registry.bodies import new_id, new_project, now_ms
+from apiserver.bll.registry.bodies import new_id, new_project, now_ms, project_id
 from apiserver.bll.registry.records import Records
 from apiserver.errors import ExpectedUnique, InvalidProject, NoWritePermission, ValidationFailed
 from apiserver.stores.base import Condition, Conflict, Document, Sort
@@ -24,11 +23,6 @@ def clean_name(name: str) -> str:
     if not kept:
         raise ValidationFailed("name", "a project name", name)
     return "/".join(kept)
-
-
-def _id_of(company: str, name: str) -> str:
-    """The id that everybody gives a new project of this name: two who make it at once meet in the registry's conflict."""
-    return hashlib.md5(f"{len(company)}:{company}:project:{name}".encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
 class Projects:
@@ -76,7 +70,7 @@ class Projects:
             parent, _ = self.find_or_create(company, user, above)
             document = self._registry.get("project", company, parent)
             path = [*(document.body.get("path") or []), parent] if document else [parent]
-        id = _id_of(company, name)
+        id = project_id(company, name)
         body = new_project(id, company, user, now_ms(), name, parent, path, dict(fields))
         try:
             self._records.create("project", company, id, body)
