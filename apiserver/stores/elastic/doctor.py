@@ -57,7 +57,7 @@ def _health(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
 
 def _templates(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
     problems = 0
-    for name, template in layout.templates().items():
+    for name in layout.templates():
         full = f"{layout.prefix}tidemark-{name}"
         try:
             there = client.call("GET", f"/_index_template/{full}")["index_templates"][0]["index_template"]
@@ -70,9 +70,9 @@ def _templates(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
         if there.get("_meta", {}).get("tidemark_layout", 0) > LAYOUT:
             problems += 1
             yield Finding("FAIL", f"the template {full} is from a newer tidemark", "upgrade this host")
-        for sentence in layout.check_indices(template["index_patterns"][0], template["template"]["mappings"]["properties"], repair=False):
-            problems += 1
-            yield Finding("warn" if sentence.endswith(ADDED_LATER) else "FAIL", sentence)
+    for sentence in layout.problems(repair=False):
+        problems += 1
+        yield Finding("warn" if sentence.endswith(ADDED_LATER) else "FAIL", sentence)
     if not problems:
         yield Finding("ok", "templates and mappings are as they should be")
 

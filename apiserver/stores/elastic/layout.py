@@ -6,11 +6,13 @@ the known fields is kept in one object that is not looked into: no client can gr
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from elasticsearch import ApiError
 
 from apiserver.settings import ElasticSettings
@@ -185,6 +187,8 @@ class Layout:
         found["registry"] = self._template("registry-*", _REGISTRY, {})
         analysis = {"analyzer": {"message": {"type": "standard", "max_token_length": MAX_TOKEN}}}
         found[f"events-{LOG}"]["template"]["settings"]["analysis"] = analysis
+        for template in found.values():
+            template["_meta"]["digest"] = hashlib.sha256(orjson.dumps(template, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
         return found
 
     def _template(self, pattern: str, properties: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,45 +207,70 @@ class Layout:
         }
 
     def prepare(self) -> None:
-        """Put the templates, add missing fields to the indices that exist, make the registry. StoreDamaged names what can't be put right."""
-        for name, template in self.templates().items():
+        """Put the templates, add missing fields to the indices that exist, make the registry. StoreDamaged names what can't be put right.
+
+        Two requests when everything is as it should be: many workers start at once.
+        """
+        there = self._digests()
+        templates = self.templates()
+        for name, template in templates.items():
+            full = f"{self.prefix}tidemark-{name}"
+            if there.get(full) == template["_meta"]["digest"]:
+                continue
             try:
-                self._client.call("PUT", f"/_index_template/{self.prefix}tidemark-{name}", template)
+                self._client.call("PUT", f"/_index_template/{full}", template)
             except ApiError as error:
-                raise StoreDamaged(f"Elasticsearch refuses the template {self.prefix}tidemark-{name}: {reason(error.body)}") from error
-            for problem in self.check_indices(template["index_patterns"][0], template["template"]["mappings"]["properties"], repair=True):
-                raise StoreDamaged(problem)
-        for index in (self.entities, self.objects):
+                raise StoreDamaged(f"Elasticsearch refuses the template {full}: {reason(error.body)}") from error
+        for problem in self.problems(repair=True):
+            raise StoreDamaged(problem)
+        for index in {self.entities, self.objects} - set(self._mappings()):
             self.create(index)
 
-    def check_indices(self, pattern: str, properties: Mapping[str, Any], *, repair: bool) -> list[str]:
-        """One sentence for every field of an existing index whose mapping is not ours; with `repair`, missing fields are added."""
-        found = self._client.call("GET", f"/{pattern}/_mapping?ignore_unavailable=true&allow_no_indices=true")
-        problems = []
-        for index, content in sorted(found.items()):
-            mapping = content["mappings"]
-            layout = mapping.get("_meta", {}).get("tidemark_layout", 0)
-            if layout > LAYOUT:
-                problems.append(
-                    f"the index {index} was written by a newer version of tidemark (layout {layout}, we know {LAYOUT}): upgrade this host"
-                )
-                continue
-            there = mapping.get("properties", {})
-            wrong = [field for field in properties if field in there and not _same(there[field], properties[field])]
-            problems += [
-                f'the index {index} maps "{field}" as {_brief(there[field])}, tidemark needs {_brief(properties[field])}:'
-                " reindex it under another name, or delete it, then start again"
-                for field in wrong
-            ]
-            if mapping.get("dynamic") != "strict":
-                problems.append(
-                    f"the index {index} is not tidemark's (its mapping is not strict): reindex it under another name, or set elastic.prefix"
-                )
-            missing = {field: properties[field] for field in properties if field not in there}
-            if missing and repair and not problems:
-                self._client.call("PUT", f"/{index}/_mapping", {"properties": missing})
-            elif missing and not repair:
-                problems.append(f"the index {index} lacks the fields {', '.join(sorted(missing))}{ADDED_LATER}")
+    def _digests(self) -> dict[str, str]:
+        """What is said of themselves by the templates that are there."""
+        try:
+            found = self._client.call("GET", f"/_index_template/{self.prefix}tidemark-*?filter_path=index_templates.*")
+        except ApiError as error:
+            if error.meta.status == 404:
+                return {}
+            raise StoreDamaged(f"Elasticsearch refuses to show its templates: {reason(error.body)}") from error
+        return {item["name"]: item["index_template"].get("_meta", {}).get("digest", "") for item in found.get("index_templates", [])}
+
+    def _mappings(self) -> dict[str, dict[str, Any]]:
+        """The mappings of all indices that have names of ours."""
+        names = ",".join(template["index_patterns"][0] for template in self.templates().values())
+        found: dict[str, dict[str, Any]] = self._client.call("GET", f"/{names}/_mapping?ignore_unavailable=true&allow_no_indices=true")
+        return {index: content["mappings"] for index, content in found.items()}
+
+    def problems(self, *, repair: bool) -> list[str]:
+        """One sentence for everything about existing indices that is not as it should be; with `repair`, missing fields are added."""
+        mappings = self._mappings()
+        found: list[str] = []
+        for template in self.templates().values():
+            for index in sorted(fnmatch.filter(mappings, template["index_patterns"][0])):
+                found += self._check(index, mappings[index], template["template"]["mappings"]["properties"], repair)
+        return found
+
+    def _check(self, index: str, mapping: Mapping[str, Any], properties: Mapping[str, Any], repair: bool) -> list[str]:
+        layout = mapping.get("_meta", {}).get("tidemark_layout", 0)
+        if layout > LAYOUT:
+            return [f"the index {index} was written by a newer version of tidemark (layout {layout}, we know {LAYOUT}): upgrade this host"]
+        there = mapping.get("properties", {})
+        problems = [
+            f'the index {index} maps "{field}" as {_brief(there[field])}, tidemark needs {_brief(properties[field])}:'
+            " reindex it under another name, or delete it, then start again"
+            for field in properties
+            if field in there and not _same(there[field], properties[field])
+        ]
+        if mapping.get("dynamic") != "strict":
+            problems.append(
+                f"the index {index} is not tidemark's (its mapping is not strict): reindex it under another name, or set elastic.prefix"
+            )
+        missing = {field: properties[field] for field in properties if field not in there}
+        if missing and repair and not problems:
+            self._client.call("PUT", f"/{index}/_mapping", {"properties": missing})
+        elif missing and not repair:
+            problems.append(f"the index {index} lacks the fields {', '.join(sorted(missing))}{ADDED_LATER}")
         return problems
 
     def create(self, index: str, aliases: Mapping[str, Any] | None = None) -> None:
