@@ -152,7 +152,7 @@ def test_a_cluster_of_three_nodes_loses_one_under_load(start_worker: StartWorker
             node.wait()
         wait_until(lambda: nodes[0].call("GET", "/_cluster/health")["number_of_nodes"] == 3, 120, "three nodes did not meet")
         hosts = ",".join(node.url.removeprefix("http://") for node in nodes)
-        env = {**TIMEOUT, "TIDEMARK__elastic__replicas": "1"}
+        env = {"TIDEMARK__elastic__timeout": "10", "TIDEMARK__elastic__replicas": "1"}
         worker = start_worker(f"http://{hosts}?prefix={prefix}", f"{redis_address()}?prefix={prefix}", **env)
         client = worker.client(timeout=60)
         senders = [Sender([client]) for _ in range(2)]

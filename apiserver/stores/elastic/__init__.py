@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import EventStore, Registry, State, StoreDamaged
+from apiserver.stores.base import EventStore, Registry, State, StoreBusy, StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.events import ElasticEvents
 from apiserver.stores.elastic.freshness import Freshness
@@ -11,6 +13,8 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry import ElasticRegistry
 
 __all__ = ["ElasticEvents", "ElasticRegistry", "open_elastic"]
+
+AGAIN_SECONDS = 1.0
 
 
 def open_elastic(url: str, state: State, settings: ElasticSettings) -> tuple[EventStore, Registry]:
@@ -24,7 +28,11 @@ def open_elastic(url: str, state: State, settings: ElasticSettings) -> tuple[Eve
         raise StoreDamaged("TIDEMARK_STATE: an Elasticsearch store needs Redis beside it, for example redis://127.0.0.1:6379/0")
     client = ElasticClient(url, settings)
     layout = Layout(client, settings)
-    layout.prepare()
+    try:
+        layout.prepare()
+    except StoreBusy:  # a cluster that has just come up, or many workers that start at once
+        time.sleep(AGAIN_SECONDS)
+        layout.prepare()
     freshness = Freshness(client, marks)
     events = ElasticEvents(client, layout, freshness, settings)
     return events, ElasticRegistry(client, layout, freshness, events.series_store)
