@@ -60,6 +60,7 @@ class RunLines:
     _offset: int = 0
     _touch: Touch = field(init=False)
     _scalars: dict[str, Points] = field(default_factory=dict)
+    _attributes: dict[tuple[str, str], Points] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -83,6 +84,8 @@ class RunLines:
 
     def finish(self) -> EventBatch:
         """The batch of what was added so far."""
+        for points in self.batch.points.values():
+            points.sizes = [_BYTES_PER_POINT] * len(points.iters)
         self.batch.lines = self._offset
         return self.batch
 
@@ -143,59 +146,66 @@ class RunLines:
                 _check_name(name)
             if len(self._known) < 10_000:
                 self._known.update(data)
-        start = self._offset
+        start = offset = self._offset
         scalars = self._scalars
         for name, value in data.items():
             kind = type(value)
             if kind is float or kind is int:
-                if name in names.STEP_NAMES:
-                    continue
-                if name == names.TIME_COLUMN or name == names.STAGE_COLUMN:
-                    self._attribute(names.NUMBER, name, step, timestamp, value)
-                    continue
                 points = scalars.get(name)
                 if points is None:
-                    points = scalars[name] = Points()
-                    self.batch.points[names.scalar(self.run, name)] = points
+                    points = self._new_points(name)
+                    if points is None:
+                        continue
                 try:
                     points.values.append(float(value))
                 except OverflowError:
                     points.values.append(math.inf if value > 0 else -math.inf)
-                points.iters.append(step)
-                points.timestamps.append(timestamp)
-                points.lines.append(self._offset)
-                points.sizes.append(_BYTES_PER_POINT)
-                self._offset += 1
-            elif name not in names.STEP_NAMES:
-                if kind is str:
-                    self._attribute(names.TEXT, name, step, timestamp, value)
-                elif kind is bool:
-                    self._attribute(names.BOOLEAN, name, step, timestamp, float(value))
-                elif value is None:
-                    self._attribute(names.NULL, name, step, timestamp, None)
-        if self._offset == start:
-            self._attribute(names.ROW, "", step, timestamp, None)
+            elif name in names.STEP_NAMES:
+                continue
+            elif kind is str:
+                points = self._attribute(names.TEXT, name)
+                points.extra[len(points.iters)] = {names.TEXT_FIELD: value}
+                points.values.append(math.nan)
+            elif kind is bool:
+                points = self._attribute(names.BOOLEAN, name)
+                points.values.append(float(value))
+            elif value is None:
+                points = self._attribute(names.NULL, name)
+                points.values.append(math.nan)
+            else:
+                continue  # lists and objects
+            points.iters.append(step)
+            points.timestamps.append(timestamp)
+            points.lines.append(offset)
+            offset += 1
+        if offset == start:
+            points = self._attribute(names.ROW, "")
+            points.iters.append(step)
+            points.values.append(math.nan)
+            points.timestamps.append(timestamp)
+            points.lines.append(offset)
+            offset += 1
+        self._offset = offset
         touch = self._touch
         if touch.max_iter is None or step > touch.max_iter:
             touch.max_iter = step
 
-    def _attribute(self, kind: str, name: str, step: int, timestamp: int, value: Any) -> None:
-        key = names.attribute(self.run, kind, name)
-        points = self.batch.points.get(key)
+    def _new_points(self, name: str) -> Points | None:
+        """Where the numbers of a name go; None when it says the step."""
+        if name in names.STEP_NAMES:
+            return None
+        if name == names.TIME_COLUMN or name == names.STAGE_COLUMN:
+            points = self._attribute(names.NUMBER, name)
+        else:
+            points = self.batch.points[names.scalar(self.run, name)] = Points()
+        self._scalars[name] = points
+        return points
+
+    def _attribute(self, kind: str, name: str) -> Points:
+        points = self._attributes.get((kind, name))
         if points is None:
-            points = self.batch.points[key] = Points()
-        if kind == names.TEXT:
-            points.extra[len(points.iters)] = {names.TEXT_FIELD: value}
-            value = None
-        try:
-            points.values.append(math.nan if value is None else float(value))
-        except OverflowError:
-            points.values.append(math.inf)
-        points.iters.append(step)
-        points.timestamps.append(timestamp)
-        points.lines.append(self._offset)
-        points.sizes.append(_BYTES_PER_POINT)
-        self._offset += 1
+            points = self._attributes[kind, name] = self.batch.points[names.attribute(self.run, kind, name)] = Points()
+        return points
 
     def _take_image(self, data: dict[str, Any], timestamp: int) -> None:
         metric, path, step = data.get("key"), data.get("path"), data.get("step", data.get(names.STEP_COLUMN))

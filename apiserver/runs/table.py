@@ -16,8 +16,8 @@ from apiserver.runs import names
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import ATTRIBUTE, MIN_ITER, SCALAR, SINGLE_VALUE_ITER, Cursor, Floats, Ints, PointColumns, Series, SeriesKey
 
-WINDOW = 120_000
-"""Points that a window holds, about: 20,000 steps of a run with six columns."""
+WINDOW = 240_000
+"""Points that a window holds, about: 40,000 steps of a run with six columns."""
 
 Objects = npt.NDArray[np.object_]
 

@@ -180,7 +180,7 @@ def test_exports_hold_every_point(runs: Runs, run: str) -> None:
 
 
 def test_parquet_is_readable(runs: Runs, run: str, tmp_path: Path) -> None:
-    from pyarrow import parquet
+    from pyarrow import parquet  # type: ignore[import-untyped]
 
     runs.rows(run, [{"global_step": step, "loss": step / 2, "ok": True, "stage": "train"} for step in range(100)])
     runs.command("export", run, "--format", "parquet", "-o", str(tmp_path / "run.parquet"))
