@@ -101,6 +101,18 @@ DESCRIPTION: dict[str, Any] = {
                 body=_LINES,
             )
         },
+        "/api/runs/{run_id}/imported": {
+            "get": _operation("How many lines of its log were imported", [_RUN], _answer("The number", _schema({"log_lines": {"type": "integer"}})), "401", "404")
+        },
+        "/api/runs/{run_id}/meta": {
+            "put": _operation(
+                "Keep what a run folder says of its run (meta.json, status.json and summary.json as one object)",
+                [_RUN],
+                _answer("The run", {"type": "object"}),
+                *("400", "401", "404", "503"),
+                body={"required": True, "description": "A JSON object", "content": {"application/json": {"schema": {"type": "object"}}}},
+            )
+        },
         "/api/runs/{run_id}/export": {
             "get": _operation("All points (or the log) as a file", [_RUN, _EXPORT], _answer("The file"), "401", "404", "422")
         },
