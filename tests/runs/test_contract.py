@@ -181,7 +181,7 @@ def test_the_description_names_every_path(runs: Runs) -> None:
     for path, methods in found["paths"].items():
         for method in methods:
             answer = requests.request(method, runs.server.url + path.replace("{run_id}", "no_such_run"), data=b"", timeout=10)
-            assert answer.status_code < 500 and answer.json() != {"detail": "Not Found"}, path
+            assert answer.status_code < 500 and answer.text != '{"detail":"Not Found"}', path
     assert "text/html" in runs.get("/api/docs").headers["Content-Type"]
 
 
