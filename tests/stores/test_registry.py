@@ -196,6 +196,14 @@ def test_tasks_are_sorted_by_what_their_series_say(filled: Stores) -> None:
 def test_documents_are_tallied(filled: Stores) -> None:
     tally = filled.registry.tally("task", [filled.company], (), ["status"])
     assert tally == {("created",): (1, 0.0), ("completed",): (2, 0.0), (None,): (1, 0.0)}
+    tally = filled.registry.tally("task", [filled.company], [C("name", "matches", ("e|i", False))], ["project", "status"], total="created")
+    assert tally == {
+        (None, "created"): (1, 100.0),
+        (None, "completed"): (1, 300.0),
+        ("p1", "completed"): (1, 200.0),
+        ("p1", None): (1, 50.0),
+    }
+    assert filled.registry.tally("task", [filled.company], (), ["project", "status"], total="created") == tally
     tally = filled.registry.tally("task", [filled.company], [C("status", "exists")], ["tags"], total="created")
     assert tally == {("x",): (2, 300.0), ("y",): (1, 100.0), (None,): (1, 300.0)}
 

@@ -122,8 +122,11 @@ SORTED_FIELDS = (
     "status_changed",
     "framework",
     "ready",
+    "active_duration",
 )
 """Fields of registry documents that tables are sorted by: each has a place for texts and one for numbers."""
+TALLIED_FIELDS = ("status", "type", "project", "user", "parent", "framework")
+"""Those that only ever hold texts: documents are counted by them without being read."""
 _REGISTRY: dict[str, Any] = {
     "kind": _SEARCHED,
     "company": _SEARCHED,

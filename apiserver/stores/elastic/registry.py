@@ -13,7 +13,7 @@ from elasticsearch import ApiError
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.freshness import Freshness
-from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
 from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, Path, document_id, document_of, source_of, without_bulk
 from apiserver.stores.elastic.registry_query import STATISTICS, Filter, Lookup, Test, is_statistic, path_of, sort_key, value_at
 from apiserver.stores.elastic.series_store import SeriesStore
@@ -179,6 +179,9 @@ class ElasticRegistry:
         keys = [path_of(path) for path in by]
         summed = None if total is None else path_of(total)
         fields = [path[0] for path in [*keys, *([summed] if summed else [])]]
+        chosen = Filter(kind, companies, where)
+        if not chosen.rest and keys and _can_count(keys, summed):
+            return self._counted(chosen, [path[0] for path in keys], summed[0] if summed else None)
         documents = self.find(kind, companies, where, fields=fields)
         lookup = self._lookup(companies, [*keys, *([summed] if summed else [])])
         counted: dict[tuple[Any, ...], tuple[int, float]] = {}
@@ -196,6 +199,25 @@ class ElasticRegistry:
         return counted
 
     # --- inside
+
+    def _counted(self, chosen: Filter, fields: Sequence[str], summed: str | None) -> dict[tuple[Any, ...], tuple[int, float]]:
+        """Counts (and sums) by fields that hold one text, without reading a document."""
+        index = self._layout.registry(chosen.kind)
+        self._freshness.see_all([index])
+        sources = [{field: {"terms": {"field": f"texts.{field}", "missing_bucket": True}}} for field in fields]
+        composite: dict[str, Any] = {"size": 10_000, "sources": sources}
+        body: dict[str, Any] = {"size": 0, "track_total_hits": False, "query": chosen.query, "aggs": {"all": {"composite": composite}}}
+        if summed:
+            body["aggs"]["all"]["aggs"] = {"sum": {"sum": {"field": f"numbers.{summed}"}}}
+        counted: dict[tuple[Any, ...], tuple[int, float]] = {}
+        while True:
+            found = self._client.search(index, body)["aggregations"]["all"]
+            for bucket in found["buckets"]:
+                total = float(bucket["sum"]["value"]) if summed else 0.0
+                counted[tuple(bucket["key"][field] for field in fields)] = (bucket["doc_count"], total)
+            if "after_key" not in found or len(found["buckets"]) < composite["size"]:
+                return counted
+            composite["after"] = found["after_key"]
 
     def _path(self, kind: str, company: str, id: str, action: str = "_doc") -> str:
         return f"/{self._layout.registry(kind)}/{action}/{quote(document_id(kind, company, id), safe='')}"
@@ -251,6 +273,12 @@ class ElasticRegistry:
                 rows = self._series.rows(company, [task for task, _, _ in stale], [SCALAR], {m: [v] for _, m, v in stale})
                 found |= {key.task: getattr(row, STATISTICS[name]) for key, row in rows.items()}
         return found
+
+
+def _can_count(keys: Sequence[Path], summed: Path | None) -> bool:
+    """Whether these fields lie in the index as single texts, and the sum's as numbers."""
+    texts = all(len(path) == 1 and path[0] in TALLIED_FIELDS for path in keys)
+    return texts and (summed is None or (len(summed) == 1 and summed[0] in SORTED_FIELDS))
 
 
 def _paths(where: Sequence[Condition | AnyOf], order: Sequence[Sort]) -> list[str | tuple[str, ...]]:
