@@ -20,6 +20,8 @@ MAX_BUCKETS = 60_000
 """Buckets of one search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
 SHARE = 10_000
 """Buckets after which another search is begun: Elasticsearch works on several at once."""
+MAX_SERIES = 500
+"""Series of one search: each may be a clause of its query."""
 EXACT = 2**53
 """Aggregations compute in doubles: greater numbers are bucketed here."""
 
@@ -70,7 +72,7 @@ class Charts:
             part: list[SeriesKey] = []
             size = 0
             for key, expected in wanted:
-                if part and size + expected > SHARE:
+                if part and (size + expected > SHARE or len(part) == MAX_SERIES):
                     asked.append((group, part))
                     part, size = [], 0
                 part.append(key)
