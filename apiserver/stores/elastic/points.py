@@ -10,7 +10,7 @@ import numpy as np
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
-from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, point_value, span
+from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, named_series, point_value, span
 from apiserver.stores.elastic.rows import Row
 from apiserver.stores.elastic.series_store import SeriesStore, series_query
 from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
@@ -210,11 +210,10 @@ def _payload() -> list[Any]:
 
 def choices_of(keys: Sequence[SeriesKey]) -> Query:
     """The series of these metrics and variants, whatever their task."""
-    by_metric: dict[str, list[str]] = {}
+    by_metric: dict[str, set[str]] = {}
     for key in keys:
-        by_metric.setdefault(key.metric, []).append(key.variant)
-    choices = [all_of([{"term": {"metric": metric}}, {"terms": {"variant": variants}}]) for metric, variants in by_metric.items()]
-    return any_of(choices)
+        by_metric.setdefault(key.metric, set()).add(key.variant)
+    return any_of(named_series(by_metric))
 
 
 def _near_the_end(row: Row, count: int) -> int | None:
