@@ -172,4 +172,3 @@ def _paced(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         yield piece
         give_way()
-

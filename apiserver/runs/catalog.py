@@ -109,7 +109,9 @@ class Catalog:
             known = {**_runicorn(body), **{name: facts[name] for name in _KEPT if facts.get(name) is not None}}
             if isinstance(facts.get("summary"), Mapping):
                 known["summary"] = dict(facts["summary"])
-                known.update({name: known["summary"][name] for name in ("best_metric_value", "best_metric_name") if name in known["summary"]})
+                known.update(
+                    {name: known["summary"][name] for name in ("best_metric_value", "best_metric_name") if name in known["summary"]}
+                )
             runtime["runicorn"] = known
             body["runtime"] = runtime
             _take_times(body, facts)
@@ -118,7 +120,11 @@ class Catalog:
             if body.get("name") == run.id and isinstance(known.get("alias"), str):
                 body["name"] = known["alias"]
             status = _TASK_STATUS.get(str(facts.get("status")))
-            if status is not None and body.get("status") in ("created", "queued", "in_progress", *_TASK_STATUS.values()) and body["status"] != status:
+            if (
+                status is not None
+                and body.get("status") in ("created", "queued", "in_progress", *_TASK_STATUS.values())
+                and body["status"] != status
+            ):
                 body.update(status=status, status_changed=now_ms(), last_changed_by=user)
             if body == document.body:
                 return

@@ -15,9 +15,13 @@ from apiserver.errors import StartupError
 from apiserver.settings import Settings, from_environment
 
 _DATA = click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
-_STORE = click.option("--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.  [default: a file in the data folder]")
+_STORE = click.option(
+    "--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.  [default: a file in the data folder]"
+)
 _STATE = click.option("--state", envvar="TIDEMARK_STATE", show_envvar=True, metavar="URL", help="Shared state.  [default: memory://]")
-_COMPANY = click.option("--company", metavar="NAME", help="Company of config/auth.conf that the runs belong to.  [default: the default one]")
+_COMPANY = click.option(
+    "--company", metavar="NAME", help="Company of config/auth.conf that the runs belong to.  [default: the default one]"
+)
 
 
 def add_commands(group: click.Group) -> None:
@@ -37,7 +41,9 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
 @_DATA
 @_STORE
 @_STATE
-def import_runs(paths: tuple[Path, ...], run: str | None, company: str | None, data: str | None, store: str | None, state: str | None) -> None:
+def import_runs(
+    paths: tuple[Path, ...], run: str | None, company: str | None, data: str | None, store: str | None, state: str | None
+) -> None:
     """Import Runicorn runs.
 
     PATH is an events.jsonl, a run folder, a whole storage root (both layouts), or a TensorBoard log folder. Logs, meta and status files and
@@ -52,7 +58,9 @@ def import_runs(paths: tuple[Path, ...], run: str | None, company: str | None, d
     settings = _settings(data, store, state)
     folders = [folder for path in paths for folder in find_runs(path)]
     if not folders:
-        raise StartupError(f"no run in {', '.join(map(str, paths))}: a run has an events.jsonl, a logs.txt, a meta.json or TensorBoard files")
+        raise StartupError(
+            f"no run in {', '.join(map(str, paths))}: a run has an events.jsonl, a logs.txt, a meta.json or TensorBoard files"
+        )
     if run is not None:
         if len(folders) > 1:
             raise StartupError(f"--run names a single run, but {len(folders)} were found")
@@ -89,7 +97,8 @@ def _report(tally: Any, seconds: float) -> None:
         click.echo(str(problem), err=True)
     click.echo(
         f"{tally.runs:,} runs, {tally.events:,} events, {tally.log_lines:,} log lines and {tally.images:,} images in {seconds:.1f} s"
-        f" ({(tally.events + tally.log_lines) / max(seconds, 1e-3):,.0f}/s)" + (f"; {len(tally.problems):,} problems" if tally.problems else "")
+        f" ({(tally.events + tally.log_lines) / max(seconds, 1e-3):,.0f}/s)"
+        + (f"; {len(tally.problems):,} problems" if tally.problems else "")
     )
     if tally.problems:
         raise SystemExit(1)

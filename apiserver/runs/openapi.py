@@ -6,7 +6,13 @@ from typing import Any
 
 from apiserver import __version__
 
-_RUN = {"name": "run_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}, "description": "Task id or Runicorn run id"}
+_RUN = {
+    "name": "run_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "maxLength": 256},
+    "description": "Task id or Runicorn run id",
+}
 _DOWNSAMPLE = {
     "name": "downsample",
     "in": "query",
@@ -14,7 +20,12 @@ _DOWNSAMPLE = {
     "description": "At most so many whole rows: first, last, and the extremes of every metric",
 }
 _SINCE = {"name": "since_step", "in": "query", "schema": {"type": "integer"}, "description": "Only rows after this step: what is new"}
-_RANGE = {"name": "step_range", "in": "query", "schema": {"type": "string", "pattern": r"^-?\d+:-?\d+$"}, "description": "`min:max`, inclusive"}
+_RANGE = {
+    "name": "step_range",
+    "in": "query",
+    "schema": {"type": "string", "pattern": r"^-?\d+:-?\d+$"},
+    "description": "`min:max`, inclusive",
+}
 
 
 def _schema(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
@@ -59,7 +70,11 @@ _LINES = {
     "description": "JSON lines as in events.jsonl, also gzipped (Content-Encoding: gzip)",
     "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
 }
-_EXPORT = {"name": "format", "in": "query", "schema": {"type": "string", "enum": ["csv", "excel", "jsonl", "parquet", "log"], "default": "csv"}}
+_EXPORT = {
+    "name": "format",
+    "in": "query",
+    "schema": {"type": "string", "enum": ["csv", "excel", "jsonl", "parquet", "log"], "default": "csv"},
+}
 
 DESCRIPTION: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -78,7 +93,9 @@ DESCRIPTION: dict[str, Any] = {
     },
     "security": [{}, {"basic": []}, {"bearer": []}],
     "paths": {
-        "/api/runs": {"get": _operation("Every run, newest first", [], _answer("The runs", {"type": "array", "items": {"type": "object"}}), "401")},
+        "/api/runs": {
+            "get": _operation("Every run, newest first", [], _answer("The runs", {"type": "array", "items": {"type": "object"}}), "401")
+        },
         "/api/runs/{run_id}": {"get": _operation("One run", [_RUN], _answer("The run", {"type": "object"}), "401", "404")},
         "/api/runs/{run_id}/metrics": {
             "get": _operation(
@@ -89,9 +106,13 @@ DESCRIPTION: dict[str, Any] = {
             )
         },
         "/api/runs/{run_id}/metrics_step": {
-            "get": _operation("Rows by step", [_RUN, _DOWNSAMPLE, _SINCE, _RANGE], _answer("Rows", _TABLE), "304", "401", "404", "422", "429")
+            "get": _operation(
+                "Rows by step", [_RUN, _DOWNSAMPLE, _SINCE, _RANGE], _answer("Rows", _TABLE), "304", "401", "404", "422", "429"
+            )
         },
-        "/api/runs/{run_id}/progress": {"get": {**_operation("Always unknown", [_RUN], _answer("Unknown", {"type": "object"})), "deprecated": True}},
+        "/api/runs/{run_id}/progress": {
+            "get": {**_operation("Always unknown", [_RUN], _answer("Unknown", {"type": "object"})), "deprecated": True}
+        },
         "/api/runs/{run_id}/events": {
             "post": _operation(
                 "Add events; lines that can't be read are named, the rest is stored",
@@ -102,7 +123,13 @@ DESCRIPTION: dict[str, Any] = {
             )
         },
         "/api/runs/{run_id}/imported": {
-            "get": _operation("How many lines of its log were imported", [_RUN], _answer("The number", _schema({"log_lines": {"type": "integer"}})), "401", "404")
+            "get": _operation(
+                "How many lines of its log were imported",
+                [_RUN],
+                _answer("The number", _schema({"log_lines": {"type": "integer"}})),
+                "401",
+                "404",
+            )
         },
         "/api/runs/{run_id}/meta": {
             "put": _operation(

@@ -183,7 +183,9 @@ class Table:
         if not keys or self.hi < self.lo:
             return
         longest = max(s.chart_count for s in self.series)
-        span = max(s.chart_max_iter - s.chart_min_iter + 1 for s in self.series if s.chart_max_iter is not None and s.chart_min_iter is not None)
+        span = max(
+            s.chart_max_iter - s.chart_min_iter + 1 for s in self.series if s.chart_max_iter is not None and s.chart_min_iter is not None
+        )
         if self.cells <= WINDOW:
             yield self._store.points(self._company, keys, lo=self.lo, hi=self.hi), self.lo, self.hi
         elif span <= 2 * longest:
@@ -255,7 +257,9 @@ def joined(parts: list[Window]) -> Window:
     times = np.concatenate([part.times for part in parts if part.times is not None]) if parts[0].times is not None else None
     cells = {}
     for name in list({name: None for part in parts for name in part.cells}):
-        mine = [(offset, count, part.cells.pop(name)) for offset, count, part in zip(offsets, counts, parts, strict=False) if name in part.cells]
+        mine = [
+            (offset, count, part.cells.pop(name)) for offset, count, part in zip(offsets, counts, parts, strict=False) if name in part.cells
+        ]
         cells[name] = _joined_cells(mine, times, whole=len(mine) == len(parts))
     parts.clear()
     return Window(steps, cells, times)
@@ -270,7 +274,10 @@ def _joined_cells(parts: list[tuple[int, int, Cells]], row_times: Floats | None,
     times = None
     if row_times is not None and any(cell.times is not None for _, _, cell in parts):
         times = np.concatenate(
-            [cell.times if cell.times is not None else row_times[offset : offset + count][cell.rows_in(count)] for offset, count, cell in parts]
+            [
+                cell.times if cell.times is not None else row_times[offset : offset + count][cell.rows_in(count)]
+                for offset, count, cell in parts
+            ]
         )
     return Cells(rows, values, times)
 
@@ -293,7 +300,9 @@ def taken(window: Window, rows: Ints) -> Window:
 
 def _union(columns: list[Ints]) -> Ints:
     longest = max(columns, key=len)
-    others = [column for column in columns if column is not longest and not (len(column) == len(longest) and np.array_equal(column, longest))]
+    others = [
+        column for column in columns if column is not longest and not (len(column) == len(longest) and np.array_equal(column, longest))
+    ]
     return np.unique(np.concatenate([longest, *others])) if others else longest
 
 
@@ -346,5 +355,3 @@ def _without_single_value(column: PointColumns) -> PointColumns:
 def start_after(moment: int) -> Cursor:
     """The position in the order of time just before everything of this millisecond."""
     return Cursor(moment, moment, MIN_ITER)
-
-

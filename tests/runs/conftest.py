@@ -68,7 +68,13 @@ def tidemark(*args: str, env: dict[str, str] | None = None, code: int | None = 0
 
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
     done = subprocess.run(
-        [sys.executable, "-m", "apiserver", *args], cwd=ROOT, env={**clean, **(env or {})}, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "apiserver", *args],
+        cwd=ROOT,
+        env={**clean, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert code is None or done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
     return done

@@ -30,7 +30,15 @@ def test_what_an_events_client_reports_is_a_run(runs: Runs, run: str) -> None:
             {"type": SCALAR, "task": run, "metric": "loss", "variant": "train", "iter": 1, "value": 0.5, "timestamp": 1_700_000_000_000},
             {"type": SCALAR, "task": run, "metric": "lr", "variant": "lr", "iter": 1, "value": 0.1, "timestamp": 1_700_000_000_000},
             {"type": SCALAR, "task": run, "metric": "loss", "variant": "train", "iter": 2, "value": 0.25, "timestamp": 1_700_000_001_500},
-            {"type": SCALAR, "task": run, "metric": "Summary", "variant": "best", "iter": -(2**31), "value": 0.25, "timestamp": 1_700_000_002_000},
+            {
+                "type": SCALAR,
+                "task": run,
+                "metric": "Summary",
+                "variant": "best",
+                "iter": -(2**31),
+                "value": 0.25,
+                "timestamp": 1_700_000_002_000,
+            },
         ]
     )
     assert runs.steps(run) == {
@@ -39,11 +47,16 @@ def test_what_an_events_client_reports_is_a_run(runs: Runs, run: str) -> None:
         "total": 2,
         "sampled": 2,
     }
-    assert runs.get(f"/api/runs/{run}/metrics").json()["rows"] == [{"time": 0.0, "loss/train": 0.5, "lr": 0.1}, {"time": 1.5, "loss/train": 0.25}]
+    assert runs.get(f"/api/runs/{run}/metrics").json()["rows"] == [
+        {"time": 0.0, "loss/train": 0.5, "lr": 0.1},
+        {"time": 1.5, "loss/train": 0.25},
+    ]
 
 
 def test_what_a_run_reports_is_one_line_in_a_clearml_chart(runs: Runs, run: str) -> None:
-    runs.rows(run, [{"global_step": 1, "loss": 2.0, "time": 0.0, "stage": "train"}, {"global_step": 2, "loss": 1.0, "time": 1.0, "ok": True}])
+    runs.rows(
+        run, [{"global_step": 1, "loss": 2.0, "time": 0.0, "stage": "train"}, {"global_step": 2, "loss": 1.0, "time": 1.0, "ok": True}]
+    )
     data = runs.server.client().call("events.scalar_metrics_iter_histogram", task=run)
     assert {metric: list(variants) for metric, variants in data.items()} == {"loss": ["loss"]}
     assert data["loss"]["loss"]["y"] == [2.0, 1.0]
@@ -52,7 +65,15 @@ def test_what_a_run_reports_is_one_line_in_a_clearml_chart(runs: Runs, run: str)
 
 
 def test_later_values_of_a_step_win_for_each_key(runs: Runs, run: str) -> None:
-    runs.rows(run, [{"global_step": 1, "a": 1, "b": 1, "s": "x"}, {"global_step": 1, "b": 2}, {"global_step": 1, "a": "text"}, {"global_step": 1, "s": 5}])
+    runs.rows(
+        run,
+        [
+            {"global_step": 1, "a": 1, "b": 1, "s": "x"},
+            {"global_step": 1, "b": 2},
+            {"global_step": 1, "a": "text"},
+            {"global_step": 1, "s": 5},
+        ],
+    )
     assert runs.steps(run)["rows"] == [{"global_step": 1, "a": "text", "b": 2.0, "s": 5.0}]
 
 
@@ -70,7 +91,10 @@ def test_a_poller_gets_only_what_is_new(runs: Runs, run: str) -> None:
     assert runs.steps(run, step_range="10:12")["rows"] == [{"global_step": step, "loss": step} for step in (10, 11, 12)]
     assert runs.steps(run, step_range="10:20", since_step=18)["total"] == 2
     nothing = runs.get(f"/api/runs/{run}/metrics_step", params={"since_step": 99})
-    assert nothing.json() == {"columns": ["global_step", "loss"], "rows": [], "total": 0, "sampled": 0} and "X-Last-Step" not in nothing.headers
+    assert (
+        nothing.json() == {"columns": ["global_step", "loss"], "rows": [], "total": 0, "sampled": 0}
+        and "X-Last-Step" not in nothing.headers
+    )
 
 
 def test_times_of_a_part_count_from_the_first_row_of_the_run(runs: Runs, run: str) -> None:
@@ -101,7 +125,10 @@ def test_no_spike_of_any_metric_is_lost(runs: Runs, run: str) -> None:
     theirs = json.loads((V06 / "lttb_spike_in_second_metric.json").read_text())
     assert theirs["max_loss_in_sample"] < theirs["true_max_loss"]
     spikes = {1234: 1000.0, 7777: -1000.0}
-    runs.rows(run, [{"global_step": step, "acc": step / 10_000, "loss": spikes.get(step, 1.0), "z": math.sin(step / 50)} for step in range(10_000)])
+    runs.rows(
+        run,
+        [{"global_step": step, "acc": step / 10_000, "loss": spikes.get(step, 1.0), "z": math.sin(step / 50)} for step in range(10_000)],
+    )
     answer = runs.steps(run, downsample=1000)
     steps = [row["global_step"] for row in answer["rows"]]
     assert {0, 1234, 7777, 9999} <= set(steps)
@@ -111,7 +138,13 @@ def test_no_spike_of_any_metric_is_lost(runs: Runs, run: str) -> None:
 
 def test_more_metrics_than_rows_keep_the_most_outstanding_values(runs: Runs, run: str) -> None:
     width = 120
-    runs.rows(run, [{"global_step": step} | {f"m{i:03}": 1e6 if (i, step) == (70, 150) else (step * i) % 7 for i in range(width)} for step in range(300)])
+    runs.rows(
+        run,
+        [
+            {"global_step": step} | {f"m{i:03}": 1e6 if (i, step) == (70, 150) else (step * i) % 7 for i in range(width)}
+            for step in range(300)
+        ],
+    )
     rows = runs.steps(run, downsample=100)["rows"]
     assert len(rows) <= 100 and max(row["m070"] for row in rows) == 1e6 and (rows[0]["global_step"], rows[-1]["global_step"]) == (0, 299)
 
@@ -143,7 +176,10 @@ def test_a_body_without_a_good_line_is_refused(runs: Runs, run: str) -> None:
 
 
 def test_an_image_becomes_a_debug_image(runs: Runs, run: str) -> None:
-    runs.add(run, [{"ts": 1_700_000_000, "type": "image", "data": {"key": "prediction", "path": "media/1_p.png", "step": 10, "caption": "sample"}}])
+    runs.add(
+        run,
+        [{"ts": 1_700_000_000, "type": "image", "data": {"key": "prediction", "path": "media/1_p.png", "step": 10, "caption": "sample"}}],
+    )
     found = runs.server.client().call("events.debug_images", metrics=[{"task": run}], iters=1)["metrics"][0]["iterations"]
     assert found[0]["iter"] == 10
     event = found[0]["events"][0]

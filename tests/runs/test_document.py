@@ -33,7 +33,14 @@ def documented(start_server: StartServer) -> Runs:
     runs = Runs(start_server(TIDEMARK_RUNS_PORT=str(port)))
     stages = ["warmup"] * 3 + ["train"] * 6 + ["eval"]
     rows = [
-        {"global_step": 10 * step + 1, "time": 1.5 * step, "loss": 2.3 / (step + 1), "accuracy": step / 10, "learning_rate": 0.001, "stage": stage}
+        {
+            "global_step": 10 * step + 1,
+            "time": 1.5 * step,
+            "loss": 2.3 / (step + 1),
+            "accuracy": step / 10,
+            "learning_rate": 0.001,
+            "stage": stage,
+        }
         for step, stage in enumerate(stages)
     ]
     runs.rows(RUN, rows)
@@ -108,7 +115,17 @@ def test_a_browser_shows_the_log(documented: Runs, page_server: tuple[Path, str]
     (folder / "page.html").write_text(filled(document.BROWSER, documented))
     with tempfile.TemporaryDirectory() as profile:
         process = subprocess.Popen(
-            [program("chromium", "chromium"), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}", "--enable-logging=stderr", "--v=0", f"{address}/page.html"],
+            [
+                program("chromium", "chromium"),
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                f"--user-data-dir={profile}",
+                "--enable-logging=stderr",
+                "--v=0",
+                f"{address}/page.html",
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -161,7 +178,9 @@ def test_what_the_products_sdk_writes_is_what_its_viewer_shows(version: str, tmp
     root = tmp_path / "storage"
     root.mkdir()
     env = {**os.environ, "HOME": str(tmp_path), "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([str(sdk(version)), "-c", SDK_SCRIPT, str(root)], env=env, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [str(sdk(version)), "-c", SDK_SCRIPT, str(root)], env=env, capture_output=True, text=True, timeout=120, check=True
+    )
     run = done.stdout.split("RUN=")[1].strip()
     runs.command("import", str(root))
     with viewer(version, root) as url:

@@ -38,7 +38,9 @@ def make_run(root: Path, run: str, status: str = "finished", steps: int = 5) -> 
     """A run folder in the newer layout."""
     folder = root / "runs" / "vision" / "resnet" / run
     (folder / "media").mkdir(parents=True)
-    (folder / "meta.json").write_text(json.dumps({"id": run, "path": "vision/resnet", "alias": f"alias {run}", "created_at": 1_700_000_000.0}))
+    (folder / "meta.json").write_text(
+        json.dumps({"id": run, "path": "vision/resnet", "alias": f"alias {run}", "created_at": 1_700_000_000.0})
+    )
     (folder / "status.json").write_text(json.dumps({"status": status, "started_at": 1_700_000_000.0, "ended_at": 1_700_000_100.0}))
     (folder / "summary.json").write_text(json.dumps({"best_metric_name": "loss", "best_metric_value": 0.25}))
     image = json.dumps({"ts": 1_700_000_000, "type": "image", "data": {"key": "prediction", "path": "media/1_p.png", "step": 1}})
@@ -59,7 +61,12 @@ def test_a_run_folder_comes_with_everything_in_it(runs: Runs, run: str, tmp_path
     assert "1 runs, 6 events, 5 log lines and 1 images" in done.stdout
     assert [row["global_step"] for row in runs.steps(run)["rows"]] == [0, 1, 2, 3, 4]
     detail = runs.get(f"/api/runs/{run}").json()
-    assert (detail["status"], detail["path"], detail["alias"], detail["best_metric_value"]) == ("finished", "vision/resnet", f"alias {run}", 0.25)
+    assert (detail["status"], detail["path"], detail["alias"], detail["best_metric_value"]) == (
+        "finished",
+        "vision/resnet",
+        f"alias {run}",
+        0.25,
+    )
     assert detail["duration"] == 100.0
     texts = [text for text, _ in log_of(runs, run)]
     times = [at for _, at in log_of(runs, run)]
@@ -163,7 +170,10 @@ def test_tensorboard_files_come_too(runs: Runs, run: str, tmp_path: Path) -> Non
 
 
 def test_exports_hold_every_point(runs: Runs, run: str) -> None:
-    runs.rows(run, [{"global_step": step, "loss": step / 2, "ok": step % 2 == 0, "stage": "=train"} for step in range(2000)] + [{"global_step": 2000}])
+    runs.rows(
+        run,
+        [{"global_step": step, "loss": step / 2, "ok": step % 2 == 0, "stage": "=train"} for step in range(2000)] + [{"global_step": 2000}],
+    )
     rows = runs.steps(run)["rows"]
 
     def export(form: str) -> Any:
@@ -185,7 +195,12 @@ def test_parquet_is_readable(runs: Runs, run: str, tmp_path: Path) -> None:
     runs.rows(run, [{"global_step": step, "loss": step / 2, "ok": True, "stage": "train"} for step in range(100)])
     runs.command("export", run, "--format", "parquet", "-o", str(tmp_path / "run.parquet"))
     table = parquet.read_table(tmp_path / "run.parquet").to_pydict()
-    assert table == {"global_step": list(range(100)), "loss": [step / 2 for step in range(100)], "ok": [True] * 100, "stage": ["train"] * 100}
+    assert table == {
+        "global_step": list(range(100)),
+        "loss": [step / 2 for step in range(100)],
+        "ok": [True] * 100,
+        "stage": ["train"] * 100,
+    }
 
 
 def test_the_log_is_exported_as_text(runs: Runs, run: str) -> None:
@@ -232,7 +247,9 @@ def test_lines_are_readable_soon_after_they_were_written(runs: Runs, follow: Fol
     root.mkdir()
     process = follow(root)
     folder = make_run(root, run, status="running", steps=1)
-    wait_until(lambda: runs.get(f"/api/runs/{run}/metrics_step").status_code == 200 and runs.steps(run)["total"] == 1, 20, "the run is there")
+    wait_until(
+        lambda: runs.get(f"/api/runs/{run}/metrics_step").status_code == 200 and runs.steps(run)["total"] == 1, 20, "the run is there"
+    )
     with runs.socket(run) as socket:
         received(socket, until="four")
         for step in range(1, 20):
@@ -281,7 +298,11 @@ def test_following_without_a_server_writes_into_the_store(tmp_path: Path, run: s
     root, data = tmp_path / "root", tmp_path / "data"
     make_run(root, run)
     process = subprocess.Popen(
-        [sys.executable, "-m", "apiserver", "follow", str(root), "--data", str(data)], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "apiserver", "follow", str(root), "--data", str(data)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None and "Following" in process.stderr.readline()
     refused = tidemark("serve", "--port", str(free_port()), "--data", str(data), code=2)
@@ -290,5 +311,3 @@ def test_following_without_a_server_writes_into_the_store(tmp_path: Path, run: s
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert len(tidemark("export", run, "--format", "jsonl", "--data", str(data)).stdout.splitlines()) == 5
-
-

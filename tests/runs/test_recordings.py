@@ -51,7 +51,12 @@ def answer_to(runs: Runs, call: dict[str, Any]) -> Any:
 
     request = call["request"]
     return requests.request(
-        request["method"], runs.server.url + request["path"], params=request["params"], headers=request["headers"], data=request["body"], timeout=30
+        request["method"],
+        runs.server.url + request["path"],
+        params=request["params"],
+        headers=request["headers"],
+        data=request["body"],
+        timeout=30,
     )
 
 
@@ -102,7 +107,10 @@ def check_sample(runs: Runs, call: dict[str, Any], ours: Any) -> None:
     assert len(rows) == mine["sampled"] <= theirs["json"]["sampled"]
     assert [row for row in whole if row in rows] == rows, "whole rows, ascending, none twice"
     assert (rows[0], rows[-1]) == (whole[0], whole[-1])
-    assert ours.headers["x-total-count"] == theirs["headers"]["x-total-count"] and ours.headers["x-last-step"] == theirs["headers"]["x-last-step"]
+    assert (
+        ours.headers["x-total-count"] == theirs["headers"]["x-total-count"]
+        and ours.headers["x-last-step"] == theirs["headers"]["x-last-step"]
+    )
     for column in mine["columns"]:
         values = [row[column] for row in whole if isinstance(row.get(column), float)]
         if values:

@@ -113,7 +113,11 @@ def test_blank_lines_are_not_sent_and_a_message_with_newlines_is_several_frames(
 
 
 def test_progress_bars_are_dropped_when_asked(runs: Runs, run: str) -> None:
-    bars = (" 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]", "epoch 3: 100%|#| 5/5 [00:01<00:00, 5.0it/s, loss=1]", "45it [00:12,  3.45it/s]")
+    bars = (
+        " 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]",
+        "epoch 3: 100%|#| 5/5 [00:01<00:00, 5.0it/s, loss=1]",
+        "45it [00:12,  3.45it/s]",
+    )
     runs.log(run, "metadata: 50% done | ETA unknown", *bars, "speed 5 it/s")
     with runs.socket(run, "tqdm=hide") as socket:
         assert received(socket, count=2) == ["metadata: 50% done | ETA unknown", "speed 5 it/s"]
@@ -193,7 +197,13 @@ def test_what_is_no_handshake_is_refused(runs: Runs, run: str) -> None:
 
 def test_a_foreign_page_gets_no_socket(runs: Runs, run: str) -> None:
     runs.log(run, "x")
-    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Origin": "http://evil.example", "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13"}
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Origin": "http://evil.example",
+        "Sec-WebSocket-Key": "x",
+        "Sec-WebSocket-Version": "13",
+    }
     assert runs.get(f"/api/runs/{run}/logs/ws", headers=headers).status_code == 403
 
 

@@ -63,7 +63,16 @@ class Follower:
         try:
             self.look()
             looked = time.monotonic()
-            for changes in watch(self._root, debounce=100, step=20, rust_timeout=500, yield_on_timeout=True, stop_event=stop, raise_interrupt=False, ignore_permission_denied=True):
+            for changes in watch(
+                self._root,
+                debounce=100,
+                step=20,
+                rust_timeout=500,
+                yield_on_timeout=True,
+                stop_event=stop,
+                raise_interrupt=False,
+                ignore_permission_denied=True,
+            ):
                 self._take({Path(path) for _, path in changes})
                 if time.monotonic() - looked >= LOOK_SECONDS:
                     self.look()

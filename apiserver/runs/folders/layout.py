@@ -67,7 +67,9 @@ def find_runs(path: Path) -> Iterator[RunFolder]:
             continue
         boards = sorted(here / name for name in files if name.startswith(TENSORBOARD))
         if boards or not {EVENTS, LOGS, "meta.json", "status.json"}.isdisjoint(files):
-            yield RunFolder(_board_id(here, path) if boards and EVENTS not in files else here.name, here, here / EVENTS, here / LOGS, boards)
+            yield RunFolder(
+                _board_id(here, path) if boards and EVENTS not in files else here.name, here, here / EVENTS, here / LOGS, boards
+            )
             folders[:] = [name for name in folders if boards and name != "media"]
 
 

@@ -151,7 +151,9 @@ class ServerSink:
         self._address = address
         self._headers: dict[str, str] = {}
         if company is not None and company not in _names(settings):
-            raise StartupError(f'a server at {address} holds the data folder; through it only the company "{settings.auth.default_company}" can be written')
+            raise StartupError(
+                f'a server at {address} holds the data folder; through it only the company "{settings.auth.default_company}" can be written'
+            )
         credentials = Credentials(settings)
         pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
         self._headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()

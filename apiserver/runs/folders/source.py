@@ -51,7 +51,8 @@ def _from_server(settings: Settings, address: str, run: str, form: str) -> Itera
     credentials = Credentials(settings)
     pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
     request = urllib.request.Request(
-        f"{address}/api/runs/{quote(run, safe='')}/export?format={form}", headers={"Authorization": "Basic " + base64.b64encode(pair).decode()}
+        f"{address}/api/runs/{quote(run, safe='')}/export?format={form}",
+        headers={"Authorization": "Basic " + base64.b64encode(pair).decode()},
     )
     try:
         with urllib.request.urlopen(request, timeout=300) as response:
