@@ -117,6 +117,14 @@ def test_nan_and_infinity_are_stored_and_read_as_null(server: Client, task: str,
     assert server.histogram(task)["m"]["v"] == {"name": "v", "x": [1, 2, 3], "y": [5.0, None, 7.0]}
 
 
+def test_an_unknown_field_may_hold_a_number_of_any_size(server: Client, task: str) -> None:
+    big, bigger = 10**30 + 1, 10**400
+    line = json.dumps(log(task, "numbers", timestamp=1))[:-1] + f', "big": {big}, "bigger": {bigger}, "infinite": 1e400}}'
+    server.add_batch([line, log(task, "next", timestamp=2)])
+    assert server.log(task) == ["numbers", "next"]
+    assert next(event for event in stored(server, task, LOG) if "big" in event)["big"] == big
+
+
 def test_an_event_without_timestamp_gets_the_servers_time(server: Client, task: str) -> None:
     server.add_batch([log(task, "a"), {**log(task, "b"), "timestamp": None}])
     for event in stored(server, task, LOG):

@@ -15,6 +15,7 @@ from elasticsearch.serializer import OrjsonSerializer
 
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable
+from apiserver.stores.codec import decode_json
 
 log = logging.getLogger(__name__)
 logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # it logs every request otherwise
@@ -48,12 +49,12 @@ class BulkAnswer:
 
 
 class _Serializer(OrjsonSerializer):
-    """Leaves bulk answers unparsed."""
+    """Leaves bulk answers unparsed; numbers of any size come back as they were sent (orjson makes floats of them, or refuses)."""
 
     def loads(self, data: bytes) -> Any:
         if data.startswith((_ALL_CREATED, b'{"errors":true,')):
             return BulkAnswer(data)
-        return orjson.loads(data)
+        return decode_json(data)
 
 
 class ElasticClient:
