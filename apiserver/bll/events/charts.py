@@ -133,8 +133,24 @@ class Charts:
             if fine:
                 answers.update(zip(fine, self._events.buckets(owner, list(fine.values())), strict=True))
         for number, series in enumerate(part):
-            if number in answers and len(answers[number].x):
-                yield _Drawn(series, answers[number])
+            if number in answers and len((shown := with_values(answers[number])).x):
+                yield _Drawn(series, shown)
+
+
+def with_values(buckets: Buckets) -> Buckets:
+    """Without the buckets in which there is no finite value: NaN and infinities are left out of charts."""
+    keep = np.isfinite(buckets.mean)
+    if keep.all():
+        return buckets
+    return Buckets(
+        buckets.x[keep],
+        buckets.mean[keep],
+        buckets.min[keep],
+        buckets.max[keep],
+        buckets.count[keep],
+        buckets.first_x if keep[0] else None,
+        buckets.last_x if keep[-1] else None,
+    )
 
 
 def request_for(series: Series, query: ChartQuery) -> BucketRequest | None:
