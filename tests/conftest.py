@@ -52,6 +52,12 @@ def engine_env(engine: str) -> dict[str, str]:
     return {"TIDEMARK_STORE": elasticsearch_url(), "TIDEMARK_STATE": redis_url()}
 
 
+def own_store(engine_env: dict[str, str]) -> dict[str, str]:
+    """The same engine with nothing in it: names of its own on the shared Elasticsearch and Redis."""
+    mark = uuid.uuid4().hex[:8]
+    return {name: value + mark if "?prefix=" in value else value for name, value in engine_env.items()}
+
+
 _running: list[Server] = []
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.answers import check_data
 from tests.behaviour.test_companies import COMPANIES
 from tests.client import Client, log, scalar
+from tests.conftest import own_store
 from tests.process import Server
 
 
@@ -48,7 +49,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    env = {**engine_env, "TIDEMARK_AUTH": "required", "TIDEMARK__auth__companies": COMPANIES}
+    env = {**own_store(engine_env), "TIDEMARK_AUTH": "required", "TIDEMARK__auth__companies": COMPANIES}
     server = Server(tmp_path_factory.mktemp("companies"), env, check=check_data)
     try:
         server.start()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import StartServer
+from tests.conftest import StartServer, own_store
 from tests.process import free_port
 from tests.runs import document
 from tests.runs.conftest import Runs, tidemark
@@ -27,10 +27,10 @@ RUN = "20250114_153045_a1b2c3"
 
 
 @pytest.fixture
-def documented(start_server: StartServer) -> Runs:
+def documented(start_server: StartServer, engine_env: dict[str, str]) -> Runs:
     """A server that listens at a second port too, as TIDEMARK_RUNS_PORT=23300 does, with a run in it."""
     port = free_port()
-    runs = Runs(start_server(TIDEMARK_RUNS_PORT=str(port)))
+    runs = Runs(start_server(TIDEMARK_RUNS_PORT=str(port), **own_store(engine_env)))
     stages = ["warmup"] * 3 + ["train"] * 6 + ["eval"]
     rows = [
         {
