@@ -30,6 +30,10 @@ def pin_id(task: str) -> str:
     return "pin-" + urlsafe_b64encode(hashlib.blake2b(task.encode(), digest_size=18).digest()).decode()
 
 
+class IndexGone(StoreBusy):
+    """A write met no index: its generation was dropped."""
+
+
 class Generations:
     """Pins of tasks, the open generation of a company, and the indices that exist."""
 
@@ -179,14 +183,29 @@ class Generations:
     def _refuse_dropped(self, company: str, generation: int) -> None:
         document = self._client.get(self._layout.objects, _generation_id(company, generation))
         if document is not None and orjson.loads(document["_source"]["body"])["state"] == "dropped":
-            raise StoreBusy(f"generation {generation} was just dropped", 1.0)
+            raise IndexGone(f"generation {generation} was just dropped", 1.0)
 
     def forget(self, company: str, tasks: Sequence[str]) -> None:
         """After a write that found no index: everything is looked up again by the retry."""
         with self._lock:
             self._indices.clear()
             self._open.pop(company, None)
+        self._unpin(company, tasks)
         self._freshness.remember_generations(company, dict.fromkeys(tasks))
+
+    def _unpin(self, company: str, tasks: Sequence[str]) -> None:
+        """Remove pins to dropped generations. A process that had not heard of the drop may have made one after retention removed the others."""
+        index = self._layout.statistics(company)
+        pins = self._client.get_many(index, [pin_id(task) for task in tasks])
+        dropped = {number for number, body in self.listed(company).items() if body["state"] == "dropped"}
+        lines = []
+        for id, document in pins.items():
+            if int(document["_source"]["generation"]) in dropped:
+                target = {"_index": index, "_id": id, "require_alias": False}
+                target |= {"if_seq_no": document["_seq_no"], "if_primary_term": document["_primary_term"]}
+                lines.append(orjson.dumps({"delete": target}))
+        if lines:
+            self._client.bulk(b"\n".join([*lines, b""]))
 
 
 def _generation_id(company: str, number: int) -> str:

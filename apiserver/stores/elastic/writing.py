@@ -21,7 +21,7 @@ from apiserver.stores.elastic.bodies import event_line, log_line, log_prefix, po
 from apiserver.stores.elastic.client import ElasticClient, busy_reason
 from apiserver.stores.elastic.committer import ActivityChange, Change, Committer, Removal, Rider, SeriesChange
 from apiserver.stores.elastic.freshness import Begun, Freshness
-from apiserver.stores.elastic.generations import Generations
+from apiserver.stores.elastic.generations import Generations, IndexGone
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry_documents import document_id
 from apiserver.stores.elastic.rows import Row, series_id, sorted_points
@@ -61,10 +61,6 @@ class _Slice(NamedTuple):
     hi: int
 
 
-class IndexGone(StoreBusy):
-    """A write met no index: its generation was dropped."""
-
-
 class Writer:
     """`append` for one store; safe for any number of greenlets."""
 
@@ -85,10 +81,12 @@ class Writer:
         begun = self._freshness.begin(company, batch.now, batch.lines, tasks)
         try:
             return self._append(company, batch, tasks, begun)
-        except StoreBusy:
+        except StoreBusy as error:
             # Part of it may be stored: readers must look, and the list of batches under way must not keep it.
             touched = {task: (self._layout.statistics(company),) for task in tasks}
             self._finish_quietly(company, begun, touched)
+            if isinstance(error, IndexGone):
+                self._generations.forget(company, tasks)
             raise
 
     def _finish_quietly(self, company: str, begun: Begun, touched: Mapping[str, Sequence[str]]) -> None:
@@ -109,17 +107,13 @@ class Writer:
         for task, touch in batch.touches.items():
             kind = "model" if touch.is_model else "task"
             activity.append(ActivityChange(self._layout.entities, document_id(kind, company, task), batch.now, touch.max_iter))
-        try:
-            if batch.lines <= SMALL and sum(len(text) for part in parts for text in part.texts) <= SMALL_TEXT:
-                refusals = self._send_at_once(company, batch, parts, ids, epochs, activity, statistics, mark, begun.seq)
-            else:
-                refusals = self._send(batch, parts, statistics, mark)
-                self._again_after_an_hour(company, batch, parts, begun.seq)
-                changes = _series_changes(statistics, parts, ids, epochs, begun.seq)
-                self._committer.commit([Removal(statistics, mark), *changes, *activity])
-        except IndexGone:
-            self._generations.forget(company, tasks)
-            raise
+        if batch.lines <= SMALL and sum(len(text) for part in parts for text in part.texts) <= SMALL_TEXT:
+            refusals = self._send_at_once(company, batch, parts, ids, epochs, activity, statistics, mark, begun.seq)
+        else:
+            refusals = self._send(batch, parts, statistics, mark)
+            self._again_after_an_hour(company, batch, parts, begun.seq)
+            changes = _series_changes(statistics, parts, ids, epochs, begun.seq)
+            self._committer.commit([Removal(statistics, mark), *changes, *activity])
         touched: dict[str, set[str]] = {task: {statistics} for task in tasks}
         for part in parts:
             touched[part.key.task].add(part.index)
