@@ -5,6 +5,7 @@ Callers are greenlets; the work runs in gevent's own thread pool, so that a writ
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections import deque
@@ -12,15 +13,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import gevent
 from gevent.threadpool import ThreadPool
 
 from apiserver.stores.base import StoreBusy, StoreDamaged
 from apiserver.stores.sqlite.registry_schema import REGISTRY_SCHEMA
 from apiserver.stores.sqlite.schema import EVENT_SCHEMA, MIGRATIONS, VERSION
 
+log = logging.getLogger("tidemark")
+
 T = TypeVar("T")
 
 READERS = 4
+VACUUM_PAGES = 500
+"""Pages given back at once: two megabytes, a few milliseconds."""
 
 
 class Database:
@@ -38,6 +44,7 @@ class Database:
         self._idle: deque[sqlite3.Connection] = deque()
         self._on_rollback: list[Callable[[], None]] = []
         self._closed = False
+        self._giving_back = False
         _apply(self._writers, self._prepare)
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
@@ -54,13 +61,30 @@ class Database:
         result: T = _apply(self._readers, self._snapshot, work)
         return result
 
-    def maintain(self, pages: int = 500) -> None:
-        """Give freed pages back to the file system, a few at a time."""
+    def maintain(self) -> None:
+        """Give freed pages back to the file system, in the background and some milliseconds at a time."""
+        if not self._giving_back:
+            self._giving_back = True
+            gevent.spawn(self._give_back)
 
-        def vacuum() -> None:
-            self._writer().execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+    def _give_back(self) -> None:
+        try:
+            while not self._closed and _apply(self._writers, self._vacuum):
+                gevent.sleep(0.005)
+        except sqlite3.Error as error:  # the pages stay free inside the file, and are used again
+            log.warning("freed pages are not given back now: %s", error)
+        finally:
+            self._giving_back = False
 
-        _apply(self._writers, vacuum)
+    def _vacuum(self) -> int:
+        """Give some pages back; how many are left."""
+        connection = self._writer()
+        # `execute` would step this statement once, which is one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        left = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+        if not left:  # the file itself shrinks when the log is moved into it
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return left
 
     def close(self) -> None:
         """Stop the threads and close the connections."""
