@@ -12,9 +12,9 @@ from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.points import PointReader, choices_of
 from apiserver.stores.elastic.queries import Query, all_of, span
-from apiserver.stores.elastic.rows import Row
 from apiserver.stores.elastic.series_store import SeriesStore
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, SeriesKey
+from apiserver.stores.series_row import SeriesRow
 
 MAX_BUCKETS = 60_000
 """Buckets of one search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
@@ -114,7 +114,7 @@ class Charts:
         return bucketed(x, values, request.interval)
 
 
-def _extent(row: Row, request: BucketRequest) -> tuple[int, int] | None:
+def _extent(row: SeriesRow, request: BucketRequest) -> tuple[int, int] | None:
     """Between which x the points of a request can lie; None when there are none."""
     if request.axis == "iter":
         low, high = row.chart_min_iter, row.chart_max_iter

@@ -11,9 +11,9 @@ import numpy as np
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, named_series, point_value, span
-from apiserver.stores.elastic.rows import Row
 from apiserver.stores.elastic.series_store import SeriesStore, series_query
 from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
+from apiserver.stores.series_row import SeriesRow
 
 _MISSING = "-Infinity"
 MAX_TERMS = 1_000
@@ -216,7 +216,7 @@ def choices_of(keys: Sequence[SeriesKey]) -> Query:
     return any_of(named_series(by_metric))
 
 
-def _near_the_end(row: Row, count: int) -> int | None:
+def _near_the_end(row: SeriesRow, count: int) -> int | None:
     """An iteration before which none of the last `count` points of an evenly dense series lies; None for the whole series."""
     if row.chart_min_iter is None or row.chart_max_iter is None or row.chart_count <= 4 * count:
         return None

@@ -20,7 +20,6 @@ from apiserver.stores.elastic.queries import (
     span,
     stored_event,
 )
-from apiserver.stores.elastic.rows import Row
 from apiserver.stores.elastic.series_store import series_query
 from apiserver.stores.records import (
     IMAGE,
@@ -35,6 +34,7 @@ from apiserver.stores.records import (
     SeriesKey,
     StoredEvent,
 )
+from apiserver.stores.series_row import SeriesRow
 
 EXACT = 2**53
 
@@ -142,7 +142,7 @@ class Reader:
 
     # --- debug images
 
-    def image_variants(self, company: str, task: str, rows: Mapping[SeriesKey, Row]) -> list[ImageVariant]:
+    def image_variants(self, company: str, task: str, rows: Mapping[SeriesKey, SeriesRow]) -> list[ImageVariant]:
         """`rows`: the image series of the task, in order."""
         types = self.indices(company, task, [IMAGE])
         if not types or not rows:

@@ -5,140 +5,29 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from apiserver.stores.records import (
     POINT_TYPES,
-    SINGLE_VALUE_ITER,
     Floats,
     Ints,
     Series,
     SeriesKey,
-    Statistics,
-    merged_statistics,
-    statistics_of,
 )
+from apiserver.stores.series_row import SeriesRow
+
+_NAMES = tuple(field.name for field in fields(SeriesRow))
 
 
-@dataclass(slots=True)
-class Row:
-    """Extents and statistics of a series; the names are those of the index. `stale`: to be computed anew before the next read."""
-
-    stale: bool = False
-    last_written: int = 0
-    count: int = 0
-    bytes: int = 0
-    min_iter: int | None = None
-    max_iter: int | None = None
-    min_timestamp: int | None = None
-    max_timestamp: int | None = None
-    chart_count: int = 0
-    chart_min_iter: int | None = None
-    chart_max_iter: int | None = None
-    chart_min_timestamp: int | None = None
-    chart_max_timestamp: int | None = None
-    points: int = 0
-    value: float | None = None
-    value_iter: int | None = None
-    value_timestamp: int | None = None
-    min_value: float | None = None
-    min_value_iter: int | None = None
-    max_value: float | None = None
-    max_value_iter: int | None = None
-    first_value: float | None = None
-    first_value_iter: int | None = None
-    sum: float = 0.0
-    finite: int = 0
-    mean_value: float | None = None
-    x_axis_label: str | None = None
-
-    @property
-    def statistics(self) -> Statistics:
-        return Statistics(
-            count=self.points,
-            value=self.value,
-            value_iter=self.value_iter,
-            value_timestamp=self.value_timestamp,
-            min_value=self.min_value,
-            min_value_iter=self.min_value_iter,
-            max_value=self.max_value,
-            max_value_iter=self.max_value_iter,
-            first_value=self.first_value,
-            first_value_iter=self.first_value_iter,
-            sum=self.sum,
-            finite=self.finite,
-            x_axis_label=self.x_axis_label,
-        )
-
-    @statistics.setter
-    def statistics(self, stats: Statistics) -> None:
-        self.points = stats.count
-        self.value, self.value_iter, self.value_timestamp = stats.value, stats.value_iter, stats.value_timestamp
-        self.min_value, self.min_value_iter = stats.min_value, stats.min_value_iter
-        self.max_value, self.max_value_iter = stats.max_value, stats.max_value_iter
-        self.first_value, self.first_value_iter = stats.first_value, stats.first_value_iter
-        self.sum, self.finite, self.mean_value = stats.sum, stats.finite, stats.mean_value
-        self.x_axis_label = stats.x_axis_label
-
-    def add_points(self, iters: Ints, values: Floats, timestamps: Ints) -> None:
-        """Count points (sorted by iteration, unique) none of which was there before."""
-        extent, span = (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max()))
-        self.extend(len(iters), extent, span)
-        self.statistics = merged_statistics(self.statistics, statistics_of(iters, values, timestamps))
-        if extent[0] <= SINGLE_VALUE_ITER <= extent[1]:
-            shown = iters != SINGLE_VALUE_ITER
-            iters, timestamps = iters[shown], timestamps[shown]
-            if not len(iters):
-                return
-            extent, span = (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max()))
-        self.extend_chart(len(iters), extent, span)
-
-    def extend(self, count: int, iters: tuple[int, int] | None, times: tuple[int, int]) -> None:
-        """Count events with these (least, greatest) iterations and timestamps."""
-        self.count += count
-        self.min_timestamp, self.max_timestamp = lower(self.min_timestamp, times[0]), higher(self.max_timestamp, times[1])
-        if iters is not None:
-            self.min_iter, self.max_iter = lower(self.min_iter, iters[0]), higher(self.max_iter, iters[1])
-
-    def extend_chart(self, count: int, iters: tuple[int, int], times: tuple[int, int]) -> None:
-        """The same for what a chart shows."""
-        self.chart_count += count
-        self.chart_min_iter, self.chart_max_iter = lower(self.chart_min_iter, iters[0]), higher(self.chart_max_iter, iters[1])
-        self.chart_min_timestamp = lower(self.chart_min_timestamp, times[0])
-        self.chart_max_timestamp = higher(self.chart_max_timestamp, times[1])
-
-    def add(self, new: Row) -> None:
-        """Take in what a batch brought (none of its events was there before)."""
-        self.stale = self.stale or new.stale
-        self.last_written = max(self.last_written, new.last_written)
-        self.bytes += new.bytes
-        if new.count:
-            assert new.min_timestamp is not None and new.max_timestamp is not None
-            iters = None if new.min_iter is None or new.max_iter is None else (new.min_iter, new.max_iter)
-            self.extend(new.count, iters, (new.min_timestamp, new.max_timestamp))
-        if new.chart_count:
-            assert new.chart_min_iter is not None and new.chart_max_iter is not None
-            assert new.chart_min_timestamp is not None and new.chart_max_timestamp is not None
-            times = (new.chart_min_timestamp, new.chart_max_timestamp)
-            self.extend_chart(new.chart_count, (new.chart_min_iter, new.chart_max_iter), times)
-        if new.points:
-            self.statistics = merged_statistics(self.statistics, new.statistics)
-        elif new.x_axis_label is not None:
-            self.x_axis_label = new.x_axis_label
-
-
-_NAMES = tuple(field.name for field in fields(Row))
-
-
-def row_of(source: Mapping[str, Any]) -> Row:
+def row_of(source: Mapping[str, Any]) -> SeriesRow:
     """The row in a document's source."""
-    return Row(**{name: source[name] for name in _NAMES if name in source})
+    return SeriesRow(**{name: source[name] for name in _NAMES if name in source})
 
 
-def source_of(key: SeriesKey, row: Row, epoch: int) -> dict[str, Any]:
+def source_of(key: SeriesKey, row: SeriesRow, epoch: int) -> dict[str, Any]:
     """The document of a series. Its empty fields are left out."""
     source: dict[str, Any] = {
         "kind": "series",
@@ -161,7 +50,7 @@ def key_of(source: Mapping[str, Any]) -> SeriesKey:
     return SeriesKey(source["task"], source["type"], source["metric"], source["variant"])
 
 
-def as_series(key: SeriesKey, row: Row) -> Series:
+def as_series(key: SeriesKey, row: SeriesRow) -> Series:
     return Series(
         key=key,
         count=row.count,
@@ -207,11 +96,3 @@ def sorted_points(iters: Ints, values: Floats, timestamps: Ints) -> tuple[Ints, 
     iters, values, timestamps = iters[order], values[order], timestamps[order]
     last = np.append(iters[1:] != iters[:-1], True)
     return iters[last], values[last], timestamps[last]
-
-
-def lower(old: int | None, new: int) -> int:
-    return new if old is None or new < old else old
-
-
-def higher(old: int | None, new: int) -> int:
-    return new if old is None or new > old else old

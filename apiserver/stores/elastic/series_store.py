@@ -17,9 +17,10 @@ from apiserver.stores.elastic.freshness import Freshness, View
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of, any_of
-from apiserver.stores.elastic.rows import Row, key_of, row_of, series_id, source_of
+from apiserver.stores.elastic.rows import key_of, row_of, series_id, source_of
 from apiserver.stores.elastic.writing import PENDING
 from apiserver.stores.records import LOG, POINT_TYPES, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
+from apiserver.stores.series_row import SeriesRow
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,12 @@ class SeriesStore:
 
     def rows(
         self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
-    ) -> dict[SeriesKey, Row]:
+    ) -> dict[SeriesKey, SeriesRow]:
         """Every series that holds events, in the order of metric, variant, type."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
         self._freshness.see(self._freshness.view(company, tasks), {index: tasks})
-        found: dict[SeriesKey, Row] = {}
+        found: dict[SeriesKey, SeriesRow] = {}
         marks: list[dict[str, Any]] = []
         for start in range(0, len(tasks), TASKS):
             for source in self._sources(index, tasks[start : start + TASKS], types):
@@ -90,7 +91,7 @@ class SeriesStore:
                 pairs["after"] = answer["after_key"]
         return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
 
-    def rows_of(self, company: str, keys: Iterable[SeriesKey]) -> dict[SeriesKey, Row]:
+    def rows_of(self, company: str, keys: Iterable[SeriesKey]) -> dict[SeriesKey, SeriesRow]:
         """The rows of these series, as far as they hold events."""
         keys = list(keys)
         metrics: dict[str, set[str]] = {}
@@ -118,10 +119,10 @@ class SeriesStore:
 
     # --- counting anew
 
-    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
+    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, SeriesRow]:
         """Count these series from their events, and store what was found unless somebody changed it meanwhile (then once more)."""
         index = self._layout.statistics(company)
-        counted: dict[SeriesKey, Row] = {}
+        counted: dict[SeriesKey, SeriesRow] = {}
         left = list(dict.fromkeys(keys))
         for attempt in range(TRIES):
             # The versions come first: whatever is written after this makes the replacement below fail.
@@ -165,14 +166,14 @@ class SeriesStore:
         # Somebody writes all the time; what we counted is true for what was acknowledged when we began.
         return counted
 
-    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
+    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, SeriesRow]:
         view = self._freshness.view(company, list({key.task for key in keys}))
         indices = self.event_indices(company, keys, view)
         searches: list[tuple[str, Query]] = []
         for key in keys:
             searches += _extents(key, indices.get(key, "-"))
         answers = iter(self._client.msearch(searches))
-        rows: dict[SeriesKey, Row] = {}
+        rows: dict[SeriesKey, SeriesRow] = {}
         charts: list[SeriesKey] = []
         for key in keys:
             rows[key] = row = _row(key, [next(answers) for _ in range(4 if key.type in POINT_TYPES else 2)])
@@ -230,9 +231,9 @@ def _chart_extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
     return [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": times}), (index, common | {"sort": _ITER_DESC})]
 
 
-def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
+def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> SeriesRow:
     first, last = (_fields(answer) for answer in answers[:2])
-    row = Row()
+    row = SeriesRow()
     if first is None or last is None:
         return row
     aggregations = answers[0]["aggregations"]
@@ -260,7 +261,7 @@ def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
     return row
 
 
-def _set_chart(row: Row, first: dict[str, Any], last: dict[str, Any]) -> None:
+def _set_chart(row: SeriesRow, first: dict[str, Any], last: dict[str, Any]) -> None:
     row.chart_count = first["hits"]["total"]["value"] if "hits" in first else 0
     low, high = _fields(first), _fields(last)
     if low is None or high is None:

@@ -24,8 +24,9 @@ from apiserver.stores.elastic.freshness import Begun, Freshness
 from apiserver.stores.elastic.generations import Generations, IndexGone
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry_documents import document_id
-from apiserver.stores.elastic.rows import Row, series_id, sorted_points
+from apiserver.stores.elastic.rows import series_id, sorted_points
 from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, Refusal, SeriesKey
+from apiserver.stores.series_row import SeriesRow
 
 LOG_RETRY_MS = 3_600_000
 PENDING = "pending"
@@ -200,7 +201,7 @@ class Writer:
             except StoreBusy as error:
                 busy = error
             wrong = [place for place, part in enumerate(parts) if part.fresh and not all(part.fresh)]
-            stale = Row(stale=True)
+            stale = SeriesRow(stale=True)
             self._committer.commit([SeriesChange(statistics, ids[place], parts[place].key, stale, epochs[place]) for place in wrong])
             if busy is not None:
                 raise busy
@@ -327,11 +328,11 @@ def _last_of_each(iters: list[int]) -> list[int] | range:
     return sorted({iteration: position for position, iteration in enumerate(iters)}.values())
 
 
-def _row_of(part: _Part, seq: int) -> Row | None:
+def _row_of(part: _Part, seq: int) -> SeriesRow | None:
     """What the part brought to its series; None when all of it was refused."""
     if part.fresh and not any(part.fresh) and not part.repeated:
         return None
-    row = Row(stale=part.repeated, last_written=seq + max(part.arrivals))
+    row = SeriesRow(stale=part.repeated, last_written=seq + max(part.arrivals))
     fresh = part.fresh or [True] * len(part.arrivals)
     if part.points is not None:
         points = part.points

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 
 from apiserver.stores.records import (
@@ -14,103 +14,13 @@ from apiserver.stores.records import (
     SINGLE_VALUE_ITER,
     Series,
     SeriesKey,
-    Statistics,
-    merged_statistics,
-    statistics_of,
 )
-from apiserver.stores.sqlite.leaves import Columns, unpack_all
+from apiserver.stores.series_row import SeriesRow
+from apiserver.stores.sqlite.leaves import unpack_all
 
 TYPE_NAMES = (*EVENT_TYPES, ATTRIBUTE)
 TYPE_CODE = {name: code for code, name in enumerate(TYPE_NAMES)}
 POINT_CODES = tuple(TYPE_CODE[name] for name in POINT_TYPES)
-
-
-@dataclass(slots=True)
-class SeriesRow:
-    """What a batch may move in a series. The order of the fields is the order of the columns."""
-
-    stale: int = 0
-    last_written: int = 0
-    count: int = 0
-    bytes: int = 0
-    min_iter: int | None = None
-    max_iter: int | None = None
-    min_timestamp: int | None = None
-    max_timestamp: int | None = None
-    chart_count: int = 0
-    chart_min_iter: int | None = None
-    chart_max_iter: int | None = None
-    chart_min_timestamp: int | None = None
-    chart_max_timestamp: int | None = None
-    points: int = 0
-    value: float | None = None
-    value_iter: int | None = None
-    value_timestamp: int | None = None
-    min_value: float | None = None
-    min_value_iter: int | None = None
-    max_value: float | None = None
-    max_value_iter: int | None = None
-    first_value: float | None = None
-    first_value_iter: int | None = None
-    sum: float = 0.0
-    finite: int = 0
-    mean_value: float | None = None
-    x_axis_label: str | None = None
-
-    def statistics(self) -> Statistics:
-        return Statistics(
-            count=self.points,
-            value=self.value,
-            value_iter=self.value_iter,
-            value_timestamp=self.value_timestamp,
-            min_value=self.min_value,
-            min_value_iter=self.min_value_iter,
-            max_value=self.max_value,
-            max_value_iter=self.max_value_iter,
-            first_value=self.first_value,
-            first_value_iter=self.first_value_iter,
-            sum=self.sum,
-            finite=self.finite,
-            x_axis_label=self.x_axis_label,
-        )
-
-    def set_statistics(self, stats: Statistics) -> None:
-        self.points = stats.count
-        self.value, self.value_iter, self.value_timestamp = stats.value, stats.value_iter, stats.value_timestamp
-        self.min_value, self.min_value_iter = stats.min_value, stats.min_value_iter
-        self.max_value, self.max_value_iter = stats.max_value, stats.max_value_iter
-        self.first_value, self.first_value_iter = stats.first_value, stats.first_value_iter
-        self.sum, self.finite, self.mean_value = stats.sum, stats.finite, stats.mean_value
-        self.x_axis_label = stats.x_axis_label
-
-    def extend(self, count: int, iters: tuple[int, int] | None, times: tuple[int, int]) -> None:
-        """Count events with these (least, greatest) iterations and timestamps."""
-        self.count += count
-        self.min_timestamp, self.max_timestamp = _lower(self.min_timestamp, times[0]), _higher(self.max_timestamp, times[1])
-        if iters is not None:
-            self.min_iter, self.max_iter = _lower(self.min_iter, iters[0]), _higher(self.max_iter, iters[1])
-
-    def extend_chart(self, count: int, iters: tuple[int, int], times: tuple[int, int]) -> None:
-        """The same for what a chart shows."""
-        self.chart_count += count
-        self.chart_min_iter, self.chart_max_iter = _lower(self.chart_min_iter, iters[0]), _higher(self.chart_max_iter, iters[1])
-        self.chart_min_timestamp = _lower(self.chart_min_timestamp, times[0])
-        self.chart_max_timestamp = _higher(self.chart_max_timestamp, times[1])
-
-    def add_points(self, new: Columns) -> None:
-        """Count points (sorted, unique) none of which was there before."""
-        iters, times = new.iters, new.timestamps
-        extent, span = (int(iters[0]), int(iters[-1])), (int(times.min()), int(times.max()))
-        self.extend(len(iters), extent, span)
-        self.bytes += int(new.sizes.sum())
-        self.set_statistics(merged_statistics(self.statistics(), statistics_of(iters, new.values, times)))
-        if extent[0] <= SINGLE_VALUE_ITER <= extent[1]:
-            shown = iters != SINGLE_VALUE_ITER
-            iters, times = iters[shown], times[shown]
-            if not len(iters):
-                return
-            extent, span = (int(iters[0]), int(iters[-1])), (int(times.min()), int(times.max()))
-        self.extend_chart(len(iters), extent, span)
 
 
 COLUMNS = tuple(field.name for field in fields(SeriesRow))
@@ -171,7 +81,7 @@ def as_series(key: SeriesKey, row: SeriesRow) -> Series:
         chart_max_iter=row.chart_max_iter,
         chart_min_timestamp=row.chart_min_timestamp,
         chart_max_timestamp=row.chart_max_timestamp,
-        statistics=row.statistics() if key.type in POINT_TYPES else None,
+        statistics=row.statistics if key.type in POINT_TYPES else None,
         last_written=row.last_written,
     )
 
@@ -198,7 +108,8 @@ def recompute(connection: sqlite3.Connection, series: int) -> None:
     if found[0] in POINT_CODES:
         points = unpack_all(connection.execute("SELECT n, data FROM leaves WHERE series=? ORDER BY first_iter", (series,)))
         if len(points.iters):
-            row.add_points(points)
+            row.add_points(points.iters, points.values, points.timestamps)
+            row.bytes += int(points.sizes.sum())
     table = "logs" if found[0] == TYPE_CODE["log"] else "events"
     has_iter = "iter IS NOT NULL" if table == "logs" else "has_iter=1"
     for flag, count, size, *extents in connection.execute(
@@ -216,11 +127,3 @@ def recompute(connection: sqlite3.Connection, series: int) -> None:
         if count:
             row.extend_chart(count, (extents[0], extents[1]), (extents[2], extents[3]))
     save(connection, series, row)
-
-
-def _lower(old: int | None, new: int) -> int:
-    return new if old is None or new < old else old
-
-
-def _higher(old: int | None, new: int) -> int:
-    return new if old is None or new > old else old

@@ -13,6 +13,7 @@ import numpy as np
 from apiserver.fairness import give_way
 from apiserver.stores.codec import encode_json, pack_body
 from apiserver.stores.records import IMAGE, LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, SeriesKey
+from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite import leaves, series_rows
 from apiserver.stores.sqlite.leaves import Columns, Extra
 from apiserver.stores.sqlite.series_rows import TYPE_CODE
@@ -139,9 +140,10 @@ class Writer:
             workers[points.columns.seqs == line] = self._worker(connection, name)
         new = points.columns._replace(seqs=points.columns.seqs + seq)
         replaced = leaves.insert(connection, series, new, points.extra, last_iter=_last_point(row))
-        row.add_points(new)
+        row.add_points(new.iters, new.values, new.timestamps)
+        row.bytes += int(new.sizes.sum())
         if replaced:
-            row.stale = 1
+            row.stale = True
         row.last_written = seq + batch.lines
         if points.x_axis_label is not None:
             row.x_axis_label = points.x_axis_label
@@ -169,7 +171,7 @@ class Writer:
                     row.extend_chart(1, (event.iter, event.iter), times)
                 row.bytes += event.size
             else:
-                row.stale = 1
+                row.stale = True
                 connection.execute(
                     "UPDATE events SET timestamp=?, seq=?, worker=?, size=?, url=?, packed=?, body=? WHERE id=?", (*values, old[0])
                 )
@@ -239,7 +241,7 @@ class Writer:
         return int(known)
 
 
-def _last_point(row: series_rows.SeriesRow) -> int | None:
+def _last_point(row: SeriesRow) -> int | None:
     """The greatest iteration among the points (events without iteration are elsewhere and do not move max_iter)."""
     return row.max_iter if row.points else None
 

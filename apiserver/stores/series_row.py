@@ -1,0 +1,122 @@
+"""What is known of a series without reading it: moved by batches, computed anew when something was replaced; the same on every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Statistics, merged_statistics, statistics_of
+
+
+@dataclass(slots=True)
+class SeriesRow:
+    """Extents and statistics of a series; the names are those of columns and index fields, in this order. `stale`: to be computed anew before the next read."""
+
+    stale: bool = False
+    last_written: int = 0
+    count: int = 0
+    bytes: int = 0
+    min_iter: int | None = None
+    max_iter: int | None = None
+    min_timestamp: int | None = None
+    max_timestamp: int | None = None
+    chart_count: int = 0
+    chart_min_iter: int | None = None
+    chart_max_iter: int | None = None
+    chart_min_timestamp: int | None = None
+    chart_max_timestamp: int | None = None
+    points: int = 0
+    value: float | None = None
+    value_iter: int | None = None
+    value_timestamp: int | None = None
+    min_value: float | None = None
+    min_value_iter: int | None = None
+    max_value: float | None = None
+    max_value_iter: int | None = None
+    first_value: float | None = None
+    first_value_iter: int | None = None
+    sum: float = 0.0
+    finite: int = 0
+    mean_value: float | None = None
+    x_axis_label: str | None = None
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(
+            count=self.points,
+            value=self.value,
+            value_iter=self.value_iter,
+            value_timestamp=self.value_timestamp,
+            min_value=self.min_value,
+            min_value_iter=self.min_value_iter,
+            max_value=self.max_value,
+            max_value_iter=self.max_value_iter,
+            first_value=self.first_value,
+            first_value_iter=self.first_value_iter,
+            sum=self.sum,
+            finite=self.finite,
+            x_axis_label=self.x_axis_label,
+        )
+
+    @statistics.setter
+    def statistics(self, stats: Statistics) -> None:
+        self.points = stats.count
+        self.value, self.value_iter, self.value_timestamp = stats.value, stats.value_iter, stats.value_timestamp
+        self.min_value, self.min_value_iter = stats.min_value, stats.min_value_iter
+        self.max_value, self.max_value_iter = stats.max_value, stats.max_value_iter
+        self.first_value, self.first_value_iter = stats.first_value, stats.first_value_iter
+        self.sum, self.finite, self.mean_value = stats.sum, stats.finite, stats.mean_value
+        self.x_axis_label = stats.x_axis_label
+
+    def add_points(self, iters: Ints, values: Floats, timestamps: Ints) -> None:
+        """Count points (sorted by iteration, unique) none of which was there before."""
+        extent, span = (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max()))
+        self.extend(len(iters), extent, span)
+        self.statistics = merged_statistics(self.statistics, statistics_of(iters, values, timestamps))
+        if extent[0] <= SINGLE_VALUE_ITER <= extent[1]:
+            shown = iters != SINGLE_VALUE_ITER
+            iters, timestamps = iters[shown], timestamps[shown]
+            if not len(iters):
+                return
+            extent, span = (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max()))
+        self.extend_chart(len(iters), extent, span)
+
+    def extend(self, count: int, iters: tuple[int, int] | None, times: tuple[int, int]) -> None:
+        """Count events with these (least, greatest) iterations and timestamps."""
+        self.count += count
+        self.min_timestamp, self.max_timestamp = lower(self.min_timestamp, times[0]), higher(self.max_timestamp, times[1])
+        if iters is not None:
+            self.min_iter, self.max_iter = lower(self.min_iter, iters[0]), higher(self.max_iter, iters[1])
+
+    def extend_chart(self, count: int, iters: tuple[int, int], times: tuple[int, int]) -> None:
+        """The same for what a chart shows."""
+        self.chart_count += count
+        self.chart_min_iter, self.chart_max_iter = lower(self.chart_min_iter, iters[0]), higher(self.chart_max_iter, iters[1])
+        self.chart_min_timestamp = lower(self.chart_min_timestamp, times[0])
+        self.chart_max_timestamp = higher(self.chart_max_timestamp, times[1])
+
+    def add(self, new: SeriesRow) -> None:
+        """Take in what a batch brought (none of its events was there before)."""
+        self.stale = self.stale or new.stale
+        self.last_written = max(self.last_written, new.last_written)
+        self.bytes += new.bytes
+        if new.count:
+            assert new.min_timestamp is not None and new.max_timestamp is not None
+            iters = None if new.min_iter is None or new.max_iter is None else (new.min_iter, new.max_iter)
+            self.extend(new.count, iters, (new.min_timestamp, new.max_timestamp))
+        if new.chart_count:
+            assert new.chart_min_iter is not None and new.chart_max_iter is not None
+            assert new.chart_min_timestamp is not None and new.chart_max_timestamp is not None
+            times = (new.chart_min_timestamp, new.chart_max_timestamp)
+            self.extend_chart(new.chart_count, (new.chart_min_iter, new.chart_max_iter), times)
+        if new.points:
+            self.statistics = merged_statistics(self.statistics, new.statistics)
+        elif new.x_axis_label is not None:
+            self.x_axis_label = new.x_axis_label
+
+
+def lower(old: int | None, new: int) -> int:
+    return new if old is None or new < old else old
+
+
+def higher(old: int | None, new: int) -> int:
+    return new if old is None or new > old else old
