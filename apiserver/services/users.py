@@ -51,6 +51,10 @@ class UsersService:
     def get_preferences(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         return {"preferences": self._users.preferences(call.company, call.user)}
 
+    @endpoint("users.get_vaults")
+    def get_vaults(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"vaults": []}
+
     @endpoint("users.set_preferences")
     def set_preferences(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         preferences = self._users.set_preferences(call.company, call.user, request["preferences"])

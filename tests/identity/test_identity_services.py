@@ -246,13 +246,13 @@ def test_acting_for_somebody_is_for_administrators_and_inside_their_company(ann:
 
 
 def test_preferences_merge_and_belong_to_one_user(required: Server, ann: Client, bob: Client) -> None:
-    assert ann.call("users.get_preferences") == {"preferences": {}}
-    ann.call("users.set_preferences", preferences={"version": 1, "charts.x--DOT--y.axis": "iter"})
+    assert ann.call("users.get_preferences") == {"preferences": {"version": 1}}
+    ann.call("users.set_preferences", preferences={"version": 2, "charts.x--DOT--y.axis": "iter"})
     answer = ann.call("users.set_preferences", preferences={"charts": {"smooth": 0.5}, "hidden": ["a"]}, return_updated=True)
-    expected = {"version": 1, "charts": {"x--DOT--y": {"axis": "iter"}, "smooth": 0.5}, "hidden": ["a"]}
+    expected = {"version": 2, "charts": {"x--DOT--y": {"axis": "iter"}, "smooth": 0.5}, "hidden": ["a"]}
     assert answer["preferences"] == expected
     assert ann.call("users.get_preferences") == {"preferences": expected}
-    assert bob.call("users.get_preferences") == {"preferences": {}}
+    assert bob.call("users.get_preferences") == {"preferences": {"version": 1}}
 
 
 def test_the_current_user_has_what_the_web_application_reads(bob: Client) -> None:
@@ -336,3 +336,9 @@ def test_the_credentials_file_stays_private(start_server: StartServer) -> None:
     server = start_server()
     keys(server, "--company", "other")
     assert Path(server.data / "credentials.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_client_that_asks_for_vaults_gets_none(ann: Client) -> None:
+    """ClearML's SDK asks so when its feature set is not the basic one."""
+    answer = ann.send("GET", "/v2.23/users.get_vaults?enabled=true&types=config&types=config")
+    assert answer.codes == (200, 0) and answer.data == {"vaults": []}

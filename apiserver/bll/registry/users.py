@@ -21,6 +21,8 @@ DOT = "--DOT--"
 MAX_PREFERENCES = 1_000_000
 """Characters of all preferences of a user, as a guard."""
 
+PREFERENCES_VERSION = 1
+
 
 class ConfiguredUser(NamedTuple):
     """A user as the configuration lists it."""
@@ -119,9 +121,9 @@ class Users:
         return bool(before != role)
 
     def preferences(self, company: str, id: str) -> dict[str, Any]:
-        """What the user's web application keeps here."""
+        """What the user's web application keeps here. Without a `version` the application greets a first-time user on every page."""
         document = self._registry.get("preference", company, id)
-        return document.body["preferences"] if document else {}  # type: ignore[no-any-return]
+        return {"version": PREFERENCES_VERSION, **(document.body["preferences"] if document else {})}
 
     def set_preferences(self, company: str, id: str, updates: Mapping[str, Any]) -> dict[str, Any]:
         """Put values at dotted (or nested) names, and leave the others; all preferences afterwards. Raises FieldsValueError."""
