@@ -14,7 +14,7 @@ import orjson
 
 from apiserver.stores.elastic.bodies import point_lines
 from apiserver.stores.records import SCALAR, Points, SeriesKey
-from tests.bench import galleries, reads
+from tests.bench import galleries, reads, runs, tables
 from tests.bench.ingest import BATCH, ingest_rate
 from tests.bench.load import SERIES, ask, data, logs, new_id, rows, scalars, send
 from tests.bench.measure import Report, median, repeated
@@ -261,7 +261,13 @@ def cluster(report: Report, folder: Path, only: set[str]) -> None:
             galleries.gallery(report, client, step_ms=60)
         if "multi" in only:
             galleries.many_tasks(report, client, all_most=None, few_most=1.5)
+        if "tasks" in only:
+            tables.task_table(report, client, most=200)
         report.heading("At the end")
         report.add("worker memory", server.worker_resident_bytes() / 1e6, "MB", most=300)
     finally:
         server.stop()
+    if "runs" in only:
+        runs.beside_paging(report, folder, server.env, bare)
+    if "sockets" in only:
+        runs.sockets_of_a_cluster(report, folder, server.env)

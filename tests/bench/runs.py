@@ -15,7 +15,9 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+from apiserver.stores.records import ATTRIBUTE, SCALAR
 from tests.bench.measure import Report, median, percentile
 from tests.process import Server, wait_until
 from tests.runs.products import viewer
@@ -95,12 +97,71 @@ def beside_the_viewer(report: Report, folder: Path) -> None:
     server.stop()
 
 
-def imported(report: Report, server: Server, root: Path, events: int) -> None:
+def beside_paging(report: Report, folder: Path, env: dict[str, str], bare: Any) -> None:
+    """On Elasticsearch: the same reads beside the bare `search_after` paging of the same documents (`bare`: cluster.Bare), in turns."""
+    report.heading("Runs API: 100,000 steps with 4 metrics, beside bare search_after of the same points")
+    root = folder / "storage"
+    make_run(root, "bench", STEPS)
+    server = Server(folder / "runs", env | UNLIMITED)
+    imported(report, server, root, STEPS, least=None)
+    server.start()
+    index = bare.index_of("bench")
+    indices = [index, index.replace(SCALAR, ATTRIBUTE)]
+    path = "/api/runs/bench/metrics_step"
+    paging: list[float] = []
+    cold: list[float] = []
+    warm: list[float] = []
+    sampled: list[float] = []
+    for number in range(ROUNDS + 1):
+        server.stop()
+        server.start()
+        ours = fetch(server.url + path)[1]
+        begun = time.perf_counter()
+        points = sum(_paged(bare, index) for index in indices)
+        if number:  # the first round warms Elasticsearch up
+            paging.append(time.perf_counter() - begun)
+            cold.append(ours)
+        warm += [fetch(server.url + path)[1] for _ in range(3)]
+        sampled.append(fetch(f"{server.url}{path}?downsample=1000")[1])
+    report.add(f"bare paging of {points:,} points, 10,000 a page", median(paging) * 1000, "ms")
+    report.add("metrics_step, nothing remembered", median(cold) * 1000, "ms")
+    report.add("ratio to the bare paging", median(cold) / median(paging), "", most=1.3)
+    with viewer("0.7.2", root) as url:
+        fetch(url + path)
+        peer = median([fetch(url + path)[1] for _ in range(3)])
+    report.add(
+        "metrics_step, warm: times faster",
+        peer / median(warm),
+        "x",
+        least=10,
+        note=f"{median(warm) * 1000:.0f} ms, the viewer {peer * 1000:.0f} ms",
+    )
+    report.add("downsample=1000", median(sampled) * 1000, "ms")
+    polls = [fetch(f"{server.url}{path}?since_step={STEPS - 10 - number}")[1] for number in range(20)]
+    report.add("10 new steps of 100,000", median(polls) * 1000, "ms")
+    server.stop()
+    shutil.rmtree(root)
+
+
+def _paged(bare: Any, index: str) -> int:
+    """Read the run's documents of one index; how many there are."""
+    query: dict[str, Any] = {"size": 10_000, "_source": False, "docvalue_fields": ["value", "iter"], "track_total_hits": False}
+    query |= {"query": {"term": {"task": "bench"}}, "sort": ["iter", "timestamp", "seq"]}
+    found, after = 0, {}
+    while True:
+        hits = bare.call("POST", f"/{index}/_search", query | after)["hits"]["hits"]
+        found += len(hits)
+        if len(hits) < query["size"]:
+            return found
+        after = {"search_after": hits[-1]["sort"]}
+
+
+def imported(report: Report, server: Server, root: Path, events: int, least: float | None = 40_000) -> None:
     """`tidemark import` without a server; the rate that it prints itself, without the start of the command."""
     command = [sys.executable, "-m", "apiserver", "import", str(root), "--data", str(server.data)]
     done = subprocess.run(command, env={**os.environ, **server.env}, check=True, capture_output=True, text=True, timeout=600)
     rate = float(done.stdout.rpartition("(")[2].partition("/s")[0].replace(",", ""))
-    report.add(f"import of {events:,} events", rate, "events/s", least=40_000)
+    report.add(f"import of {events:,} events", rate, "events/s", least=least)
 
 
 def a_million_steps(report: Report, folder: Path) -> None:
@@ -172,7 +233,7 @@ def _post(url: str, run: str, texts: list[str]) -> None:
 
 def live_logs(report: Report, server: Server, writer: Server | None = None) -> None:
     """From the acknowledgement of a line to its frame. `writer`: the server that takes the lines (the same, or another of the cluster)."""
-    report.heading("Live logs: acknowledgement to frame")
+    report.heading("Live logs: acknowledgement to frame" + (", written by one server, read from another" if writer else ""))
     for sockets, tasks, rate, batch in ((200, 200, 2_000, 20), (50, 1, 100, 2)):
         runs = [f"bench-{sockets}-{number}" for number in range(tasks)]
         for run in runs:
@@ -203,6 +264,16 @@ def idle_sockets(report: Report, server: Server, count: int = 1_000) -> None:
     report.add(f"{count:,} idle sockets, each", (server.worker_resident_bytes() - before) / count / 1000, "kB", most=60)
     for reader in readers:
         reader.close()
+
+
+def sockets_of_a_cluster(report: Report, folder: Path, env: dict[str, str]) -> None:
+    """Live logs of two servers that share Elasticsearch and Redis: lines are accepted by one, the sockets are on the other."""
+    reader, writer = (Server(folder / name, env | UNLIMITED) for name in ("reader", "writer"))
+    try:
+        live_logs(report, reader.start(), writer.start())
+    finally:
+        reader.stop()
+        writer.stop()
 
 
 def sockets(report: Report, folder: Path) -> None:
