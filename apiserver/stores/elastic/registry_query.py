@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import re2
-
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 from apiserver.stores.elastic.layout import SORTED_FIELDS
 from apiserver.stores.elastic.queries import Query, all_of, any_of
 from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, Path, exists_token, value_token
+from apiserver.stores.patterns import searcher
 
 STATISTICS = {
     "value": "value",
@@ -169,11 +168,12 @@ class Test:
 
     def _one(self, condition: Condition) -> Callable[[Mapping[str, Any]], bool]:
         path = path_of(condition.path)
-        holds = _holds(condition)
+        holds = predicate(condition)
         return lambda body: holds(self._lookup(body, path)) != condition.negate
 
 
-def _holds(condition: Condition) -> Callable[[Any], bool]:
+def predicate(condition: Condition) -> Callable[[Any], bool]:
+    """Whether a condition holds for a value, before it is negated. Absent values are None."""
     values = condition.values
     if condition.op == "exists":
         return lambda value: value is not None
@@ -184,19 +184,16 @@ def _holds(condition: Condition) -> Callable[[Any], bool]:
     if condition.op == "range":
         return lambda value: _inside(value, values[0], values[1])
     pattern, ignore_case = values
-    options = re2.Options()
-    options.case_sensitive = not ignore_case
-    options.log_errors = False
-    return _pattern(re2.compile(pattern, options).search)
+    return _pattern(searcher(pattern, ignore_case))
 
 
-def _pattern(search: Callable[[str], Any]) -> Callable[[Any], bool]:
+def _pattern(search: Callable[[str], bool]) -> Callable[[Any], bool]:
     def found(value: Any) -> bool:
         if isinstance(value, str):
-            return search(value) is not None
+            return search(value)
         if isinstance(value, list):
-            return any(isinstance(item, str) and search(item) is not None for item in value)
-        return value is not None and not isinstance(value, Mapping) and search(str(value)) is not None
+            return any(isinstance(item, str) and search(item) for item in value)
+        return value is not None and not isinstance(value, Mapping) and search(str(value))
 
     return found
 

@@ -9,13 +9,13 @@ JSON text in one step and are matched outside.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-import re2
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
+from apiserver.stores.patterns import searcher
 from apiserver.stores.records import EVENT_TYPES, SCALAR
 
 COLUMNS = ("name", "project", "status", "type", "user", "parent", "task", "created", "started", "completed", "active_duration")
@@ -226,11 +226,8 @@ class Matcher:
 
     def __init__(self, condition: Condition) -> None:
         pattern, ignore_case = condition.values
-        options = re2.Options()
-        options.case_sensitive = not ignore_case
-        options.log_errors = False
         self._negate = condition.negate
-        self._search = _search(pattern, options)
+        self._search = searcher(pattern, ignore_case)
 
     def __call__(self, value: Any) -> bool:
         return self._found(value) != self._negate
@@ -241,19 +238,6 @@ class Matcher:
         if isinstance(value, list):
             return any(isinstance(item, str) and self._search(item) for item in value)
         return value is not None and not isinstance(value, dict) and self._search(str(value))
-
-
-def _search(pattern: str, options: Any) -> Callable[[str], bool]:
-    """Whether a pattern is found in a text. A set of one pattern answers yes or no in half the time of a match object; but it gives up
-    where its automaton grows too large, so patterns that repeat by number don't go that way."""
-    if len(pattern) > 100 or "{" in pattern:
-        search = re2.compile(pattern, options).search
-        return lambda text: search(text) is not None
-    patterns = re2.Set.SearchSet(options)
-    patterns.Add(pattern)
-    patterns.Compile()
-    match = patterns.Match
-    return lambda text: bool(match(text))
 
 
 def simplified(condition: Condition) -> Condition:
