@@ -136,8 +136,8 @@ class EventStore(Protocol):
         iteration inside lo..hi (inclusive). Points and series without such fields are left out. `iters` (ascending) are the only ones
         wanted: others may be left out."""
 
-    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
-        """The `count` points with the greatest iterations of each scalar series, ascending; one answer per key."""
+    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
+        """The `count` points with the greatest iterations of each scalar series (as `series` gave it), ascending; one answer per series."""
 
     # --- events
 

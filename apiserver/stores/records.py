@@ -216,14 +216,17 @@ class Series:
 class BucketRequest(NamedTuple):
     """One series to be bucketed: bucket = floor(x / interval) * interval over lo <= x <= hi (both inclusive, None: open).
 
-    `interval` 1 on the iteration axis means every point by itself. Points at the single-value iteration are never included.
+    `series` is as `EventStore.series` gave it: its extent tells a store how much to expect. `interval` 1 on the iteration axis means every
+    point by itself. Points at the single-value iteration are never included. `extremes`: whether minimum and maximum are needed; they may
+    be the mean otherwise.
     """
 
-    key: SeriesKey
+    series: Series
     axis: Axis
     interval: int
     lo: int | None = None
     hi: int | None = None
+    extremes: bool = True
 
 
 @dataclass(slots=True)

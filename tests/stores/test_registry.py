@@ -220,3 +220,27 @@ def test_thousands_of_documents_are_all_found(stores: Stores) -> None:
 def make(stores: Stores, part: int) -> None:
     for number in range(part * 300, part * 300 + 300):
         stores.registry.create("project", stores.company, f"p{number}", {"name": f"n{number}", "created": number})
+
+
+def test_the_few_fields_of_a_task_are_always_the_newest(stores: Stores) -> None:
+    def status() -> Any:
+        return {id: document.body["status"] for id, document in registry.get_many("task", company, ["a", "b"], fields=["status"]).items()}
+
+    registry, company = stores.registry, stores.company
+    assert status() == {}
+    document = registry.create("task", company, "a", {"status": "created", "hyperparams": {"x": 1}})
+    assert status() == {"a": "created"}
+    registry.get_many("task", company, ["a"], fields=["status"])["a"].body["status"] = "spoiled"
+    assert status() == {"a": "created"}
+    stores.events.append(company, Builder().scalar("a", "loss", "train", 1, 0.5).build())
+    assert status() == {"a": "created"}
+    document.body["status"] = "published"
+    registry.replace(document)
+    assert status() == {"a": "published"}
+    registry.create_many("task", company, {"a": {"status": "never"}, "b": {"status": "created"}})
+    assert status() == {"a": "published", "b": "created"}
+    assert registry.get_many("model", company, ["a"], fields=["status"]) == {}
+    registry.delete("task", company, "a")
+    assert status() == {"b": "created"}
+    registry.create("task", company, "a", {"status": "stopped"})
+    assert status() == {"a": "stopped", "b": "created"}

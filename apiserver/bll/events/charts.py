@@ -171,7 +171,8 @@ def request_for(series: Series, query: ChartQuery) -> BucketRequest | None:
     if query.samples and series.chart_count >= query.samples:
         interval = max(1, -((first - last - 1) // query.samples))
     # The bounds are the clipped ones: they fit into 64 bits, whatever was asked for.
-    return BucketRequest(series.key, query.axis, interval, None if query.x_min is None else first, None if query.x_max is None else last)
+    lo, hi = None if query.x_min is None else first, None if query.x_max is None else last
+    return BucketRequest(series, query.axis, interval, lo, hi, query.envelope)
 
 
 def by_owner(entities: Iterable[Entity]) -> dict[str, list[str]]:

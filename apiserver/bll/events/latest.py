@@ -31,7 +31,7 @@ class Latest:
         entity = self._tasks.readable(company, [task])[task]
         everything = self._events.series(entity.company, [task])
         scalars = [series for series in everything if series.key.type == SCALAR]
-        lasts = self._events.last_points(entity.company, [series.key for series in scalars], _LONGEST)
+        lasts = self._events.last_points(entity.company, scalars, _LONGEST)
         metrics: dict[str, list[dict[str, Any]]] = {}
         for series, columns in zip(scalars, lasts, strict=True):
             values = _chart_values(columns)

@@ -33,6 +33,6 @@ def open_elastic(url: str, state: State, settings: ElasticSettings) -> tuple[Eve
     except StoreBusy:  # a cluster that has just come up, or many workers that start at once
         time.sleep(AGAIN_SECONDS)
         layout.prepare()
-    freshness = Freshness(client, marks)
+    freshness = Freshness(client, layout, marks)
     events = ElasticEvents(client, layout, freshness, settings)
     return events, ElasticRegistry(client, layout, freshness, events.series_store)

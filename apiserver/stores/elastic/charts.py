@@ -14,7 +14,6 @@ from apiserver.stores.elastic.points import PointReader, choices_of
 from apiserver.stores.elastic.queries import Query, all_of, span
 from apiserver.stores.elastic.series_store import SeriesStore
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, SeriesKey
-from apiserver.stores.series_row import SeriesRow
 
 MAX_BUCKETS = 60_000
 """Buckets of one search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
@@ -35,6 +34,15 @@ class _Group(NamedTuple):
     interval: int
     lo: int | None
     hi: int | None
+    extremes: bool
+
+
+class _Wanted(NamedTuple):
+    """One request of a group: its place among all, and how many buckets it can have."""
+
+    place: int
+    key: SeriesKey
+    expected: int
 
 
 class Charts:
@@ -44,61 +52,53 @@ class Charts:
         self._client, self._freshness, self._series, self._points = client, freshness, series, points
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
-        rows = self._series.rows_of(company, (request.key for request in requests))
-        view = self._freshness.view(company, list(dict.fromkeys(request.key.task for request in requests)))
-        indices = self._series.event_indices(company, dict.fromkeys(request.key for request in requests), view)
-        answers: dict[BucketRequest, Buckets] = {}
-        groups: dict[_Group, list[tuple[SeriesKey, int]]] = {}
-        for request in requests:
-            row = rows.get(request.key)
-            extent = None if row is None else _extent(row, request)
-            if row is None or extent is None or request.key not in indices:
-                answers[request] = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
+        keys = dict.fromkeys(request.series.key for request in requests)
+        view = self._freshness.view(company, list(dict.fromkeys(key.task for key in keys)))
+        indices = self._series.event_indices(company, keys, view)
+        answers: dict[int, Buckets] = {}
+        groups: dict[_Group, list[_Wanted]] = {}
+        for place, request in enumerate(requests):
+            key, extent = request.series.key, _extent(request)
+            if extent is None or key not in indices:
                 continue
-            expected = min(row.chart_count, (extent[1] - extent[0]) // request.interval + 1)
+            expected = min(request.series.chart_count, (extent[1] - extent[0]) // request.interval + 1)
             if max(-extent[0], extent[1], request.interval) >= EXACT or expected > MAX_BUCKETS:
-                answers[request] = self._bucketed_here(request, indices[request.key])
+                answers[place] = self._bucketed_here(request, indices[key])
             else:
-                group = _Group(indices[request.key], request.key.task, request.axis, request.interval, request.lo, request.hi)
-                groups.setdefault(group, []).append((request.key, expected))
+                group = _Group(indices[key], key.task, request.axis, request.interval, request.lo, request.hi, request.extremes)
+                groups.setdefault(group, []).append(_Wanted(place, key, expected))
         self._aggregate(groups, answers)
         empty = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
-        return [answers.get(request, empty) for request in requests]
+        return [answers.get(place, empty) for place in range(len(requests))]
 
-    def _aggregate(self, groups: Mapping[_Group, Sequence[tuple[SeriesKey, int]]], answers: dict[BucketRequest, Buckets]) -> None:
-        searches: list[tuple[str, Query]] = []
-        asked: list[tuple[_Group, list[SeriesKey]]] = []
+    def _aggregate(self, groups: Mapping[_Group, Sequence[_Wanted]], answers: dict[int, Buckets]) -> None:
+        asked: list[tuple[_Group, list[_Wanted]]] = []
         for group, wanted in groups.items():
-            part: list[SeriesKey] = []
+            part: list[_Wanted] = []
             size = 0
-            for key, expected in wanted:
-                if part and (size + expected > SHARE or len(part) == MAX_SERIES):
+            for one in wanted:
+                if part and (size + one.expected > SHARE or len(part) == MAX_SERIES):
                     asked.append((group, part))
                     part, size = [], 0
-                part.append(key)
-                size += expected
+                part.append(one)
+                size += one.expected
             asked.append((group, part))
-        searches = [(group.where, _histograms(group, keys)) for group, keys in asked]
-        inside = "aggregations.metric.buckets.variant.buckets"
-        kept = [
-            f"{inside}.{part}" for part in ("key", "lo", "hi", "x.buckets.key", "x.buckets.doc_count", "x.buckets.v.min", "x.buckets.v.max")
-        ]
-        kept += [f"{inside}.x.buckets.v.avg", f"{inside}.x.buckets.v.value", "aggregations.metric.buckets.key"]
-        for (group, keys), answer in zip(asked, self._client.msearch(searches, ",".join(kept)), strict=True):
+        searches = [(group.where, _histograms(group, [one.key for one in part])) for group, part in asked]
+        for (_, part), answer in zip(asked, self._client.msearch(searches, "aggregations"), strict=True):
             found = {
                 (metric["key"], variant["key"]): variant
                 for metric in answer.get("aggregations", {}).get("metric", {}).get("buckets", [])
                 for variant in metric.get("variant", {}).get("buckets", [])
             }
-            for key in keys:
-                content = found.get((key.metric, key.variant))
-                if content is not None and content.get("x", {}).get("buckets"):
-                    request = BucketRequest(key, group.axis, group.interval, group.lo, group.hi)
-                    answers[request] = _buckets(content["x"]["buckets"], int(content["lo"]["value"]), int(content["hi"]["value"]))
+            for one in part:
+                content = found.get((one.key.metric, one.key.variant))
+                if content is not None and content["x"]["buckets"]:
+                    answers[one.place] = _buckets(content["x"]["buckets"], int(content["lo"]["value"]), int(content["hi"]["value"]))
 
     def _bucketed_here(self, request: BucketRequest, index: str) -> Buckets:
         lo, hi = (request.lo, request.hi) if request.axis == "iter" else (None, None)
-        columns = self._points.all_points(request.key, index, span("iter", lo, hi)).columns(request.key)
+        key = request.series.key
+        columns = self._points.all_points(key, index, span("iter", lo, hi)).columns(key)
         shown = columns.iters != SINGLE_VALUE_ITER
         x = (columns.iters if request.axis == "iter" else columns.timestamps)[shown]
         values = columns.values[shown]
@@ -114,12 +114,13 @@ class Charts:
         return bucketed(x, values, request.interval)
 
 
-def _extent(row: SeriesRow, request: BucketRequest) -> tuple[int, int] | None:
+def _extent(request: BucketRequest) -> tuple[int, int] | None:
     """Between which x the points of a request can lie; None when there are none."""
+    series = request.series
     if request.axis == "iter":
-        low, high = row.chart_min_iter, row.chart_max_iter
+        low, high = series.chart_min_iter, series.chart_max_iter
     else:
-        low, high = row.chart_min_timestamp, row.chart_max_timestamp
+        low, high = series.chart_min_timestamp, series.chart_max_timestamp
     if low is None or high is None:
         return None
     low = low if request.lo is None else max(low, request.lo)
@@ -130,7 +131,7 @@ def _extent(row: SeriesRow, request: BucketRequest) -> tuple[int, int] | None:
 def _histograms(group: _Group, keys: Sequence[SeriesKey]) -> Query:
     # Where every point has a bucket of its own its value is all there is to know.
     single = group.interval == 1 and group.axis == "iter"
-    values = {"v": {"max": {"field": "value"}} if single else {"stats": {"field": "value"}}}
+    values = {"v": {"max" if single else "stats" if group.extremes else "avg": {"field": "value"}}}
     ends = {"lo": {"min": {"field": group.axis}}, "hi": {"max": {"field": group.axis}}}
     histogram = {"histogram": {"field": group.axis, "interval": group.interval, "min_doc_count": 1}, "aggs": values}
     metrics = len({key.metric for key in keys})

@@ -1,7 +1,8 @@
 """Documents that many batches change at once: statistics of series, activity of tasks.
 
-A process writes them one bulk at a time; whoever comes meanwhile is taken along by the next one. Every document is replaced under
-`if_seq_no`, so nothing that another worker wrote is lost: its version is remembered from the last write, and looked up after a conflict.
+A process has a few bulks under way at a time, no document in two of them; whoever comes meanwhile is taken along by the next one. Every
+document is replaced under `if_seq_no`, so nothing that another worker wrote is lost: its version is remembered from the last write, and
+looked up after a conflict.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from apiserver.stores.series_row import SeriesRow
 
 REMEMBERED = 20_000
 TRIES = 50
+UNDER_WAY = 2
+"""Bulks of one process at a time: one is prepared while Elasticsearch writes the other."""
 RIDERS_BYTES = 4_000_000
 """Bytes of small batches that travel together."""
 SWEEP_SECONDS = 5.0
@@ -92,6 +95,7 @@ class Rider:
 class _Ticket:
     changes: Sequence[Change]
     rider: Rider | None = None
+    taken: bool = False
     done: bool = False
     error: Exception | None = None
 
@@ -102,8 +106,10 @@ class Committer:
     def __init__(self, client: ElasticClient) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._ended = threading.Condition(self._lock)
         self._waiting: list[_Ticket] = []
+        self._under_way = 0
+        self._written: set[tuple[str, str]] = set()  # documents in the bulks under way
         self._removals: list[tuple[str, str]] = []
         self._sweeping = False
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
@@ -120,25 +126,34 @@ class Committer:
     def commit(self, changes: Sequence[Change], rider: Rider | None = None) -> None:
         """Raises StoreBusy or StoreUnavailable when they could not be stored."""
         ticket = _Ticket(changes, rider)
-        with self._lock:
+        with self._ended:
             self._waiting.append(ticket)
-        with self._turn:
-            if not ticket.done:
-                self._write_all(self._take(ticket))
+            while not ticket.done and (ticket.taken or self._under_way == UNDER_WAY or not self._is_free(ticket)):
+                self._ended.wait()
+            together = [] if ticket.done else self._take(ticket)
+        if together:
+            self._write_all(together)
         if ticket.error is not None:
             raise ticket.error
 
+    def _is_free(self, ticket: _Ticket) -> bool:
+        """Whether none of its documents is being written."""
+        return all((change.index, change.id) not in self._written for change in ticket.changes)
+
     def _take(self, mine: _Ticket) -> list[_Ticket]:
-        """One's own ticket and those that fit beside it, oldest first."""
-        with self._lock:
-            taken, left, size = [mine], list[_Ticket](), len(mine.rider.body) if mine.rider else 0
-            for ticket in self._waiting:
-                if ticket is mine:
-                    continue
-                size += len(ticket.rider.body) if ticket.rider else 0
-                (taken if size <= RIDERS_BYTES else left).append(ticket)
-            self._waiting = left
-            return taken
+        """One's own ticket and those that fit beside it, oldest first; the lock is held."""
+        taken, left, size = [mine], list[_Ticket](), len(mine.rider.body) if mine.rider else 0
+        for ticket in self._waiting:
+            if ticket is mine:
+                continue
+            size += len(ticket.rider.body) if ticket.rider else 0
+            (taken if size <= RIDERS_BYTES and self._is_free(ticket) else left).append(ticket)
+        self._waiting = left
+        self._under_way += 1
+        for ticket in taken:
+            ticket.taken = True
+        self._written.update((change.index, change.id) for ticket in taken for change in ticket.changes)
+        return taken
 
     def remove_later(self, index: str, id: str) -> None:
         """Take a mark away with one of the next requests; it does no harm for a while."""
@@ -172,13 +187,19 @@ class Committer:
         self._forget((index, id))
 
     def _write_all(self, batch: list[_Ticket]) -> None:
-        error: Exception | None = None
+        error: Exception | None = StoreBusy("a write was broken off")
         try:
             self._write([change for ticket in batch for change in ticket.changes], [ticket.rider for ticket in batch if ticket.rider])
+            error = None
         except Exception as caught:  # whoever rides along must hear of it too
             error = caught
-        for ticket in batch:
-            ticket.error, ticket.done = error, True
+        finally:
+            with self._ended:
+                self._under_way -= 1
+                self._written.difference_update((change.index, change.id) for ticket in batch for change in ticket.changes)
+                for ticket in batch:
+                    ticket.error, ticket.done = error, True
+                self._ended.notify_all()
 
     def _write(self, changes: Sequence[Change], riders: Sequence[Rider]) -> None:
         pending: dict[tuple[str, str], list[Change]] = {}

@@ -116,8 +116,8 @@ class ElasticEvents:
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
         return self._points.extras(company, keys, lo, hi, iters)
 
-    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
-        return self._points.last_points(company, keys, count)
+    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
+        return self._points.last_points(company, series, count)
 
     # --- events
 

@@ -14,11 +14,14 @@ from typing import NamedTuple, Protocol
 
 from apiserver.stores.base import StateUnavailable
 from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.records import SEQ_SHIFT
 
 log = logging.getLogger(__name__)
 
 CATCH_UP_SECONDS = 0.5
+DOCUMENT = "@"
+"""See `Freshness.finish`; no index can have this name."""
 
 
 class _Begun(Protocol):
@@ -36,16 +39,39 @@ class _TaskMarks(Protocol):
     @property
     def revision(self) -> int: ...
     @property
+    def document(self) -> int: ...
+    @property
     def written(self) -> dict[str, int]: ...
+
+
+class Changes(Protocol):
+    """What `stores.redis.marks.Changes` says."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def ids(self) -> Sequence[str] | None: ...
 
 
 class Marks(Protocol):
     """What `stores.redis.marks.RedisMarks` does; every method raises StateUnavailable while it can't."""
 
     def begin(self, company: str, now: int, lines: int, tasks: Sequence[str]) -> _Begun: ...
-    def finish(self, company: str, token: str, tasks: Mapping[str, Collection[str]], indices: Collection[str]) -> None: ...
+    def finish(
+        self,
+        company: str,
+        token: str,
+        tasks: Mapping[str, Collection[str]],
+        indices: Collection[str],
+        statistics: str,
+        documents: Mapping[str, Sequence[str]],
+    ) -> None: ...
+    def unseen(self, company: str, statistics: str, needed: Mapping[str, int]) -> list[str] | None: ...
     def peek(self, company: str, tasks: Sequence[str]) -> tuple[str, Sequence[_TaskMarks]]: ...
     def read(self, indices: Sequence[str]) -> tuple[str, dict[str, tuple[int, int | None]]]: ...
+    def changed(self, company: str, since: int) -> Changes: ...
     def cleaned(self, run: str, numbers: Mapping[str, int]) -> None: ...
     def set_generations(self, company: str, generations: Mapping[str, int | None]) -> None: ...
     def clock(self, company: str) -> float: ...
@@ -61,20 +87,23 @@ class Begun(NamedTuple):
 
 
 class View(NamedTuple):
-    """What readers know of the tasks they ask for. `known` is False while Redis is away: then everything must be refreshed."""
+    """What readers know of the tasks they ask for, in their order where it is a tuple. `known` is False while Redis is away: then everything
+    must be refreshed. `revisions` count changes of events, `documents` those of the registry's documents, both within a `run` of Redis."""
 
     known: bool
     run: str
     generations: dict[str, int]
     revisions: tuple[int, ...] | None
+    documents: tuple[int, ...]
     written: dict[str, dict[str, int]]
 
 
 class Freshness:
     """Marks for writers, refreshes for readers."""
 
-    def __init__(self, client: ElasticClient, marks: Marks) -> None:
+    def __init__(self, client: ElasticClient, layout: Layout, marks: Marks) -> None:
         self._client = client
+        self._layout = layout
         self._marks = marks
         self._lock = threading.Lock()
         self._run = ""
@@ -94,14 +123,24 @@ class Freshness:
         found = zip(tasks, begun.generations, strict=True)
         return Begun(begun.seq, begun.token, {task: number for task, number in found if number is not None})
 
-    def finish(self, company: str, token: str, tasks: Mapping[str, Collection[str]], indices: Collection[str]) -> None:
-        """After a write, before it is acknowledged. `tasks`: the indices each task was written to; `indices`: others that changed."""
+    def finish(
+        self,
+        company: str,
+        token: str,
+        tasks: Mapping[str, Collection[str]],
+        indices: Collection[str],
+        documents: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """After a write, before it is acknowledged. `tasks`: the indices each task was written to, DOCUMENT among them when its document in the
+        registry was changed; `indices`: others that changed. `documents`: by task, all that was written to the index of statistics; left out
+        where it is not known, or too much to list.
+        """
         try:
-            self._marks.finish(company, token, tasks, indices)
+            self._marks.finish(company, token, tasks, indices, self._layout.statistics(company), documents or {})
         except StateUnavailable:
             touched = {index for written in tasks.values() for index in written} | set(indices)
-            if touched:
-                self._client.refresh(sorted(touched))
+            if touched - {DOCUMENT}:
+                self._client.refresh(sorted(touched - {DOCUMENT}))
             self._catch_up(company, tasks)
 
     def _catch_up(self, company: str, tasks: Collection[str]) -> None:
@@ -119,7 +158,7 @@ class Freshness:
                 pending = {company: set(tasks) for company, tasks in self._unmarked.items()}
             try:
                 for company, tasks in pending.items():
-                    self._marks.finish(company, "", dict.fromkeys(tasks, ()), ())
+                    self._marks.finish(company, "", dict.fromkeys(tasks, (DOCUMENT,)), (), self._layout.statistics(company), {})
             except StateUnavailable:
                 continue
             with self._lock:
@@ -142,11 +181,12 @@ class Freshness:
         try:
             run, marks = self._marks.peek(company, tasks)
         except StateUnavailable:
-            return View(False, "", {}, None, {})
+            return View(False, "", {}, None, (), {})
         self._new_run(run)
         generations = {task: mark.generation for task, mark in zip(tasks, marks, strict=True) if mark.generation is not None}
         revisions = tuple(mark.revision for mark in marks)
-        return View(True, run, generations, revisions, {task: mark.written for task, mark in zip(tasks, marks, strict=True)})
+        documents = tuple(mark.document for mark in marks)
+        return View(True, run, generations, revisions, documents, {task: mark.written for task, mark in zip(tasks, marks, strict=True)})
 
     def see(self, view: View, needs: Mapping[str, Collection[str]]) -> None:
         """Make what was written so far visible: `needs` names for each index the tasks that are read from it."""
@@ -161,6 +201,20 @@ class Freshness:
         if due:
             self._refresh(due)
 
+    def unseen(self, company: str, view: View, tasks: Sequence[str]) -> list[str] | None:
+        """The documents of statistics of these tasks that a search may not see yet: few, so that they are got by their ids instead of
+        refreshing. None: searches have to be made to see them (`see`)."""
+        statistics = self._layout.statistics(company)
+        if not view.known or statistics not in self._clean:
+            return None
+        needed = {task: number for task in tasks if (number := view.written.get(task, {}).get(statistics, 0)) > self._clean[statistics]}
+        if not needed:
+            return []
+        try:
+            return self._marks.unseen(company, statistics, needed)
+        except StateUnavailable:
+            return None
+
     def see_all(self, indices: Sequence[str]) -> None:
         """Make every write in these indices visible."""
         try:
@@ -172,6 +226,13 @@ class Freshness:
         due = {index: dirty for index, (dirty, clean) in numbers.items() if clean is None or clean < dirty}
         if due:
             self._refresh(due)
+
+    def changed_documents(self, company: str, since: int) -> Changes | None:
+        """The documents of tasks and models that were changed since a number (see `RedisMarks.changed`); None while Redis is away."""
+        try:
+            return self._marks.changed(company, since)
+        except StateUnavailable:
+            return None
 
     def under_way(self, company: str, since: float) -> list[tuple[int, int]]:
         """Arrival numbers of the batches that were not acknowledged at that time. Raises StateUnavailable."""

@@ -12,8 +12,7 @@ from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, named_series, point_value, span
 from apiserver.stores.elastic.series_store import SeriesStore, series_query
-from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
-from apiserver.stores.series_row import SeriesRow
+from apiserver.stores.records import Axis, Cursor, PointColumns, Series, SeriesKey
 
 _MISSING = "-Infinity"
 MAX_TERMS = 1_000
@@ -149,12 +148,12 @@ class PointReader:
             left = None if left is None else left - len(hits)
         return [rows.columns(names[name]) for name, rows in found.items() if rows.iters]
 
-    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
+    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
         """Looked for where they should be if the series is evenly dense; series that are not are looked through as a whole."""
-        indices = self._indices(company, keys)
-        known = self._series.rows_of(company, keys) if indices and count > 0 else {}
+        indices = self._indices(company, [one.key for one in series]) if count > 0 else {}
+        known = {one.key: one for one in series if one.key in indices}
         found: dict[SeriesKey, PointColumns] = {}
-        left: dict[SeriesKey, int | None] = {key: _near_the_end(known[key], count) for key in keys if key in indices and key in known}
+        left: dict[SeriesKey, int | None] = {key: _near_the_end(one, count) for key, one in known.items()}
         while left:
             searches = [(indices[key], _last(key, count, lo)) for key, lo in left.items()]
             again: dict[SeriesKey, int | None] = {}
@@ -166,11 +165,11 @@ class PointReader:
                     rows.timestamps.append(timestamp)
                     rows.seqs.append(seq)
                     rows.values.append(point_value(None if value == _MISSING else value, special))
-                if lo is not None and len(rows.iters) < min(count, known[key].points):
+                if lo is not None and len(rows.iters) < count:
                     again[key] = None
                 found[key] = rows.columns(key)
             left = again
-        return [found.get(key) or _Rows([], [], [], []).columns(key) for key in keys]
+        return [found.get(one.key) or _Rows([], [], [], []).columns(one.key) for one in series]
 
     def extras(
         self, company: str, keys: Sequence[SeriesKey], lo: int | None, hi: int | None, iters: Sequence[int] | None
@@ -216,7 +215,7 @@ def choices_of(keys: Sequence[SeriesKey]) -> Query:
     return any_of(named_series(by_metric))
 
 
-def _near_the_end(row: SeriesRow, count: int) -> int | None:
+def _near_the_end(row: Series, count: int) -> int | None:
     """An iteration before which none of the last `count` points of an evenly dense series lies; None for the whole series."""
     if row.chart_min_iter is None or row.chart_max_iter is None or row.chart_count <= 4 * count:
         return None

@@ -12,16 +12,21 @@ from elasticsearch import ApiError
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
 from apiserver.stores.elastic.client import ElasticClient, reason
-from apiserver.stores.elastic.freshness import Freshness
+from apiserver.stores.elastic.freshness import DOCUMENT, Freshness
 from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
+from apiserver.stores.elastic.queries import all_of
 from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, Path, document_id, document_of, source_of, without_bulk
-from apiserver.stores.elastic.registry_query import STATISTICS, Filter, Lookup, Test, is_statistic, path_of, sort_key, value_at
+from apiserver.stores.elastic.registry_query import Filter, Lookup, Test, is_statistic, path_of, value_at
+from apiserver.stores.elastic.registry_statistics import StatisticColumns
+from apiserver.stores.elastic.registry_table import Row, Tables, first, ordered
 from apiserver.stores.elastic.series_store import SeriesStore
-from apiserver.stores.records import SCALAR
+from apiserver.stores.elastic.summaries import SUMMARY, Summaries
 
 TRIES = 30
 BULK = 500
 """Documents of one bulk request."""
+NAMED = 20_000
+"""Documents that a search may name one by one."""
 
 
 class ElasticRegistry:
@@ -29,6 +34,9 @@ class ElasticRegistry:
 
     def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, series: SeriesStore) -> None:
         self._client, self._layout, self._freshness, self._series = client, layout, freshness, series
+        self._summaries = Summaries(freshness)
+        self._statistics = StatisticColumns(client, layout, freshness, series)
+        self._tables = Tables(client, layout, freshness, self._statistics.values)
 
     # --- one document, or some by id
 
@@ -36,6 +44,11 @@ class ElasticRegistry:
         return self.get_many(kind, company, [id]).get(id)
 
     def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
+        if kind in ACTIVITY_KINDS and fields is not None and SUMMARY.issuperset(fields):
+            return self._summaries.get_many(kind, company, list(dict.fromkeys(ids)), self._read)
+        return self._read(kind, company, ids, fields)
+
+    def _read(self, kind: Kind, company: str, ids: Collection[str], fields: Collection[str] | None) -> dict[str, Document]:
         places = [document_id(kind, company, id) for id in dict.fromkeys(ids)]
         found = self._client.get_many(self._layout.registry(kind), places, without=("bulk",) if without_bulk(kind, fields) else ())
         documents = [document_of(found[place]) for place in places if place in found]
@@ -58,7 +71,7 @@ class ElasticRegistry:
             self._client.call("PUT", self._path(kind, company, id, "_create"), source)
         except ApiError as error:
             raise _conflict(error, f"{kind} {id} exists already") from error
-        self._changed(kind, company)
+        self._changed(kind, company, [id])
         return Document(id, company, plain, (kind, revision))
 
     def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
@@ -77,7 +90,7 @@ class ElasticRegistry:
                     created.add(id)
                 elif item["status"] != 409:
                     raise StoreBusy(f"Elasticsearch refuses a document: {reason(item)}")
-        self._changed(kind, company)
+        self._changed(kind, company, ids)
         return created
 
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
@@ -98,7 +111,7 @@ class ElasticRegistry:
                     time.sleep(0.002 * (attempt + 1))
                     continue
                 raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
-            self._changed(kind, document.company)
+            self._changed(kind, document.company, [document.id])
             return Document(document.id, document.company, document.body, (kind, revision + 1))
         raise StoreBusy(f"{kind} {document.id} is changed too often at once", 1.0)
 
@@ -109,7 +122,7 @@ class ElasticRegistry:
             if error.meta.status == 404:
                 return False
             raise
-        self._changed(kind, company)
+        self._changed(kind, company, [id])
         return True
 
     def touch(
@@ -149,19 +162,31 @@ class ElasticRegistry:
         chosen = Filter(kind, companies, where)
         native = chosen.order(order)
         stop = None if limit is None else offset + limit
+        if stop is None and fields is not None:
+            listed = self._tables.documents(kind, companies, where, order, fields)
+            if listed is not None:
+                return listed[offset:]
         if chosen.rest or native is None:
+            # What Elasticsearch decides and sorts by is left to it, with the documents named that fulfil the rest.
+            rows = self._tables.select(kind, companies, chosen.rest if native else where, [] if native else [sort.path for sort in order])
+            if rows is not None and native is None:
+                return self._documents(kind, first(rows, order, stop)[offset:], fields)
+            if rows is not None and len(rows) <= NAMED:
+                chosen.query = all_of([chosen.query, {"ids": {"values": [document_id(kind, row.company, row.id) for row in rows]}}])
+                return self._candidates(chosen, fields, native, stop)[offset:] if rows else []
             needed = None if fields is None else [*fields, *(path_of(path)[0] for path in _paths(where, order))]
             documents = self._candidates(chosen, needed)
-            lookup = self._lookup(companies, [path_of(path) for path in _paths(where, order)])
+            lookup = self._lookup(documents, [path_of(path) for path in _paths(where, order)])
             tests = [Test(item, lookup) for item in chosen.rest]
             found = [document for document in documents if all(test(document.body) for test in tests)]
-            return _ordered(found, order, lookup)[offset:stop]
+            return _sorted(found, order, lookup)[offset:stop]
         return self._candidates(chosen, fields, native, stop)[offset:]
 
     def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
         chosen = Filter(kind, companies, where)
         if chosen.rest:
-            return len(self.find(kind, companies, where, fields=("id",)))
+            rows = self._tables.select(kind, companies, where, [])
+            return len(self.find(kind, companies, where, fields=("id",)) if rows is None else rows)
         index = self._layout.registry(kind)
         self._freshness.see_all([index])
         answer = self._client.search(index, {"size": 0, "track_total_hits": True, "query": chosen.query})
@@ -182,15 +207,17 @@ class ElasticRegistry:
         chosen = Filter(kind, companies, where)
         if not chosen.rest and keys and _can_count(keys, summed):
             return self._counted(chosen, [path[0] for path in keys], summed[0] if summed else None)
-        documents = self.find(kind, companies, where, fields=fields)
-        lookup = self._lookup(companies, [*keys, *([summed] if summed else [])])
+        paths = [*keys, *([summed] if summed else [])]
+        rows = self._tables.select(kind, companies, where, paths)
+        if rows is None:
+            documents = self.find(kind, companies, where, fields=fields)
+            rows = _valued(documents, paths, self._lookup(documents, paths))
         counted: dict[tuple[Any, ...], tuple[int, float]] = {}
-        for document in documents:
-            number = lookup(document.body, summed) if summed else 0.0
+        for row in rows:
+            number = row.values[-1] if summed else 0.0
             amount = float(number) if isinstance(number, int | float) else 0.0
             combinations: list[tuple[Any, ...]] = [()]
-            for path in keys:
-                value = lookup(document.body, path)
+            for value in row.values[: len(keys)]:
                 items = (value or [None]) if isinstance(value, list) else [value]
                 combinations = [(*combination, item) for combination in combinations for item in items]
             for combination in combinations:
@@ -222,8 +249,10 @@ class ElasticRegistry:
     def _path(self, kind: str, company: str, id: str, action: str = "_doc") -> str:
         return f"/{self._layout.registry(kind)}/{action}/{quote(document_id(kind, company, id), safe='')}"
 
-    def _changed(self, kind: str, company: str) -> None:
-        self._freshness.finish(company, "", {}, (self._layout.registry(kind),))
+    def _changed(self, kind: str, company: str, ids: Collection[str] = ()) -> None:
+        """`ids`: whose bodies were changed, not only their activity."""
+        changed = dict.fromkeys(ids, (DOCUMENT,)) if kind in ACTIVITY_KINDS else {}
+        self._freshness.finish(company, "", changed, (self._layout.registry(kind),))
 
     def _candidates(
         self, chosen: Filter, fields: Collection[str] | None, sort: list[Any] | None = None, stop: int | None = None
@@ -241,38 +270,28 @@ class ElasticRegistry:
                 return found[:stop]
         return found
 
-    def _lookup(self, companies: Sequence[str], paths: Sequence[Path]) -> Lookup:
+    def _documents(self, kind: Kind, rows: Sequence[Row], fields: Sequence[str] | None) -> list[Document]:
+        """The documents of rows, in their order; one that was deleted meanwhile is left out."""
+        found: dict[tuple[str, str], Document] = {}
+        for company in {row.company for row in rows}:
+            ids = [row.id for row in rows if row.company == company]
+            found |= {(company, id): document for id, document in self._read(kind, company, ids, fields).items()}
+        return [found[row.company, row.id] for row in rows if (row.company, row.id) in found]
+
+    def _lookup(self, documents: Sequence[Document], paths: Sequence[Path]) -> Lookup:
         """How to find a value: in the body, or in the statistics of a series."""
-        statistics = {path: self._statistic(companies, path) for path in paths if is_statistic(path)}
+        companies = {document.company for document in documents}
+        statistics = {
+            path: {company: self._statistics.values(company, path) for company in companies} for path in paths if is_statistic(path)
+        }
+        owners = {id(document.body): document.company for document in documents}
 
         def lookup(body: Mapping[str, Any], path: Path) -> Any:
             if path in statistics:
-                return statistics[path].get(body["id"])
+                return statistics[path][owners[id(body)]].get(body["id"])
             return value_at(body, path)
 
         return lookup
-
-    def _statistic(self, companies: Sequence[str], path: Path) -> dict[str, Any]:
-        """One statistic of one series, by task."""
-        _, metric, variant, name = path
-        found: dict[str, Any] = {}
-        for company in companies:
-            index = self._layout.statistics(company)
-            self._freshness.see_all([index])
-            terms = {"kind": "series", "type": SCALAR, "metric_hash": metric, "variant_hash": variant}
-            query = {"bool": {"filter": [{"term": {field: value}} for field, value in terms.items()]}}
-            body = {"query": query, "sort": ["task"], "_source": ["task", "metric", "variant", "stale", STATISTICS[name]]}
-            stale = []
-            for hits in self._client.scan(index, body):
-                for hit in hits:
-                    source = hit["_source"]
-                    found[source["task"]] = source.get(STATISTICS[name])
-                    if source.get("stale"):
-                        stale.append((source["task"], source["metric"], source["variant"]))
-            if stale:
-                rows = self._series.rows(company, [task for task, _, _ in stale], [SCALAR], {m: [v] for _, m, v in stale})
-                found |= {key.task: getattr(row, STATISTICS[name]) for key, row in rows.items()}
-        return found
 
 
 def _can_count(keys: Sequence[Path], summed: Path | None) -> bool:
@@ -294,16 +313,14 @@ def _wanted(kind: str, fields: Collection[str] | None) -> dict[str, Any]:
     return {"excludes": ["tokens", "texts", "numbers", *(["bulk"] if without_bulk(kind, fields) else [])]}
 
 
-def _ordered(documents: list[Document], order: Sequence[Sort], lookup: Lookup) -> list[Document]:
-    """By the sorts, then by id; what is absent comes last in both directions."""
-    documents.sort(key=lambda document: (document.id.encode(), document.company.encode()))
-    for sort in reversed(order):
-        path = path_of(sort.path)
-        there = [document for document in documents if lookup(document.body, path) is not None]
-        absent = [document for document in documents if lookup(document.body, path) is None]
-        there.sort(key=lambda document: sort_key(lookup(document.body, path)), reverse=sort.descending)
-        documents = there + absent
-    return documents
+def _valued(documents: Sequence[Document], paths: Sequence[Path], lookup: Lookup) -> list[Row]:
+    return [Row(document.id, document.company, tuple([lookup(document.body, path) for path in paths])) for document in documents]
+
+
+def _sorted(documents: list[Document], order: Sequence[Sort], lookup: Lookup) -> list[Document]:
+    rows = ordered(_valued(documents, [path_of(sort.path) for sort in order], lookup), order)
+    by_place = {(document.company, document.id): document for document in documents}
+    return [by_place[row.company, row.id] for row in rows]
 
 
 def _conflict(error: ApiError, sentence: str) -> Exception:

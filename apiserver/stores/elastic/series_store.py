@@ -45,7 +45,10 @@ class SeriesStore:
         """Every series that holds events, in the order of metric, variant, type."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
-        self._freshness.see(self._freshness.view(company, tasks), {index: tasks})
+        view = self._freshness.view(company, tasks)
+        unseen = self._freshness.unseen(company, view, tasks)
+        if unseen is None:
+            self._freshness.see(view, {index: tasks})
         found: dict[SeriesKey, SeriesRow] = {}
         marks: list[dict[str, Any]] = []
         for start in range(0, len(tasks), TASKS):
@@ -56,6 +59,11 @@ class SeriesStore:
                     key = key_of(source)
                     if wants(metrics, key.metric, key.variant):
                         found[key] = row_of(source)
+        if unseen:
+            for document in self._client.get_many(index, unseen).values():
+                key = key_of(document["_source"])
+                if (types is None or key.type in types) and wants(metrics, key.metric, key.variant):
+                    found[key] = row_of(document["_source"])
         stale = [key for key, row in found.items() if row.stale]
         dead = [mark for mark in marks if mark["at"] < (time.time() - MARK_SECONDS) * 1000]
         for mark in dead:

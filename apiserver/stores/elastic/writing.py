@@ -32,6 +32,8 @@ LOG_RETRY_MS = 3_600_000
 PENDING = "pending"
 SMALL, SMALL_TEXT = 1_000, 1_000_000
 """Lines and characters up to which a batch travels in one request with its statistics, together with other small ones."""
+LISTED = 200
+"""Series of a batch up to which readers are told their names, and need no refresh for their statistics."""
 LINES = 1000
 """Lines that are encoded at once."""
 
@@ -118,7 +120,12 @@ class Writer:
         touched: dict[str, set[str]] = {task: {statistics} for task in tasks}
         for part in parts:
             touched[part.key.task].add(part.index)
-        self._freshness.finish(company, begun.token, touched, (self._layout.entities,))
+        documents: dict[str, list[str]] = {}
+        if len(ids) <= LISTED:
+            documents = {task: [] for task in tasks}
+            for part, id in zip(parts, ids, strict=True):
+                documents[part.key.task].append(id)
+        self._freshness.finish(company, begun.token, touched, (self._layout.entities,), documents)
         logs = [part for part in parts if part.key.type == LOG]
         stored_before = bool(logs) and all(part.fresh and not any(part.fresh) for part in logs)
         return Appended(begun.seq, sorted(refusals), stored_before)

@@ -19,6 +19,12 @@ from apiserver.stores.redis.client import RedisClient, pairs
 TASK_SECONDS = 86_400
 FINISHED_SECONDS = 30
 """How long a finished batch stays listed: a delete that began before it was finished must still find it."""
+DOCUMENT = "@"
+"""Stands among the indices of a task in `finish`: its document in the registry was changed."""
+CHANGES = 20_000
+"""Documents of a company of which it is remembered when they were changed last."""
+UNSEEN = 500
+"""Documents of statistics of one task that are listed until searches see them; more are worth a refresh."""
 FLIGHT_SECONDS = 900
 """A batch that is not finished by then died with its worker."""
 
@@ -44,7 +50,8 @@ return answer
 """
 )
 
-# ARGV: company, token or '', random, JSON [[task, indices...], ...], JSON [index, ...]
+# ARGV: company, token or '', random, JSON [[task, indices...], ...], JSON [index, ...], index of statistics, JSON {task: [document, ...]}.
+# unseen:company:task holds document -> number of its last write, '#' -> the last number in it, '*' -> up to which it is not complete.
 _FINISH = (
     _RUN
     + """
@@ -62,21 +69,59 @@ if ARGV[2] ~= '' then
     end
   end
 end
+local changes = R .. 'changes:' .. ARGV[1]
+local function changed(task)
+  local number = redis.call('INCR', changes .. ':last')
+  redis.call('ZADD', changes, number, task)
+  redis.call('EXPIRE', changes, TASK)
+  local extra = redis.call('ZCARD', changes) - CHANGES
+  if extra > 0 then
+    redis.call('SET', changes .. ':lost', redis.call('ZRANGE', changes, extra - 1, extra - 1, 'WITHSCORES')[2])
+    redis.call('ZREMRANGEBYRANK', changes, 0, extra - 1)
+  end
+end
 local numbers = {}
 local function raised(index)
   if not numbers[index] then numbers[index] = string.format('%.0f', redis.call('INCR', R .. 'dirty:' .. index)) end
   return numbers[index]
 end
+local listed = cjson.decode(ARGV[7])
+local function note(task, number)
+  local key = R .. 'unseen:' .. ARGV[1] .. ':' .. task
+  local last, clean = redis.call('HGET', key, '#'), redis.call('GET', R .. 'clean:' .. ARGV[6])
+  if last and clean and tonumber(clean) >= tonumber(last) then redis.call('DEL', key) end
+  local documents = listed[task]
+  if documents and redis.call('HLEN', key) + #documents <= UNSEEN then
+    for _, document in ipairs(documents) do redis.call('HSET', key, document, number) end
+    redis.call('HSET', key, '#', number)
+  else
+    redis.call('DEL', key)
+    redis.call('HSET', key, '*', number, '#', number)
+  end
+  redis.call('EXPIRE', key, TASK)
+end
 for _, entry in ipairs(cjson.decode(ARGV[4])) do
   local key = R .. 'task:' .. ARGV[1] .. ':' .. entry[1]
   redis.call('HSETNX', key, 'r', ARGV[3])
   redis.call('HINCRBY', key, 'r', 1)
-  for i = 2, #entry do redis.call('HSET', key, 'n' .. entry[i], raised(entry[i])) end
+  for i = 2, #entry do
+    if entry[i] == 'DOCUMENT' then
+      redis.call('HSETNX', key, 'd', ARGV[3])
+      redis.call('HINCRBY', key, 'd', 1)
+      changed(entry[1])
+    else
+      redis.call('HSET', key, 'n' .. entry[i], raised(entry[i]))
+      if entry[i] == ARGV[6] then note(entry[1], raised(entry[i])) end
+    end
+  end
   redis.call('EXPIRE', key, TASK)
 end
 for _, index in ipairs(cjson.decode(ARGV[5])) do raised(index) end
 return 1
-""".replace("FINISHED", str(FINISHED_SECONDS))
+""".replace("DOCUMENT", DOCUMENT)
+    .replace("UNSEEN", str(UNSEEN))
+    .replace("CHANGES", str(CHANGES))
+    .replace("FINISHED", str(FINISHED_SECONDS))
     .replace("FLIGHT", str(FLIGHT_SECONDS))
     .replace("TASK", str(TASK_SECONDS))
 )
@@ -88,15 +133,30 @@ _PEEK = (
 local answer = {R}
 for i = 3, #ARGV do
   local key = R .. 'task:' .. ARGV[2] .. ':' .. ARGV[i]
-  if redis.call('HSETNX', key, 'r', ARGV[1]) == 1 then redis.call('EXPIRE', key, TASK) end
+  if redis.call('HSETNX', key, 'r', ARGV[1]) + redis.call('HSETNX', key, 'd', ARGV[1]) > 0 then redis.call('EXPIRE', key, TASK) end
   answer[#answer + 1] = redis.call('HGETALL', key)
 end
 return answer
 """.replace("TASK", str(TASK_SECONDS))
 )
 
+# ARGV: company, index of statistics, tasks...
+_UNSEEN = _RUN + "local a = {R, redis.call('GET', R .. 'clean:' .. ARGV[2]) or ''}\n"
+_UNSEEN += "for i = 3, #ARGV do a[i] = redis.call('HGETALL', R .. 'unseen:' .. ARGV[1] .. ':' .. ARGV[i]) end\nreturn a"
+
 _READ = _RUN + "local a = {R}\nfor i = 1, #ARGV do a[2 * i] = redis.call('GET', R .. 'dirty:' .. ARGV[i]) or '0'\n"
 _READ += "a[2 * i + 1] = redis.call('GET', R .. 'clean:' .. ARGV[i]) or '' end\nreturn a"
+
+# ARGV: company, number
+_CHANGED = (
+    _RUN
+    + """
+local changes = R .. 'changes:' .. ARGV[1]
+local last = redis.call('GET', changes .. ':last') or '0'
+if tonumber(ARGV[2]) < tonumber(redis.call('GET', changes .. ':lost') or '0') then return {R, last, false} end
+return {R, last, redis.call('ZRANGEBYSCORE', changes, '(' .. ARGV[2], '+inf')}
+"""
+)
 
 # ARGV: run, then index, number ...
 _CLEANED = (
@@ -140,11 +200,21 @@ class Begun(NamedTuple):
 
 
 class TaskMarks(NamedTuple):
-    """What is known of a task: its generation, its revision, and per index the number of its last write there."""
+    """What is known of a task: its generation, the revisions of its events and of its document, and per index the number of its last write."""
 
     generation: int | None
     revision: int
+    document: int
     written: dict[str, int]
+
+
+class Changes(NamedTuple):
+    """Documents of a company that were changed since a number: the run id, the number up to which they are named, and their ids (None: too many to
+    be remembered)."""
+
+    run: str
+    number: int
+    ids: list[str] | None
 
 
 class RedisMarks:
@@ -155,6 +225,8 @@ class RedisMarks:
         self._finish = client.script(_FINISH)
         self._peek = client.script(_PEEK)
         self._read = client.script(_READ)
+        self._unseen = client.script(_UNSEEN)
+        self._changed = client.script(_CHANGED)
         self._cleaned = client.script(_CLEANED)
         self._generations = client.script(_GENERATIONS)
         self._flight = client.script(_FLIGHT)
@@ -165,10 +237,39 @@ class RedisMarks:
         token = f"{ms.decode()}:{offset.decode()}:{max(lines, 1)}"
         return Begun((int(ms) << SEQ_SHIFT) + int(offset), token, [int(number) if number else None for number in generations])
 
-    def finish(self, company: str, token: str, tasks: Mapping[str, Collection[str]], indices: Collection[str]) -> None:
-        """The batch is stored: its tasks have a new revision, its indices writes that no search sees yet."""
-        entries = [[task, *touched] for task, touched in tasks.items()]
-        self._finish(company, token, secrets.randbelow(2**40), orjson.dumps(entries), orjson.dumps(list(indices)))
+    def finish(
+        self,
+        company: str,
+        token: str,
+        tasks: Mapping[str, Collection[str]],
+        indices: Collection[str],
+        statistics: str,
+        documents: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Something is stored: its tasks have a new revision, its indices writes that no search sees yet.
+
+        `tasks`: the indices that each was written to, and `DOCUMENT` if what the registry knows of it was changed. `documents`: by task, all
+        that was written to the index `statistics`; left out where it is not known, or too much.
+        """
+        entries = orjson.dumps([[task, *touched] for task, touched in tasks.items()])
+        listed = orjson.dumps(documents)
+        self._finish(company, token, secrets.randbelow(2**40), entries, orjson.dumps(list(indices)), statistics, listed)
+
+    def unseen(self, company: str, statistics: str, needed: Mapping[str, int]) -> list[str] | None:
+        """The documents of statistics of these tasks that searches may not see yet; None: not known, or too many.
+
+        `needed`: by task, the number of its last write to the index `statistics`.
+        """
+        _, clean, *hashes = self._unseen(company, statistics, *needed)
+        seen = int(clean) if clean else -1
+        found: list[str] = []
+        for number, flat in zip(needed.values(), hashes, strict=True):
+            noted = {document: int(written) for document, written in pairs(flat).items()}
+            if seen < number:
+                if noted.pop("#", -1) < number or noted.pop("*", -1) > seen:
+                    return None
+                found += [document for document, written in noted.items() if written > seen and document != "*"]
+        return found if len(found) <= UNSEEN else None
 
     def peek(self, company: str, tasks: Sequence[str]) -> tuple[str, list[TaskMarks]]:
         """The run id, and what is known of each task."""
@@ -180,6 +281,11 @@ class RedisMarks:
         run, *numbers = self._read(*indices)
         found = zip(indices, numbers[::2], numbers[1::2], strict=True)
         return run.decode(), {index: (int(dirty), int(clean) if clean else None) for index, dirty, clean in found}
+
+    def changed(self, company: str, since: int) -> Changes:
+        """Which documents were changed (`DOCUMENT` in `finish`) since the number of an earlier answer of the same run; 0: all that are remembered."""
+        run, number, ids = self._changed(company, since)
+        return Changes(run.decode(), int(number), None if ids is None else [id.decode() for id in ids])
 
     def cleaned(self, run: str, numbers: Mapping[str, int]) -> None:
         """Searches of these indices see every write up to these numbers, which were read in the run `run`."""
@@ -208,4 +314,4 @@ class RedisMarks:
 
 def _task_marks(fields: dict[str, str]) -> TaskMarks:
     written = {name[1:]: int(value) for name, value in fields.items() if name.startswith("n")}
-    return TaskMarks(int(fields["g"]) if "g" in fields else None, int(fields.get("r", 0)), written)
+    return TaskMarks(int(fields["g"]) if "g" in fields else None, int(fields.get("r", 0)), int(fields.get("d", 0)), written)

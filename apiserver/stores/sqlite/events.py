@@ -114,8 +114,8 @@ class SqliteEvents:
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         def work(connection: sqlite3.Connection, part: Sequence[BucketRequest]) -> list[Buckets]:
-            ids = _series_ids(connection, company, [request.key for request in part])
-            return [points.read_buckets(connection, ids.get(request.key, 0), request) for request in part]
+            ids = _series_ids(connection, company, [request.series.key for request in part])
+            return [points.read_buckets(connection, ids.get(request.series.key, 0), request) for request in part]
 
         answers: list[Buckets] = []
         for start in range(0, len(requests), 200):  # in parts: a reader thread is not held for a hundred tasks at once
@@ -161,7 +161,9 @@ class SqliteEvents:
 
         return self._db.read(work)
 
-    def last_points(self, company: str, keys: Sequence[SeriesKey], count: int) -> list[PointColumns]:
+    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
+        keys = [one.key for one in series]
+
         def work(connection: sqlite3.Connection) -> list[PointColumns]:
             ids = _series_ids(connection, company, keys)
             return [_point_columns(key, listing.last_points(connection, ids.get(key, 0), count)) for key in keys]
