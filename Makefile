@@ -4,6 +4,9 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)
 
+# How many processes share the tests. They start servers of their own, which compute too, and wait a good part of the time.
+JOBS   := 3
+
 .PHONY: help run test lint format bench fuzz soak demo up docs test-es9 requirements clean
 
 help: ## This list
@@ -12,8 +15,8 @@ help: ## This list
 run: $(VENV)/installed ## Start the server (TIDEMARK_HOST, TIDEMARK_PORT, TIDEMARK_DATA, ... are honoured)
 	@exec $(PYTHON) -m apiserver serve
 
-test: $(VENV)/installed-dev lint ## Check everything, run all tests (ARGS="-k name" picks some)
-	$(PYTHON) -m pytest $(ARGS)
+test: $(VENV)/installed-dev lint ## Check everything, run all tests (ARGS="-k name" picks some, ARGS="-n 0" runs one after the other)
+	$(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/installed-dev ## Style and types
 	$(PYTHON) -m ruff check apiserver tests
@@ -34,7 +37,7 @@ soak: $(VENV)/installed-dev ## Kill -9 during ingest, a hundred times
 	$(PYTHON) -m pytest tests/soak --kills 100 $(ARGS)
 
 test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
-	TIDEMARK_TEST_ELASTICSEARCH_VERSION=9 $(PYTHON) -m pytest tests/behaviour --engines elastic $(ARGS)
+	TIDEMARK_TEST_ELASTICSEARCH_VERSION=9 $(PYTHON) -m pytest -n $(JOBS) tests/behaviour --engines elastic $(ARGS)
 
 demo: $(VENV)/installed-dev ## Start a server, train a small model that reports to it, print where to look
 	$(PYTHON) examples/demo.py

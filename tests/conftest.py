@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import parallel
 from tests.answers import check_data
-from tests.client import Client
+from tests.client import Check, Client
 from tests.process import Server
 
 ENGINES = ("sqlite", "elastic")
@@ -29,6 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz", type=int, default=0, help="how many broken bodies the fuzz tests send (default: a sample)")
     parser.addoption("--fuzz-seed", type=int, default=None, help="send only the body of this seed")
     parser.addoption("--kills", type=int, default=3, help="how often the soak test kills the server")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    parallel.configure(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,6 +64,21 @@ def own_store(engine_env: dict[str, str]) -> dict[str, str]:
 
 
 _running: list[Server] = []
+_ending: list[Server] = []
+
+
+def dismiss(server: Server) -> None:
+    """The test is through with it: it ends while the next tests run, and at the latest with the session."""
+    if server in _running:
+        _running.remove(server)
+    server.dismiss()
+    _ending.append(server)
+
+
+@pytest.hookimpl(trylast=True)  # after the fixtures of the session
+def pytest_sessionfinish() -> None:
+    for server in _ending:
+        server.stop()
 
 
 def credentials(server: Server) -> tuple[str, str]:
@@ -67,26 +87,46 @@ def credentials(server: Server) -> tuple[str, str]:
     return str(kept["access_key"]), str(kept["secret_key"])
 
 
-def _serve(folder: Path, env: dict[str, str], args: tuple[str, ...] = ()) -> Iterator[Server]:
-    server = Server(folder, env, args, check_data)
-    _running.append(server)
-    try:
-        yield server.start()
-    finally:
-        _running.remove(server)
-        server.stop()
+class SessionServers:
+    """Processes that serve a whole run, each started when it is first asked for. They stay when the next test is of the other engine, which a
+    session fixture that depends on the parameter `engine` would not."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._started: dict[tuple[tuple[str, str], ...], Server] = {}
+
+    def get(self, env: Mapping[str, str], check: Check | None = check_data) -> Server:
+        """The process with these settings."""
+        key = tuple(sorted(env.items()))
+        if key not in self._started:
+            server = Server(self._folders.mktemp("shared"), env, (), check)
+            _running.append(server)
+            self._started[key] = server
+            server.start()
+        return self._started[key]
+
+    def stop(self) -> None:
+        for server in self._started.values():
+            dismiss(server)
 
 
 @pytest.fixture(scope="session")
-def shared_server(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def session_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SessionServers]:
+    servers = SessionServers(tmp_path_factory)
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_server(engine_env: dict[str, str], session_servers: SessionServers) -> Server:
     """The process behind `server`: default settings, so unknown tasks are registered by their first event."""
-    yield from _serve(tmp_path_factory.mktemp("shared"), engine_env)
+    return session_servers.get(engine_env)
 
 
 @pytest.fixture(scope="session")
-def strict_process(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def strict_process(engine_env: dict[str, str], session_servers: SessionServers) -> Server:
     """A process that rejects events of unknown tasks, as the reference does."""
-    yield from _serve(tmp_path_factory.mktemp("strict"), {**engine_env, "TIDEMARK_UNKNOWN_TASKS": "reject"})
+    return session_servers.get({**engine_env, "TIDEMARK_UNKNOWN_TASKS": "reject"})
 
 
 @pytest.fixture
@@ -120,8 +160,7 @@ def start_server(engine_env: dict[str, str], tmp_path: Path) -> Iterator[StartSe
 
     yield start
     for own in started:
-        _running.remove(own)
-        own.stop()
+        dismiss(own)
 
 
 @pytest.fixture

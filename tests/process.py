@@ -107,6 +107,11 @@ class Server:
                 self.kill()
         self.process = None
 
+    def dismiss(self) -> None:
+        """Ask it to end and come back at once; `stop` waits for it. gunicorn looks once a second whether it should end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
     def kill(self) -> None:
         """SIGKILL to all of its processes at once: nothing gets a chance to finish."""
         if self.process is None:

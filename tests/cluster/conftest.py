@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.answers import check_data
+from tests.conftest import dismiss
 from tests.process import Server
 from tests.servers import ElasticsearchServer, RedisServer
 
@@ -27,7 +28,7 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
 
     yield start
     for worker in started:
-        worker.stop()
+        dismiss(worker)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import dismiss
 from tests.files.helpers import LIMIT
 from tests.process import Server, free_port
 
@@ -17,7 +18,7 @@ def files(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
     env = {**engine_env, "TIDEMARK_FILES_PORT": str(free_port()), "TIDEMARK__files__max_size": str(LIMIT)}
     server = Server(tmp_path_factory.mktemp("files"), env)
     yield server.start()
-    server.stop()
+    dismiss(server)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import requests
 from websockets.sync.client import ClientConnection, connect
 
+from tests.conftest import SessionServers
 from tests.process import ROOT, Server
 from tests.runs.recordings import make_root
 
@@ -81,20 +82,25 @@ def tidemark(*args: str, env: dict[str, str] | None = None, code: int | None = 0
 
 
 @pytest.fixture(scope="session")
-def runs(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(engine_env: dict[str, str], session_servers: SessionServers) -> Runs:
     """A server that counts neither requests nor sockets."""
-    server = Server(tmp_path_factory.mktemp("runs"), {**engine_env, **UNLIMITED})
-    server.start()
-    yield Runs(server)
-    server.stop()
+    return Runs(session_servers.get({**engine_env, **UNLIMITED}, check=None))
 
 
 @pytest.fixture(scope="session")
-def recorded(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def imported() -> set[str]:
+    """Addresses of the servers that have the recordings already."""
+    return set()
+
+
+@pytest.fixture(scope="session")
+def recorded(runs: Runs, imported: set[str], tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """The same server, with the folders of the recordings imported while it runs."""
-    root: Path = tmp_path_factory.mktemp("storage")
-    make_root(root)
-    runs.command("import", str(root), code=1)  # 1: some lines of the odd run can't be read
+    if runs.server.url not in imported:
+        root: Path = tmp_path_factory.mktemp("storage")
+        make_root(root)
+        runs.command("import", str(root), code=1)  # 1: some lines of the odd run can't be read
+        imported.add(runs.server.url)
     return runs
 
 

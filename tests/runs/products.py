@@ -21,7 +21,7 @@ def sdk(version: str) -> Path:
     """A Python with this version of runicorn, kept between test runs."""
     folder = cache_folder() / f"runicorn-{version}"
     python = folder / "bin" / "python"
-    with install_lock():
+    with install_lock(f"{folder.name}.lock"):
         if not (folder / "complete").exists():
             uv = [sys.executable, "-m", "uv"]
             subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)], check=True, timeout=120)

@@ -1,4 +1,4 @@
-"""An Elasticsearch of our own: Elastic's distribution for integration tests, on free ports, as a user that is not root."""
+"""An Elasticsearch of our own: Elastic's distribution for integration tests, on free ports, as a user that is not root; else a container."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.servers.install import ELASTICSEARCH_VERSION, elasticsearch_home, java_home
+from tests.servers.docker import ELASTICSEARCH_IMAGE, Container, daemon_runs
+from tests.servers.install import ELASTICSEARCH_VERSION, Missing, elasticsearch_home, java_home
 from tests.servers.process import ManagedServer, free_port, wait_for
 
 START_SECONDS = 180.0
@@ -50,19 +51,38 @@ class ElasticsearchServer(ManagedServer):
         return self.folder / "pid"
 
     def start(self, wait: bool = True) -> ElasticsearchServer:
-        home = elasticsearch_home(self.version)
+        if self.container:
+            self.container.start()
+        else:
+            try:
+                home, java = elasticsearch_home(self.version), java_home(self.version)
+            except Missing:
+                if not daemon_runs():
+                    raise
+                env = self._container_settings() | {"ES_JAVA_OPTS": self._heap_options()}
+                self.container = Container.run("elasticsearch", ELASTICSEARCH_IMAGE.format(version=self.version), env=env)
+            else:
+                launcher = self._launch(home, java)
+                if wait and launcher.wait(START_SECONDS):
+                    raise RuntimeError(f"Elasticsearch did not start: {self.log_tail()}")
+        if wait:
+            self.wait()
+        return self
+
+    def _launch(self, home: Path, java: Path) -> subprocess.Popen[bytes]:
+        """A process that ends when the server is up; the server goes on."""
         config = self.folder / "config"
         if not config.exists():
             shutil.copytree(home / "config", config)
         scratch = self.folder / "tmp"  # not the folder itself: the server may not write where its settings are
         scratch.mkdir(exist_ok=True)
-        (config / "elasticsearch.yml").write_text(self._settings())
+        (config / "elasticsearch.yml").write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in self._settings().items()))
         self.pidfile.unlink(missing_ok=True)
         env = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK_", "ES_"))}
-        env |= {"ES_JAVA_HOME": str(java_home(self.version)), "ES_PATH_CONF": str(config), "ES_TMPDIR": str(scratch)}
-        env |= {"ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}", "HOME": str(self.folder)}
+        env |= {"ES_JAVA_HOME": str(java), "ES_PATH_CONF": str(config), "ES_TMPDIR": str(scratch)}
+        env |= {"ES_JAVA_OPTS": self._heap_options(), "HOME": str(self.folder)}
         with (self.folder / "console.log").open("ab") as log:
-            launcher = subprocess.Popen(
+            return subprocess.Popen(
                 [str(home / "bin" / "elasticsearch"), "-d", "-p", str(self.pidfile)],
                 env=env,
                 cwd=self.folder,
@@ -72,11 +92,6 @@ class ElasticsearchServer(ManagedServer):
                 start_new_session=True,
                 **self._as_ordinary_user(),
             )
-        if wait:
-            if launcher.wait(START_SECONDS):
-                raise RuntimeError(f"Elasticsearch did not start: {self.log_tail()}")
-            self.wait()
-        return self
 
     def wait(self) -> None:
         """Until it answers."""
@@ -89,6 +104,8 @@ class ElasticsearchServer(ManagedServer):
         return request(self.url, method, path, body, timeout)
 
     def log_tail(self) -> str:
+        if self.container:
+            return self.container.log_tail()
         logs = [self.folder / "console.log", *sorted((self.folder / "logs").glob("*.log"))]
         return "\n".join(path.read_text(errors="replace")[-1500:] for path in logs if path.exists())
 
@@ -107,15 +124,18 @@ class ElasticsearchServer(ManagedServer):
             return False
         return True
 
-    def _settings(self) -> str:
+    def _heap_options(self) -> str:
+        return f"-Xms{self.heap} -Xmx{self.heap}"
+
+    def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {
+            "path.data": str(self.folder / "data"),
+            "path.logs": str(self.folder / "logs"),
             "cluster.name": f"tidemark-{self.folder.name}" if not self.seeds else "tidemark-test-cluster",
             "node.name": self.node,
             "network.host": "127.0.0.1",
             "http.port": self.port,
             "transport.port": self.transport_port,
-            "path.data": str(self.folder / "data"),
-            "path.logs": str(self.folder / "logs"),
             # A full developer's disk must not turn the test's indices read-only.
             "cluster.routing.allocation.disk.threshold_enabled": False,
             "xpack.security.enabled": False,
@@ -124,7 +144,15 @@ class ElasticsearchServer(ManagedServer):
             settings |= {"discovery.seed_hosts": self.seeds, "cluster.initial_master_nodes": self.masters}
         else:
             settings["discovery.type"] = "single-node"
-        return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
+        return settings
+
+    def _container_settings(self) -> dict[str, str]:
+        """The same as environment variables of the official image, which has folders of its own."""
+
+        def text(value: Any) -> str:
+            return ",".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else str(value)
+
+        return {name: text(value) for name, value in self._settings().items() if not name.startswith("path.")}
 
     def _as_ordinary_user(self) -> dict[str, Any]:
         if os.geteuid() != 0:

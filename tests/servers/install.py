@@ -32,9 +32,9 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def install_lock() -> Iterator[None]:
-    """Two test runs that start at once install one after the other."""
-    with (cache_folder() / "lock").open("w") as lock:
+def install_lock(name: str) -> Iterator[None]:
+    """Two test runs, or two workers of one, that start at once install one after the other. Not to be nested with the same name."""
+    with (cache_folder() / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -53,10 +53,11 @@ def apt_install(package: str) -> bool:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]):
-        # An update that can't reach every list is no reason to give up: the package may be in a list that is there.
-        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return done.returncode == 0
+    with install_lock("apt.lock"):
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]):
+            # An update that can't reach every list is no reason to give up: the package may be in a list that is there.
+            done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return done.returncode == 0
 
 
 def java_home(version: str) -> Path:
@@ -91,7 +92,7 @@ def _java_version(home: Path) -> int:
 def elasticsearch_home(version: str = ELASTICSEARCH_VERSION) -> Path:
     """The unpacked distribution, downloaded once through Maven."""
     home = cache_folder() / f"elasticsearch-{version}"
-    with install_lock():
+    with install_lock(f"{home.name}.lock"):  # a lock of its own: Redis or a browser need not wait for this download
         if not (home / "bin" / "elasticsearch").exists():
             _unpack(_download(version), home)
     return home

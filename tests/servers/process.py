@@ -1,4 +1,4 @@
-"""One server process of ours: found again by its id, stopped, frozen or killed by it, its folder removed at the end."""
+"""One server of ours, a process or a container: found again by its id, stopped, frozen or killed by it, its folder removed at the end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.servers.docker import Container
 
 STOP_SECONDS = 30.0
 
@@ -33,22 +35,36 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: Callable[[], s
 
 
 class ManagedServer:
-    """Base of the two servers: a process id, a scratch folder, signals."""
+    """Base of the two servers: a process id (or a container), a scratch folder, signals."""
 
     name = "server"
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"tidemark-{self.name}-"))
+    def __init__(self, folder: Path | None = None, name: str = "") -> None:
+        self.name = name or self.name
+        self.folder = folder or Path(tempfile.mkdtemp(prefix=f"tidemark-{self.name}-"))
         self.pid = 0
+        self.container: Container | None = None
+        self.owner = os.getpid()
+        """The process whose end is the server's end too."""
         self._guard: subprocess.Popen[bytes] | None = None
 
     def _watch(self) -> None:
-        """Should this test run be killed, a small shell ends the server it leaves behind."""
+        """Should the owner be killed, a small shell ends the server it leaves behind."""
         self._unwatch()
-        script = 'while kill -0 "$0" 2>/dev/null; do sleep 2; done; kill -9 "$1" 2>/dev/null; sleep 1; rm -rf "$2"'
-        command = ["sh", "-c", script, str(os.getpid()), str(self.pid), str(self.folder)]
+        script = 'while kill -0 "$0" 2>/dev/null; do sleep 2; done; folder=$1; shift; "$@" 2>/dev/null; sleep 1; rm -rf "$folder"'
+        end = self.container.removal() if self.container else ["kill", "-9", str(self.pid)]
+        command = ["sh", "-c", script, str(self.owner), str(self.folder), *end]
         quiet = subprocess.DEVNULL
         self._guard = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+    @property
+    def url(self) -> str:
+        """Its bare address."""
+        raise NotImplementedError
+
+    def start(self) -> ManagedServer:
+        """Start it, and come back when it answers."""
+        raise NotImplementedError
 
     def _unwatch(self) -> None:
         if self._guard is not None:
@@ -57,6 +73,8 @@ class ManagedServer:
             self._guard = None
 
     def _alive(self) -> bool:
+        if self.container:
+            return self.container.runs()
         if not self.pid:
             return False
         with contextlib.suppress(ChildProcessError):
@@ -66,6 +84,9 @@ class ManagedServer:
         return False
 
     def _signal(self, number: int) -> None:
+        if self.container:
+            self.container.signal(number)
+            return
         with contextlib.suppress(ProcessLookupError):
             if self.pid:
                 os.kill(self.pid, number)
@@ -81,7 +102,7 @@ class ManagedServer:
         """As a power cut would end it; its data stays."""
         self._unwatch()
         self._signal(signal.SIGKILL)
-        wait_for(lambda: not self._alive(), STOP_SECONDS, lambda: f"{self.name} (process {self.pid}) did not end")
+        wait_for(lambda: not self._alive(), STOP_SECONDS, lambda: f"{self.name} ({self.container or self.pid}) did not end")
         self.pid = 0
 
     def stop(self) -> None:
@@ -98,6 +119,9 @@ class ManagedServer:
     def close(self) -> None:
         """Kill it and remove its folder."""
         self._unwatch()
+        if self.container:
+            self.container.remove()
+            self.container = None
         self._signal(signal.SIGCONT)
         if self.pid:
             self.kill()
