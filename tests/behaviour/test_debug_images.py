@@ -196,8 +196,8 @@ def test_a_scroll_id_of_plots_shows_no_images_and_keeps_its_place(server: Client
 
 def test_an_unknown_task_is_refused(server: Client, task: str) -> None:
     fill(server, task)
-    assert server.refused("events.debug_images", metrics=[{"task": task}, {"task": "x"}]).codes == (400, 101)
-    assert server.refused("events.debug_images", metrics=[{"task": "x"}], model_events=True).codes == (400, 201)
+    assert server.refused("events.debug_images", metrics=[{"task": task}, {"task": "nobody"}]).codes == (400, 101)
+    assert server.refused("events.debug_images", metrics=[{"task": "nobody"}], model_events=True).codes == (400, 201)
 
 
 # --- one image at a time

@@ -99,7 +99,7 @@ MULTI = [
     ({"tasks": [1]}, INVALID),
     ({"tasks": ["T"] * 101}, INVALID),
     ({"tasks": ["T", "T"]}, OK),
-    ({"tasks": ["T", "x"]}, NO_TASK),
+    ({"tasks": ["T", "nobody"]}, NO_TASK),
 ]
 
 
@@ -112,7 +112,7 @@ NAVIGATION = [
     ("events.debug_images", {}, INVALID),
     ("events.debug_images", {"metrics": []}, INVALID),
     ("events.debug_images", {"metrics": [{}]}, INVALID),
-    ("events.debug_images", {"metrics": [{"task": "x"}]}, NO_TASK),
+    ("events.debug_images", {"metrics": [{"task": "nobody"}]}, NO_TASK),
     ("events.debug_images", {"metrics": [{"task": "T"}], "iters": 0}, INVALID),
     ("events.debug_images", {"metrics": [{"task": "T"}], "iters": None}, OK),
     ("events.debug_images", {"metrics": [{"task": "T"}], "scroll_id": 5}, INVALID),
@@ -143,7 +143,7 @@ OTHERS = [
     ("events.get_task_metrics", {"tasks": ["T"]}, INVALID),
     ("events.get_task_metrics", {"tasks": ["T"], "event_type": "bad"}, INVALID),
     ("events.get_task_metrics", {"tasks": [], "event_type": "*"}, INVALID),
-    ("events.get_task_metrics", {"tasks": ["x"], "event_type": "*"}, NO_TASK),
+    ("events.get_task_metrics", {"tasks": ["nobody"], "event_type": "*"}, NO_TASK),
     ("events.get_task_events", {"task": "T", "event_type": "bad"}, INVALID),
     ("events.get_task_events", {"task": "T", "order": "x"}, INVALID),
     ("events.get_task_events", {"task": "T", "batch_size": -1}, INVALID),
@@ -162,10 +162,10 @@ OTHERS = [
     ("events.get_task_plots", {"task": "T", "iters": None}, OK),
     ("events.get_task_plots", {"task": "T", "iters": 1000}, OK),
     ("/v1.7/events.get_task_plots", {"task": "T", "iters": 0}, INVALID),
-    ("events.delete_for_task", {"task": "x"}, NO_TASK),
+    ("events.delete_for_task", {"task": "nobody"}, NO_TASK),
     ("events.delete_for_task", {}, INVALID),
-    ("events.clear_task_log", {"task": "x"}, NO_TASK),
-    ("events.delete_for_model", {"model": "x"}, NO_MODEL),
+    ("events.clear_task_log", {"task": "nobody"}, NO_TASK),
+    ("events.delete_for_model", {"model": "nobody"}, NO_MODEL),
     ("events.delete_for_model", {}, INVALID),
     ("events.clear_scroll", {}, OK),
     ("events.clear_scroll", {"scroll_id": ""}, OK),
@@ -175,7 +175,7 @@ OTHERS = [
     ("events.download_task_log", {"task": "T", "line_type": "text", "line_format": "{0}"}, (400, 16)),
     ("events.download_task_log", {"task": "T", "line_type": "text", "line_format": "{msg"}, (400, 16)),
     ("events.download_task_log", {"task": "T", "line_type": "text", "line_format": ""}, (400, 11)),
-    ("events.download_task_log", {"task": "x"}, NO_TASK),
+    ("events.download_task_log", {"task": "nobody"}, NO_TASK),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.answers import check_data, schemas
 from tests.client import Client, image, log, plot, scalar, vector
+from tests.conftest import own_store
 from tests.fuzz.generated import Caller, Pool
 from tests.fuzz.test_broken_batches import in_threads, numbers
 from tests.process import Server
@@ -20,7 +21,7 @@ LEFT_OUT: set[str] = set()
 @pytest.fixture(scope="module")
 def own_server(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that may be filled with rubbish, and whose passwords and keys may be changed."""
-    server = Server(tmp_path_factory.mktemp("generated"), engine_env, check=check_data)
+    server = Server(tmp_path_factory.mktemp("generated"), own_store(engine_env), check=check_data)
     try:
         yield server.start()
     finally:
