@@ -30,6 +30,8 @@ SINGLE_VALUE_ITER = -(2**31)
 """A scalar at this iteration is a single value of the task: no chart shows it, and it never moves `last_iteration`."""
 MIN_ITER, MAX_ITER = -(2**63), 2**63 - 1
 
+DOCUMENT = "@"
+"""Stands among the indices that a task was written to: its document in the registry was changed. No index can have this name."""
 SEQ_SHIFT = 20
 """`seq >> SEQ_SHIFT` is the time of writing in milliseconds; the lower bits number the events of that millisecond."""
 

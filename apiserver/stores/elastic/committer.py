@@ -94,7 +94,9 @@ class Rider:
 @dataclass(slots=True)
 class _Ticket:
     changes: Sequence[Change]
-    rider: Rider | None = None
+    rider: Rider | None
+    places: frozenset[tuple[str, str]]
+    """The documents that it changes: index and id."""
     taken: bool = False
     done: bool = False
     error: Exception | None = None
@@ -125,20 +127,16 @@ class Committer:
 
     def commit(self, changes: Sequence[Change], rider: Rider | None = None) -> None:
         """Raises StoreBusy or StoreUnavailable when they could not be stored."""
-        ticket = _Ticket(changes, rider)
+        ticket = _Ticket(changes, rider, frozenset((change.index, change.id) for change in changes))
         with self._ended:
             self._waiting.append(ticket)
-            while not ticket.done and (ticket.taken or self._under_way == UNDER_WAY or not self._is_free(ticket)):
+            while not ticket.done and (ticket.taken or self._under_way == UNDER_WAY or ticket.places & self._written):
                 self._ended.wait()
             together = [] if ticket.done else self._take(ticket)
         if together:
             self._write_all(together)
         if ticket.error is not None:
             raise ticket.error
-
-    def _is_free(self, ticket: _Ticket) -> bool:
-        """Whether none of its documents is being written."""
-        return all((change.index, change.id) not in self._written for change in ticket.changes)
 
     def _take(self, mine: _Ticket) -> list[_Ticket]:
         """One's own ticket and those that fit beside it, oldest first; the lock is held."""
@@ -147,12 +145,12 @@ class Committer:
             if ticket is mine:
                 continue
             size += len(ticket.rider.body) if ticket.rider else 0
-            (taken if size <= RIDERS_BYTES and self._is_free(ticket) else left).append(ticket)
+            (taken if size <= RIDERS_BYTES and not ticket.places & self._written else left).append(ticket)
         self._waiting = left
         self._under_way += 1
         for ticket in taken:
             ticket.taken = True
-        self._written.update((change.index, change.id) for ticket in taken for change in ticket.changes)
+            self._written |= ticket.places
         return taken
 
     def remove_later(self, index: str, id: str) -> None:
@@ -196,8 +194,8 @@ class Committer:
         finally:
             with self._ended:
                 self._under_way -= 1
-                self._written.difference_update((change.index, change.id) for ticket in batch for change in ticket.changes)
                 for ticket in batch:
+                    self._written -= ticket.places
                     ticket.error, ticket.done = error, True
                 self._ended.notify_all()
 

@@ -15,13 +15,11 @@ from typing import NamedTuple, Protocol
 from apiserver.stores.base import StateUnavailable
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.records import SEQ_SHIFT
+from apiserver.stores.records import DOCUMENT, SEQ_SHIFT
 
 log = logging.getLogger(__name__)
 
 CATCH_UP_SECONDS = 0.5
-DOCUMENT = "@"
-"""See `Freshness.finish`; no index can have this name."""
 
 
 class _Begun(Protocol):

@@ -12,15 +12,16 @@ from elasticsearch import ApiError
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
 from apiserver.stores.elastic.client import ElasticClient, reason
-from apiserver.stores.elastic.freshness import DOCUMENT, Freshness
+from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
 from apiserver.stores.elastic.queries import all_of
 from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, Path, document_id, document_of, source_of, without_bulk
-from apiserver.stores.elastic.registry_query import Filter, Lookup, Test, is_statistic, path_of, value_at
+from apiserver.stores.elastic.registry_query import Filter, Lookup, Test, conditions_in, is_statistic, path_of, value_at
 from apiserver.stores.elastic.registry_statistics import StatisticColumns
 from apiserver.stores.elastic.registry_table import Row, Tables, first, ordered
 from apiserver.stores.elastic.series_store import SeriesStore
 from apiserver.stores.elastic.summaries import SUMMARY, Summaries
+from apiserver.stores.records import DOCUMENT
 
 TRIES = 30
 BULK = 500
@@ -302,11 +303,7 @@ def _can_count(keys: Sequence[Path], summed: Path | None) -> bool:
 
 def _paths(where: Sequence[Condition | AnyOf], order: Sequence[Sort]) -> list[str | tuple[str, ...]]:
     """Every path that is named."""
-    paths: list[str | tuple[str, ...]] = [sort.path for sort in order]
-    for item in where:
-        conditions = [item] if isinstance(item, Condition) else [condition for group in item.groups for condition in group]
-        paths += [condition.path for condition in conditions]
-    return paths
+    return [*(sort.path for sort in order), *(condition.path for condition in conditions_in(where))]
 
 
 def _wanted(kind: str, fields: Collection[str] | None) -> dict[str, Any]:

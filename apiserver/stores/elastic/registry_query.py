@@ -172,6 +172,12 @@ class Test:
         return lambda body: holds(self._lookup(body, path)) != condition.negate
 
 
+def conditions_in(where: Sequence[Condition | AnyOf]) -> list[Condition]:
+    """Every condition, those of alternatives too."""
+    groups = [group for item in where for group in (item.groups if isinstance(item, AnyOf) else [[item]])]
+    return [condition for group in groups for condition in group]
+
+
 def predicate(condition: Condition) -> Callable[[Any], bool]:
     """Whether a condition holds for a value, before it is negated. Absent values are None."""
     values = condition.values

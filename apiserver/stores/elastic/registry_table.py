@@ -17,15 +17,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import gevent
 import orjson
 
+from apiserver.fairness import give_way
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, BULK_FIELDS, Path, document_id
-from apiserver.stores.elastic.registry_query import is_statistic, path_of, predicate, simplified, sort_key, value_at
+from apiserver.stores.elastic.registry_query import conditions_in, is_statistic, path_of, predicate, simplified, sort_key, value_at
 
 MAX_AGE = 900.0
 """Seconds. Shorter than Redis keeps the list of changes (a day)."""
@@ -89,8 +89,7 @@ class Table:
 
     def select(self, where: Sequence[Condition | AnyOf], paths: Sequence[Path], statistics: Mapping[Path, Mapping[str, Any]]) -> list[Row]:
         """The documents that pass all conditions, in no order."""
-        conditions = [item for one in where for item in (one.groups if isinstance(one, AnyOf) else [[one]])]
-        named = {path_of(condition.path) for group in conditions for condition in group}
+        named = {path_of(condition.path) for condition in conditions_in(where)}
         self._prepare([path for path in {*named, *paths} if path not in statistics])
 
         def column(path: Path) -> Mapping[str, Any]:
@@ -123,7 +122,7 @@ class Table:
             body: dict[str, Any] = {"id": row.id}
             if len(wanted) > 1:
                 if number % GIVE_WAY == GIVE_WAY - 1:
-                    gevent.sleep(0)
+                    give_way()
                 content = orjson.loads(zlib.decompress(self._bodies[row.id]))
                 body = {name: value for name, value in content.items() if name in wanted}
             found.append(Document(row.id, row.company, body, None))
@@ -148,7 +147,7 @@ class Table:
         made: list[dict[str, Any]] = [{} for _ in missing]
         for number, (id, packed) in enumerate(self._bodies.items()):
             if number % GIVE_WAY == GIVE_WAY - 1:
-                gevent.sleep(0)
+                give_way()
             body = orjson.loads(zlib.decompress(packed))
             for path, column in zip(missing, made, strict=True):
                 value = self._shared(value_at(body, path))
@@ -200,7 +199,7 @@ class Tables:
         self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], paths: Sequence[str | tuple[str, ...]]
     ) -> Iterator[tuple[Table | None, dict[Path, Mapping[str, Any]]]]:
         """The tables, up to date and locked, with the statistics that the conditions and paths name; None when that can't be."""
-        named = {path_of(path) for path in [*paths, *(condition.path for condition in _conditions(where))]}
+        named = {path_of(path) for path in [*paths, *(condition.path for condition in conditions_in(where))]}
         if kind not in ACTIVITY_KINDS or any(path[0] in ACTIVITY_FIELDS or path[0] in BULK_FIELDS[kind] for path in named):
             yield None, {}
             return
@@ -291,14 +290,6 @@ def ordered(rows: list[Row], sorts: Sequence[Sort]) -> list[Row]:
         there.sort(key=lambda row, place=place: sort_key(row.values[place]), reverse=sorts[place].descending)  # type: ignore[misc]
         rows = there + absent
     return rows
-
-
-def _conditions(where: Sequence[Condition | AnyOf]) -> Iterator[Condition]:
-    for item in where:
-        if isinstance(item, Condition):
-            yield item
-        else:
-            yield from (condition for group in item.groups for condition in group)
 
 
 def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str]) -> set[str]:

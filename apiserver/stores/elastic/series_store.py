@@ -99,15 +99,6 @@ class SeriesStore:
                 pairs["after"] = answer["after_key"]
         return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
 
-    def rows_of(self, company: str, keys: Iterable[SeriesKey]) -> dict[SeriesKey, SeriesRow]:
-        """The rows of these series, as far as they hold events."""
-        keys = list(keys)
-        metrics: dict[str, set[str]] = {}
-        for key in keys:
-            metrics.setdefault(key.metric, set()).add(key.variant)
-        tasks = list(dict.fromkeys(key.task for key in keys))
-        return self.rows(company, tasks, {key.type for key in keys}, metrics) if keys else {}
-
     def _sources(self, index: str, tasks: Sequence[str], types: Collection[str] | None) -> Iterable[dict[str, Any]]:
         kinds: Query = {"term": {"kind": "series"}}
         if types is not None:

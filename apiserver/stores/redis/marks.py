@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apiserver.stores.records import SEQ_SHIFT
+from apiserver.stores.records import DOCUMENT, SEQ_SHIFT
 from apiserver.stores.redis.client import RedisClient, pairs
 
 TASK_SECONDS = 86_400
 FINISHED_SECONDS = 30
 """How long a finished batch stays listed: a delete that began before it was finished must still find it."""
-DOCUMENT = "@"
-"""Stands among the indices of a task in `finish`: its document in the registry was changed."""
 CHANGES = 20_000
 """Documents of a company of which it is remembered when they were changed last."""
 UNSEEN = 500
@@ -268,7 +266,7 @@ class RedisMarks:
             if seen < number:
                 if noted.pop("#", -1) < number or noted.pop("*", -1) > seen:
                     return None
-                found += [document for document, written in noted.items() if written > seen and document != "*"]
+                found += [document for document, written in noted.items() if written > seen]
         return found if len(found) <= UNSEEN else None
 
     def peek(self, company: str, tasks: Sequence[str]) -> tuple[str, list[TaskMarks]]:
