@@ -12,6 +12,7 @@ import pytest
 
 from apiserver.settings import ElasticSettings, RedisSettings
 from apiserver.stores.base import Bus, EventStore, Registry, State
+from apiserver.stores.records import SCALAR, Series, SeriesKey
 from tests.servers import elasticsearch_address, elasticsearch_url, redis_address, redis_url, run_prefix
 
 ELASTIC = ElasticSettings(
@@ -47,6 +48,16 @@ class Stores(NamedTuple):
     events: EventStore
     registry: Registry
     company: str
+
+
+def key(task: str, metric: str = "loss", variant: str = "train") -> SeriesKey:
+    return SeriesKey(task, SCALAR, metric, variant)
+
+
+def known(stores: Stores, task: str, metric: str = "loss", variant: str = "train") -> Series:
+    """A scalar series as the store knows it; an empty one if it does not."""
+    found = stores.events.series(stores.company, [task], [SCALAR], {metric: [variant]})
+    return found[0] if found else Series(key(task, metric, variant), 0, None, None, 0, 0)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "elastic"])
