@@ -20,6 +20,7 @@ from apiserver.stores.records import (
     EventBatch,
     EventQuery,
     ImageVariant,
+    LastValues,
     Metrics,
     PointColumns,
     Series,
@@ -136,8 +137,8 @@ class EventStore(Protocol):
         iteration inside lo..hi (inclusive). Points and series without such fields are left out. `iters` (ascending) are the only ones
         wanted: others may be left out."""
 
-    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
-        """The `count` points with the greatest iterations of each scalar series (as `series` gave it), ascending; one answer per series."""
+    def latest(self, company: str, task: str) -> list[tuple[Series, LastValues | None]]:
+        """Every series of a task, as `series` gives it; scalars that have points with iterations come with their last values."""
 
     # --- events
 

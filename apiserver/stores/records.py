@@ -215,6 +215,17 @@ class Series:
     last_written: int = 0
 
 
+LAST_VALUES = 100
+"""Points at the end of a scalar series that are at hand without reading it."""
+
+
+class LastValues(NamedTuple):
+    """The `LAST_VALUES` points of a series with the greatest iterations (all, if there are fewer), ascending: arrays of equal length."""
+
+    iters: Ints
+    values: Floats
+
+
 class BucketRequest(NamedTuple):
     """One series to be bucketed: bucket = floor(x / interval) * interval over lo <= x <= hi (both inclusive, None: open).
 

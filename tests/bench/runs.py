@@ -223,7 +223,7 @@ def _open(url: str, run: str) -> socket.socket:
     reader = socket.create_connection((host, int(port)), timeout=60)
     key = base64.b64encode(os.urandom(16)).decode()
     reader.sendall(
-        f"GET /api/runs/{run}/logs/ws?tail=0 HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET /api/runs/{run}/logs/ws?tail=1 HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
     head = b""
@@ -250,6 +250,9 @@ def live_logs(report: Report, server: Server, writer: Server | None = None) -> N
         for run in runs:
             _post((writer or server).url, run, ["begin"])
         readers = Readers(server.url, runs, sockets)
+        # Every socket has had its history when the clock starts: lines that come while it is read are part of it.
+        wait_until(lambda found=readers.seen, count=sockets: len(found) >= count, 30, "every reader has had its history")  # type: ignore[misc]
+        readers.seen.clear()
         acknowledged: dict[str, float] = {}
         begun = time.perf_counter()
         for number in range(5 * rate // batch):

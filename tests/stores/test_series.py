@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 
-from apiserver.stores.records import PLOT, SCALAR, SINGLE_VALUE_ITER, BucketRequest
+from apiserver.stores.records import LAST_VALUES, PLOT, SCALAR, SINGLE_VALUE_ITER, BucketRequest
 from tests.stores.batches import T0, Builder
 from tests.stores.conftest import Stores, known
 
@@ -40,6 +40,38 @@ def test_series_are_right_after_every_write(stores: Stores) -> None:
             assert one.statistics is not None
             assert (one.count, one.min_iter, one.max_iter) == (len(points), min(points), max(points)), f"step {step}"
             assert one.statistics.value == points[max(points)] and one.statistics.max_value == max(points.values()), f"step {step}"
+
+
+def test_last_values_are_right_after_every_write(stores: Stores) -> None:
+    """Points at the end, in gaps, long before the end, and once more; evenly spaced or not, of any size."""
+    rng = random.Random(20_261_127)
+    model: dict[str, dict[int, float]] = {"even": {}, "odd": {}, "far": {}}
+    for step in range(30):
+        if step == 17:
+            stores.events.delete(stores.company, "t")
+            model = {name: {} for name in model}
+        builder = Builder()
+        for name in rng.sample(sorted(model), 2):
+            last = max(model[name], default=0)
+            if name == "even":
+                iterations = [last + 10 * (number + 1) for number in range(rng.choice([1, 12, 150]))]
+            elif name == "odd":
+                iterations = list({last + rng.randrange(-300, 100) for _ in range(rng.choice([1, 30]))})
+            else:
+                iterations = [rng.randrange(-(2**62), 2**62) for _ in range(rng.choice([1, 60]))] + [SINGLE_VALUE_ITER]
+            for iteration in iterations:
+                value = rng.choice([rng.random(), rng.random(), math.nan, math.inf])
+                builder.scalar("t", "loss", name, iteration, value)
+                model[name][iteration] = value
+        builder.event(PLOT, "t", "plot", "v", step, plot_str="{}")
+        stores.events.append(stores.company, builder.build())
+        found = {series.key.variant: last for series, last in stores.events.latest(stores.company, "t")}
+        assert found.keys() == {name for name, points in model.items() if points} | {"v"} and found["v"] is None, f"step {step}"
+        for name, points in model.items():
+            if points:
+                columns, wanted = found[name], sorted(points)[-LAST_VALUES:]
+                assert columns is not None and columns.iters.tolist() == wanted, f"step {step}, {name}"
+                np.testing.assert_array_equal(columns.values, [points[iteration] for iteration in wanted])
 
 
 def test_series_are_listed_in_byte_order_with_their_extents(stores: Stores) -> None:

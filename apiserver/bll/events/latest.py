@@ -10,10 +10,18 @@ import numpy as np
 from apiserver.bll.events.charts import by_owner
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import SCALAR, SEQ_SHIFT, SINGLE_VALUE_ITER, EventQuery, Floats, Metrics, PointColumns, Series, SeriesKey
-
-_LONGEST = 100
-"""How many last values the longest mean needs."""
+from apiserver.stores.records import (
+    LAST_VALUES,
+    SCALAR,
+    SEQ_SHIFT,
+    SINGLE_VALUE_ITER,
+    EventQuery,
+    Floats,
+    LastValues,
+    Metrics,
+    Series,
+    SeriesKey,
+)
 
 
 class Latest:
@@ -29,14 +37,12 @@ class Latest:
         "Last" is by iteration. A single value counts only in a series that has nothing else. Raises InvalidTask.
         """
         entity = self._tasks.readable(company, [task])[task]
-        everything = self._events.series(entity.company, [task])
-        scalars = [series for series in everything if series.key.type == SCALAR]
-        lasts = self._events.last_points(entity.company, scalars, _LONGEST)
+        everything = self._events.latest(entity.company, task)
         metrics: dict[str, list[dict[str, Any]]] = {}
-        for series, columns in zip(scalars, lasts, strict=True):
-            values = _chart_values(columns)
-            if not len(values):
-                values = self._values_without_iteration(entity.company, series)
+        for series, last in everything:
+            if series.key.type != SCALAR:
+                continue
+            values = self._values_without_iteration(entity.company, series) if last is None else _chart_values(last)
             metrics.setdefault(series.key.metric, []).append(
                 {
                     "name": series.key.variant,
@@ -47,16 +53,17 @@ class Latest:
             )
         return {
             "metrics": [{"name": metric, "variants": variants} for metric, variants in metrics.items()],
-            "last_iter": max((series.chart_max_iter for series in everything if series.chart_max_iter is not None), default=0),
+            "last_iter": max((series.chart_max_iter for series, _ in everything if series.chart_max_iter is not None), default=0),
             "name": entity.name,
             "status": entity.status,
-            "last_timestamp": max((series.last_written for series in scalars), default=0) >> SEQ_SHIFT,
+            "last_timestamp": max((series.last_written for series, last in everything if series.key.type == SCALAR), default=0)
+            >> SEQ_SHIFT,
         }
 
     def _values_without_iteration(self, company: str, series: Series) -> Floats:
         """The last values of scalars that were reported without any iteration: by time."""
         query = EventQuery(series.key.task, [SCALAR], {series.key.metric: [series.key.variant]})
-        events = self._events.page(company, query, "timestamp", descending=True, limit=_LONGEST)
+        events = self._events.page(company, query, "timestamp", descending=True, limit=LAST_VALUES)
         values = [event.get("value") for event in reversed(events)]
         return np.array([np.nan if value is None else value for value in values], np.float64)
 
@@ -89,10 +96,10 @@ def _single(series: Series, value: float | None, timestamp: int) -> dict[str, An
     return {"metric": series.key.metric, "variant": series.key.variant, "value": value, "timestamp": timestamp}
 
 
-def _chart_values(columns: PointColumns) -> Floats:
+def _chart_values(last: LastValues) -> Floats:
     """The values in order of iteration, without the single value if there are others."""
-    shown = columns.iters != SINGLE_VALUE_ITER
-    return columns.values[shown] if shown.any() else columns.values
+    shown = last.iters != SINGLE_VALUE_ITER
+    return last.values[shown] if shown.any() else last.values
 
 
 def _mean(values: Floats) -> float | None:

@@ -20,9 +20,8 @@ import orjson
 
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
-from apiserver.stores.elastic.rows import row_of, source_of
+from apiserver.stores.elastic.rows import Row, row_of, source_of
 from apiserver.stores.records import SeriesKey
-from apiserver.stores.series_row import SeriesRow
 
 REMEMBERED = 20_000
 TRIES = 50
@@ -41,7 +40,7 @@ class SeriesChange:
     index: str
     id: str
     key: SeriesKey
-    row: SeriesRow
+    row: Row
     epoch: int | None
 
 
@@ -74,7 +73,7 @@ class _Known:
     term: int = 0
     epoch: int | None = None
     born: bool = False  # made by this process, from nothing: batches that saw nothing then are no strangers
-    row: SeriesRow | None = None
+    row: Row | None = None
     activity: dict[str, int | None] | None = None
 
     @property
@@ -275,7 +274,7 @@ class Committer:
             target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
             lines += [orjson.dumps({"update": target}), orjson.dumps({"doc": activity})]
             return _Known(activity=activity)
-        row = replace(known.row) if known.row is not None else SeriesRow()
+        row = replace(known.row) if known.row is not None else Row()
         for change in todo:
             assert isinstance(change, SeriesChange)
             # Between reading the epoch and now somebody counted or deleted the series' events: whether ours are in that can't be known.

@@ -32,6 +32,7 @@ from apiserver.stores.records import (
     EventBatch,
     EventQuery,
     ImageVariant,
+    LastValues,
     Metrics,
     PointColumns,
     Series,
@@ -116,8 +117,9 @@ class ElasticEvents:
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
         return self._points.extras(company, keys, lo, hi, iters)
 
-    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
-        return self._points.last_points(company, series, count)
+    def latest(self, company: str, task: str) -> list[tuple[Series, LastValues | None]]:
+        rows = self.series_store.rows(company, [task], EVENT_TYPES, with_last=True)
+        return [(as_series(key, row), row.last) for key, row in rows.items()]
 
     # --- events
 

@@ -82,6 +82,7 @@ _STATISTICS: dict[str, Any] = {
     "epoch": _values("long"),
     "series": _KEPT,
     "x_axis_label": _KEPT,
+    "last": _KEPT,
     "max_timestamp": _NUMBER,
     **{
         name: _values("long")

@@ -12,7 +12,7 @@ from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, named_series, point_value, span
 from apiserver.stores.elastic.series_store import SeriesStore, series_query
-from apiserver.stores.records import Axis, Cursor, PointColumns, Series, SeriesKey
+from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
 
 _MISSING = "-Infinity"
 MAX_TERMS = 1_000
@@ -77,7 +77,7 @@ class PointReader:
     def all_points(self, key: SeriesKey, index: str, filters: list[Query]) -> _Rows:
         """All points of one series by iteration: the order of the index itself, so a page ends as soon as it is full."""
         rows = _Rows([], [], [], [])
-        sort = [{"task": "asc"}, {"metric": "asc"}, {"variant": "asc"}, {"iter": "asc"}, *_payload()]
+        sort = [{"task": "asc"}, {"metric": "asc"}, {"variant": "asc"}, {"iter": "asc"}, *payload()]
         after: list[Any] | None = None
         while True:
             bound = [] if after is None else span("iter", after[3])
@@ -109,7 +109,7 @@ class PointReader:
         """The first points of many series of one task in the order (axis, timestamp, seq)."""
         found: dict[tuple[str, str], _Rows] = {(key.metric, key.variant): _Rows([], [], [], []) for key in keys}
         names = {(key.metric, key.variant): key for key in keys}
-        sort: list[Any] = [{axis: "asc"}, *_payload(), {"iter": "asc"}, {"metric": "asc"}, {"variant": "asc"}]
+        sort: list[Any] = [{axis: "asc"}, *payload(), {"iter": "asc"}, {"metric": "asc"}, {"variant": "asc"}]
         choices = choices_of(keys)
         place: list[Any] | None = None
         left = limit
@@ -148,29 +148,6 @@ class PointReader:
             left = None if left is None else left - len(hits)
         return [rows.columns(names[name]) for name, rows in found.items() if rows.iters]
 
-    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
-        """Looked for where they should be if the series is evenly dense; series that are not are looked through as a whole."""
-        indices = self._indices(company, [one.key for one in series]) if count > 0 else {}
-        known = {one.key: one for one in series if one.key in indices}
-        found: dict[SeriesKey, PointColumns] = {}
-        left: dict[SeriesKey, int | None] = {key: _near_the_end(one, count) for key, one in known.items()}
-        while left:
-            searches = [(indices[key], _last(key, count, lo)) for key, lo in left.items()]
-            again: dict[SeriesKey, int | None] = {}
-            for (key, lo), answer in zip(left.items(), self._client.msearch(searches, "hits.hits.sort"), strict=True):
-                rows = _Rows([], [], [], [])
-                for hit in reversed(answer.get("hits", {}).get("hits", [])):
-                    iteration, timestamp, seq, value, special = hit["sort"]
-                    rows.iters.append(iteration)
-                    rows.timestamps.append(timestamp)
-                    rows.seqs.append(seq)
-                    rows.values.append(point_value(None if value == _MISSING else value, special))
-                if lo is not None and len(rows.iters) < count:
-                    again[key] = None
-                found[key] = rows.columns(key)
-            left = again
-        return [found.get(one.key) or _Rows([], [], [], []).columns(one.key) for one in series]
-
     def extras(
         self, company: str, keys: Sequence[SeriesKey], lo: int | None, hi: int | None, iters: Sequence[int] | None
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
@@ -197,7 +174,7 @@ class PointReader:
         return found
 
 
-def _payload() -> list[Any]:
+def payload() -> list[Any]:
     """Timestamp, seq and value as sort values: a hit then carries nothing else, and hits are what a page costs."""
     return [
         {"timestamp": "asc"},
@@ -213,17 +190,3 @@ def choices_of(keys: Sequence[SeriesKey]) -> Query:
     for key in keys:
         by_metric.setdefault(key.metric, set()).add(key.variant)
     return any_of(named_series(by_metric))
-
-
-def _near_the_end(row: Series, count: int) -> int | None:
-    """An iteration before which none of the last `count` points of an evenly dense series lies; None for the whole series."""
-    if row.chart_min_iter is None or row.chart_max_iter is None or row.chart_count <= 4 * count:
-        return None
-    width = (row.chart_max_iter - row.chart_min_iter + 1) * 2 * count // row.chart_count
-    return max(row.chart_min_iter, row.chart_max_iter - width)
-
-
-def _last(key: SeriesKey, count: int, lo: int | None) -> Query:
-    query = series_query(key, {"exists": {"field": "iter"}}, *span("iter", lo))
-    sort: list[Any] = [{"iter": "desc"}, *_payload()]
-    return {"size": min(count, PAGE), "_source": False, "stored_fields": "_none_", "query": query, "sort": sort, "track_total_hits": False}

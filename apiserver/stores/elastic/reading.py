@@ -12,6 +12,7 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import (
     Query,
     all_of,
+    any_of,
     event_filters,
     order_by,
     search_after,
@@ -37,6 +38,11 @@ from apiserver.stores.records import (
 from apiserver.stores.series_row import SeriesRow
 
 EXACT = 2**53
+CONDITIONS = 100
+"""Of one search."""
+WAYS = ("desc", "asc")
+IMAGES: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"}}]
+"""What can be shown in a gallery."""
 
 
 class Reader:
@@ -148,38 +154,78 @@ class Reader:
         if not types or not rows:
             return []
         index = next(iter(types))
-        big = [row for row in rows.values() if max(-(row.min_iter or 0), row.max_iter or 0) >= EXACT]
-        with_url: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"}}]
-        greatest = {"max": {"field": "iter"}}
-        oldest = {"terms": {"field": "url", "size": 1, "order": {"last": "asc"}}, "aggs": {"last": greatest}}
-        searches: list[tuple[str, Query]] = []
-        for key in rows:
-            body: Query = {"size": 1, "_source": ["iter", "url"], "query": series_query(key, *with_url), "track_total_hits": False}
-            body |= {"sort": [{"iter": "desc"}, {"url": "desc"}]}
-            searches.append((index, body if big else body | {"aggs": {"oldest": oldest}}))
-        newest = self._client.msearch(searches, "hits.hits._source,aggregations.oldest.buckets.last")
-        found: list[tuple[SeriesKey, int, str, int]] = []
-        for key, answer in zip(rows, newest, strict=True):
-            hits = answer.get("hits", {}).get("hits")
-            if hits:
-                source = hits[0]["_source"]
-                valid_from = self._valid_from(index, key) if big else int(answer["aggregations"]["oldest"]["buckets"][0]["last"]["value"])
-                found.append((key, source["iter"], source["url"], valid_from))
-        searches = []
-        for key, iteration, url, _ in found:
-            query = series_query(key, {"term": {"url": url}}, {"range": {"iter": {"lt": iteration}}})
-            searches.append((index, {"size": 1, "_source": False, "query": query, "sort": [{"iter": "desc"}], "track_total_hits": False}))
+        keys = [key for key, row in rows.items() if row.max_iter is not None]
+        ends = self._first_hits(index, [(series_query(key, *IMAGES, _at(rows[key], way)), way) for key in keys for way in WAYS])
+        missed = [place for place, hit in enumerate(ends) if hit is None]  # the first or last events of these have no url
+        searched = self._first_hits(index, [(series_query(keys[place // 2], *IMAGES), WAYS[place % 2]) for place in missed])
+        for place, hit in zip(missed, searched, strict=True):
+            ends[place] = hit
+        found = {key: (last, first) for key, last, first in zip(keys, ends[::2], ends[1::2], strict=True) if last and first}
+        nearby: list[tuple[Query, str]] = []
+        for key, (last, first) in found.items():
+            nearby.append((_with_url(key, last["url"], {"lt": last["iter"]}), "desc"))
+            nearby.append((_with_url(key, first["url"], {"gt": first["iter"]}), "desc"))
+        hits = self._first_hits(index, nearby)
+        # While the oldest image is still what its url shows, so is every other.
+        borders = self._borders(index, [key for key, again in zip(found, hits[1::2], strict=True) if again], rows)
         variants = []
-        for (key, iteration, url, valid_from), answer in zip(found, self._client.msearch(searches, "hits.hits.sort"), strict=True):
-            hits = answer.get("hits", {}).get("hits")
-            previous = hits[0]["sort"][0] if hits else None
-            variants.append(ImageVariant(key.metric, key.variant, iteration, url, previous, valid_from, rows[key].max_timestamp or 0))
+        for (key, (last, first)), before in zip(found.items(), hits[::2], strict=True):
+            previous, border = before["iter"] if before else None, borders.get(key, first["iter"])
+            variants.append(
+                ImageVariant(key.metric, key.variant, last["iter"], last["url"], previous, border, rows[key].max_timestamp or 0)
+            )
         return variants
 
-    def _valid_from(self, index: str, key: SeriesKey) -> int:
-        """The least of the greatest iterations of every url, in integers."""
+    def _first_hits(self, index: str, wanted: Sequence[tuple[Query, str]]) -> list[dict[str, Any] | None]:
+        """Iteration and url of the event behind each condition with the greatest ("desc") or least ("asc") iteration, and of those with the greatest
+        or least url; many conditions are one search."""
+        searches: list[tuple[str, Query]] = []
+        for start in range(0, len(wanted), CONDITIONS):
+            aggregations: Query = {}
+            some = wanted[start : start + CONDITIONS]
+            for place, (condition, way) in enumerate(some):
+                first = {"size": 1, "sort": [{"iter": way}, {"url": way}], "_source": False, "docvalue_fields": ["iter", "url"]}
+                aggregations[str(place)] = {"filter": condition, "aggs": {"first": {"top_hits": first | {"stored_fields": "_none_"}}}}
+            query = any_of([condition for condition, _ in some])
+            searches.append((index, {"size": 0, "track_total_hits": False, "query": query, "aggs": aggregations}))
+        found: list[dict[str, Any] | None] = []
+        for answer in self._client.msearch(searches, "aggregations.*.first.hits.hits.fields"):
+            parts = answer.get("aggregations", {})
+            for place in range(min(CONDITIONS, len(wanted) - len(found))):
+                hits = parts.get(str(place), {}).get("first", {}).get("hits", {}).get("hits")
+                found.append({name: values[0] for name, values in hits[0]["fields"].items()} if hits else None)
+        return found
+
+    def _borders(self, index: str, rings: Sequence[SeriesKey], rows: Mapping[SeriesKey, SeriesRow]) -> dict[SeriesKey, int]:
+        """Of series that use urls again: the least of the greatest iterations of every url."""
+        doubles = [key for key in rings if max(-(rows[key].min_iter or 0), rows[key].max_iter or 0) < EXACT]
+        greatest = {"max": {"field": "iter"}}
+        # A ring has few urls; numbering all urls of the index would take longer than going by their names.
+        first = {"terms": {"field": "url", "size": 1, "order": {"last": "asc"}, "execution_hint": "map"}, "aggs": {"last": greatest}}
+        searches: list[tuple[str, Query]] = [
+            (index, {"size": 0, "query": series_query(key, *IMAGES), "track_total_hits": False, "aggs": {"first": first}})
+            for key in doubles
+        ]
+        answers = self._client.msearch(searches, "aggregations.first.buckets.last")
+        borders = {
+            key: int(answer["aggregations"]["first"]["buckets"][0]["last"]["value"]) for key, answer in zip(doubles, answers, strict=True)
+        }
+        return borders | {key: self._border_in_integers(index, key) for key in rings if key not in doubles}
+
+    def _border_in_integers(self, index: str, key: SeriesKey) -> int:
+        """The same where iterations are too great for the doubles that Elasticsearch computes in."""
         last: dict[str, int] = {}
-        body: Query = {"query": series_query(key, {"exists": {"field": "url"}}, {"exists": {"field": "iter"}}), "_source": ["url", "iter"]}
+        body: Query = {"query": series_query(key, *IMAGES), "_source": ["url", "iter"]}
         for hits in self._client.scan(index, body | {"sort": ["iter", "timestamp", "seq"]}):
             last.update((hit["_source"]["url"], hit["_source"]["iter"]) for hit in hits)
         return min(last.values())
+
+
+def _at(row: SeriesRow, way: str) -> Query:
+    """Where a series ends or begins."""
+    return {"term": {"iter": row.max_iter if way == "desc" else row.min_iter}}
+
+
+def _with_url(key: SeriesKey, url: str, iterations: Query) -> Query:
+    """The images of a series with this url, in this range of iterations."""
+    return series_query(key, {"term": {"url": url}}, {"range": {"iter": iterations}})

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from apiserver.stores.records import (
-    POINT_TYPES,
-    Floats,
-    Ints,
-    Series,
-    SeriesKey,
-)
+from apiserver.stores.records import LAST_VALUES, POINT_TYPES, Floats, Ints, LastValues, Series, SeriesKey
 from apiserver.stores.series_row import SeriesRow
 
 _NAMES = tuple(field.name for field in fields(SeriesRow))
 
 
-def row_of(source: Mapping[str, Any]) -> SeriesRow:
+@dataclass(slots=True)
+class Row(SeriesRow):
+    """A row that carries the last values of a scalar series along, so that they are read without a search. `last` is None where they are not known."""
+
+    last: LastValues | None = None
+
+    def add(self, new: SeriesRow) -> None:
+        last = new.last if isinstance(new, Row) else None
+        if new.points:
+            if self.points and self.last is not None and last is not None:
+                iters, values = (np.concatenate(pair) for pair in zip(self.last, last, strict=True))
+                if last.iters[0] <= self.last.iters[-1]:
+                    order = np.argsort(iters, kind="stable")
+                    iters, values = iters[order], values[order]
+                last = LastValues(iters[-LAST_VALUES:], values[-LAST_VALUES:])
+            elif self.points:
+                last = None
+            self.last = last
+        SeriesRow.add(self, new)
+
+
+def row_of(source: Mapping[str, Any]) -> Row:
     """The row in a document's source."""
-    return SeriesRow(**{name: source[name] for name in _NAMES if name in source})
+    row = Row(**{name: source[name] for name in _NAMES if name in source})
+    if "last" in source:
+        row.last = _unpacked(source["last"])
+    return row
 
 
-def source_of(key: SeriesKey, row: SeriesRow, epoch: int) -> dict[str, Any]:
+def source_of(key: SeriesKey, row: Row, epoch: int) -> dict[str, Any]:
     """The document of a series. Its empty fields are left out."""
     source: dict[str, Any] = {
         "kind": "series",
@@ -43,7 +61,25 @@ def source_of(key: SeriesKey, row: SeriesRow, epoch: int) -> dict[str, Any]:
         value = getattr(row, name)
         if value is not None:
             source[name] = value
+    if row.last is not None:
+        source["last"] = _packed(row.last)
     return source
+
+
+def _packed(last: LastValues) -> dict[str, Any]:
+    """Iterations are mostly evenly spaced: then the first and the step say it all."""
+    values = b64encode(last.values.tobytes()).decode()
+    steps = np.diff(last.iters)
+    if not len(steps) or (steps == steps[0]).all():
+        return {"first": int(last.iters[0]), "step": int(steps[0]) if len(steps) else 1, "values": values}
+    return {"iters": b64encode(last.iters.tobytes()).decode(), "values": values}
+
+
+def _unpacked(packed: Mapping[str, Any]) -> LastValues:
+    values = np.frombuffer(b64decode(packed["values"]), np.float64)
+    if "iters" in packed:
+        return LastValues(np.frombuffer(b64decode(packed["iters"]), np.int64), values)
+    return LastValues(packed["first"] + packed["step"] * np.arange(len(values), dtype=np.int64), values)
 
 
 def key_of(source: Mapping[str, Any]) -> SeriesKey:

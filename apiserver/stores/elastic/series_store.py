@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 
 from apiserver.stores.base import StoreBusy
@@ -16,10 +17,10 @@ from apiserver.stores.elastic.committer import Committer
 from apiserver.stores.elastic.freshness import Freshness, View
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.queries import Query, all_of, any_of
-from apiserver.stores.elastic.rows import key_of, row_of, series_id, source_of
+from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
+from apiserver.stores.elastic.rows import Row, key_of, row_of, series_id, source_of
 from apiserver.stores.elastic.writing import PENDING
-from apiserver.stores.records import LOG, POINT_TYPES, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
+from apiserver.stores.records import LAST_VALUES, LOG, POINT_TYPES, SCALAR, SINGLE_VALUE_ITER, LastValues, Metrics, SeriesKey, wants
 from apiserver.stores.series_row import SeriesRow
 
 log = logging.getLogger(__name__)
@@ -40,19 +41,26 @@ class SeriesStore:
         self._freshness, self._committer = freshness, committer
 
     def rows(
-        self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
-    ) -> dict[SeriesKey, SeriesRow]:
-        """Every series that holds events, in the order of metric, variant, type."""
+        self,
+        company: str,
+        tasks: Sequence[str],
+        types: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        *,
+        with_last: bool = False,
+    ) -> dict[SeriesKey, Row]:
+        """Every series that holds events, in the order of metric, variant, type. `with_last`: scalars come with their last values."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
         view = self._freshness.view(company, tasks)
         unseen = self._freshness.unseen(company, view, tasks)
         if unseen is None:
             self._freshness.see(view, {index: tasks})
-        found: dict[SeriesKey, SeriesRow] = {}
+        found: dict[SeriesKey, Row] = {}
+        without = () if with_last else ("last",)
         marks: list[dict[str, Any]] = []
         for start in range(0, len(tasks), TASKS):
-            for source in self._sources(index, tasks[start : start + TASKS], types):
+            for source in self._sources(index, tasks[start : start + TASKS], types, without):
                 if source["kind"] == PENDING:
                     marks.append(source)
                 else:
@@ -60,11 +68,13 @@ class SeriesStore:
                     if wants(metrics, key.metric, key.variant):
                         found[key] = row_of(source)
         if unseen:
-            for document in self._client.get_many(index, unseen).values():
+            for document in self._client.get_many(index, unseen, without=without).values():
                 key = key_of(document["_source"])
                 if (types is None or key.type in types) and wants(metrics, key.metric, key.variant):
                     found[key] = row_of(document["_source"])
         stale = [key for key, row in found.items() if row.stale]
+        if with_last:  # an older version did not keep them
+            stale += [key for key, row in found.items() if key.type == SCALAR and row.points and row.last is None and not row.stale]
         dead = [mark for mark in marks if mark["at"] < (time.time() - MARK_SECONDS) * 1000]
         for mark in dead:
             stale += [key for key in (SeriesKey(*names) for names in mark["series"]) if key not in stale]
@@ -99,13 +109,13 @@ class SeriesStore:
                 pairs["after"] = answer["after_key"]
         return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
 
-    def _sources(self, index: str, tasks: Sequence[str], types: Collection[str] | None) -> Iterable[dict[str, Any]]:
+    def _sources(self, index: str, tasks: Sequence[str], types: Collection[str] | None, without: Sequence[str]) -> Iterable[dict[str, Any]]:
         kinds: Query = {"term": {"kind": "series"}}
         if types is not None:
             kinds = all_of([kinds, {"terms": {"type": list(types)}}])
         query = all_of([{"terms": {"task": list(tasks)}}, any_of([kinds, {"term": {"kind": PENDING}}])])
         sort = ["metric", "variant", "type", "task", {"at": {"order": "asc", "missing": 0}}]
-        for hits in self._client.scan(index, {"query": query, "sort": sort}):
+        for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": {"excludes": list(without)}}):
             for hit in hits:
                 source = hit["_source"]
                 source["_id"] = hit["_id"]
@@ -118,10 +128,10 @@ class SeriesStore:
 
     # --- counting anew
 
-    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, SeriesRow]:
+    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
         """Count these series from their events, and store what was found unless somebody changed it meanwhile (then once more)."""
         index = self._layout.statistics(company)
-        counted: dict[SeriesKey, SeriesRow] = {}
+        counted: dict[SeriesKey, Row] = {}
         left = list(dict.fromkeys(keys))
         for attempt in range(TRIES):
             # The versions come first: whatever is written after this makes the replacement below fail.
@@ -165,17 +175,17 @@ class SeriesStore:
         # Somebody writes all the time; what we counted is true for what was acknowledged when we began.
         return counted
 
-    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, SeriesRow]:
+    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
         view = self._freshness.view(company, list({key.task for key in keys}))
         indices = self.event_indices(company, keys, view)
         searches: list[tuple[str, Query]] = []
         for key in keys:
             searches += _extents(key, indices.get(key, "-"))
         answers = iter(self._client.msearch(searches))
-        rows: dict[SeriesKey, SeriesRow] = {}
+        rows: dict[SeriesKey, Row] = {}
         charts: list[SeriesKey] = []
         for key in keys:
-            rows[key] = row = _row(key, [next(answers) for _ in range(4 if key.type in POINT_TYPES else 2)])
+            rows[key] = row = _row(key, [next(answers) for _ in range(5 if key.type in POINT_TYPES else 2)])
             if row.min_iter is not None and row.max_iter is not None and key.type != LOG:
                 if row.min_iter <= SINGLE_VALUE_ITER <= row.max_iter:
                     charts.append(key)
@@ -220,6 +230,8 @@ def _extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
         finite = series_query(key, {"exists": {"field": "value"}}, {"exists": {"field": "iter"}})
         nearest = common | {"query": finite, "track_total_hits": False}
         searches += [(index, nearest | {"sort": [{"value": way}, {"iter": "asc"}]}) for way in ("asc", "desc")]
+        last = common | {"size": LAST_VALUES, "query": series_query(key, {"exists": {"field": "iter"}}), "track_total_hits": False}
+        searches.append((index, last | {"sort": [{"iter": "desc"}]}))
     return searches
 
 
@@ -230,9 +242,9 @@ def _chart_extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
     return [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": times}), (index, common | {"sort": _ITER_DESC})]
 
 
-def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> SeriesRow:
+def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
     first, last = (_fields(answer) for answer in answers[:2])
-    row = SeriesRow()
+    row = Row()
     if first is None or last is None:
         return row
     aggregations = answers[0]["aggregations"]
@@ -257,6 +269,10 @@ def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> SeriesRow:
             row.max_value, row.max_value_iter = high["value"], high["iter"]
             row.sum, row.finite = float(inside["sum"]["value"]), int(inside["finite"]["value"])
             row.mean_value = row.sum / row.finite
+    if key.type == SCALAR:
+        hits = [hit["fields"] for hit in reversed(answers[4]["hits"]["hits"])]
+        values = [point_value(*(fields.get(name, (None,))[0] for name in ("value", "special"))) for fields in hits]
+        row.last = LastValues(np.array([fields["iter"][0] for fields in hits], np.int64), np.array(values, np.float64))
     return row
 
 

@@ -24,9 +24,22 @@ from apiserver.stores.elastic.freshness import Begun, Freshness
 from apiserver.stores.elastic.generations import Generations, IndexGone
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry_documents import document_id
-from apiserver.stores.elastic.rows import series_id, sorted_points
-from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, Refusal, SeriesKey
-from apiserver.stores.series_row import SeriesRow
+from apiserver.stores.elastic.rows import Row, series_id, sorted_points
+from apiserver.stores.records import (
+    LAST_VALUES,
+    LOG,
+    SCALAR,
+    SEQ_SHIFT,
+    SINGLE_VALUE_ITER,
+    Appended,
+    Event,
+    EventBatch,
+    LastValues,
+    LogLine,
+    Points,
+    Refusal,
+    SeriesKey,
+)
 
 LOG_RETRY_MS = 3_600_000
 PENDING = "pending"
@@ -208,7 +221,7 @@ class Writer:
             except StoreBusy as error:
                 busy = error
             wrong = [place for place, part in enumerate(parts) if part.fresh and not all(part.fresh)]
-            stale = SeriesRow(stale=True)
+            stale = Row(stale=True)
             self._committer.commit([SeriesChange(statistics, ids[place], parts[place].key, stale, epochs[place]) for place in wrong])
             if busy is not None:
                 raise busy
@@ -335,11 +348,11 @@ def _last_of_each(iters: list[int]) -> list[int] | range:
     return sorted({iteration: position for position, iteration in enumerate(iters)}.values())
 
 
-def _row_of(part: _Part, seq: int) -> SeriesRow | None:
+def _row_of(part: _Part, seq: int) -> Row | None:
     """What the part brought to its series; None when all of it was refused."""
     if part.fresh and not any(part.fresh) and not part.repeated:
         return None
-    row = SeriesRow(stale=part.repeated, last_written=seq + max(part.arrivals))
+    row = Row(stale=part.repeated, last_written=seq + max(part.arrivals))
     fresh = part.fresh or [True] * len(part.arrivals)
     if part.points is not None:
         points = part.points
@@ -349,7 +362,10 @@ def _row_of(part: _Part, seq: int) -> SeriesRow | None:
             whole = len(chosen) == len(points.iters)
             take = np.array(chosen, np.int64)
             columns = (np.array(points.iters, np.int64), np.array(points.values, np.float64), np.array(points.timestamps, np.int64))
-            row.add_points(*sorted_points(*(columns if whole else (columns[0][take], columns[1][take], columns[2][take]))))
+            iters, values, timestamps = sorted_points(*(columns if whole else (columns[0][take], columns[1][take], columns[2][take])))
+            row.add_points(iters, values, timestamps)
+            if part.key.type == SCALAR:
+                row.last = LastValues(iters[-LAST_VALUES:], values[-LAST_VALUES:])
             row.bytes = sum(points.sizes) if whole else sum(points.sizes[position] for position in chosen)
         return row
     events: list[Event | LogLine] = [*part.events, *part.logs]

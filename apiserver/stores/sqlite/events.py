@@ -22,6 +22,7 @@ from apiserver.stores.records import (
     EventBatch,
     EventQuery,
     ImageVariant,
+    LastValues,
     Metrics,
     PointColumns,
     Series,
@@ -161,14 +162,17 @@ class SqliteEvents:
 
         return self._db.read(work)
 
-    def last_points(self, company: str, series: Sequence[Series], count: int) -> list[PointColumns]:
-        keys = [one.key for one in series]
+    def latest(self, company: str, task: str) -> list[tuple[Series, LastValues | None]]:
+        series = self.series(company, [task])
+        scalars = [one.key for one in series if one.statistics is not None]
 
-        def work(connection: sqlite3.Connection) -> list[PointColumns]:
-            ids = _series_ids(connection, company, keys)
-            return [_point_columns(key, listing.last_points(connection, ids.get(key, 0), count)) for key in keys]
+        def work(connection: sqlite3.Connection) -> dict[SeriesKey, LastValues]:
+            ids = _series_ids(connection, company, scalars)
+            found = {key: listing.last_values(connection, number) for key, number in ids.items()}
+            return {key: last for key, last in found.items() if len(last.iters)}
 
-        return self._db.read(work)
+        known = self._db.read(work)
+        return [(one, known.get(one.key)) for one in series]
 
     # --- events
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from apiserver.stores.records import (
     IMAGE,
+    LAST_VALUES,
     LOG,
     MAX_ITER,
     MIN_ITER,
@@ -19,25 +20,26 @@ from apiserver.stores.records import (
     Cursor,
     EventQuery,
     ImageVariant,
+    LastValues,
     StoredEvent,
 )
-from apiserver.stores.sqlite.leaves import Columns, unpack_all
+from apiserver.stores.sqlite.leaves import unpack_all
 from apiserver.stores.sqlite.paging import Names, conditions, log_event
 from apiserver.stores.sqlite.points import read_series
 from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
 
-def last_points(connection: sqlite3.Connection, series: int, count: int) -> Columns:
-    """The points with the greatest iterations, ascending."""
+def last_values(connection: sqlite3.Connection, series: int) -> LastValues:
+    """The points with the greatest iterations."""
     leaves: list[tuple[int, bytes]] = []
     have = 0
     for n, data in connection.execute("SELECT n, data FROM leaves WHERE series=? ORDER BY first_iter DESC", (series,)):
         leaves.append((n, data))
         have += n
-        if have >= count:
+        if have >= LAST_VALUES:
             break
     columns = unpack_all(reversed(leaves))
-    return columns.take(slice(max(0, len(columns.iters) - count), None))
+    return LastValues(columns.iters[-LAST_VALUES:], columns.values[-LAST_VALUES:])
 
 
 def count(connection: sqlite3.Connection, entity: int, names: Names, query: EventQuery) -> int:
