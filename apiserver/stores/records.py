@@ -6,6 +6,7 @@ integers in the 64-bit range, values are float64 (NaN stands for "no number": nu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -437,4 +438,4 @@ def _with_label(stats: Statistics, label: str | None) -> Statistics:
 def _number(value: Any) -> float | None:
     """NaN and infinities have no place in JSON; they read back as null."""
     number = float(value)
-    return number if np.isfinite(number) else None
+    return number if math.isfinite(number) else None

@@ -71,7 +71,12 @@ class SeriesRow:
         """Count points (sorted by iteration, unique) none of which was there before."""
         extent, span = (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max()))
         self.extend(len(iters), extent, span)
-        self.statistics = merged_statistics(self.statistics, statistics_of(iters, values, timestamps))
+        new = statistics_of(iters, values, timestamps)
+        if self.points:
+            new = merged_statistics(self.statistics, new)
+        else:
+            new.x_axis_label = self.x_axis_label
+        self.statistics = new
         if extent[0] <= SINGLE_VALUE_ITER <= extent[1]:
             shown = iters != SINGLE_VALUE_ITER
             iters, timestamps = iters[shown], timestamps[shown]

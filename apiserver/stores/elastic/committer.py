@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -274,7 +274,7 @@ class Committer:
             target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
             lines += [orjson.dumps({"update": target}), orjson.dumps({"doc": activity})]
             return _Known(activity=activity)
-        row = replace(known.row) if known.row is not None else Row()
+        row = known.row.copy() if known.row is not None else Row()
         for change in todo:
             assert isinstance(change, SeriesChange)
             # Between reading the epoch and now somebody counted or deleted the series' events: whether ours are in that can't be known.

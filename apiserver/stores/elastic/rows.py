@@ -6,6 +6,8 @@ import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from apiserver.stores.records import LAST_VALUES, POINT_TYPES, Floats, Ints, Las
 from apiserver.stores.series_row import SeriesRow
 
 _NAMES = tuple(field.name for field in fields(SeriesRow))
+_values = attrgetter(*_NAMES)
 
 
 @dataclass(slots=True)
@@ -22,11 +25,16 @@ class Row(SeriesRow):
 
     last: LastValues | None = None
 
+    def copy(self) -> Row:
+        made = Row(*_values(self))
+        made.last = self.last
+        return made
+
     def add(self, new: SeriesRow) -> None:
         last = new.last if isinstance(new, Row) else None
         if new.points:
             if self.points and self.last is not None and last is not None:
-                iters, values = (np.concatenate(pair) for pair in zip(self.last, last, strict=True))
+                iters, values = np.concatenate((self.last.iters, last.iters)), np.concatenate((self.last.values, last.values))
                 if last.iters[0] <= self.last.iters[-1]:
                     order = np.argsort(iters, kind="stable")
                     iters, values = iters[order], values[order]
@@ -57,10 +65,7 @@ def source_of(key: SeriesKey, row: Row, epoch: int) -> dict[str, Any]:
         "variant_hash": name_hash(key.variant),
         "epoch": epoch,
     }
-    for name in _NAMES:
-        value = getattr(row, name)
-        if value is not None:
-            source[name] = value
+    source.update((name, value) for name, value in zip(_NAMES, _values(row), strict=True) if value is not None)
     if row.last is not None:
         source["last"] = _packed(row.last)
     return source
@@ -69,7 +74,7 @@ def source_of(key: SeriesKey, row: Row, epoch: int) -> dict[str, Any]:
 def _packed(last: LastValues) -> dict[str, Any]:
     """Iterations are mostly evenly spaced: then the first and the step say it all."""
     values = b64encode(last.values.tobytes()).decode()
-    steps = np.diff(last.iters)
+    steps = last.iters[1:] - last.iters[:-1]
     if not len(steps) or (steps == steps[0]).all():
         return {"first": int(last.iters[0]), "step": int(steps[0]) if len(steps) else 1, "values": values}
     return {"iters": b64encode(last.iters.tobytes()).decode(), "values": values}
@@ -104,6 +109,7 @@ def as_series(key: SeriesKey, row: SeriesRow) -> Series:
     )
 
 
+@lru_cache(maxsize=4096)
 def name_hash(name: str) -> str:
     """The key under which clients find a metric or variant in last_metrics (md5 is theirs, not for security)."""
     return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()

@@ -353,21 +353,25 @@ def _row_of(part: _Part, seq: int) -> Row | None:
     if part.fresh and not any(part.fresh) and not part.repeated:
         return None
     row = Row(stale=part.repeated, last_written=seq + max(part.arrivals))
-    fresh = part.fresh or [True] * len(part.arrivals)
     if part.points is not None:
         points = part.points
         row.x_axis_label = points.x_axis_label
-        chosen = [position for position, new in zip(part.positions, fresh, strict=True) if new]
+        chosen = part.positions
+        if part.fresh:
+            chosen = [position for position, new in zip(part.positions, part.fresh, strict=True) if new]
         if chosen:
             whole = len(chosen) == len(points.iters)
-            take = np.array(chosen, np.int64)
             columns = (np.array(points.iters, np.int64), np.array(points.values, np.float64), np.array(points.timestamps, np.int64))
-            iters, values, timestamps = sorted_points(*(columns if whole else (columns[0][take], columns[1][take], columns[2][take])))
+            if not whole:
+                take = np.array(chosen, np.int64)
+                columns = (columns[0][take], columns[1][take], columns[2][take])
+            iters, values, timestamps = sorted_points(*columns)
             row.add_points(iters, values, timestamps)
             if part.key.type == SCALAR:
                 row.last = LastValues(iters[-LAST_VALUES:], values[-LAST_VALUES:])
             row.bytes = sum(points.sizes) if whole else sum(points.sizes[position] for position in chosen)
         return row
+    fresh = part.fresh or [True] * len(part.arrivals)
     events: list[Event | LogLine] = [*part.events, *part.logs]
     for event, new in zip(events, fresh, strict=True):
         if new:

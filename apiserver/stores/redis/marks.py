@@ -41,7 +41,7 @@ if off + lines > 1048576 then ms, off = ms + 1, 0 end
 local next = off + lines
 redis.call('HSET', R .. 'seq', 'ms', string.format('%.0f', ms + math.floor(next / 1048576)), 'off', string.format('%.0f', next % 1048576))
 local token = string.format('%.0f:%.0f:%.0f', ms, off, lines)
-redis.call('HSET', R .. 'flight:' .. ARGV[1], token, redis.call('TIME')[1])
+redis.call('HSET', R .. 'flying:' .. ARGV[1], token, redis.call('TIME')[1])
 local answer = {string.format('%.0f', ms), string.format('%.0f', off)}
 for i = 4, #ARGV do answer[#answer + 1] = redis.call('HGET', R .. 'task:' .. ARGV[1] .. ':' .. ARGV[i], 'g') end
 return answer
@@ -54,16 +54,15 @@ _FINISH = (
     _RUN
     + """
 local time = redis.call('TIME')
-local flight = R .. 'flight:' .. ARGV[1]
 if ARGV[2] ~= '' then
-  redis.call('HSET', flight, ARGV[2], 'd' .. time[1] .. '.' .. string.format('%06d', time[2]))
+  local flight, done = R .. 'flying:' .. ARGV[1], R .. 'done:' .. ARGV[1]
+  redis.call('HDEL', flight, ARGV[2])
+  redis.call('ZADD', done, time[1] .. '.' .. string.format('%06d', time[2]), ARGV[2])
+  redis.call('ZREMRANGEBYSCORE', done, '-inf', time[1] - FINISHED)
   if redis.call('HLEN', flight) > 100 then
     local all = redis.call('HGETALL', flight)
     for i = 1, #all, 2 do
-      local state = all[i + 1]
-      local done = string.sub(state, 1, 1) == 'd'
-      local at = tonumber(done and string.sub(state, 2) or state)
-      if at + (done and FINISHED or FLIGHT) < tonumber(time[1]) then redis.call('HDEL', flight, all[i]) end
+      if tonumber(all[i + 1]) + FLIGHT < tonumber(time[1]) then redis.call('HDEL', flight, all[i]) end
     end
   end
 end
@@ -183,9 +182,12 @@ return 1
 """.replace("TASK", str(TASK_SECONDS))
 )
 
-_FLIGHT = (
-    _RUN
-    + "local t = redis.call('TIME')\nreturn {t[1] .. '.' .. string.format('%06d', t[2]), redis.call('HGETALL', R .. 'flight:' .. ARGV[1])}"
+_CLOCK = "local t = redis.call('TIME')\nreturn t[1] .. '.' .. string.format('%06d', t[2])"
+
+# ARGV: company, time. The batches that are under way, and those that were finished since then.
+_FLIGHT = _RUN + "local a = redis.call('HKEYS', R .. 'flying:' .. ARGV[1])\n"
+_FLIGHT += (
+    "for _, token in ipairs(redis.call('ZRANGEBYSCORE', R .. 'done:' .. ARGV[1], ARGV[2], '+inf')) do a[#a + 1] = token end\nreturn a"
 )
 
 
@@ -227,6 +229,7 @@ class RedisMarks:
         self._changed = client.script(_CHANGED)
         self._cleaned = client.script(_CLEANED)
         self._generations = client.script(_GENERATIONS)
+        self._clock = client.script(_CLOCK)
         self._flight = client.script(_FLIGHT)
 
     def begin(self, company: str, now: int, lines: int, tasks: Sequence[str]) -> Begun:
@@ -297,16 +300,15 @@ class RedisMarks:
 
     def clock(self, company: str) -> float:
         """Redis' time, which all hosts share."""
-        return float(self._flight(company)[0])
+        return float(self._clock())
 
     def under_way(self, company: str, since: float) -> list[tuple[int, int]]:
         """Arrival numbers (first, last) of the batches that were not finished at the time `since` (of `clock`)."""
         ranges = []
-        for token, state in pairs(self._flight(company)[1]).items():
-            if not state.startswith("d") or float(state[1:]) >= since:
-                ms, offset, lines = (int(part) for part in token.split(":"))
-                first = (ms << SEQ_SHIFT) + offset
-                ranges.append((first, first + lines - 1))
+        for token in self._flight(company, f"{since:.6f}"):
+            ms, offset, lines = (int(part) for part in token.split(b":"))
+            first = (ms << SEQ_SHIFT) + offset
+            ranges.append((first, first + lines - 1))
         return ranges
 
 
