@@ -135,10 +135,19 @@ class Table:
 
     def windows(self, *, texts: bool = True) -> Iterator[Window]:
         """The rows of the range in order of step. Without `texts`, text cells hold None (see `with_texts`)."""
-        for columns, lo, hi in self._pages():
-            window = self._window(columns, lo, hi, texts)
-            if len(window.steps):
-                yield window
+        keys = [s.key for s in self.series]
+        if not keys or self.hi < self.lo:
+            return
+        if self._is_uneven():
+            for columns, lo, hi in self._pages_by_number(keys):
+                yield from self._window(columns, [], lo, hi, texts)
+            return
+        # A text that has its column for itself is all that its point says.
+        apart = {
+            key for key in keys if texts and not self._by_time and _is_text(key) and self._sources.get(self._owner.get(key, "")) == [key]
+        }
+        for columns, lo, hi in self._pages([key for key in keys if key not in apart]):
+            yield from self._window(columns, sorted(apart), lo, hi, texts)
 
     def whole(self) -> Window:
         """All rows of the range as one window, without texts."""
@@ -178,23 +187,19 @@ class Table:
         times = np.concatenate(parts) if parts else np.empty(0)
         return times if len(times) == count and bool(np.isfinite(times).all()) and bool((times[1:] > times[:-1]).all()) else None
 
-    def _pages(self) -> Iterator[tuple[list[PointColumns], int, int]]:
-        keys = [s.key for s in self.series]
-        if not keys or self.hi < self.lo:
-            return
+    def _is_uneven(self) -> bool:
+        """Whether a window of steps may hold any number of points."""
         longest = max(s.chart_count for s in self.series)
         span = max(
             s.chart_max_iter - s.chart_min_iter + 1 for s in self.series if s.chart_max_iter is not None and s.chart_min_iter is not None
         )
-        if self.cells <= WINDOW:
-            yield self._store.points(self._company, keys, lo=self.lo, hi=self.hi), self.lo, self.hi
-        elif span <= 2 * longest:
-            width = max(WINDOW // len(keys), 1)
-            for lo in range(self.lo, self.hi + 1, width):
-                hi = min(lo + width - 1, self.hi)
-                yield self._store.points(self._company, keys, lo=lo, hi=hi), lo, hi
-        else:
-            yield from self._pages_by_number(keys)
+        return self.cells > WINDOW and span > 2 * longest
+
+    def _pages(self, keys: list[SeriesKey]) -> Iterator[tuple[list[PointColumns], int, int]]:
+        width = self.hi - self.lo + 1 if self.cells <= WINDOW else max(WINDOW // len(self.series), 1)
+        for lo in range(self.lo, self.hi + 1, width):
+            hi = min(lo + width - 1, self.hi)
+            yield self._store.points(self._company, keys, lo=lo, hi=hi), lo, hi
 
     def _pages_by_number(self, keys: list[SeriesKey]) -> Iterator[tuple[list[PointColumns], int, int]]:
         """Steps are spread unevenly: pages of so many points, each cut before its last step, which may go on in the next page."""
@@ -211,22 +216,25 @@ class Table:
             yield [column for column in cut if len(column.iters)], lo, last - 1
             lo = last
 
-    def _window(self, found: list[PointColumns], lo: int, hi: int, texts: bool) -> Window:
+    def _window(self, found: list[PointColumns], apart: list[SeriesKey], lo: int, hi: int, texts: bool) -> Iterator[Window]:
+        """The window of these points and of the texts in `apart`; none if it has no rows."""
+        text_keys = [*apart, *(column.key for column in found if _is_text(column.key))]
+        extras = self._store.point_extras(self._company, text_keys, lo=lo, hi=hi) if text_keys and texts else {}
+        found = found + [_placed(key, extras[key]) for key in apart if key in extras]
         found = [_without_single_value(column) for column in found]
         found = [column for column in found if len(column.iters)]
         if not found:
-            return Window(np.empty(0, np.int64), {})
+            return
         steps = _union([column.iters for column in found])
-        text_keys = [column.key for column in found if _is_text(column.key)]
-        extras = self._store.point_extras(self._company, text_keys, lo=lo, hi=hi) if text_keys and texts else {}
         parts: dict[str, list[tuple[PointColumns, Floats | Objects]]] = defaultdict(list)
         for column in found:
             name = self._owner.get(column.key)
             if name is not None:
                 parts[name].append((column, self._values(column, extras.get(column.key, {}), texts)))
         if not self._by_time:
-            return Window(steps, {name: _cells(steps, part)[0] for name, part in parts.items()})
-        return _timed(steps, {name: _cells(steps, part) for name, part in parts.items()})
+            yield Window(steps, {name: _cells(steps, part)[0] for name, part in parts.items()})
+        else:
+            yield _timed(steps, {name: _cells(steps, part) for name, part in parts.items()})
 
     def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]], texts: bool) -> Floats | Objects:
         key, values = column.key, column.values
@@ -245,6 +253,13 @@ class Table:
 
 def _is_text(key: SeriesKey) -> bool:
     return key.type == ATTRIBUTE and key.metric == names.TEXT
+
+
+def _placed(key: SeriesKey, extras: dict[int, dict[str, Any]]) -> PointColumns:
+    """The points that these texts belong to, as far as a column needs them that has no other source."""
+    iters = np.array(sorted(extras), np.int64)
+    nothing = np.zeros(len(iters), np.int64)
+    return PointColumns(key, iters, nothing.astype(np.float64), nothing, nothing)
 
 
 def joined(parts: list[Window]) -> Window:
