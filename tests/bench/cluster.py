@@ -257,7 +257,7 @@ def raw_points(report: Report, client: Client, bare: Bare, count: int = 1_000_00
 
 def many_histograms(bare: Bare, tasks: list[str], interval: int) -> None:
     """The aggregations behind a chart of many tasks, a search for each task, all in one request."""
-    index = f"{bare.prefix}events-{SCALAR}-*"
+    index = f"{bare.prefix}*{SCALAR}-*"
     histogram = {"histogram": {"field": "iter", "interval": interval, "min_doc_count": 1}, "aggs": {"y": {"avg": {"field": "value"}}}}
     variants = {"terms": {"field": "variant", "size": 100}, "aggs": {"x": histogram}}
     metrics = {"terms": {"field": "metric", "size": 100}, "aggs": {"variants": variants}}
@@ -266,7 +266,8 @@ def many_histograms(bare: Bare, tasks: list[str], interval: int) -> None:
         body = {"size": 0, "query": {"term": {"task": task}}, "aggs": {"metrics": metrics}, "track_total_hits": False}
         lines += [orjson.dumps({"index": index, "request_cache": False}), orjson.dumps(body)]
     bare.call("POST", f"/{index}/_refresh")
-    bare.call("POST", "/_msearch", b"\n".join([*lines, b""]))
+    answers = bare.call("POST", "/_msearch", b"\n".join([*lines, b""]))["responses"]
+    assert all(len(answer["aggregations"]["metrics"]["buckets"]) == len({metric for metric, _ in SERIES}) for answer in answers)
 
 
 def cluster(report: Report, folder: Path, only: set[str]) -> None:

@@ -87,7 +87,8 @@ class ElasticEvents:
         return self.series_store.names(company, tasks, type)
 
     def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
-        return self._freshness.view(company, tasks).revisions
+        revisions = self._freshness.revisions(company, tasks)
+        return None if revisions is None else revisions.events
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         return self._charts.buckets(company, requests)

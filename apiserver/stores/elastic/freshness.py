@@ -35,11 +35,18 @@ class _TaskMarks(Protocol):
     @property
     def generation(self) -> int | None: ...
     @property
-    def revision(self) -> int: ...
-    @property
-    def document(self) -> int: ...
-    @property
     def written(self) -> dict[str, int]: ...
+
+
+class Revisions(Protocol):
+    """What `stores.redis.marks.Revisions` says."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def events(self) -> tuple[int, ...]: ...
+    @property
+    def documents(self) -> tuple[int, ...]: ...
 
 
 class Changes(Protocol):
@@ -68,6 +75,7 @@ class Marks(Protocol):
     ) -> None: ...
     def unseen(self, company: str, statistics: str, needed: Mapping[str, int]) -> list[str] | None: ...
     def peek(self, company: str, tasks: Sequence[str]) -> tuple[str, Sequence[_TaskMarks]]: ...
+    def revisions(self, company: str, tasks: Sequence[str]) -> Revisions: ...
     def read(self, indices: Sequence[str]) -> tuple[str, dict[str, tuple[int, int | None]]]: ...
     def changed(self, company: str, since: int) -> Changes: ...
     def cleaned(self, run: str, numbers: Mapping[str, int]) -> None: ...
@@ -85,14 +93,10 @@ class Begun(NamedTuple):
 
 
 class View(NamedTuple):
-    """What readers know of the tasks they ask for, in their order where it is a tuple. `known` is False while Redis is away: then everything
-    must be refreshed. `revisions` count changes of events, `documents` those of the registry's documents, both within a `run` of Redis."""
+    """What readers know of the tasks they ask for. `known` is False while Redis is away: then everything must be refreshed."""
 
     known: bool
-    run: str
     generations: dict[str, int]
-    revisions: tuple[int, ...] | None
-    documents: tuple[int, ...]
     written: dict[str, dict[str, int]]
 
 
@@ -179,12 +183,17 @@ class Freshness:
         try:
             run, marks = self._marks.peek(company, tasks)
         except StateUnavailable:
-            return View(False, "", {}, None, (), {})
+            return View(False, {}, {})
         self._new_run(run)
         generations = {task: mark.generation for task, mark in zip(tasks, marks, strict=True) if mark.generation is not None}
-        revisions = tuple(mark.revision for mark in marks)
-        documents = tuple(mark.document for mark in marks)
-        return View(True, run, generations, revisions, documents, {task: mark.written for task, mark in zip(tasks, marks, strict=True)})
+        return View(True, generations, {task: mark.written for task, mark in zip(tasks, marks, strict=True)})
+
+    def revisions(self, company: str, tasks: Sequence[str]) -> Revisions | None:
+        """How often these tasks were changed, within a run of Redis; None while it is away."""
+        try:
+            return self._marks.revisions(company, tasks)
+        except StateUnavailable:
+            return None
 
     def see(self, view: View, needs: Mapping[str, Collection[str]]) -> None:
         """Make what was written so far visible: `needs` names for each index the tasks that are read from it."""

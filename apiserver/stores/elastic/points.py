@@ -10,11 +10,10 @@ import numpy as np
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
-from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, named_series, point_value, span
+from apiserver.stores.elastic.queries import MISSING, NO_MATCH, Query, all_of, any_of, named_series, point_value, span
 from apiserver.stores.elastic.series_store import SeriesStore, series_query
 from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
 
-_MISSING = "-Infinity"
 MAX_TERMS = 1_000
 """Iterations that are worth naming one by one."""
 
@@ -77,7 +76,7 @@ class PointReader:
     def all_points(self, key: SeriesKey, index: str, filters: list[Query]) -> _Rows:
         """All points of one series by iteration: the order of the index itself, so a page ends as soon as it is full."""
         rows = _Rows([], [], [], [])
-        sort = [{"task": "asc"}, {"metric": "asc"}, {"variant": "asc"}, {"iter": "asc"}, *payload()]
+        sort = [{"task": "asc"}, {"metric": "asc"}, {"variant": "asc"}, {"iter": "asc"}, *_payload()]
         after: list[Any] | None = None
         while True:
             bound = [] if after is None else span("iter", after[3])
@@ -93,12 +92,12 @@ class PointReader:
             if after is not None:
                 body["search_after"] = after
             hits = self._client.msearch([(index, body)], "hits.hits.sort")[0].get("hits", {}).get("hits", [])
-            for hit in hits:
-                _, _, _, iteration, timestamp, seq, value, special = hit["sort"]
-                rows.iters.append(iteration)
-                rows.timestamps.append(timestamp)
-                rows.seqs.append(seq)
-                rows.values.append(point_value(None if value == _MISSING else value, special))
+            if hits:
+                _, _, _, iters, timestamps, seqs, values, specials = zip(*(hit["sort"] for hit in hits), strict=True)
+                rows.iters += iters
+                rows.timestamps += timestamps
+                rows.seqs += seqs
+                rows.values += map(point_value, values, specials) if any(specials) or MISSING in values else values
             if len(hits) < PAGE:
                 return rows
             after = hits[-1]["sort"]
@@ -109,7 +108,7 @@ class PointReader:
         """The first points of many series of one task in the order (axis, timestamp, seq)."""
         found: dict[tuple[str, str], _Rows] = {(key.metric, key.variant): _Rows([], [], [], []) for key in keys}
         names = {(key.metric, key.variant): key for key in keys}
-        sort: list[Any] = [{axis: "asc"}, *payload(), {"iter": "asc"}, {"metric": "asc"}, {"variant": "asc"}]
+        sort: list[Any] = [{axis: "asc"}, *_payload(), {"iter": "asc"}, {"metric": "asc"}, {"variant": "asc"}]
         choices = choices_of(keys)
         place: list[Any] | None = None
         left = limit
@@ -141,7 +140,7 @@ class PointReader:
                 rows.iters.append(iteration)
                 rows.timestamps.append(timestamp)
                 rows.seqs.append(seq)
-                rows.values.append(point_value(None if value == _MISSING else value, special))
+                rows.values.append(point_value(value, special))
             if len(hits) < size:
                 break
             place = hits[-1]["sort"]
@@ -174,7 +173,7 @@ class PointReader:
         return found
 
 
-def payload() -> list[Any]:
+def _payload() -> list[Any]:
     """Timestamp, seq and value as sort values: a hit then carries nothing else, and hits are what a page costs."""
     return [
         {"timestamp": "asc"},

@@ -9,6 +9,7 @@ from apiserver.stores.elastic.bodies import SPECIAL_VALUES, body_of
 from apiserver.stores.records import MAX_ITER, MIN_ITER, SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, StoredEvent, document
 
 Query = dict[str, Any]
+MISSING = "-Infinity"
 NO_MATCH: Query = {"match_none": {}}
 
 
@@ -133,9 +134,9 @@ def stored_event(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) 
     return event
 
 
-def point_value(value: float | None, special: int | None) -> float:
-    """A scalar's value as a float, from the two fields that hold it."""
-    return float(value) if value is not None else SPECIAL_VALUES[special or 0]
+def point_value(value: float | str | None, special: int | None) -> float:
+    """A scalar's value as a float, from the two fields that hold it. `MISSING` is what a sort value says of a field that is not there."""
+    return SPECIAL_VALUES[special or 0] if value is None or value == MISSING else float(value)
 
 
 def wanted_types(types: Collection[str] | None, everything: Collection[str]) -> list[str]:

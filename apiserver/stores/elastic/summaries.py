@@ -29,14 +29,14 @@ class Summaries:
 
     def get_many(self, kind: Kind, company: str, ids: Sequence[str], read: Read) -> dict[str, Document]:
         """Those that are there, in the order of `ids`. `read` asks Elasticsearch."""
-        view = self._freshness.view(company, ids)
-        if not view.known:
+        revisions = self._freshness.revisions(company, ids)
+        if revisions is None:
             return read(kind, company, ids, SUMMARY)
         found: dict[str, Document] = {}
         missing: dict[str, int] = {}
-        for id, revision in zip(ids, view.documents, strict=True):
+        for id, revision in zip(ids, revisions.documents, strict=True):
             known = self._known.get((kind, company, id))
-            if known is not None and known[0] == (view.run, revision):
+            if known is not None and known[0] == (revisions.run, revision):
                 found[id] = known[1]
             else:
                 missing[id] = revision
@@ -45,7 +45,7 @@ class Summaries:
             for id, document in read(kind, company, list(missing), SUMMARY).items():
                 body = {name: value for name, value in document.body.items() if name in SUMMARY or name == "id"}
                 found[id] = Document(document.id, document.company, body, document.version)
-                self._remember((kind, company, id), ((view.run, missing[id]), found[id]))
+                self._remember((kind, company, id), ((revisions.run, missing[id]), found[id]))
         # Copies: what a caller does to a body stays his own.
         return {id: replace(found[id], body=dict(found[id].body)) for id in ids if id in found}
 

@@ -124,18 +124,22 @@ return 1
 )
 
 # ARGV: random, company, tasks... A task that is not known gets a revision, so that what is cached for it can be used again.
-_PEEK = (
+_REVISIONS = (
     _RUN
     + """
 local answer = {R}
 for i = 3, #ARGV do
   local key = R .. 'task:' .. ARGV[2] .. ':' .. ARGV[i]
   if redis.call('HSETNX', key, 'r', ARGV[1]) + redis.call('HSETNX', key, 'd', ARGV[1]) > 0 then redis.call('EXPIRE', key, TASK) end
-  answer[#answer + 1] = redis.call('HGETALL', key)
+  local found = redis.call('HMGET', key, 'r', 'd')
+  answer[2 * i - 4], answer[2 * i - 3] = found[1], found[2]
 end
 return answer
 """.replace("TASK", str(TASK_SECONDS))
 )
+
+# ARGV: company, tasks...
+_PEEK = _RUN + "local a = {R}\nfor i = 2, #ARGV do a[i] = redis.call('HGETALL', R .. 'task:' .. ARGV[1] .. ':' .. ARGV[i]) end\nreturn a"
 
 # ARGV: company, index of statistics, tasks...
 _UNSEEN = _RUN + "local a = {R, redis.call('GET', R .. 'clean:' .. ARGV[2]) or ''}\n"
@@ -200,12 +204,18 @@ class Begun(NamedTuple):
 
 
 class TaskMarks(NamedTuple):
-    """What is known of a task: its generation, the revisions of its events and of its document, and per index the number of its last write."""
+    """What is known of a task: its generation, and per index the number of its last write."""
 
     generation: int | None
-    revision: int
-    document: int
     written: dict[str, int]
+
+
+class Revisions(NamedTuple):
+    """The run id; by task, in the order asked for, a number that changes with its events, and one that changes with its document."""
+
+    run: str
+    events: tuple[int, ...]
+    documents: tuple[int, ...]
 
 
 class Changes(NamedTuple):
@@ -224,6 +234,7 @@ class RedisMarks:
         self._begin = client.script(_BEGIN)
         self._finish = client.script(_FINISH)
         self._peek = client.script(_PEEK)
+        self._revisions = client.script(_REVISIONS)
         self._read = client.script(_READ)
         self._unseen = client.script(_UNSEEN)
         self._changed = client.script(_CHANGED)
@@ -274,8 +285,13 @@ class RedisMarks:
 
     def peek(self, company: str, tasks: Sequence[str]) -> tuple[str, list[TaskMarks]]:
         """The run id, and what is known of each task."""
-        run, *hashes = self._peek(secrets.randbelow(2**40), company, *tasks)
+        run, *hashes = self._peek(company, *tasks)
         return run.decode(), [_task_marks(pairs(flat)) for flat in hashes]
+
+    def revisions(self, company: str, tasks: Sequence[str]) -> Revisions:
+        """How often each task was changed."""
+        run, *numbers = self._revisions(secrets.randbelow(2**40), company, *tasks)
+        return Revisions(run.decode(), tuple(map(int, numbers[::2])), tuple(map(int, numbers[1::2])))
 
     def read(self, indices: Sequence[str]) -> tuple[str, dict[str, tuple[int, int | None]]]:
         """The run id, and per index the number of its last write and of the last write that searches see (None: not known)."""
@@ -314,4 +330,4 @@ class RedisMarks:
 
 def _task_marks(fields: dict[str, str]) -> TaskMarks:
     written = {name[1:]: int(value) for name, value in fields.items() if name.startswith("n")}
-    return TaskMarks(int(fields["g"]) if "g" in fields else None, int(fields.get("r", 0)), int(fields.get("d", 0)), written)
+    return TaskMarks(int(fields["g"]) if "g" in fields else None, written)
