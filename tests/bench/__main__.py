@@ -96,6 +96,7 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
     if wanted & {"raw", "delete"}:
         million = reads.fill_points(client, 4 * reads.MILLION)
         part("raw", lambda: reads.raw_points(report, client, million))
+        part("raw", lambda: reads.every_event_once(report, client, reads.fill_points(client, reads.MILLION), reads.MILLION))
         part("delete", lambda: galleries.deleting(report, server, million, 4 * reads.MILLION))
     part("images", lambda: galleries.gallery(report, client))
     part("multi", lambda: galleries.many_tasks(report, client))

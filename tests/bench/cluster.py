@@ -253,6 +253,7 @@ def raw_points(report: Report, client: Client, bare: Bare, count: int = 1_000_00
     report.add("bare search_after, in the order of the index", count / stored, "points/s")
     report.add("scalar_metrics_iter_raw", count / our_seconds, "points/s")
     report.add("ratio to the faster of the two", min(stored, ordered) / our_seconds, "", least=0.7)
+    reads.every_event_once(report, client, task, count)
 
 
 def many_histograms(bare: Bare, tasks: list[str], interval: int) -> None:

@@ -143,3 +143,32 @@ def raw_points(report: Report, client: Client, task: str) -> None:
     report.add(
         "scalar_metrics_iter_raw", count / seconds, "points/s", least=200_000, note=f"page p95 {percentile(pages, 95) * 1000:.0f} ms"
     )
+
+
+def every_event_once(report: Report, client: Client, task: str, count: int) -> None:
+    """Page through all events of a task of `fill_points`, with both endpoints that have pages: none is missing, none comes twice."""
+    last = count // len(SERIES)
+    events: dict[tuple[str, str], list[int]] = {series: [] for series in SERIES}
+    begun = time.perf_counter()
+    request: dict[str, Any] = {"task": task, "event_type": "training_stats_scalar", "batch_size": 10_000, "order": "asc"}
+    while True:
+        page = data(client, "events.get_task_events", **request)
+        for event in page["events"]:
+            events[event["metric"], event["variant"]].append(event["iter"])
+        assert page["total"] == count, page["total"]
+        if page["returned"] < 10_000:
+            break
+        request["scroll_id"] = page["scroll_id"]
+    report.add("get_task_events, every event once (read by the client)", count / (time.perf_counter() - begun), "events/s")
+    assert all(iters == list(range(last)) for iters in events.values())
+    for metric in dict.fromkeys(metric for metric, _ in SERIES):
+        request = {"task": task, "metric": {"metric": metric}, "batch_size": 10_000}
+        points: dict[str, list[int]] = {}
+        while True:
+            page = data(client, "events.scalar_metrics_iter_raw", **request)
+            for variant, columns in page["variants"].items():
+                points.setdefault(variant, []).extend(columns["iter"])
+            if page["returned"] < 10_000:
+                break
+            request["scroll_id"] = page["scroll_id"]
+        assert points == {variant: list(range(last)) for variant in points} and len(points) == 2, metric
