@@ -7,19 +7,18 @@ from typing import Any
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, exists, nearest, up_to
 from apiserver.bll.events.logs import without_cursors
-from apiserver.bll.events.walks import SECONDS, Walk, Walks, first_place, fits
-from apiserver.bll.registry.directory import EntityKind, TaskDirectory
+from apiserver.bll.events.samples import Known, Place, Samples
+from apiserver.bll.events.walks import SECONDS, Walk
+from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import PLOT, EventQuery, StoredEvent
 
 
-class PlotSamples:
+class PlotSamples(Samples):
     """`get_plot_sample` and `next_plot_sample`. A walk visits groups (iteration, metric) in that order."""
 
     def __init__(self, store: EventStore, directory: TaskDirectory, state: State, ttl: float = SECONDS) -> None:
-        self._store = store
-        self._directory = directory
-        self._walks = Walks(state, "plot_samples", ttl)
+        super().__init__(store, directory, state, "plot_samples", ttl)
 
     def get(
         self,
@@ -40,29 +39,18 @@ class PlotSamples:
         An unknown scroll id starts a new walk. Raises InvalidTask or InvalidModel; InvalidScroll when the walk is another company's, of
         another task, or through other metrics.
         """
-        entity: EntityKind = "model" if model_events else "task"
-        owner = self._directory.readable(company, [task], entity)[task].company
-        walk = self._walks.find(company, entity, [task], scroll_id)
-        if walk is not None and not fits(walk, metric, navigate_current_metric):
-            raise self._walks.invalid(scroll_id, "walks through other metrics")
-        if walk is None or refresh:
-            metrics = self._metrics(owner, task, metric if navigate_current_metric else None)
-        else:
-            metrics = walk.known["metrics"]
-        place = walk.place if walk is not None else first_place(metric, navigate_current_metric)
-        events: list[StoredEvent] = []
-        bounds = metrics.get(metric)
-        if bounds is not None:
-            query = EventQuery(task, [PLOT], metrics={metric: ()})
-            newest = self._store.iterations(owner, query, descending=True, count=1, beyond=up_to(iteration))
-            events = self._plots(owner, task, metric, newest[0]) if newest else []
-        if events:
-            place = place | {"metric": metric, "iteration": events[0]["iter"]}
-        if walk is None or refresh:
-            next_id = self._walks.begin(company, entity, [task], {"metrics": metrics}, place)
-        else:
-            next_id = self._walks.go_on(walk, company, entity, [task], place)
-        return _answer(next_id, events, bounds)
+        return _answer(
+            *self._show(
+                company,
+                task,
+                {"metric": metric},
+                iteration=iteration,
+                refresh=refresh,
+                navigate_current_metric=navigate_current_metric,
+                scroll_id=scroll_id,
+                model_events=model_events,
+            )
+        )
 
     def next(
         self,
@@ -76,36 +64,31 @@ class PlotSamples:
     ) -> dict[str, Any]:
         """The group before (`earlier`) or after the current one; with `next_iteration` in another iteration. At an end there are no events
         and the walk stays where it is, under the same id. Raises InvalidTask or InvalidModel; InvalidScroll when there is no such walk through this task."""
-        entity: EntityKind = "model" if model_events else "task"
-        owner = self._directory.readable(company, [task], entity)[task].company
-        walk = self._walks.find(company, entity, [task], scroll_id)
-        if walk is None:
-            raise self._walks.invalid(scroll_id)
-        found = self._neighbour(owner, task, walk, earlier, next_iteration)
-        events = self._plots(owner, task, found[1], found[0]) if found is not None else []
-        if not events:
-            return _answer(self._walks.go_on(walk, company, entity, [task], walk.place), [], None)
-        metric = events[0]["metric"]
-        place = walk.place | {"metric": metric, "iteration": events[0]["iter"]}
-        return _answer(self._walks.go_on(walk, company, entity, [task], place), events, walk.known["metrics"][metric])
+        return _answer(
+            *self._step(company, task, scroll_id=scroll_id, earlier=earlier, next_iteration=next_iteration, model_events=model_events)
+        )
 
-    def _neighbour(self, owner: str, task: str, walk: Walk, earlier: bool, next_iteration: bool) -> tuple[int, str] | None:
-        """Iteration and metric of the next group."""
+    def _neighbour(self, owner: str, task: str, walk: Walk, earlier: bool, next_iteration: bool) -> list[StoredEvent]:
         current, here = walk.place["iteration"], walk.place["metric"]
-        if current is None:
-            return None  # the walk has not shown anything yet
         metrics = [here] if walk.place["inside"] else sorted(walk.known["metrics"], reverse=earlier)
         if not next_iteration:
             beside = [metric for metric in metrics if (metric < here if earlier else metric > here)]
             found = self._first(owner, task, beside, current)
             if found is not None:
-                return current, found
+                return self._plots(owner, task, found, current)
         query = EventQuery(task, [PLOT], metrics=dict.fromkeys(metrics, ()))
         other = self._store.iterations(owner, query, descending=earlier, count=1, beyond=current)
-        if not other:
-            return None
-        found = self._first(owner, task, metrics, other[0])
-        return None if found is None else (other[0], found)
+        found = self._first(owner, task, metrics, other[0]) if other else None
+        return [] if found is None else self._plots(owner, task, found, other[0])
+
+    def _newest(self, owner: str, task: str, place: Place, oldest: int, iteration: int | None) -> list[StoredEvent]:
+        query = EventQuery(task, [PLOT], metrics={place["metric"]: ()})
+        newest = self._store.iterations(owner, query, descending=True, count=1, beyond=up_to(iteration))
+        return self._plots(owner, task, place["metric"], newest[0]) if newest else []
+
+    def _bounds(self, known: Known, place: Place) -> list[int] | None:
+        found: list[int] | None = known["metrics"].get(place["metric"])
+        return found
 
     def _first(self, owner: str, task: str, metrics: Sequence[str], iteration: int) -> str | None:
         def found_in(some: Sequence[str]) -> bool:
@@ -117,14 +100,14 @@ class PlotSamples:
         best = best_per_variant(PLOT, at_iterations(self._store, owner, task, PLOT, {metric: ()}, [iteration]))
         return without_cursors([best[place] for place in sorted(best)])
 
-    def _metrics(self, owner: str, task: str, metric: str | None) -> dict[str, list[int]]:
-        """metric -> [oldest, newest iteration]."""
+    def _survey(self, owner: str, task: str, metric: str | None) -> Known:
+        """`metrics`: metric -> [oldest, newest iteration]."""
         metrics: dict[str, list[int]] = {}
         for series in self._store.series(owner, [task], [PLOT], None if metric is None else {metric: ()}):
             if series.chart_min_iter is not None and series.chart_max_iter is not None:
                 oldest, newest = metrics.get(series.key.metric, (series.chart_min_iter, series.chart_max_iter))
                 metrics[series.key.metric] = [min(oldest, series.chart_min_iter), max(newest, series.chart_max_iter)]
-        return metrics
+        return {"metrics": metrics}
 
 
 def _answer(scroll_id: str, events: list[StoredEvent], bounds: list[int] | None) -> dict[str, Any]:

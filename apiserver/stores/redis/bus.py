@@ -108,7 +108,8 @@ class RedisBus:
         while not self._closed.is_set():
             try:
                 self._receive(self._connect())
-            except (RedisError, OSError, EOFError, ValueError) as error:  # ValueError: closed by `close` while it was read
+            # ValueError, TypeError: the socket is gone while it is read, because `close` or a broken command has closed it
+            except (RedisError, OSError, EOFError, ValueError, TypeError) as error:
                 if not self._closed.is_set():
                     log.warning("the live log connection to Redis broke: %s", error)
             with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice, repeat
 from typing import Any, NamedTuple
@@ -64,21 +65,20 @@ def page(
     whole: bool,
 ) -> list[StoredEvent]:
     """The next `limit` events. `whole`: the query lets every series of its types through (no need to name them)."""
-    workers: dict[int, str] = {}
+    asked = _Asked(connection, entity, names, query, order, descending, limit)
     sources: list[Source] = []
     zones: Sequence[int] = (0, 1) if order == "iter" else (0,)
     if after is not None and order == "iter" and after.key is None:
         zones = (1,)
+    ids = _ids(names, query.types)
     for zone in zones:
         position = after if after is not None and (order == "timestamp" or (after.key is None) == (zone == 1)) else None
-        ids = _ids(names, query.types)
         if zone == 0 and SCALAR in query.types and ids[SCALAR]:
-            sources.append(_points(connection, names, workers, ids[SCALAR], query, order, descending, position, limit))
+            sources.append(asked.points(ids[SCALAR], position))
         for kind in query.types:
             if ids[kind]:
-                find = _logs if kind == LOG else _events
                 series = None if whole else ids[kind]
-                sources.append(find(connection, entity, names, workers, kind, series, query, order, zone, descending, position, limit))
+                sources.append(asked.logs(series, zone, position) if kind == LOG else asked.events(kind, series, zone, position))
         if sum(len(source.rows) for source in sources) >= limit:
             break
     sources = [source for source in sources if source.rows]
@@ -97,87 +97,150 @@ def _ids(names: Names, types: Sequence[str]) -> dict[str, list[int]]:
     return ids
 
 
-def _place(zone: int, key: int, timestamp: int, seq: int, descending: bool) -> tuple[int, int, int, int]:
-    return (zone, -key, -timestamp, -seq) if descending else (zone, key, timestamp, seq)
+@dataclass(slots=True)
+class _Asked:
+    """A page that was asked for; each method reads its share of one table. A zone is 0 for events with iteration and 1 for those without, which
+    the iteration axis shows last."""
 
+    connection: sqlite3.Connection
+    entity: int
+    names: Names
+    query: EventQuery
+    order: Axis
+    descending: bool
+    limit: int
+    workers: dict[int, str] = field(default_factory=dict)
 
-def _points(
-    connection: sqlite3.Connection,
-    names: Names,
-    workers: dict[int, str],
-    series: list[int],
-    query: EventQuery,
-    order: Axis,
-    descending: bool,
-    after: Cursor | None,
-    limit: int,
-) -> Source:
-    lo, hi = (query.min_iter, query.max_iter) if order == "iter" else (query.min_timestamp, query.max_timestamp)
-    if query.iters is not None:
-        if not query.iters:
-            return Source([], [], dict)
-        wanted = sorted(query.iters)
-        lo, hi = max(wanted[0], MIN_ITER if lo is None else lo), min(wanted[-1], MAX_ITER if hi is None else hi)
-    by_time = order == "iter" and (query.min_timestamp is not None or query.max_timestamp is not None)
-    selected = select_points(
-        connection,
-        series,
-        order,
-        descending=descending,
-        after=after,
-        # What is filtered below must not shorten the page; single values are at most one a series.
-        limit=None if query.iters is not None or by_time else limit + len(series),
-        lo=lo,
-        hi=hi,
-        until_seq=query.until_seq,
-        min_iter=query.min_iter,
-        max_iter=query.max_iter,
-    )
-    keep = np.ones(len(selected), np.bool_)
-    if query.iters is not None:
-        keep &= np.isin(selected.columns.iters, np.array(query.iters, np.int64))
-    if query.with_iter:
-        keep &= selected.columns.iters != SINGLE_VALUE_ITER
-    if order == "iter" and query.min_timestamp is not None:
-        keep &= selected.columns.timestamps >= query.min_timestamp
-    if order == "iter" and query.max_timestamp is not None:
-        keep &= selected.columns.timestamps <= query.max_timestamp
-    selected = Selected(selected.columns.take(keep), selected.owner[keep], selected.extra)
-    columns = selected.columns
-    columns_of_rows = (
-        columns.iters,
-        columns.values,
-        columns.timestamps,
-        columns.seqs,
-        columns.workers,
-        selected.owner,
-        np.isfinite(columns.values),
-    )
-    rows = list(islice(zip(*(column.tolist() for column in columns_of_rows), strict=True), limit))
-    by_iter = order == "iter"
+    @property
+    def by_iter(self) -> bool:
+        return self.order == "iter"
 
-    def build(row: tuple[Any, ...]) -> StoredEvent:
-        iteration, value, timestamp, seq, worker, owner, is_number = row
-        _, metric, variant = names.series[owner]
-        body = {"value": value if is_number else None}
-        if selected.extra:
-            body.update(selected.extra.get(owner, {}).get(str(iteration), {}))
-        event = document(
-            type=SCALAR,
-            task=names.task,
-            metric=metric,
-            variant=variant,
-            timestamp=timestamp,
-            worker=worker_name(connection, workers, worker),
-            seq=seq,
-            model_event=names.model_event,
-            iter=iteration,
-            body=body,
+    def points(self, series: list[int], after: Cursor | None) -> Source:
+        by_iter, query = self.by_iter, self.query
+        lo, hi = (query.min_iter, query.max_iter) if by_iter else (query.min_timestamp, query.max_timestamp)
+        if query.iters is not None:
+            if not query.iters:
+                return Source([], [], dict)
+            wanted = sorted(query.iters)
+            lo, hi = max(wanted[0], MIN_ITER if lo is None else lo), min(wanted[-1], MAX_ITER if hi is None else hi)
+        by_time = by_iter and (query.min_timestamp is not None or query.max_timestamp is not None)
+        selected = select_points(
+            self.connection,
+            series,
+            self.order,
+            descending=self.descending,
+            after=after,
+            # What is filtered below must not shorten the page; single values are at most one a series.
+            limit=None if query.iters is not None or by_time else self.limit + len(series),
+            lo=lo,
+            hi=hi,
+            until_seq=query.until_seq,
+            min_iter=query.min_iter,
+            max_iter=query.max_iter,
         )
-        event["_cursor"] = Cursor(iteration if by_iter else timestamp, timestamp, seq)
-        return event
+        keep = np.ones(len(selected), np.bool_)
+        if query.iters is not None:
+            keep &= np.isin(selected.columns.iters, np.array(query.iters, np.int64))
+        if query.with_iter:
+            keep &= selected.columns.iters != SINGLE_VALUE_ITER
+        if by_iter and query.min_timestamp is not None:
+            keep &= selected.columns.timestamps >= query.min_timestamp
+        if by_iter and query.max_timestamp is not None:
+            keep &= selected.columns.timestamps <= query.max_timestamp
+        selected = Selected(selected.columns.take(keep), selected.owner[keep], selected.extra)
+        columns = selected.columns
+        columns_of_rows = (
+            columns.iters,
+            columns.values,
+            columns.timestamps,
+            columns.seqs,
+            columns.workers,
+            selected.owner,
+            np.isfinite(columns.values),
+        )
+        rows = list(islice(zip(*(column.tolist() for column in columns_of_rows), strict=True), self.limit))
 
-    return Source([_place(0, row[0] if by_iter else row[2], row[2], row[3], descending) for row in rows], rows, build)
+        def build(row: tuple[Any, ...]) -> StoredEvent:
+            iteration, value, timestamp, seq, worker, owner, is_number = row
+            _, metric, variant = self.names.series[owner]
+            body = {"value": value if is_number else None}
+            if selected.extra:
+                body.update(selected.extra.get(owner, {}).get(str(iteration), {}))
+            event = document(
+                type=SCALAR,
+                task=self.names.task,
+                metric=metric,
+                variant=variant,
+                timestamp=timestamp,
+                worker=worker_name(self.connection, self.workers, worker),
+                seq=seq,
+                model_event=self.names.model_event,
+                iter=iteration,
+                body=body,
+            )
+            event["_cursor"] = Cursor(iteration if by_iter else timestamp, timestamp, seq)
+            return event
+
+        return Source([self._place(0, row[0] if by_iter else row[2], row[2], row[3]) for row in rows], rows, build)
+
+    def events(self, kind: str, series: list[int] | None, zone: int, after: Cursor | None) -> Source:
+        by_iter = self.by_iter
+        where, values = conditions(self.query, kind, series)
+        start, more, ordering = self._keyset(zone, after)
+        if by_iter:
+            where = f" AND has_iter={1 - zone}" + where
+        rows = self.connection.execute(
+            f"SELECT series, has_iter, iter, timestamp, seq, worker, packed, body FROM events WHERE entity=? AND type=?{where}{start}{ordering} LIMIT ?",
+            (self.entity, TYPE_CODE[kind], *values, *more, self.limit),
+        ).fetchall()
+
+        def build(row: tuple[Any, ...]) -> StoredEvent:
+            owner, has_iter, iteration, timestamp, seq, worker, packed, body = row
+            kind, metric, variant = self.names.series[owner]
+            event = document(
+                type=kind,
+                task=self.names.task,
+                metric=metric,
+                variant=variant,
+                timestamp=timestamp,
+                worker=worker_name(self.connection, self.workers, worker),
+                seq=seq,
+                model_event=self.names.model_event,
+                iter=iteration if has_iter else None,
+                body=unpack_body(body, bool(packed)),
+            )
+            event["_cursor"] = Cursor((iteration if has_iter else None) if by_iter else timestamp, timestamp, seq)
+            return event
+
+        # Without iteration `iter` is 0, for every row of the zone.
+        return Source([self._place(zone, row[2] if by_iter else row[3], row[3], row[4]) for row in rows], rows, build)
+
+    def logs(self, series: list[int] | None, zone: int, after: Cursor | None) -> Source:
+        by_iter = self.by_iter
+        where, values = conditions(self.query, LOG, series)
+        start, more, ordering = self._keyset(zone, after)
+        if by_iter:
+            where = (" AND iter IS NULL" if zone else " AND iter IS NOT NULL") + where
+        rows = self.connection.execute(
+            f"SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=?{where}{start}{ordering} LIMIT ?",
+            (self.entity, *values, *more, self.limit),
+        ).fetchall()
+        orders = [self._place(zone, (row[1] if zone == 0 else 0) if by_iter else row[2], row[2], row[3]) for row in rows]
+        return Source(orders, rows, lambda row: log_event(self.connection, self.names, self.workers, row, self.order))
+
+    def _keyset(self, zone: int, after: Cursor | None) -> tuple[str, list[Any], str]:
+        """Where a page starts and how it is ordered, as SQL."""
+        way, sign = ("DESC", "<") if self.descending else ("ASC", ">")
+        columns = ("iter", "timestamp", "seq") if self.by_iter and zone == 0 else ("timestamp", "seq")
+        ordering = " ORDER BY " + ", ".join(f"{column} {way}" for column in columns)
+        if after is None:
+            return "", [], ordering
+        if self.by_iter and zone == 0:
+            return f" AND (iter, timestamp, seq) {sign} (?,?,?)", [after.key, after.timestamp, after.seq], ordering
+        return f" AND (timestamp, seq) {sign} (?,?)", [after.timestamp, after.seq], ordering
+
+    def _place(self, zone: int, key: int, timestamp: int, seq: int) -> tuple[int, int, int, int]:
+        return (zone, -key, -timestamp, -seq) if self.descending else (zone, key, timestamp, seq)
 
 
 def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[str, list[Any]]:
@@ -211,91 +274,6 @@ def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[
     if query.levels is not None and kind == LOG:
         add(f"level IN ({','.join('?' * len(query.levels))})", *query.levels)
     return "".join(sql), values
-
-
-def _keyset(order: Axis, zone: int, descending: bool, after: Cursor | None) -> tuple[str, list[Any], str]:
-    """Where a page starts and how it is ordered, as SQL."""
-    way, sign = ("DESC", "<") if descending else ("ASC", ">")
-    columns = ("iter", "timestamp", "seq") if order == "iter" and zone == 0 else ("timestamp", "seq")
-    ordering = " ORDER BY " + ", ".join(f"{column} {way}" for column in columns)
-    if after is None:
-        return "", [], ordering
-    if order == "iter" and zone == 0:
-        return f" AND (iter, timestamp, seq) {sign} (?,?,?)", [after.key, after.timestamp, after.seq], ordering
-    return f" AND (timestamp, seq) {sign} (?,?)", [after.timestamp, after.seq], ordering
-
-
-def _events(
-    connection: sqlite3.Connection,
-    entity: int,
-    names: Names,
-    workers: dict[int, str],
-    kind: str,
-    series: list[int] | None,
-    query: EventQuery,
-    order: Axis,
-    zone: int,
-    descending: bool,
-    after: Cursor | None,
-    limit: int,
-) -> Source:
-    where, values = conditions(query, kind, series)
-    start, more, ordering = _keyset(order, zone, descending, after)
-    if order == "iter":
-        where = f" AND has_iter={1 - zone}" + where
-    rows = connection.execute(
-        f"SELECT series, has_iter, iter, timestamp, seq, worker, packed, body FROM events WHERE entity=? AND type=?{where}{start}{ordering} LIMIT ?",
-        (entity, TYPE_CODE[kind], *values, *more, limit),
-    ).fetchall()
-    by_iter = order == "iter"
-
-    def build(row: tuple[Any, ...]) -> StoredEvent:
-        owner, has_iter, iteration, timestamp, seq, worker, packed, body = row
-        kind, metric, variant = names.series[owner]
-        event = document(
-            type=kind,
-            task=names.task,
-            metric=metric,
-            variant=variant,
-            timestamp=timestamp,
-            worker=worker_name(connection, workers, worker),
-            seq=seq,
-            model_event=names.model_event,
-            iter=iteration if has_iter else None,
-            body=unpack_body(body, bool(packed)),
-        )
-        event["_cursor"] = Cursor((iteration if has_iter else None) if by_iter else timestamp, timestamp, seq)
-        return event
-
-    # Without iteration `iter` is 0, for every row of the zone.
-    return Source([_place(zone, row[2] if by_iter else row[3], row[3], row[4], descending) for row in rows], rows, build)
-
-
-def _logs(
-    connection: sqlite3.Connection,
-    entity: int,
-    names: Names,
-    workers: dict[int, str],
-    kind: str,
-    series: list[int] | None,
-    query: EventQuery,
-    order: Axis,
-    zone: int,
-    descending: bool,
-    after: Cursor | None,
-    limit: int,
-) -> Source:
-    where, values = conditions(query, kind, series)
-    start, more, ordering = _keyset(order, zone, descending, after)
-    if order == "iter":
-        where = (" AND iter IS NULL" if zone else " AND iter IS NOT NULL") + where
-    rows = connection.execute(
-        f"SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=?{where}{start}{ordering} LIMIT ?",
-        (entity, *values, *more, limit),
-    ).fetchall()
-    by_iter = order == "iter"
-    orders = [_place(zone, (row[1] if zone == 0 else 0) if by_iter else row[2], row[2], row[3], descending) for row in rows]
-    return Source(orders, rows, lambda row: log_event(connection, names, workers, row, order))
 
 
 def log_event(connection: sqlite3.Connection, names: Names, workers: dict[int, str], row: tuple[Any, ...], order: Axis) -> StoredEvent:
