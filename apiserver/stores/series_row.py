@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
-from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Statistics, merged_statistics, statistics_of
+import numpy as np
+
+from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Statistics
 
 
 @dataclass(slots=True)
@@ -125,3 +129,65 @@ def lower(old: int | None, new: int) -> int:
 
 def higher(old: int | None, new: int) -> int:
     return new if old is None or new > old else old
+
+
+def statistics_of(iters: Ints, values: Floats, timestamps: Ints) -> Statistics:
+    """The statistics of points that are sorted by iteration and unique in it (n >= 1)."""
+    last = len(iters) - 1
+    stats = Statistics(
+        count=len(iters),
+        value=_number(values[last]),
+        value_iter=int(iters[last]),
+        value_timestamp=int(timestamps[last]),
+        first_value=_number(values[0]),
+        first_value_iter=int(iters[0]),
+    )
+    finite = np.isfinite(values)
+    if not finite.all():
+        iters, values = iters[finite], values[finite]
+    if len(values):
+        lowest, highest = int(values.argmin()), int(values.argmax())  # the first of equal ones: the smallest iteration
+        stats.min_value, stats.min_value_iter = float(values[lowest]), int(iters[lowest])
+        stats.max_value, stats.max_value_iter = float(values[highest]), int(iters[highest])
+        stats.sum, stats.finite = float(values.sum()), len(values)
+    return stats
+
+
+def merged_statistics(old: Statistics, new: Statistics) -> Statistics:
+    """The statistics of two disjoint sets of points of one series (no iteration is in both)."""
+    if not old.count:
+        return _with_label(new, new.x_axis_label or old.x_axis_label)
+    if not new.count:
+        return _with_label(old, new.x_axis_label or old.x_axis_label)
+    assert old.value_iter is not None and new.value_iter is not None
+    assert old.first_value_iter is not None and new.first_value_iter is not None
+    last = new if new.value_iter > old.value_iter else old
+    first = new if new.first_value_iter < old.first_value_iter else old
+    low = min((s for s in (old, new) if s.finite), key=lambda s: (s.min_value, s.min_value_iter), default=old)
+    high = max((s for s in (old, new) if s.finite), key=lambda s: (s.max_value, -(s.max_value_iter or 0)), default=old)
+    return Statistics(
+        count=old.count + new.count,
+        value=last.value,
+        value_iter=last.value_iter,
+        value_timestamp=last.value_timestamp,
+        min_value=low.min_value,
+        min_value_iter=low.min_value_iter,
+        max_value=high.max_value,
+        max_value_iter=high.max_value_iter,
+        first_value=first.first_value,
+        first_value_iter=first.first_value_iter,
+        sum=old.sum + new.sum,
+        finite=old.finite + new.finite,
+        x_axis_label=new.x_axis_label or old.x_axis_label,
+    )
+
+
+def _with_label(stats: Statistics, label: str | None) -> Statistics:
+    stats.x_axis_label = label
+    return stats
+
+
+def _number(value: Any) -> float | None:
+    """NaN and infinities have no place in JSON; they read back as null."""
+    number = float(value)
+    return number if math.isfinite(number) else None
