@@ -250,6 +250,27 @@ def test_images_know_which_of_their_files_still_exist(stores: Stores) -> None:
     assert stores.events.iterations(stores.company, query, descending=False, count=2, beyond=3) == [4, 5]
 
 
+def test_images_of_many_variants_and_at_far_iterations(stores: Stores) -> None:
+    builder = Builder()
+    for number in range(130):
+        for step in range(4):
+            builder.event(IMAGE, "t", "many", f"v{number:03}", step, url=f"u{number}-{step % (2 if number % 2 else 9)}")
+    for step in range(8):
+        builder.event(IMAGE, "t", "far", "ring", 2**60 + step, url=f"r{step % 3}")
+        builder.event(IMAGE, "t", "far", "unique", -(2**60) - step, url=f"r{step}")
+    builder.event(IMAGE, "t", "far", "ring", 2**60 + 9)  # no url: not an image that can be shown
+    stores.events.append(stores.company, builder.build())
+    found = {(image.metric, image.variant): image for image in stores.events.image_variants(stores.company, "t")}
+    assert len(found) == 132
+    for number in range(130):
+        image = found["many", f"v{number:03}"]
+        expected = (3, f"u{number}-1", 1, 2) if number % 2 else (3, f"u{number}-3", None, 0)
+        assert (image.max_iter, image.newest_url, image.newest_url_previous_iter, image.valid_from) == expected, image
+    ring, unique = found["far", "ring"], found["far", "unique"]
+    assert (ring.max_iter - 2**60, ring.newest_url, ring.newest_url_previous_iter, ring.valid_from - 2**60) == (7, "r1", 2**60 + 4, 5)
+    assert (unique.max_iter, unique.newest_url, unique.newest_url_previous_iter, unique.valid_from) == (-(2**60), "r0", None, -(2**60) - 7)
+
+
 def test_the_log_is_read_searched_and_counted_in_order(stores: Stores) -> None:
     builder = Builder()
     texts = [f"step {n} loss={n / 7:.3f} {'CUDA out of memory' if n % 10 == 0 else 'fine'}" for n in range(100)]

@@ -59,6 +59,7 @@ if ARGV[2] ~= '' then
   redis.call('HDEL', flight, ARGV[2])
   redis.call('ZADD', done, time[1] .. '.' .. string.format('%06d', time[2]), ARGV[2])
   redis.call('ZREMRANGEBYSCORE', done, '-inf', time[1] - FINISHED)
+  redis.call('EXPIRE', done, TASK)
   if redis.call('HLEN', flight) > 100 then
     local all = redis.call('HGETALL', flight)
     for i = 1, #all, 2 do
