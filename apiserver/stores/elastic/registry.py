@@ -11,12 +11,13 @@ import orjson
 from elasticsearch import ApiError
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
+from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, path_of
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
 from apiserver.stores.elastic.queries import all_of
-from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, Path, document_id, document_of, source_of, without_bulk
-from apiserver.stores.elastic.registry_query import Filter, Lookup, Test, conditions_in, is_statistic, path_of, value_at
+from apiserver.stores.elastic.registry_documents import document_id, document_of, source_of, without_bulk
+from apiserver.stores.elastic.registry_query import Filter, Lookup, Test, is_statistic, value_at
 from apiserver.stores.elastic.registry_statistics import StatisticColumns
 from apiserver.stores.elastic.registry_table import Row, Tables, first, ordered
 from apiserver.stores.elastic.series_store import SeriesStore

@@ -9,18 +9,12 @@ from typing import Any
 import orjson
 
 from apiserver.stores.base import ACTIVITY_FIELDS, Document
+from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path
 from apiserver.stores.elastic.layout import SORTED_FIELDS
 
-ACTIVITY_KINDS = ("task", "model")
-BULK_FIELDS: dict[str, frozenset[str]] = {
-    "task": frozenset({"script", "configuration", "execution", "container", "report"}),
-    "model": frozenset({"design", "metadata"}),
-}
-"""Top-level fields that may be large and are kept apart, so that tables are read without them."""
 MAX_TOKEN_BYTES = 400
 MAX_TEXT = 1000
 """Characters of a field that sorting looks at."""
-Path = tuple[str, ...]
 
 
 def document_id(kind: str, company: str, id: str) -> str:

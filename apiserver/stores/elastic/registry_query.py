@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Sort
+from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_of, simplified
 from apiserver.stores.elastic.layout import SORTED_FIELDS
-from apiserver.stores.elastic.queries import Query, all_of, any_of
-from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, Path, exists_token, value_token
+from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of
+from apiserver.stores.elastic.registry_documents import exists_token, value_token
 from apiserver.stores.patterns import searcher
 
-STATISTICS = {
-    "value": "value",
-    "min_value": "min_value",
-    "max_value": "max_value",
-    "first_value": "first_value",
-    "mean_value": "mean_value",
-    "count": "points",
-    "value_iteration": "value_iter",
-    "min_value_iteration": "min_value_iter",
-    "max_value_iteration": "max_value_iter",
-    "first_value_iteration": "first_value_iter",
-}
-"""Fields of `last_metrics` and their names in the statistics."""
 EVERYTHING: Query = {"match_all": {}}
-_LITERAL = re.compile(r"\^((?:[^\\.^$|()\[\]{}*+?]|\\[^A-Za-z0-9])*)\$")
-
-
-def path_of(path: str | tuple[str, ...]) -> Path:
-    """`a.b` and `("a", "b")` are the same path."""
-    return tuple(path.split(".")) if isinstance(path, str) else tuple(path)
 
 
 def is_statistic(path: Path) -> bool:
@@ -93,7 +74,9 @@ class Filter:
     def _in(self, path: Path, values: Sequence[Any]) -> Query:
         wanted = [value for value in values if value is not None]
         choices: list[Query] = []
-        if wanted and (path == ("company",) or path == ("id",) or self._is_activity(path)):
+        if self._is_activity(path):
+            choices.append({"terms": {path[0]: [value for value in wanted if _is_long(value)]}})
+        elif wanted and path in (("company",), ("id",)):
             choices.append({"terms": {path[0]: wanted}})
         elif wanted:
             choices.append({"terms": {"tokens": [value_token(path, value) for value in wanted]}})
@@ -107,7 +90,9 @@ class Filter:
             return self._exists(path), True
         bounds = {name: value for name, value in (("gte", low), ("lte", high)) if value is not None}
         if self._is_activity(path):
-            return {"range": {path[0]: bounds}}, True
+            if any(isinstance(value, str) for value in bounds.values()) or bounds.get("gte", 0) >= 2**63 or bounds.get("lte", 0) < -(2**63):
+                return NO_MATCH, True
+            return {"range": {path[0]: {name: value for name, value in bounds.items() if _is_long(value)}}}, True
         if len(path) == 1 and path[0] in SORTED_FIELDS:
             place = "texts" if isinstance(low if low is not None else high, str) else "numbers"
             return {"range": {f"{place}.{path[0]}": bounds}}, True
@@ -129,13 +114,8 @@ class Filter:
         return [*keys, "id", "company"]
 
 
-def simplified(condition: Condition) -> Condition:
-    """An anchored, case-sensitive literal is an equality."""
-    if condition.op == "matches" and not condition.values[1]:
-        found = _LITERAL.fullmatch(condition.values[0])
-        if found:
-            return Condition(condition.path, "in", (re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL),), condition.negate)
-    return condition
+def _is_long(value: Any) -> bool:
+    return isinstance(value, int | float) and -(2**63) <= value < 2**63
 
 
 Lookup = Callable[[Mapping[str, Any], Path], Any]
@@ -170,12 +150,6 @@ class Test:
         path = path_of(condition.path)
         holds = predicate(condition)
         return lambda body: holds(self._lookup(body, path)) != condition.negate
-
-
-def conditions_in(where: Sequence[Condition | AnyOf]) -> list[Condition]:
-    """Every condition, those of alternatives too."""
-    groups = [group for item in where for group in (item.groups if isinstance(item, AnyOf) else [[item]])]
-    return [condition for group in groups for condition in group]
 
 
 def predicate(condition: Condition) -> Callable[[Any], bool]:

@@ -12,12 +12,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+from apiserver.stores.conditions import STATISTICS, Path
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of
-from apiserver.stores.elastic.registry_documents import Path
-from apiserver.stores.elastic.registry_query import STATISTICS
 from apiserver.stores.elastic.series_store import SeriesStore
 from apiserver.stores.records import SCALAR
 

@@ -21,11 +21,12 @@ import orjson
 
 from apiserver.fairness import give_way
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
+from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, conditions_in, path_of, simplified
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.registry_documents import ACTIVITY_KINDS, BULK_FIELDS, Path, document_id
-from apiserver.stores.elastic.registry_query import conditions_in, is_statistic, path_of, predicate, simplified, sort_key, value_at
+from apiserver.stores.elastic.registry_documents import document_id
+from apiserver.stores.elastic.registry_query import is_statistic, predicate, sort_key, value_at
 
 MAX_AGE = 900.0
 """Seconds. Shorter than Redis keeps the list of changes (a day)."""

@@ -10,18 +10,14 @@ from typing import Any
 import orjson
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort
+from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, path_of, simplified
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.registry_query import (
-    ACTIVITY_KINDS,
-    BULK_FIELDS,
     Matcher,
-    Path,
     Statement,
     has_pattern,
-    path_of,
     reads_statistics,
-    simplified,
 )
 
 _ROW = "d.company, d.id, d.version, d.body, {bulk}, a.last_iteration, a.last_update, a.last_change"

@@ -8,13 +8,13 @@ JSON text in one step and are matched outside.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
+from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, STATISTICS, Path, conditions_in, path_of
 from apiserver.stores.patterns import searcher
 from apiserver.stores.records import EVENT_TYPES, SCALAR
 
@@ -24,38 +24,10 @@ COLUMNS = ("name", "project", "status", "type", "user", "parent", "task", "creat
 LIST_COLUMNS = ("tags", "system_tags")
 """List fields with a column of their own: JSON text."""
 
-BULK_FIELDS: dict[str, frozenset[str]] = {
-    "task": frozenset({"script", "configuration", "execution", "container", "report"}),
-    "model": frozenset({"design", "metadata"}),
-}
-"""Top-level fields that may be large and are kept apart, so that tables are read without them."""
-
 OBJECT_LISTS = frozenset({("models", "input"), ("models", "output"), ("execution", "artifacts"), ("runtime", "_pipeline")})
 """Lists of objects: a longer path names a field of their items."""
 
-STATISTICS = {
-    "value": "value",
-    "min_value": "min_value",
-    "max_value": "max_value",
-    "first_value": "first_value",
-    "mean_value": "mean_value",
-    "count": "points",
-    "value_iteration": "value_iter",
-    "min_value_iteration": "min_value_iter",
-    "max_value_iteration": "max_value_iter",
-    "first_value_iteration": "first_value_iter",
-}
-"""Fields of `last_metrics` and their columns in the event store's table of series."""
-
 SCALAR_CODE = EVENT_TYPES.index(SCALAR)
-ACTIVITY_KINDS = ("task", "model")
-
-Path = tuple[str, ...]
-
-
-def path_of(path: str | tuple[str, ...]) -> Path:
-    """`a.b` and `("a", "b")` are the same path."""
-    return tuple(path.split(".")) if isinstance(path, str) else tuple(path)
 
 
 class Statement:
@@ -212,14 +184,6 @@ def _membership(values: Sequence[Any], params: list[Any]) -> str:
 
 # --- patterns -----------------------------------------------------------------------------------------------------------------------
 
-_LITERAL = re.compile(r"\^((?:[^\\.^$|()\[\]{}*+?]|\\[^A-Za-z0-9])*)\$")
-
-
-def exact_text(pattern: str) -> str | None:
-    """The one text that the pattern matches when it is an anchored literal, as `^we\\ ird$` is; else None."""
-    found = _LITERAL.fullmatch(pattern)
-    return re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL) if found else None
-
 
 class Matcher:
     """A compiled pattern over a text or a list of texts."""
@@ -240,24 +204,12 @@ class Matcher:
         return value is not None and not isinstance(value, dict) and self._search(str(value))
 
 
-def simplified(condition: Condition) -> Condition:
-    """An anchored, case-sensitive literal is an equality, which the store can answer by index."""
-    if condition.op == "matches" and not condition.values[1]:
-        text = exact_text(condition.values[0])
-        if text is not None:
-            return Condition(condition.path, "in", (text,), condition.negate)
-    return condition
-
-
 def reads_statistics(where: Sequence[Condition | AnyOf], order: Sequence[Sort]) -> bool:
     """Whether the answer depends on statistics of series."""
-    conditions = [item for item in where if isinstance(item, Condition)]
-    conditions += [condition for item in where if isinstance(item, AnyOf) for group in item.groups for condition in group]
+    conditions = conditions_in(where)
     paths = [item.path for item in conditions] + [sort.path for sort in order]
     return any(path_of(path)[0] == "last_metrics" for path in paths)
 
 
 def has_pattern(item: Condition | AnyOf) -> bool:
-    if isinstance(item, Condition):
-        return item.op == "matches"
-    return any(condition.op == "matches" for group in item.groups for condition in group)
+    return any(condition.op == "matches" for condition in conditions_in([item]))

@@ -1,0 +1,69 @@
+"""What every engine knows alike of the registry's documents, and of conditions on them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from apiserver.stores.base import AnyOf, Condition
+
+Path = tuple[str, ...]
+
+ACTIVITY_KINDS = ("task", "model")
+"""Kinds of documents that batches of events move."""
+
+BULK_FIELDS: dict[str, frozenset[str]] = {
+    "task": frozenset({"script", "configuration", "execution", "container", "report"}),
+    "model": frozenset({"design", "metadata"}),
+}
+"""Top-level fields that may be large and are kept apart, so that tables are read without them."""
+
+STATISTICS = {
+    "value": "value",
+    "min_value": "min_value",
+    "max_value": "max_value",
+    "first_value": "first_value",
+    "mean_value": "mean_value",
+    "count": "points",
+    "value_iteration": "value_iter",
+    "min_value_iteration": "min_value_iter",
+    "max_value_iteration": "max_value_iter",
+    "first_value_iteration": "first_value_iter",
+}
+"""Fields of `last_metrics` and their names in the statistics of a series."""
+
+_LITERAL = re.compile(r"\^((?:[^\\.^$|()\[\]{}*+?]|\\[^A-Za-z0-9])*)\$")
+
+
+def path_of(path: str | tuple[str, ...]) -> Path:
+    """`a.b` and `("a", "b")` are the same path."""
+    return tuple(path.split(".")) if isinstance(path, str) else tuple(path)
+
+
+def conditions_in(where: Sequence[Condition | AnyOf]) -> list[Condition]:
+    """Every condition, those of alternatives too."""
+    groups = [group for item in where for group in (item.groups if isinstance(item, AnyOf) else [[item]])]
+    return [condition for group in groups for condition in group]
+
+
+def simplified(condition: Condition) -> Condition:
+    """The condition in a form that a store can answer: an anchored, case-sensitive literal (`^we\\ ird$`) is an equality, and integers that no store
+    holds are floats."""
+    if condition.op == "matches":
+        found = None if condition.values[1] else _LITERAL.fullmatch(condition.values[0])
+        if found is None:
+            return condition
+        return Condition(condition.path, "in", (re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL),), condition.negate)
+    return condition._replace(values=tuple(map(_bounded, condition.values)))
+
+
+def _bounded(value: Any) -> Any:
+    """Integers beyond 64 bits as floats; the greatest float stands for what is greater still."""
+    if not isinstance(value, int) or -(2**63) <= value < 2**63:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return sys.float_info.max if value > 0 else -sys.float_info.max
