@@ -64,12 +64,12 @@ class Bare:
         return twin
 
 
-def bulk_bodies(task: str, first: int, batches: int) -> list[bytes]:
+def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[bytes]:
     """The bulk requests that hold the same documents, with the same ids, as our batches of scalars."""
     bodies = []
     for number in range(batches):
         columns: dict[int, Points] = {}
-        for series, iter, timestamp, value in rows(first + number * BATCH // len(SERIES), BATCH):
+        for series, iter, timestamp, value in rows(first + number * size // len(SERIES), size):
             points = columns.setdefault(series, Points())
             points.iters.append(iter)
             points.values.append(value)
@@ -144,7 +144,7 @@ def ingest(report: Report, server: Server, bare: Bare, rounds: int = 3, batches:
     ratio = max(median(found["ours 1"]), median(found["ours 4"])) / max(median(found["raw 1"]), median(found["raw 4"]))
     report.add("ratio to raw _bulk, the better of both", ratio, "", least=0.7)
     report.add("server CPU", median(cpu), "µs/event", most=12)
-    report.add("scalars, batches of 100", median([ingest_rate(client, 100, 100) for _ in range(rounds)]), "events/s", least=15_000)
+    small(report, client, bare, twin, rounds)
     task = new_id()
     send(client, scalars(task, 0, 8))
     one = [scalars(task, 100 + number, 1) for number in range(30)]
@@ -159,6 +159,28 @@ def ingest(report: Report, server: Server, bare: Bare, rounds: int = 3, batches:
     bare.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
     total = bare.call("GET", f"/{index}/_stats/store,docs")["indices"][index]["primaries"]
     report.add("disk of a scalar, after a force merge", total["store"]["size_in_bytes"] / max(1, total["docs"]["count"]), "bytes", most=60)
+
+
+def small(report: Report, client: Client, bare: Bare, twin: str, rounds: int, clients: int = 8, batches: int = 60) -> None:
+    """Batches of 100, by one client and by eight, beside raw `_bulk` of the same documents by eight."""
+    alone, together, raw = [], [], []
+    for _ in range(rounds):
+        alone.append(ingest_rate(client, 100, 100))
+        shares = []
+        for _ in range(clients):
+            task = new_id()
+            shares.append([scalars(task, number * 100 // len(SERIES), 100) for number in range(batches)])
+        together.append(clients * batches * 100 / at_once([lambda share=share: [send(client, body) for body in share] for share in shares]))  # type: ignore[misc]
+        prepared = [bulk_bodies(new_id(), 0, batches, 100) for _ in range(clients)]
+        raw.append(
+            clients
+            * batches
+            * 100
+            / at_once([lambda share=share: [bare.call("POST", f"/{twin}/_bulk", body) for body in share] for share in prepared])  # type: ignore[misc]
+        )
+    report.add("scalars, batches of 100, one client", median(alone), "events/s")
+    report.add(f"scalars, batches of 100, {clients} clients", median(together), "events/s", least=15_000)
+    report.add(f"raw _bulk of 100, {clients} clients", median(raw), "events/s", note=f"ratio {median(together) / median(raw):.2f}")
 
 
 def charts(report: Report, client: Client, bare: Bare) -> None:

@@ -17,12 +17,16 @@ from tests.fuzz.broken import Case, batch, whole_body
 LINES = {"Content-Type": "application/json-lines"}
 
 
-def numbers(config: pytest.Config, full: int) -> list[int]:
-    """The seeds of this run."""
+SAMPLE = 2000
+"""Calls of the greatest tests in `make test`."""
+
+
+def numbers(config: pytest.Config, sample: int = SAMPLE) -> list[int]:
+    """The seeds of this run; a campaign sends as many times more of everything as `--fuzz` is greater than the sample."""
     one = config.getoption("--fuzz-seed")
     if one is not None:
         return [int(one)]
-    return list(range(int(config.getoption("--fuzz")) or full))
+    return list(range(sample * (int(config.getoption("--fuzz")) or SAMPLE) // SAMPLE))
 
 
 def send(client: Client, case: Case, path: str) -> Answer:
@@ -69,7 +73,7 @@ def test_broken_lines_cost_nobody_else_anything(server: Client, request: pytest.
         elif answer.codes == (400, 131):
             assert answer.data["added"] == 0 < answer.data["errors"]
 
-    in_threads(work, numbers(request.config, 2000))
+    in_threads(work, numbers(request.config))
     assert server.raw("/debug.ping").codes == (200, 0)
 
 

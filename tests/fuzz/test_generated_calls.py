@@ -75,6 +75,6 @@ def test_generated_calls_never_crash_and_answer_what_their_schema_says(own_serve
         fill(client, task)
     for model in models:
         fill(client, model, model=True)
-    in_threads(work, numbers(request.config, 2000))
+    in_threads(work, numbers(request.config))
     assert not crashed, f"{len(crashed)} endpoints:\n" + "\n".join(f"{name}: {what}" for name, what in sorted(crashed.items()))
     assert client.raw("/debug.ping").codes == (200, 0)
