@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from apiserver.stores.elastic.bodies import SPECIAL_VALUES, body_of
-from apiserver.stores.records import MAX_ITER, MIN_ITER, SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, StoredEvent, document
+from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, StoredEvent, document
 
 Query = dict[str, Any]
 MISSING = "-Infinity"
@@ -71,34 +71,39 @@ def event_filters(query: EventQuery, log_index: str | None) -> tuple[list[Query]
     return filters, without
 
 
-def order_by(order: Axis, descending: bool) -> list[dict[str, Any]]:
-    """(axis, timestamp, seq); events without iteration come last on the iteration axis in both directions."""
+Zone = Literal["iter", "noiter", "timestamp"]
+"""A part of an order that one search can page through: events with an iteration by it, those without by time (they come last on the iteration axis), or all
+by time. One search over both would sort by whether there is an iteration first, and look at every event of the task for every page."""
+
+
+def zones_of(order: Axis, after: Cursor | None) -> list[tuple[Zone, Cursor | None]]:
+    """The zones that are left behind a cursor, each with the place in it where reading goes on (None: its beginning)."""
+    if order == "timestamp":
+        return [("timestamp", after)]
+    if after is not None and after.key is None:
+        return [("noiter", after)]
+    return [("iter", after), ("noiter", None)]
+
+
+def order_by(zone: Zone, descending: bool) -> list[dict[str, Any]]:
+    """(axis, timestamp, seq)."""
     way = "desc" if descending else "asc"
-    plain: list[dict[str, Any]] = [{"timestamp": way}, {"seq": way}]
-    if order == "timestamp":
-        return plain
-    return [{"noiter": {"order": "asc", "missing": 0}}, {"iter": {"order": way, "missing": "_last"}}, *plain]
+    return [{field: way} for field in (("iter", "timestamp", "seq") if zone == "iter" else ("timestamp", "seq"))]
 
 
-def search_after(order: Axis, descending: bool, after: Cursor) -> list[int]:
+def search_after(zone: Zone, after: Cursor) -> list[int | None]:
     """The place of a cursor in that order."""
-    if order == "timestamp":
-        return [after.timestamp, after.seq]
-    if after.key is None:
-        return [1, MIN_ITER if descending else MAX_ITER, after.timestamp, after.seq]
-    return [0, after.key, after.timestamp, after.seq]
+    return [after.key, after.timestamp, after.seq] if zone == "iter" else [after.timestamp, after.seq]
 
 
-def skip_to(order: Axis, descending: bool, after: Cursor) -> list[Query]:
-    """A filter that lets the search jump over what was paged through; `search_after` alone would look at all of it again."""
-    key = after.timestamp if order == "timestamp" else after.key
-    if key is None:
-        return [{"term": {"noiter": 1}}]
-    field = "timestamp" if order == "timestamp" else "iter"
-    near = {"range": {field: {"lte" if descending else "gte": key}}}
-    if order == "timestamp":
-        return [near]
-    return [any_of([near, {"term": {"noiter": 1}}])]
+def zone_filters(zone: Zone, descending: bool, after: Cursor | None) -> list[Query]:
+    """What is in a zone, from a cursor on: the search jumps over what was paged through; `search_after` alone would look at all of it again."""
+    known: dict[Zone, list[Query]] = {"iter": [{"exists": {"field": "iter"}}], "noiter": [{"term": {"noiter": 1}}], "timestamp": []}
+    filters = known[zone]
+    if after is not None:
+        field, key = ("iter", after.key) if zone == "iter" else ("timestamp", after.timestamp)
+        filters += span(field, hi=key) if descending else span(field, lo=key)
+    return filters
 
 
 def stored_event(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) -> StoredEvent:

@@ -11,15 +11,17 @@ from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import (
     Query,
+    Zone,
     all_of,
     any_of,
     event_filters,
     order_by,
     search_after,
     series_filter,
-    skip_to,
     span,
     stored_event,
+    zone_filters,
+    zones_of,
 )
 from apiserver.stores.elastic.series_store import series_query
 from apiserver.stores.records import (
@@ -66,20 +68,21 @@ class Reader:
         if not types or limit <= 0:
             return []
         events: list[StoredEvent] = []
-        while len(events) < limit:
-            size = min(PAGE, limit - len(events))
-            hits = self.hits(types, query, order, descending, after, size)
-            events += [stored_event(hit, types, order) for hit in hits]
-            if len(hits) < size:
-                break
-            after = events[-1]["_cursor"]
+        for zone, place in zones_of(order, after):
+            while len(events) < limit:
+                size = min(PAGE, limit - len(events))
+                hits = self.hits(types, query, zone, descending, place, size)
+                events += [stored_event(hit, types, order) for hit in hits]
+                if len(hits) < size:
+                    break
+                place = events[-1]["_cursor"]
         return events
 
     def hits(
         self,
         types: Mapping[str, str],
         query: EventQuery,
-        order: Axis,
+        zone: Zone,
         descending: bool,
         after: Cursor | None,
         size: int,
@@ -87,11 +90,10 @@ class Reader:
     ) -> list[dict[str, Any]]:
         """One page of hits."""
         filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
-        filters += more
-        body: Query = {"size": size, "sort": order_by(order, descending), "track_total_hits": False}
+        filters += [*more, *zone_filters(zone, descending, after)]
+        body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False}
         if after is not None:
-            body["search_after"] = search_after(order, descending, after)
-            filters += skip_to(order, descending, after)
+            body["search_after"] = search_after(zone, after)
         body["query"] = all_of(filters, without)
         answer = self._client.msearch([(",".join(types), body)], "hits.hits._index,hits.hits._source")[0]
         found: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
