@@ -215,6 +215,7 @@ def charts(report: Report, client: Client, bare: Bare) -> None:
     report.add("ratio to the bare aggregation", ours / plain, "", most=1.3)
     own.histogram()
     report.add("histogram, asked again without new data", median(repeated(own.histogram, 9)) * 1000, "ms", most=10)
+    repeated(own.latest, 15, own.point)  # the first calls of a JVM that has just been started are interpreted
     report.add("latest values, right after a write", median(repeated(own.latest, 7, own.point)) * 1000, "ms", most=20)
     plain = median(repeated(page, 9))
     ours = median(repeated(lambda: reads.log_page(client, log_task), 9))

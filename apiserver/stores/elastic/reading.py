@@ -29,6 +29,7 @@ from apiserver.stores.records import (
     LOG,
     MAX_ITER,
     MIN_ITER,
+    POINT_TYPES,
     SINGLE_VALUE_ITER,
     Axis,
     Cursor,
@@ -40,6 +41,7 @@ from apiserver.stores.records import (
 from apiserver.stores.series_row import SeriesRow
 
 EXACT = 2**53
+POINT_FIELDS = ("task", "metric", "variant", "iter", "value", "special", "timestamp", "seq", "worker", "model_event", "more")
 CONDITIONS = 100
 """Of one search."""
 WAYS = ("desc", "asc")
@@ -71,7 +73,9 @@ class Reader:
         for zone, place in zones_of(order, after):
             while len(events) < limit:
                 size = min(PAGE, limit - len(events))
-                hits = self.hits(types, query, zone, descending, place, size)
+                hits = self._point_hits(types, query, zone, descending, place, size)
+                if hits is None:
+                    hits = self.hits(types, query, zone, descending, place, size)
                 events += [stored_event(hit, types, order) for hit in hits]
                 if len(hits) < size:
                     break
@@ -89,13 +93,40 @@ class Reader:
         more: Sequence[Query] = (),
     ) -> list[dict[str, Any]]:
         """One page of hits."""
+        return self._searched(types, query, zone, descending, after, size, more, {}, "_source")
+
+    def _point_hits(
+        self, types: Mapping[str, str], query: EventQuery, zone: Zone, descending: bool, after: Cursor | None, size: int
+    ) -> list[dict[str, Any]] | None:
+        """One page of scalars by their doc values, five times as fast as by their sources: those lie compressed with hundreds of others, which are in
+        another order than the page. None where sources say more."""
+        if zone != "iter" or not all(type in POINT_TYPES for type in types.values()):
+            return None
+        columns: Query = {"_source": False, "stored_fields": "_none_", "docvalue_fields": list(POINT_FIELDS)}
+        hits = self._searched(types, query, zone, descending, after, size, (), columns, "fields")
+        if any("more" in hit["fields"] for hit in hits):
+            return None
+        return [{"_index": hit["_index"], "_source": {name: values[0] for name, values in hit["fields"].items()}} for hit in hits]
+
+    def _searched(
+        self,
+        types: Mapping[str, str],
+        query: EventQuery,
+        zone: Zone,
+        descending: bool,
+        after: Cursor | None,
+        size: int,
+        more: Sequence[Query],
+        fetched: Query,
+        wanted: str,
+    ) -> list[dict[str, Any]]:
         filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
         filters += [*more, *zone_filters(zone, descending, after)]
-        body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False}
+        body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False, **fetched}
         if after is not None:
             body["search_after"] = search_after(zone, after)
         body["query"] = all_of(filters, without)
-        answer = self._client.msearch([(",".join(types), body)], "hits.hits._index,hits.hits._source")[0]
+        answer = self._client.msearch([(",".join(types), body)], f"hits.hits._index,hits.hits.{wanted}")[0]
         found: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
         return found
 
