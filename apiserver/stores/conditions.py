@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from apiserver.stores.base import AnyOf, Condition
+from apiserver.stores.patterns import searcher
 
 Path = tuple[str, ...]
 
@@ -57,6 +58,20 @@ def simplified(condition: Condition) -> Condition:
             return condition
         return Condition(condition.path, "in", (re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL),), condition.negate)
     return condition._replace(values=tuple(map(_bounded, condition.values)))
+
+
+def searched(pattern: str, ignore_case: bool) -> Callable[[Any], bool]:
+    """Whether a pattern is found in a value: in a text, in one of a list of texts, or in what a number is written as."""
+    search = searcher(pattern, ignore_case)
+
+    def found(value: Any) -> bool:
+        if isinstance(value, str):
+            return search(value)
+        if isinstance(value, list):
+            return any(isinstance(item, str) and search(item) for item in value)
+        return value is not None and not isinstance(value, Mapping) and search(str(value))
+
+    return found
 
 
 def _bounded(value: Any) -> Any:

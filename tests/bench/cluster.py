@@ -17,7 +17,7 @@ from apiserver.stores.elastic.bodies import point_lines
 from apiserver.stores.records import SCALAR, Points, SeriesKey
 from tests.bench import galleries, reads, runs, tables
 from tests.bench.ingest import BATCH, ingest_rate
-from tests.bench.load import SERIES, ask, data, logs, new_id, rows, scalars, send
+from tests.bench.load import SERIES, ask, logs, new_id, rows, scalars, send
 from tests.bench.measure import Report, median, repeated
 from tests.client import Client
 from tests.process import Server
@@ -183,6 +183,14 @@ def small(report: Report, client: Client, bare: Bare, twin: str, rounds: int, cl
     report.add(f"raw _bulk of 100, {clients} clients", median(raw), "events/s", note=f"ratio {median(together) / median(raw):.2f}")
 
 
+def histograms(task: str, interval: int) -> dict[str, Any]:
+    """The bare search for the buckets of all series of a task."""
+    histogram = {"histogram": {"field": "iter", "interval": interval, "min_doc_count": 1}, "aggs": {"y": {"avg": {"field": "value"}}}}
+    variants = {"terms": {"field": "variant", "size": 100}, "aggs": {"x": histogram}}
+    metrics = {"terms": {"field": "metric", "size": 100}, "aggs": {"variants": variants}}
+    return {"size": 0, "query": {"term": {"task": task}}, "aggs": {"metrics": metrics}}
+
+
 def charts(report: Report, client: Client, bare: Bare) -> None:
     report.heading("Reads: 200,000 points in 8 series, a log of a million lines, beside the bare search")
     task = reads.fill_points(client)
@@ -191,13 +199,8 @@ def charts(report: Report, client: Client, bare: Bare) -> None:
     own = reads.Charts(client, task)
 
     def aggregate(interval: int = 5) -> None:
-        histogram = {"histogram": {"field": "iter", "interval": interval, "min_doc_count": 1}, "aggs": {"y": {"avg": {"field": "value"}}}}
-        variants = {"terms": {"field": "variant", "size": 100}, "aggs": {"x": histogram}}
-        metrics = {"terms": {"field": "metric", "size": 100}, "aggs": {"variants": variants}}
         bare.call("POST", f"/{index}/_refresh")
-        bare.call(
-            "POST", f"/{index}/_search?request_cache=false", {"size": 0, "query": {"term": {"task": task}}, "aggs": {"metrics": metrics}}
-        )
+        bare.call("POST", f"/{index}/_search?request_cache=false", histograms(task, interval))
 
     def page() -> None:
         query = {
@@ -254,7 +257,7 @@ def raw_points(report: Report, client: Client, bare: Bare, count: int = 1_000_00
 
     def by_metric() -> None:
         """In the order that the endpoint has."""
-        for metric in {metric for metric, _ in SERIES}:
+        for metric in reads.METRICS:
             paged({"metric": metric}, ["iter", "timestamp", "seq"])
 
     def as_stored() -> None:
@@ -263,13 +266,9 @@ def raw_points(report: Report, client: Client, bare: Bare, count: int = 1_000_00
             paged({"metric": metric, "variant": variant}, ["task", "metric", "variant", "iter"])
 
     def ours() -> None:
-        for metric in ("loss", "accuracy", "lr", "grad_norm"):
-            request: dict[str, Any] = {"task": task, "metric": {"metric": metric}, "batch_size": 10_000}
-            while True:
-                page = data(client, "events.scalar_metrics_iter_raw", **request)
-                if page["returned"] < 10_000:
-                    break
-                request["scroll_id"] = page["scroll_id"]
+        for metric in reads.METRICS:
+            for _ in reads.raw_pages(client, task, metric):
+                pass
 
     stored, ordered, our_seconds = (min(repeated(work, 2)) for work in (as_stored, by_metric, ours))
     report.add("bare search_after, in the endpoint's order", count / ordered, "points/s")
@@ -282,16 +281,12 @@ def raw_points(report: Report, client: Client, bare: Bare, count: int = 1_000_00
 def many_histograms(bare: Bare, tasks: list[str], interval: int) -> None:
     """The aggregations behind a chart of many tasks, a search for each task, all in one request."""
     index = f"{bare.prefix}*{SCALAR}-*"
-    histogram = {"histogram": {"field": "iter", "interval": interval, "min_doc_count": 1}, "aggs": {"y": {"avg": {"field": "value"}}}}
-    variants = {"terms": {"field": "variant", "size": 100}, "aggs": {"x": histogram}}
-    metrics = {"terms": {"field": "metric", "size": 100}, "aggs": {"variants": variants}}
     lines: list[bytes] = []
     for task in tasks:
-        body = {"size": 0, "query": {"term": {"task": task}}, "aggs": {"metrics": metrics}, "track_total_hits": False}
-        lines += [orjson.dumps({"index": index, "request_cache": False}), orjson.dumps(body)]
+        lines += [orjson.dumps({"index": index, "request_cache": False}), orjson.dumps(histograms(task, interval))]
     bare.call("POST", f"/{index}/_refresh")
     answers = bare.call("POST", "/_msearch", b"\n".join([*lines, b""]))["responses"]
-    assert all(len(answer["aggregations"]["metrics"]["buckets"]) == len({metric for metric, _ in SERIES}) for answer in answers)
+    assert all(len(answer["aggregations"]["metrics"]["buckets"]) == len(reads.METRICS) for answer in answers)
 
 
 def cluster(report: Report, folder: Path, only: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from tests.bench.ingest import BATCH, ingest_rate
@@ -13,6 +14,7 @@ from tests.process import Server
 
 POINTS = 200_000
 MILLION = 1_000_000
+METRICS = list(dict.fromkeys(metric for metric, _ in SERIES))
 
 
 def fill_points(client: Client, count: int = POINTS) -> str:
@@ -124,20 +126,29 @@ def search(report: Report, client: Client, task: str) -> None:
         report.add(name, median(seconds), "s", most=most)
 
 
+def pages_of(client: Client, endpoint: str, size: int = 10_000, **request: Any) -> Iterator[dict[str, Any]]:
+    """All pages of a scroll."""
+    while True:
+        page = data(client, endpoint, batch_size=size, **request)
+        yield page
+        if page["returned"] < size:
+            return
+        request["scroll_id"] = page["scroll_id"]
+
+
+def raw_pages(client: Client, task: str, metric: str) -> Iterator[dict[str, Any]]:
+    return pages_of(client, "events.scalar_metrics_iter_raw", task=task, metric={"metric": metric})
+
+
 def raw_points(report: Report, client: Client, task: str) -> None:
     """All of a million points of one metric, page by page."""
     report.heading("Raw download of 1,000,000 points, 10,000 a page")
-    begun = time.perf_counter()
-    count, scroll, pages = 0, None, []
-    while True:
-        started = time.perf_counter()
-        request = {"task": task, "metric": {"metric": "loss"}, "batch_size": 10_000, **({"scroll_id": scroll} if scroll else {})}
-        page = data(client, "events.scalar_metrics_iter_raw", **request)
+    begun = started = time.perf_counter()
+    count, pages = 0, list[float]()
+    for page in raw_pages(client, task, "loss"):
         pages.append(time.perf_counter() - started)
         count += page["returned"]
-        scroll = page["scroll_id"]
-        if page["returned"] < 10_000:
-            break
+        started = time.perf_counter()
     seconds = time.perf_counter() - begun
     assert count == MILLION, count
     report.add(
@@ -150,25 +161,15 @@ def every_event_once(report: Report, client: Client, task: str, count: int) -> N
     last = count // len(SERIES)
     events: dict[tuple[str, str], list[int]] = {series: [] for series in SERIES}
     begun = time.perf_counter()
-    request: dict[str, Any] = {"task": task, "event_type": "training_stats_scalar", "batch_size": 10_000, "order": "asc"}
-    while True:
-        page = data(client, "events.get_task_events", **request)
+    for page in pages_of(client, "events.get_task_events", task=task, event_type="training_stats_scalar", order="asc"):
         for event in page["events"]:
             events[event["metric"], event["variant"]].append(event["iter"])
         assert page["total"] == count, page["total"]
-        if page["returned"] < 10_000:
-            break
-        request["scroll_id"] = page["scroll_id"]
     report.add("get_task_events, every event once (read by the client)", count / (time.perf_counter() - begun), "events/s")
     assert all(iters == list(range(last)) for iters in events.values())
-    for metric in dict.fromkeys(metric for metric, _ in SERIES):
-        request = {"task": task, "metric": {"metric": metric}, "batch_size": 10_000}
+    for metric in METRICS:
         points: dict[str, list[int]] = {}
-        while True:
-            page = data(client, "events.scalar_metrics_iter_raw", **request)
+        for page in raw_pages(client, task, metric):
             for variant, columns in page["variants"].items():
                 points.setdefault(variant, []).extend(columns["iter"])
-            if page["returned"] < 10_000:
-                break
-            request["scroll_id"] = page["scroll_id"]
         assert points == {variant: list(range(last)) for variant in points} and len(points) == 2, metric

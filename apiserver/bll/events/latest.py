@@ -39,9 +39,8 @@ class Latest:
         entity = self._tasks.readable(company, [task])[task]
         everything = self._events.latest(entity.company, task)
         metrics: dict[str, list[dict[str, Any]]] = {}
-        for series, last in everything:
-            if series.key.type != SCALAR:
-                continue
+        scalars = [(series, last) for series, last in everything if series.key.type == SCALAR]
+        for series, last in scalars:
             values = self._values_without_iteration(entity.company, series) if last is None else _chart_values(last)
             metrics.setdefault(series.key.metric, []).append(
                 {
@@ -56,8 +55,7 @@ class Latest:
             "last_iter": max((series.chart_max_iter for series, _ in everything if series.chart_max_iter is not None), default=0),
             "name": entity.name,
             "status": entity.status,
-            "last_timestamp": max((series.last_written for series, last in everything if series.key.type == SCALAR), default=0)
-            >> SEQ_SHIFT,
+            "last_timestamp": max((series.last_written for series, _ in scalars), default=0) >> SEQ_SHIFT,
         }
 
     def _values_without_iteration(self, company: str, series: Series) -> Floats:

@@ -44,7 +44,7 @@ class Deleter:
 
     def delete(self, company: str, task: str) -> int:
         """Everything of a task; StateUnavailable while Redis is away, because then batches under way are not known."""
-        since = self._freshness.clock(company)
+        since = self._freshness.clock()
         generation = self._generations.for_reading(company, [task], self._freshness.view(company, [task])).get(task)
         if generation is None:
             return 0
@@ -64,7 +64,7 @@ class Deleter:
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:
-        since = self._freshness.clock(company)
+        since = self._freshness.clock()
         generation = self._generations.for_reading(company, [task], self._freshness.view(company, [task])).get(task)
         if generation is None:
             return 0

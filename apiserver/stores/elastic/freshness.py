@@ -80,7 +80,7 @@ class Marks(Protocol):
     def changed(self, company: str, since: int) -> Changes: ...
     def cleaned(self, run: str, numbers: Mapping[str, int]) -> None: ...
     def set_generations(self, company: str, generations: Mapping[str, int | None]) -> None: ...
-    def clock(self, company: str) -> float: ...
+    def clock(self) -> float: ...
     def under_way(self, company: str, since: float) -> list[tuple[int, int]]: ...
 
 
@@ -245,9 +245,9 @@ class Freshness:
         """Arrival numbers of the batches that were not acknowledged at that time. Raises StateUnavailable."""
         return self._marks.under_way(company, since)
 
-    def clock(self, company: str) -> float:
+    def clock(self) -> float:
         """Raises StateUnavailable."""
-        return self._marks.clock(company)
+        return self._marks.clock()
 
     def _new_run(self, run: str) -> None:
         if run != self._run:

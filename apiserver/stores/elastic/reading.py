@@ -41,7 +41,11 @@ from apiserver.stores.records import (
 from apiserver.stores.series_row import SeriesRow
 
 EXACT = 2**53
-POINT_FIELDS = ("task", "metric", "variant", "iter", "value", "special", "timestamp", "seq", "worker", "model_event", "more")
+POINT_VALUES: Query = {
+    "_source": False,
+    "stored_fields": "_none_",
+    "docvalue_fields": ["task", "metric", "variant", "iter", "value", "special", "timestamp", "seq", "worker", "model_event", "more"],
+}
 CONDITIONS = 100
 """Of one search."""
 WAYS = ("desc", "asc")
@@ -91,9 +95,18 @@ class Reader:
         after: Cursor | None,
         size: int,
         more: Sequence[Query] = (),
+        whole: bool = True,
     ) -> list[dict[str, Any]]:
-        """One page of hits."""
-        return self._searched(types, query, zone, descending, after, size, more, {}, "_source")
+        """One page of hits: with their sources, or (not `whole`) with what doc values say of scalars."""
+        filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
+        filters += [*more, *zone_filters(zone, descending, after)]
+        body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False} | ({} if whole else POINT_VALUES)
+        if after is not None:
+            body["search_after"] = search_after(zone, after)
+        body["query"] = all_of(filters, without)
+        answer = self._client.msearch([(",".join(types), body)], f"hits.hits._index,hits.hits.{'_source' if whole else 'fields'}")[0]
+        found: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
+        return found
 
     def _point_hits(
         self, types: Mapping[str, str], query: EventQuery, zone: Zone, descending: bool, after: Cursor | None, size: int
@@ -102,33 +115,10 @@ class Reader:
         another order than the page. None where sources say more."""
         if zone != "iter" or not all(type in POINT_TYPES for type in types.values()):
             return None
-        columns: Query = {"_source": False, "stored_fields": "_none_", "docvalue_fields": list(POINT_FIELDS)}
-        hits = self._searched(types, query, zone, descending, after, size, (), columns, "fields")
+        hits = self.hits(types, query, zone, descending, after, size, whole=False)
         if any("more" in hit["fields"] for hit in hits):
             return None
         return [{"_index": hit["_index"], "_source": {name: values[0] for name, values in hit["fields"].items()}} for hit in hits]
-
-    def _searched(
-        self,
-        types: Mapping[str, str],
-        query: EventQuery,
-        zone: Zone,
-        descending: bool,
-        after: Cursor | None,
-        size: int,
-        more: Sequence[Query],
-        fetched: Query,
-        wanted: str,
-    ) -> list[dict[str, Any]]:
-        filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
-        filters += [*more, *zone_filters(zone, descending, after)]
-        body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False, **fetched}
-        if after is not None:
-            body["search_after"] = search_after(zone, after)
-        body["query"] = all_of(filters, without)
-        answer = self._client.msearch([(",".join(types), body)], f"hits.hits._index,hits.hits.{wanted}")[0]
-        found: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
-        return found
 
     def count(self, company: str, query: EventQuery) -> int:
         types = self.indices(company, query.task, query.types)

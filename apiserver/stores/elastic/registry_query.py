@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Sort
-from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_of, simplified
+from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_of, searched, simplified
 from apiserver.stores.elastic.layout import SORTED_FIELDS
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of
 from apiserver.stores.elastic.registry_documents import exists_token, value_token
-from apiserver.stores.patterns import searcher
 
 EVERYTHING: Query = {"match_all": {}}
 
@@ -163,19 +162,7 @@ def predicate(condition: Condition) -> Callable[[Any], bool]:
         return lambda value: all(_equals(value, wanted) for wanted in values)
     if condition.op == "range":
         return lambda value: _inside(value, values[0], values[1])
-    pattern, ignore_case = values
-    return _pattern(searcher(pattern, ignore_case))
-
-
-def _pattern(search: Callable[[str], bool]) -> Callable[[Any], bool]:
-    def found(value: Any) -> bool:
-        if isinstance(value, str):
-            return search(value)
-        if isinstance(value, list):
-            return any(isinstance(item, str) and search(item) for item in value)
-        return value is not None and not isinstance(value, Mapping) and search(str(value))
-
-    return found
+    return searched(*values)
 
 
 def _equals(value: Any, wanted: Any) -> bool:

@@ -178,14 +178,12 @@ class SeriesStore:
     def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
         view = self._freshness.view(company, list({key.task for key in keys}))
         indices = self.event_indices(company, keys, view)
-        searches: list[tuple[str, Query]] = []
-        for key in keys:
-            searches += _extents(key, indices.get(key, "-"))
-        answers = iter(self._client.msearch(searches))
+        asked = {key: _extents(key, indices.get(key, "-")) for key in keys}
+        answers = iter(self._client.msearch([search for searches in asked.values() for search in searches]))
         rows: dict[SeriesKey, Row] = {}
         charts: list[SeriesKey] = []
         for key in keys:
-            rows[key] = row = _row(key, [next(answers) for _ in range(5 if key.type in POINT_TYPES else 2)])
+            rows[key] = row = _row(key, [next(answers) for _ in asked[key]])
             if row.min_iter is not None and row.max_iter is not None and key.type != LOG:
                 if row.min_iter <= SINGLE_VALUE_ITER <= row.max_iter:
                     charts.append(key)
@@ -230,6 +228,7 @@ def _extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
         finite = series_query(key, {"exists": {"field": "value"}}, {"exists": {"field": "iter"}})
         nearest = common | {"query": finite, "track_total_hits": False}
         searches += [(index, nearest | {"sort": [{"value": way}, {"iter": "asc"}]}) for way in ("asc", "desc")]
+    if key.type == SCALAR:
         last = common | {"size": LAST_VALUES, "query": series_query(key, {"exists": {"field": "iter"}}), "track_total_hits": False}
         searches.append((index, last | {"sort": [{"iter": "desc"}]}))
     return searches

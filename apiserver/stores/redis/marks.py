@@ -315,7 +315,7 @@ class RedisMarks:
             flat: list[Any] = [item for task, number in generations.items() for item in (task, "" if number is None else number)]
             self._generations(company, *flat)
 
-    def clock(self, company: str) -> float:
+    def clock(self) -> float:
         """Redis' time, which all hosts share."""
         return float(self._clock())
 

@@ -162,24 +162,10 @@ class _Asked:
 
         def build(row: tuple[Any, ...]) -> StoredEvent:
             iteration, value, timestamp, seq, worker, owner, is_number = row
-            _, metric, variant = self.names.series[owner]
             body = {"value": value if is_number else None}
             if selected.extra:
                 body.update(selected.extra.get(owner, {}).get(str(iteration), {}))
-            event = document(
-                type=SCALAR,
-                task=self.names.task,
-                metric=metric,
-                variant=variant,
-                timestamp=timestamp,
-                worker=worker_name(self.connection, self.workers, worker),
-                seq=seq,
-                model_event=self.names.model_event,
-                iter=iteration,
-                body=body,
-            )
-            event["_cursor"] = Cursor(iteration if by_iter else timestamp, timestamp, seq)
-            return event
+            return _event(self.connection, self.names, self.workers, self.order, owner, iteration, timestamp, seq, worker, body)
 
         return Source([self._place(0, row[0] if by_iter else row[2], row[2], row[3]) for row in rows], rows, build)
 
@@ -195,22 +181,10 @@ class _Asked:
         ).fetchall()
 
         def build(row: tuple[Any, ...]) -> StoredEvent:
-            owner, has_iter, iteration, timestamp, seq, worker, packed, body = row
-            kind, metric, variant = self.names.series[owner]
-            event = document(
-                type=kind,
-                task=self.names.task,
-                metric=metric,
-                variant=variant,
-                timestamp=timestamp,
-                worker=worker_name(self.connection, self.workers, worker),
-                seq=seq,
-                model_event=self.names.model_event,
-                iter=iteration if has_iter else None,
-                body=unpack_body(body, bool(packed)),
-            )
-            event["_cursor"] = Cursor((iteration if has_iter else None) if by_iter else timestamp, timestamp, seq)
-            return event
+            owner, has_iter, iteration, timestamp, seq, worker, packed, data = row
+            body = unpack_body(data, bool(packed))
+            shown = iteration if has_iter else None
+            return _event(self.connection, self.names, self.workers, self.order, owner, shown, timestamp, seq, worker, body)
 
         # Without iteration `iter` is 0, for every row of the zone.
         return Source([self._place(zone, row[2] if by_iter else row[3], row[3], row[4]) for row in rows], rows, build)
@@ -279,7 +253,6 @@ def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[
 def log_event(connection: sqlite3.Connection, names: Names, workers: dict[int, str], row: tuple[Any, ...], order: Axis) -> StoredEvent:
     """A row (series, iter, timestamp, seq, level, worker, msg, extra) of the log as an event."""
     owner, iteration, timestamp, seq, level, worker, msg, extra = row
-    _, metric, variant = names.series[owner]
     body: dict[str, Any] = {}
     if level is not None:
         body["level"] = level
@@ -287,8 +260,25 @@ def log_event(connection: sqlite3.Connection, names: Names, workers: dict[int, s
         body["msg"] = msg
     if extra:
         body.update(decode_json(extra))
+    return _event(connection, names, workers, order, owner, iteration, timestamp, seq, worker, body)
+
+
+def _event(
+    connection: sqlite3.Connection,
+    names: Names,
+    workers: dict[int, str],
+    order: Axis,
+    owner: int,
+    iteration: int | None,
+    timestamp: int,
+    seq: int,
+    worker: int,
+    body: dict[str, Any],
+) -> StoredEvent:
+    """What a row says, as an event with its place in the order. `owner`: the id of its series."""
+    kind, metric, variant = names.series[owner]
     event = document(
-        type=LOG,
+        type=kind,
         task=names.task,
         metric=metric,
         variant=variant,

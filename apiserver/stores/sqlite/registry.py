@@ -14,9 +14,9 @@ from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, path_
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.registry_query import (
-    Matcher,
     Statement,
     has_pattern,
+    pattern_test,
     reads_statistics,
 )
 
@@ -243,7 +243,7 @@ class _Query:
             for group in groups:
                 every = [ok and not done for ok, done in zip(holds, some, strict=True)]  # rows that are decided need no test
                 for condition in group:
-                    test: Callable[[Any], bool] = Matcher(condition) if condition.op == "matches" else bool
+                    test: Callable[[Any], bool] = pattern_test(condition) if condition.op == "matches" else bool
                     every = [ok and test(value) for ok, value in zip(every, next(column), strict=True)]
                 some = [one or other for one, other in zip(some, every, strict=True)]
             holds = some

@@ -8,14 +8,13 @@ JSON text in one step and are matched outside.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
-from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, STATISTICS, Path, conditions_in, path_of
-from apiserver.stores.patterns import searcher
+from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, STATISTICS, Path, conditions_in, path_of, searched
 from apiserver.stores.records import EVENT_TYPES, SCALAR
 
 COLUMNS = ("name", "project", "status", "type", "user", "parent", "task", "created", "started", "completed", "active_duration")
@@ -182,26 +181,10 @@ def _membership(values: Sequence[Any], params: list[Any]) -> str:
     return "IN (" + ", ".join("?" * len(values)) + ")"
 
 
-# --- patterns -----------------------------------------------------------------------------------------------------------------------
-
-
-class Matcher:
-    """A compiled pattern over a text or a list of texts."""
-
-    def __init__(self, condition: Condition) -> None:
-        pattern, ignore_case = condition.values
-        self._negate = condition.negate
-        self._search = searcher(pattern, ignore_case)
-
-    def __call__(self, value: Any) -> bool:
-        return self._found(value) != self._negate
-
-    def _found(self, value: Any) -> bool:
-        if isinstance(value, str):
-            return self._search(value)
-        if isinstance(value, list):
-            return any(isinstance(item, str) and self._search(item) for item in value)
-        return value is not None and not isinstance(value, dict) and self._search(str(value))
+def pattern_test(condition: Condition) -> Callable[[Any], bool]:
+    """Whether a `matches` condition holds for a value."""
+    found = searched(*condition.values)
+    return lambda value: found(value) != condition.negate
 
 
 def reads_statistics(where: Sequence[Condition | AnyOf], order: Sequence[Sort]) -> bool:
