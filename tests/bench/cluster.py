@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from apiserver.stores.elastic.bodies import point_lines
+from apiserver.stores.elastic.bodies import point_chunks
 from apiserver.stores.records import SCALAR, Points, SeriesKey
 from tests.bench import galleries, reads, runs, tables
 from tests.bench.ingest import BATCH, ingest_rate
@@ -76,11 +76,12 @@ def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[
             points.timestamps.append(timestamp)
             points.lines.append(0)
             points.sizes.append(220)
-        lines: list[str] = []
+        chunks: list[bytes] = []
         for series, points in columns.items():
             key = SeriesKey(task, SCALAR, *SERIES[series])
-            lines += point_lines("bench", key, points, "w", number << 20, range(len(points.iters)))
-        bodies.append("".join(lines).encode())
+            made = point_chunks("", "bench", key, points, "w", number << 20, range(len(points.iters)), 10_000_000)
+            chunks += [chunk.data for chunk in made]
+        bodies.append(b"".join(chunks))
     return bodies
 
 

@@ -26,7 +26,8 @@ PAGE = 10_000
 """Greatest page of a search (`index.max_result_window` as it comes)."""
 SEARCHES = 100
 """Searches in one msearch request."""
-_ALL_CREATED = b'{"errors":false,'
+_NO_ERRORS = b'{"errors":false,'
+_BETWEEN = b"}},{"
 
 
 class BulkAnswer:
@@ -36,8 +37,17 @@ class BulkAnswer:
         self._raw = raw
         self._items: list[dict[str, Any]] | None = None
 
-    def all_created(self, count: int) -> bool:
-        return self._raw.startswith(_ALL_CREATED) and self._raw.count(b'"status":201') == count
+    def created(self) -> int:
+        """How many actions made a new document."""
+        return self._raw.count(b'"status":201')
+
+    def last(self, count: int) -> list[dict[str, Any]]:
+        """The entries of the last `count` actions."""
+        start = self._raw.rsplit(_BETWEEN, count)
+        if not count or len(start) <= count or not self._raw.startswith(_NO_ERRORS):  # errors hold objects of their own
+            return self.items[len(self.items) - count :] if count else []
+        tail = self._raw[len(start[0]) + len(_BETWEEN) - 1 : -1]
+        return [next(iter(item.values())) for item in orjson.loads(b"[" + tail)]
 
     @property
     def items(self) -> list[dict[str, Any]]:
@@ -52,7 +62,7 @@ class _Serializer(OrjsonSerializer):
     """Leaves bulk answers unparsed; numbers of any size come back as they were sent (orjson makes floats of them, or refuses)."""
 
     def loads(self, data: bytes) -> Any:
-        if data.startswith((_ALL_CREATED, b'{"errors":true,')):
+        if data.startswith((_NO_ERRORS, b'{"errors":true,')):
             return BulkAnswer(data)
         return decode_json(data)
 

@@ -13,22 +13,22 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from apiserver.stores.base import StoreBusy
-from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
+from apiserver.stores.elastic.client import BulkAnswer, ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.rows import Row, row_of, source_of
 from apiserver.stores.records import SeriesKey
 
 REMEMBERED = 20_000
 TRIES = 50
 UNDER_WAY = 2
-"""Bulks of one process at a time: one is prepared while Elasticsearch writes the other."""
-RIDERS_BYTES = 4_000_000
-"""Bytes of small batches that travel together."""
+"""Bulks of small batches of one process at a time: one is prepared while Elasticsearch writes the other."""
+RIDERS_BYTES = 500_000
+"""Bytes of small batches that travel together; a larger one travels alone, and waits for no other."""
 SWEEP_SECONDS = 5.0
 _ACTIVITY = ("last_iteration", "last_update", "last_change")
 
@@ -54,15 +54,7 @@ class ActivityChange:
     max_iter: int | None
 
 
-@dataclass(slots=True)
-class Removal:
-    """A mark of a batch under way that is done."""
-
-    index: str
-    id: str
-
-
-Change = SeriesChange | ActivityChange | Removal
+Change = SeriesChange | ActivityChange
 
 
 @dataclass(slots=True)
@@ -83,11 +75,13 @@ class _Known:
 
 @dataclass(slots=True)
 class Rider:
-    """Lines of a small batch that travel in the same request as its changes, addressed to their indices; `items` is what became of them."""
+    """Lines of a batch that travel in the same request as its changes; those that name no index go to `index`. `items` is what became of them,
+    None when each made a new document."""
 
     body: bytes
+    index: str
     count: int
-    items: list[dict[str, Any]] = field(default_factory=list)
+    items: list[dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -99,6 +93,10 @@ class _Ticket:
     taken: bool = False
     done: bool = False
     error: Exception | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.rider.body) if self.rider else 0
 
 
 class Committer:
@@ -129,7 +127,8 @@ class Committer:
         ticket = _Ticket(changes, rider, frozenset((change.index, change.id) for change in changes))
         with self._ended:
             self._waiting.append(ticket)
-            while not ticket.done and (ticket.taken or self._under_way == UNDER_WAY or ticket.places & self._written):
+            alone = ticket.size > RIDERS_BYTES
+            while not ticket.done and (ticket.taken or (self._under_way >= UNDER_WAY and not alone) or ticket.places & self._written):
                 self._ended.wait()
             together = [] if ticket.done else self._take(ticket)
         if together:
@@ -139,12 +138,20 @@ class Committer:
 
     def _take(self, mine: _Ticket) -> list[_Ticket]:
         """One's own ticket and those that fit beside it, oldest first; the lock is held."""
-        taken, left, size = [mine], list[_Ticket](), len(mine.rider.body) if mine.rider else 0
+        taken, left, size = [mine], list[_Ticket](), mine.size
+        index = mine.rider.index if mine.rider else ""
         for ticket in self._waiting:
             if ticket is mine:
                 continue
-            size += len(ticket.rider.body) if ticket.rider else 0
-            (taken if size <= RIDERS_BYTES and not ticket.places & self._written else left).append(ticket)
+            fits = size + ticket.size <= RIDERS_BYTES and not ticket.places & self._written
+            if ticket.rider is not None:
+                index = index or ticket.rider.index
+                fits = fits and ticket.rider.index == index
+            if fits:
+                taken.append(ticket)
+                size += ticket.size
+            else:
+                left.append(ticket)
         self._waiting = left
         self._under_way += 1
         for ticket in taken:
@@ -217,12 +224,10 @@ class Committer:
             lines += [action + b"\n" for action in actions]
             if not lines:
                 return
-            items = self._client.bulk(b"".join(lines), details=True).items
-            done = 0
-            for rider in riders:
-                rider.items = items[done : done + rider.count]
-                done += rider.count
-            pending = self._outcome(pending, sent, items[done + len(removals) :])
+            answer = self._client.bulk(b"".join(lines), riders[0].index if riders else "", details=True)
+            items = answer.last(len(sent))
+            _tell(riders, answer, sum(item["status"] == 201 for item in items))
+            pending = self._outcome(pending, sent, items)
             if not pending:
                 return
             riders, removals = (), []
@@ -238,11 +243,8 @@ class Committer:
         for (place, after), item in zip(sent, items, strict=True):
             status = item["status"]
             if status in (200, 201):
-                if not isinstance(pending[place][0], Removal):
-                    after.seq_no, after.term = item["_seq_no"], item["_primary_term"]
-                    self._remember(place, after)
-            elif status == 404 and isinstance(pending[place][0], Removal):
-                continue
+                after.seq_no, after.term = item["_seq_no"], item["_primary_term"]
+                self._remember(place, after)
             elif status in (404, 409):
                 self._forget(place)
                 left[place] = pending[place]
@@ -257,9 +259,6 @@ class Committer:
         """Append the action that carries out the changes of one document; what it will be afterwards. None: nothing to do."""
         index, id = place
         target: dict[str, Any] = {"_index": index, "_id": id, "require_alias": False}
-        if isinstance(todo[0], Removal):
-            lines.append(orjson.dumps({"delete": target}))
-            return _Known()
         known = self._known.get(place) or _Known()
         if isinstance(todo[0], ActivityChange):
             if not known.exists or known.activity is None:
@@ -292,8 +291,8 @@ class Committer:
 
     def _load_missing(self, pending: dict[tuple[str, str], list[Change]]) -> None:
         missing: dict[str, list[str]] = {}
-        for (index, id), todo in pending.items():
-            if (index, id) not in self._known and not isinstance(todo[0], Removal):
+        for index, id in pending:
+            if (index, id) not in self._known:
                 missing.setdefault(index, []).append(id)
         for index, ids in missing.items():
             self._load(index, ids)
@@ -325,3 +324,13 @@ class Committer:
     def _forget(self, place: tuple[str, str]) -> None:
         with self._lock:
             self._known.pop(place, None)
+
+
+def _tell(riders: Sequence[Rider], answer: BulkAnswer, others: int) -> None:
+    """Hand out what became of the riders' lines, unless all made new documents. `others`: documents made by the rest of the request."""
+    if answer.created() == others + sum(rider.count for rider in riders):
+        return
+    done = 0
+    for rider in riders:
+        rider.items = answer.items[done : done + rider.count]
+        done += rider.count

@@ -1,14 +1,15 @@
-"""Storing a batch: events in bulk requests, then statistics, then the marks for readers.
+"""Storing a batch: events in bulk requests, the last one together with the statistics; then the marks for readers.
 
-The first bulk also writes a mark that names the series of the batch; the statistics' bulk removes it. A batch that died in between leaves its
-mark, and the next reader of those series after `MARK_SECONDS` counts them anew.
+The statistics say what would be true if every line of the last request were new. Where one was not, its series is marked as stale.
+The first request also writes a mark that names the series of the batch, a later request of anybody removes it. A batch that died in between
+leaves its mark, and the next reader of those series after `MARK_SECONDS` counts them anew.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,9 +18,9 @@ import orjson
 
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy
-from apiserver.stores.elastic.bodies import event_line, log_line, log_prefix, point_lines
+from apiserver.stores.elastic.bodies import Chunk, chunked, event_line, log_line, log_prefix, point_chunks
 from apiserver.stores.elastic.client import ElasticClient, busy_reason
-from apiserver.stores.elastic.committer import ActivityChange, Change, Committer, Removal, Rider, SeriesChange
+from apiserver.stores.elastic.committer import ActivityChange, Change, Committer, Rider, SeriesChange
 from apiserver.stores.elastic.freshness import Begun, Freshness
 from apiserver.stores.elastic.generations import Generations, IndexGone
 from apiserver.stores.elastic.layout import Layout
@@ -43,24 +44,22 @@ from apiserver.stores.records import (
 
 LOG_RETRY_MS = 3_600_000
 PENDING = "pending"
-SMALL, SMALL_TEXT = 1_000, 1_000_000
-"""Lines and characters up to which a batch travels in one request with its statistics, together with other small ones."""
 LISTED = 200
 """Series of a batch up to which readers are told their names, and need no refresh for their statistics."""
-LINES = 1000
-"""Lines that are encoded at once."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """The events of one series in a batch: its lines of the bulk, and what became of each."""
+    """The events of one series in a batch (points, or events, or log lines), and what became of each."""
 
     key: SeriesKey
     index: str
-    texts: list[str]
-    arrivals: list[int]
+    id: str
+    """The document of the series."""
+    epoch: int | None = None
+    arrivals: list[int] = field(default_factory=list)
     points: Points | None = None
-    positions: Sequence[int] = ()
+    positions: range | list[int] = range(0)
     events: list[Event] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     fresh: list[bool] = field(default_factory=list)
@@ -113,31 +112,25 @@ class Writer:
 
     def _append(self, company: str, batch: EventBatch, tasks: list[str], begun: Begun) -> Appended:
         generations = self._generations.for_writing(company, tasks, begun.generations)
-        parts = self._parts(company, batch, begun.seq, generations)
+        parts = self._parts(company, batch, generations)
         self._generations.ensure_statistics(company)
         statistics = self._layout.statistics(company)
-        ids = [series_id(company, part.key) for part in parts]
-        epochs = self._committer.epochs(statistics, ids) if ids else []
-        mark = f"{PENDING}-{begun.seq:x}"
+        ids = [part.id for part in parts]
+        for part, epoch in zip(parts, self._committer.epochs(statistics, ids), strict=True):
+            part.epoch = epoch
         activity: list[Change] = []
         for task, touch in batch.touches.items():
             kind = "model" if touch.is_model else "task"
             activity.append(ActivityChange(self._layout.entities, document_id(kind, company, task), batch.now, touch.max_iter))
-        if batch.lines <= SMALL and sum(len(text) for part in parts for text in part.texts) <= SMALL_TEXT:
-            refusals = self._send_at_once(company, batch, parts, ids, epochs, activity, statistics, mark, begun.seq)
-        else:
-            refusals = self._send(batch, parts, statistics, mark)
-            self._again_after_an_hour(company, batch, parts, begun.seq)
-            changes = _series_changes(statistics, parts, ids, epochs, begun.seq)
-            self._committer.commit([Removal(statistics, mark), *changes, *activity])
+        refusals = self._send(company, batch, parts, begun.seq, statistics, activity)
         touched: dict[str, set[str]] = {task: {statistics} for task in tasks}
         for part in parts:
             touched[part.key.task].add(part.index)
         documents: dict[str, list[str]] = {}
         if len(ids) <= LISTED:
             documents = {task: [] for task in tasks}
-            for part, id in zip(parts, ids, strict=True):
-                documents[part.key.task].append(id)
+            for part in parts:
+                documents[part.key.task].append(part.id)
         self._freshness.finish(company, begun.token, touched, (self._layout.entities,), documents)
         logs = [part for part in parts if part.key.type == LOG]
         stored_before = bool(logs) and all(part.fresh and not any(part.fresh) for part in logs)
@@ -145,89 +138,88 @@ class Writer:
 
     # --- the lines
 
-    def _parts(self, company: str, batch: EventBatch, seq: int, generations: dict[str, int]) -> list[_Part]:
+    def _parts(self, company: str, batch: EventBatch, generations: dict[str, int]) -> list[_Part]:
         parts: dict[SeriesKey, _Part] = {}
+
+        def part_of(key: SeriesKey) -> _Part:
+            part = parts.get(key)
+            if part is None:
+                index = self._generations.ensure(key.type, company, generations[key.task])
+                part = parts[key] = _Part(key, index, series_id(company, key))
+            return part
+
         for key, points in batch.points.items():
-            positions = _last_of_each(points.iters)
-            texts = point_lines(company, key, points, batch.worker, seq, positions)
-            arrivals = points.lines if len(positions) == len(points.lines) else [points.lines[p] for p in positions]
-            index = self._generations.ensure(key.type, company, generations[key.task])
-            parts[key] = _Part(key, index, texts, arrivals, points, positions)
-        hashes: dict[tuple[SeriesKey, str], str] = {}
+            part = part_of(key)
+            part.points, part.positions = points, _last_of_each(points.iters)
+            part.arrivals = points.lines if len(part.positions) == len(points.lines) else [points.lines[p] for p in part.positions]
         latest = {(event.series, event.iter, event.key or ""): event for event in batch.events}
         extra: list[_Part] = []
         for event in latest.values():
-            part = parts.get(event.series)
-            if part is None or part.points is not None:
-                index = self._generations.ensure(event.type, company, generations[event.task])
-                new = _Part(event.series, index, [], [])
-                if part is None:
-                    parts[event.series] = new
-                else:  # a scalar series with points and an event without iteration: at most one such event
-                    extra.append(new)
-                part = new
-            part.texts.append(event_line(company, event, seq, hashes))
+            part = part_of(event.series)
+            if part.points is not None:  # a scalar series with points and an event without iteration: at most one such event
+                part = _Part(part.key, part.index, part.id)
+                extra.append(part)
             part.arrivals.append(event.line)
             part.events.append(event)
-        prefix = log_prefix(company, batch.digest) if batch.logs else ""
         for line in batch.logs:
-            key = SeriesKey(line.task, LOG, line.metric, line.variant)
-            part = parts.get(key)
-            if part is None:
-                index = self._generations.ensure(LOG, company, generations[line.task])
-                part = parts[key] = _Part(key, index, [], [])
-            part.texts.append(log_line(line, prefix, seq))
+            part = part_of(SeriesKey(line.task, LOG, line.metric, line.variant))
             part.arrivals.append(line.line)
             part.logs.append(line)
         return [*parts.values(), *extra]
 
+    def _chunks(self, company: str, batch: EventBatch, part: _Part, seq: int, default: str, prefix: str) -> Iterator[Chunk]:
+        """The lines of a part; each names its index if that is another one than `default`."""
+        address = "" if part.index == default else f'"_index":"{self._layout.writing(part.index)}",'
+        limit = self._settings.bulk_bytes
+        if part.points is not None:
+            return point_chunks(address, company, part.key, part.points, batch.worker, seq, part.positions, limit)
+        if part.logs:
+            return chunked((log_line(address, line, prefix, seq) for line in part.logs), limit)
+        hashes: dict[str, str] = {}
+        return chunked((event_line(address, company, event, seq, hashes) for event in part.events), limit)
+
     # --- sending
 
-    def _send(self, batch: EventBatch, parts: list[_Part], statistics: str, mark: str) -> list[Refusal]:
-        """Write the mark and the lines; raises StoreBusy when any line has to come again."""
-        refusals: list[Refusal] = []
-        first = _mark(batch, parts, statistics, mark)
-        default = _most_used(parts)
-        for body, slices in _bodies(parts, default, self._layout, first, self._settings.bulk_bytes):
-            answer = self._client.bulk(body, self._layout.writing(default))
-            marks = 1 if first else 0
-            first = b""
-            if not answer.all_created(marks + sum(hi - lo for _, lo, hi in slices)):
-                self._judge(answer.items, marks, slices, refusals)
-        return refusals
-
-    def _send_at_once(
+    def _send(
         self,
         company: str,
         batch: EventBatch,
         parts: list[_Part],
-        ids: Sequence[str],
-        epochs: Sequence[int | None],
-        activity: Sequence[Change],
-        statistics: str,
-        mark: str,
         seq: int,
+        statistics: str,
+        activity: Sequence[Change],
     ) -> list[Refusal]:
-        """A small batch in one request, its statistics as if every event were new. Where one was not, its series is marked as stale."""
-        changes = _series_changes(statistics, parts, ids, epochs, seq)
-        texts = [_addressed(text, self._layout.writing(part.index)) for part in parts for text in part.texts]
-        rider = Rider(_mark(batch, parts, statistics, mark) + "".join(texts).encode(), 1 + len(texts))
-        self._committer.commit([*changes, *activity], rider)
+        """Write the mark, the lines and what they change; raises StoreBusy when any line has to come again."""
         refusals: list[Refusal] = []
-        if any(item["status"] != 201 for item in rider.items):
-            busy: StoreBusy | None = None
-            try:
-                self._judge(rider.items, 1, [_Slice(part, 0, len(part.arrivals)) for part in parts], refusals)
-            except StoreBusy as error:
-                busy = error
-            wrong = [place for place, part in enumerate(parts) if part.fresh and not all(part.fresh)]
-            stale = Row(stale=True)
-            self._committer.commit([SeriesChange(statistics, ids[place], parts[place].key, stale, epochs[place]) for place in wrong])
-            if busy is not None:
-                raise busy
-            self._again_after_an_hour(company, batch, parts, seq)
+        mark = f"{PENDING}-{seq:x}"
+        default = _most_used(parts)
+        index = self._layout.writing(default)
+        prefix = log_prefix(company, batch.digest) if batch.logs else ""
+        chunks = ((part, self._chunks(company, batch, part, seq, default, prefix)) for part in parts)
+        marks = 1
+        for body, slices, last in _bodies(chunks, _mark(batch, parts, statistics, mark), self._settings.bulk_bytes):
+            count = marks + sum(hi - lo for _, lo, hi in slices)
+            if last:
+                rider = Rider(body, index, count)
+                self._committer.commit([*_series_changes(statistics, parts, seq), *activity], rider)
+                if rider.items is not None:
+                    self._mend(rider.items, marks, slices, refusals, statistics)
+            else:
+                answer = self._client.bulk(body, index)
+                if answer.created() != count:
+                    self._judge(answer.items, marks, slices, refusals)
+            marks = 0
+        self._again_after_an_hour(company, batch, parts, seq)
         self._committer.remove_later(statistics, mark)
         return refusals
+
+    def _mend(self, items: list[dict[str, Any]], marks: int, slices: list[_Slice], refusals: list[Refusal], statistics: str) -> None:
+        """Not every line of the request with the statistics made a new document: series of which that is true are to be counted anew."""
+        try:
+            self._judge(items, marks, slices, refusals)
+        finally:
+            wrong = {part.id: part for part, lo, hi in slices if part.fresh and not all(part.fresh[lo:hi])}
+            self._committer.commit([SeriesChange(statistics, part.id, part.key, Row(stale=True), part.epoch) for part in wrong.values()])
 
     def _judge(self, items: list[dict[str, Any]], marks: int, slices: list[_Slice], refusals: list[Refusal]) -> None:
         """Note what became of each line."""
@@ -265,17 +257,17 @@ class Writer:
         stored = self._client.get(index, id)
         if stored is None or batch.now - (stored["_source"]["seq"] >> SEQ_SHIFT) <= LOG_RETRY_MS:
             return
-        prefix = log_prefix(company, None)
         copies = []
         for part in repeated:
             lines = [line for line, fresh in zip(part.logs, part.fresh, strict=True) if not fresh]
-            texts = [log_line(line, prefix, seq) for line in lines]
-            copies.append(_Part(part.key, part.index, texts, [line.line for line in lines], logs=lines))
+            copies.append(_Part(part.key, part.index, part.id, arrivals=[line.line for line in lines], logs=lines))
             part.fresh, part.repeated = [], False
         default = _most_used(copies)
-        for body, slices in _bodies(copies, default, self._layout, b"", self._settings.bulk_bytes):
+        prefix = log_prefix(company, None)
+        chunks = ((part, self._chunks(company, batch, part, seq, default, prefix)) for part in copies)
+        for body, slices, _ in _bodies(chunks, b"", self._settings.bulk_bytes):
             answer = self._client.bulk(body, self._layout.writing(default))
-            if not answer.all_created(sum(hi - lo for _, lo, hi in slices)):
+            if answer.created() != sum(hi - lo for _, lo, hi in slices):
                 self._judge(answer.items, 0, slices, [])
 
 
@@ -286,13 +278,13 @@ def _mark(batch: EventBatch, parts: list[_Part], statistics: str, mark: str) -> 
     return b"\n".join([orjson.dumps(action), orjson.dumps(source), b""])
 
 
-def _series_changes(statistics: str, parts: list[_Part], ids: Sequence[str], epochs: Sequence[int | None], seq: int) -> list[Change]:
+def _series_changes(statistics: str, parts: list[_Part], seq: int) -> list[Change]:
     """What the parts did to their series."""
     changes: list[Change] = []
-    for part, id, epoch in zip(parts, ids, epochs, strict=True):
+    for part in parts:
         row = _row_of(part, seq)
         if row is not None:
-            changes.append(SeriesChange(statistics, id, part.key, row, epoch))
+            changes.append(SeriesChange(statistics, part.id, part.key, row, part.epoch))
     return changes
 
 
@@ -310,38 +302,24 @@ def _most_used(parts: list[_Part]) -> str:
     return lines.most_common(1)[0][0]
 
 
-def _bodies(parts: list[_Part], default: str, layout: Layout, first: bytes, limit: int) -> Iterator[tuple[bytes, list[_Slice]]]:
-    """Bulk bodies of at most `limit` bytes (a greater line travels alone), each with the lines that are in it. Only one exists at a time."""
+def _bodies(chunks: Iterable[tuple[_Part, Iterator[Chunk]]], first: bytes, limit: int) -> Iterator[tuple[bytes, list[_Slice], bool]]:
+    """Bulk bodies of at most `limit` bytes (a greater line travels alone), each with the lines that are in it, and whether it is the last one.
+    Only one exists at a time."""
     pieces, size, slices = [first], len(first), list[_Slice]()
-    for part in parts:
-        if part.index != default:
-            part.texts = [_addressed(text, layout.writing(part.index)) for text in part.texts]
-        todo = [(lo, min(lo + LINES, len(part.texts))) for lo in range(0, len(part.texts), LINES)][::-1]
-        while todo:
-            lo, hi = todo.pop()
-            data = "".join(part.texts[lo:hi]).encode()
-            if len(data) > limit and hi - lo > 1:
-                middle = (lo + hi) // 2
-                todo += [(middle, hi), (lo, middle)]
-                continue
+    for part, made in chunks:
+        done = 0
+        for count, data in made:
             if slices and size + len(data) > limit:
-                yield b"".join(pieces), slices
+                yield b"".join(pieces), slices, False
                 pieces, size, slices = [], 0, []
             pieces.append(data)
             size += len(data)
-            slices.append(_Slice(part, lo, hi))
-        part.texts = []
-    if slices:
-        yield b"".join(pieces), slices
+            slices.append(_Slice(part, done, done + count))
+            done += count
+    yield b"".join(pieces), slices, True
 
 
-def _addressed(text: str, index: str) -> str:
-    """The action of a line with its index named."""
-    start = text.index("{", 1) + 1
-    return f'{text[:start]}"_index":"{index}",{text[start:]}'
-
-
-def _last_of_each(iters: list[int]) -> list[int] | range:
+def _last_of_each(iters: list[int]) -> range | list[int]:
     """The positions of the points to be stored: of equal iterations in a batch only the last."""
     if len(set(iters)) == len(iters):
         return range(len(iters))
