@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +61,7 @@ def known(stores: Stores, task: str, metric: str = "loss", variant: str = "train
     return found[0] if found else Series(key(task, metric, variant), 0, None, None, 0, 0)
 
 
-@pytest.fixture(scope="session", params=["sqlite", "elastic"])
+@pytest.fixture(scope="session", params=["sqlite", "elastic", "elastic in many requests"])
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EventStore, Registry]]:
     if request.param == "sqlite":
         from apiserver.stores.sqlite import open_sqlite
@@ -75,7 +76,8 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     # Not the prefix of the servers under test: these tests set the clock of their batches.
     elasticsearch_url()  # has this run's indices removed at its end
     state, bus = open_redis(f"{redis_address()}?prefix={run_prefix()}-stores", REDIS)
-    events, registry = open_elastic(f"{elasticsearch_address()}?prefix={run_prefix()}-stores", state, ELASTIC)
+    settings = ELASTIC if request.param == "elastic" else dataclasses.replace(ELASTIC, bulk_bytes=2_000)
+    events, registry = open_elastic(f"{elasticsearch_address()}?prefix={run_prefix()}-stores", state, settings)
     yield events, registry
     events.close()
     bus.close()
