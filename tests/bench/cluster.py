@@ -17,7 +17,7 @@ from apiserver.stores.elastic.bodies import point_chunks
 from apiserver.stores.records import SCALAR, Points, SeriesKey
 from tests.bench import galleries, reads, runs, tables
 from tests.bench.ingest import BATCH, ingest_rate
-from tests.bench.load import SERIES, ask, logs, new_id, rows, scalars, send
+from tests.bench.load import SERIES, ask, logs, new_id, rows, scalars, send, step_of
 from tests.bench.measure import Report, median, repeated
 from tests.client import Client
 from tests.process import Server
@@ -69,7 +69,7 @@ def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[
     bodies = []
     for number in range(batches):
         columns: dict[int, Points] = {}
-        for series, iter, timestamp, value in rows(first + number * size // len(SERIES), size):
+        for series, iter, timestamp, value in rows(first + step_of(number, size), size):
             points = columns.setdefault(series, Points())
             points.iters.append(iter)
             points.values.append(value)
@@ -113,7 +113,7 @@ def ingest(report: Report, server: Server, bare: Bare, rounds: int = 3, batches:
         shares = []
         for _ in range(clients):
             task = new_id()
-            shares.append([scalars(task, number * BATCH // len(SERIES), BATCH) for number in range(batches // clients)])
+            shares.append([scalars(task, step_of(number, BATCH), BATCH) for number in range(batches // clients)])
         return batches * BATCH / at_once([lambda share=share: send_all(share) for share in shares])  # type: ignore[misc]
 
     def raw(clients: int) -> float:
@@ -170,7 +170,7 @@ def small(report: Report, client: Client, bare: Bare, twin: str, rounds: int, cl
         shares = []
         for _ in range(clients):
             task = new_id()
-            shares.append([scalars(task, number * 100 // len(SERIES), 100) for number in range(batches)])
+            shares.append([scalars(task, step_of(number, 100), 100) for number in range(batches)])
         together.append(clients * batches * 100 / at_once([lambda share=share: [send(client, body) for body in share] for share in shares]))  # type: ignore[misc]
         prepared = [bulk_bodies(new_id(), 0, batches, 100) for _ in range(clients)]
         raw.append(

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.load import LINES, logs, new_id, rows, scalars, send, watching
+from tests.bench.load import LINES, logs, new_id, rows, scalars, send, step_of, watching
 from tests.bench.measure import Report, median, percentile
 from tests.client import Client
 from tests.process import Server
@@ -20,7 +20,7 @@ BATCH = 5000
 def ingest_rate(client: Client, batches: int, size: int = BATCH, task: str | None = None, first: int = 0) -> float:
     """Events a second of one client that sends prepared batches one after the other."""
     task = task or new_id()
-    bodies = [scalars(task, first + number * size // 8, size) for number in range(batches)]
+    bodies = [scalars(task, first + step_of(number, size), size) for number in range(batches)]
     begun = time.perf_counter()
     for body in bodies:
         send(client, body)

@@ -14,7 +14,7 @@ from apiserver.bll.events.batch_builder import BatchBuilder
 from apiserver.bll.events.event_decoder import EventDecoder
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.stores.sqlite import open_sqlite
-from tests.bench.load import new_id, scalars
+from tests.bench.load import new_id, scalars, step_of
 from tests.bench.measure import ROOT, Report, median
 
 
@@ -34,7 +34,7 @@ def stages(report: Report, rounds: int = 15, size: int = 5000) -> None:
         store, _ = open_sqlite(Path(folder) / "stages.db")
         task = new_id()
         for number in range(rounds):
-            body = scalars(task, number * size // 8, size)
+            body = scalars(task, step_of(number, size), size)
             lines = stage("split into lines", body.splitlines)
             stage("parse and validate", lambda lines=lines: [decoder.fast(line) for line in lines])
             builder = BatchBuilder(decoder, int(time.time() * 1000), "w", (), False)
