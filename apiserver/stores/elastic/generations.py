@@ -146,7 +146,7 @@ class Generations:
     def _start(self, company: str, number: int) -> int:
         body = {"id": f"{number:06d}", "state": "open", "started": int(time.time() * 1000)}
         try:
-            self._client.call("PUT", f"/{self._layout.objects}/_create/{_generation_id(company, number)}", _document(company, body))
+            self._put(company, number, body, "_create")
         except ApiError as error:
             if error.meta.status != 409:
                 raise
@@ -154,8 +154,11 @@ class Generations:
 
     def set_state(self, company: str, number: int, state: str) -> None:
         """Write down what became of a generation."""
-        body = {**self.listed(company)[number], "state": state}
-        self._client.call("PUT", f"/{self._layout.objects}/_doc/{_generation_id(company, number)}", _document(company, body))
+        self._put(company, number, {**self.listed(company)[number], "state": state}, "_doc")
+
+    def _put(self, company: str, number: int, body: Mapping[str, Any], action: str) -> None:
+        self._client.call("PUT", f"/{self._layout.objects}/{action}/{_generation_id(company, number)}", _document(company, body))
+        self._freshness.finish(company, "", {}, (self._layout.objects,))  # whoever lists companies has to see it
 
     # --- indices
 
