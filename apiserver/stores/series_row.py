@@ -10,6 +10,9 @@ import numpy as np
 
 from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Statistics
 
+FEW = 200
+"""Up to so many points lists are faster than numpy, of which every call costs as much as counting ten points."""
+
 
 @dataclass(slots=True)
 class SeriesRow:
@@ -71,23 +74,40 @@ class SeriesRow:
         self.sum, self.finite, self.mean_value = stats.sum, stats.finite, stats.mean_value
         self.x_axis_label = stats.x_axis_label
 
-    def add_points(self, iters: Ints, values: Floats, timestamps: Ints) -> None:
+    def add_points(self, iters: Ints | list[int], values: Floats | list[float], timestamps: Ints | list[int]) -> None:
         """Count points (sorted by iteration, unique) none of which was there before."""
-        extent, span = (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max()))
-        self.extend(len(iters), extent, span)
-        new = statistics_of(iters, values, timestamps)
+        if len(iters) <= FEW:
+            some = zip(_list(iters), _list(values), _list(timestamps), strict=True)
+            self._add_few(list(some))
+            return
+        self._add_many(np.asarray(iters, np.int64), np.asarray(values, np.float64), np.asarray(timestamps, np.int64))
+
+    def _add_many(self, iters: Ints, values: Floats, timestamps: Ints) -> None:
+        self._add(_statistics_of_many(iters, values, timestamps), int(timestamps.min()), int(timestamps.max()))
+        if iters[0] <= SINGLE_VALUE_ITER <= iters[-1]:
+            shown = iters != SINGLE_VALUE_ITER
+            iters, timestamps = iters[shown], timestamps[shown]
+        self.extend_chart(len(iters), (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max())))
+
+    def _add_few(self, points: list[tuple[int, float, int]]) -> None:
+        """Points (iteration, value, timestamp), as for `add_points`."""
+        times = [point[2] for point in points]
+        self._add(_statistics_of_few(points), min(times), max(times))
+        if points[0][0] <= SINGLE_VALUE_ITER <= points[-1][0]:
+            points = [point for point in points if point[0] != SINGLE_VALUE_ITER]
+            if not points:
+                return
+            times = [point[2] for point in points]
+        self.extend_chart(len(points), (points[0][0], points[-1][0]), (min(times), max(times)))
+
+    def _add(self, new: Statistics, oldest: int, newest: int) -> None:
+        assert new.first_value_iter is not None and new.value_iter is not None
+        self.extend(new.count, (new.first_value_iter, new.value_iter), (oldest, newest))
         if self.points:
             new = merged_statistics(self.statistics, new)
         else:
             new.x_axis_label = self.x_axis_label
         self.statistics = new
-        if extent[0] <= SINGLE_VALUE_ITER <= extent[1]:
-            shown = iters != SINGLE_VALUE_ITER
-            iters, timestamps = iters[shown], timestamps[shown]
-            if not len(iters):
-                return
-            extent, span = (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max()))
-        self.extend_chart(len(iters), extent, span)
 
     def extend(self, count: int, iters: tuple[int, int] | None, times: tuple[int, int]) -> None:
         """Count events with these (least, greatest) iterations and timestamps."""
@@ -131,7 +151,7 @@ def higher(old: int | None, new: int) -> int:
     return new if old is None or new > old else old
 
 
-def statistics_of(iters: Ints, values: Floats, timestamps: Ints) -> Statistics:
+def _statistics_of_many(iters: Ints, values: Floats, timestamps: Ints) -> Statistics:
     """The statistics of points that are sorted by iteration and unique in it (n >= 1)."""
     last = len(iters) - 1
     stats = Statistics(
@@ -151,6 +171,30 @@ def statistics_of(iters: Ints, values: Floats, timestamps: Ints) -> Statistics:
         stats.max_value, stats.max_value_iter = float(values[highest]), int(iters[highest])
         stats.sum, stats.finite = float(values.sum()), len(values)
     return stats
+
+
+def _statistics_of_few(points: list[tuple[int, float, int]]) -> Statistics:
+    """The same for points (iteration, value, timestamp)."""
+    (first_iter, first_value, _), (last_iter, last_value, last_time) = points[0], points[-1]
+    stats = Statistics(
+        count=len(points),
+        value=_number(last_value),
+        value_iter=last_iter,
+        value_timestamp=last_time,
+        first_value=_number(first_value),
+        first_value_iter=first_iter,
+    )
+    finite = [point for point in points if math.isfinite(point[1])]
+    if finite:
+        values = [point[1] for point in finite]
+        stats.min_value, stats.max_value = min(values), max(values)
+        stats.min_value_iter, stats.max_value_iter = finite[values.index(stats.min_value)][0], finite[values.index(stats.max_value)][0]
+        stats.sum, stats.finite = sum(values), len(values)
+    return stats
+
+
+def _list(column: Ints | Floats | list[Any]) -> list[Any]:
+    return column if isinstance(column, list) else column.tolist()
 
 
 def merged_statistics(old: Statistics, new: Statistics) -> Statistics:

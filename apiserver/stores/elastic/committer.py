@@ -1,7 +1,7 @@
 """Documents that many batches change at once: statistics of series, activity of tasks.
 
-A process has a few bulks under way at a time, no document in two of them; whoever comes meanwhile is taken along by the next one. Every
-document is replaced under `if_seq_no`, so nothing that another worker wrote is lost: its version is remembered from the last write, and
+A process has one bulk of small batches under way at a time; whoever comes meanwhile is taken along by the next one. Large batches travel
+alone and at once. No document is in two bulks at a time. Every document is replaced under `if_seq_no`, so nothing that another worker wrote is lost: its version is remembered from the last write, and
 looked up after a conflict.
 """
 
@@ -25,8 +25,6 @@ from apiserver.stores.records import SeriesKey
 
 REMEMBERED = 20_000
 TRIES = 50
-UNDER_WAY = 2
-"""Bulks of small batches of one process at a time: one is prepared while Elasticsearch writes the other."""
 RIDERS_BYTES = 500_000
 """Bytes of small batches that travel together; a larger one travels alone, and waits for no other."""
 SWEEP_SECONDS = 5.0
@@ -91,6 +89,8 @@ class _Ticket:
     places: frozenset[tuple[str, str]]
     """The documents that it changes: index and id."""
     taken: bool = False
+    leads: bool = False
+    """Whether the others wait for its bulk."""
     done: bool = False
     error: Exception | None = None
 
@@ -107,7 +107,7 @@ class Committer:
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
         self._waiting: list[_Ticket] = []
-        self._under_way = 0
+        self._led = False  # whether a bulk of small batches is under way
         self._written: set[tuple[str, str]] = set()  # documents in the bulks under way
         self._removals: list[tuple[str, str]] = []
         self._sweeping = False
@@ -128,9 +128,11 @@ class Committer:
         with self._ended:
             self._waiting.append(ticket)
             alone = ticket.size > RIDERS_BYTES
-            while not ticket.done and (ticket.taken or (self._under_way >= UNDER_WAY and not alone) or ticket.places & self._written):
+            while not ticket.done and (ticket.taken or (self._led and not alone) or ticket.places & self._written):
                 self._ended.wait()
             together = [] if ticket.done else self._take(ticket)
+            if together and not alone:
+                ticket.leads = self._led = True
         if together:
             self._write_all(together)
         if ticket.error is not None:
@@ -153,7 +155,6 @@ class Committer:
             else:
                 left.append(ticket)
         self._waiting = left
-        self._under_way += 1
         for ticket in taken:
             ticket.taken = True
             self._written |= ticket.places
@@ -193,22 +194,29 @@ class Committer:
     def _write_all(self, batch: list[_Ticket]) -> None:
         error: Exception | None = StoreBusy("a write was broken off")
         try:
-            self._write([change for ticket in batch for change in ticket.changes], [ticket.rider for ticket in batch if ticket.rider])
+            self._write(batch)
             error = None
         except Exception as caught:  # whoever rides along must hear of it too
             error = caught
         finally:
             with self._ended:
-                self._under_way -= 1
                 for ticket in batch:
                     self._written -= ticket.places
                     ticket.error, ticket.done = error, True
-                self._ended.notify_all()
+            self._let_others_go(batch)
 
-    def _write(self, changes: Sequence[Change], riders: Sequence[Rider]) -> None:
+    def _let_others_go(self, batch: list[_Ticket]) -> None:
+        with self._ended:
+            if batch[0].leads:
+                batch[0].leads = self._led = False
+            self._ended.notify_all()
+
+    def _write(self, batch: list[_Ticket]) -> None:
+        riders = [ticket.rider for ticket in batch if ticket.rider]
         pending: dict[tuple[str, str], list[Change]] = {}
-        for change in changes:
-            pending.setdefault((change.index, change.id), []).append(change)
+        for ticket in batch:
+            for change in ticket.changes:
+                pending.setdefault((change.index, change.id), []).append(change)
         with self._lock:
             removals, self._removals = self._removals, []
         for attempt in range(TRIES):
@@ -230,7 +238,8 @@ class Committer:
             pending = self._outcome(pending, sent, items)
             if not pending:
                 return
-            riders, removals = (), []
+            riders, removals = [], []
+            self._let_others_go(batch)  # only these documents have to be tried again
             time.sleep(min(0.002 * 2**attempt, 0.1) * (0.5 + secrets.randbelow(1000) / 1000))
         raise StoreBusy("too many workers change the same statistics at once", 1.0)
 

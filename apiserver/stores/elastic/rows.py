@@ -3,27 +3,68 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from apiserver.stores.records import LAST_VALUES, POINT_TYPES, Floats, Ints, LastValues, Series, SeriesKey
+from apiserver.stores.records import LAST_VALUES, POINT_TYPES, LastValues, Series, SeriesKey
 from apiserver.stores.series_row import SeriesRow
 
 _NAMES = tuple(field.name for field in fields(SeriesRow))
 _values = attrgetter(*_NAMES)
+_first = itemgetter(0)
+
+
+class LastPoints(NamedTuple):
+    """`LastValues` as they are stored. Iterations are mostly evenly spaced: then the first and the step say it all and `iters` is empty."""
+
+    first: int
+    step: int
+    iters: bytes
+    values: bytes
+
+    @classmethod
+    def of(cls, iters: list[int], values: list[float]) -> LastPoints:
+        """Of points sorted by iteration, unique in it."""
+        if not iters:
+            return cls(0, 1, b"", b"")
+        iters, values = iters[-LAST_VALUES:], values[-LAST_VALUES:]
+        step = iters[1] - iters[0] if len(iters) > 1 else 1
+        even = 0 < step < 2**62 and iters == list(range(iters[0], iters[0] + step * len(iters), step))
+        return cls(iters[0], step, b"" if even else array("q", iters).tobytes(), array("d", values).tobytes())
+
+    def values_only(self) -> LastValues:
+        values = np.frombuffer(self.values, np.float64)
+        if self.iters:
+            return LastValues(np.frombuffer(self.iters, np.int64), values)
+        return LastValues(self.first + self.step * np.arange(len(values), dtype=np.int64), values)
+
+    def joined(self, new: LastPoints) -> LastPoints:
+        """The last points of both; which of two of the same iteration is left open (the series is counted anew then)."""
+        count, more = len(self.values) // 8, len(new.values) // 8
+        step = self.step if count > 1 else new.first - self.first
+        goes_on = not self.iters and not new.iters and new.first == self.first + count * step and (more == 1 or new.step == step)
+        if goes_on and 0 < step < 2**62:
+            dropped = max(0, count + more - LAST_VALUES)
+            return LastPoints(self.first + dropped * step, step, b"", (self.values + new.values)[-8 * LAST_VALUES :])
+        old, late = self.values_only(), new.values_only()
+        points = sorted(
+            zip([*old.iters.tolist(), *late.iters.tolist()], [*old.values.tolist(), *late.values.tolist()], strict=True), key=_first
+        )
+        return LastPoints.of([point[0] for point in points], [point[1] for point in points])
 
 
 @dataclass(slots=True)
 class Row(SeriesRow):
     """A row that carries the last values of a scalar series along, so that they are read without a search. `last` is None where they are not known."""
 
-    last: LastValues | None = None
+    last: LastPoints | None = None
 
     def copy(self) -> Row:
         made = Row(*_values(self))
@@ -33,14 +74,8 @@ class Row(SeriesRow):
     def add(self, new: SeriesRow) -> None:
         last = new.last if isinstance(new, Row) else None
         if new.points:
-            if self.points and self.last is not None and last is not None:
-                iters, values = np.concatenate((self.last.iters, last.iters)), np.concatenate((self.last.values, last.values))
-                if last.iters[0] <= self.last.iters[-1]:
-                    order = np.argsort(iters, kind="stable")
-                    iters, values = iters[order], values[order]
-                last = LastValues(iters[-LAST_VALUES:], values[-LAST_VALUES:])
-            elif self.points:
-                last = None
+            if self.points:
+                last = self.last.joined(last) if self.last is not None and last is not None else None
             self.last = last
         SeriesRow.add(self, new)
 
@@ -49,7 +84,9 @@ def row_of(source: Mapping[str, Any]) -> Row:
     """The row in a document's source."""
     row = Row(**{name: source[name] for name in _NAMES if name in source})
     if "last" in source:
-        row.last = _unpacked(source["last"])
+        last = source["last"]
+        iters = b64decode(last["iters"]) if "iters" in last else b""
+        row.last = LastPoints(last.get("first", 0), last.get("step", 1), iters, b64decode(last["values"]))
     return row
 
 
@@ -67,24 +104,10 @@ def source_of(key: SeriesKey, row: Row, epoch: int) -> dict[str, Any]:
     }
     source.update((name, value) for name, value in zip(_NAMES, _values(row), strict=True) if value is not None)
     if row.last is not None:
-        source["last"] = _packed(row.last)
+        first, step, iters, values = row.last
+        spaced: dict[str, Any] = {"iters": b64encode(iters).decode()} if iters else {"first": first, "step": step}
+        source["last"] = {**spaced, "values": b64encode(values).decode()}
     return source
-
-
-def _packed(last: LastValues) -> dict[str, Any]:
-    """Iterations are mostly evenly spaced: then the first and the step say it all."""
-    values = b64encode(last.values.tobytes()).decode()
-    steps = last.iters[1:] - last.iters[:-1]
-    if not len(steps) or (steps == steps[0]).all():
-        return {"first": int(last.iters[0]), "step": int(steps[0]) if len(steps) else 1, "values": values}
-    return {"iters": b64encode(last.iters.tobytes()).decode(), "values": values}
-
-
-def _unpacked(packed: Mapping[str, Any]) -> LastValues:
-    values = np.frombuffer(b64decode(packed["values"]), np.float64)
-    if "iters" in packed:
-        return LastValues(np.frombuffer(b64decode(packed["iters"]), np.int64), values)
-    return LastValues(packed["first"] + packed["step"] * np.arange(len(values), dtype=np.int64), values)
 
 
 def key_of(source: Mapping[str, Any]) -> SeriesKey:
@@ -128,13 +151,3 @@ def series_hash(company: str, key: SeriesKey, event_key: str = "") -> str:
 def series_id(company: str, key: SeriesKey) -> str:
     """The id of a series' document."""
     return "series-" + series_hash(company, key)
-
-
-def sorted_points(iters: Ints, values: Floats, timestamps: Ints) -> tuple[Ints, Floats, Ints]:
-    """By iteration; of equal iterations the last one."""
-    if len(iters) < 2 or bool((iters[1:] > iters[:-1]).all()):
-        return iters, values, timestamps
-    order = np.argsort(iters, kind="stable")
-    iters, values, timestamps = iters[order], values[order], timestamps[order]
-    last = np.append(iters[1:] != iters[:-1], True)
-    return iters[last], values[last], timestamps[last]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 
 from apiserver.stores.base import StoreBusy
@@ -18,9 +17,9 @@ from apiserver.stores.elastic.freshness import Freshness, View
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
-from apiserver.stores.elastic.rows import Row, key_of, row_of, series_id, source_of
+from apiserver.stores.elastic.rows import LastPoints, Row, key_of, row_of, series_id, source_of
 from apiserver.stores.elastic.writing import PENDING
-from apiserver.stores.records import LAST_VALUES, LOG, POINT_TYPES, SCALAR, SINGLE_VALUE_ITER, LastValues, Metrics, SeriesKey, wants
+from apiserver.stores.records import LAST_VALUES, LOG, POINT_TYPES, SCALAR, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
 from apiserver.stores.series_row import SeriesRow
 
 log = logging.getLogger(__name__)
@@ -271,7 +270,7 @@ def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
     if key.type == SCALAR:
         hits = [hit["fields"] for hit in reversed(answers[4]["hits"]["hits"])]
         values = [point_value(*(fields.get(name, (None,))[0] for name in ("value", "special"))) for fields in hits]
-        row.last = LastValues(np.array([fields["iter"][0] for fields in hits], np.int64), np.array(values, np.float64))
+        row.last = LastPoints.of([fields["iter"][0] for fields in hits], values)
     return row
 
 

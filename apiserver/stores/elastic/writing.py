@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import lt
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
 
 from apiserver.settings import ElasticSettings
@@ -25,9 +25,8 @@ from apiserver.stores.elastic.freshness import Begun, Freshness
 from apiserver.stores.elastic.generations import Generations, IndexGone
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry_documents import document_id
-from apiserver.stores.elastic.rows import Row, series_id, sorted_points
+from apiserver.stores.elastic.rows import LastPoints, Row, series_id
 from apiserver.stores.records import (
-    LAST_VALUES,
     LOG,
     SCALAR,
     SEQ_SHIFT,
@@ -35,7 +34,6 @@ from apiserver.stores.records import (
     Appended,
     Event,
     EventBatch,
-    LastValues,
     LogLine,
     Points,
     Refusal,
@@ -338,16 +336,17 @@ def _row_of(part: _Part, seq: int) -> Row | None:
         if part.fresh:
             chosen = [position for position, new in zip(part.positions, part.fresh, strict=True) if new]
         if chosen:
-            whole = len(chosen) == len(points.iters)
-            columns = (np.array(points.iters, np.int64), np.array(points.values, np.float64), np.array(points.timestamps, np.int64))
-            if not whole:
-                take = np.array(chosen, np.int64)
-                columns = (columns[0][take], columns[1][take], columns[2][take])
-            iters, values, timestamps = sorted_points(*columns)
+            columns: tuple[list[int], list[float], list[int], list[int]] = (points.iters, points.values, points.timestamps, points.sizes)
+            if len(chosen) < len(points.iters):
+                columns = tuple([column[p] for p in chosen] for column in columns)  # type: ignore[assignment]
+            iters, values, timestamps, sizes = columns
+            if not all(map(lt, iters, iters[1:])):
+                order = sorted(range(len(iters)), key=iters.__getitem__)
+                iters, values, timestamps = [iters[p] for p in order], [values[p] for p in order], [timestamps[p] for p in order]
             row.add_points(iters, values, timestamps)
             if part.key.type == SCALAR:
-                row.last = LastValues(iters[-LAST_VALUES:], values[-LAST_VALUES:])
-            row.bytes = sum(points.sizes) if whole else sum(points.sizes[position] for position in chosen)
+                row.last = LastPoints.of(iters, values)
+            row.bytes = sum(sizes)
         return row
     fresh = part.fresh or [True] * len(part.arrivals)
     events: list[Event | LogLine] = [*part.events, *part.logs]
