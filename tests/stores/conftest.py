@@ -75,9 +75,9 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     # Not the prefix of the servers under test: these tests set the clock of their batches.
     elasticsearch_url()  # has this run's indices removed at its end
-    state, bus = open_redis(f"{redis_address()}?prefix={run_prefix()}-stores", REDIS)
-    settings = ELASTIC if request.param == "elastic" else dataclasses.replace(ELASTIC, bulk_bytes=2_000)
-    events, registry = open_elastic(f"{elasticsearch_address()}?prefix={run_prefix()}-stores", state, settings)
+    settings, name = (ELASTIC, "stores") if request.param == "elastic" else (dataclasses.replace(ELASTIC, bulk_bytes=2_000), "parts")
+    state, bus = open_redis(f"{redis_address()}?prefix={run_prefix()}-{name}", REDIS)
+    events, registry = open_elastic(f"{elasticsearch_address()}?prefix={run_prefix()}-{name}", state, settings)
     yield events, registry
     events.close()
     bus.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+import msgspec
 import orjson
 from elastic_transport import ConnectionError as NoConnection
 from elastic_transport import ConnectionTimeout, TransportError
@@ -59,12 +60,26 @@ class BulkAnswer:
 
 
 class _Serializer(OrjsonSerializer):
-    """Leaves bulk answers unparsed; numbers of any size come back as they were sent (orjson makes floats of them, or refuses)."""
+    """Leaves answers as they came: only the caller knows what of one is needed."""
 
     def loads(self, data: bytes) -> Any:
-        if data.startswith((_NO_ERRORS, b'{"errors":true,')):
-            return BulkAnswer(data)
-        return decode_json(data)
+        return data
+
+
+class _Search(msgspec.Struct, gc=False):
+    """The answer of one search among several, its aggregations not parsed."""
+
+    status: int = 200
+    error: Any = None
+    _shards: dict[str, Any] = {}
+    aggregations: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Searches(msgspec.Struct, gc=False):
+    responses: list[_Search] = []
+
+
+_searches = msgspec.json.Decoder(_Searches).decode
 
 
 class ElasticClient:
@@ -99,26 +114,38 @@ class ElasticClient:
         except ValueError as error:
             raise StoreDamaged(f"TIDEMARK_STORE: {error}") from error
 
-    def call(self, method: str, path: str, body: Any = None, *, timeout: float | None = None, lines: bool = False) -> Any:
-        """The parsed answer. ApiError passes for what the caller can know better: 400, 404, 409."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout: float | None = None,
+        lines: bool = False,
+        decode: Callable[[bytes], Any] = decode_json,
+    ) -> Any:
+        """The answer as `decode` makes it. ApiError passes for what the caller can know better: 400, 404, 409."""
         client = self.elastic if timeout is None else self.elastic.options(request_timeout=timeout)
         try:
-            return self._send(client, method, path, body, lines)
+            return decode(self._send(client, method, path, body, lines))
         except ConnectionTimeout as error:
             raise StoreUnavailable(f"Elasticsearch did not answer in {timeout or self.settings.timeout:g} s") from error
         except (NoConnection, TransportError) as error:
             raise StoreUnavailable(f"Elasticsearch can't be reached: {error}") from error
         except ApiError as error:
+            if isinstance(error.body, bytes):
+                error.body = decode_json(error.body)
             busy = busy_reason(error.meta.status, error.body)
             if busy is None:
                 raise
             raise busy from error
 
-    def _send(self, client: Elasticsearch, method: str, path: str, body: Any, lines: bool) -> Any:
+    def _send(self, client: Elasticsearch, method: str, path: str, body: Any, lines: bool) -> bytes:
         """A node that can't be connected to is left out for a while by the client: the next try goes to another one."""
         for attempt in range(self._hosts, 0, -1):
             try:
-                return client.perform_request(method, path, headers=_LINES if lines else _JSON, body=body).body
+                answer = client.perform_request(method, path, headers=_LINES if lines else _JSON, body=body)
+                return answer.body or b"{}"  # type: ignore[no-any-return]
             except ConnectionTimeout:  # it may have been carried out: only the caller can know whether once more is harmless
                 raise
             except NoConnection:
@@ -134,8 +161,7 @@ class ElasticClient:
         if details:
             wanted += ",items.*._seq_no,items.*._primary_term"
         path = f"/{quote(index)}/_bulk" if index else "/_bulk"
-        answer = self.call("POST", f"{path}?require_alias=true&filter_path={wanted}", body, lines=True)
-        assert isinstance(answer, BulkAnswer)
+        answer: BulkAnswer = self.call("POST", f"{path}?require_alias=true&filter_path={wanted}", body, lines=True, decode=BulkAnswer)
         return answer
 
     def refresh(self, indices: Iterable[str]) -> None:
@@ -175,19 +201,21 @@ class ElasticClient:
     def msearch(self, searches: Sequence[tuple[str, Mapping[str, Any]]], wanted: str = "") -> list[dict[str, Any]]:
         """The answers of many searches, in order. `wanted`: parts of each answer that are needed (`hits.hits.sort,aggregations`)."""
         answers: list[dict[str, Any]] = []
-        keep = ",".join(f"responses.{part}" for part in wanted.split(",")) if wanted else ""
-        path = "/_msearch?" + (f"filter_path=responses.status,responses.error,responses._shards.failures,{keep}" if keep else "")
-        for start in range(0, len(searches), SEARCHES):
-            part = searches[start : start + SEARCHES]
-            lines: list[bytes] = []
-            for index, body in part:
-                lines.append(orjson.dumps({"index": index.split(","), "ignore_unavailable": True, "allow_no_indices": True}))
-                lines.append(orjson.dumps(body))
-            answer = self.call("POST", path, b"\n".join([*lines, b""]), lines=True)
-            for one in answer.get("responses") or [{}] * len(part):
-                _check_search(one)
-                answers.append(one)
+        for part in _parts(searches):
+            found = self.call("POST", _msearch_path(wanted), _search_lines(part), lines=True).get("responses") or [{}] * len(part)
+            for one in found:
+                _check_search(one.get("status", 503), one.get("error"), one.get("_shards", {}))
+            answers += found
         return answers
+
+    def aggregations(self, searches: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[msgspec.Raw]:
+        """The aggregations of many searches as JSON, in order; empty where no index was found. For those with many buckets: a caller who knows their
+        shape decodes them several times faster."""
+        for part in _parts(searches):
+            found = self.call("POST", _msearch_path("aggregations"), _search_lines(part), lines=True, decode=_searches).responses
+            for one in found or [_Search() for _ in part]:
+                _check_search(one.status, one.error, one._shards)
+                yield one.aggregations
 
     def scan(self, index: str, body: Mapping[str, Any], page: int = PAGE) -> Iterable[list[dict[str, Any]]]:
         """All hits of a search, page by page. `sort` must be a total order."""
@@ -261,12 +289,32 @@ def reason(body: Any) -> str:
     return str(error.get("reason") or error.get("type") if isinstance(error, Mapping) else error)[:300]
 
 
-def _check_search(answer: Mapping[str, Any]) -> None:
-    failed = answer.get("_shards", {}).get("failures")
-    if not failed and "error" not in answer:
+def _parts(searches: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Sequence[tuple[str, Mapping[str, Any]]]]:
+    for start in range(0, len(searches), SEARCHES):
+        yield searches[start : start + SEARCHES]
+
+
+def _msearch_path(wanted: str) -> str:
+    if not wanted:
+        return "/_msearch"
+    kept = ",".join(f"responses.{part}" for part in wanted.split(","))
+    return f"/_msearch?filter_path=responses.status,responses.error,responses._shards.failures,{kept}"
+
+
+def _search_lines(searches: Sequence[tuple[str, Mapping[str, Any]]]) -> bytes:
+    lines: list[bytes] = []
+    for index, body in searches:
+        lines.append(orjson.dumps({"index": index.split(","), "ignore_unavailable": True, "allow_no_indices": True}))
+        lines.append(orjson.dumps(body))
+    return b"\n".join([*lines, b""])
+
+
+def _check_search(status: int, error: Any, shards: Mapping[str, Any]) -> None:
+    """Raises what a failed search means. `shards`: how its shards fared."""
+    failed = shards.get("failures")
+    if not failed and error is None:
         return
-    status = int(answer.get("status", 503))
-    sentence = reason(answer) if "error" in answer else str(failed)[:300]
-    busy = busy_reason(status if "error" in answer else 503, answer)
+    sentence = str(failed)[:300] if error is None else reason(error)
+    busy = busy_reason(503 if error is None else status, {"error": error})
     log.error("a search failed (%s): %s", status, sentence)
     raise busy or StoreUnavailable(f"a search failed: {sentence}")
