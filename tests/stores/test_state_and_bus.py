@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
 
 import pytest
 
-from apiserver.stores.base import Bus, BusLost, State
+from apiserver.stores.base import Bus, BusLost, State, StateUnavailable
+from apiserver.stores.redis.client import RedisClient
+from tests.servers import redis_url
+from tests.stores.conftest import REDIS
 
 
 def test_a_state_lives_until_its_time_is_up(state: State) -> None:
@@ -97,3 +101,30 @@ def test_a_waiting_reader_wakes_up_for_a_message(bus: Bus) -> None:
     with bus.subscribe(channel) as reader:
         threading.Timer(0.1, bus.publish, (channel, b"hello")).start()
         assert reader.get(10) == b"hello"
+
+
+def test_scripts_outlive_any_number_of_lost_connections() -> None:
+    client = RedisClient(redis_url(), REDIS)
+    echo = client.script("return ARGV[1]")
+    for number in range(120):  # more than a pool of the library would ever make
+        assert echo(number) == str(number).encode()
+        for connection in client._idle:
+            connection._sock.shutdown(socket.SHUT_RDWR)  # as a server that closes idle connections, or was restarted
+    many = [client.connection() for _ in range(120)]
+    for connection in many:
+        connection.connect()
+        connection.disconnect()
+    assert client.redis.ping()
+    client.close()
+
+
+def test_a_script_that_redis_forgot_runs_again() -> None:
+    client = RedisClient(redis_url(), REDIS)
+    echo = client.script("return {ARGV[1], 'again'}")
+    assert echo(1) == [b"1", b"again"]
+    client.redis.script_flush()
+    assert echo(2) == [b"2", b"again"]
+    with pytest.raises(StateUnavailable):
+        client.script("return redis.call('NO SUCH COMMAND')")()
+    assert echo(3) == [b"3", b"again"]
+    client.close()

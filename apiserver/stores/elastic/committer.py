@@ -76,7 +76,7 @@ class Rider:
     """Lines of a batch that travel in the same request as its changes; those that name no index go to `index`. `items` is what became of them,
     None when each made a new document."""
 
-    body: bytes
+    pieces: list[bytes]
     index: str
     count: int
     items: list[dict[str, Any]] | None = None
@@ -96,7 +96,7 @@ class _Ticket:
 
     @property
     def size(self) -> int:
-        return len(self.rider.body) if self.rider else 0
+        return sum(map(len, self.rider.pieces)) if self.rider else 0
 
 
 class Committer:
@@ -221,7 +221,7 @@ class Committer:
             removals, self._removals = self._removals, []
         for attempt in range(TRIES):
             self._load_missing(pending)
-            lines = [rider.body for rider in riders]
+            lines = [piece for rider in riders for piece in rider.pieces]
             lines += [orjson.dumps({"delete": {"_index": index, "_id": id}}) + b"\n" for index, id in removals]
             actions: list[bytes] = []
             sent: list[tuple[tuple[str, str], _Known]] = []

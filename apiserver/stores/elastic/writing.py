@@ -195,15 +195,15 @@ class Writer:
         prefix = log_prefix(company, batch.digest) if batch.logs else ""
         chunks = ((part, self._chunks(company, batch, part, seq, default, prefix)) for part in parts)
         marks = 1
-        for body, slices, last in _bodies(chunks, _mark(batch, parts, statistics, mark), self._settings.bulk_bytes):
+        for pieces, slices, last in _bodies(chunks, _mark(batch, parts, statistics, mark), self._settings.bulk_bytes):
             count = marks + sum(hi - lo for _, lo, hi in slices)
             if last:
-                rider = Rider(body, index, count)
+                rider = Rider(pieces, index, count)
                 self._committer.commit([*_series_changes(statistics, parts, seq), *activity], rider)
                 if rider.items is not None:
                     self._mend(rider.items, marks, slices, refusals, statistics)
             else:
-                answer = self._client.bulk(body, index)
+                answer = self._client.bulk(b"".join(pieces), index)
                 if answer.created() != count:
                     self._judge(answer.items, marks, slices, refusals)
             marks = 0
@@ -263,8 +263,8 @@ class Writer:
         default = _most_used(copies)
         prefix = log_prefix(company, None)
         chunks = ((part, self._chunks(company, batch, part, seq, default, prefix)) for part in copies)
-        for body, slices, _ in _bodies(chunks, b"", self._settings.bulk_bytes):
-            answer = self._client.bulk(body, self._layout.writing(default))
+        for pieces, slices, _ in _bodies(chunks, b"", self._settings.bulk_bytes):
+            answer = self._client.bulk(b"".join(pieces), self._layout.writing(default))
             if answer.created() != sum(hi - lo for _, lo, hi in slices):
                 self._judge(answer.items, 0, slices, [])
 
@@ -300,21 +300,21 @@ def _most_used(parts: list[_Part]) -> str:
     return lines.most_common(1)[0][0]
 
 
-def _bodies(chunks: Iterable[tuple[_Part, Iterator[Chunk]]], first: bytes, limit: int) -> Iterator[tuple[bytes, list[_Slice], bool]]:
-    """Bulk bodies of at most `limit` bytes (a greater line travels alone), each with the lines that are in it, and whether it is the last one.
-    Only one exists at a time."""
+def _bodies(chunks: Iterable[tuple[_Part, Iterator[Chunk]]], first: bytes, limit: int) -> Iterator[tuple[list[bytes], list[_Slice], bool]]:
+    """Bulk bodies of at most `limit` bytes (a greater line travels alone) in pieces, each with the lines that are in it, and whether it is the last
+    one. Only one exists at a time."""
     pieces, size, slices = [first], len(first), list[_Slice]()
     for part, made in chunks:
         done = 0
         for count, data in made:
             if slices and size + len(data) > limit:
-                yield b"".join(pieces), slices, False
+                yield pieces, slices, False
                 pieces, size, slices = [], 0, []
             pieces.append(data)
             size += len(data)
             slices.append(_Slice(part, done, done + count))
             done += count
-    yield b"".join(pieces), slices, True
+    yield pieces, slices, True
 
 
 def _last_of_each(iters: list[int]) -> range | list[int]:

@@ -40,6 +40,8 @@ class RedisClient:
             "socket_connect_timeout": settings.timeout,
             "socket_keepalive": True,
             "protocol": 2,
+            # The library gives up at 100; every request of a worker may need one.
+            "max_connections": 100_000,
             # One more try at once: the connection may be one that Redis closed while it lay idle.
             "retry": Retry(NoBackoff(), 1),
         }
@@ -124,8 +126,9 @@ class RedisClient:
         return Health(True, "Redis answers")
 
     def connection(self) -> Any:
-        """A connection of one's own, not connected yet."""
-        return self.redis.connection_pool.make_connection()
+        """A connection of one's own, not connected yet. The pool knows nothing of it: it would count it for ever, also when it is lost."""
+        pool = self.redis.connection_pool
+        return pool.connection_class(**pool.connection_kwargs)
 
     def close(self) -> None:
         while self._idle:
