@@ -46,7 +46,7 @@ def test_last_points_of_batches_are_those_of_all(batches: list[list[int]], evenl
         seen |= zip(new, values, strict=True)
         some = LastPoints.of(new, values)
         joined = some if joined is None else joined.joined(some)
-        last = joined.values_only()
+        last = joined.arrays()
         wanted = sorted(seen)[-LAST_VALUES:]
         assert last.iters.tolist() == wanted
         assert last.values.tolist() == [seen[i] for i in wanted]

@@ -1,8 +1,8 @@
 """Documents that many batches change at once: statistics of series, activity of tasks.
 
 A process has one bulk of small batches under way at a time; whoever comes meanwhile is taken along by the next one. Large batches travel
-alone and at once. No document is in two bulks at a time. Every document is replaced under `if_seq_no`, so nothing that another worker wrote is lost: its version is remembered from the last write, and
-looked up after a conflict.
+alone and at once. No document is in two bulks at a time. Every document is replaced under `if_seq_no`, so nothing that another worker wrote
+is lost: its version is remembered from the last write, and looked up after a conflict.
 """
 
 from __future__ import annotations

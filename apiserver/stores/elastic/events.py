@@ -120,7 +120,7 @@ class ElasticEvents:
 
     def latest(self, company: str, task: str) -> list[tuple[Series, LastValues | None]]:
         rows = self.series_store.rows(company, [task], EVENT_TYPES, with_last=True)
-        return [(as_series(key, row), row.last.values_only() if row.last else None) for key, row in rows.items()]
+        return [(as_series(key, row), row.last.arrays() if row.last else None) for key, row in rows.items()]
 
     # --- events
 

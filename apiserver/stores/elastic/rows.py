@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,6 @@ from apiserver.stores.series_row import SeriesRow
 
 _NAMES = tuple(field.name for field in fields(SeriesRow))
 _values = attrgetter(*_NAMES)
-_first = itemgetter(0)
 
 
 class LastPoints(NamedTuple):
@@ -39,7 +38,7 @@ class LastPoints(NamedTuple):
         even = 0 < step < 2**62 and iters == list(range(iters[0], iters[0] + step * len(iters), step))
         return cls(iters[0], step, b"" if even else array("q", iters).tobytes(), array("d", values).tobytes())
 
-    def values_only(self) -> LastValues:
+    def arrays(self) -> LastValues:
         values = np.frombuffer(self.values, np.float64)
         if self.iters:
             return LastValues(np.frombuffer(self.iters, np.int64), values)
@@ -53,11 +52,10 @@ class LastPoints(NamedTuple):
         if goes_on and 0 < step < 2**62:
             dropped = max(0, count + more - LAST_VALUES)
             return LastPoints(self.first + dropped * step, step, b"", (self.values + new.values)[-8 * LAST_VALUES :])
-        old, late = self.values_only(), new.values_only()
-        points = sorted(
-            zip([*old.iters.tolist(), *late.iters.tolist()], [*old.values.tolist(), *late.values.tolist()], strict=True), key=_first
-        )
-        return LastPoints.of([point[0] for point in points], [point[1] for point in points])
+        old, late = self.arrays(), new.arrays()
+        iters, values = [*old.iters.tolist(), *late.iters.tolist()], [*old.values.tolist(), *late.values.tolist()]
+        order = sorted(range(len(iters)), key=iters.__getitem__)
+        return LastPoints.of([iters[place] for place in order], [values[place] for place in order])
 
 
 @dataclass(slots=True)

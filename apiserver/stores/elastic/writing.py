@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import lt
 from typing import Any, NamedTuple
@@ -72,6 +72,19 @@ class _Slice(NamedTuple):
     part: _Part
     lo: int
     hi: int
+
+
+class _Request(NamedTuple):
+    """A bulk request to be sent to the index `target`, in pieces: the lines that are in it, and whether it is the last one."""
+
+    target: str
+    pieces: list[bytes]
+    slices: list[_Slice]
+    last: bool
+
+    @property
+    def lines(self) -> int:
+        return sum(hi - lo for _, lo, hi in self.slices)
 
 
 class Writer:
@@ -176,6 +189,23 @@ class Writer:
         hashes: dict[str, str] = {}
         return chunked((event_line(address, company, event, seq, hashes) for event in part.events), limit)
 
+    def _requests(self, company: str, batch: EventBatch, parts: list[_Part], seq: int, prefix: str, first: bytes) -> Iterator[_Request]:
+        """Requests of at most `bulk_bytes` (a greater line travels alone), the lines `first` at the head of the first. Only one exists at a time."""
+        default, limit = _most_used(parts), self._settings.bulk_bytes
+        index = self._layout.writing(default)
+        pieces, size, slices = [first], len(first), list[_Slice]()
+        for part in parts:
+            done = 0
+            for count, data in self._chunks(company, batch, part, seq, default, prefix):
+                if slices and size + len(data) > limit:
+                    yield _Request(index, pieces, slices, False)
+                    pieces, size, slices = [], 0, []
+                pieces.append(data)
+                size += len(data)
+                slices.append(_Slice(part, done, done + count))
+                done += count
+        yield _Request(index, pieces, slices, True)
+
     # --- sending
 
     def _send(
@@ -190,26 +220,25 @@ class Writer:
         """Write the mark, the lines and what they change; raises StoreBusy when any line has to come again."""
         refusals: list[Refusal] = []
         mark = f"{PENDING}-{seq:x}"
-        default = _most_used(parts)
-        index = self._layout.writing(default)
         prefix = log_prefix(company, batch.digest) if batch.logs else ""
-        chunks = ((part, self._chunks(company, batch, part, seq, default, prefix)) for part in parts)
         marks = 1
-        for pieces, slices, last in _bodies(chunks, _mark(batch, parts, statistics, mark), self._settings.bulk_bytes):
-            count = marks + sum(hi - lo for _, lo, hi in slices)
-            if last:
-                rider = Rider(pieces, index, count)
+        for request in self._requests(company, batch, parts, seq, prefix, _mark(batch, parts, statistics, mark)):
+            if request.last:
+                rider = Rider(request.pieces, request.target, marks + request.lines)
                 self._committer.commit([*_series_changes(statistics, parts, seq), *activity], rider)
                 if rider.items is not None:
-                    self._mend(rider.items, marks, slices, refusals, statistics)
+                    self._mend(rider.items, marks, request.slices, refusals, statistics)
             else:
-                answer = self._client.bulk(b"".join(pieces), index)
-                if answer.created() != count:
-                    self._judge(answer.items, marks, slices, refusals)
+                self._write(request, marks, refusals)
             marks = 0
         self._again_after_an_hour(company, batch, parts, seq)
         self._committer.remove_later(statistics, mark)
         return refusals
+
+    def _write(self, request: _Request, marks: int, refusals: list[Refusal]) -> None:
+        answer = self._client.bulk(b"".join(request.pieces), request.target)
+        if answer.created() != marks + request.lines:
+            self._judge(answer.items, marks, request.slices, refusals)
 
     def _mend(self, items: list[dict[str, Any]], marks: int, slices: list[_Slice], refusals: list[Refusal], statistics: str) -> None:
         """Not every line of the request with the statistics made a new document: series of which that is true are to be counted anew."""
@@ -260,13 +289,8 @@ class Writer:
             lines = [line for line, fresh in zip(part.logs, part.fresh, strict=True) if not fresh]
             copies.append(_Part(part.key, part.index, part.id, arrivals=[line.line for line in lines], logs=lines))
             part.fresh, part.repeated = [], False
-        default = _most_used(copies)
-        prefix = log_prefix(company, None)
-        chunks = ((part, self._chunks(company, batch, part, seq, default, prefix)) for part in copies)
-        for pieces, slices, _ in _bodies(chunks, b"", self._settings.bulk_bytes):
-            answer = self._client.bulk(b"".join(pieces), self._layout.writing(default))
-            if answer.created() != sum(hi - lo for _, lo, hi in slices):
-                self._judge(answer.items, 0, slices, [])
+        for request in self._requests(company, batch, copies, seq, log_prefix(company, None), b""):
+            self._write(request, 0, [])
 
 
 def _mark(batch: EventBatch, parts: list[_Part], statistics: str, mark: str) -> bytes:
@@ -298,23 +322,6 @@ def _most_used(parts: list[_Part]) -> str:
     for part in parts:
         lines[part.index] += len(part.arrivals)
     return lines.most_common(1)[0][0]
-
-
-def _bodies(chunks: Iterable[tuple[_Part, Iterator[Chunk]]], first: bytes, limit: int) -> Iterator[tuple[list[bytes], list[_Slice], bool]]:
-    """Bulk bodies of at most `limit` bytes (a greater line travels alone) in pieces, each with the lines that are in it, and whether it is the last
-    one. Only one exists at a time."""
-    pieces, size, slices = [first], len(first), list[_Slice]()
-    for part, made in chunks:
-        done = 0
-        for count, data in made:
-            if slices and size + len(data) > limit:
-                yield pieces, slices, False
-                pieces, size, slices = [], 0, []
-            pieces.append(data)
-            size += len(data)
-            slices.append(_Slice(part, done, done + count))
-            done += count
-    yield pieces, slices, True
 
 
 def _last_of_each(iters: list[int]) -> range | list[int]:
