@@ -40,8 +40,6 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     worker: str = "<unknown>"
     client: str = ""
-    remote_addr: str = ""
-    host_url: str = ""
     credential: str = ""
     """How the caller was recognised: "basic", "bearer", "cookie", "open", "web" (a web application's public key) or "" (nobody)."""
     access_key: str = ""

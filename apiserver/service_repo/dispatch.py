@@ -70,8 +70,6 @@ class Dispatcher:
     def _answer(self, call: Call, request: Request) -> Answer:
         entry, handler = self._find(call)
         self._authorize(call, entry, request)
-        call.remote_addr = request.remote_addr or ""
-        call.host_url = request.host_url
         call.client = _either(request, "Client")
         call.worker = _either(request, "Worker") or "<unknown>"
         environ = request.environ

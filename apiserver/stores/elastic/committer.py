@@ -1,8 +1,8 @@
 """Documents that many batches change at once: statistics of series, activity of tasks.
 
-A process has one bulk of small batches under way at a time; whoever comes meanwhile is taken along by the next one. Large batches travel
-alone and at once. No document is in two bulks at a time. Every document is replaced under `if_seq_no`, so nothing that another worker wrote
-is lost: its version is remembered from the last write, and looked up after a conflict.
+A process has one bulk of small batches under way at a time; whoever comes meanwhile prepares its part and is taken along by the next one.
+Large batches travel alone and at once. No document is in two bulks at a time. Every document is replaced under `if_seq_no`, so nothing that
+another worker wrote is lost: its version is remembered from the last write, and looked up after a conflict.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -53,6 +53,8 @@ class ActivityChange:
 
 
 Change = SeriesChange | ActivityChange
+Place = tuple[str, str]
+"""Index and id of a document."""
 
 
 @dataclass(slots=True)
@@ -82,21 +84,29 @@ class Rider:
     items: list[dict[str, Any]] | None = None
 
 
-@dataclass(slots=True)
-class _Ticket:
-    changes: Sequence[Change]
-    rider: Rider | None
-    places: frozenset[tuple[str, str]]
-    """The documents that it changes: index and id."""
-    taken: bool = False
-    leads: bool = False
-    """Whether the others wait for its bulk."""
-    done: bool = False
-    error: Exception | None = None
+class _Action(NamedTuple):
+    """The lines that carry out the changes of a document, and what it will be afterwards. They are void once something else than `before` is known of
+    it."""
 
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.rider.pieces)) if self.rider else 0
+    before: _Known
+    after: _Known
+    lines: bytes
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    changes: dict[Place, list[Change]]
+    rider: Rider | None
+    size: int = 0
+    ahead: dict[Place, _Action] = field(default_factory=dict)
+    """What was prepared before its turn."""
+    crew: list[_Ticket] = field(default_factory=list)
+    """Those whose bulk this one sends, itself the first; empty while it waits or travels with another."""
+    leads: bool = False
+    """Whether the small batches wait for its bulk."""
+    go: threading.Event = field(default_factory=threading.Event)
+    """Its bulk may be sent, or was sent by another."""
+    error: Exception | None = None
 
 
 class Committer:
@@ -105,38 +115,57 @@ class Committer:
     def __init__(self, client: ElasticClient) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._ended = threading.Condition(self._lock)
         self._waiting: list[_Ticket] = []
         self._led = False  # whether a bulk of small batches is under way
-        self._written: set[tuple[str, str]] = set()  # documents in the bulks under way
-        self._removals: list[tuple[str, str]] = []
+        self._written: set[Place] = set()  # documents in the bulks under way
+        self._removals: list[Place] = []
         self._sweeping = False
-        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._known: OrderedDict[Place, _Known] = OrderedDict()
 
     def epochs(self, index: str, ids: Sequence[str]) -> list[int | None]:
         """The epochs of these series before a batch is written. None: no document yet."""
-        with self._lock:
-            unknown = [id for id in ids if (index, id) not in self._known]
-        if unknown:
-            self._load(index, unknown)
+        self._load_missing([(index, id) for id in ids])
         with self._lock:
             return [known.epoch if (known := self._known.get((index, id))) else None for id in ids]
 
     def commit(self, changes: Sequence[Change], rider: Rider | None = None) -> None:
         """Raises StoreBusy or StoreUnavailable when they could not be stored."""
-        ticket = _Ticket(changes, rider, frozenset((change.index, change.id) for change in changes))
-        with self._ended:
+        ticket = _Ticket({}, rider, sum(map(len, rider.pieces)) if rider else 0)
+        for change in changes:
+            ticket.changes.setdefault((change.index, change.id), []).append(change)
+        self._load_missing(ticket.changes)
+        for place, todo in ticket.changes.items():
+            if place not in self._written and (action := self._action(place, todo)):
+                ticket.ahead[place] = action
+        with self._lock:
             self._waiting.append(ticket)
-            alone = ticket.size > RIDERS_BYTES
-            while not ticket.done and (ticket.taken or (self._led and not alone) or ticket.places & self._written):
-                self._ended.wait()
-            together = [] if ticket.done else self._take(ticket)
-            if together and not alone:
-                ticket.leads = self._led = True
-        if together:
-            self._write_all(together)
+        self._start()
+        try:
+            ticket.go.wait()
+        except BaseException:
+            with self._lock:  # whoever waits for it would wait for ever
+                self._waiting = [other for other in self._waiting if other is not ticket]
+            raise
+        finally:
+            if ticket.crew:
+                self._carry_out(ticket.crew)
         if ticket.error is not None:
             raise ticket.error
+
+    def _start(self) -> None:
+        """Let those go that may; the first of them take along who fits."""
+        leaders = []
+        with self._lock:
+            for ticket in tuple(self._waiting):
+                alone = ticket.size > RIDERS_BYTES
+                if ticket not in self._waiting or (self._led and not alone) or not self._written.isdisjoint(ticket.changes):
+                    continue
+                ticket.crew = self._take(ticket)
+                if not alone:
+                    ticket.leads = self._led = True
+                leaders.append(ticket)
+        for ticket in leaders:
+            ticket.go.set()
 
     def _take(self, mine: _Ticket) -> list[_Ticket]:
         """One's own ticket and those that fit beside it, oldest first; the lock is held."""
@@ -145,7 +174,7 @@ class Committer:
         for ticket in self._waiting:
             if ticket is mine:
                 continue
-            fits = size + ticket.size <= RIDERS_BYTES and not ticket.places & self._written
+            fits = size + ticket.size <= RIDERS_BYTES and self._written.isdisjoint(ticket.changes)
             if ticket.rider is not None:
                 index = index or ticket.rider.index
                 fits = fits and ticket.rider.index == index
@@ -156,8 +185,7 @@ class Committer:
                 left.append(ticket)
         self._waiting = left
         for ticket in taken:
-            ticket.taken = True
-            self._written |= ticket.places
+            self._written.update(ticket.changes)
         return taken
 
     def remove_later(self, index: str, id: str) -> None:
@@ -191,63 +219,71 @@ class Committer:
         """Somebody else changed this document: look at it again before the next change."""
         self._forget((index, id))
 
-    def _write_all(self, batch: list[_Ticket]) -> None:
+    def _carry_out(self, crew: list[_Ticket]) -> None:
         error: Exception | None = StoreBusy("a write was broken off")
         try:
-            self._write(batch)
+            self._write(crew)
             error = None
         except Exception as caught:  # whoever rides along must hear of it too
             error = caught
         finally:
-            with self._ended:
-                for ticket in batch:
-                    self._written -= ticket.places
-                    ticket.error, ticket.done = error, True
-            self._let_others_go(batch)
+            with self._lock:
+                for ticket in crew:
+                    self._written.difference_update(ticket.changes)
+                    ticket.error = error
+            self._hand_over(crew[0])
+            for ticket in crew:
+                ticket.go.set()
 
-    def _let_others_go(self, batch: list[_Ticket]) -> None:
-        with self._ended:
-            if batch[0].leads:
-                batch[0].leads = self._led = False
-            self._ended.notify_all()
+    def _hand_over(self, leader: _Ticket) -> None:
+        """Its bulk is answered: the next one starts before anything is made of the answer."""
+        if leader.leads:
+            leader.leads = self._led = False
+        self._start()
 
-    def _write(self, batch: list[_Ticket]) -> None:
-        riders = [ticket.rider for ticket in batch if ticket.rider]
-        pending: dict[tuple[str, str], list[Change]] = {}
-        for ticket in batch:
-            for change in ticket.changes:
-                pending.setdefault((change.index, change.id), []).append(change)
+    def _write(self, crew: list[_Ticket]) -> None:
+        riders = [ticket.rider for ticket in crew if ticket.rider]
+        pending: dict[Place, list[Change]] = {}
+        ahead: dict[Place, _Action] = {}
+        for ticket in crew:
+            ahead |= ticket.ahead
+            for place, todo in ticket.changes.items():
+                if place in pending:
+                    ahead.pop(place, None)
+                pending[place] = pending.get(place, []) + todo
         with self._lock:
             removals, self._removals = self._removals, []
         for attempt in range(TRIES):
             self._load_missing(pending)
             lines = [piece for rider in riders for piece in rider.pieces]
             lines += [orjson.dumps({"delete": {"_index": index, "_id": id}}) + b"\n" for index, id in removals]
-            actions: list[bytes] = []
-            sent: list[tuple[tuple[str, str], _Known]] = []
+            sent: list[tuple[Place, _Known]] = []
             for place, todo in pending.items():
-                after = self._action(place, todo, actions)
-                if after is not None:
-                    sent.append((place, after))
-            lines += [action + b"\n" for action in actions]
+                action = ahead.get(place)
+                if action is None or action.before is not self._known.get(place):
+                    action = self._action(place, todo)
+                if action is not None:
+                    sent.append((place, action.after))
+                    lines.append(action.lines)
             if not lines:
                 return
             answer = self._client.bulk(b"".join(lines), riders[0].index if riders else "", details=True)
+            self._hand_over(crew[0])
+            time.sleep(0)
             items = answer.last(len(sent))
             _tell(riders, answer, sum(item["status"] == 201 for item in items))
             pending = self._outcome(pending, sent, items)
             if not pending:
                 return
-            riders, removals = [], []
-            self._let_others_go(batch)  # only these documents have to be tried again
+            riders, removals = [], []  # only these documents have to be tried again
             time.sleep(min(0.002 * 2**attempt, 0.1) * (0.5 + secrets.randbelow(1000) / 1000))
         raise StoreBusy("too many workers change the same statistics at once", 1.0)
 
     def _outcome(
-        self, pending: dict[tuple[str, str], list[Change]], sent: list[tuple[tuple[str, str], _Known]], items: list[dict[str, Any]]
-    ) -> dict[tuple[str, str], list[Change]]:
+        self, pending: dict[Place, list[Change]], sent: list[tuple[Place, _Known]], items: list[dict[str, Any]]
+    ) -> dict[Place, list[Change]]:
         """What is left to do: the documents that somebody else changed."""
-        left: dict[tuple[str, str], list[Change]] = {}
+        left: dict[Place, list[Change]] = {}
         busy: StoreBusy | None = None
         for (place, after), item in zip(sent, items, strict=True):
             status = item["status"]
@@ -264,13 +300,17 @@ class Committer:
             raise busy
         return left
 
-    def _action(self, place: tuple[str, str], todo: list[Change], lines: list[bytes]) -> _Known | None:
-        """Append the action that carries out the changes of one document; what it will be afterwards. None: nothing to do."""
+    def _action(self, place: Place, todo: list[Change]) -> _Action | None:
+        """What carries out the changes of one document. None: nothing to do, or it is not known yet."""
         index, id = place
+        known = self._known.get(place)
+        if known is None:
+            return None
         target: dict[str, Any] = {"_index": index, "_id": id, "require_alias": False}
-        known = self._known.get(place) or _Known()
+        if known.exists:
+            target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
         if isinstance(todo[0], ActivityChange):
-            if not known.exists or known.activity is None:
+            if known.activity is None:
                 return None  # a task that the registry does not know (any more)
             activity = dict(known.activity)
             for change in todo:
@@ -279,9 +319,7 @@ class Committer:
                     activity["last_iteration"] = max(activity["last_iteration"] or 0, change.max_iter, 0)
                 activity["last_update"] = change.now
                 activity["last_change"] = max((activity["last_change"] or 0) + 1, change.now)
-            target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
-            lines += [orjson.dumps({"update": target}), orjson.dumps({"doc": activity})]
-            return _Known(activity=activity)
+            return _Action(known, _Known(activity=activity), _lines({"update": target}, {"doc": activity}))
         row = known.row.copy() if known.row is not None else Row()
         for change in todo:
             assert isinstance(change, SeriesChange)
@@ -291,16 +329,13 @@ class Committer:
             row.stale = row.stale or stranger
             key = change.key
         after = _Known(epoch=known.epoch if known.exists else secrets.randbelow(2**31), born=known.born or not known.exists, row=row)
-        if known.exists:
-            target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
-        lines += [orjson.dumps({"index" if known.exists else "create": target}), orjson.dumps(source_of(key, row, after.epoch or 0))]
-        return after
+        return _Action(known, after, _lines({"index" if known.exists else "create": target}, source_of(key, row, after.epoch or 0)))
 
     # --- what is known
 
-    def _load_missing(self, pending: dict[tuple[str, str], list[Change]]) -> None:
+    def _load_missing(self, places: Iterable[Place]) -> None:
         missing: dict[str, list[str]] = {}
-        for index, id in pending:
+        for index, id in places:
             if (index, id) not in self._known:
                 missing.setdefault(index, []).append(id)
         for index, ids in missing.items():
@@ -323,16 +358,20 @@ class Committer:
                     known.activity = {name: source.get(name) for name in _ACTIVITY}
             self._remember((index, id), known)
 
-    def _remember(self, place: tuple[str, str], known: _Known) -> None:
+    def _remember(self, place: Place, known: _Known) -> None:
         with self._lock:
             self._known[place] = known
             self._known.move_to_end(place)
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
 
-    def _forget(self, place: tuple[str, str]) -> None:
+    def _forget(self, place: Place) -> None:
         with self._lock:
             self._known.pop(place, None)
+
+
+def _lines(action: dict[str, Any], source: dict[str, Any]) -> bytes:
+    return b"%b\n%b\n" % (orjson.dumps(action), orjson.dumps(source))
 
 
 def _tell(riders: Sequence[Rider], answer: BulkAnswer, others: int) -> None:

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +33,15 @@ class LastPoints(NamedTuple):
         """Of points sorted by iteration, unique in it."""
         if not iters:
             return cls(0, 1, b"", b"")
-        iters, values = iters[-LAST_VALUES:], values[-LAST_VALUES:]
-        step = iters[1] - iters[0] if len(iters) > 1 else 1
-        even = 0 < step < 2**62 and iters == list(range(iters[0], iters[0] + step * len(iters), step))
-        return cls(iters[0], step, b"" if even else array("q", iters).tobytes(), array("d", values).tobytes())
+        return cls._packed(array("q", iters[-LAST_VALUES:]), array("d", values[-LAST_VALUES:]).tobytes())
+
+    @classmethod
+    def _packed(cls, iters: array[int], values: bytes) -> LastPoints:
+        first = iters[0]
+        step = iters[1] - first if len(iters) > 1 else 1
+        last = first + step * (len(iters) - 1)
+        even = 0 < step < 2**62 and last == iters[-1] and iters == array("q", range(first, last + 1, step))
+        return cls(first, step, b"" if even else iters.tobytes(), values)
 
     def arrays(self) -> LastValues:
         values = np.frombuffer(self.values, np.float64)
@@ -46,16 +51,18 @@ class LastPoints(NamedTuple):
 
     def joined(self, new: LastPoints) -> LastPoints:
         """The last points of both; which of two of the same iteration is left open (the series is counted anew then)."""
-        count, more = len(self.values) // 8, len(new.values) // 8
-        step = self.step if count > 1 else new.first - self.first
-        goes_on = not self.iters and not new.iters and new.first == self.first + count * step and (more == 1 or new.step == step)
-        if goes_on and 0 < step < 2**62:
-            dropped = max(0, count + more - LAST_VALUES)
-            return LastPoints(self.first + dropped * step, step, b"", (self.values + new.values)[-8 * LAST_VALUES :])
-        old, late = self.arrays(), new.arrays()
-        iters, values = [*old.iters.tolist(), *late.iters.tolist()], [*old.values.tolist(), *late.values.tolist()]
-        order = sorted(range(len(iters)), key=iters.__getitem__)
-        return LastPoints.of([iters[place] for place in order], [values[place] for place in order])
+        old, late = self._iters(), new._iters()
+        if not old or not late:
+            return self if old else new
+        if old[-1] < late[0]:
+            return LastPoints._packed((old + late)[-LAST_VALUES:], (self.values + new.values)[-8 * LAST_VALUES :])
+        points = sorted(zip([*old, *late], [*array("d", self.values), *array("d", new.values)], strict=True), key=itemgetter(0))
+        return LastPoints.of([point[0] for point in points], [point[1] for point in points])
+
+    def _iters(self) -> array[int]:
+        if self.iters:
+            return array("q", self.iters)
+        return array("q", range(self.first, self.first + self.step * (len(self.values) // 8), self.step))
 
 
 @dataclass(slots=True)
@@ -136,6 +143,7 @@ def name_hash(name: str) -> str:
     return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def series_hash(company: str, key: SeriesKey, event_key: str = "") -> str:
     """16 characters that begin the ids of all events of a series: every part is length-prefixed, so no two series can be mixed up."""
     mark = hashlib.blake2b(digest_size=12)
