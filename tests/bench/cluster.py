@@ -2,186 +2,24 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
-import time
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
-from apiserver.stores.elastic.bodies import point_chunks
-from apiserver.stores.records import SCALAR, Points, SeriesKey
+from apiserver.stores.records import SCALAR
 from tests.bench import galleries, reads, runs, tables
-from tests.bench.ingest import BATCH, ingest_rate
-from tests.bench.load import SERIES, ask, logs, new_id, rows, scalars, send, step_of
+from tests.bench.bare import Bare
+from tests.bench.cluster_ingest import ingest
+from tests.bench.load import SERIES, ask
 from tests.bench.measure import Report, median, repeated
 from tests.client import Client
 from tests.process import Server
 from tests.servers import elasticsearch_url, redis_url
 
-
-class Bare:
-    """Elasticsearch without us: one kept connection a thread, nothing checked but the status."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname and parts.port
-        self.host, self.port = parts.hostname, parts.port
-        self.prefix = parts.query.removeprefix("prefix=")
-        self._local = threading.local()
-
-    def call(self, method: str, path: str, body: bytes | dict[str, Any] | None = None) -> dict[str, Any]:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
-        kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
-        connection.request(method, path, orjson.dumps(body) if isinstance(body, dict) else body, {"Content-Type": kind})
-        response = connection.getresponse()
-        content = response.read()
-        assert response.status < 300, content[:500]
-        return orjson.loads(content)  # type: ignore[no-any-return]
-
-    def index_of(self, task: str) -> str:
-        """The index that holds the scalars of a task."""
-        self.call("POST", f"/{self.prefix}*/_refresh")
-        found = self.call("POST", f"/{self.prefix}*{SCALAR}*/_search", {"size": 1, "query": {"term": {"task": task}}})
-        return str(found["hits"]["hits"][0]["_index"])
-
-    def twin_of(self, index: str) -> str:
-        """A new index with the settings and the mapping of `index`."""
-        known = self.call("GET", f"/{index}")[index]
-        settings = {
-            name: value
-            for name, value in known["settings"]["index"].items()
-            if name in ("number_of_shards", "number_of_replicas", "sort", "analysis", "refresh_interval", "codec")
-        }
-        twin = f"bench-{new_id()}"
-        self.call("PUT", f"/{twin}", {"settings": {"index": settings}, "mappings": known["mappings"]})
-        return twin
-
-
-def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[bytes]:
-    """The bulk requests that hold the same documents, with the same ids, as our batches of scalars."""
-    bodies = []
-    for number in range(batches):
-        columns: dict[int, Points] = {}
-        for series, iter, timestamp, value in rows(first + step_of(number, size), size):
-            points = columns.setdefault(series, Points())
-            points.iters.append(iter)
-            points.values.append(value)
-            points.timestamps.append(timestamp)
-            points.lines.append(0)
-            points.sizes.append(220)
-        chunks: list[bytes] = []
-        for series, points in columns.items():
-            key = SeriesKey(task, SCALAR, *SERIES[series])
-            made = point_chunks("", "bench", key, points, "w", number << 20, range(len(points.iters)), 10_000_000)
-            chunks += [chunk.data for chunk in made]
-        bodies.append(b"".join(chunks))
-    return bodies
-
-
-def at_once(works: Sequence[Callable[[], None]]) -> float:
-    """Seconds until all have ended, each in a thread of its own."""
-    threads = [threading.Thread(target=work) for work in works]
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - begun
-
-
-def ingest(report: Report, server: Server, bare: Bare, rounds: int = 3, batches: int = 16) -> None:
-    report.heading(
-        f"Ingest over HTTP, beside raw _bulk of the same documents ({rounds} rounds of {batches} batches of {BATCH:,}, in turns)"
-    )
-    client = server.client()
-    warm = new_id()
-    ingest_rate(client, 4, task=warm)
-    twin = bare.twin_of(bare.index_of(warm))
-
-    def send_all(bodies: list[bytes]) -> None:
-        for body in bodies:
-            send(client, body)
-
-    def ours(clients: int) -> float:
-        shares = []
-        for _ in range(clients):
-            task = new_id()
-            shares.append([scalars(task, step_of(number, BATCH), BATCH) for number in range(batches // clients)])
-        return batches * BATCH / at_once([lambda share=share: send_all(share) for share in shares])  # type: ignore[misc]
-
-    def raw(clients: int) -> float:
-        shares = [bulk_bodies(new_id(), 0, batches // clients) for _ in range(clients)]
-
-        def post(share: list[bytes]) -> None:
-            for body in share:
-                assert not bare.call("POST", f"/{twin}/_bulk", body)["errors"]
-
-        return batches * BATCH / at_once([lambda share=share: post(share) for share in shares])  # type: ignore[misc]
-
-    found: dict[str, list[float]] = {"ours 1": [], "ours 4": [], "raw 1": [], "raw 4": []}
-    cpu = []
-    raw(1)
-    for _ in range(rounds):
-        found["raw 1"].append(raw(1))
-        before = server.cpu_seconds()
-        found["ours 1"].append(ours(1))
-        cpu.append((server.cpu_seconds() - before) / (batches * BATCH) * 1e6)
-        found["raw 4"].append(raw(4))
-        found["ours 4"].append(ours(4))
-    for name, title in (
-        ("ours 1", "scalars, one client"),
-        ("ours 4", "scalars, four clients"),
-        ("raw 1", "raw _bulk, one client"),
-        ("raw 4", "raw _bulk, four clients"),
-    ):
-        report.add(title, median(found[name]), "events/s")
-    ratio = max(median(found["ours 1"]), median(found["ours 4"])) / max(median(found["raw 1"]), median(found["raw 4"]))
-    report.add("ratio to raw _bulk, the better of both", ratio, "", least=0.7)
-    report.add("server CPU", median(cpu), "µs/event", most=12)
-    small(report, client, bare, twin, rounds)
-    task = new_id()
-    send(client, scalars(task, 0, 8))
-    one = [scalars(task, 100 + number, 1) for number in range(30)]
-    steps = iter(one)
-    report.add("one scalar, until acknowledged", median(repeated(lambda: send(client, next(steps)), 30)) * 1000, "ms", most=15)
-    lines = iter([logs(task, number, 1) for number in range(30)])
-    report.add("one log line, until acknowledged", median(repeated(lambda: send(client, next(lines)), 30)) * 1000, "ms", most=15)
-    many = [[scalars(new_id(), 0, BATCH) for _ in range(20)][writer::8] for writer in range(8)]
-    seconds = at_once([lambda share=share: send_all(share) for share in many])  # type: ignore[misc]
-    report.add("20 tasks by 8 clients, to one client", 20 * BATCH / seconds / median(found["ours 1"]), "", least=1)
-    index = bare.index_of(warm)
-    bare.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
-    total = bare.call("GET", f"/{index}/_stats/store,docs")["indices"][index]["primaries"]
-    report.add("disk of a scalar, after a force merge", total["store"]["size_in_bytes"] / max(1, total["docs"]["count"]), "bytes", most=60)
-
-
-def small(report: Report, client: Client, bare: Bare, twin: str, rounds: int, clients: int = 8, batches: int = 60) -> None:
-    """Batches of 100, by one client and by eight, beside raw `_bulk` of the same documents by eight."""
-    alone, together, raw = [], [], []
-    for _ in range(rounds):
-        alone.append(ingest_rate(client, 100, 100))
-        shares = []
-        for _ in range(clients):
-            task = new_id()
-            shares.append([scalars(task, step_of(number, 100), 100) for number in range(batches)])
-        together.append(clients * batches * 100 / at_once([lambda share=share: [send(client, body) for body in share] for share in shares]))  # type: ignore[misc]
-        prepared = [bulk_bodies(new_id(), 0, batches, 100) for _ in range(clients)]
-        raw.append(
-            clients
-            * batches
-            * 100
-            / at_once([lambda share=share: [bare.call("POST", f"/{twin}/_bulk", body) for body in share] for share in prepared])  # type: ignore[misc]
-        )
-    report.add("scalars, batches of 100, one client", median(alone), "events/s")
-    report.add(f"scalars, batches of 100, {clients} clients", median(together), "events/s", least=15_000)
-    report.add(f"raw _bulk of 100, {clients} clients", median(raw), "events/s", note=f"ratio {median(together) / median(raw):.2f}")
+WARM = 15
+"""Calls before those that are measured: the first ones in a JVM that has just been started are interpreted."""
 
 
 def histograms(task: str, interval: int) -> dict[str, Any]:
@@ -212,14 +50,19 @@ def charts(report: Report, client: Client, bare: Bare) -> None:
         }
         bare.call("POST", f"/{index.replace(SCALAR, 'log')}/_search", query)
 
-    plain = median(repeated(aggregate, 7, own.point))
-    ours = median(repeated(own.histogram, 7, own.point))
+    repeated(aggregate, WARM, own.point)
+    repeated(own.histogram, WARM, own.point)
+    bare_seconds, our_seconds = [], []
+    for _ in range(9):
+        bare_seconds += repeated(aggregate, 1, own.point)
+        our_seconds += repeated(own.histogram, 1, own.point)
+    plain, ours = median(bare_seconds), median(our_seconds)
     report.add("bare aggregation, right after a write", plain * 1000, "ms")
     report.add("histogram, default samples, right after a write", ours * 1000, "ms")
     report.add("ratio to the bare aggregation", ours / plain, "", most=1.3)
     own.histogram()
     report.add("histogram, asked again without new data", median(repeated(own.histogram, 9)) * 1000, "ms", most=10)
-    repeated(own.latest, 15, own.point)  # the first calls of a JVM that has just been started are interpreted
+    repeated(own.latest, WARM, own.point)
     report.add("latest values, right after a write", median(repeated(own.latest, 7, own.point)) * 1000, "ms", most=20)
     plain = median(repeated(page, 9))
     ours = median(repeated(lambda: reads.log_page(client, log_task), 9))

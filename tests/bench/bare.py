@@ -1,0 +1,98 @@
+"""The yardstick on Elasticsearch: the same documents and searches without us."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from apiserver.stores.elastic.bodies import point_chunks
+from apiserver.stores.records import SCALAR, Points, SeriesKey
+from tests.bench.ingest import BATCH
+from tests.bench.load import SERIES, new_id, rows, step_of
+
+
+class Bare:
+    """Elasticsearch without us: one kept connection a thread, nothing checked but the status."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname and parts.port
+        self.host, self.port = parts.hostname, parts.port
+        self.prefix = parts.query.removeprefix("prefix=")
+        self._local = threading.local()
+
+    def call(self, method: str, path: str, body: bytes | dict[str, Any] | None = None) -> dict[str, Any]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
+        connection.request(method, path, orjson.dumps(body) if isinstance(body, dict) else body, {"Content-Type": kind})
+        response = connection.getresponse()
+        content = response.read()
+        assert response.status < 300, content[:500]
+        return orjson.loads(content)  # type: ignore[no-any-return]
+
+    def index_of(self, task: str) -> str:
+        """The index that holds the scalars of a task."""
+        self.call("POST", f"/{self.prefix}*/_refresh")
+        found = self.call("POST", f"/{self.prefix}*{SCALAR}*/_search", {"size": 1, "query": {"term": {"task": task}}})
+        return str(found["hits"]["hits"][0]["_index"])
+
+    def twin_of(self, index: str) -> str:
+        """A new index with the settings and the mapping of `index`."""
+        known = self.call("GET", f"/{index}")[index]
+        settings = {
+            name: value
+            for name, value in known["settings"]["index"].items()
+            if name in ("number_of_shards", "number_of_replicas", "sort", "analysis", "refresh_interval", "codec")
+        }
+        twin = f"bench-{new_id()}"
+        self.call("PUT", f"/{twin}", {"settings": {"index": settings}, "mappings": known["mappings"]})
+        return twin
+
+    def scalar_bytes(self, index: str) -> float:
+        """Bytes on disk of a document after a force merge, summed over the segments that searches see: the size in the index' own statistics is
+        up to ten seconds old, and counts segments that the merge has replaced."""
+        self.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
+        self.call("POST", f"/{index}/_refresh")
+        shards = self.call("GET", f"/{index}/_segments")["indices"][index]["shards"]
+        segments = [segment for copies in shards.values() for copy in copies for segment in copy["segments"].values() if segment["search"]]
+        return float(sum(segment["size_in_bytes"] for segment in segments) / sum(segment["num_docs"] for segment in segments))
+
+
+def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[bytes]:
+    """The bulk requests that hold the same documents, with the same ids, as our batches of scalars."""
+    bodies = []
+    for number in range(batches):
+        columns: dict[int, Points] = {}
+        for series, iter, timestamp, value in rows(first + step_of(number, size), size):
+            points = columns.setdefault(series, Points())
+            points.iters.append(iter)
+            points.values.append(value)
+            points.timestamps.append(timestamp)
+            points.lines.append(0)
+            points.sizes.append(220)
+        chunks: list[bytes] = []
+        for series, points in columns.items():
+            key = SeriesKey(task, SCALAR, *SERIES[series])
+            made = point_chunks("", "bench", key, points, "w", number << 20, range(len(points.iters)), 10_000_000)
+            chunks += [chunk.data for chunk in made]
+        bodies.append(b"".join(chunks))
+    return bodies
+
+
+def at_once(works: Sequence[Callable[[], None]]) -> float:
+    """Seconds until all have ended, each in a thread of its own."""
+    threads = [threading.Thread(target=work) for work in works]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - begun
