@@ -142,6 +142,14 @@ def test_what_another_worker_wrote_is_kept(client: Held, index: str) -> None:
         assert count_of(client, index, "shared") == 11 * (round + 1)
 
 
+def test_more_series_than_are_remembered(client: Held, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    committer = Committer(client)
+    for round in range(3):
+        committer.commit([change(index, f"v{n}", n + 1) for n in range(10)])
+        assert [count_of(client, index, f"v{n}") for n in range(10)] == [(n + 1) * (round + 1) for n in range(10)]
+
+
 def test_all_of_a_bulk_hear_that_it_failed_and_the_next_goes(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
     committer = Committer(client)
     first = behind_a_held_one(committer, client, index, pool)

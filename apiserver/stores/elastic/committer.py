@@ -269,7 +269,7 @@ class Committer:
                 return
             answer = self._client.bulk(b"".join(lines), riders[0].index if riders else "", details=True)
             self._hand_over(crew[0])
-            time.sleep(0)
+            time.sleep(0)  # to whoever leads now: his bulk is ready to be sent
             items = answer.last(len(sent))
             _tell(riders, answer, sum(item["status"] == 201 for item in items))
             pending = self._outcome(pending, sent, items)
@@ -301,16 +301,14 @@ class Committer:
         return left
 
     def _action(self, place: Place, todo: list[Change]) -> _Action | None:
-        """What carries out the changes of one document. None: nothing to do, or it is not known yet."""
+        """What carries out the changes of one document. None: nothing to do."""
         index, id = place
-        known = self._known.get(place)
-        if known is None:
-            return None
+        known = self._known.get(place) or _Known()
         target: dict[str, Any] = {"_index": index, "_id": id, "require_alias": False}
         if known.exists:
             target |= {"if_seq_no": known.seq_no, "if_primary_term": known.term}
         if isinstance(todo[0], ActivityChange):
-            if known.activity is None:
+            if not known.exists or known.activity is None:
                 return None  # a task that the registry does not know (any more)
             activity = dict(known.activity)
             for change in todo:
