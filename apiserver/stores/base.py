@@ -300,8 +300,7 @@ class Registry(Protocol):
         reading, never for `replace`."""
 
     def find_anywhere(self, kind: Kind, ids: Collection[str], *, fields: Collection[str] | None = None) -> list[Document]:
-        """Documents of any company with one of these ids (public tasks, credentials). The caller checks whether it may use them. `fields` as
-        in `get_many`."""
+        """Documents of any company with one of these ids (credentials). The caller checks whether it may use them. `fields` as in `get_many`."""
 
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         """Raises Conflict when the id is taken in this company."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from apiserver.bll.registry.bodies import DEFAULT_PROJECT, default_project_id, new_model, new_project, new_task, now_ms
+from apiserver.bll.registry.public import find_public
 from apiserver.errors import InvalidModel, InvalidTask, ModelNotWritable, NoWritePermission, TaskNotWritable
 from apiserver.stores.base import Condition, Conflict, Document, Registry
 
@@ -51,9 +52,8 @@ class TaskDirectory:
         missing = [id for id in dict.fromkeys(ids) if id not in own]
         found = {id: _entity(document, kind) for id, document in own.items()}
         if missing:
-            for document in self._registry.find_anywhere(kind, missing, fields=_FIELDS):
-                if document.body.get("public"):
-                    found[document.id] = _entity(document, kind)
+            public = find_public(self._registry, kind, company, missing, fields=_FIELDS)
+            found |= {id: _entity(document, kind) for id, document in public.items()}
         return {id: found[id] for id in dict.fromkeys(ids) if id in found}
 
     def readable(self, company: str, ids: Sequence[str], kind: EntityKind = "task") -> dict[str, Entity]:
@@ -87,8 +87,10 @@ class TaskDirectory:
             bodies = {id: new_task(id, company, user, now, fields) for id in ids}
         else:
             bodies = {id: new_model(id, company, user, now, {"project": project}) for id in ids}
-        self._registry.create_many(kind, company, bodies)  # ids that another batch registered first stay as they are
-        return self.resolve(company, ids, kind)
+        created = self._registry.create_many(kind, company, bodies)
+        found = {id: _entity(Document(id, company, bodies[id], None), kind) for id in created}
+        others = [id for id in ids if id not in created]  # another batch registered them first: they stay as they are
+        return found | (self.resolve(company, others, kind) if others else {})
 
     def default_project(self, company: str, user: str = "") -> str:
         """The id of the project of unknown tasks; made when it is needed first."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
 
 from apiserver.bll.registry.bodies import now_ms
 from apiserver.bll.registry.projection import LISTS
+from apiserver.bll.registry.public import find_public, list_owner, owners_of_public
 from apiserver.errors import (
     InvalidModel,
     InvalidProject,
@@ -55,10 +55,10 @@ class Records:
         document = self.registry.get_many(kind, company, [id], fields=fields).get(id)
         if document is not None:
             return document
-        for document in self.registry.find_anywhere(kind, [id], fields=fields):
-            if document.body.get("public"):
-                return document
-        raise unknown(kind, id)
+        document = find_public(self.registry, kind, company, [id], fields=fields).get(id)
+        if document is None:
+            raise unknown(kind, id)
+        return document
 
     def own(self, kind: Kind, company: str, id: str) -> Document:
         """A document that this company may change. Raises the kind's error, or NoWritePermission for a public one."""
@@ -107,18 +107,16 @@ class Records:
 
     def scope(self, kind: Kind, company: str) -> tuple[list[str], list[Condition | AnyOf]]:
         """The companies and conditions of a search over one's own documents and public ones."""
-        owners = {mark.body["owner"] for mark in self.registry.find("public", [""], [Condition("kind", "in", (kind,))])} - {company}
+        owners = owners_of_public(self.registry, kind, company)
         if not owners:
             return [company], []
         mine = [Condition("company", "in", (company,))]
-        return [company, *sorted(owners)], [AnyOf([mine, [Condition("public", "in", (True,))]])]
+        return [company, *owners], [AnyOf([mine, [Condition("public", "in", (True,))]])]
 
     def publish_to_all(self, kind: Kind, company: str, id: str, public: bool) -> None:
         """Make a document of this company readable by every company, or private again."""
-        mark = f"{kind}:{company}:{id}"
         if public:
-            with suppress(Conflict):  # it is public already
-                self.registry.create("public", "", mark, {"kind": kind, "owner": company})
+            list_owner(self.registry, kind, company)
         for _ in range(RETRIES):
             document = self.registry.get(kind, company, id)
             if document is None:
@@ -126,8 +124,6 @@ class Records:
             document.body["public"] = public
             if self.store(document):
                 break
-        if not public:
-            self.registry.delete("public", "", mark)
 
 
 def _tidy(body: Body) -> None:

@@ -100,8 +100,6 @@ class TaskRemoval:
         self._directory.mark_deleted(company, [id])
         events = self._events.delete(company, id)
         self._registry.delete("task", company, id)
-        if task.body.get("public"):
-            self._registry.delete("public", "", f"task:{company}:{id}")
         events += self._events.delete(company, id)
         models, kept = self._remove_models(company, id) if delete_models else (0, self._model_files(company, id))
         if delete_files and self._files is not None:
@@ -115,8 +113,6 @@ class TaskRemoval:
         self._directory.mark_deleted(company, [model.id], "model")
         self._events.delete(company, model.id)
         self._registry.delete("model", company, model.id)
-        if model.body.get("public"):
-            self._registry.delete("public", "", f"model:{company}:{model.id}")
         self._events.delete(company, model.id)
 
     def users_of(self, company: str, model: str, besides: str | None = None) -> int:

@@ -60,14 +60,12 @@ class Generations:
         return found
 
     def for_writing(self, company: str, tasks: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
-        """The generation of every task; new tasks are pinned to the open one."""
+        """The generation of every task; new tasks are pinned to the open one. What Redis does not remember is mostly new: pinning comes first, and says
+        which tasks have to be looked up."""
         found = dict(known)
         unknown = [task for task in tasks if task not in found]
         if unknown:
-            pinned = self._read_pins(company, unknown)
-            fresh = [task for task in unknown if task not in pinned]
-            if fresh:
-                pinned |= self._pin(company, fresh)
+            pinned = self._pin(company, unknown)
             self._freshness.remember_generations(company, dict(pinned))
             found |= pinned
         return found
@@ -91,7 +89,7 @@ class Generations:
         for task, item in zip(tasks, answer.items, strict=True):
             if item["status"] == 201:
                 pinned[task] = number
-            elif item["status"] == 409:  # another worker was faster
+            elif item["status"] == 409:  # it is pinned already
                 taken.append(task)
             else:
                 raise StoreBusy(f"Elasticsearch can't pin a task: {reason(item)}")
