@@ -151,10 +151,11 @@ def cluster(report: Report, folder: Path, only: set[str]) -> None:
             galleries.gallery(report, client, step_ms=60)
         if "multi" in only:
             galleries.many_tasks(report, client, all_most=None, few_most=1.5, bare=partial(many_histograms, bare))
+        report.heading("Memory")
+        report.add("worker memory", server.worker_resident_bytes() / 1e6, "MB", most=300)
         if "tasks" in only:
             tables.task_table(report, client, most=200)
-        report.heading("At the end")
-        report.add("worker memory", server.worker_resident_bytes() / 1e6, "MB", most=300)
+            report.add("worker memory, with the columns of 10,000 tasks", server.worker_resident_bytes() / 1e6, "MB")
     finally:
         server.stop()
     if "runs" in only:
