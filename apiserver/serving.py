@@ -101,7 +101,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         # small read 100 ms in all.
         sys.setswitchinterval(0.0005)
         # What the program consists of is no garbage: without this each full collection, one in a few hundred batches, stops everybody for 70 ms.
-        gc.collect()
         gc.freeze()
         worker.idle_timeout = self._settings.server.idle_timeout
         if worker.age == 1:

@@ -299,8 +299,8 @@ class Registry(Protocol):
         """The documents that exist, by id. With `fields` (top-level names), others may be left out of the bodies: such a document is for
         reading, never for `replace`."""
 
-    def find_anywhere(self, kind: Kind, ids: Collection[str], *, fields: Collection[str] | None = None) -> list[Document]:
-        """Documents of any company with one of these ids (credentials). The caller checks whether it may use them. `fields` as in `get_many`."""
+    def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
+        """Documents of any company with one of these ids (credentials). The caller checks whether it may use them."""
 
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         """Raises Conflict when the id is taken in this company."""

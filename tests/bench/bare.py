@@ -56,7 +56,7 @@ class Bare:
         self.call("PUT", f"/{twin}", {"settings": {"index": settings}, "mappings": known["mappings"]})
         return twin
 
-    def scalar_bytes(self, index: str) -> float:
+    def bytes_per_document(self, index: str) -> float:
         """Bytes on disk of a document after a force merge, summed over the segments that searches see: the size in the index' own statistics is
         up to ten seconds old, and counts segments that the merge has replaced."""
         self.call("POST", f"/{index}/_forcemerge?max_num_segments=1")

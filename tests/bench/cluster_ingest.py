@@ -11,34 +11,35 @@ from tests.bench.measure import Report, median, repeated
 from tests.client import Client
 from tests.process import Server
 
+BATCHES = 16
 LEAST_ROUNDS, WARM_SECONDS = 6, 240.0
 
 
 class Load:
-    """Batches of 5,000 for us, and the same documents for raw `_bulk`; each method gives events a second."""
+    """Batches for us, and the same documents for raw `_bulk`; each method gives events a second. `batches` are those of all clients."""
 
-    def __init__(self, client: Client, bare: Bare, batches: int) -> None:
-        self.client, self.bare, self.batches = client, bare, batches
+    def __init__(self, client: Client, bare: Bare) -> None:
+        self.client, self.bare = client, bare
         warm = new_id()
         ingest_rate(client, 4, task=warm)
         self.index = bare.index_of(warm)
         self.twin = bare.twin_of(self.index)
 
-    def ours(self, clients: int) -> float:
+    def ours(self, clients: int, batches: int, size: int = BATCH) -> float:
         shares = []
         for _ in range(clients):
             task = new_id()
-            shares.append([scalars(task, step_of(number, BATCH), BATCH) for number in range(self.batches // clients)])
-        return self.batches * BATCH / self.seconds(shares)
+            shares.append([scalars(task, step_of(number, size), size) for number in range(batches // clients)])
+        return batches * size / self.seconds(shares)
 
-    def raw(self, clients: int) -> float:
-        shares = [bulk_bodies(new_id(), 0, self.batches // clients) for _ in range(clients)]
+    def raw(self, clients: int, batches: int, size: int = BATCH) -> float:
+        shares = [bulk_bodies(new_id(), 0, batches // clients, size) for _ in range(clients)]
 
         def post(share: list[bytes]) -> None:
             for body in share:
                 assert not self.bare.call("POST", f"/{self.twin}/_bulk", body)["errors"]
 
-        return self.batches * BATCH / at_once([lambda share=share: post(share) for share in shares])  # type: ignore[misc]
+        return batches * size / at_once([lambda share=share: post(share) for share in shares])  # type: ignore[misc]
 
     def tasks_at_once(self, tasks: int, clients: int) -> float:
         """A batch for each of many tasks."""
@@ -51,36 +52,36 @@ class Load:
 
 
 def warm_up(report: Report, load: Load) -> None:
-    """Write until raw `_bulk` gets no faster: the compilers of a JVM that has just been started take minutes, and cores, for what they do. Both
+    """Write until raw `_bulk` gets no faster: the compilers of a JVM that has just been started take time, and cores, for what they do. Both
     sides are warmed up, in turns."""
     begun = time.perf_counter()
     rates: list[float] = []
     while len(rates) < LEAST_ROUNDS or (max(rates[-3:]) > 1.05 * max(rates[:-3]) and time.perf_counter() - begun < WARM_SECONDS):
-        load.ours(4)
-        rates.append(load.raw(4))
+        load.ours(4, BATCHES)
+        rates.append(load.raw(4, BATCHES))
     seconds = time.perf_counter() - begun
     note = f"raw _bulk went from {rates[0]:,.0f} to {max(rates[-3:]):,.0f} documents/s"
     report.add("warmed up for", seconds, "s", note=note)
 
 
-def ingest(report: Report, server: Server, bare: Bare, rounds: int = 5, batches: int = 16) -> None:
+def ingest(report: Report, server: Server, bare: Bare, rounds: int = 5, batches: int = BATCHES) -> None:
     report.heading(
         f"Ingest over HTTP, beside raw _bulk of the same documents ({rounds} rounds of {batches} batches of {BATCH:,}, in turns)"
     )
     client = server.client()
-    load = Load(client, bare, batches)
+    load = Load(client, bare)
     warm_up(report, load)
     ours: dict[int, list[float]] = {1: [], 4: []}
     raw: dict[int, list[float]] = {1: [], 4: []}
     cpu, many = [], []
     for _ in range(rounds):
-        raw[1].append(load.raw(1))
+        raw[1].append(load.raw(1, batches))
         before = server.cpu_seconds()
-        ours[1].append(load.ours(1))
+        ours[1].append(load.ours(1, batches))
         cpu.append((server.cpu_seconds() - before) / (batches * BATCH) * 1e6)
         many.append(load.tasks_at_once(20, 8))
-        raw[4].append(load.raw(4))
-        ours[4].append(load.ours(4))
+        raw[4].append(load.raw(4, batches))
+        ours[4].append(load.ours(4, batches))
     names = {1: "one client", 4: "four clients"}
     for clients, found in ours.items():
         report.add(f"scalars, {names[clients]}", median(found), "events/s")
@@ -92,7 +93,7 @@ def ingest(report: Report, server: Server, bare: Bare, rounds: int = 5, batches:
     report.add("20 tasks by 8 clients, to one client", median(many) / median(ours[1]), "", least=1)
     small(report, load, rounds)
     single(report, client)
-    report.add("disk of a scalar, after a force merge", bare.scalar_bytes(load.index), "bytes", most=60)
+    report.add("disk of a scalar, after a force merge", bare.bytes_per_document(load.index), "bytes", most=60)
 
 
 def single(report: Report, client: Client) -> None:
@@ -105,19 +106,13 @@ def single(report: Report, client: Client) -> None:
     report.add("one log line, until acknowledged", median(repeated(lambda: send(client, next(lines)), 30)) * 1000, "ms", most=15)
 
 
-def small(report: Report, load: Load, rounds: int, clients: int = 8, batches: int = 120) -> None:
+def small(report: Report, load: Load, rounds: int, clients: int = 8, batches: int = 960) -> None:
     """Batches of 100, by one client and by eight, beside raw `_bulk` of the same documents by eight."""
     alone, together, raw = [], [], []
     for _ in range(rounds):
-        alone.append(ingest_rate(load.client, 100, 100))
-        shares = []
-        for _ in range(clients):
-            task = new_id()
-            shares.append([scalars(task, step_of(number, 100), 100) for number in range(batches)])
-        together.append(clients * batches * 100 / load.seconds(shares))
-        prepared = [bulk_bodies(new_id(), 0, batches, 100) for _ in range(clients)]
-        post = [lambda share=share: [load.bare.call("POST", f"/{load.twin}/_bulk", body) for body in share] for share in prepared]  # type: ignore[misc]
-        raw.append(clients * batches * 100 / at_once(post))  # type: ignore[arg-type]
+        alone.append(load.ours(1, 100, 100))
+        together.append(load.ours(clients, batches, 100))
+        raw.append(load.raw(clients, batches, 100))
     report.add("scalars, batches of 100, one client", median(alone), "events/s")
     report.add(f"scalars, batches of 100, {clients} clients", median(together), "events/s", least=15_000)
     report.add(f"raw _bulk of 100, {clients} clients", median(raw), "events/s", note=f"ratio {median(together) / median(raw):.2f}")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from apiserver.bll.registry.bodies import DEFAULT_PROJECT, default_project_id, new_model, new_project, new_task, now_ms
-from apiserver.bll.registry.public import find_public
+from apiserver.bll.registry.public import find_readable
 from apiserver.errors import InvalidModel, InvalidTask, ModelNotWritable, NoWritePermission, TaskNotWritable
 from apiserver.stores.base import Condition, Conflict, Document, Registry
 
@@ -48,13 +48,8 @@ class TaskDirectory:
 
     def resolve(self, company: str, ids: Collection[str], kind: EntityKind = "task") -> dict[str, Entity]:
         """Those of `ids` that the company may read: its own, else public ones of others. Order as in `ids`."""
-        own = self._registry.get_many(kind, company, ids, fields=_FIELDS)
-        missing = [id for id in dict.fromkeys(ids) if id not in own]
-        found = {id: _entity(document, kind) for id, document in own.items()}
-        if missing:
-            public = find_public(self._registry, kind, company, missing, fields=_FIELDS)
-            found |= {id: _entity(document, kind) for id, document in public.items()}
-        return {id: found[id] for id in dict.fromkeys(ids) if id in found}
+        found = find_readable(self._registry, kind, company, ids, fields=_FIELDS)
+        return {id: _entity(found[id], kind) for id in dict.fromkeys(ids) if id in found}
 
     def readable(self, company: str, ids: Sequence[str], kind: EntityKind = "task") -> dict[str, Entity]:
         """As `resolve`, but all of them. Raises InvalidTask or InvalidModel with all ids when one is unknown or foreign."""
@@ -88,7 +83,7 @@ class TaskDirectory:
         else:
             bodies = {id: new_model(id, company, user, now, {"project": project}) for id in ids}
         created = self._registry.create_many(kind, company, bodies)
-        found = {id: _entity(Document(id, company, bodies[id], None), kind) for id in created}
+        found = {id: _entity(Document(id, company, bodies[id]), kind) for id in created}
         others = [id for id in ids if id not in created]  # another batch registered them first: they stay as they are
         return found | (self.resolve(company, others, kind) if others else {})
 

@@ -24,12 +24,15 @@ def owners_of_public(registry: Registry, kind: Kind, company: str) -> list[str]:
     return sorted({mark.body["owner"] for mark in marks} - {company})
 
 
-def find_public(
+def find_readable(
     registry: Registry, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None
 ) -> dict[str, Document]:
-    """Public objects of other companies with one of these ids."""
-    found: dict[str, Document] = {}
-    for owner in owners_of_public(registry, kind, company):
-        theirs = registry.get_many(kind, owner, ids, fields=fields)
-        found |= {id: document for id, document in theirs.items() if document.body.get("public")}
+    """The documents with these ids that the company may read: its own, else public ones of others."""
+    found = registry.get_many(kind, company, ids, fields=fields)
+    missing = [id for id in ids if id not in found]
+    if missing:
+        wanted = None if fields is None else {*fields, "public"}
+        for owner in owners_of_public(registry, kind, company):
+            theirs = registry.get_many(kind, owner, missing, fields=wanted)
+            found |= {id: document for id, document in theirs.items() if document.body.get("public")}
     return found

@@ -9,7 +9,7 @@ import orjson
 
 from apiserver.bll.registry.bodies import now_ms
 from apiserver.bll.registry.projection import LISTS
-from apiserver.bll.registry.public import find_public, list_owner, owners_of_public
+from apiserver.bll.registry.public import find_readable, list_owner, owners_of_public
 from apiserver.errors import (
     InvalidModel,
     InvalidProject,
@@ -52,10 +52,7 @@ class Records:
 
     def readable(self, kind: Kind, company: str, id: str, fields: Collection[str] | None = None) -> Document:
         """One's own document, or a public one of another company. Raises the kind's error for an unknown id."""
-        document = self.registry.get_many(kind, company, [id], fields=fields).get(id)
-        if document is not None:
-            return document
-        document = find_public(self.registry, kind, company, [id], fields=fields).get(id)
+        document = find_readable(self.registry, kind, company, [id], fields=fields).get(id)
         if document is None:
             raise unknown(kind, id)
         return document

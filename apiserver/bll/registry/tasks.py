@@ -11,7 +11,7 @@ from apiserver.bll.registry.last_metrics import last_metrics
 from apiserver.bll.registry.paging import Page, Pages
 from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects
-from apiserver.bll.registry.public import find_public
+from apiserver.bll.registry.public import find_readable
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions, sorts
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.task_status import PUBLISHED, active_duration, require
@@ -117,15 +117,10 @@ class Tasks:
 
     def some(self, company: str, ids: Sequence[str], fields: Sequence[str]) -> list[Body]:
         """The bodies of readable tasks, in order. Raises InvalidTask with all ids when one is unknown."""
-        registry = self._records.registry
-        documents = registry.get_many("task", company, ids, fields=fields)
-        missing = [id for id in ids if id not in documents]
-        if missing:
-            documents |= find_public(registry, "task", company, missing, fields=[*fields, "public"])
-        found = {id: document.body for id, document in documents.items()}
+        found = find_readable(self._records.registry, "task", company, ids, fields=fields)
         if len(found) < len(set(ids)):
             raise InvalidTask(ids)
-        return [found[id] for id in dict.fromkeys(ids)]
+        return [found[id].body for id in dict.fromkeys(ids)]
 
     def _shown(self, documents: Sequence[Document], tree: Tree, company: str, *, expand: bool) -> list[Body]:
         bodies = [document.body for document in documents]

@@ -102,11 +102,13 @@ class _Ticket:
     """What was prepared before its turn."""
     crew: list[_Ticket] = field(default_factory=list)
     """Those whose bulk this one sends, itself the first; empty while it waits or travels with another."""
-    leads: bool = False
-    """Whether the small batches wait for its bulk."""
     go: threading.Event = field(default_factory=threading.Event)
     """Its bulk may be sent, or was sent by another."""
     error: Exception | None = None
+
+    @property
+    def alone(self) -> bool:
+        return self.size > RIDERS_BYTES
 
 
 class Committer:
@@ -116,7 +118,7 @@ class Committer:
         self._client = client
         self._lock = threading.Lock()
         self._waiting: list[_Ticket] = []
-        self._led = False  # whether a bulk of small batches is under way
+        self._leader: _Ticket | None = None  # whose bulk the small batches wait for
         self._written: set[Place] = set()  # documents in the bulks under way
         self._removals: list[Place] = []
         self._sweeping = False
@@ -154,18 +156,15 @@ class Committer:
 
     def _start(self) -> None:
         """Let those go that may; the first of them take along who fits."""
-        leaders = []
         with self._lock:
-            for ticket in tuple(self._waiting):
-                alone = ticket.size > RIDERS_BYTES
-                if ticket not in self._waiting or (self._led and not alone) or not self._written.isdisjoint(ticket.changes):
-                    continue
-                ticket.crew = self._take(ticket)
-                if not alone:
-                    ticket.leads = self._led = True
-                leaders.append(ticket)
-        for ticket in leaders:
-            ticket.go.set()
+            while leader := next(filter(self._may_go, self._waiting), None):
+                leader.crew = self._take(leader)
+                if not leader.alone:
+                    self._leader = leader
+                leader.go.set()
+
+    def _may_go(self, ticket: _Ticket) -> bool:
+        return (ticket.alone or self._leader is None) and self._written.isdisjoint(ticket.changes)
 
     def _take(self, mine: _Ticket) -> list[_Ticket]:
         """One's own ticket and those that fit beside it, oldest first; the lock is held."""
@@ -237,8 +236,8 @@ class Committer:
 
     def _hand_over(self, leader: _Ticket) -> None:
         """Its bulk is answered: the next one starts before anything is made of the answer."""
-        if leader.leads:
-            leader.leads = self._led = False
+        if self._leader is leader:
+            self._leader = None
         self._start()
 
     def _write(self, crew: list[_Ticket]) -> None:

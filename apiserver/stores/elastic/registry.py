@@ -56,13 +56,13 @@ class ElasticRegistry:
         documents = [document_of(found[place]) for place in places if place in found]
         return {document.id: document for document in documents}
 
-    def find_anywhere(self, kind: Kind, ids: Collection[str], *, fields: Collection[str] | None = None) -> list[Document]:
+    def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
         index = self._layout.registry(kind)
         if not ids:
             return []
         self._freshness.see_all([index])
         query = {"bool": {"filter": [{"term": {"kind": kind}}, {"terms": {"id": list(ids)}}]}}
-        body = {"query": query, "sort": ["id", "company"], "_source": _wanted(kind, fields)}
+        body = {"query": query, "sort": ["id", "company"], "_source": _wanted(kind, None)}
         return [document_of(hit) for hits in self._client.scan(index, body) for hit in hits]
 
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:

@@ -42,10 +42,10 @@ class SqliteRegistry:
         documents = self._database.read(lambda connection: _by_ids(connection, kind, sql, (kind, company), ids))
         return {document.id: document for document in documents}
 
-    def find_anywhere(self, kind: Kind, ids: Collection[str], *, fields: Collection[str] | None = None) -> list[Document]:
+    def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
         if not ids:
             return []
-        sql = f"SELECT {_columns(kind, fields)} FROM {_FROM} WHERE d.kind = ? AND d.id"
+        sql = f"SELECT {_columns(kind, None)} FROM {_FROM} WHERE d.kind = ? AND d.id"
         return self._database.read(lambda connection: _by_ids(connection, kind, sql, (kind,), ids))
 
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
