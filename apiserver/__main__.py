@@ -19,7 +19,7 @@ import click
 from apiserver import __version__
 from apiserver.errors import StartupError
 from apiserver.operations.commands import add_commands as add_operations
-from apiserver.runs.commands import add_commands
+from apiserver.operations.transfer.commands import add_commands
 from apiserver.settings import Settings, from_environment
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from apiserver.bll.registry.credentials import new_access_key, new_secret
-from apiserver.bll.registry.documents import create_or_get
+from apiserver.bll.registry.document_changes import create_or_get
 from apiserver.bll.registry.identity import SYSTEM
 from apiserver.errors import StartupError
 from apiserver.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import disk_usage
 
 from apiserver.engine import sqlite_path, without_password
-from apiserver.operations.findings import Finding
+from apiserver.findings import Finding
 from apiserver.settings import Settings, is_loopback
 from apiserver.stores.base import StoreBusy, StoreDamaged
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gevent.lock import RLock
 
-from apiserver.runs.answers import Answer
+from apiserver.bll.runs.answers import Answer
 
 MAX_BYTES = 96 * 1024 * 1024
 MAX_AGE = 60.0

@@ -18,19 +18,19 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from apiserver import __version__
 from apiserver.bll.registry.directory import Entity
+from apiserver.bll.runs.answers import Answer, Reader, Selection
+from apiserver.bll.runs.catalog import Catalog, UnknownRun, possible_id
+from apiserver.bll.runs.export import TYPES, MissingExtra, exported
+from apiserver.bll.runs.lines import RunLines
+from apiserver.bll.runs.sampling import Metric, choose_rows
+from apiserver.bll.runs.writer import Writer
 from apiserver.errors import TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
-from apiserver.runs.answers import Answer, Reader, Selection
 from apiserver.runs.cache import AnswerCache
-from apiserver.runs.catalog import Catalog, UnknownRun, possible_id
-from apiserver.runs.export import TYPES, MissingExtra, exported
 from apiserver.runs.limits import Clients, Limiter, Verdict
-from apiserver.runs.lines import RunLines
 from apiserver.runs.openapi import DESCRIPTION, PAGE
 from apiserver.runs.parameters import BadParameter
-from apiserver.runs.sampling import Metric, choose_rows
-from apiserver.runs.writer import Writer
 from apiserver.service_repo import body as bodies
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.call import Identity

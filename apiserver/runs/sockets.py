@@ -23,16 +23,16 @@ from gevent.lock import RLock
 from simple_websocket import ConnectionClosed, Server
 
 from apiserver.bll.registry.directory import Entity
+from apiserver.bll.runs.catalog import Catalog, UnknownRun
+from apiserver.bll.runs.loglines import Form, Line, Seen
+from apiserver.bll.runs.table import start_after
+from apiserver.bll.runs.writer import log_channel
 from apiserver.errors import OriginRefused, TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
-from apiserver.runs.catalog import Catalog, UnknownRun
-from apiserver.runs.frames import text_frames
 from apiserver.runs.limits import Clients
-from apiserver.runs.loglines import Form, Line, Seen
 from apiserver.runs.parameters import BadParameter
-from apiserver.runs.table import start_after
-from apiserver.runs.writer import log_channel
+from apiserver.runs.websocket_frames import text_frames
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings

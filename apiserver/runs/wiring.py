@@ -9,12 +9,12 @@ from flask import Flask
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
+from apiserver.bll.runs.catalog import Catalog
+from apiserver.bll.runs.writer import Writer
 from apiserver.engine import without_password
-from apiserver.runs.catalog import Catalog
 from apiserver.runs.http import RunsApi, refuse_methods
 from apiserver.runs.limits import Clients, Limiter
 from apiserver.runs.sockets import LogSockets
-from apiserver.runs.writer import Writer
 
 if TYPE_CHECKING:
     from apiserver.app import Context

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import jwt
 
 from apiserver import errors
-from apiserver.bll.registry.bodies import now_ms
 from apiserver.bll.registry.identity import ADMINISTRATORS, Identity, KeyRecord
+from apiserver.bll.registry.new_documents import now_ms
 from apiserver.service_repo.security import Gate
 from apiserver.service_repo.versions import MAXIMUM
 from apiserver.settings import Settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.events.listing import Listing
+from apiserver.bll.events.metric_filter import metrics_filter
 from apiserver.bll.events.pages import Pages
-from apiserver.bll.events.selection import metrics_filter
 from apiserver.bll.events.storage import Storage
 from apiserver.service_repo import Call, Encoded, endpoint
 

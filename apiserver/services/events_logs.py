@@ -9,7 +9,7 @@ from apiserver.bll.events.log_download import LogDownload
 from apiserver.bll.events.log_formats import text_writer, write_json
 from apiserver.bll.events.log_search import LogSearch, SearchQuery
 from apiserver.bll.events.logs import LogPage, Logs
-from apiserver.bll.events.selection import metrics_filter
+from apiserver.bll.events.metric_filter import metrics_filter
 from apiserver.service_repo import Call, RawResponse, endpoint
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver.bll.events.metric_filter import metrics_filter
 from apiserver.bll.events.navigation import Navigation
 from apiserver.bll.events.plot_samples import PlotSamples
 from apiserver.bll.events.plots import Plots
-from apiserver.bll.events.selection import metrics_filter
 from apiserver.service_repo import Call, endpoint
 from apiserver.stores.records import PLOT
 

@@ -7,8 +7,8 @@ from typing import Any
 from apiserver.bll.events.charts import ChartQuery, Charts
 from apiserver.bll.events.latest import Latest
 from apiserver.bll.events.listing import Listing
+from apiserver.bll.events.metric_filter import metrics_filter
 from apiserver.bll.events.pages import Pages
-from apiserver.bll.events.selection import metrics_filter
 from apiserver.bll.events.vectors import Vectors
 from apiserver.service_repo import Call, Encoded, endpoint
 from apiserver.stores.records import SCALAR, VECTOR

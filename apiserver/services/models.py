@@ -6,7 +6,7 @@ from typing import Any
 
 from apiserver.bll.registry.models import Models
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.many import for_each
+from apiserver.services.batch_calls import for_each
 
 Request = dict[str, Any]
 Answer = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.registry.facets import Facets
+from apiserver.bll.registry.filter_values import Facets
 from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.projects import Projects
 from apiserver.service_repo import Call, endpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.bll.registry.facets import Facets
+from apiserver.bll.registry.filter_values import Facets
 from apiserver.bll.registry.models import Models
 from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.project_stats import ProjectStats
@@ -14,9 +14,9 @@ from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.services.models import ModelsService
 from apiserver.services.projects import ProjectsService
-from apiserver.services.quiet import PipelinesService, QueuesService, ReportsService, WorkersService
 from apiserver.services.tasks import TasksService
 from apiserver.services.tasks_status import TasksStatusService
+from apiserver.services.unused_services import PipelinesService, QueuesService, ReportsService, WorkersService
 from apiserver.services.users import OrganizationService
 from apiserver.stores.base import EventStore, Registry, State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.registry import task_parts as parts
-from apiserver.bll.registry.facets import Facets
+from apiserver.bll.registry.filter_values import Facets
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.service_repo import Call, endpoint
 

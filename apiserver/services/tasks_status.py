@@ -9,7 +9,7 @@ from apiserver.bll.registry.task_removal import Removed, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.many import for_each
+from apiserver.services.batch_calls import for_each
 
 Request = dict[str, Any]
 Answer = dict[str, Any]

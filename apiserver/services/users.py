@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from apiserver.bll.registry.facets import Facets
+from apiserver.bll.registry.filter_values import Facets
 from apiserver.bll.registry.projection import iso
 from apiserver.bll.registry.users import Users
 from apiserver.service_repo import Call, endpoint

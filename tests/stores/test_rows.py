@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiserver.stores import series_row
-from apiserver.stores.elastic.rows import LastPoints
+from apiserver.stores.elastic.series.row import LastPoints
 from apiserver.stores.records import LAST_VALUES, MAX_ITER, MIN_ITER, SINGLE_VALUE_ITER
 from apiserver.stores.series_row import SeriesRow
 

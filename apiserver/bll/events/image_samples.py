@@ -7,8 +7,8 @@ from typing import Any
 
 from apiserver.bll.events.iterations import Variant, at_iterations, best_per_variant, exists, metrics_of, nearest, up_to, valid_iterations
 from apiserver.bll.events.logs import without_cursors
-from apiserver.bll.events.samples import Known, Place, Samples
-from apiserver.bll.events.walks import SECONDS, Walk
+from apiserver.bll.events.navigation_sessions import SECONDS, Walk
+from apiserver.bll.events.sample_navigation import Known, Place, Samples
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import IMAGE, EventQuery, StoredEvent

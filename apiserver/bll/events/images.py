@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.events.logs import without_cursors
-from apiserver.bll.events.newest import newest_first, newest_per_series
+from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scrolls
 from apiserver.bll.registry.directory import EntityKind, TaskDirectory

@@ -12,7 +12,7 @@ from typing import Any
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, valid_iterations
 from apiserver.bll.events.logs import without_cursors
-from apiserver.bll.events.walks import SECONDS, Walks
+from apiserver.bll.events.navigation_sessions import SECONDS, Walks
 from apiserver.bll.registry.directory import EntityKind, TaskDirectory
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import IMAGE, PLOT, EventQuery, StoredEvent

@@ -12,8 +12,8 @@ import string
 import time
 from typing import Any
 
-from apiserver.bll.registry.bodies import now_ms
-from apiserver.bll.registry.documents import change
+from apiserver.bll.registry.document_changes import change
+from apiserver.bll.registry.new_documents import now_ms
 from apiserver.stores.base import Condition, Conflict, Registry, Sort, StoreError
 
 LETTERS = string.ascii_uppercase + string.digits

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from apiserver.bll.registry.bodies import DEFAULT_PROJECT, default_project_id, new_model, new_project, new_task, now_ms
+from apiserver.bll.registry.new_documents import DEFAULT_PROJECT, default_project_id, new_model, new_project, new_task, now_ms
 from apiserver.bll.registry.public import find_readable
 from apiserver.errors import InvalidModel, InvalidTask, ModelNotWritable, NoWritePermission, TaskNotWritable
 from apiserver.stores.base import Condition, Conflict, Document, Registry

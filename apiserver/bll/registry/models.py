@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from apiserver.bll.registry.bodies import new_id, new_model, now_ms
 from apiserver.bll.registry.last_metrics import last_metrics
+from apiserver.bll.registry.new_documents import new_id, new_model, now_ms
 from apiserver.bll.registry.paging import Page, Pages
 from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from apiserver.bll.registry.bodies import now_ms
+from apiserver.bll.registry.new_documents import now_ms
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import ARCHIVED

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from apiserver.bll.registry.bodies import new_id, new_project, now_ms, project_id
+from apiserver.bll.registry.new_documents import new_id, new_project, now_ms, project_id
 from apiserver.bll.registry.records import Records
 from apiserver.errors import ExpectedUnique, InvalidProject, NoWritePermission, ValidationFailed
 from apiserver.stores.base import Condition, Conflict, Document, Sort

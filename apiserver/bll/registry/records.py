@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from apiserver.bll.registry.bodies import now_ms
+from apiserver.bll.registry.new_documents import now_ms
 from apiserver.bll.registry.projection import LISTS
 from apiserver.bll.registry.public import find_readable, list_owner, owners_of_public
 from apiserver.errors import (

@@ -12,8 +12,8 @@ from typing import Any
 
 import gevent
 
-from apiserver.bll.registry.bodies import now_ms
 from apiserver.bll.registry.identity import SYSTEM
+from apiserver.bll.registry.new_documents import now_ms
 from apiserver.stores.base import Conflict, Registry, StoreError
 
 log = logging.getLogger("tidemark.identity")

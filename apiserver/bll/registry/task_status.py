@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.registry.bodies import now_ms
+from apiserver.bll.registry.new_documents import now_ms
 from apiserver.errors import InvalidTaskStatus
 
 Body = dict[str, Any]

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from apiserver.bll.registry.bodies import new_id, now_ms
-from apiserver.bll.registry.documents import change, create_or_get
+from apiserver.bll.registry.document_changes import change, create_or_get
 from apiserver.bll.registry.identity import ROLES, Identity
+from apiserver.bll.registry.new_documents import new_id, now_ms
 from apiserver.errors import ExpectedUnique, FieldsValueError, InvalidUser
 from apiserver.stores.base import Condition, Registry, Sort
 

@@ -8,9 +8,9 @@ from apiserver.settings import ElasticSettings
 from apiserver.stores.base import EventStore, Registry, State, StoreBusy, StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.events import ElasticEvents
-from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.registry import ElasticRegistry
+from apiserver.stores.elastic.registry.store import ElasticRegistry
+from apiserver.stores.elastic.visibility import Freshness
 
 __all__ = ["ElasticEvents", "ElasticRegistry", "open_elastic"]
 

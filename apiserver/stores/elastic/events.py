@@ -7,20 +7,20 @@ from typing import Any
 
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import Health, Retired, TextMatch
-from apiserver.stores.elastic.charts import Charts
 from apiserver.stores.elastic.client import ElasticClient
-from apiserver.stores.elastic.committer import Committer
-from apiserver.stores.elastic.deleting import Deleter
-from apiserver.stores.elastic.freshness import Freshness
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.logs import Logs
-from apiserver.stores.elastic.points import PointReader
-from apiserver.stores.elastic.reading import Reader
-from apiserver.stores.elastic.retention import Retention
-from apiserver.stores.elastic.rows import as_series
-from apiserver.stores.elastic.series_store import SeriesStore
-from apiserver.stores.elastic.writing import Writer
+from apiserver.stores.elastic.read.charts import Charts
+from apiserver.stores.elastic.read.events import Reader
+from apiserver.stores.elastic.read.logs import Logs
+from apiserver.stores.elastic.read.points import PointReader
+from apiserver.stores.elastic.series.group_commit import Committer
+from apiserver.stores.elastic.series.row import as_series
+from apiserver.stores.elastic.series.store import SeriesStore
+from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.write.batches import Writer
+from apiserver.stores.elastic.write.deletes import Deleter
+from apiserver.stores.elastic.write.retention import Retention
 from apiserver.stores.records import (
     EVENT_TYPES,
     IMAGE,

@@ -19,8 +19,8 @@ from elasticsearch import ApiError
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.client import ElasticClient, reason
-from apiserver.stores.elastic.freshness import Freshness, View
 from apiserver.stores.elastic.layout import ALL_TYPES, Layout, slug
+from apiserver.stores.elastic.visibility import Freshness, View
 
 LOOK_AGAIN_SECONDS = 30.0
 """How long a process takes the open generation for granted before it looks at its size again."""

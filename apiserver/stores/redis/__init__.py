@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiserver.settings import RedisSettings
 from apiserver.stores.redis.bus import RedisBus
 from apiserver.stores.redis.client import RedisClient
-from apiserver.stores.redis.marks import RedisMarks
+from apiserver.stores.redis.coordination import RedisMarks
 from apiserver.stores.redis.state import RedisState
 
 __all__ = ["RedisBus", "RedisClient", "RedisMarks", "RedisState", "open_redis"]

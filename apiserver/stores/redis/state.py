@@ -10,7 +10,7 @@ import orjson
 
 from apiserver.stores.base import Health, RateLimit
 from apiserver.stores.redis.client import RedisClient
-from apiserver.stores.redis.marks import RedisMarks
+from apiserver.stores.redis.coordination import RedisMarks
 
 # Compare and set: the value that was read is the version.
 _UPDATE = """

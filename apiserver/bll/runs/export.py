@@ -1,0 +1,160 @@
+"""All points of a run, or its log, as a file. Everything is streamed; memory depends on a window, not on the length of the run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import orjson
+
+from apiserver.bll.registry.directory import Entity
+from apiserver.bll.runs.columns import STEP_COLUMN
+from apiserver.bll.runs.encode import row_slices
+from apiserver.bll.runs.table import Table
+from apiserver.fairness import give_way
+from apiserver.stores.base import EventStore
+
+TYPES = {
+    "csv": ("text/csv; charset=utf-8", "csv"),
+    "excel": ("text/csv; charset=utf-8", "csv"),
+    "jsonl": ("application/x-ndjson", "jsonl"),
+    "parquet": ("application/vnd.apache.parquet", "parquet"),
+    "log": ("text/plain; charset=utf-8", "txt"),
+}
+"""format -> (content type, ending)."""
+
+_BOM = "\ufeff".encode()
+_RISKY = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet take a text for a formula."""
+
+
+class MissingExtra(Exception):
+    """The format needs a package that is not installed."""
+
+
+def exported(store: EventStore, run: Entity, form: str) -> Iterator[bytes]:
+    """The pieces of the file. `form` is a key of TYPES; `excel` is CSV that spreadsheets open as it is (semicolons would depend on their
+    language, so it says its separator itself). Raises MissingExtra at once."""
+    if form == "log":
+        return _log(store, run)
+    table = Table(store, run.company, run.id)
+    if form == "jsonl":
+        return _json_lines(table)
+    if form == "parquet":
+        try:
+            return _parquet(table, import_module("pyarrow"), import_module("pyarrow.parquet"))
+        except ImportError:
+            raise MissingExtra("Parquet needs pyarrow: pip install 'tidemark[parquet]' (or pyarrow)") from None
+    return _csv(table, excel=form == "excel")
+
+
+def _rows(table: Table) -> Iterator[list[dict[str, Any]]]:
+    for window in table.windows():
+        for rows in row_slices(window, window.steps.tolist()):
+            yield rows
+            give_way()
+
+
+def _csv(table: Table, *, excel: bool) -> Iterator[bytes]:
+    text = io.StringIO()
+    names = [STEP_COLUMN, *table.columns]
+    writer = csv.writer(text, lineterminator="\r\n")
+    head = _BOM if excel else b""
+    writer.writerow([_harmless(name) for name in names] if excel else names)
+    for rows in _rows(table):
+        for row in rows:
+            cells = [_cell(row.get(name)) for name in names]
+            writer.writerow([_harmless(cell) for cell in cells] if excel else cells)
+        yield head + _taken(text)
+        head = b""
+    left = head + _taken(text)
+    if left:
+        yield left
+
+
+def _taken(text: io.StringIO) -> bytes:
+    data = text.getvalue().encode("utf-8", "replace")
+    text.seek(0)
+    text.truncate()
+    return data
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_RISKY) and value != "-inf" else value
+
+
+def _json_lines(table: Table) -> Iterator[bytes]:
+    for rows in _rows(table):
+        yield b"\n".join(map(orjson.dumps, rows)) + b"\n"
+
+
+def _parquet(table: Table, arrow: Any, parquet: Any) -> Iterator[bytes]:
+    kinds = _arrow_kinds(table, arrow)
+    return _parquet_pieces(table, arrow, parquet, arrow.schema([(STEP_COLUMN, arrow.int64()), *kinds.items()]))
+
+
+def _arrow_kinds(table: Table, arrow: Any) -> dict[str, Any]:
+    """A column with numbers only is of doubles, one with booleans only of booleans, everything else is text."""
+    kinds = {"number": arrow.float64(), "boolean": arrow.bool_(), "text": arrow.string()}
+    return {name: kinds[table.kind(name)] for name in table.columns}
+
+
+def _parquet_pieces(table: Table, arrow: Any, parquet: Any, schema: Any) -> Iterator[bytes]:
+    out = _Pieces()
+    with parquet.ParquetWriter(out, schema) as writer:
+        for window in table.windows():
+            rows = [row for part in row_slices(window, window.steps.tolist()) for row in part]
+            columns = []
+            for field in schema:
+                values = [row.get(field.name) for row in rows]
+                if field.type == arrow.string():
+                    values = [value if value is None or isinstance(value, str) else str(value) for value in values]
+                columns.append(arrow.array(values, field.type))
+            writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
+            yield from out.taken()
+            give_way()
+    yield from out.taken()
+
+
+class _Pieces(io.RawIOBase):
+    """A file that only remembers what was written since the last look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return len(piece)
+
+    def taken(self) -> list[bytes]:
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+
+def _log(store: EventStore, run: Entity) -> Iterator[bytes]:
+    for events in store.log_chunks(run.company, run.id, chunk=2_000):
+        text = "\n".join(str(event.get("msg") or "") for event in events)
+        yield text.encode("utf-8", "replace") + b"\n"
+        give_way()

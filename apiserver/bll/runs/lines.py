@@ -1,0 +1,263 @@
+"""Lines of an events.jsonl file as a batch of the event store.
+
+One JSON object per line, `{"ts": <Unix seconds>, "type": ..., "data": {...}}`. Types: `metrics` and `image` as Runicorn writes them, and `log`,
+which is ours (the file has a logs.txt beside it): `{"text": ..., "level": ..., "ordinal": n}`. Unknown types are passed over, as Runicorn does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiserver.bll.runs import columns as names
+from apiserver.stores.records import (
+    IMAGE,
+    MAX_ITER,
+    MIN_ITER,
+    SINGLE_VALUE_ITER,
+    Event,
+    EventBatch,
+    LogLine,
+    Points,
+    Touch,
+)
+
+LOG_METRIC = "logs.txt"
+"""The metric of imported log lines: their ordinals are counted by it."""
+ORDINAL = "ordinal"
+"""The extra field with the number (from 1) of an imported line in its file."""
+
+_MAX_NAME = 1024
+_MAX_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999
+_BYTES_PER_POINT = 24
+"""What a point is accounted with: a row has one line for many points."""
+
+
+class BadLine(Exception):
+    """The reason why a line is not stored."""
+
+
+class LineError(NamedTuple):
+    line: int
+    reason: str
+
+
+@dataclass(slots=True)
+class RunLines:
+    """Collects lines of one run into a batch; `errors` holds the lines that could not be read, by number."""
+
+    run: str
+    now: int
+    worker: str = ""
+    errors: list[LineError] = field(default_factory=list)
+    added: int = 0
+    passed_over: int = 0
+    batch: EventBatch = field(init=False)
+    _offset: int = 0
+    _touch: Touch = field(init=False)
+    _scalars: dict[str, Points] = field(default_factory=dict)
+    _attributes: dict[tuple[str, str], Points] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._touch = Touch()
+        self.batch = EventBatch(now=self.now, worker=self.worker, touches={self.run: self._touch})
+
+    def add(self, number: int, line: bytes) -> None:
+        """Read one line (without its end); blank lines are passed over."""
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            if not line.strip():
+                return
+            event = self._read_leniently(number, line)
+            if event is None:
+                return
+        try:
+            self._take(event)
+        except BadLine as error:
+            self.errors.append(LineError(number, str(error)))
+
+    def finish(self) -> EventBatch:
+        """The batch of what was added so far."""
+        for points in self.batch.points.values():
+            points.sizes = [_BYTES_PER_POINT] * len(points.iters)
+        self.batch.lines = self._offset
+        return self.batch
+
+    # --- one line ---
+
+    def _read_leniently(self, number: int, line: bytes) -> Any:
+        """What Python's JSON reader accepts beyond the standard: NaN, Infinity, 1e400, stray bytes (dropped)."""
+        try:
+            event = json.loads(line.decode("utf-8", "ignore"))
+            json.dumps(event, ensure_ascii=False).encode()
+            return event
+        except UnicodeEncodeError:
+            reason = "a lone surrogate is no text"
+        except (ValueError, RecursionError) as error:
+            reason = f"not JSON: {error}"
+        self.errors.append(LineError(number, reason))
+        return None
+
+    def _take(self, event: Any) -> None:
+        if not isinstance(event, dict):
+            raise BadLine(f"a JSON object was expected, got {_brief(event)}")
+        kind = event.get("type")
+        if kind not in ("metrics", "image", "log"):
+            self.passed_over += 1
+            return
+        data = event.get("data")
+        if not isinstance(data, dict):
+            raise BadLine('"data" must be an object' + ("" if "data" in event else ", it is missing"))
+        timestamp = self._timestamp(event.get("ts"))
+        if kind == "metrics":
+            self._take_row(data, timestamp)
+        elif kind == "image":
+            self._take_image(data, timestamp)
+        else:
+            self._take_log(data, timestamp)
+        self.added += 1
+
+    def _timestamp(self, seconds: Any) -> int:
+        """Seconds as milliseconds; missing, null or impossible: now."""
+        if isinstance(seconds, (int, float)) and math.isfinite(seconds):
+            milliseconds = round(seconds * 1000)
+            if -62_135_596_800_000 <= milliseconds <= _MAX_TIMESTAMP:
+                return milliseconds
+        return self.now
+
+    def _take_row(self, data: dict[str, Any], timestamp: int) -> None:
+        step = data.get(names.STEP_COLUMN)
+        if step is None:
+            step = data.get("step")
+            if step is None:
+                raise BadLine('"data" has neither "global_step" nor "step"')
+        if type(step) is not int:
+            step = to_step(step)
+        if not MIN_ITER <= step <= MAX_ITER or step == SINGLE_VALUE_ITER:
+            raise BadLine(f"the step {_brief(step)} is outside the 64-bit range or reserved")
+        if not data.keys() <= self._known:
+            for name in data:
+                _check_name(name)
+            if len(self._known) < 10_000:
+                self._known.update(data)
+        start = offset = self._offset
+        scalars = self._scalars
+        for name, value in data.items():
+            kind = type(value)
+            if kind is float or kind is int:
+                points = scalars.get(name)
+                if points is None:
+                    points = self._new_points(name)
+                    if points is None:
+                        continue
+                try:
+                    points.values.append(float(value))
+                except OverflowError:
+                    points.values.append(math.inf if value > 0 else -math.inf)
+            elif name in names.STEP_NAMES:
+                continue
+            elif kind is str:
+                points = self._attribute(names.TEXT, name)
+                points.extra[len(points.iters)] = {names.TEXT_FIELD: value}
+                points.values.append(math.nan)
+            elif kind is bool:
+                points = self._attribute(names.BOOLEAN, name)
+                points.values.append(float(value))
+            elif value is None:
+                points = self._attribute(names.NULL, name)
+                points.values.append(math.nan)
+            else:
+                continue  # lists and objects
+            points.iters.append(step)
+            points.timestamps.append(timestamp)
+            points.lines.append(offset)
+            offset += 1
+        if offset == start:
+            points = self._attribute(names.ROW, "")
+            points.iters.append(step)
+            points.values.append(math.nan)
+            points.timestamps.append(timestamp)
+            points.lines.append(offset)
+            offset += 1
+        self._offset = offset
+        touch = self._touch
+        if touch.max_iter is None or step > touch.max_iter:
+            touch.max_iter = step
+
+    def _new_points(self, name: str) -> Points | None:
+        """Where the numbers of a name go; None when it says the step."""
+        if name in names.STEP_NAMES:
+            return None
+        if name == names.TIME_COLUMN or name == names.STAGE_COLUMN:
+            points = self._attribute(names.NUMBER, name)
+        else:
+            points = self.batch.points[names.scalar(self.run, name)] = Points()
+        self._scalars[name] = points
+        return points
+
+    def _attribute(self, kind: str, name: str) -> Points:
+        points = self._attributes.get((kind, name))
+        if points is None:
+            points = self._attributes[kind, name] = self.batch.points[names.attribute(self.run, kind, name)] = Points()
+        return points
+
+    def _take_image(self, data: dict[str, Any], timestamp: int) -> None:
+        metric, path, step = data.get("key"), data.get("path"), data.get("step", data.get(names.STEP_COLUMN))
+        if not isinstance(metric, str) or not isinstance(path, str) or not path:
+            raise BadLine('an image needs "key" and "path", both texts')
+        _check_name(metric)
+        _check_name(path)
+        iteration = None if step is None else to_step(step)
+        if iteration is not None and (not MIN_ITER <= iteration <= MAX_ITER or iteration == SINGLE_VALUE_ITER):
+            raise BadLine(f"the step {_brief(step)} is outside the 64-bit range or reserved")
+        url = data.get("url")  # ours: where an importer has put the file
+        body: dict[str, Any] = {"url": url if isinstance(url, str) and url else path, "path": path}
+        caption = data.get("caption")
+        if isinstance(caption, str):
+            body["caption"] = caption
+        self.batch.events.append(
+            Event(IMAGE, self.run, metric, metric, iteration, path, timestamp, self.worker, self._offset, 200 + len(path), body)
+        )
+        self._offset += 1
+
+    def _take_log(self, data: dict[str, Any], timestamp: int) -> None:
+        text, level, ordinal = data.get("text"), data.get("level"), data.get(ORDINAL)
+        if not isinstance(text, str):
+            raise BadLine('a log line needs "text"')
+        if level is not None and not isinstance(level, str):
+            raise BadLine(f'"level" must be a text, got {_brief(level)}')
+        if ordinal is not None and (type(ordinal) is not int or not 1 <= ordinal <= MAX_ITER):
+            raise BadLine(f'"ordinal" must be a number from 1 on, got {_brief(ordinal)}')
+        self.add_log(text, timestamp, ordinal, level)
+
+    def add_log(self, text: str, timestamp: int, ordinal: int | None = None, level: str | None = None) -> None:
+        """One line of the log; `ordinal` is its number (from 1) in the file it was imported from."""
+        metric, extra = ("", None) if ordinal is None else (LOG_METRIC, {ORDINAL: ordinal})
+        self.batch.logs.append(
+            LogLine(self.run, timestamp, level, self.worker, text, metric, "", None, self._offset, len(text) + 64, extra)
+        )
+        self._offset += 1
+
+
+def to_step(step: Any) -> int:
+    """A step as Runicorn reads it: truncated toward zero; text only when it is a whole number. Raises BadLine."""
+    try:
+        return int(step)
+    except (ValueError, TypeError, OverflowError):
+        raise BadLine(f"the step must be a whole number, got {_brief(step)}") from None
+
+
+def _check_name(name: str) -> None:
+    if len(name.encode()) > _MAX_NAME:
+        raise BadLine(f"a name must have at most {_MAX_NAME} bytes, got {_brief(name)}")
+
+
+def _brief(value: Any) -> str:
+    text = ascii(value) if not isinstance(value, int) or value.bit_length() < 300 else "a huge number"
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,91 @@
+"""Storing what a run reports: a batch of lines, once, and its log lines to everybody who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+from gevent.lock import RLock
+
+from apiserver.bll.registry.directory import Entity
+from apiserver.bll.runs.lines import LOG_METRIC, ORDINAL, RunLines
+from apiserver.stores.base import Bus, EventStore
+from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Refusal
+
+
+def log_channel(company: str, run: str) -> str:
+    """The bus channel of a run's live log: lists of [seq, timestamp, level, worker, msg]."""
+    return f"logs:{company}:{run}"
+
+
+class Writer:
+    """Stores batches. Imported log lines (those with an ordinal) are stored once, however often they are sent."""
+
+    def __init__(self, store: EventStore, bus: Bus) -> None:
+        self._store, self._bus = store, bus
+        self._locks: dict[tuple[str, str], tuple[RLock, int]] = {}
+
+    def store(self, run: Entity, lines: RunLines) -> list[Refusal]:
+        """Store what `lines` collected; on return it is durable. What the store refused of it. Raises StoreBusy, StoreUnavailable."""
+        batch = lines.finish()
+        if any(line.metric == LOG_METRIC for line in batch.logs):
+            with self._alone(run):
+                batch.logs = self._not_stored_yet(run, batch.logs)
+                return self._append(run, batch)
+        return self._append(run, batch)
+
+    def last_ordinal(self, run: Entity) -> int:
+        """The ordinal of the last log line that was imported into a run; 0 when there is none."""
+        query = EventQuery(run.id, (LOG,), metrics={LOG_METRIC: ()})
+        for event in self._store.page(run.company, query, "timestamp", descending=True, limit=1):
+            return int(event.get(ORDINAL) or 0)
+        return 0
+
+    def _append(self, run: Entity, batch: EventBatch) -> list[Refusal]:
+        if not (batch.points or batch.events or batch.logs):
+            return []
+        stored = self._store.append(run.company, batch)
+        refused = {refusal.line for refusal in stored.refusals}
+        message = [
+            [stored.seq + line.line, line.timestamp, line.level, line.worker, line.msg] for line in batch.logs if line.line not in refused
+        ]
+        if message and not stored.logs_were_stored_before:
+            message.sort(key=lambda line: (line[1], line[0]))
+            self._bus.publish(log_channel(run.company, run.id), orjson.dumps(message))
+        return stored.refusals
+
+    def _not_stored_yet(self, run: Entity, lines: list[LogLine]) -> list[LogLine]:
+        """Without those whose ordinal is in the store. Ordinals are stored in order; when lines between them are missing (a batch that
+        Elasticsearch took in parts, lines that were cleared), all of them are looked at."""
+        last = self.last_ordinal(run)
+        if not last:
+            return lines
+        query = EventQuery(run.id, (LOG,), metrics={LOG_METRIC: ()})
+        if self._store.count(run.company, query) >= last:
+            return [line for line in lines if _ordinal(line) == 0 or _ordinal(line) > last]
+        known: set[int] = set()
+        for chunk in self._store.log_chunks(run.company, run.id, metrics={LOG_METRIC: ()}):
+            known.update(int(event.get(ORDINAL) or 0) for event in chunk)
+        return [line for line in lines if _ordinal(line) not in known or _ordinal(line) == 0]
+
+    @contextmanager
+    def _alone(self, run: Entity) -> Iterator[None]:
+        """One import into a run at a time."""
+        key = (run.company, run.id)
+        lock, users = self._locks.get(key, (None, 0))
+        lock = lock or RLock()
+        self._locks[key] = lock, users + 1
+        try:
+            with lock:
+                yield
+        finally:
+            lock, users = self._locks[key]
+            if users == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = lock, users - 1
+
+
+def _ordinal(line: LogLine) -> int:
+    return int((line.extra or {}).get(ORDINAL) or 0)

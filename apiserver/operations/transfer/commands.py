@@ -1,0 +1,181 @@
+"""The commands `import`, `follow` and `export`. What they need is imported when they run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import click
+
+from apiserver.errors import StartupError
+from apiserver.settings import Settings, from_environment
+
+_DATA = click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
+_STORE = click.option(
+    "--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.  [default: a file in the data folder]"
+)
+_STATE = click.option("--state", envvar="TIDEMARK_STATE", show_envvar=True, metavar="URL", help="Shared state.  [default: memory://]")
+_COMPANY = click.option(
+    "--company", metavar="NAME", help="Company of config/auth.conf that the runs belong to.  [default: the default one]"
+)
+
+
+def add_commands(group: click.Group) -> None:
+    """Add the commands to the command line."""
+    for command in (import_runs, follow, export):
+        group.add_command(command)
+
+
+def _settings(data: str | None, store: str | None, state: str | None) -> Settings:
+    return from_environment({"server.data": data, "engine.store": store, "engine.state": state})
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@click.option("--run", metavar="ID", help="Id of the run, when PATH is a single one.  [default: the folder's name]")
+@_COMPANY
+@_DATA
+@_STORE
+@_STATE
+def import_runs(
+    paths: tuple[Path, ...], run: str | None, company: str | None, data: str | None, store: str | None, state: str | None
+) -> None:
+    """Import Runicorn runs.
+
+    PATH is an events.jsonl, a run folder, a whole storage root (both layouts), or a TensorBoard log folder. Logs, meta and status files and
+    media come too. It can be repeated and resumed: nothing is stored twice. When a server holds the data folder, the runs go through it.
+
+    Lines that can't be read are named on stderr by file and number, the rest is imported, and the exit code is 1.
+    """
+    from apiserver.operations.transfer.importer import Importer, size_of
+    from apiserver.operations.transfer.layout import find_runs
+    from apiserver.operations.transfer.sinks import open_sink
+
+    settings = _settings(data, store, state)
+    folders = [folder for path in paths for folder in find_runs(path)]
+    if not folders:
+        raise StartupError(
+            f"no run in {', '.join(map(str, paths))}: a run has an events.jsonl, a logs.txt, a meta.json or TensorBoard files"
+        )
+    if run is not None:
+        if len(folders) > 1:
+            raise StartupError(f"--run names a single run, but {len(folders)} were found")
+        folders[0].id = run
+    sink = open_sink(settings, company)
+    started = time.monotonic()
+    try:
+        with click.progressbar(length=sum(map(size_of, folders)), label="Importing", file=sys.stderr, item_show_func=_shown) as bar:
+            done = 0
+
+            def progress(size: int, lines: int) -> None:
+                nonlocal done
+                done += lines
+                bar.update(size, current_item=_rate(done, started))
+
+            importer = Importer(sink, progress)
+            for folder in folders:
+                importer.run(folder)
+    finally:
+        sink.close()
+    _report(importer.tally, time.monotonic() - started)
+
+
+def _shown(text: Any) -> str | None:
+    return str(text) if text else None
+
+
+def _rate(lines: int, started: float) -> str:
+    return f"{lines:,} lines, {lines / max(time.monotonic() - started, 1e-3):,.0f}/s"
+
+
+def _report(tally: Any, seconds: float) -> None:
+    for problem in tally.problems:
+        click.echo(str(problem), err=True)
+    click.echo(
+        f"{tally.runs:,} runs, {tally.events:,} events, {tally.log_lines:,} log lines and {tally.images:,} images in {seconds:.1f} s"
+        f" ({(tally.events + tally.log_lines) / max(seconds, 1e-3):,.0f}/s)"
+        + (f"; {len(tally.problems):,} problems" if tally.problems else "")
+    )
+    if tally.problems:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_COMPANY
+@_DATA
+@_STORE
+@_STATE
+def follow(root: Path, company: str | None, data: str | None, store: str | None, state: str | None) -> None:
+    """Import the runs below ROOT as they grow, until Ctrl-C.
+
+    A line is readable within a second. Torn last lines, rotated, cut and deleted files and restarts are survived. When a server holds the data
+    folder, the runs go through it: that is how to watch them live.
+    """
+    from apiserver.operations.transfer.follower import Follower
+    from apiserver.operations.transfer.importer import Importer
+    from apiserver.operations.transfer.sinks import open_sink
+
+    settings = _settings(data, store, state)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    sink = open_sink(settings, company)
+    follower = Follower(root, Importer(sink), settings.data / "follow")
+    click.echo(f"Following {root} (Ctrl-C ends)", err=True)
+    try:
+        follower.run(stop, lambda problem: click.echo(str(problem), err=True))
+    finally:
+        sink.close()
+    click.echo(f"{follower.tally.events:,} events and {follower.tally.log_lines:,} log lines")
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "excel", "jsonl", "parquet", "log"]),
+    default="csv",
+    show_default=True,
+    help="csv, excel (CSV that spreadsheets open as it is), jsonl (JSON lines), parquet (needs pyarrow), log (the log as text).",
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: standard output]")
+@_COMPANY
+@_DATA
+@_STORE
+@_STATE
+def export(run: str, form: str, output: Path | None, company: str | None, data: str | None, store: str | None, state: str | None) -> None:
+    """Write all points of RUN, or its log, to a file.
+
+    One row per step (global_step, then the columns of metrics_step). Works beside a running server.
+    """
+    from apiserver.operations.transfer.source import open_export
+
+    settings = _settings(data, store, state)
+    if output is None and form == "parquet" and sys.stdout.isatty():
+        raise StartupError("Parquet is binary: name a file with --output")
+    with open_export(settings, company, run, form) as pieces:
+        if output is None:
+            _write(pieces, cast(BinaryIO, sys.stdout.buffer))
+            return
+        draft = output.with_name(output.name + ".part")
+        try:
+            with draft.open("wb") as file:
+                _write(pieces, file)
+            draft.replace(output)
+        except OSError as error:
+            raise StartupError(f"{output}: can't be written: {error.strerror}") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _write(pieces: Any, file: BinaryIO) -> None:
+    for piece in pieces:
+        file.write(piece)
+    file.flush()

@@ -1,0 +1,203 @@
+"""Following a storage root: files are imported as they grow.
+
+Only whole lines are taken, so a torn last line waits for its end. Where a file was replaced (rotation) the rest of the old one is read first;
+where it was cut, reading starts at its beginning. How far every file was read is kept on disk after each stored batch; after a restart at
+most what was stored without being noted is sent again, and that changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event
+from typing import IO, Any
+
+from watchfiles import watch
+
+from apiserver.operations.transfer.importer import Importer, Problem
+from apiserver.operations.transfer.layout import DELETED, EVENTS, FACTS, LOGS, RunFolder, folder_of
+from apiserver.operations.transfer.sinks import Refused
+from apiserver.operations.transfer.text import LogClock, read_lines
+
+OPEN_FILES = 256
+SAVE_SECONDS = 0.5
+LOOK_SECONDS = 5.0
+"""How often everything is looked at without being told (network file systems tell nothing)."""
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a file was read: `inode` and `offset` of the file, lines so far; for logs the ordinal and the clock."""
+
+    inode: int = 0
+    offset: int = 0
+    line: int = 0
+    ordinal: int = 0
+    clock: int = 0
+
+
+class Follower:
+    """Keeps the runs below a root imported until `stop` is set."""
+
+    def __init__(self, root: Path, importer: Importer, notes: Path) -> None:
+        self._root = root.resolve()
+        self._importer = importer
+        self._notes = notes / (hashlib.sha256(str(self._root).encode()).hexdigest()[:16] + ".json")
+        self._places = self._load()
+        self._files: OrderedDict[Path, IO[bytes]] = OrderedDict()
+        self._facts: dict[Path, tuple[int, ...]] = {}
+        self._saved = time.monotonic()
+        self._changed = False
+        self._report: Callable[[Problem], None] = lambda problem: None
+        self.tally = importer.tally
+
+    def run(self, stop: Event, report: Callable[[Problem], None]) -> None:
+        """Follow until `stop`; everything that is there already comes first. Problems are reported as they come."""
+        self._report = report
+        try:
+            self.look()
+            looked = time.monotonic()
+            for changes in watch(
+                self._root,
+                debounce=100,
+                step=20,
+                rust_timeout=500,
+                yield_on_timeout=True,
+                stop_event=stop,
+                raise_interrupt=False,
+                ignore_permission_denied=True,
+            ):
+                self._take({Path(path) for _, path in changes})
+                if time.monotonic() - looked >= LOOK_SECONDS:
+                    self.look()
+                    looked = time.monotonic()
+        finally:
+            self._save()
+            for file in self._files.values():
+                file.close()
+
+    def look(self) -> None:
+        """Look at every file below the root once."""
+        for folder, folders, files in os.walk(self._root):
+            if DELETED in files:
+                folders.clear()
+                continue
+            folders[:] = [name for name in folders if name != "media"]
+            self._take({Path(folder) / name for name in files})
+
+    def _take(self, paths: Iterable[Path]) -> None:
+        folders: dict[Path, RunFolder] = {}
+        for path in paths:
+            if path.name in (EVENTS, LOGS, *FACTS) and not (path.parent / DELETED).exists():
+                folders.setdefault(path.parent, folder_of(path))
+        for folder in folders.values():
+            try:
+                self._run(folder)
+            except Refused as error:
+                self.tally.problems.append(Problem(folder.path, 0, str(error)))
+            except OSError as error:  # gone between being seen and being read
+                self.tally.problems.append(Problem(folder.path, 0, str(error)))
+        for problem in self.tally.problems:
+            self._report(problem)
+        self.tally.problems.clear()
+        if self._changed and time.monotonic() - self._saved >= SAVE_SECONDS:
+            self._save()
+
+    def _run(self, folder: RunFolder) -> None:
+        stamp = tuple(_stamp(folder.path / name) for name in FACTS)
+        if any(stamp) and self._facts.get(folder.path) != stamp:
+            self._importer.describe(folder)
+            self._facts[folder.path] = stamp
+        ended = any(stamp) and not folder.running
+        self._grown(folder, folder.events, ended)
+        self._grown(folder, folder.logs, ended)
+
+    def _grown(self, folder: RunFolder, path: Path, ended: bool) -> None:
+        """Import what is new in a file."""
+        place = self._places.setdefault(path, Place())
+        try:
+            now = path.stat()
+        except FileNotFoundError:
+            self._finish(folder, path, place)
+            if place.inode:
+                place.inode = place.offset = place.line = 0
+                self._changed = True
+            return
+        if place.inode and now.st_ino != place.inode:
+            self._finish(folder, path, place)
+            place.offset = place.line = 0
+        elif now.st_size < place.offset:
+            place.offset = place.line = 0
+        if now.st_size == place.offset and now.st_ino == place.inode:
+            return
+        file = self._opened(path, now.st_ino)
+        if file is not None:
+            place.inode = now.st_ino
+            self._read(folder, path, file, place, rest=ended)
+
+    def _finish(self, folder: RunFolder, path: Path, place: Place) -> None:
+        """What was not read yet of a file that is no longer at its place."""
+        file = self._files.pop(path, None)
+        if file is not None:
+            self._read(folder, path, file, place, rest=True)
+            file.close()
+
+    def _read(self, folder: RunFolder, path: Path, file: IO[bytes], place: Place, *, rest: bool) -> None:
+        file.seek(place.offset)
+        for lines, size in read_lines(file, rest=rest):
+            if path.name == EVENTS:
+                self._importer.event_lines(folder, lines, place.line)
+            else:
+                clock = LogClock(place.clock) if place.clock else self._importer.clock(folder)
+                place.ordinal = self._importer.log_batch(folder, lines, place.ordinal, clock)
+                place.clock = clock.last
+            place.offset += size
+            place.line += len(lines)
+            self._changed = True
+
+    def _opened(self, path: Path, inode: int) -> IO[bytes] | None:
+        """The file, held open so that it can be read to its end after it was moved away."""
+        file = self._files.get(path)
+        if file is not None and os.fstat(file.fileno()).st_ino != inode:
+            file.close()
+            file = None
+        if file is None:
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                return None
+            self._files[path] = file
+        self._files.move_to_end(path)
+        while len(self._files) > OPEN_FILES:
+            self._files.popitem(last=False)[1].close()
+        return file
+
+    # --- what is kept on disk
+
+    def _load(self) -> dict[Path, Place]:
+        try:
+            found: dict[str, dict[str, Any]] = json.loads(self._notes.read_bytes())
+            return {self._root / name: Place(**place) for name, place in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}  # none, or not readable: everything is read again, which changes nothing
+
+    def _save(self) -> None:
+        kept = {str(path.relative_to(self._root)): asdict(place) for path, place in self._places.items() if place.inode or place.ordinal}
+        self._notes.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._notes.with_suffix(".draft")
+        draft.write_text(json.dumps(kept))
+        draft.replace(self._notes)
+        self._saved, self._changed = time.monotonic(), False
+
+
+def _stamp(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

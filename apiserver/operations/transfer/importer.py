@@ -1,0 +1,234 @@
+"""Bringing run folders in. Everything can be repeated: events replace themselves, and log lines are counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from apiserver.bll.runs.lines import ORDINAL
+from apiserver.operations.transfer.layout import RunFolder
+from apiserver.operations.transfer.sinks import Refused, Sink
+from apiserver.operations.transfer.text import LogClock, read_lines
+
+BATCH_LINES = 10_000
+BATCH_BYTES = 8 << 20
+
+Progress = Callable[[int, int], None]
+"""Called with bytes and lines that are done."""
+
+
+@dataclass(slots=True)
+class Problem:
+    """A line (from 1; 0: the file as a whole) that was not stored."""
+
+    file: Path
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an import did."""
+
+    runs: int = 0
+    events: int = 0
+    log_lines: int = 0
+    images: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Importer:
+    """Imports whole runs into a sink."""
+
+    def __init__(self, sink: Sink, progress: Progress = lambda size, lines: None) -> None:
+        self._sink, self._progress = sink, progress
+        self.tally = Tally()
+
+    def run(self, folder: RunFolder) -> None:
+        """One run with everything in it. Problems are collected; nothing is raised for them."""
+        self.tally.runs += 1
+        running = folder.running
+        try:
+            self.describe(folder)
+            self.events(folder, running)
+            self.log(folder, running)
+            for board in folder.tensorboard:
+                self._board(folder, board)
+            self.describe(folder)
+        except Refused as error:
+            self.tally.problems.append(Problem(folder.path, 0, str(error)))
+
+    def describe(self, folder: RunFolder) -> None:
+        """What its meta.json, status.json and summary.json say."""
+        facts = folder.facts()
+        if facts:
+            self._sink.describe(folder.id, facts)
+
+    def events(self, folder: RunFolder, running: bool) -> None:
+        """events.jsonl. The last line of a running run may be half a line: it is left for later, unless it is whole."""
+        with _opened(folder.events) as file:
+            if file is None:
+                return
+            number = 0
+            for lines, size in _batches(file):
+                unfinished = running and bool(lines) and _at_end(file) and not _ends(folder.events)
+                if unfinished and not _is_json(lines[-1]):
+                    lines = lines[:-1]
+                self.event_lines(folder, lines, number)
+                number += len(lines)
+                self._progress(size, len(lines))
+
+    def event_lines(self, folder: RunFolder, lines: Sequence[bytes], before: int) -> None:
+        """Lines of an events.jsonl, the first of which has the number `before` + 1. Media files of images are kept first."""
+        sent = [self._with_media(folder, line) if b'"image"' in line else line for line in lines]
+        if not sent:
+            return
+        errors = self._sink.add(folder.id, sent)
+        self.tally.events += sum(1 for line in sent if not line.isspace() and line) - len(errors)
+        self.tally.problems += [Problem(folder.events, error.line and before + error.line, error.reason) for error in errors]
+
+    def log(self, folder: RunFolder, running: bool) -> None:
+        """logs.txt: the lines that were not imported yet."""
+        with _opened(folder.logs) as file:
+            if file is None:
+                return
+            clock, ordinal, known = self.clock(folder), 0, self._sink.log_lines(folder.id)
+            for lines, size in _batches(file, rest=not running):
+                ordinal = self.log_batch(folder, lines, ordinal, clock, known)
+                self._progress(size, len(lines))
+
+    def clock(self, folder: RunFolder) -> LogClock:
+        """The clock of a run's log: it starts when the run did, else when the file was last written."""
+        facts = folder.facts()
+        for name in ("started_at", "created_at"):
+            moment = facts.get(name)
+            if isinstance(moment, (int, float)) and 0 < moment < 253_402_300_799:
+                return LogClock(int(moment * 1000))
+        return LogClock(int(folder.logs.stat().st_mtime * 1000))
+
+    def log_batch(self, folder: RunFolder, lines: Sequence[bytes], ordinal: int, clock: LogClock, known: int = 0) -> int:
+        """Store lines of a log after the `ordinal`-th that is not blank; the ordinal of the last one. The first `known` are left out."""
+        made: list[bytes] = []
+        for line in lines:
+            text = line.decode("utf-8", "ignore")
+            if not text or text.isspace():
+                continue
+            ordinal += 1
+            timestamp = clock.at(text)
+            if ordinal > known:
+                made.append(orjson.dumps({"ts": timestamp / 1000, "type": "log", "data": {"text": text, ORDINAL: ordinal}}))
+        if made:
+            errors = self._sink.add(folder.id, made)
+            self.tally.log_lines += len(made) - len(errors)
+            self.tally.problems += [Problem(folder.logs, 0, error.reason) for error in errors]
+        return ordinal
+
+    def _with_media(self, folder: RunFolder, line: bytes) -> bytes:
+        """An image event with the url under which its file is kept; the line as it is when there is no such file."""
+        try:
+            event = orjson.loads(line)
+            path = event["data"]["path"] if event["type"] == "image" else None
+        except (ValueError, KeyError, TypeError):
+            return line
+        file = _inside(folder.path, path)
+        if file is None or not isinstance(path, str):
+            return line
+        try:
+            event["data"]["url"] = self._sink.media(folder.id, path, file)
+        except (Refused, OSError) as error:
+            self.tally.problems.append(Problem(file, 0, str(error)))
+            return line
+        self.tally.images += 1
+        return orjson.dumps(event)
+
+    def _board(self, folder: RunFolder, board: Path) -> None:
+        from apiserver.operations.transfer.tensorboard import board_lines
+
+        try:
+            for lines in board_lines(board, BATCH_LINES):
+                self.event_lines(folder, lines, 0)
+                self._progress(0, len(lines))
+        except (OSError, ValueError) as error:
+            self.tally.problems.append(Problem(board, 0, str(error)))
+        self._progress(board.stat().st_size, 0)
+
+
+def size_of(folder: RunFolder) -> int:
+    """Bytes that an import reads."""
+    return sum(path.stat().st_size for path in (folder.events, folder.logs, *folder.tensorboard) if path.is_file())
+
+
+def _batches(file: IO[bytes], *, rest: bool = True) -> Iterator[tuple[list[bytes], int]]:
+    """Lines in batches of the size that one transaction takes."""
+    held: list[bytes] = []
+    size = 0
+    for lines, taken in read_lines(file, rest=rest):
+        held += lines
+        size += taken
+        while len(held) >= BATCH_LINES or size >= BATCH_BYTES:
+            part, held = held[:BATCH_LINES], held[BATCH_LINES:]
+            done = size if not held else size * len(part) // (len(part) + len(held))
+            size -= done
+            yield part, done
+    if held or size:
+        yield held, size
+
+
+class _opened:
+    """A file for reading, or None when it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> IO[bytes] | None:
+        try:
+            self._file = self._path.open("rb")
+        except FileNotFoundError:
+            return None
+        return self._file
+
+    def __exit__(self, *error: Any) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _at_end(file: IO[bytes]) -> bool:
+    here = file.tell()
+    end = file.seek(0, 2)
+    file.seek(here)
+    return here >= end
+
+
+def _ends(path: Path) -> bool:
+    """Whether a file ends with a line end."""
+    with path.open("rb") as file:
+        if not file.seek(0, 2):
+            return True
+        file.seek(-1, 2)
+        return file.read(1) in (b"\n", b"\r")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _inside(folder: Path, path: Any) -> Path | None:
+    """A file that a path in a run folder names; None when there is none, or the path leads out of the folder."""
+    if not isinstance(path, str) or not path or "\x00" in path:
+        return None
+    root = folder.resolve()
+    file = (root / path).resolve()
+    return file if file.is_relative_to(root) and file.is_file() else None

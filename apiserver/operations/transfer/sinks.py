@@ -1,0 +1,225 @@
+"""Where imported runs go: into the store directly, or through the server that holds the data folder."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import orjson
+
+from apiserver.bll.registry.directory import Entity, TaskDirectory
+from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.records import Records
+from apiserver.bll.runs.catalog import Catalog, UnknownRun
+from apiserver.bll.runs.lines import LineError, RunLines
+from apiserver.bll.runs.writer import Writer
+from apiserver.credentials import Credentials
+from apiserver.engine import Engine, open_engine
+from apiserver.errors import StartupError, TidemarkError
+from apiserver.files import open_storage
+from apiserver.files.problems import FileProblem
+from apiserver.serving import address_of, claim_data_folder, running_server
+from apiserver.settings import Settings
+from apiserver.stores.base import StoreBusy
+
+RETRIES = 8
+
+
+class Refused(Exception):
+    """The run can't be written; the text says why."""
+
+
+class Sink(Protocol):
+    """Takes what was read of a run. All methods raise Refused."""
+
+    def add(self, run: str, lines: Sequence[bytes]) -> list[LineError]:
+        """Store lines of an events.jsonl; those that can't be read, by their number (from 1) among these lines."""
+
+    def describe(self, run: str, facts: Mapping[str, Any]) -> None:
+        """Keep what meta.json, status.json and summary.json say."""
+
+    def log_lines(self, run: str) -> int:
+        """How many lines of the run's log were imported; 0 for an unknown run."""
+
+    def media(self, run: str, path: str, file: Path) -> str:
+        """Keep a media file; its url."""
+
+    def close(self) -> None: ...
+
+
+def open_sink(settings: Settings, company: str | None = None) -> Sink:
+    """Through the server that holds the data folder, if one does; else into the store, with the folder locked."""
+    address = running_server(settings.data)
+    if address is not None:
+        return ServerSink(settings, address, company)
+    return StoreSink(settings, company)
+
+
+def company_ids(settings: Settings, name: str | None) -> tuple[str, str]:
+    """The ids of a company and of a user of it."""
+    wanted = name or settings.auth.default_company
+    for company in settings.auth.companies:
+        if wanted in (company.name, company.id):
+            return company.id, company.users[0].id if company.users else settings.auth.default_user
+    known = ", ".join(company.name for company in settings.auth.companies)
+    raise StartupError(f'no company "{wanted}" in auth.companies; known: {known}')
+
+
+def file_name(run: str, path: str) -> str:
+    """Where a media file of a run is kept on the file server."""
+    return f"runs/{run}/{path}"
+
+
+class StoreSink:
+    """Writes into the store of this process."""
+
+    def __init__(self, settings: Settings, company: str | None) -> None:
+        self._company, self._user = company_ids(settings, company)
+        self._lock = claim_data_folder(settings)
+        self._engine: Engine = open_engine(settings)
+        registry = self._engine.registry
+        self._catalog = Catalog(registry, TaskDirectory(registry), Projects(Records(registry)), register_unknown=True)
+        self._writer = Writer(self._engine.events, self._engine.bus)
+        self._storage = open_storage(settings)
+        self._files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
+
+    def add(self, run: str, lines: Sequence[bytes]) -> list[LineError]:
+        batch = RunLines(run, time.time_ns() // 1_000_000)
+        for number, line in enumerate(lines, 1):
+            batch.add(number, line)
+        refusals = self._retried(lambda: self._writer.store(self._writable(run), batch)) if batch.added else []
+        return batch.errors + [LineError(0, refusal.reason) for refusal in refusals]
+
+    def describe(self, run: str, facts: Mapping[str, Any]) -> None:
+        self._retried(lambda: self._catalog.describe(self._writable(run), facts, self._user))
+
+    def log_lines(self, run: str) -> int:
+        try:
+            entity = self._catalog.find(self._company, run)
+        except UnknownRun:
+            return 0
+        return int(self._retried(lambda: self._writer.last_ordinal(entity)))
+
+    def media(self, run: str, path: str, file: Path) -> str:
+        incoming = self._storage.begin()
+        try:
+            with file.open("rb") as source:
+                while block := source.read(1 << 20):
+                    incoming.write(block)
+            incoming.commit(self._company, file_name(run, path))
+        except FileProblem as error:
+            raise Refused(str(error)) from None
+        finally:
+            incoming.abort()
+        return f"{self._files}/{quote(file_name(run, path))}"
+
+    def close(self) -> None:
+        self._engine.close()
+        self._lock.close()
+
+    def _writable(self, run: str) -> Entity:
+        try:
+            return self._catalog.writable(self._company, self._user, run)
+        except UnknownRun:
+            raise Refused(f'the run "{run[:100]}" can\'t be written: its id is not valid, or it was deleted within the last hour') from None
+        except TidemarkError as error:
+            raise Refused(f'the run "{run[:100]}" can\'t be written: {error}') from None
+
+    def _retried(self, work: Any) -> Any:
+        for attempt in range(RETRIES):
+            try:
+                return work()
+            except StoreBusy as error:
+                if attempt == RETRIES - 1:
+                    raise Refused(str(error)) from None
+                time.sleep(min(error.retry_after, 2.0))
+        raise AssertionError("unreachable")
+
+
+class ServerSink:
+    """Talks to the runs API of a running server, as its default user."""
+
+    def __init__(self, settings: Settings, address: str, company: str | None) -> None:
+        self._address = address
+        self._headers: dict[str, str] = {}
+        if company is not None and company not in _names(settings):
+            raise StartupError(
+                f'a server at {address} holds the data folder; through it only the company "{settings.auth.default_company}" can be written'
+            )
+        credentials = Credentials(settings)
+        pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
+        self._headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
+        self._files = settings.files.public_url or f"{address}/files"
+
+    def add(self, run: str, lines: Sequence[bytes]) -> list[LineError]:
+        answer = self._call("POST", f"{self._run(run)}/events?error_lines=1000000", b"\n".join(lines), good=(200, 400))
+        if "error_lines" not in answer:
+            raise Refused(str(answer.get("detail")))
+        return [LineError(problem["line"] or 0, problem["reason"]) for problem in answer["error_lines"]]
+
+    def describe(self, run: str, facts: Mapping[str, Any]) -> None:
+        self._call("PUT", f"{self._run(run)}/meta", orjson.dumps(facts))
+
+    def log_lines(self, run: str) -> int:
+        return int(self._call("GET", f"{self._run(run)}/imported", good=(200, 404)).get("log_lines", 0))
+
+    def media(self, run: str, path: str, file: Path) -> str:
+        name, boundary = file_name(run, path), uuid.uuid4().hex
+        quoted = name.replace("\\", "\\\\").replace('"', "%22")
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"; filename="{quoted}"\r\n\r\n'
+        body = head.encode() + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        self._call("POST", f"{self._address}/files/", body, content_type=f"multipart/form-data; boundary={boundary}", parse=False)
+        return f"{self._files}/{quote(name)}"
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _run(self, run: str) -> str:
+        return f"{self._address}/api/runs/{quote(run, safe='')}"
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        *,
+        content_type: str = "application/json",
+        good: tuple[int, ...] = (200,),
+        parse: bool = True,
+    ) -> dict[str, Any]:
+        """The JSON answer. Waits and tries again when the server says so, or is not there for a moment (a restart)."""
+        for attempt in range(RETRIES):
+            request = urllib.request.Request(url, body, {**self._headers, "Content-Type": content_type}, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=120) as response:
+                    return dict(json.load(response)) if parse else {}
+            except urllib.error.HTTPError as error:
+                text = error.read()
+                if error.code in (429, 503) and attempt < RETRIES - 1:
+                    time.sleep(min(float(error.headers.get("Retry-After") or 1), 2.0))
+                    continue
+                try:
+                    answer = dict(json.loads(text))
+                except (ValueError, TypeError):
+                    answer = {"detail": text[:200].decode("utf-8", "replace")}
+                if error.code in good:
+                    return answer
+                raise Refused(f"{answer.get('detail')} ({error.code})") from None
+            except (OSError, ValueError) as error:
+                if attempt == RETRIES - 1:
+                    raise Refused(f"the server at {self._address} can't be reached: {error}") from None
+                time.sleep(min(0.1 * 2**attempt, 2.0))
+        raise AssertionError("unreachable")
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    default = settings.auth.default_company
+    return (default, *(company.id for company in settings.auth.companies if company.name == default))

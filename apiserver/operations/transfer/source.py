@@ -1,0 +1,67 @@
+"""What `tidemark export` reads from: the running server, or the store itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.runs.export import MissingExtra, exported
+from apiserver.credentials import Credentials
+from apiserver.engine import open_engine
+from apiserver.errors import StartupError
+from apiserver.operations.transfer.sinks import company_ids
+from apiserver.serving import claim_data_folder, running_server
+from apiserver.settings import Settings
+
+
+@contextmanager
+def open_export(settings: Settings, company: str | None, run: str, form: str) -> Iterator[Iterable[bytes]]:
+    """The pieces of an export. Raises StartupError with a sentence when there is no such run or the format is not installed."""
+    address = running_server(settings.data)
+    if address is not None and company is None:
+        with _from_server(settings, address, run, form) as pieces:
+            yield pieces
+        return
+    id, _ = company_ids(settings, company)
+    lock = None if address is not None else claim_data_folder(settings)
+    engine = open_engine(settings)
+    try:
+        found = TaskDirectory(engine.registry).resolve(id, [run]).get(run)
+        if found is None:
+            raise StartupError(f"Run not found: {run}")
+        try:
+            pieces = exported(engine.events, found, form)
+        except MissingExtra as error:
+            raise StartupError(str(error)) from None
+        yield pieces
+    finally:
+        engine.close()
+        if lock is not None:
+            lock.close()
+
+
+@contextmanager
+def _from_server(settings: Settings, address: str, run: str, form: str) -> Iterator[Iterable[bytes]]:
+    credentials = Credentials(settings)
+    pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
+    request = urllib.request.Request(
+        f"{address}/api/runs/{quote(run, safe='')}/export?format={form}",
+        headers={"Authorization": "Basic " + base64.b64encode(pair).decode()},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=300) as response:
+            yield iter(lambda: response.read(1 << 20), b"")
+    except urllib.error.HTTPError as error:
+        try:
+            detail = json.loads(error.read()).get("detail")
+        except (ValueError, AttributeError):
+            detail = error.reason
+        raise StartupError(str(detail)) from None
+    except urllib.error.URLError as error:
+        raise StartupError(f"the server at {address} can't be reached: {error.reason}") from None

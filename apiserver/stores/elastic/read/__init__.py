@@ -1,0 +1,1 @@
+"""Reading events from Elasticsearch: pages, charts, points, logs."""

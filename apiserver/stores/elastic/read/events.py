@@ -1,0 +1,254 @@
+"""Pages of events, counts, iterations, and what navigation needs of debug images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apiserver.stores.elastic.client import PAGE, ElasticClient
+from apiserver.stores.elastic.generations import Generations
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.queries import (
+    Query,
+    Zone,
+    all_of,
+    any_of,
+    event_filters,
+    order_by,
+    search_after,
+    series_filter,
+    span,
+    stored_event,
+    zone_filters,
+    zones_of,
+)
+from apiserver.stores.elastic.series.store import series_query
+from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.records import (
+    IMAGE,
+    LOG,
+    MAX_ITER,
+    MIN_ITER,
+    POINT_TYPES,
+    SINGLE_VALUE_ITER,
+    Axis,
+    Cursor,
+    EventQuery,
+    ImageVariant,
+    SeriesKey,
+    StoredEvent,
+)
+from apiserver.stores.series_row import SeriesRow
+
+EXACT = 2**53
+POINT_VALUES: Query = {
+    "_source": False,
+    "stored_fields": "_none_",
+    "docvalue_fields": ["task", "metric", "variant", "iter", "value", "special", "timestamp", "seq", "worker", "model_event", "more"],
+}
+CONDITIONS = 100
+"""Of one search."""
+WAYS = ("desc", "asc")
+IMAGES: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"}}]
+"""What can be shown in a gallery."""
+
+
+class Reader:
+    """Reads of the events of one task."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, freshness: Freshness) -> None:
+        self._client, self._layout, self._generations, self._freshness = client, layout, generations, freshness
+
+    def indices(self, company: str, task: str, types: Sequence[str]) -> dict[str, str]:
+        """Index -> type, for the types of a task; everything acknowledged is visible. Empty when the task never had events."""
+        view = self._freshness.view(company, [task])
+        generation = self._generations.for_reading(company, [task], view).get(task)
+        if generation is None:
+            return {}
+        found = {self._layout.events(type, company, generation): type for type in dict.fromkeys(types)}
+        self._freshness.see(view, {index: [task] for index in found})
+        return found
+
+    def page(self, company: str, query: EventQuery, order: Axis, descending: bool, after: Cursor | None, limit: int) -> list[StoredEvent]:
+        types = self.indices(company, query.task, query.types)
+        if not types or limit <= 0:
+            return []
+        events: list[StoredEvent] = []
+        for zone, place in zones_of(order, after):
+            while len(events) < limit:
+                size = min(PAGE, limit - len(events))
+                hits = self._point_hits(types, query, zone, descending, place, size)
+                if hits is None:
+                    hits = self.hits(types, query, zone, descending, place, size)
+                events += [stored_event(hit, types, order) for hit in hits]
+                if len(hits) < size:
+                    break
+                place = events[-1]["_cursor"]
+        return events
+
+    def hits(
+        self,
+        types: Mapping[str, str],
+        query: EventQuery,
+        zone: Zone,
+        descending: bool,
+        after: Cursor | None,
+        size: int,
+        more: Sequence[Query] = (),
+        whole: bool = True,
+    ) -> list[dict[str, Any]]:
+        """One page of hits: with their sources, or (not `whole`) with what doc values say of scalars."""
+        filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
+        filters += [*more, *zone_filters(zone, descending, after)]
+        body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False} | ({} if whole else POINT_VALUES)
+        if after is not None:
+            body["search_after"] = search_after(zone, after)
+        body["query"] = all_of(filters, without)
+        answer = self._client.msearch([(",".join(types), body)], f"hits.hits._index,hits.hits.{'_source' if whole else 'fields'}")[0]
+        found: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
+        return found
+
+    def _point_hits(
+        self, types: Mapping[str, str], query: EventQuery, zone: Zone, descending: bool, after: Cursor | None, size: int
+    ) -> list[dict[str, Any]] | None:
+        """One page of scalars by their doc values, five times as fast as by their sources: those lie compressed with hundreds of others, which are in
+        another order than the page. None where sources say more."""
+        if zone != "iter" or not all(type in POINT_TYPES for type in types.values()):
+            return None
+        hits = self.hits(types, query, zone, descending, after, size, whole=False)
+        if any("more" in hit["fields"] for hit in hits):
+            return None
+        return [{"_index": hit["_index"], "_source": {name: values[0] for name, values in hit["fields"].items()}} for hit in hits]
+
+    def count(self, company: str, query: EventQuery) -> int:
+        types = self.indices(company, query.task, query.types)
+        if not types:
+            return 0
+        filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
+        body: Query = {"size": 0, "track_total_hits": True, "query": all_of(filters, without)}
+        return int(self._client.msearch([(",".join(types), body)], "hits.total.value")[0]["hits"]["total"]["value"])
+
+    def iterations(self, company: str, query: EventQuery, descending: bool, count: int, beyond: int | None) -> list[int]:
+        types = self.indices(company, query.task, query.types)
+        found: list[int] = []
+        while types and len(found) < count:
+            size = min(PAGE, count - len(found))
+            more = self._some_iterations(types, query, descending, size, beyond)
+            found += more
+            if len(more) < size:
+                break
+            beyond = more[-1]
+        return found
+
+    def _some_iterations(self, types: Mapping[str, str], query: EventQuery, descending: bool, size: int, beyond: int | None) -> list[int]:
+        lo, hi = query.min_iter, query.max_iter
+        if beyond is not None:
+            if beyond == (MIN_ITER if descending else MAX_ITER):
+                return []
+            lo, hi = (
+                (lo, min(MAX_ITER if hi is None else hi, beyond - 1))
+                if descending
+                else (max(MIN_ITER if lo is None else lo, beyond + 1), hi)
+            )
+        filters: list[Query] = [{"term": {"task": query.task}}, *series_filter(query.metrics), {"exists": {"field": "iter"}}]
+        filters += span("iter", lo, hi) + span("seq", None, query.until_seq)
+        without: list[Query] = [{"term": {"iter": SINGLE_VALUE_ITER}}]
+        images = [index for index, type in types.items() if type == IMAGE]
+        if images:
+            # A gallery can't show what has no url.
+            without.append(all_of([{"term": {"_index": images[0]}}], [{"exists": {"field": "url"}}]))
+        # The nearest ones, each once: collapsing keeps 64-bit integers exact, aggregations would compute in doubles.
+        body: Query = {
+            "size": size,
+            "query": all_of(filters, without),
+            "sort": [{"iter": "desc" if descending else "asc"}],
+            "collapse": {"field": "iter"},
+            "_source": False,
+            "track_total_hits": False,
+        }
+        answer = self._client.msearch([(",".join(types), body)], "hits.hits.sort")[0]
+        return [hit["sort"][0] for hit in answer.get("hits", {}).get("hits", [])]
+
+    # --- debug images
+
+    def image_variants(self, company: str, task: str, rows: Mapping[SeriesKey, SeriesRow]) -> list[ImageVariant]:
+        """`rows`: the image series of the task, in order."""
+        types = self.indices(company, task, [IMAGE])
+        if not types or not rows:
+            return []
+        index = next(iter(types))
+        keys = [key for key, row in rows.items() if row.max_iter is not None]
+        ends = self._first_hits(index, [(series_query(key, *IMAGES, _at(rows[key], way)), way) for key in keys for way in WAYS])
+        missed = [place for place, hit in enumerate(ends) if hit is None]  # the first or last events of these have no url
+        searched = self._first_hits(index, [(series_query(keys[place // 2], *IMAGES), WAYS[place % 2]) for place in missed])
+        for place, hit in zip(missed, searched, strict=True):
+            ends[place] = hit
+        found = {key: (last, first) for key, last, first in zip(keys, ends[::2], ends[1::2], strict=True) if last and first}
+        nearby: list[tuple[Query, str]] = []
+        for key, (last, first) in found.items():
+            nearby.append((_with_url(key, last["url"], {"lt": last["iter"]}), "desc"))
+            nearby.append((_with_url(key, first["url"], {"gt": first["iter"]}), "desc"))
+        hits = self._first_hits(index, nearby)
+        # While the oldest image is still what its url shows, so is every other.
+        borders = self._borders(index, [key for key, again in zip(found, hits[1::2], strict=True) if again], rows)
+        variants = []
+        for (key, (last, first)), before in zip(found.items(), hits[::2], strict=True):
+            previous, border = before["iter"] if before else None, borders.get(key, first["iter"])
+            variants.append(
+                ImageVariant(key.metric, key.variant, last["iter"], last["url"], previous, border, rows[key].max_timestamp or 0)
+            )
+        return variants
+
+    def _first_hits(self, index: str, wanted: Sequence[tuple[Query, str]]) -> list[dict[str, Any] | None]:
+        """Iteration and url of the event behind each condition with the greatest ("desc") or least ("asc") iteration, and of those with the greatest
+        or least url; many conditions are one search."""
+        searches: list[tuple[str, Query]] = []
+        for start in range(0, len(wanted), CONDITIONS):
+            aggregations: Query = {}
+            some = wanted[start : start + CONDITIONS]
+            for place, (condition, way) in enumerate(some):
+                first = {"size": 1, "sort": [{"iter": way}, {"url": way}], "_source": False, "docvalue_fields": ["iter", "url"]}
+                aggregations[str(place)] = {"filter": condition, "aggs": {"first": {"top_hits": first | {"stored_fields": "_none_"}}}}
+            query = any_of([condition for condition, _ in some])
+            searches.append((index, {"size": 0, "track_total_hits": False, "query": query, "aggs": aggregations}))
+        found: list[dict[str, Any] | None] = []
+        for answer in self._client.msearch(searches, "aggregations.*.first.hits.hits.fields"):
+            parts = answer.get("aggregations", {})
+            for place in range(min(CONDITIONS, len(wanted) - len(found))):
+                hits = parts.get(str(place), {}).get("first", {}).get("hits", {}).get("hits")
+                found.append({name: values[0] for name, values in hits[0]["fields"].items()} if hits else None)
+        return found
+
+    def _borders(self, index: str, rings: Sequence[SeriesKey], rows: Mapping[SeriesKey, SeriesRow]) -> dict[SeriesKey, int]:
+        """Of series that use urls again: the least of the greatest iterations of every url."""
+        doubles = [key for key in rings if max(-(rows[key].min_iter or 0), rows[key].max_iter or 0) < EXACT]
+        greatest = {"max": {"field": "iter"}}
+        # A ring has few urls; numbering all urls of the index would take longer than going by their names.
+        first = {"terms": {"field": "url", "size": 1, "order": {"last": "asc"}, "execution_hint": "map"}, "aggs": {"last": greatest}}
+        searches: list[tuple[str, Query]] = [
+            (index, {"size": 0, "query": series_query(key, *IMAGES), "track_total_hits": False, "aggs": {"first": first}})
+            for key in doubles
+        ]
+        answers = self._client.msearch(searches, "aggregations.first.buckets.last")
+        borders = {
+            key: int(answer["aggregations"]["first"]["buckets"][0]["last"]["value"]) for key, answer in zip(doubles, answers, strict=True)
+        }
+        return borders | {key: self._border_in_integers(index, key) for key in rings if key not in doubles}
+
+    def _border_in_integers(self, index: str, key: SeriesKey) -> int:
+        """The same where iterations are too great for the doubles that Elasticsearch computes in."""
+        last: dict[str, int] = {}
+        body: Query = {"query": series_query(key, *IMAGES), "_source": ["url", "iter"]}
+        for hits in self._client.scan(index, body | {"sort": ["iter", "timestamp", "seq"]}):
+            last.update((hit["_source"]["url"], hit["_source"]["iter"]) for hit in hits)
+        return min(last.values())
+
+
+def _at(row: SeriesRow, way: str) -> Query:
+    """Where a series ends or begins."""
+    return {"term": {"iter": row.max_iter if way == "desc" else row.min_iter}}
+
+
+def _with_url(key: SeriesKey, url: str, iterations: Query) -> Query:
+    """The images of a series with this url, in this range of iterations."""
+    return series_query(key, {"term": {"url": url}}, {"range": {"iter": iterations}})

@@ -1,0 +1,1 @@
+"""Tasks, projects, models and users on Elasticsearch."""

@@ -1,0 +1,187 @@
+"""Conditions and orders of the registry port: as Elasticsearch queries where that is exact, else decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Sort
+from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_of, searched, simplified
+from apiserver.stores.elastic.layout import SORTED_FIELDS
+from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of
+from apiserver.stores.elastic.registry.documents import exists_token, value_token
+
+EVERYTHING: Query = {"match_all": {}}
+
+
+def is_statistic(path: Path) -> bool:
+    return path[0] == "last_metrics" and len(path) == 4 and path[3] in STATISTICS
+
+
+class Filter:
+    """The conditions of one search: what Elasticsearch decides (`query`), and what is decided here (`rest`)."""
+
+    def __init__(self, kind: str, companies: Sequence[str], where: Sequence[Condition | AnyOf]) -> None:
+        self.kind = kind
+        filters: list[Query] = [{"term": {"kind": kind}}, {"terms": {"company": list(companies)}}]
+        self.rest: list[Condition | AnyOf] = []
+        for item in where:
+            query, exact = self._item(item)
+            filters.append(query)
+            if not exact:
+                self.rest.append(item)
+        self.query = all_of(filters)
+
+    def _item(self, item: Condition | AnyOf) -> tuple[Query, bool]:
+        """A query that lets everything through which may fit, and whether it lets nothing else through."""
+        if isinstance(item, Condition):
+            return self._condition(item)
+        groups: list[Query] = []
+        exact = True
+        for group in item.groups:
+            parts = [self._condition(condition) for condition in group]
+            exact = exact and all(part[1] for part in parts)
+            groups.append(all_of([part[0] for part in parts]) if parts else EVERYTHING)
+        return any_of(groups), exact
+
+    def _condition(self, condition: Condition) -> tuple[Query, bool]:
+        query, exact = self._positive(simplified(condition))
+        if not condition.negate:
+            return query, exact
+        return ({"bool": {"must_not": [query]}}, True) if exact else (EVERYTHING, False)
+
+    def _positive(self, condition: Condition) -> tuple[Query, bool]:
+        path = path_of(condition.path)
+        if is_statistic(path) or condition.op == "matches":
+            return EVERYTHING, False
+        if condition.op == "exists":
+            return self._exists(path), True
+        if condition.op == "all":
+            return all_of([self._in(path, [value]) for value in condition.values]), True
+        if condition.op == "in":
+            return self._in(path, condition.values), True
+        return self._range(path, condition.values)
+
+    def _is_activity(self, path: Path) -> bool:
+        return self.kind in ACTIVITY_KINDS and len(path) == 1 and path[0] in ACTIVITY_FIELDS
+
+    def _exists(self, path: Path) -> Query:
+        if path == ("company",):
+            return EVERYTHING
+        return {"exists": {"field": path[0]}} if self._is_activity(path) else {"term": {"tokens": exists_token(path)}}
+
+    def _in(self, path: Path, values: Sequence[Any]) -> Query:
+        wanted = [value for value in values if value is not None]
+        choices: list[Query] = []
+        if self._is_activity(path):
+            choices.append({"terms": {path[0]: [value for value in wanted if _is_long(value)]}})
+        elif wanted and path in (("company",), ("id",)):
+            choices.append({"terms": {path[0]: wanted}})
+        elif wanted:
+            choices.append({"terms": {"tokens": [value_token(path, value) for value in wanted]}})
+        if len(wanted) < len(values):
+            choices.append({"bool": {"must_not": [self._exists(path)]}})
+        return any_of(choices)
+
+    def _range(self, path: Path, values: Sequence[Any]) -> tuple[Query, bool]:
+        low, high = values
+        if low is None and high is None:
+            return self._exists(path), True
+        bounds = {name: value for name, value in (("gte", low), ("lte", high)) if value is not None}
+        if self._is_activity(path):
+            if any(isinstance(value, str) for value in bounds.values()) or bounds.get("gte", 0) >= 2**63 or bounds.get("lte", 0) < -(2**63):
+                return NO_MATCH, True
+            return {"range": {path[0]: {name: value for name, value in bounds.items() if _is_long(value)}}}, True
+        if len(path) == 1 and path[0] in SORTED_FIELDS:
+            place = "texts" if isinstance(low if low is not None else high, str) else "numbers"
+            return {"range": {f"{place}.{path[0]}": bounds}}, True
+        return self._exists(path), False
+
+    def order(self, sorts: Sequence[Sort]) -> list[Any] | None:
+        """The order as Elasticsearch takes it; None when it has to be made here. As in SQLite numbers come before texts, nothing comes last."""
+        keys: list[Any] = []
+        for sort in sorts:
+            path = path_of(sort.path)
+            way = {"order": "desc" if sort.descending else "asc", "missing": "_last"}
+            if len(path) == 1 and (path[0] in ("id", "company") or self._is_activity(path)):
+                keys.append({path[0]: way})
+            elif len(path) == 1 and path[0] in SORTED_FIELDS:
+                both = [{f"numbers.{path[0]}": way}, {f"texts.{path[0]}": way}]
+                keys += both[::-1] if sort.descending else both
+            else:
+                return None
+        return [*keys, "id", "company"]
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, int | float) and -(2**63) <= value < 2**63
+
+
+Lookup = Callable[[Mapping[str, Any], Path], Any]
+
+
+def value_at(body: Mapping[str, Any], path: Path) -> Any:
+    """The value at a path; for a path through a list of objects the list of their values. None when absent."""
+    value: Any = body
+    for place, part in enumerate(path):
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list):
+            below = [value_at(item, path[place:]) for item in value if isinstance(item, Mapping)]
+            return [item for item in below if item is not None] or None
+        else:
+            return None
+    return value
+
+
+class Test:
+    """A condition or a group of them as a function of a document's body."""
+
+    def __init__(self, item: Condition | AnyOf, lookup: Lookup) -> None:
+        self._lookup = lookup
+        groups = [[item]] if isinstance(item, Condition) else item.groups
+        self._groups = [[self._one(simplified(condition)) for condition in group] for group in groups]
+
+    def __call__(self, body: Mapping[str, Any]) -> bool:
+        return any(all(test(body) for test in group) for group in self._groups)
+
+    def _one(self, condition: Condition) -> Callable[[Mapping[str, Any]], bool]:
+        path = path_of(condition.path)
+        holds = predicate(condition)
+        return lambda body: holds(self._lookup(body, path)) != condition.negate
+
+
+def predicate(condition: Condition) -> Callable[[Any], bool]:
+    """Whether a condition holds for a value, before it is negated. Absent values are None."""
+    values = condition.values
+    if condition.op == "exists":
+        return lambda value: value is not None
+    if condition.op == "in":
+        return lambda value: any(_equals(value, wanted) for wanted in values)
+    if condition.op == "all":
+        return lambda value: all(_equals(value, wanted) for wanted in values)
+    if condition.op == "range":
+        return lambda value: _inside(value, values[0], values[1])
+    return searched(*values)
+
+
+def _equals(value: Any, wanted: Any) -> bool:
+    if wanted is None:
+        return value is None
+    return bool(wanted in value) if isinstance(value, list) else bool(value == wanted)
+
+
+def _inside(value: Any, low: Any, high: Any) -> bool:
+    if low is None and high is None:
+        return value is not None
+    is_text = isinstance(low if low is not None else high, str)
+    if isinstance(value, str) != is_text or not isinstance(value, str | int | float):
+        return False
+    return bool((low is None or value >= low) and (high is None or value <= high))
+
+
+def sort_key(value: Any) -> tuple[int, Any]:
+    """Numbers before texts before anything else."""
+    if isinstance(value, int | float):
+        return (0, value)
+    return (1, value.encode()) if isinstance(value, str) else (2, str(value).encode())

@@ -1,0 +1,111 @@
+"""A statistic of one series in all tasks of a company, kept by a worker: what tables are sorted and filtered by.
+
+Elasticsearch numbers the writes of a shard: what was written since the last look is asked for by that number. A document that was deleted leaves no
+write behind, but is missing in the number of documents, which comes with the same search; then everything is read anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from apiserver.stores.conditions import STATISTICS, Path
+from apiserver.stores.elastic.client import PAGE, ElasticClient
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.queries import Query, all_of
+from apiserver.stores.elastic.series.store import SeriesStore
+from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.records import SCALAR
+
+MAX_AGE = 900.0
+"""Seconds. A cluster that promoted a replica may give numbers of unacknowledged writes once more."""
+MAX_COLUMNS = 32
+
+
+class _Column:
+    """Values by task (None: there is a series, but no such value), and the series that have to be counted anew."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.stale: set[str] = set()
+        self.number = -1
+        self.made = time.monotonic()
+
+
+class StatisticColumns:
+    """The statistics that were asked for lately."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, series: SeriesStore) -> None:
+        self._client, self._layout, self._freshness, self._series = client, layout, freshness, series
+        self._lock = threading.Lock()
+        self._columns: OrderedDict[tuple[str, Path], _Column] = OrderedDict()
+
+    def values(self, company: str, path: Path) -> Mapping[str, Any]:
+        """The statistic of `("last_metrics", metric hash, variant hash, name)` by task; everything that was acknowledged is in it."""
+        with self._lock:
+            column = self._columns.setdefault((company, path), _Column())
+            self._columns.move_to_end((company, path))
+            while len(self._columns) > MAX_COLUMNS:
+                self._columns.popitem(last=False)
+        _, metric, variant, name = path
+        terms = {"kind": "series", "type": SCALAR, "metric_hash": metric, "variant_hash": variant}
+        series = all_of([{"term": {field: value}} for field, value in terms.items()])
+        index = self._layout.statistics(company)
+        self._freshness.see_all([index])
+        with column.lock:
+            numbered = self._client.settings.shards == 1
+            if not numbered or time.monotonic() - column.made > MAX_AGE or not self._read(index, series, STATISTICS[name], column):
+                column.clear()
+                self._read(index, series, STATISTICS[name], column)
+            values = dict(column.values)
+            stale = sorted(column.stale)
+        if stale:
+            names = self._client.search(index, {"size": 1, "query": series, "_source": ["metric", "variant"]})
+            for hit in names["hits"]["hits"]:
+                metrics = {hit["_source"]["metric"]: [hit["_source"]["variant"]]}
+                rows = self._series.rows(company, stale, [SCALAR], metrics)
+                values |= dict.fromkeys(stale) | {key.task: getattr(row, STATISTICS[name]) for key, row in rows.items()}
+        return values
+
+    def _read(self, index: str, series: Query, field: str, column: _Column) -> bool:
+        """Take over what was written since the column's number; False when something was deleted."""
+        after: list[Any] = []
+        while True:
+            body: Query = {
+                "size": PAGE,
+                "query": series,
+                "post_filter": {"range": {"_seq_no": {"gt": column.number if not after else after[0] - 1}}},
+                "sort": ["_seq_no", "task"],
+                "_source": False,
+                "stored_fields": "_none_",
+                "docvalue_fields": ["task", field, "stale"],
+                "track_total_hits": False,
+                "aggs": {"all": {"value_count": {"field": "task"}}},
+            }
+            if after:
+                body["search_after"] = after
+            answer = self._client.search(index, body)
+            hits = answer.get("hits", {}).get("hits", [])
+            for hit in hits:
+                fields = hit["fields"]
+                task = fields["task"][0]
+                column.values[task] = fields[field][0] if field in fields else None
+                if fields.get("stale") == [True]:
+                    column.stale.add(task)
+                else:
+                    column.stale.discard(task)
+            if len(hits) < PAGE:
+                if hits:
+                    column.number = hits[-1]["sort"][0]
+                elif after:
+                    column.number = after[0]
+                total = answer.get("aggregations", {}).get("all", {}).get("value", 0)
+                return len(column.values) == int(total)
+            after = hits[-1]["sort"]

@@ -1,0 +1,327 @@
+"""The registry port over Elasticsearch: small documents, changed under `if_seq_no`, found by the next call on any worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from elasticsearch import ApiError
+
+from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
+from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, path_of
+from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
+from apiserver.stores.elastic.queries import all_of
+from apiserver.stores.elastic.registry.documents import document_id, document_of, source_of, without_bulk
+from apiserver.stores.elastic.registry.query import Filter, Lookup, Test, is_statistic, value_at
+from apiserver.stores.elastic.registry.statistics import StatisticColumns
+from apiserver.stores.elastic.registry.table import Row, Tables, first, ordered
+from apiserver.stores.elastic.registry.task_summaries import SUMMARY, Summaries
+from apiserver.stores.elastic.series.store import SeriesStore
+from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.records import DOCUMENT
+
+TRIES = 30
+BULK = 500
+"""Documents of one bulk request."""
+NAMED = 20_000
+"""Documents that a search may name one by one."""
+
+
+class ElasticRegistry:
+    """See `stores.base.Registry`. `version` counts changes of the body, from the time of creation; activity moves without changing it."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, series: SeriesStore) -> None:
+        self._client, self._layout, self._freshness, self._series = client, layout, freshness, series
+        self._summaries = Summaries(freshness)
+        self._statistics = StatisticColumns(client, layout, freshness, series)
+        self._tables = Tables(client, layout, freshness, self._statistics.values)
+
+    # --- one document, or some by id
+
+    def get(self, kind: Kind, company: str, id: str) -> Document | None:
+        return self.get_many(kind, company, [id]).get(id)
+
+    def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
+        if kind in ACTIVITY_KINDS and fields is not None and SUMMARY.issuperset(fields):
+            return self._summaries.get_many(kind, company, list(dict.fromkeys(ids)), self._read)
+        return self._read(kind, company, ids, fields)
+
+    def _read(self, kind: Kind, company: str, ids: Collection[str], fields: Collection[str] | None) -> dict[str, Document]:
+        places = [document_id(kind, company, id) for id in dict.fromkeys(ids)]
+        found = self._client.get_many(self._layout.registry(kind), places, without=("bulk",) if without_bulk(kind, fields) else ())
+        documents = [document_of(found[place]) for place in places if place in found]
+        return {document.id: document for document in documents}
+
+    def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
+        index = self._layout.registry(kind)
+        if not ids:
+            return []
+        self._freshness.see_all([index])
+        query = {"bool": {"filter": [{"term": {"kind": kind}}, {"terms": {"id": list(ids)}}]}}
+        body = {"query": query, "sort": ["id", "company"], "_source": _wanted(kind, None)}
+        return [document_of(hit) for hits in self._client.scan(index, body) for hit in hits]
+
+    def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
+        plain = {**body, "id": id}
+        revision = time.time_ns()
+        source = source_of(kind, company, id, plain, revision, body)
+        try:
+            self._client.call("PUT", self._path(kind, company, id, "_create"), source)
+        except ApiError as error:
+            raise _conflict(error, f"{kind} {id} exists already") from error
+        self._changed(kind, company, [id])
+        return Document(id, company, plain, (kind, revision))
+
+    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        index, revision = self._layout.registry(kind), time.time_ns()
+        ids = list(bodies)
+        created: set[str] = set()
+        for start in range(0, len(ids), BULK):
+            some = ids[start : start + BULK]
+            lines = []
+            for id in some:
+                target = {"_index": index, "_id": document_id(kind, company, id), "require_alias": False}
+                source = source_of(kind, company, id, {**bodies[id], "id": id}, revision, bodies[id])
+                lines += [orjson.dumps({"create": target}), orjson.dumps(source)]
+            for id, item in zip(some, self._client.bulk(b"\n".join([*lines, b""])).items, strict=True):
+                if item["status"] == 201:
+                    created.add(id)
+                elif item["status"] != 409:
+                    raise StoreBusy(f"Elasticsearch refuses a document: {reason(item)}")
+        self._changed(kind, company, ids)
+        return created
+
+    def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
+        kind, revision = document.version
+        path = self._path(kind, document.company, document.id)
+        place = document_id(kind, document.company, document.id)
+        for attempt in range(TRIES):
+            stored = self._client.get(self._layout.registry(kind), place)
+            if stored is None or stored["_source"]["revision"] != revision:
+                raise Conflict(f"{kind} {document.id} was changed by someone else")
+            activity = {name: stored["_source"].get(name) for name in ACTIVITY_FIELDS} | dict(touch or {})
+            source = source_of(kind, document.company, document.id, document.body, revision + 1, activity)
+            condition = f"?if_seq_no={stored['_seq_no']}&if_primary_term={stored['_primary_term']}"
+            try:
+                self._client.call("PUT", path + condition, source)
+            except ApiError as error:
+                if error.meta.status == 409:  # perhaps only a batch that moved its activity
+                    time.sleep(0.002 * (attempt + 1))
+                    continue
+                raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
+            self._changed(kind, document.company, [document.id])
+            return Document(document.id, document.company, document.body, (kind, revision + 1))
+        raise StoreBusy(f"{kind} {document.id} is changed too often at once", 1.0)
+
+    def delete(self, kind: Kind, company: str, id: str) -> bool:
+        try:
+            self._client.call("DELETE", self._path(kind, company, id))
+        except ApiError as error:
+            if error.meta.status == 404:
+                return False
+            raise
+        self._changed(kind, company, [id])
+        return True
+
+    def touch(
+        self,
+        kind: Kind,
+        company: str,
+        id: str,
+        *,
+        last_iteration: int | None = None,
+        last_update: int | None = None,
+        last_change: int | None = None,
+    ) -> None:
+        moved = {"last_iteration": last_iteration, "last_update": last_update, "last_change": last_change}
+        moved = {name: value for name, value in moved.items() if value is not None}
+        if kind not in ACTIVITY_KINDS or not moved:
+            return
+        try:
+            self._client.call("POST", self._path(kind, company, id, "_update") + f"?retry_on_conflict={TRIES}", {"doc": moved})
+        except ApiError as error:
+            if error.meta.status != 404:
+                raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
+        self._changed(kind, company)
+
+    # --- queries
+
+    def find(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf] = (),
+        *,
+        order: Sequence[Sort] = (),
+        offset: int = 0,
+        limit: int | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[Document]:
+        chosen = Filter(kind, companies, where)
+        native = chosen.order(order)
+        stop = None if limit is None else offset + limit
+        if stop is None and fields is not None:
+            listed = self._tables.documents(kind, companies, where, order, fields)
+            if listed is not None:
+                return listed[offset:]
+        if chosen.rest or native is None:
+            # What Elasticsearch decides and sorts by is left to it, with the documents named that fulfil the rest.
+            rows = self._tables.select(kind, companies, chosen.rest if native else where, [] if native else [sort.path for sort in order])
+            if rows is not None and native is None:
+                return self._documents(kind, first(rows, order, stop)[offset:], fields)
+            if rows is not None and len(rows) <= NAMED:
+                chosen.query = all_of([chosen.query, {"ids": {"values": [document_id(kind, row.company, row.id) for row in rows]}}])
+                return self._candidates(chosen, fields, native, stop)[offset:] if rows else []
+            needed = None if fields is None else [*fields, *(path_of(path)[0] for path in _paths(where, order))]
+            documents = self._candidates(chosen, needed)
+            lookup = self._lookup(documents, [path_of(path) for path in _paths(where, order)])
+            tests = [Test(item, lookup) for item in chosen.rest]
+            found = [document for document in documents if all(test(document.body) for test in tests)]
+            return _sorted(found, order, lookup)[offset:stop]
+        return self._candidates(chosen, fields, native, stop)[offset:]
+
+    def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
+        chosen = Filter(kind, companies, where)
+        if chosen.rest:
+            rows = self._tables.select(kind, companies, where, [])
+            return len(self.find(kind, companies, where, fields=("id",)) if rows is None else rows)
+        index = self._layout.registry(kind)
+        self._freshness.see_all([index])
+        answer = self._client.search(index, {"size": 0, "track_total_hits": True, "query": chosen.query})
+        return int(answer["hits"]["total"]["value"])
+
+    def tally(
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf],
+        by: Sequence[str | tuple[str, ...]],
+        *,
+        total: str | tuple[str, ...] | None = None,
+    ) -> dict[tuple[Any, ...], tuple[int, float]]:
+        keys = [path_of(path) for path in by]
+        summed = None if total is None else path_of(total)
+        fields = [path[0] for path in [*keys, *([summed] if summed else [])]]
+        chosen = Filter(kind, companies, where)
+        if not chosen.rest and keys and _can_count(keys, summed):
+            return self._counted(chosen, [path[0] for path in keys], summed[0] if summed else None)
+        paths = [*keys, *([summed] if summed else [])]
+        rows = self._tables.select(kind, companies, where, paths)
+        if rows is None:
+            documents = self.find(kind, companies, where, fields=fields)
+            rows = _valued(documents, paths, self._lookup(documents, paths))
+        counted: dict[tuple[Any, ...], tuple[int, float]] = {}
+        for row in rows:
+            number = row.values[-1] if summed else 0.0
+            amount = float(number) if isinstance(number, int | float) else 0.0
+            combinations: list[tuple[Any, ...]] = [()]
+            for value in row.values[: len(keys)]:
+                items = (value or [None]) if isinstance(value, list) else [value]
+                combinations = [(*combination, item) for combination in combinations for item in items]
+            for combination in combinations:
+                count, sum_ = counted.get(combination, (0, 0.0))
+                counted[combination] = (count + 1, sum_ + amount)
+        return counted
+
+    # --- inside
+
+    def _counted(self, chosen: Filter, fields: Sequence[str], summed: str | None) -> dict[tuple[Any, ...], tuple[int, float]]:
+        """Counts (and sums) by fields that hold one text, without reading a document."""
+        index = self._layout.registry(chosen.kind)
+        self._freshness.see_all([index])
+        sources = [{field: {"terms": {"field": f"texts.{field}", "missing_bucket": True}}} for field in fields]
+        composite: dict[str, Any] = {"size": 10_000, "sources": sources}
+        body: dict[str, Any] = {"size": 0, "track_total_hits": False, "query": chosen.query, "aggs": {"all": {"composite": composite}}}
+        if summed:
+            body["aggs"]["all"]["aggs"] = {"sum": {"sum": {"field": f"numbers.{summed}"}}}
+        counted: dict[tuple[Any, ...], tuple[int, float]] = {}
+        while True:
+            found = self._client.search(index, body)["aggregations"]["all"]
+            for bucket in found["buckets"]:
+                total = float(bucket["sum"]["value"]) if summed else 0.0
+                counted[tuple(bucket["key"][field] for field in fields)] = (bucket["doc_count"], total)
+            if "after_key" not in found or len(found["buckets"]) < composite["size"]:
+                return counted
+            composite["after"] = found["after_key"]
+
+    def _path(self, kind: str, company: str, id: str, action: str = "_doc") -> str:
+        return f"/{self._layout.registry(kind)}/{action}/{quote(document_id(kind, company, id), safe='')}"
+
+    def _changed(self, kind: str, company: str, ids: Collection[str] = ()) -> None:
+        """`ids`: whose bodies were changed, not only their activity."""
+        changed = dict.fromkeys(ids, (DOCUMENT,)) if kind in ACTIVITY_KINDS else {}
+        self._freshness.finish(company, "", changed, (self._layout.registry(kind),))
+
+    def _candidates(
+        self, chosen: Filter, fields: Collection[str] | None, sort: list[Any] | None = None, stop: int | None = None
+    ) -> list[Document]:
+        """The first `stop` documents that Elasticsearch's part of the conditions lets through."""
+        index = self._layout.registry(chosen.kind)
+        self._freshness.see_all([index])
+        body = {"query": chosen.query, "sort": sort or ["id", "company"], "_source": _wanted(chosen.kind, fields)}
+        found: list[Document] = []
+        if stop == 0:
+            return found
+        for hits in self._client.scan(index, body, 1000 if stop is None else min(stop, 1000)):
+            found += [document_of(hit) for hit in hits]
+            if stop is not None and len(found) >= stop:
+                return found[:stop]
+        return found
+
+    def _documents(self, kind: Kind, rows: Sequence[Row], fields: Sequence[str] | None) -> list[Document]:
+        """The documents of rows, in their order; one that was deleted meanwhile is left out."""
+        found: dict[tuple[str, str], Document] = {}
+        for company in {row.company for row in rows}:
+            ids = [row.id for row in rows if row.company == company]
+            found |= {(company, id): document for id, document in self._read(kind, company, ids, fields).items()}
+        return [found[row.company, row.id] for row in rows if (row.company, row.id) in found]
+
+    def _lookup(self, documents: Sequence[Document], paths: Sequence[Path]) -> Lookup:
+        """How to find a value: in the body, or in the statistics of a series."""
+        companies = {document.company for document in documents}
+        statistics = {
+            path: {company: self._statistics.values(company, path) for company in companies} for path in paths if is_statistic(path)
+        }
+        owners = {id(document.body): document.company for document in documents}
+
+        def lookup(body: Mapping[str, Any], path: Path) -> Any:
+            if path in statistics:
+                return statistics[path][owners[id(body)]].get(body["id"])
+            return value_at(body, path)
+
+        return lookup
+
+
+def _can_count(keys: Sequence[Path], summed: Path | None) -> bool:
+    """Whether these fields lie in the index as single texts, and the sum's as numbers."""
+    texts = all(len(path) == 1 and path[0] in TALLIED_FIELDS for path in keys)
+    return texts and (summed is None or (len(summed) == 1 and summed[0] in SORTED_FIELDS))
+
+
+def _paths(where: Sequence[Condition | AnyOf], order: Sequence[Sort]) -> list[str | tuple[str, ...]]:
+    """Every path that is named."""
+    return [*(sort.path for sort in order), *(condition.path for condition in conditions_in(where))]
+
+
+def _wanted(kind: str, fields: Collection[str] | None) -> dict[str, Any]:
+    return {"excludes": ["tokens", "texts", "numbers", *(["bulk"] if without_bulk(kind, fields) else [])]}
+
+
+def _valued(documents: Sequence[Document], paths: Sequence[Path], lookup: Lookup) -> list[Row]:
+    return [Row(document.id, document.company, tuple([lookup(document.body, path) for path in paths])) for document in documents]
+
+
+def _sorted(documents: list[Document], order: Sequence[Sort], lookup: Lookup) -> list[Document]:
+    rows = ordered(_valued(documents, [path_of(sort.path) for sort in order], lookup), order)
+    by_place = {(document.company, document.id): document for document in documents}
+    return [by_place[row.company, row.id] for row in rows]
+
+
+def _conflict(error: ApiError, sentence: str) -> Exception:
+    if error.meta.status == 409:
+        return Conflict(sentence)
+    return StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}")

@@ -1,0 +1,318 @@
+"""Columns of the tasks and models of a company, kept by a worker: what table queries look at and Elasticsearch can't decide or sort by.
+
+A pattern means RE2, and a table can be sorted by any field, also by one of ten thousand parameter names: reading every candidate's document for
+that took a second with 10,000 tasks. So a worker keeps the documents (without the large fields, compressed, about half a kilobyte each) and makes
+a column of a field when it is asked for first. Before each use it asks Redis which documents were changed since, and reads those; their activity,
+which every batch moves, is not kept. A worker that died between its write and telling Redis leaves an unacknowledged change unseen until the
+table is read anew, after `MAX_AGE`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiserver.fairness import give_way
+from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
+from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, conditions_in, path_of, simplified
+from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.registry.documents import document_id
+from apiserver.stores.elastic.registry.query import is_statistic, predicate, sort_key, value_at
+from apiserver.stores.elastic.visibility import Freshness
+
+MAX_AGE = 900.0
+"""Seconds. Shorter than Redis keeps the list of changes (a day)."""
+MAX_BYTES = 96 * 1024 * 1024
+"""Compressed documents of all tables of a worker."""
+MAX_COLUMNS = 24
+MAX_CHANGES = 5_000
+"""Changed documents that are worth reading one by one."""
+PAGE = 2_000
+GIVE_WAY = 250
+"""Documents after which other callers get their turn."""
+
+Statistic = Callable[[str, Path], Mapping[str, Any]]
+"""A statistic of one series by task: (company, path) -> values."""
+
+
+class Row(NamedTuple):
+    """A document that passed, with its values at the paths that were asked for (None: absent)."""
+
+    id: str
+    company: str
+    values: tuple[Any, ...]
+
+
+class Table:
+    """One company's documents of one kind. Every method is to be called under `lock`."""
+
+    def __init__(self, company: str) -> None:
+        self.company = company
+        self.lock = threading.RLock()
+        self.run, self.number, self.made = "", 0, -MAX_AGE
+        self.size = 0
+        self.too_large = False
+        self._bodies: dict[str, bytes] = {}
+        self._columns: OrderedDict[Path, dict[str, Any]] = OrderedDict()
+        self._lists: dict[tuple[Any, ...], list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    def clear(self) -> None:
+        self._bodies, self._columns, self._lists, self.size = {}, OrderedDict(), {}, 0
+
+    def put(self, id: str, body: str) -> None:
+        """Take a document's JSON text, in place of what was known of it."""
+        self.remove(id)
+        packed = self._bodies[id] = zlib.compress(body.encode(), 1)
+        self.size += len(packed)
+        if self._columns:
+            content = orjson.loads(body)
+            for path, column in self._columns.items():
+                value = self._shared(value_at(content, path))
+                if value is not None:
+                    column[id] = value
+
+    def remove(self, id: str) -> None:
+        """Forget a document that is there no more."""
+        self.size -= len(self._bodies.pop(id, b""))
+        for column in self._columns.values():
+            column.pop(id, None)
+
+    def select(self, where: Sequence[Condition | AnyOf], paths: Sequence[Path], statistics: Mapping[Path, Mapping[str, Any]]) -> list[Row]:
+        """The documents that pass all conditions, in no order."""
+        named = {path_of(condition.path) for condition in conditions_in(where)}
+        self._prepare([path for path in {*named, *paths} if path not in statistics])
+
+        def column(path: Path) -> Mapping[str, Any]:
+            if path in statistics:
+                return statistics[path]
+            if path == ("id",):
+                return {id: id for id in self._bodies}
+            if path == ("company",):
+                return dict.fromkeys(self._bodies, self.company)
+            return self._columns[path]
+
+        found = set(self._bodies)
+        for item in where:
+            groups = item.groups if isinstance(item, AnyOf) else [[item]]
+            passed: set[str] = set()
+            for group in groups:
+                these = found
+                for condition in group:
+                    these = _passing(condition, column(path_of(condition.path)), these)
+                passed |= these
+            found = passed
+        columns = [column(path) for path in paths]
+        return [Row(id, self.company, tuple([one.get(id) for one in columns])) for id in found]
+
+    def documents(self, rows: Sequence[Row], fields: Collection[str]) -> list[Document]:
+        """The documents of rows, with the fields only (and the id)."""
+        wanted = {"id", *fields}
+        found = []
+        for number, row in enumerate(rows):
+            body: dict[str, Any] = {"id": row.id}
+            if len(wanted) > 1:
+                if number % GIVE_WAY == GIVE_WAY - 1:
+                    give_way()
+                content = orjson.loads(zlib.decompress(self._bodies[row.id]))
+                body = {name: value for name, value in content.items() if name in wanted}
+            found.append(Document(row.id, row.company, body, None))
+        return found
+
+    def _shared(self, value: Any) -> Any:
+        """Equal lists of texts as one object: conditions decide each once."""
+        if type(value) is list and all(type(item) is str for item in value):
+            return self._lists.setdefault(tuple(value), value)
+        return value
+
+    def _prepare(self, paths: Collection[Path]) -> None:
+        """Make the columns that are not there yet."""
+        missing = []
+        for path in paths:
+            if path in self._columns:
+                self._columns.move_to_end(path)
+            elif path not in (("id",), ("company",)):
+                missing.append(path)
+        if not missing:
+            return
+        made: list[dict[str, Any]] = [{} for _ in missing]
+        for number, (id, packed) in enumerate(self._bodies.items()):
+            if number % GIVE_WAY == GIVE_WAY - 1:
+                give_way()
+            body = orjson.loads(zlib.decompress(packed))
+            for path, column in zip(missing, made, strict=True):
+                value = self._shared(value_at(body, path))
+                if value is not None:
+                    column[id] = value
+        self._columns.update(zip(missing, made, strict=True))
+        while len(self._columns) > max(MAX_COLUMNS, len(paths)):
+            self._columns.popitem(last=False)
+
+
+class Tables:
+    """The tables of a worker, brought up to date before each use."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, statistic: Statistic) -> None:
+        self._client, self._layout, self._freshness, self._statistic = client, layout, freshness, statistic
+        self._lock = threading.Lock()
+        self._tables: OrderedDict[tuple[Kind, str], Table] = OrderedDict()
+
+    def select(
+        self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], paths: Sequence[str | tuple[str, ...]]
+    ) -> list[Row] | None:
+        """All documents that pass, in no order, with their values at `paths`; everything that was acknowledged is in it.
+
+        None when it can't be said here: conditions or paths on activity or large fields, Redis away, too many documents.
+        """
+        rows: list[Row] = []
+        for table, statistics in self._fresh(kind, companies, where, paths):
+            if table is None:
+                return None
+            rows += table.select(where, [path_of(path) for path in paths], statistics)
+        return rows
+
+    def documents(
+        self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], order: Sequence[Sort], fields: Collection[str]
+    ) -> list[Document] | None:
+        """All documents that pass, in order, with some top-level fields, for reading only. None as in `select`."""
+        paths = [sort.path for sort in order]
+        rows: list[Row] = []
+        found: dict[tuple[str, str], Document] = {}
+        for table, statistics in self._fresh(kind, companies, where, [*paths, *((field,) for field in fields)]):
+            if table is None:
+                return None
+            mine = table.select(where, [path_of(path) for path in paths], statistics)
+            found |= {(document.company, document.id): document for document in table.documents(mine, fields)}
+            rows += mine
+        return [found[row.company, row.id] for row in ordered(rows, order)]
+
+    def _fresh(
+        self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], paths: Sequence[str | tuple[str, ...]]
+    ) -> Iterator[tuple[Table | None, dict[Path, Mapping[str, Any]]]]:
+        """The tables, up to date and locked, with the statistics that the conditions and paths name; None when that can't be."""
+        named = {path_of(path) for path in [*paths, *(condition.path for condition in conditions_in(where))]}
+        if kind not in ACTIVITY_KINDS or any(path[0] in ACTIVITY_FIELDS or path[0] in BULK_FIELDS[kind] for path in named):
+            yield None, {}
+            return
+        for company in dict.fromkeys(companies):
+            statistics = {path: self._statistic(company, path) for path in named if is_statistic(path)}
+            table = self._table(kind, company)
+            with table.lock:
+                yield (table if self._refresh(kind, table) else None), statistics
+
+    def _table(self, kind: Kind, company: str) -> Table:
+        with self._lock:
+            table = self._tables.setdefault((kind, company), Table(company))
+            self._tables.move_to_end((kind, company))
+            return table
+
+    def _refresh(self, kind: Kind, table: Table) -> bool:
+        """Take over what was changed. False when that can't be known, or would not fit."""
+        changes = self._freshness.changed_documents(table.company, table.number)
+        if changes is None:
+            return False
+        now = time.monotonic()
+        renewed = changes.run != table.run or changes.ids is None or len(changes.ids) > MAX_CHANGES
+        if not renewed and now - table.made < MAX_AGE:
+            if table.too_large:
+                return False
+            self._read(kind, table, changes.ids or ())
+            table.number = changes.number
+            return True
+        if table.too_large and now - table.made < MAX_AGE:
+            return False
+        table.made, table.run, table.number = now, changes.run, changes.number
+        try:
+            table.too_large = not self._read_all(kind, table)
+        except BaseException:
+            table.made = -MAX_AGE  # half a table is none
+            raise
+        return not table.too_large
+
+    def _read(self, kind: Kind, table: Table, ids: Collection[str]) -> None:
+        places = {document_id(kind, table.company, id): id for id in ids}
+        found = self._client.get_many(self._layout.registry(kind), list(places), ["body"]) if places else {}
+        for place, id in places.items():
+            if place in found:
+                table.put(id, found[place]["_source"]["body"])
+            else:
+                table.remove(id)
+
+    def _read_all(self, kind: Kind, table: Table) -> bool:
+        index = self._layout.registry(kind)
+        self._freshness.see_all([index])
+        table.clear()
+        query = {"bool": {"filter": [{"term": {"kind": kind}}, {"term": {"company": table.company}}]}}
+        for hits in self._client.scan(index, {"query": query, "sort": ["id"], "_source": ["id", "body"]}, PAGE):
+            for hit in hits:
+                table.put(hit["_source"]["id"], hit["_source"]["body"])
+            if not self._make_room(table):
+                table.clear()
+                return False
+        return True
+
+    def _make_room(self, mine: Table) -> bool:
+        """Drop the tables that were not used for longest; False when this one alone is too large."""
+        if mine.size > MAX_BYTES:
+            return False
+        with self._lock:
+            while sum(table.size for table in self._tables.values()) > MAX_BYTES:
+                oldest = next(place for place, table in self._tables.items() if table is not mine)
+                del self._tables[oldest]
+        return True
+
+
+def first(rows: list[Row], sorts: Sequence[Sort], stop: int | None) -> list[Row]:
+    """The first `stop` rows of `ordered`; of many, only those that may be among them are put in order."""
+    if sorts and stop is not None and 0 < stop < len(rows) // 4:
+        keys = [(sort_key(row.values[0]), place) for place, row in enumerate(rows) if row.values[0] is not None]
+        if len(keys) >= stop:
+            last = (heapq.nlargest if sorts[0].descending else heapq.nsmallest)(stop, keys)[-1][0]
+            rows = [rows[place] for key, place in keys if (key >= last if sorts[0].descending else key <= last)]
+    return ordered(rows, sorts)[:stop]
+
+
+def ordered(rows: list[Row], sorts: Sequence[Sort]) -> list[Row]:
+    """By the sorts (the row's values, in their order), then by id and company; what is absent comes last in both directions."""
+    rows.sort(key=lambda row: (row.id.encode(), row.company.encode()))
+    for place in range(len(sorts) - 1, -1, -1):
+        there = [row for row in rows if row.values[place] is not None]
+        absent = [row for row in rows if row.values[place] is None]
+        there.sort(key=lambda row, place=place: sort_key(row.values[place]), reverse=sorts[place].descending)  # type: ignore[misc]
+        rows = there + absent
+    return rows
+
+
+def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str]) -> set[str]:
+    """Those of `ids` that fulfil a condition. Texts and lists that come again are decided once."""
+    holds = predicate(simplified(condition))
+    negate = condition.negate
+    texts: dict[Any, bool] = {None: holds(None) != negate}
+    lists: dict[int, bool] = {}  # by identity: see Table._shared
+    passed = set()
+    for place in ids:
+        value = column.get(place)
+        kind = type(value)
+        if kind is str or value is None:
+            answer = texts.get(value)
+            if answer is None:
+                answer = texts[value] = holds(value) != negate
+        elif kind is list:
+            answer = lists.get(id(value))
+            if answer is None:
+                answer = lists[id(value)] = holds(value) != negate
+        else:
+            answer = holds(value) != negate
+        if answer:
+            passed.add(place)
+    return passed

@@ -1,0 +1,56 @@
+"""The few fields of a task that every batch and every read asks for, remembered for as long as nobody changes the document.
+
+A batch moves the activity of its task, and a document that was just written is read only after a refresh of its shard: asking for it with
+every batch cost Elasticsearch more than storing the batch. Redis counts the changes of every document (not the moves of its activity); a
+summary is used while that number is the one from before it was read.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from apiserver.stores.base import Document, Kind
+from apiserver.stores.elastic.visibility import Freshness
+
+SUMMARY = frozenset({"name", "status", "ready", "public"})
+REMEMBERED = 20_000
+
+Read = Callable[[Kind, str, Collection[str], Collection[str] | None], dict[str, Document]]
+
+
+class Summaries:
+    """Documents of tasks and models that hold `SUMMARY` and nothing else."""
+
+    def __init__(self, freshness: Freshness) -> None:
+        self._freshness = freshness
+        self._known: OrderedDict[tuple[Kind, str, str], tuple[tuple[str, int], Document]] = OrderedDict()
+
+    def get_many(self, kind: Kind, company: str, ids: Sequence[str], read: Read) -> dict[str, Document]:
+        """Those that are there, in the order of `ids`. `read` asks Elasticsearch."""
+        revisions = self._freshness.revisions(company, ids)
+        if revisions is None:
+            return read(kind, company, ids, SUMMARY)
+        found: dict[str, Document] = {}
+        missing: dict[str, int] = {}
+        for id, revision in zip(ids, revisions.documents, strict=True):
+            known = self._known.get((kind, company, id))
+            if known is not None and known[0] == (revisions.run, revision):
+                found[id] = known[1]
+            else:
+                missing[id] = revision
+        if missing:
+            # The revisions were read first: a change that comes meanwhile only makes the next caller look again.
+            for id, document in read(kind, company, list(missing), SUMMARY).items():
+                body = {name: value for name, value in document.body.items() if name in SUMMARY or name == "id"}
+                found[id] = Document(document.id, document.company, body, document.version)
+                self._remember((kind, company, id), ((revisions.run, missing[id]), found[id]))
+        # Copies: what a caller does to a body stays his own.
+        return {id: replace(found[id], body=dict(found[id].body)) for id in ids if id in found}
+
+    def _remember(self, place: tuple[Kind, str, str], known: tuple[tuple[str, int], Document]) -> None:
+        self._known[place] = known
+        self._known.move_to_end(place)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)

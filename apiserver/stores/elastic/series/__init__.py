@@ -1,0 +1,1 @@
+"""The statistics documents of series, and the group commit that writes them."""

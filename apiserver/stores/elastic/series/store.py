@@ -1,0 +1,292 @@
+"""Reading the series of tasks, and counting anew those of which too little is known."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.generations import Generations
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
+from apiserver.stores.elastic.series.group_commit import Committer
+from apiserver.stores.elastic.series.row import LastPoints, Row, key_of, row_of, series_id, source_of
+from apiserver.stores.elastic.visibility import Freshness, View
+from apiserver.stores.elastic.write.batches import PENDING
+from apiserver.stores.records import LAST_VALUES, LOG, POINT_TYPES, SCALAR, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
+from apiserver.stores.series_row import SeriesRow
+
+log = logging.getLogger(__name__)
+
+MARK_SECONDS = 120.0
+"""A batch under way for so long died with its worker: longer than any request is waited for."""
+TASKS = 1000
+TRIES = 8
+_ITER_DESC = [{"iter": {"order": "desc", "missing": "_last"}}]
+_ITER_ASC = [{"iter": {"order": "asc", "missing": "_last"}}]
+
+
+class SeriesStore:
+    """The series of tasks with their statistics, true after every acknowledged batch."""
+
+    def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, freshness: Freshness, committer: Committer) -> None:
+        self._client, self._layout, self._generations = client, layout, generations
+        self._freshness, self._committer = freshness, committer
+
+    def rows(
+        self,
+        company: str,
+        tasks: Sequence[str],
+        types: Collection[str] | None = None,
+        metrics: Metrics | None = None,
+        *,
+        with_last: bool = False,
+    ) -> dict[SeriesKey, Row]:
+        """Every series that holds events, in the order of metric, variant, type. `with_last`: scalars come with their last values."""
+        tasks = list(dict.fromkeys(tasks))
+        index = self._layout.statistics(company)
+        view = self._freshness.view(company, tasks)
+        unseen = self._freshness.unseen(company, view, tasks)
+        if unseen is None:
+            self._freshness.see(view, {index: tasks})
+        found: dict[SeriesKey, Row] = {}
+        without = () if with_last else ("last",)
+        marks: list[dict[str, Any]] = []
+        for start in range(0, len(tasks), TASKS):
+            for source in self._sources(index, tasks[start : start + TASKS], types, without):
+                if source["kind"] == PENDING:
+                    marks.append(source)
+                else:
+                    key = key_of(source)
+                    if wants(metrics, key.metric, key.variant):
+                        found[key] = row_of(source)
+        if unseen:
+            for document in self._client.get_many(index, unseen, without=without).values():
+                key = key_of(document["_source"])
+                if (types is None or key.type in types) and wants(metrics, key.metric, key.variant):
+                    found[key] = row_of(document["_source"])
+        stale = [key for key, row in found.items() if row.stale]
+        if with_last:  # an older version did not keep them
+            stale += [key for key, row in found.items() if key.type == SCALAR and row.points and row.last is None and not row.stale]
+        dead = [mark for mark in marks if mark["at"] < (time.time() - MARK_SECONDS) * 1000]
+        for mark in dead:
+            stale += [key for key in (SeriesKey(*names) for names in mark["series"]) if key not in stale]
+        if stale:
+            counted = self.recount(company, stale)
+            chosen = set(tasks)
+            wanted = (key for key in counted if key.task in chosen and (types is None or key.type in types))
+            found |= {key: counted[key] for key in wanted if wants(metrics, key.metric, key.variant)}
+            self._remove_marks(index, dead)
+        alive = {key: row for key, row in found.items() if row.count}
+        return dict(sorted(alive.items(), key=lambda item: (item[0].metric.encode(), item[0].variant.encode(), item[0].type)))
+
+    def names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
+        """Metric and variant of all series of one type, each pair once, in byte order."""
+        tasks = list(dict.fromkeys(tasks))
+        index = self._layout.statistics(company)
+        self._freshness.see(self._freshness.view(company, tasks), {index: tasks})
+        found: set[tuple[str, str]] = set()
+        for start in range(0, len(tasks), TASKS):
+            some = {"terms": {"task": tasks[start : start + TASKS]}}
+            pairs: dict[str, Any] = {"size": 1000, "sources": [{name: {"terms": {"field": name}}} for name in ("metric", "variant")]}
+            body = {
+                "size": 0,
+                "query": all_of([some, {"term": {"kind": "series"}}, {"term": {"type": type}}]),
+                "aggs": {"n": {"composite": pairs}},
+            }
+            while True:
+                answer = self._client.search(index, body).get("aggregations", {}).get("n", {})
+                found.update((bucket["key"]["metric"], bucket["key"]["variant"]) for bucket in answer.get("buckets", ()))
+                if "after_key" not in answer:
+                    break
+                pairs["after"] = answer["after_key"]
+        return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
+
+    def _sources(self, index: str, tasks: Sequence[str], types: Collection[str] | None, without: Sequence[str]) -> Iterable[dict[str, Any]]:
+        kinds: Query = {"term": {"kind": "series"}}
+        if types is not None:
+            kinds = all_of([kinds, {"terms": {"type": list(types)}}])
+        query = all_of([{"terms": {"task": list(tasks)}}, any_of([kinds, {"term": {"kind": PENDING}}])])
+        sort = ["metric", "variant", "type", "task", {"at": {"order": "asc", "missing": 0}}]
+        for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": {"excludes": list(without)}}):
+            for hit in hits:
+                source = hit["_source"]
+                source["_id"] = hit["_id"]
+                yield source
+
+    def _remove_marks(self, index: str, marks: Sequence[dict[str, Any]]) -> None:
+        if marks:
+            lines = [orjson.dumps({"delete": {"_index": index, "_id": mark["_id"]}}) for mark in marks]
+            self._client.bulk(b"\n".join([*lines, b""]))
+
+    # --- counting anew
+
+    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
+        """Count these series from their events, and store what was found unless somebody changed it meanwhile (then once more)."""
+        index = self._layout.statistics(company)
+        counted: dict[SeriesKey, Row] = {}
+        left = list(dict.fromkeys(keys))
+        for attempt in range(TRIES):
+            # The versions come first: whatever is written after this makes the replacement below fail.
+            ids = {series_id(company, key): key for key in left}
+            documents = self._client.get_many(index, list(ids))
+            rows = self._count(company, left)
+            lines: list[bytes] = []
+            sent: list[SeriesKey] = []
+            for id, key in ids.items():
+                document = documents.get(id)
+                row = counted[key] = rows[key]
+                if document is not None:
+                    old = row_of(document["_source"])
+                    row.last_written, row.x_axis_label = max(old.last_written, row.last_written), old.x_axis_label
+                    target: dict[str, Any] = {"_index": index, "_id": id}
+                    target |= {"if_seq_no": document["_seq_no"], "if_primary_term": document["_primary_term"]}
+                    if not row.count:
+                        lines.append(orjson.dumps({"delete": target}))
+                    else:
+                        target["require_alias"] = False
+                        lines += [orjson.dumps({"index": target}), orjson.dumps(source_of(key, row, secrets.randbelow(2**31)))]
+                elif row.count:
+                    target = {"_index": index, "_id": id, "require_alias": False}
+                    lines += [orjson.dumps({"create": target}), orjson.dumps(source_of(key, row, secrets.randbelow(2**31)))]
+                else:
+                    continue
+                sent.append(key)
+            if not sent:
+                return counted
+            items = self._client.bulk(b"\n".join([*lines, b""])).items
+            for key in sent:
+                self._committer.forget(index, series_id(company, key))
+            left = [key for key, item in zip(sent, items, strict=True) if item["status"] in (404, 409)]
+            refused = [item for item in items if item["status"] not in (200, 201, 404, 409)]
+            if refused:
+                raise StoreBusy(f"Elasticsearch refuses statistics: {refused[0]}")
+            self._freshness.finish(company, "", {}, (index,))
+            if not left:
+                return counted
+            time.sleep(0.005 * 2**attempt)
+        # Somebody writes all the time; what we counted is true for what was acknowledged when we began.
+        return counted
+
+    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
+        view = self._freshness.view(company, list({key.task for key in keys}))
+        indices = self.event_indices(company, keys, view)
+        asked = {key: _extents(key, indices.get(key, "-")) for key in keys}
+        answers = iter(self._client.msearch([search for searches in asked.values() for search in searches]))
+        rows: dict[SeriesKey, Row] = {}
+        charts: list[SeriesKey] = []
+        for key in keys:
+            rows[key] = row = _row(key, [next(answers) for _ in asked[key]])
+            if row.min_iter is not None and row.max_iter is not None and key.type != LOG:
+                if row.min_iter <= SINGLE_VALUE_ITER <= row.max_iter:
+                    charts.append(key)
+                else:
+                    row.chart_min_iter, row.chart_max_iter = row.min_iter, row.max_iter
+        if charts:
+            searches = [search for key in charts for search in _chart_extents(key, indices.get(key, "-"))]
+            answers = iter(self._client.msearch(searches))
+            for key in charts:
+                _set_chart(rows[key], next(answers), next(answers))
+        return rows
+
+    def event_indices(self, company: str, keys: Iterable[SeriesKey], view: View) -> dict[SeriesKey, str]:
+        """The index of every series whose task has a generation; everything acknowledged is visible in it."""
+        keys = list(keys)
+        generations = self._generations.for_reading(company, list({key.task for key in keys}), view)
+        found = {key: self._layout.events(key.type, company, generations[key.task]) for key in keys if key.task in generations}
+        needs: dict[str, set[str]] = {}
+        for key, index in found.items():
+            needs.setdefault(index, set()).add(key.task)
+        self._freshness.see(view, needs)
+        return found
+
+
+def series_query(key: SeriesKey, *more: Query, without: Sequence[Query] = ()) -> Query:
+    """The events of one series."""
+    return all_of([{"term": {"task": key.task}}, {"term": {"metric": key.metric}}, {"term": {"variant": key.variant}}, *more], without)
+
+
+def _extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
+    points = key.type in POINT_TYPES
+    fields = ["iter", "timestamp", "value", "special"] if points else ["iter"]
+    times = {"oldest": {"min": {"field": "timestamp"}}, "newest": {"max": {"field": "timestamp"}}}
+    with_iter: Query = {"filter": {"exists": {"field": "iter"}}, "aggs": dict(times)}
+    if points:
+        with_iter["aggs"] |= {"sum": {"sum": {"field": "value"}}, "finite": {"value_count": {"field": "value"}}}
+    common: Query = {"size": 1, "_source": False, "docvalue_fields": fields, "query": series_query(key)}
+    aggregations = times | {"bytes": {"sum": {"field": "size"}}, "last": {"max": {"field": "seq"}}, "with_iter": with_iter}
+    searches = [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": aggregations})]
+    searches.append((index, common | {"sort": _ITER_DESC, "track_total_hits": False}))
+    if points:
+        finite = series_query(key, {"exists": {"field": "value"}}, {"exists": {"field": "iter"}})
+        nearest = common | {"query": finite, "track_total_hits": False}
+        searches += [(index, nearest | {"sort": [{"value": way}, {"iter": "asc"}]}) for way in ("asc", "desc")]
+    if key.type == SCALAR:
+        last = common | {"size": LAST_VALUES, "query": series_query(key, {"exists": {"field": "iter"}}), "track_total_hits": False}
+        searches.append((index, last | {"sort": [{"iter": "desc"}]}))
+    return searches
+
+
+def _chart_extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
+    query = series_query(key, {"exists": {"field": "iter"}}, without=[{"term": {"iter": SINGLE_VALUE_ITER}}])
+    common: Query = {"size": 1, "_source": False, "docvalue_fields": ["iter"], "query": query}
+    times = {"oldest": {"min": {"field": "timestamp"}}, "newest": {"max": {"field": "timestamp"}}}
+    return [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": times}), (index, common | {"sort": _ITER_DESC})]
+
+
+def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
+    first, last = (_fields(answer) for answer in answers[:2])
+    row = Row()
+    if first is None or last is None:
+        return row
+    aggregations = answers[0]["aggregations"]
+    row.count = answers[0]["hits"]["total"]["value"]
+    row.bytes = int(aggregations["bytes"]["value"])
+    row.last_written = int(aggregations["last"]["value"])
+    row.min_timestamp, row.max_timestamp = int(aggregations["oldest"]["value"]), int(aggregations["newest"]["value"])
+    row.min_iter, row.max_iter = first.get("iter"), last.get("iter")
+    inside = aggregations["with_iter"]
+    if not inside["doc_count"]:
+        return row
+    if key.type != LOG:
+        row.chart_count = inside["doc_count"]
+        row.chart_min_timestamp, row.chart_max_timestamp = int(inside["oldest"]["value"]), int(inside["newest"]["value"])
+    if key.type in POINT_TYPES:
+        row.points = inside["doc_count"]
+        row.value, row.value_iter, row.value_timestamp = last.get("value"), last["iter"], last["timestamp"]
+        row.first_value, row.first_value_iter = first.get("value"), first["iter"]
+        low, high = _fields(answers[2]), _fields(answers[3])
+        if low is not None and high is not None:
+            row.min_value, row.min_value_iter = low["value"], low["iter"]
+            row.max_value, row.max_value_iter = high["value"], high["iter"]
+            row.sum, row.finite = float(inside["sum"]["value"]), int(inside["finite"]["value"])
+            row.mean_value = row.sum / row.finite
+    if key.type == SCALAR:
+        hits = [hit["fields"] for hit in reversed(answers[4]["hits"]["hits"])]
+        values = [point_value(*(fields.get(name, (None,))[0] for name in ("value", "special"))) for fields in hits]
+        row.last = LastPoints.of([fields["iter"][0] for fields in hits], values)
+    return row
+
+
+def _set_chart(row: SeriesRow, first: dict[str, Any], last: dict[str, Any]) -> None:
+    row.chart_count = first["hits"]["total"]["value"] if "hits" in first else 0
+    low, high = _fields(first), _fields(last)
+    if low is None or high is None:
+        row.chart_min_timestamp = row.chart_max_timestamp = None
+        return
+    row.chart_min_iter, row.chart_max_iter = low["iter"], high["iter"]
+    times = first["aggregations"]
+    row.chart_min_timestamp, row.chart_max_timestamp = int(times["oldest"]["value"]), int(times["newest"]["value"])
+
+
+def _fields(answer: dict[str, Any]) -> dict[str, Any] | None:
+    hits = answer.get("hits", {}).get("hits")
+    if not hits:
+        return None
+    return {name: values[0] for name, values in hits[0].get("fields", {}).items()}

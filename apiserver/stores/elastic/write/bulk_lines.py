@@ -1,0 +1,179 @@
+"""Bulk lines: what a series has in common is written once, the rest comes from columns.
+
+A document is one action line and one source line. Ids of a series share a prefix (its hash) followed by the iteration: unambiguous, small on disk
+(measured: 66 bytes a document against 94 with a full hash) and fast to write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import secrets
+import zlib
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiserver.stores.codec import decode_json, encode_json
+from apiserver.stores.elastic.series.row import series_hash
+from apiserver.stores.records import IMAGE, Event, LogLine, Points, SeriesKey
+
+COMPRESS_FROM = 100_000
+"""Bodies of at least so many bytes (plots) are kept compressed."""
+_SPECIAL = {"nan": 1, "inf": 2, "-inf": 3}
+SPECIAL_VALUES = {0: math.nan, 1: math.nan, 2: math.inf, 3: -math.inf}
+NO_ITER = "n"
+LONG_MESSAGE = 8_000
+LINES = 1_000
+"""Lines that are encoded at once."""
+
+
+def quoted(text: str) -> str:
+    """A text as JSON."""
+    try:
+        return orjson.dumps(text).decode()
+    except TypeError:  # a lone surrogate; nothing of it should arrive here
+        return json.dumps(text)
+
+
+class Chunk(NamedTuple):
+    """Some lines of a bulk request, encoded."""
+
+    lines: int
+    data: bytes
+
+
+def point_chunks(
+    address: str, company: str, key: SeriesKey, points: Points, worker: str, seq: int, positions: range | list[int], limit: int
+) -> Iterator[Chunk]:
+    """The lines of these points of a series (`positions` in it: a range without gaps, or a list), in order, in chunks of about `limit` bytes at
+    most. `address`: see `event_line`.
+
+    Columns of numbers become text as a whole and are joined with what every line has in common; a string per event took more than twice as long
+    (measured with 625 and 5,000 points).
+    """
+    model = ',"model_event":true' if points.model_event else ""
+    common = f'"task":{quoted(key.task)},"metric":{quoted(key.metric)},"variant":{quoted(key.variant)}{model},"worker":'
+    head = f'{{"index":{{{address}"_id":"{series_hash(company, key)}'.encode()
+    middle = f'"}}}}\n{{{common}{quoted(worker)},"iter":'.encode()
+    line = [head, b"", middle, b"", b',"value":', b"", b',"timestamp":', b"", b',"size":', b"", b',"seq":', b"", b"}\n"]
+    width = len(line)
+    step = max(1, min(LINES, limit // (len(head) + len(middle) + 100)))
+    for start in range(0, len(positions), step):
+        chosen = positions[start : start + step]
+        iters, values, timestamps, sizes, lines = (
+            column[chosen.start : chosen.stop] if isinstance(chosen, range) else [column[p] for p in chosen]
+            for column in (points.iters, points.values, points.timestamps, points.sizes, points.lines)
+        )
+        pieces = line * len(chosen)
+        pieces[1::width] = pieces[3::width] = _texts(iters)
+        pieces[5::width] = _texts(values)
+        pieces[7::width] = _texts(timestamps)
+        pieces[9::width] = _texts(sizes)
+        pieces[11::width] = _texts([seq + line for line in lines])
+        if points.extra or not all(map(math.isfinite, values)):
+            for place, p in enumerate(chosen):
+                if p in points.extra or not math.isfinite(values[place]):
+                    pieces[place * width + 2 : place * width + width - 2] = _unusual(points, p, common, worker)
+        yield Chunk(len(chosen), b"".join(pieces))
+
+
+def _texts(column: list[Any]) -> list[bytes]:
+    """Each number of a column as JSON."""
+    return orjson.dumps(column)[1:-1].split(b",")
+
+
+def _unusual(points: Points, p: int, common: str, worker: str) -> list[bytes]:
+    """What stands between the id and the arrival number of a point whose value is no JSON number, or that has fields of its own."""
+    more = dict(points.extra.get(p, {}))
+    own_worker = str(more.pop("worker", worker))
+    value = points.values[p]
+    text = f'"value":{value!r}' if math.isfinite(value) else f'"special":{_SPECIAL[repr(value)]}'
+    body = f',"more":1,"body":{encode_json(more).decode()}' if more else ""
+    line = f'"}}}}\n{{{common}{quoted(own_worker)},"iter":{points.iters[p]},{text},"timestamp":{points.timestamps[p]},"size":{points.sizes[p]}{body}'
+    return [line.encode(), *[b""] * 7, b',"seq":']
+
+
+def chunked(lines: Iterable[str], limit: int) -> Iterator[Chunk]:
+    """Lines made one by one, in chunks of about `limit` bytes at most."""
+    some: list[str] = []
+    size = 0
+    for line in lines:
+        if some and (len(some) == LINES or size + len(line) > limit):
+            yield Chunk(len(some), "".join(some).encode())
+            some, size = [], 0
+        some.append(line)
+        size += len(line)
+    if some:
+        yield Chunk(len(some), "".join(some).encode())
+
+
+def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[str, str]) -> str:
+    """The lines of an event: vector, image, plot, or a scalar without iteration.
+
+    `address` names the index, with a comma behind it, unless the request does. `hashes` remembers what was computed for the series.
+    """
+    event_key = event.key or ""
+    prefix = hashes.get(event_key)
+    if prefix is None:
+        prefix = hashes[event_key] = series_hash(company, event.series, event_key)
+    source: dict[str, Any] = {"task": event.task, "metric": event.metric, "variant": event.variant, "worker": event.worker}
+    if event.iter is None:
+        source["noiter"] = 1
+    else:
+        source["iter"] = event.iter
+    if event.model_event:
+        source["model_event"] = True
+    source |= {"timestamp": event.timestamp, "size": event.size, "seq": seq + event.line}
+    if event.key:
+        source["key"] = event.key
+    url = event.body.get("url") if event.type == IMAGE else None
+    if isinstance(url, str) and url:
+        source["url"] = url
+    body = encode_json(event.body)
+    if len(body) >= COMPRESS_FROM:
+        source["packed"] = b64encode(zlib.compress(body, 1)).decode()
+        text = ""
+    else:
+        text = f',"body":{body.decode()}'
+    suffix = NO_ITER if event.iter is None else event.iter
+    return f'{{"index":{{{address}"_id":"{prefix}{suffix}"}}}}\n{orjson.dumps(source).decode()[:-1]}{text}}}\n'
+
+
+def log_prefix(company: str, digest: bytes | None) -> str:
+    """16 characters that begin the ids of the log lines of a batch: the same for a retry of it, never the same for two batches."""
+    if digest is None:
+        return secrets.token_urlsafe(12)
+    mark = hashlib.blake2b(digest, digest_size=12, key=hashlib.blake2b(company.encode(), digest_size=16).digest())
+    return urlsafe_b64encode(mark.digest()).decode()
+
+
+def log_line(address: str, line: LogLine, prefix: str, seq: int) -> str:
+    """The lines of a log line. `address`: see `event_line`."""
+    source: dict[str, Any] = {"task": line.task, "metric": line.metric, "variant": line.variant, "worker": line.worker}
+    if line.iter is None:
+        source["noiter"] = 1
+    else:
+        source["iter"] = line.iter
+    if line.model_event:
+        source["model_event"] = True
+    source |= {"timestamp": line.timestamp, "size": line.size, "seq": seq + line.line}
+    if line.level is not None:
+        source["level"] = line.level
+    if line.msg is not None:
+        source["msg"] = line.msg
+        if len(line.msg) > LONG_MESSAGE:
+            source["long"] = True
+    body = f',"body":{encode_json(line.extra).decode()}' if line.extra else ""
+    return f'{{"create":{{{address}"_id":"{prefix}{line.line}"}}}}\n{orjson.dumps(source).decode()[:-1]}{body}}}\n'
+
+
+def body_of(source: dict[str, Any]) -> dict[str, Any]:
+    """What came with an event beyond the fields that every event has."""
+    if "packed" in source:
+        body: dict[str, Any] = decode_json(zlib.decompress(b64decode(source["packed"])))
+        return body
+    return source.get("body") or {}

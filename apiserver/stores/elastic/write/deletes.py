@@ -1,0 +1,157 @@
+"""Removing events: paged bulk deletes over a snapshot, complete for what was acknowledged before, silent about what comes later.
+
+No delete-by-query. A point in time holds the index as it is at the call; a document that was written anew meanwhile has another version and
+stays. Batches under way are left out by their arrival numbers: they are acknowledged later, and stay whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import orjson
+from elasticsearch import ApiError
+
+from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
+from apiserver.stores.elastic.generations import Generations
+from apiserver.stores.elastic.layout import ALL_TYPES, Layout
+from apiserver.stores.elastic.queries import Query, all_of
+from apiserver.stores.elastic.series.group_commit import Committer
+from apiserver.stores.elastic.series.row import key_of
+from apiserver.stores.elastic.series.store import SeriesStore
+from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.records import LOG, SeriesKey
+
+SLICE = 5_000
+KEEP_ALIVE = "2m"
+
+
+class Deleter:
+    """Deletes of one store."""
+
+    def __init__(
+        self,
+        client: ElasticClient,
+        layout: Layout,
+        generations: Generations,
+        freshness: Freshness,
+        committer: Committer,
+        series: SeriesStore,
+    ) -> None:
+        self._client, self._layout, self._generations = client, layout, generations
+        self._freshness, self._committer, self._series = freshness, committer, series
+
+    def delete(self, company: str, task: str) -> int:
+        """Everything of a task; StateUnavailable while Redis is away, because then batches under way are not known."""
+        since = self._freshness.clock()
+        generation = self._generations.for_reading(company, [task], self._freshness.view(company, [task])).get(task)
+        if generation is None:
+            return 0
+        statistics = self._layout.statistics(company)
+        indices = [self._layout.events(type, company, generation) for type in ALL_TYPES]
+        # What is known of the series is looked up first: whatever is counted after this fails the removal below.
+        self._freshness.see_all([*indices, statistics])
+        known = self._series_documents(statistics, task)
+        removed, left_out = self._remove(company, indices, {"term": {"task": task}}, since)
+        again = self._forget_series(statistics, known, everything=not left_out)
+        touched = [*indices, statistics]
+        self._freshness.finish(company, "", {task: touched}, ())
+        if again:
+            self._series.recount(company, again)
+        return removed
+
+    def delete_logs(
+        self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
+    ) -> int:
+        since = self._freshness.clock()
+        generation = self._generations.for_reading(company, [task], self._freshness.view(company, [task])).get(task)
+        if generation is None:
+            return 0
+        index = self._layout.events(LOG, company, generation)
+        self._freshness.see_all([index])
+        filters: list[Query] = [{"term": {"task": task}}]
+        if include:
+            filters.append({"terms": {"metric": list(include)}})
+        if before is not None:
+            filters.append({"range": {"timestamp": {"lt": before}}})
+        without: list[Query] = [{"terms": {"metric": list(exclude)}}] if exclude else []
+        removed, _ = self._remove(company, [index], all_of(filters, without), since)
+        self._freshness.finish(company, "", {task: [index]}, ())
+        if removed:
+            keys = list(self._series.rows(company, [task], [LOG]))
+            self._series.recount(company, keys)
+            self._freshness.finish(company, "", {task: [self._layout.statistics(company)]}, ())
+        return removed
+
+    def _remove(self, company: str, indices: Sequence[str], query: Query, since: float) -> tuple[int, bool]:
+        """Remove what the query finds now. The number of removed documents, and whether batches under way were left out."""
+        names = ",".join(indices)
+        try:
+            pit = self._client.call("POST", f"/{names}/_pit?keep_alive={KEEP_ALIVE}&ignore_unavailable=true&allow_no_indices=true")["id"]
+        except ApiError as error:
+            if error.meta.status == 404:
+                return 0, False
+            raise
+        removed = 0
+        try:
+            under_way = self._freshness.under_way(company, since)
+            without: list[Query] = [{"range": {"seq": {"gte": first, "lte": last}}} for first, last in under_way]
+            after: list[Any] | None = None
+            while True:
+                body: Query = {
+                    "size": SLICE,
+                    "query": all_of([query], without),
+                    "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
+                    "sort": ["_shard_doc"],
+                    "_source": False,
+                    "seq_no_primary_term": True,
+                    "track_total_hits": False,
+                }
+                if after is not None:
+                    body["search_after"] = after
+                answer = self._client.call("POST", "/_search", body)
+                hits = answer["hits"]["hits"]
+                removed += self._remove_hits(hits)
+                if len(hits) < SLICE:
+                    return removed, bool(under_way)
+                after, pit = hits[-1]["sort"], answer.get("pit_id", pit)
+        finally:
+            self._client.call("DELETE", "/_pit", {"id": pit})
+
+    def _remove_hits(self, hits: Sequence[dict[str, Any]]) -> int:
+        if not hits:
+            return 0
+        lines = []
+        for hit in hits:
+            target = {"_index": hit["_index"], "_id": hit["_id"], "if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+            lines.append(orjson.dumps({"delete": target}))
+        removed = 0
+        for item in self._client.bulk(b"\n".join([*lines, b""])).items:
+            if item["status"] == 200:
+                removed += 1
+            elif item["status"] not in (404, 409):
+                raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a delete: {reason(item)}")
+        return removed
+
+    def _series_documents(self, index: str, task: str) -> list[dict[str, Any]]:
+        query = all_of([{"term": {"task": task}}, {"term": {"kind": "series"}}])
+        body: Query = {"query": query, "sort": ["metric", "variant", "type"], "seq_no_primary_term": True}
+        return [hit for hits in self._client.scan(index, body) for hit in hits]
+
+    def _forget_series(self, index: str, known: Sequence[dict[str, Any]], *, everything: bool) -> list[SeriesKey]:
+        """Remove the documents of a task's series; the series that have to be counted, because something of them is left or came meanwhile."""
+        for hit in known:
+            self._committer.forget(index, hit["_id"])
+        if not everything:
+            return [key_of(hit["_source"]) for hit in known]
+        again: list[SeriesKey] = []
+        for start in range(0, len(known), SLICE):
+            part = known[start : start + SLICE]
+            lines = []
+            for hit in part:
+                target = {"_index": index, "_id": hit["_id"], "if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+                lines.append(orjson.dumps({"delete": target}))
+            items = self._client.bulk(b"\n".join([*lines, b""])).items
+            again += [key_of(hit["_source"]) for hit, item in zip(part, items, strict=True) if item["status"] == 409]
+        return again

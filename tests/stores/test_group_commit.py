@@ -1,0 +1,225 @@
+"""How documents that many batches change travel to a real Elasticsearch: who goes with whom, and what happens to those who wait."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import orjson
+import pytest
+
+from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.series import group_commit as module
+from apiserver.stores.elastic.series.group_commit import RIDERS_BYTES, Committer, Rider, SeriesChange
+from apiserver.stores.elastic.series.row import Row, series_id
+from apiserver.stores.records import SCALAR, SeriesKey
+from tests.process import wait_until
+from tests.servers import elasticsearch_address, elasticsearch_url, run_prefix
+from tests.stores.conftest import ELASTIC
+
+
+class Held(ElasticClient):
+    """The real client; its bulk requests wait until they are let through, and are counted."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, ELASTIC)
+        self.open = threading.Event()
+        self.open.set()
+        self.sent: list[bytes] = []
+        self.fail = False
+
+    def bulk(self, body: bytes, index: str = "", *, details: bool = False) -> BulkAnswer:
+        self.sent.append(body)
+        assert self.open.wait(30)
+        if self.fail:
+            raise StoreBusy("as the test wants it")
+        return super().bulk(body, index, details=details)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Held]:
+    elasticsearch_url()  # has this run's indices removed at its end
+    client = Held(f"{elasticsearch_address()}?prefix={run_prefix()}-committer")
+    Layout(client, ELASTIC).prepare()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def index(client: Held) -> str:
+    layout = Layout(client, ELASTIC)
+    index = layout.statistics(uuid.uuid4().hex)
+    layout.create(index, {layout.writing(index): {}})
+    client.sent.clear()
+    client.fail = False
+    client.open.set()
+    return index
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def change(index: str, variant: str, count: int = 1) -> SeriesChange:
+    key = SeriesKey("task", SCALAR, "loss", variant)
+    row = Row()
+    row.extend(count, (1, count), (1, 1))
+    return SeriesChange(index, series_id("company", key), key, row, None)
+
+
+def count_of(client: ElasticClient, index: str, variant: str) -> int:
+    stored = client.get(index, change(index, variant).id)
+    return int(stored["_source"]["count"]) if stored else 0
+
+
+def marks(index: str, bytes: int = 0) -> Rider:
+    """A document that rides along."""
+    line = orjson.dumps({"index": {"_id": uuid.uuid4().hex}}) + b"\n" + orjson.dumps({"kind": "x", "task": "y" * bytes}) + b"\n"
+    return Rider([line], f"{index}-write", 1)
+
+
+def behind_a_held_one(committer: Committer, client: Held, index: str, pool: ThreadPoolExecutor) -> Future[None]:
+    client.open.clear()
+    first = pool.submit(committer.commit, [change(index, "first")])
+    wait_until(lambda: client.sent, 10, "the first bulk is sent")
+    return first
+
+
+def waiting(committer: Committer, count: int) -> None:
+    wait_until(lambda: len(committer._waiting) == count, 10, f"{count} wait")
+
+
+def test_those_who_wait_travel_in_one_bulk(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
+    committer = Committer(client)
+    first = behind_a_held_one(committer, client, index, pool)
+    others = [pool.submit(committer.commit, [change(index, f"v{n % 5}", n)], marks(index)) for n in range(1, 11)]
+    waiting(committer, 10)
+    client.open.set()
+    for done in [first, *others]:
+        done.result(30)
+    assert len(client.sent) == 2
+    assert [count_of(client, index, f"v{n}") for n in range(5)] == [5 + 10, 1 + 6, 2 + 7, 3 + 8, 4 + 9]
+
+
+def test_a_document_is_never_in_two_bulks_at_a_time(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
+    """What was prepared before another one changed the document is made again."""
+    committer = Committer(client)
+    committer.commit([change(index, "first"), change(index, "other")])
+    client.sent.clear()
+    first = behind_a_held_one(committer, client, index, pool)
+    again = pool.submit(committer.commit, [change(index, "first", 10), change(index, "other", 10)])
+    large = pool.submit(committer.commit, [change(index, "first", 100)], marks(index, RIDERS_BYTES + 1))
+    waiting(committer, 2)
+    client.open.set()
+    for done in (first, again, large):
+        done.result(30)
+    assert count_of(client, index, "first") == 112
+    assert count_of(client, index, "other") == 11
+
+
+def test_a_large_one_waits_for_nobody(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
+    committer = Committer(client)
+    first = behind_a_held_one(committer, client, index, pool)
+    large = pool.submit(committer.commit, [change(index, "large")], marks(index, RIDERS_BYTES + 1))
+    wait_until(lambda: len(client.sent) == 2, 10, "the large one is sent beside the first")
+    client.open.set()
+    first.result(30)
+    large.result(30)
+
+
+def test_what_another_worker_wrote_is_kept(client: Held, index: str) -> None:
+    one, other = Committer(client), Committer(client)
+    for round in range(3):
+        one.commit([change(index, "shared", 1)])
+        other.commit([change(index, "shared", 10)])
+        assert count_of(client, index, "shared") == 11 * (round + 1)
+
+
+def test_more_series_than_are_remembered(client: Held, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    committer = Committer(client)
+    for round in range(3):
+        committer.commit([change(index, f"v{n}", n + 1) for n in range(10)])
+        assert [count_of(client, index, f"v{n}") for n in range(10)] == [(n + 1) * (round + 1) for n in range(10)]
+
+
+def test_all_of_a_bulk_hear_that_it_failed_and_the_next_goes(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
+    committer = Committer(client)
+    first = behind_a_held_one(committer, client, index, pool)
+    others = [pool.submit(committer.commit, [change(index, f"v{n}")]) for n in range(3)]
+    waiting(committer, 3)
+    client.fail = True
+    client.open.set()
+    for done in [first, *others]:
+        with pytest.raises(StoreBusy, match="as the test wants it"):
+            done.result(30)
+    client.fail = False
+    committer.commit([change(index, "v0")])
+    assert count_of(client, index, "v0") == 1
+
+
+class Ended(BaseException):
+    """A greenlet that is killed."""
+
+
+class _Breaks(threading.Event):
+    """Breaks off whoever waits in a thread of that name: before its turn, or when it has just been told that it leads."""
+
+    when = "before"
+
+    def wait(self, timeout: float | None = None) -> bool:
+        mine = threading.current_thread().name == "broken"
+        if mine and self.when == "before":
+            raise Ended
+        done = super().wait(timeout)
+        if mine:
+            raise Ended
+        return done
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_one_that_is_broken_off_holds_nobody_up(
+    client: Held, index: str, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    committer = Committer(client)
+    first = behind_a_held_one(committer, client, index, pool)
+    made: Callable[..., None] = module._Ticket.__init__
+
+    def with_breaking_event(self: Any, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        self.go = _Breaks()
+
+    monkeypatch.setattr(module._Ticket, "__init__", with_breaking_event)
+    monkeypatch.setattr(_Breaks, "when", when)
+    ended: list[bool] = []
+
+    def broken() -> None:
+        try:
+            committer.commit([change(index, "broken")])
+        except Ended:
+            ended.append(True)
+
+    thread = threading.Thread(target=broken, name="broken")
+    thread.start()
+    if when == "before":
+        thread.join(10)
+    else:
+        waiting(committer, 1)
+    other = pool.submit(committer.commit, [change(index, "other")])
+    waiting(committer, 1 if when == "before" else 2)
+    client.open.set()
+    first.result(30)
+    other.result(30)
+    thread.join(10)
+    assert ended == [True]
+    assert count_of(client, index, "other") == 1
+    assert count_of(client, index, "broken") == (0 if when == "before" else 1)
+    committer.commit([change(index, "other")])
+    assert count_of(client, index, "other") == 2
