@@ -1,6 +1,6 @@
 """The application factory: settings -> engine -> services -> Flask app. The only place that wires.
 
-A new service is one line in `_add_services`, another face (runs, files, page) one line in `_add_faces`.
+A new service is one line in `_add_services`, another face (runs, files, page) one plain call in `_add_faces`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from flask import Flask, Request, Response, jsonify, request
@@ -16,13 +15,16 @@ from flask_compress import Compress
 from gevent import get_hub
 from werkzeug.exceptions import NotFound
 
-from apiserver import __version__, files, hocon, runs
+from apiserver import __version__, hocon
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.context import Context
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
-from apiserver.files.storage import Storage
+from apiserver.files.storage import Storage, open_storage
+from apiserver.files.wiring import TaskFiles, register_files
 from apiserver.identities import Identities
+from apiserver.runs.wiring import register_runs
 from apiserver.service_repo import ServiceRepo
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.body import drain
@@ -43,20 +45,6 @@ OFFLOAD = 128_000
 """Answers with more bytes are compressed in a thread: at 100 MB/s the others would notice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What services and faces are made of; also in `app.extensions["tidemark"]`."""
-
-    settings: Settings
-    engine: Engine
-    schemas: SchemaSet
-    repo: ServiceRepo
-    gate: Gate
-    authenticator: Authenticator
-    identities: Identities
-    files: Storage
-
-
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     """The application, with everything behind it opened. Raises StartupError when something is not as it must be."""
     # A container often has no home: then the data folder keeps what would take every worker seconds to compile again.
@@ -75,9 +63,9 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
         gate=gate,
         authenticator=Authenticator(settings, identities, gate, credentials.token_secret),
         identities=identities,
-        files=files.open_storage(settings),
     )
-    _add_services(context)
+    storage = open_storage(settings)
+    _add_services(context, storage)
     context.repo.check()
 
     app = TidemarkApp("tidemark", static_folder=None)
@@ -85,13 +73,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.extensions["tidemark"] = context
     app.rpc = Dispatcher(context.repo, context.authenticator, settings.server)
     _add_status(app, context)
-    _add_faces(app, context)
+    _add_faces(app, context, storage)
     _add_answer_headers(app, context)
     app.wsgi_app = Draining(app.wsgi_app, settings.server.max_body)  # type: ignore[method-assign]
     return app
 
 
-def _add_services(context: Context) -> None:
+def _add_services(context: Context, storage: Storage) -> None:
     """One line per service."""
     add = context.repo.add_service
     add(DebugService())
@@ -103,7 +91,7 @@ def _add_services(context: Context) -> None:
     tasks = TaskDirectory(engine.registry, deleted_for=context.settings.events.tombstone_expiration)
     for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks)):
         add(service)
-    for service in registry_services(engine.registry, engine.events, engine.state, tasks, files.TaskFiles(context.files)):
+    for service in registry_services(engine.registry, engine.events, engine.state, tasks, TaskFiles(storage)):
         add(service)
 
 
@@ -117,12 +105,10 @@ def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
     return Ingest(context.engine.events, tasks, context.engine.bus, context.schemas.definitions("events"), settings)
 
 
-def _add_faces(app: Flask, context: Context) -> None:
+def _add_faces(app: Flask, context: Context, storage: Storage) -> None:
     """The parts of the server that are no RPC services; each registers its own blueprint. They win over the RPC layer's paths."""
-    for part, name in ((runs, "register_runs"), (files, "register_files")):
-        register: Callable[[Flask, Context], None] | None = getattr(part, name, None)
-        if register is not None:
-            register(app, context)
+    register_runs(app, context)
+    register_files(app, context, storage)
 
 
 def _add_status(app: Flask, context: Context) -> None:

@@ -3,7 +3,3 @@
 `names` says which names are allowed and where they lie, `storage` keeps the bytes, `uploads` reads multipart bodies as they come, `web` is
 the HTTP face, `wiring` ties it to the login of the API. Nothing here knows tasks beyond their id in a name.
 """
-
-from apiserver.files.wiring import TaskFiles, open_storage, register_files
-
-__all__ = ["TaskFiles", "open_storage", "register_files"]

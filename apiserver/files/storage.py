@@ -17,8 +17,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from apiserver.errors import StartupError
 from apiserver.files.names import SHARED, place, task_folder
 from apiserver.files.problems import DiskFull, FileProblem, InTheWay, NoSuchFile, TooLarge
+from apiserver.settings import Settings
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STALE = 24 * 3600.0
@@ -260,3 +262,14 @@ def _disk_errors() -> Iterator[None]:
         if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
             raise InTheWay("a file lies where this name needs a folder, or a folder where it needs a file") from None
         raise
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The folder of the files, made if need be. Raises StartupError."""
+    folder = Path(settings.files.folder).expanduser() if settings.files.folder else settings.data / "files"
+    storage = Storage(folder, max_size=settings.files.max_size, reserve=settings.files.reserve)
+    try:
+        storage.prepare()
+    except OSError as error:
+        raise StartupError(f"{folder}: the folder for files can't be written: {error.strerror}; choose one with files.folder") from error
+    return storage

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Request
 from werkzeug.datastructures import Headers
 
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.errors import StartupError
+from apiserver.context import Context
 from apiserver.files.disk import in_thread
 from apiserver.files.names import split
 from apiserver.files.problems import BadName
@@ -21,10 +19,6 @@ from apiserver.files.storage import Storage
 from apiserver.files.web import Policy, SecondPort, mount
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.errors import failure_of
-from apiserver.settings import Settings
-
-if TYPE_CHECKING:
-    from apiserver.app import Context
 
 MAX_PREFIX = 8
 """Folders in the address of the file server (`http://host/some/prefix/files`)."""
@@ -32,22 +26,11 @@ MAX_PREFIX = 8
 log = logging.getLogger("tidemark.files")
 
 
-def open_storage(settings: Settings) -> Storage:
-    """The folder of the files, made if need be. Raises StartupError."""
-    folder = Path(settings.files.folder).expanduser() if settings.files.folder else settings.data / "files"
-    storage = Storage(folder, max_size=settings.files.max_size, reserve=settings.files.reserve)
-    try:
-        storage.prepare()
-    except OSError as error:
-        raise StartupError(f"{folder}: the folder for files can't be written: {error.strerror}; choose one with files.folder") from error
-    return storage
-
-
-def register_files(app: Flask, context: Context) -> None:
+def register_files(app: Flask, context: Context, storage: Storage) -> None:
     """Mount the file server below /files and, with `files.port`, at the root of that port."""
     settings = context.settings
     access = ApiAccess(context.authenticator, TaskDirectory(context.engine.registry))
-    mount(app, context.files, access, Policy(allow_scripts=settings.files.allow_scripts))
+    mount(app, storage, access, Policy(allow_scripts=settings.files.allow_scripts))
     if settings.files.port:
         app.wsgi_app = SecondPort(app.wsgi_app, settings.files.port)  # type: ignore[method-assign]
 

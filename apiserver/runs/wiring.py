@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from flask import Flask
 
 from apiserver.bll.registry.directory import TaskDirectory
@@ -11,13 +9,11 @@ from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.bll.runs.catalog import Catalog
 from apiserver.bll.runs.writer import Writer
+from apiserver.context import Context
 from apiserver.engine import without_password
 from apiserver.runs.http import RunsApi, refuse_methods
 from apiserver.runs.limits import Clients, Limiter
 from apiserver.runs.sockets import LogSockets
-
-if TYPE_CHECKING:
-    from apiserver.app import Context
 
 
 def register_runs(app: Flask, context: Context) -> None:

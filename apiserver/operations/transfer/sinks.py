@@ -24,8 +24,8 @@ from apiserver.bll.runs.writer import Writer
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
 from apiserver.errors import StartupError, TidemarkError
-from apiserver.files import open_storage
 from apiserver.files.problems import FileProblem
+from apiserver.files.storage import open_storage
 from apiserver.serving import address_of, claim_data_folder, running_server
 from apiserver.settings import Settings
 from apiserver.stores.base import StoreBusy
