@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from apiserver import __version__
-from apiserver.bll.registry.directory import Entity
+from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.answers import Answer, Reader, Selection
 from apiserver.bll.runs.catalog import Catalog, UnknownRun, possible_id
 from apiserver.bll.runs.export import TYPES, MissingExtra, exported
@@ -157,17 +157,17 @@ class RunsApi:
         answer, tag = self._answer((endpoint, entity.company, run, wanted), entity, lambda: read(entity.company, run, wanted))
         return _response(answer, tag, verdict.headers)
 
-    def _wanted(self, identity: Identity, run: str, verdict: Verdict) -> tuple[Entity, Selection]:
+    def _wanted(self, identity: Identity, run: str, verdict: Verdict) -> tuple[Owner, Selection]:
         request.environ["tidemark.limit_headers"] = verdict.headers
         entity = self._catalog.find(identity.company, run)
         lo, hi = parameters.steps(request.args)
         return entity, Selection(lo, hi, parameters.whole(request.args, "downsample", parameters.MIN_ROWS, parameters.MAX_ROWS))
 
-    def _answer(self, key: tuple[Any, ...], entity: Entity, make: Callable[[], Answer]) -> tuple[Answer, str | None]:
+    def _answer(self, key: tuple[Any, ...], entity: Owner, make: Callable[[], Answer]) -> tuple[Answer, str | None]:
         revision = self._store.revision(entity.company, [entity.id])
         return self._cache.get(key, revision, make), _tag(key, revision)
 
-    def _tag(self, key: tuple[Any, ...], entity: Entity) -> str | None:
+    def _tag(self, key: tuple[Any, ...], entity: Owner) -> str | None:
         return _tag(key, self._store.revision(entity.company, [entity.id]))
 
     def _unchanged(self, tag: str | None, verdict: Verdict) -> Response | None:

@@ -22,7 +22,7 @@ from flask_sock import Sock
 from gevent.lock import RLock
 from simple_websocket import ConnectionClosed, Server
 
-from apiserver.bll.registry.directory import Entity
+from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.catalog import Catalog, UnknownRun
 from apiserver.bll.runs.loglines import Form, Line, Seen
 from apiserver.bll.runs.table import start_after
@@ -173,7 +173,7 @@ class LogSockets:
                 self._claim(place, reader)
                 renewed = time.monotonic()
 
-    def _admit(self, run: str) -> tuple[Entity, Wanted]:
+    def _admit(self, run: str) -> tuple[Owner, Wanted]:
         try:
             identity = self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token")).identity  # type: ignore[arg-type]
         except TidemarkError as error:
@@ -287,7 +287,7 @@ class Pump:
     """Moves the lines of one log to one reader, each once."""
 
     store: EventStore
-    run: Entity
+    run: Owner
     wanted: Wanted
     reader: Reader
     opened: int

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from apiserver.bll.events.event_decoder import EventDecoder, LineError, leaked_method
-from apiserver.bll.registry.directory import EntityKind
+from apiserver.bll.registry.directory import OwnerKind
 from apiserver.errors import ValidationFailed
 from apiserver.stores.records import IMAGE, LOG, PLOT, SCALAR, VECTOR, Event, EventBatch, LogLine, Points, SeriesKey, Touch
 
@@ -231,14 +231,14 @@ class BatchBuilder:
 
     # --- owners
 
-    def owners(self) -> dict[EntityKind, dict[str, bool]]:
+    def owners(self) -> dict[OwnerKind, dict[str, bool]]:
         """The ids of the batch by kind, with allow_locked. Raises ValidationFailed when events of one id contradict each other."""
         flags = set(self._flags)
         for task, _, _, allow_locked, model_event in self._columns:
             flags.add((task, bool(allow_locked), bool(model_event)))
         allowed: dict[str, bool] = {}
         kinds: dict[str, bool] = {}
-        owners: dict[EntityKind, dict[str, bool]] = {"task": {}, "model": {}}
+        owners: dict[OwnerKind, dict[str, bool]] = {"task": {}, "model": {}}
         for task, allow_locked, model_event in sorted(flags):
             if allowed.setdefault(task, allow_locked) != allow_locked:
                 raise ValidationFailed("allow_locked", f"the same for all events of {task} in a batch", [True, False])

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from apiserver.bll.events.answer_cache import AnswerCache
-from apiserver.bll.registry.directory import Entity, TaskDirectory
+from apiserver.bll.registry.directory import Owner, TaskDirectory
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Series
@@ -89,10 +89,10 @@ class Charts:
 
         return self._cached(("tasks", names, query), list(entities.values()), build)
 
-    def _readable(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Entity]:
+    def _readable(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Owner]:
         return self._tasks.readable(company, ids, "model" if model_events else "task")
 
-    def _cached(self, key: tuple[Any, ...], entities: Sequence[Entity], build: Callable[[], bytes]) -> bytes:
+    def _cached(self, key: tuple[Any, ...], entities: Sequence[Owner], build: Callable[[], bytes]) -> bytes:
         """The answer of `build`, kept for as long as no event of the tasks changes."""
         revision: list[tuple[int, ...]] = []
         for owner, ids in by_owner(entities).items():
@@ -107,7 +107,7 @@ class Charts:
             self._cache.put(key, revision, known)
         return known
 
-    def _draw(self, entities: Sequence[Entity], query: ChartQuery) -> Iterator[_Drawn]:
+    def _draw(self, entities: Sequence[Owner], query: ChartQuery) -> Iterator[_Drawn]:
         metrics = dict(query.metrics) if query.metrics else None
         for owner, ids in by_owner(entities).items():
             wanted = [series for series in self._events.series(owner, ids, [SCALAR], metrics) if series.chart_count]
@@ -175,7 +175,7 @@ def request_for(series: Series, query: ChartQuery) -> BucketRequest | None:
     return BucketRequest(series, query.axis, interval, lo, hi, query.envelope)
 
 
-def by_owner(entities: Iterable[Entity]) -> dict[str, list[str]]:
+def by_owner(entities: Iterable[Owner]) -> dict[str, list[str]]:
     """The ids of each owner's entities: a store is asked inside one company."""
     owners: dict[str, list[str]] = {}
     for entity in entities:

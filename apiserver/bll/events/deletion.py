@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apiserver.bll.registry.directory import EntityKind, TaskDirectory
+from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.stores.base import EventStore
 
 
@@ -23,7 +23,7 @@ class Deletion:
         self._tasks.writable(company, model, "model", allow_locked=allow_locked)
         return self._delete(company, model, "model")
 
-    def _delete(self, company: str, id: str, kind: EntityKind) -> int:
+    def _delete(self, company: str, id: str, kind: OwnerKind) -> int:
         # Reset first: a batch that is acknowledged from here on raises it again and loses nothing.
         self._tasks.reset_progress(company, id, kind)
         return self._events.delete(company, id)

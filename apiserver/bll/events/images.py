@@ -8,7 +8,7 @@ from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scrolls
-from apiserver.bll.registry.directory import EntityKind, TaskDirectory
+from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import IMAGE, Cursor, EventQuery
 
@@ -65,7 +65,7 @@ class Images:
         return _page(task, images, total, next_id)
 
     def _owner(self, company: str, task: str, model_events: bool) -> str:
-        kind: EntityKind = "model" if model_events else "task"
+        kind: OwnerKind = "model" if model_events else "task"
         return self._directory.readable(company, [task], kind)[task].company
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from apiserver.bll.events.batch_builder import BatchBuilder, Refused
 from apiserver.bll.events.event_decoder import EventDecoder, LineError
-from apiserver.bll.registry.directory import EntityKind, TaskDirectory
+from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.errors import EmptyBatch, EventsNotAdded
 from apiserver.fairness import give_way
 from apiserver.stores.base import Bus, EventStore
@@ -103,7 +103,7 @@ class Ingest:
                 self._publish(company, batch, outcome.seq, {refusal.line for refusal in outcome.refusals})
         return _answer(builder.lines, refused)
 
-    def _admit(self, company: str, user: str, kind: EntityKind, ids: Mapping[str, bool], builder: BatchBuilder) -> None:
+    def _admit(self, company: str, user: str, kind: OwnerKind, ids: Mapping[str, bool], builder: BatchBuilder) -> None:
         """Drop the events of tasks (or models) that can't be written; make unknown ones known. `ids`: id -> allow_locked."""
         known = self._tasks.resolve(company, ids, kind)
         unknown = [id for id in ids if id not in known]

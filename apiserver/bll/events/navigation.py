@@ -13,7 +13,7 @@ from typing import Any
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, valid_iterations
 from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.navigation_sessions import SECONDS, Walks
-from apiserver.bll.registry.directory import EntityKind, TaskDirectory
+from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import IMAGE, PLOT, EventQuery, StoredEvent
 
@@ -51,7 +51,7 @@ class Navigation:
         """
         iters = min(iters, MOST_ITERS)
         selections = folded(wanted)
-        entity: EntityKind = "model" if model_events else "task"
+        entity: OwnerKind = "model" if model_events else "task"
         owners = {id: one.company for id, one in self._directory.readable(company, list(selections), entity).items()}
         walk = self._walks.find(company, entity, list(selections), scroll_id)
         if walk is not None and walk.known["type"] != event_type and not refresh:

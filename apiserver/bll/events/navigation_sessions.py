@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apiserver.bll.registry.directory import EntityKind
+from apiserver.bll.registry.directory import OwnerKind
 from apiserver.errors import InvalidScroll
 from apiserver.stores.base import State
 
@@ -35,7 +35,7 @@ class Walks:
         self._kind = kind
         self._ttl = ttl
 
-    def find(self, company: str, entity: EntityKind, tasks: Sequence[str], scroll_id: str | None) -> Walk | None:
+    def find(self, company: str, entity: OwnerKind, tasks: Sequence[str], scroll_id: str | None) -> Walk | None:
         """The walk behind an id; None when unknown or expired. Raises InvalidScroll when it is somebody else's."""
         state = self._state.get(self._kind, scroll_id) if scroll_id else None
         if state is None or scroll_id is None:
@@ -45,12 +45,12 @@ class Walks:
         known = self._state.get(f"{self._kind}_known", state["known"])
         return None if known is None else Walk(scroll_id, state["known"], known, state["place"])
 
-    def begin(self, company: str, entity: EntityKind, tasks: Sequence[str], known: dict[str, Any], place: dict[str, Any]) -> str:
+    def begin(self, company: str, entity: OwnerKind, tasks: Sequence[str], known: dict[str, Any], place: dict[str, Any]) -> str:
         """The id of the first place of a new walk."""
         known_id = self._state.create(f"{self._kind}_known", known, self._ttl)
         return self._keep(company, entity, tasks, known_id, place)
 
-    def go_on(self, walk: Walk, company: str, entity: EntityKind, tasks: Sequence[str], place: dict[str, Any]) -> str:
+    def go_on(self, walk: Walk, company: str, entity: OwnerKind, tasks: Sequence[str], place: dict[str, Any]) -> str:
         """The id of another place of the same walk; the id it came from when it did not move."""
         self._state.update(f"{self._kind}_known", walk.known_id, _unchanged, self._ttl)
         if place == walk.place:
@@ -58,7 +58,7 @@ class Walks:
             return walk.id
         return self._keep(company, entity, tasks, walk.known_id, place)
 
-    def _keep(self, company: str, entity: EntityKind, tasks: Sequence[str], known_id: str, place: dict[str, Any]) -> str:
+    def _keep(self, company: str, entity: OwnerKind, tasks: Sequence[str], known_id: str, place: dict[str, Any]) -> str:
         state = {"company": company, "entity": entity, "tasks": sorted(tasks), "known": known_id, "place": place}
         return self._state.create(self._kind, state, self._ttl)
 

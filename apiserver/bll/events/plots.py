@@ -9,7 +9,7 @@ from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scrolls
-from apiserver.bll.registry.directory import Entity, EntityKind, TaskDirectory
+from apiserver.bll.registry.directory import Owner, OwnerKind, TaskDirectory
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, StoredEvent
 
@@ -123,7 +123,7 @@ class Plots:
         next_id = self._scrolls.keep("get_multi_task_plots_of_series", company, list(entities), {"total": total}) if tree else END
         return _side_by_side(tree, total, next_id)
 
-    def _plan(self, entities: Mapping[str, Entity], iters: int, per_metric: bool, metrics: Metrics | None) -> dict[str, Any]:
+    def _plan(self, entities: Mapping[str, Owner], iters: int, per_metric: bool, metrics: Metrics | None) -> dict[str, Any]:
         """What is to be read: `units` of [task, iteration, metrics], newest iteration first; `until` bounds the arrival per task."""
         units: list[list[Any]] = []
         until: dict[str, int] = {}
@@ -152,7 +152,7 @@ class Plots:
         variants = {metric: list(wanted) for metric, wanted in metrics.items()} if metrics is not None else {}
         return {"units": units, "until": until, "iters": iters, "variants": variants, "position": [0, None], "total": None}
 
-    def _read(self, entities: Mapping[str, Entity], state: dict[str, Any], tree: Tree, most: int | None) -> tuple[list[Any], int]:
+    def _read(self, entities: Mapping[str, Owner], state: dict[str, Any], tree: Tree, most: int | None) -> tuple[list[Any], int]:
         """Fill `tree` with a page; where the next one starts, and how many plots there are on all pages."""
         units, (number, start) = state["units"], state["position"]
         after = Cursor(*start) if start else None
@@ -179,8 +179,8 @@ class Plots:
             )
         return [number, list(after) if after is not None else None], total
 
-    def _entities(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Entity]:
-        kind: EntityKind = "model" if model_events else "task"
+    def _entities(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Owner]:
+        kind: OwnerKind = "model" if model_events else "task"
         return self._directory.readable(company, ids, kind)
 
 
@@ -190,7 +190,7 @@ def _unit_query(state: dict[str, Any], unit: list[Any]) -> EventQuery:
     return EventQuery(task, [PLOT], metrics=metrics, iters=[iteration], until_seq=state["until"][task])
 
 
-def _plant(tree: Tree, entity: Entity, plots: Iterable[StoredEvent], most: int) -> None:
+def _plant(tree: Tree, entity: Owner, plots: Iterable[StoredEvent], most: int) -> None:
     """Put plots (newest first) into the tree, at most `most` per series and page. Those without iteration stand under "null"."""
     for plot in plots:
         of_task = tree.setdefault(plot["metric"], {}).setdefault(plot["variant"], {}).setdefault(entity.id, {})

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from apiserver.bll.events.navigation_sessions import SECONDS, Walk, Walks, first_place, fits
-from apiserver.bll.registry.directory import EntityKind, TaskDirectory
+from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import StoredEvent
 
@@ -89,6 +89,6 @@ class Samples(ABC):
         place = walk.place | self._placed(events[0]) if events else walk.place
         return self._walks.go_on(walk, company, entity, [task], place), events, self._bounds(walk.known, place) if events else None
 
-    def _owner(self, company: str, task: str, model_events: bool) -> tuple[EntityKind, str]:
-        entity: EntityKind = "model" if model_events else "task"
+    def _owner(self, company: str, task: str, model_events: bool) -> tuple[OwnerKind, str]:
+        entity: OwnerKind = "model" if model_events else "task"
         return entity, self._directory.readable(company, [task], entity)[task].company

@@ -15,7 +15,7 @@ from apiserver.bll.registry.public import find_readable
 from apiserver.errors import InvalidModel, InvalidTask, ModelNotWritable, NoWritePermission, TaskNotWritable
 from apiserver.stores.base import Condition, Conflict, Document, Registry
 
-EntityKind = Literal["task", "model"]
+OwnerKind = Literal["task", "model"]
 
 DELETED_FOR = 3600
 """Seconds that the id of a deleted task stays refused, so that late batches don't bring it back."""
@@ -23,16 +23,19 @@ DELETED_FOR = 3600
 _FIELDS = ("name", "status", "ready", "public")
 
 
-class Entity(NamedTuple):
-    """A task or model as events need it. `company` is the owner; `locked`: published (or being so), its events may not change."""
+class Owner(NamedTuple):
+    """A task or model that owns events: the company it belongs to, its id and kind, and what answers about its events say of it.
 
-    id: str
+    `company` may differ from the caller's, when the task or model is public. `locked`: published (or publishing), its events may not change.
+    """
+
     company: str
+    id: str
+    kind: OwnerKind
     name: str
     status: str
     locked: bool
     public: bool
-    kind: EntityKind
 
 
 class TaskDirectory:
@@ -46,32 +49,32 @@ class TaskDirectory:
         self._registry = registry
         self._deleted_for_ms = int(deleted_for * 1000)
 
-    def resolve(self, company: str, ids: Collection[str], kind: EntityKind = "task") -> dict[str, Entity]:
+    def resolve(self, company: str, ids: Collection[str], kind: OwnerKind = "task") -> dict[str, Owner]:
         """Those of `ids` that the company may read: its own, else public ones of others. Order as in `ids`."""
         found = find_readable(self._registry, kind, company, ids, fields=_FIELDS)
-        return {id: _entity(found[id], kind) for id in dict.fromkeys(ids) if id in found}
+        return {id: _owner(found[id], kind) for id in dict.fromkeys(ids) if id in found}
 
-    def readable(self, company: str, ids: Sequence[str], kind: EntityKind = "task") -> dict[str, Entity]:
+    def readable(self, company: str, ids: Sequence[str], kind: OwnerKind = "task") -> dict[str, Owner]:
         """As `resolve`, but all of them. Raises InvalidTask or InvalidModel with all ids when one is unknown or foreign."""
         found = self.resolve(company, ids, kind)
         if len(found) < len(set(ids)):
             raise _unknown(kind, ids)
         return found
 
-    def writable(self, company: str, id: str, kind: EntityKind = "task", *, allow_locked: bool = False) -> Entity:
+    def writable(self, company: str, id: str, kind: OwnerKind = "task", *, allow_locked: bool = False) -> Owner:
         """One object whose events this company may change.
 
         Raises InvalidTask or InvalidModel (unknown), NoWritePermission (public), TaskNotWritable or ModelNotWritable (published, without
         `allow_locked`).
         """
-        entity = self.readable(company, [id], kind)[id]
-        if entity.company != company or entity.public:
+        owner = self.readable(company, [id], kind)[id]
+        if owner.company != company or owner.public:
             raise NoWritePermission(id=id)
-        if entity.locked and not allow_locked:
+        if owner.locked and not allow_locked:
             raise TaskNotWritable(id) if kind == "task" else ModelNotWritable(id)
-        return entity
+        return owner
 
-    def register(self, company: str, ids: Collection[str], kind: EntityKind = "task", user: str = "") -> dict[str, Entity]:
+    def register(self, company: str, ids: Collection[str], kind: OwnerKind = "task", user: str = "") -> dict[str, Owner]:
         """Make unknown ids known: name = id, in the default project, tasks in status in_progress. Known ones stay as they are."""
         if not ids:
             return {}
@@ -83,7 +86,7 @@ class TaskDirectory:
         else:
             bodies = {id: new_model(id, company, user, now, {"project": project}) for id in ids}
         created = self._registry.create_many(kind, company, bodies)
-        found = {id: _entity(Document(id, company, bodies[id]), kind) for id in created}
+        found = {id: _owner(Document(id, company, bodies[id]), kind) for id in created}
         others = [id for id in ids if id not in created]  # another batch registered them first: they stay as they are
         return found | (self.resolve(company, others, kind) if others else {})
 
@@ -98,21 +101,21 @@ class TaskDirectory:
                 self._registry.create("project", company, id, body)
         return id
 
-    def reset_progress(self, company: str, id: str, kind: EntityKind = "task") -> None:
+    def reset_progress(self, company: str, id: str, kind: OwnerKind = "task") -> None:
         """The events of this object go: its last iteration starts anew, and who polls for changes sees one."""
         now = now_ms()
         self._registry.touch(kind, company, id, last_iteration=0, last_update=now, last_change=now)
 
     # --- deleted ids
 
-    def was_deleted(self, company: str, ids: Collection[str], kind: EntityKind = "task") -> set[str]:
+    def was_deleted(self, company: str, ids: Collection[str], kind: OwnerKind = "task") -> set[str]:
         """Those of `ids` that were deleted so lately that they stay refused."""
         marks = self._registry.get_many("deleted", company, [_mark(kind, id) for id in ids])
         since = now_ms() - self._deleted_for_ms
         recent = {mark for mark, document in marks.items() if document.body.get("at", 0) > since}
         return {id for id in ids if _mark(kind, id) in recent}
 
-    def mark_deleted(self, company: str, ids: Iterable[str], kind: EntityKind = "task") -> None:
+    def mark_deleted(self, company: str, ids: Iterable[str], kind: OwnerKind = "task") -> None:
         """Refuse these ids for some time. To be called before the object goes, so that no batch slips in between."""
         now = now_ms()
         for id in ids:
@@ -124,16 +127,16 @@ class TaskDirectory:
             self._registry.delete("deleted", company, old.id)
 
 
-def _mark(kind: EntityKind, id: str) -> str:
+def _mark(kind: OwnerKind, id: str) -> str:
     return f"{kind}:{id}"
 
 
-def _unknown(kind: EntityKind, ids: Sequence[str]) -> Exception:
+def _unknown(kind: OwnerKind, ids: Sequence[str]) -> Exception:
     return InvalidTask(ids) if kind == "task" else InvalidModel(ids)
 
 
-def _entity(document: Document, kind: EntityKind) -> Entity:
+def _owner(document: Document, kind: OwnerKind) -> Owner:
     body = document.body
     status = body.get("status") or "created"
     locked = bool(body.get("ready")) if kind == "model" else status in ("published", "publishing")
-    return Entity(document.id, document.company, body.get("name") or document.id, status, locked, bool(body.get("public")), kind)
+    return Owner(document.company, document.id, kind, body.get("name") or document.id, status, locked, bool(body.get("public")))

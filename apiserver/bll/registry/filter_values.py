@@ -14,7 +14,7 @@ from apiserver.stores.base import Condition, EventStore, Sort
 from apiserver.stores.records import SCALAR
 
 Body = dict[str, Any]
-EntityKind = Literal["task", "model"]
+OwnerKind = Literal["task", "model"]
 
 PAGE = 5000
 
@@ -31,7 +31,7 @@ class Facets:
         """The types of the tasks, in order."""
         return self._values("task", company, self._inside(company, projects), "type")
 
-    def user_ids(self, company: str, kind: EntityKind, projects: Sequence[str] | None, *, subprojects: bool) -> list[str]:
+    def user_ids(self, company: str, kind: OwnerKind, projects: Sequence[str] | None, *, subprojects: bool) -> list[str]:
         """Who made the tasks or models, in order of ids."""
         return self._values(kind, company, self._inside(company, projects, subprojects), "user")
 
@@ -98,7 +98,7 @@ class Facets:
         return [value for value in values if not pattern or pattern.lower() in value.lower()]
 
     def metric_variants(
-        self, company: str, kind: EntityKind, projects: Sequence[str] | None, ids: Sequence[str] | None, *, subprojects: bool
+        self, company: str, kind: OwnerKind, projects: Sequence[str] | None, ids: Sequence[str] | None, *, subprojects: bool
     ) -> list[Body]:
         """All scalar series of the tasks or models: `[{metric, metric_hash, variant, variant_hash}]`, by metric and variant."""
         where = [*self._inside(company, projects, subprojects), *(list_conditions("id", list(ids), negation=False) if ids else [])]

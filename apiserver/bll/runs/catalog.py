@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from apiserver.bll.registry.directory import Entity, TaskDirectory
+from apiserver.bll.registry.directory import Owner, TaskDirectory
 from apiserver.bll.registry.new_documents import default_project_id, now_ms
 from apiserver.bll.registry.projects import Projects
 from apiserver.errors import InvalidTask
@@ -52,14 +52,14 @@ class Catalog:
         self._project_index = projects
         self._register = register_unknown
 
-    def find(self, company: str, run: str) -> Entity:
+    def find(self, company: str, run: str) -> Owner:
         """The run, owned by the company or public. Raises UnknownRun."""
         found = self._directory.resolve(company, [run]).get(run) if possible_id(run) else None
         if found is None:
             raise UnknownRun(run)
         return found
 
-    def writable(self, company: str, user: str, run: str) -> Entity:
+    def writable(self, company: str, user: str, run: str) -> Owner:
         """The run, made known when it is unknown. Raises UnknownRun (unknown runs are refused, or deleted within the hour), and
         InvalidTask's children for runs that may not change."""
         if not possible_id(run):
@@ -79,7 +79,7 @@ class Catalog:
         projects = self._projects(company, found)
         return [self._described(document, projects) for document in found]
 
-    def detail(self, run: Entity) -> dict[str, Any]:
+    def detail(self, run: Owner) -> dict[str, Any]:
         """One run with its address and times."""
         documents = self._registry.get_many("task", run.company, [run.id], fields=_FIELDS)
         if run.id not in documents:
@@ -97,7 +97,7 @@ class Catalog:
             "summary": known.get("summary") or {},
         }
 
-    def describe(self, run: Entity, facts: Mapping[str, Any], user: str = "") -> None:
+    def describe(self, run: Owner, facts: Mapping[str, Any], user: str = "") -> None:
         """Keep what a run folder says of its run: meta.json, status.json and summary.json in one object. Unknown fields are left out."""
         project = self._project_of(run.company, user, facts)
         while True:

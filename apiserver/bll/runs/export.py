@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.bll.registry.directory import Entity
+from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.encode import row_slices
 from apiserver.bll.runs.table import Table
@@ -36,7 +36,7 @@ class MissingExtra(Exception):
     """The format needs a package that is not installed."""
 
 
-def exported(store: EventStore, run: Entity, form: str) -> Iterator[bytes]:
+def exported(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
     """The pieces of the file. `form` is a key of TYPES; `excel` is CSV that spreadsheets open as it is (semicolons would depend on their
     language, so it says its separator itself). Raises MissingExtra at once."""
     if form == "log":
@@ -153,7 +153,7 @@ class _Pieces(io.RawIOBase):
         return pieces
 
 
-def _log(store: EventStore, run: Entity) -> Iterator[bytes]:
+def _log(store: EventStore, run: Owner) -> Iterator[bytes]:
     for events in store.log_chunks(run.company, run.id, chunk=2_000):
         text = "\n".join(str(event.get("msg") or "") for event in events)
         yield text.encode("utf-8", "replace") + b"\n"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import orjson
 from gevent.lock import RLock
 
-from apiserver.bll.registry.directory import Entity
+from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.lines import LOG_METRIC, ORDINAL, RunLines
 from apiserver.stores.base import Bus, EventStore
 from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Refusal
@@ -26,7 +26,7 @@ class Writer:
         self._store, self._bus = store, bus
         self._locks: dict[tuple[str, str], tuple[RLock, int]] = {}
 
-    def store(self, run: Entity, lines: RunLines) -> list[Refusal]:
+    def store(self, run: Owner, lines: RunLines) -> list[Refusal]:
         """Store what `lines` collected; on return it is durable. What the store refused of it. Raises StoreBusy, StoreUnavailable."""
         batch = lines.finish()
         if any(line.metric == LOG_METRIC for line in batch.logs):
@@ -35,14 +35,14 @@ class Writer:
                 return self._append(run, batch)
         return self._append(run, batch)
 
-    def last_ordinal(self, run: Entity) -> int:
+    def last_ordinal(self, run: Owner) -> int:
         """The ordinal of the last log line that was imported into a run; 0 when there is none."""
         query = EventQuery(run.id, (LOG,), metrics={LOG_METRIC: ()})
         for event in self._store.page(run.company, query, "timestamp", descending=True, limit=1):
             return int(event.get(ORDINAL) or 0)
         return 0
 
-    def _append(self, run: Entity, batch: EventBatch) -> list[Refusal]:
+    def _append(self, run: Owner, batch: EventBatch) -> list[Refusal]:
         if not (batch.points or batch.events or batch.logs):
             return []
         stored = self._store.append(run.company, batch)
@@ -55,7 +55,7 @@ class Writer:
             self._bus.publish(log_channel(run.company, run.id), orjson.dumps(message))
         return stored.refusals
 
-    def _not_stored_yet(self, run: Entity, lines: list[LogLine]) -> list[LogLine]:
+    def _not_stored_yet(self, run: Owner, lines: list[LogLine]) -> list[LogLine]:
         """Without those whose ordinal is in the store. Ordinals are stored in order; when lines between them are missing (a batch that
         Elasticsearch took in parts, lines that were cleared), all of them are looked at."""
         last = self.last_ordinal(run)
@@ -70,7 +70,7 @@ class Writer:
         return [line for line in lines if _ordinal(line) not in known or _ordinal(line) == 0]
 
     @contextmanager
-    def _alone(self, run: Entity) -> Iterator[None]:
+    def _alone(self, run: Owner) -> Iterator[None]:
         """One import into a run at a time."""
         key = (run.company, run.id)
         lock, users = self._locks.get(key, (None, 0))

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
-from apiserver.bll.registry.directory import Entity, TaskDirectory
+from apiserver.bll.registry.directory import Owner, TaskDirectory
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.bll.runs.catalog import Catalog, UnknownRun
@@ -125,7 +125,7 @@ class StoreSink:
         self._engine.close()
         self._lock.close()
 
-    def _writable(self, run: str) -> Entity:
+    def _writable(self, run: str) -> Owner:
         try:
             return self._catalog.writable(self._company, self._user, run)
         except UnknownRun:
