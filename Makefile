@@ -18,10 +18,11 @@ run: $(VENV)/installed ## Start the server (TIDEMARK_HOST, TIDEMARK_PORT, TIDEMA
 test: $(VENV)/installed-dev lint ## Check everything, run all tests (ARGS="-k name" picks some, ARGS="-n 0" runs one after the other)
 	$(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
-lint: $(VENV)/installed-dev ## Style and types
+lint: $(VENV)/installed-dev ## Style, types, and which room imports which
 	$(PYTHON) -m ruff check apiserver tests
 	$(PYTHON) -m ruff format --check apiserver tests
 	$(PYTHON) -m mypy
+	$(VENV)/bin/lint-imports
 
 format: $(VENV)/installed-dev ## Bring the code into the project's format
 	$(PYTHON) -m ruff check --fix apiserver tests
