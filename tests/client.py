@@ -93,7 +93,7 @@ def _line(event: Event | str | bytes) -> bytes:
 
 
 def check_envelope(answer: Answer) -> None:
-    """The form of every JSON answer (spec A.5)."""
+    """The form of every JSON answer (docs/protocol.md, "Envelope and codes")."""
     assert answer.headers["content-type"] == "application/json", answer.headers
     assert set(answer.json) == {"meta", "data"}, answer.body[:300]
     meta, data = answer.meta, answer.data

@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator
 from apiserver import hocon
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.settings import SCHEMA
-from scripts.api_docs import example_request, write_pages
+from scripts.api_docs import ROOT, example_request, write_pages
 
 SCHEMAS = SchemaSet(SCHEMA, hocon.cache_folder())
 
@@ -30,3 +30,13 @@ def test_every_endpoint_has_a_section_with_a_call(tmp_path: Path) -> None:
         service, _, action = name.partition(".")
         section = (tmp_path / f"{service}.md").read_text().split(f"\n## {action}\n", 1)[1].split("\n## ", 1)[0]
         assert f"/{name} " in section and "curl " in section
+
+
+def test_the_pages_are_up_to_date(tmp_path: Path) -> None:
+    """`make docs` was run after the last change of a schema."""
+    write_pages(SCHEMAS, tmp_path)
+    written = {page.name: page.read_text() for page in tmp_path.glob("*.md")}
+    committed = {page.name: page.read_text() for page in (ROOT / "docs" / "api").glob("*.md")}
+    assert sorted(committed) == sorted(written)
+    for name, text in written.items():
+        assert committed[name] == text, f"docs/api/{name} is not what the schemas say: run `make docs`"

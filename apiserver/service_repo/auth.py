@@ -1,4 +1,4 @@
-"""Who calls: Basic, Bearer and cookie credentials, and the tokens that a login gives (spec A.7)."""
+"""Who calls: Basic, Bearer and cookie credentials, and the tokens that a login gives (docs/protocol.md, "Authentication")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request bodies: read, unpacked, parsed; query and form values merged over them (spec A.4)."""
+"""Request bodies: read, unpacked, parsed; query and form values merged over them (docs/protocol.md, "Bodies")."""
 
 from __future__ import annotations
 

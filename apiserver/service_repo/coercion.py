@@ -1,4 +1,4 @@
-"""Values brought to the type that a schema declares, before it decides (spec B.1.1), and defaults afterwards.
+"""Values brought to the type that a schema declares, before it decides (docs/protocol.md, "Coercion"), and defaults afterwards.
 
 | declared | becomes |
 |---|---|

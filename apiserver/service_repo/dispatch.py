@@ -1,4 +1,4 @@
-"""One call from HTTP request to HTTP answer, in the order of spec A.3."""
+"""One call from HTTP request to HTTP answer, in the order of docs/protocol.md, "Paths and versions"."""
 
 from __future__ import annotations
 

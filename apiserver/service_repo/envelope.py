@@ -1,4 +1,4 @@
-"""The envelope around every JSON answer (spec A.5)."""
+"""The envelope around every JSON answer (docs/protocol.md, "Envelope and codes")."""
 
 from __future__ import annotations
 

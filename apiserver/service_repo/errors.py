@@ -1,4 +1,4 @@
-"""The one table: which exception is which code, and how its message reads (spec A.6).
+"""The one table: which exception is which code, and how its message reads (docs/protocol.md, "Envelope and codes").
 
 Codes and sub-codes are ClearML's; the sentences are ours. Codes above 503 never leave the API: they make ClearML's SDK repeat the call
 for ever.

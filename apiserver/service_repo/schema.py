@@ -1,4 +1,4 @@
-"""The HOCON schemas: what every endpoint accepts and answers (spec A.10).
+"""The HOCON schemas: what every endpoint accepts and answers.
 
 One file per service, `schema/services/<service>.conf`; files that begin with `_` are fragments. A file holds
 

@@ -1,4 +1,4 @@
-"""Which web pages may talk to the server (rulings, "Identity and safety").
+"""Which web pages may talk to the server (docs/protocol.md, "Authentication").
 
 A server that lets its own machine in without credentials is reachable for every page that the machine's browser shows: by a plain
 cross-origin call, a form or an image tag, or through a DNS name that suddenly leads to 127.0.0.1. So in `open` mode, and wherever a

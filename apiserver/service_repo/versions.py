@@ -1,4 +1,4 @@
-"""API versions: parsing, comparing, and how the envelope shows them (spec A.2)."""
+"""API versions: parsing, comparing, and how the envelope shows them (docs/protocol.md, "Paths and versions")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is calling: spec A.7 and the two modes."""
+"""Who is calling: docs/protocol.md, "Authentication", in both modes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request bodies: spec A.4 with its defects put right."""
+"""Request bodies: docs/protocol.md, "Bodies"."""
 
 from __future__ import annotations
 

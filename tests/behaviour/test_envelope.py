@@ -1,4 +1,4 @@
-"""What every answer looks like: spec A.5, A.8, A.9."""
+"""What every answer looks like: docs/protocol.md, "Envelope and codes"; headers, compression, CORS."""
 
 from __future__ import annotations
 

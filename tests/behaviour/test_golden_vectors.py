@@ -1,6 +1,6 @@
-"""Part H of the spec: one fixture of 19 events and what every read answers.
+"""Golden vectors: one fixture of 19 events and what every read answers (recorded from ClearML server 2.3).
 
-Where a ruling overrides a vector, the overridden form is tested and the comment names the ruling.
+Where docs/protocol.md or docs/clearml.md deliberately differ, our answer is tested and a comment names the difference.
 """
 
 from __future__ import annotations
@@ -189,13 +189,13 @@ def test_21_debug_image_samples(h: Fixture) -> None:
 
 
 def test_22_task_events(h: Fixture) -> None:
-    # ruling "Scrolls and navigation": exactly batch_size events until the last page (the reference gives 2)
+    # docs/protocol.md, "Scrolls": exactly batch_size events until the last page (the reference gives 2)
     data = h.client.call("events.get_task_events", task=h.one, event_type="training_debug_image", batch_size=1)
     assert (data["returned"], data["total"], len(data["events"])) == (1, 4, 1)
 
 
 def test_23_delete_for_task(h: Fixture) -> None:
-    # ruling "Events": deleted is true, the number is deleted_count
+    # docs/protocol.md, "Logs": deleted is true, the number is deleted_count
     assert h.client.call("events.delete_for_task", task=h.two) == {"deleted": True, "deleted_count": 4}
 
 
@@ -221,7 +221,7 @@ def test_25_statistics_of_the_task(h: Fixture) -> None:
         "first_value": 1.0,
         "first_value_iteration": 0,
         "count": 4,
-        "mean_value": 0.1875,  # ruling "Events": means unrounded
+        "mean_value": 0.1875,  # not rounded: docs/protocol.md, "Batches of events"
     }
     single = task["last_metrics"][md5("Summary")][md5("acc")]
     assert (single["value"], single["count"]) == (0.75, 1)

@@ -1,4 +1,4 @@
-"""Charts: `scalar_metrics_iter_histogram`, against a naive model of the rules (spec B.6 with the rulings)."""
+"""Charts: `scalar_metrics_iter_histogram`, against a naive model of the rules (docs/protocol.md, "Charts")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `events.add` and `events.add_batch` take and refuse: spec B.2 and H.2, with codes as the rulings put them."""
+"""What `events.add` and `events.add_batch` store and refuse: docs/protocol.md, "Batches of events"."""
 
 from __future__ import annotations
 

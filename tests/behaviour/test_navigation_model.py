@@ -1,4 +1,4 @@
-"""Random walks through debug images and plots, held against a model that keeps everything in a list (spec C)."""
+"""Random walks through debug images and plots, held against a model that keeps everything in a list (docs/protocol.md, "Debug images" and "Plots")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths and versions: spec A.1 and A.2."""
+"""Paths and versions: docs/protocol.md, "Paths and versions"."""
 
 from __future__ import annotations
 

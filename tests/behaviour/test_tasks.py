@@ -80,7 +80,7 @@ def test_last_metrics_tell_of_every_series(server: Client) -> None:
     assert (loss["min_value"], loss["min_value_iteration"]) == (-1.0, 3)
     assert (loss["max_value"], loss["max_value_iteration"]) == (1.0, 0)
     assert (loss["first_value"], loss["first_value_iteration"]) == (1.0, 0)
-    assert loss["mean_value"] == 0.1875  # not rounded (rulings: "mean unrounded")
+    assert loss["mean_value"] == 0.1875  # not rounded (ClearML rounds to two decimals)
     summary = found["last_metrics"][md5("Summary")][md5("acc")]
     assert summary["value"] == 0.75 and summary["min_value_iteration"] == SINGLE_VALUE_ITER
 

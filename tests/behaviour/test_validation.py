@@ -41,7 +41,7 @@ LOGS = [
     ({"task": "T", "batch_size": 1.5}, OK),
     ({"task": "T", "batch_size": 0}, OK),
     ({"task": "T", "batch_size": True}, OK),
-    ({"task": "T", "batch_size": None}, OK),  # null counts as absent (ruling)
+    ({"task": "T", "batch_size": None}, OK),  # null counts as absent
     ({"task": "T", "batch_size": "abc"}, INVALID),
     ({"task": "T", "batch_size": [1]}, INVALID),
     ({"task": "T", "batch_size": -1}, INVALID),
@@ -72,7 +72,7 @@ def test_get_task_log(server: Client, filled: str, body: dict[str, Any], expecte
 
 
 HISTOGRAM = [
-    ({"samples": 0}, OK),  # ruling "Events": 0 = all points
+    ({"samples": 0}, OK),  # docs/protocol.md, "Charts": 0 = all points
     ({"samples": 50000}, OK),
     ({"samples": 50001}, INVALID),
     ({"samples": -1}, INVALID),

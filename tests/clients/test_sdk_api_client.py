@@ -1,4 +1,4 @@
-"""Every action of the SDK's APIClient for events, as its part of the specification lists them."""
+"""Every action of the SDK's APIClient for events."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_what_was_acknowledged_survives_kill_9_once(
     engine: str, start_server: StartServer, request: pytest.FixtureRequest, retries: bool
 ) -> None:
     if engine == "elastic" and not retries:
-        return  # ruling "Overload and faults": there an unacknowledged batch may be partly visible until its retry
+        return  # on Elasticsearch an unacknowledged batch may be partly visible until its retry
     kills = int(request.config.getoption("--kills"))
     server = start_server()
     up = threading.Event()
