@@ -31,6 +31,8 @@ _SECONDS: dict[str, float] = {
     "tests/cluster/": 80,
     "tests/clients/": 60,
     "tests/soak/": 60,
+    "tests/stores/test_elastic.py bulks of": 120,
+    "tests/stores/test_elastic.py": 50,
     "tests/runs/": 40,
     "tests/fuzz/": 40,
     " elastic": 10,
@@ -43,7 +45,7 @@ def unit_of(nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
     if nodeid.startswith(ALONE):
         return nodeid
-    engine = re.search(r"[\[-](sqlite|elastic)[\]-]", test)
+    engine = re.search(r"[\[-](sqlite|elastic|large bulks|bulks of [\d,]+ bytes)[\]-]", test)
     return f"{file} {engine[1]}" if engine else file
 
 

@@ -20,7 +20,7 @@ from apiserver.stores.elastic.series.row import Row, series_id
 from apiserver.stores.records import SCALAR, SeriesKey
 from tests.process import wait_until
 from tests.servers import elasticsearch_address, elasticsearch_url, run_prefix
-from tests.stores.conftest import ELASTIC
+from tests.stores.settings import ELASTIC
 
 
 class Held(ElasticClient):

@@ -1,13 +1,46 @@
-"""SQLite: what is deleted is given back to the file system."""
+"""SQLite as an engine, and what is particular to its file."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import gevent
+import pytest
 
+from apiserver.stores.base import EventStore, Registry
 from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Touch
 from apiserver.stores.sqlite import open_sqlite
+from tests.contract.events import EventStoreContract
+from tests.contract.registry import RegistryContract
+from tests.contract.series import SeriesContract
+from tests.contract.stores import in_greenlets
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EventStore, Registry]]:
+    events, registry = open_sqlite(str(tmp_path_factory.mktemp("store") / "test.db"))
+    yield events, registry
+    events.close()
+
+
+class InGreenlets:
+    """SQLite's blocking calls run in gevent's own threads."""
+
+    def at_once(self, work: Sequence[Callable[[], None]]) -> None:
+        in_greenlets(work)
+
+
+class TestEvents(InGreenlets, EventStoreContract):
+    pass
+
+
+class TestSeries(InGreenlets, SeriesContract):
+    pass
+
+
+class TestRegistry(InGreenlets, RegistryContract):
+    pass
 
 
 def test_the_file_shrinks_after_a_delete(tmp_path: Path) -> None:

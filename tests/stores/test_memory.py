@@ -1,0 +1,28 @@
+"""State and bus in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from apiserver.stores.base import Bus, State
+from apiserver.stores.memory import MemoryBus, MemoryState
+from tests.contract.bus import BusContract
+from tests.contract.state import StateContract
+
+
+class TestState(StateContract):
+    @pytest.fixture
+    def state(self) -> Iterator[State]:
+        state = MemoryState()
+        yield state
+        state.close()
+
+
+class TestBus(BusContract):
+    @pytest.fixture
+    def bus(self) -> Iterator[Bus]:
+        bus = MemoryBus()
+        yield bus
+        bus.close()
