@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from apiserver.errors import StartupError
 from apiserver.settings import Settings
 from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError
+from apiserver.stores.coordination import Coordination
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Engine:
 def open_engine(settings: Settings) -> Engine:
     """Open what the settings name. Raises StartupError with a sentence for the operator. Called after the fork: no connection is shared."""
     try:
-        state, bus = _open_state(settings)
-        events, registry = _open_store(settings, state)
+        state, bus, coordination = _open_state(settings)
+        events, registry = _open_store(settings, coordination)
     except StoreDamaged as error:
         raise StartupError(str(error)) from error
     except StoreError as error:
@@ -42,24 +43,27 @@ def open_engine(settings: Settings) -> Engine:
     return Engine(events, registry, state, bus)
 
 
-def _open_state(settings: Settings) -> tuple[State, Bus]:
+def _open_state(settings: Settings) -> tuple[State, Bus, Coordination | None]:
+    """The coordination is None for a state in memory: one process has nobody to coordinate with."""
     if settings.state_url.startswith("memory:"):
         from apiserver.stores.memory import MemoryBus, MemoryState
 
-        return MemoryState(), MemoryBus()
+        return MemoryState(), MemoryBus(), None
     from apiserver.stores.redis import open_redis
 
     return open_redis(settings.state_url, settings.redis)
 
 
-def _open_store(settings: Settings, state: State) -> tuple[EventStore, Registry]:
+def _open_store(settings: Settings, coordination: Coordination | None) -> tuple[EventStore, Registry]:
     if settings.store_url.startswith("sqlite:"):
         from apiserver.stores.sqlite import open_sqlite
 
         return open_sqlite(sqlite_path(settings.store_url), compress_from=settings.events.plot_compression_threshold)
+    if coordination is None:
+        raise StoreDamaged("TIDEMARK_STATE: an Elasticsearch store needs Redis beside it, for example redis://127.0.0.1:6379/0")
     from apiserver.stores.elastic import open_elastic
 
-    return open_elastic(settings.store_url, state, settings.elastic)
+    return open_elastic(settings.store_url, coordination, settings.elastic)
 
 
 def sqlite_path(url: str) -> str:

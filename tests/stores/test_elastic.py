@@ -22,9 +22,9 @@ def opened(request: pytest.FixtureRequest) -> Iterator[tuple[EventStore, Registr
     # Not the prefix of the servers under test: these tests set the clock of their batches.
     elasticsearch_url()  # has this run's indices removed at its end
     prefix = f"{run_prefix()}-stores{request.param}"
-    state, bus = open_redis(f"{redis_address()}?prefix={prefix}", REDIS)
+    state, bus, coordination = open_redis(f"{redis_address()}?prefix={prefix}", REDIS)
     settings = dataclasses.replace(ELASTIC, bulk_bytes=request.param)
-    events, registry = open_elastic(f"{elasticsearch_address()}?prefix={prefix}", state, settings)
+    events, registry = open_elastic(f"{elasticsearch_address()}?prefix={prefix}", coordination, settings)
     yield events, registry
     events.close()
     bus.close()

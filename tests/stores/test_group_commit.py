@@ -15,7 +15,7 @@ from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series import group_commit as module
-from apiserver.stores.elastic.series.group_commit import RIDERS_BYTES, Committer, Rider, SeriesChange
+from apiserver.stores.elastic.series.group_commit import RIDERS_BYTES, GroupCommit, Rider, SeriesChange
 from apiserver.stores.elastic.series.row import Row, series_id
 from apiserver.stores.records import SCALAR, SeriesKey
 from tests.process import wait_until
@@ -44,7 +44,7 @@ class Held(ElasticClient):
 @pytest.fixture(scope="module")
 def client() -> Iterator[Held]:
     elasticsearch_url()  # has this run's indices removed at its end
-    client = Held(f"{elasticsearch_address()}?prefix={run_prefix()}-committer")
+    client = Held(f"{elasticsearch_address()}?prefix={run_prefix()}-group_commit")
     Layout(client, ELASTIC).prepare()
     yield client
     client.close()
@@ -85,22 +85,22 @@ def marks(index: str, bytes: int = 0) -> Rider:
     return Rider([line], f"{index}-write", 1)
 
 
-def behind_a_held_one(committer: Committer, client: Held, index: str, pool: ThreadPoolExecutor) -> Future[None]:
+def behind_a_held_one(group_commit: GroupCommit, client: Held, index: str, pool: ThreadPoolExecutor) -> Future[None]:
     client.open.clear()
-    first = pool.submit(committer.commit, [change(index, "first")])
+    first = pool.submit(group_commit.commit, [change(index, "first")])
     wait_until(lambda: client.sent, 10, "the first bulk is sent")
     return first
 
 
-def waiting(committer: Committer, count: int) -> None:
-    wait_until(lambda: len(committer._waiting) == count, 10, f"{count} wait")
+def waiting(group_commit: GroupCommit, count: int) -> None:
+    wait_until(lambda: len(group_commit._waiting) == count, 10, f"{count} wait")
 
 
 def test_those_who_wait_travel_in_one_bulk(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
-    committer = Committer(client)
-    first = behind_a_held_one(committer, client, index, pool)
-    others = [pool.submit(committer.commit, [change(index, f"v{n % 5}", n)], marks(index)) for n in range(1, 11)]
-    waiting(committer, 10)
+    group_commit = GroupCommit(client)
+    first = behind_a_held_one(group_commit, client, index, pool)
+    others = [pool.submit(group_commit.commit, [change(index, f"v{n % 5}", n)], marks(index)) for n in range(1, 11)]
+    waiting(group_commit, 10)
     client.open.set()
     for done in [first, *others]:
         done.result(30)
@@ -110,13 +110,13 @@ def test_those_who_wait_travel_in_one_bulk(client: Held, index: str, pool: Threa
 
 def test_a_document_is_never_in_two_bulks_at_a_time(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
     """What was prepared before another one changed the document is made again."""
-    committer = Committer(client)
-    committer.commit([change(index, "first"), change(index, "other")])
+    group_commit = GroupCommit(client)
+    group_commit.commit([change(index, "first"), change(index, "other")])
     client.sent.clear()
-    first = behind_a_held_one(committer, client, index, pool)
-    again = pool.submit(committer.commit, [change(index, "first", 10), change(index, "other", 10)])
-    large = pool.submit(committer.commit, [change(index, "first", 100)], marks(index, RIDERS_BYTES + 1))
-    waiting(committer, 2)
+    first = behind_a_held_one(group_commit, client, index, pool)
+    again = pool.submit(group_commit.commit, [change(index, "first", 10), change(index, "other", 10)])
+    large = pool.submit(group_commit.commit, [change(index, "first", 100)], marks(index, RIDERS_BYTES + 1))
+    waiting(group_commit, 2)
     client.open.set()
     for done in (first, again, large):
         done.result(30)
@@ -125,9 +125,9 @@ def test_a_document_is_never_in_two_bulks_at_a_time(client: Held, index: str, po
 
 
 def test_a_large_one_waits_for_nobody(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
-    committer = Committer(client)
-    first = behind_a_held_one(committer, client, index, pool)
-    large = pool.submit(committer.commit, [change(index, "large")], marks(index, RIDERS_BYTES + 1))
+    group_commit = GroupCommit(client)
+    first = behind_a_held_one(group_commit, client, index, pool)
+    large = pool.submit(group_commit.commit, [change(index, "large")], marks(index, RIDERS_BYTES + 1))
     wait_until(lambda: len(client.sent) == 2, 10, "the large one is sent beside the first")
     client.open.set()
     first.result(30)
@@ -135,7 +135,7 @@ def test_a_large_one_waits_for_nobody(client: Held, index: str, pool: ThreadPool
 
 
 def test_what_another_worker_wrote_is_kept(client: Held, index: str) -> None:
-    one, other = Committer(client), Committer(client)
+    one, other = GroupCommit(client), GroupCommit(client)
     for round in range(3):
         one.commit([change(index, "shared", 1)])
         other.commit([change(index, "shared", 10)])
@@ -144,24 +144,24 @@ def test_what_another_worker_wrote_is_kept(client: Held, index: str) -> None:
 
 def test_more_series_than_are_remembered(client: Held, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REMEMBERED", 3)
-    committer = Committer(client)
+    group_commit = GroupCommit(client)
     for round in range(3):
-        committer.commit([change(index, f"v{n}", n + 1) for n in range(10)])
+        group_commit.commit([change(index, f"v{n}", n + 1) for n in range(10)])
         assert [count_of(client, index, f"v{n}") for n in range(10)] == [(n + 1) * (round + 1) for n in range(10)]
 
 
 def test_all_of_a_bulk_hear_that_it_failed_and_the_next_goes(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
-    committer = Committer(client)
-    first = behind_a_held_one(committer, client, index, pool)
-    others = [pool.submit(committer.commit, [change(index, f"v{n}")]) for n in range(3)]
-    waiting(committer, 3)
+    group_commit = GroupCommit(client)
+    first = behind_a_held_one(group_commit, client, index, pool)
+    others = [pool.submit(group_commit.commit, [change(index, f"v{n}")]) for n in range(3)]
+    waiting(group_commit, 3)
     client.fail = True
     client.open.set()
     for done in [first, *others]:
         with pytest.raises(StoreBusy, match="as the test wants it"):
             done.result(30)
     client.fail = False
-    committer.commit([change(index, "v0")])
+    group_commit.commit([change(index, "v0")])
     assert count_of(client, index, "v0") == 1
 
 
@@ -188,8 +188,8 @@ class _Breaks(threading.Event):
 def test_one_that_is_broken_off_holds_nobody_up(
     client: Held, index: str, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    committer = Committer(client)
-    first = behind_a_held_one(committer, client, index, pool)
+    group_commit = GroupCommit(client)
+    first = behind_a_held_one(group_commit, client, index, pool)
     made: Callable[..., None] = module._Ticket.__init__
 
     def with_breaking_event(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -202,7 +202,7 @@ def test_one_that_is_broken_off_holds_nobody_up(
 
     def broken() -> None:
         try:
-            committer.commit([change(index, "broken")])
+            group_commit.commit([change(index, "broken")])
         except Ended:
             ended.append(True)
 
@@ -211,9 +211,9 @@ def test_one_that_is_broken_off_holds_nobody_up(
     if when == "before":
         thread.join(10)
     else:
-        waiting(committer, 1)
-    other = pool.submit(committer.commit, [change(index, "other")])
-    waiting(committer, 1 if when == "before" else 2)
+        waiting(group_commit, 1)
+    other = pool.submit(group_commit.commit, [change(index, "other")])
+    waiting(group_commit, 1 if when == "before" else 2)
     client.open.set()
     first.result(30)
     other.result(30)
@@ -221,5 +221,5 @@ def test_one_that_is_broken_off_holds_nobody_up(
     assert ended == [True]
     assert count_of(client, index, "other") == 1
     assert count_of(client, index, "broken") == (0 if when == "before" else 1)
-    committer.commit([change(index, "other")])
+    group_commit.commit([change(index, "other")])
     assert count_of(client, index, "other") == 2

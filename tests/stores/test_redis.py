@@ -18,7 +18,7 @@ from tests.stores.settings import REDIS
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[tuple[State, Bus]]:
-    state, bus = open_redis(redis_url(), REDIS)
+    state, bus, _ = open_redis(redis_url(), REDIS)
     yield state, bus
     bus.close()
     state.close()

@@ -14,11 +14,11 @@ from apiserver.stores.elastic.read.charts import Charts
 from apiserver.stores.elastic.read.events import Reader
 from apiserver.stores.elastic.read.logs import Logs
 from apiserver.stores.elastic.read.points import PointReader
-from apiserver.stores.elastic.series.group_commit import Committer
+from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import as_series
 from apiserver.stores.elastic.series.store import SeriesStore
-from apiserver.stores.elastic.visibility import Freshness
-from apiserver.stores.elastic.write.batches import Writer
+from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.elastic.write.batches import BatchWriter
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.elastic.write.retention import Retention
 from apiserver.stores.records import (
@@ -45,19 +45,19 @@ from apiserver.stores.records import (
 class ElasticEvents:
     """EventStore over Elasticsearch; see `stores.base.EventStore` for what each method promises."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, settings: ElasticSettings) -> None:
-        self._client, self._freshness = client, freshness
+    def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, settings: ElasticSettings) -> None:
+        self._client, self._visibility = client, visibility
         self.layout = layout
-        self.generations = Generations(client, layout, freshness, settings)
-        self._committer = committer = Committer(client)
-        self._writer = Writer(client, layout, self.generations, freshness, committer, settings)
-        self.series_store = SeriesStore(client, layout, self.generations, freshness, committer)
-        self._points = PointReader(client, freshness, self.series_store)
-        self._charts = Charts(client, freshness, self.series_store, self._points)
-        self._reader = Reader(client, layout, self.generations, freshness)
+        self.generations = Generations(client, layout, visibility, settings)
+        self._group_commit = group_commit = GroupCommit(client)
+        self._writer = BatchWriter(client, layout, self.generations, visibility, group_commit, settings)
+        self.series_store = SeriesStore(client, layout, self.generations, visibility, group_commit)
+        self._points = PointReader(client, visibility, self.series_store)
+        self._charts = Charts(client, visibility, self.series_store, self._points)
+        self._reader = Reader(client, layout, self.generations, visibility)
         self._logs = Logs(client, self._reader)
-        self._deleter = Deleter(client, layout, self.generations, freshness, committer, self.series_store)
-        self._retention = Retention(client, layout, self.generations, freshness, self._deleter)
+        self._deleter = Deleter(client, layout, self.generations, visibility, group_commit, self.series_store)
+        self._retention = Retention(client, layout, self.generations, visibility, self._deleter)
 
     # --- writing
 
@@ -87,7 +87,7 @@ class ElasticEvents:
         return self.series_store.names(company, tasks, type)
 
     def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
-        revisions = self._freshness.revisions(company, tasks)
+        revisions = self._visibility.revisions(company, tasks)
         return None if revisions is None else revisions.events
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
@@ -210,7 +210,7 @@ class ElasticEvents:
     # --- upkeep
 
     def companies(self) -> list[str]:
-        self._freshness.see_all([self.layout.objects])
+        self._visibility.make_all_visible([self.layout.objects])
         body = {"query": {"term": {"kind": "generation"}}, "sort": ["company", "id"], "_source": ["company"]}
         return sorted({hit["_source"]["company"] for hits in self._client.scan(self.layout.objects, body) for hit in hits})
 
@@ -227,5 +227,5 @@ class ElasticEvents:
         return self._client.check()
 
     def close(self) -> None:
-        self._committer.close()
+        self._group_commit.close()
         self._client.close()

@@ -20,7 +20,7 @@ from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import ALL_TYPES, Layout, slug
-from apiserver.stores.elastic.visibility import Freshness, View
+from apiserver.stores.elastic.visibility import View, Visibility
 
 LOOK_AGAIN_SECONDS = 30.0
 """How long a process takes the open generation for granted before it looks at its size again."""
@@ -37,10 +37,10 @@ class IndexGone(StoreBusy):
 class Generations:
     """Pins of tasks, the open generation of a company, and the indices that exist."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, settings: ElasticSettings) -> None:
+    def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, settings: ElasticSettings) -> None:
         self._client = client
         self._layout = layout
-        self._freshness = freshness
+        self._visibility = visibility
         self._settings = settings
         self._lock = threading.Lock()
         self._open: dict[str, tuple[int, float]] = {}
@@ -55,7 +55,7 @@ class Generations:
         if unknown:
             pinned = self._read_pins(company, unknown)
             if pinned and view.known:
-                self._freshness.remember_generations(company, dict(pinned))
+                self._visibility.remember_generations(company, dict(pinned))
             found |= pinned
         return found
 
@@ -66,7 +66,7 @@ class Generations:
         unknown = [task for task in tasks if task not in found]
         if unknown:
             pinned = self._pin(company, unknown)
-            self._freshness.remember_generations(company, dict(pinned))
+            self._visibility.remember_generations(company, dict(pinned))
             found |= pinned
         return found
 
@@ -156,7 +156,7 @@ class Generations:
 
     def _put(self, company: str, number: int, body: Mapping[str, Any], action: str) -> None:
         self._client.call("PUT", f"/{self._layout.objects}/{action}/{_generation_id(company, number)}", _document(company, body))
-        self._freshness.finish(company, "", {}, (self._layout.objects,))  # whoever lists companies has to see it
+        self._visibility.record_writes(company, {}, (self._layout.objects,))  # a list of companies has to show it
 
     # --- indices
 
@@ -192,7 +192,7 @@ class Generations:
             self._indices.clear()
             self._open.pop(company, None)
         self._unpin(company, tasks)
-        self._freshness.remember_generations(company, dict.fromkeys(tasks))
+        self._visibility.remember_generations(company, dict.fromkeys(tasks))
 
     def _unpin(self, company: str, tasks: Sequence[str]) -> None:
         """Remove pins to dropped generations. A process that had not heard of the drop may have made one after retention removed the others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from apiserver.stores.elastic.write.bulk_lines import SPECIAL_VALUES, body_of
+from apiserver.stores.elastic.point_values import SPECIAL_VALUES, body_of
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, StoredEvent, document
 
 Query = dict[str, Any]

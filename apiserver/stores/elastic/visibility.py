@@ -1,6 +1,8 @@
-"""Read your own writes without a refresh per write: a writer leaves a mark, a reader that needs the write refreshes, once for all who wait.
+"""Reads see every acknowledged write, without a refresh per write: a writer raises write counters, a reader that needs the write refreshes, once for
+all who wait.
 
-Marks live in Redis (`stores.redis.coordination`). While it is away every writer refreshes before it acknowledges, and every reader before it reads.
+The counters are in the shared coordination (`stores.coordination`). While it is unavailable every writer refreshes before it acknowledges, and every
+reader before it reads.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from apiserver.stores.base import StateUnavailable
+from apiserver.stores.coordination import ChangedDocuments, Coordination, Revisions
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.records import DOCUMENT, SEQ_SHIFT
@@ -22,69 +25,7 @@ log = logging.getLogger(__name__)
 CATCH_UP_SECONDS = 0.5
 
 
-class _Begun(Protocol):
-    @property
-    def seq(self) -> int: ...
-    @property
-    def token(self) -> str: ...
-    @property
-    def generations(self) -> list[int | None]: ...
-
-
-class _TaskMarks(Protocol):
-    @property
-    def generation(self) -> int | None: ...
-    @property
-    def written(self) -> dict[str, int]: ...
-
-
-class Revisions(Protocol):
-    """What `stores.redis.coordination.Revisions` says."""
-
-    @property
-    def run(self) -> str: ...
-    @property
-    def events(self) -> tuple[int, ...]: ...
-    @property
-    def documents(self) -> tuple[int, ...]: ...
-
-
-class Changes(Protocol):
-    """What `stores.redis.coordination.Changes` says."""
-
-    @property
-    def run(self) -> str: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def ids(self) -> Sequence[str] | None: ...
-
-
-class Marks(Protocol):
-    """What `stores.redis.coordination.RedisMarks` does; every method raises StateUnavailable while it can't."""
-
-    def begin(self, company: str, now: int, lines: int, tasks: Sequence[str]) -> _Begun: ...
-    def finish(
-        self,
-        company: str,
-        token: str,
-        tasks: Mapping[str, Collection[str]],
-        indices: Collection[str],
-        statistics: str,
-        documents: Mapping[str, Sequence[str]],
-    ) -> None: ...
-    def unseen(self, company: str, statistics: str, needed: Mapping[str, int]) -> list[str] | None: ...
-    def peek(self, company: str, tasks: Sequence[str]) -> tuple[str, Sequence[_TaskMarks]]: ...
-    def revisions(self, company: str, tasks: Sequence[str]) -> Revisions: ...
-    def read(self, indices: Sequence[str]) -> tuple[str, dict[str, tuple[int, int | None]]]: ...
-    def changed(self, company: str, since: int) -> Changes: ...
-    def cleaned(self, run: str, numbers: Mapping[str, int]) -> None: ...
-    def set_generations(self, company: str, generations: Mapping[str, int | None]) -> None: ...
-    def clock(self) -> float: ...
-    def under_way(self, company: str, since: float) -> list[tuple[int, int]]: ...
-
-
-class Begun(NamedTuple):
+class PendingBatch(NamedTuple):
     """A batch under way: its first arrival number, its token, the generations of its tasks as far as they are remembered."""
 
     seq: int
@@ -93,166 +34,166 @@ class Begun(NamedTuple):
 
 
 class View(NamedTuple):
-    """What readers know of the tasks they ask for. `known` is False while Redis is away: then everything must be refreshed."""
+    """What readers know of the tasks they ask for: generations, and by task and index the write counter of the last write. `known` is False while the
+    coordination is unavailable: then everything must be refreshed."""
 
     known: bool
     generations: dict[str, int]
     written: dict[str, dict[str, int]]
 
 
-class Freshness:
-    """Marks for writers, refreshes for readers."""
+class Visibility:
+    """Write counters for writers, refreshes for readers."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, marks: Marks) -> None:
+    def __init__(self, client: ElasticClient, layout: Layout, coordination: Coordination) -> None:
         self._client = client
         self._layout = layout
-        self._marks = marks
+        self._coordination = coordination
         self._lock = threading.Lock()
         self._run = ""
-        self._clean: dict[str, int] = {}
+        self._visible: dict[str, int] = {}  # by index: up to which write counter searches see every write
         self._refreshing: dict[str, threading.Lock] = {}
-        self._unmarked: dict[str, set[str]] = {}  # company -> tasks whose revision could not be raised
+        self._not_raised: dict[str, set[str]] = {}  # by company: tasks whose revisions could not be raised
 
     # --- writers
 
-    def begin(self, company: str, now: int, lines: int, tasks: Sequence[str]) -> Begun:
+    def begin_batch(self, company: str, now: int, lines: int, tasks: Sequence[str]) -> PendingBatch:
         try:
-            begun = self._marks.begin(company, now, lines, tasks)
+            start = self._coordination.begin_batch(company, now, lines, tasks)
         except StateUnavailable:
-            # Without the shared counter a random place in the millisecond keeps the numbers of two workers apart.
+            # Without the shared counter a random start in the millisecond keeps the numbers of two workers apart.
             room = (1 << SEQ_SHIFT) - min(lines, 1 << (SEQ_SHIFT - 1))
-            return Begun((now << SEQ_SHIFT) + secrets.randbelow(room), "", {})
-        found = zip(tasks, begun.generations, strict=True)
-        return Begun(begun.seq, begun.token, {task: number for task, number in found if number is not None})
+            return PendingBatch((now << SEQ_SHIFT) + secrets.randbelow(room), "", {})
+        found = zip(tasks, start.generations, strict=True)
+        return PendingBatch(start.seq, start.token, {task: number for task, number in found if number is not None})
 
-    def finish(
+    def record_writes(
         self,
         company: str,
-        token: str,
         tasks: Mapping[str, Collection[str]],
-        indices: Collection[str],
+        indices: Collection[str] = (),
         documents: Mapping[str, Sequence[str]] | None = None,
+        *,
+        token: str = "",
     ) -> None:
-        """After a write, before it is acknowledged. `tasks`: the indices each task was written to, DOCUMENT among them when its document in the
-        registry was changed; `indices`: others that changed. `documents`: by task, all that was written to the index of statistics; left out
-        where it is not known, or too much to list.
-        """
+        """After a write, before it is acknowledged; see `Coordination.record_writes`. `token`: of the pending batch that is finished by it."""
         try:
-            self._marks.finish(company, token, tasks, indices, self._layout.statistics(company), documents or {})
+            self._coordination.record_writes(company, token, tasks, indices, self._layout.statistics(company), documents or {})
         except StateUnavailable:
-            touched = {index for written in tasks.values() for index in written} | set(indices)
-            if touched - {DOCUMENT}:
-                self._client.refresh(sorted(touched - {DOCUMENT}))
+            written = {index for indices in tasks.values() for index in indices} | set(indices)
+            self._refresh_now(written - {DOCUMENT})
             self._catch_up(company, tasks)
 
     def _catch_up(self, company: str, tasks: Collection[str]) -> None:
-        """Raise the revisions later: a reader that still reaches Redis must not take cached charts of these tasks for new."""
+        """Raise the revisions later: a reader that still reaches the coordination must not take cached charts of these tasks for new."""
         with self._lock:
-            waiting = bool(self._unmarked)
-            self._unmarked.setdefault(company, set()).update(tasks)
-        if not waiting:
+            running = bool(self._not_raised)
+            self._not_raised.setdefault(company, set()).update(tasks)
+        if not running:
             threading.Thread(target=self._raise_revisions, name="tidemark-revisions", daemon=True).start()
 
     def _raise_revisions(self) -> None:
         while True:
             time.sleep(CATCH_UP_SECONDS)
             with self._lock:
-                pending = {company: set(tasks) for company, tasks in self._unmarked.items()}
+                late = {company: set(tasks) for company, tasks in self._not_raised.items()}
             try:
-                for company, tasks in pending.items():
-                    self._marks.finish(company, "", dict.fromkeys(tasks, (DOCUMENT,)), (), self._layout.statistics(company), {})
+                for company, tasks in late.items():
+                    self._coordination.record_writes(
+                        company, "", dict.fromkeys(tasks, (DOCUMENT,)), (), self._layout.statistics(company), {}
+                    )
             except StateUnavailable:
                 continue
             with self._lock:
-                for company, tasks in pending.items():
-                    self._unmarked[company] -= tasks
-                self._unmarked = {company: tasks for company, tasks in self._unmarked.items() if tasks}
-                if not self._unmarked:
+                for company, tasks in late.items():
+                    self._not_raised[company] -= tasks
+                self._not_raised = {company: tasks for company, tasks in self._not_raised.items() if tasks}
+                if not self._not_raised:
                     return
 
     def remember_generations(self, company: str, generations: Mapping[str, int | None]) -> None:
         try:
-            self._marks.set_generations(company, generations)
+            self._coordination.remember_generations(company, generations)
         except StateUnavailable:
-            log.debug("generations are not remembered: Redis is away")
+            log.debug("generations are not remembered: the coordination is unavailable")
 
     # --- readers
 
     def view(self, company: str, tasks: Sequence[str]) -> View:
         """What is known of these tasks."""
         try:
-            run, marks = self._marks.peek(company, tasks)
+            run, states = self._coordination.task_states(company, tasks)
         except StateUnavailable:
             return View(False, {}, {})
         self._new_run(run)
-        generations = {task: mark.generation for task, mark in zip(tasks, marks, strict=True) if mark.generation is not None}
-        return View(True, generations, {task: mark.written for task, mark in zip(tasks, marks, strict=True)})
+        generations = {task: state.generation for task, state in zip(tasks, states, strict=True) if state.generation is not None}
+        return View(True, generations, {task: state.written for task, state in zip(tasks, states, strict=True)})
 
     def revisions(self, company: str, tasks: Sequence[str]) -> Revisions | None:
-        """How often these tasks were changed, within a run of Redis; None while it is away."""
+        """The revisions of these tasks; None while the coordination is unavailable."""
         try:
-            return self._marks.revisions(company, tasks)
+            return self._coordination.revisions(company, tasks)
         except StateUnavailable:
             return None
 
-    def see(self, view: View, needs: Mapping[str, Collection[str]]) -> None:
-        """Make what was written so far visible: `needs` names for each index the tasks that are read from it."""
+    def make_visible(self, view: View, needs: Mapping[str, Collection[str]]) -> None:
+        """Make what was written so far visible to searches. `needs`: by index, the tasks that are read from it."""
         if not view.known:
-            self._force(needs)
+            self._refresh_now(needs)
             return
         due: dict[str, int] = {}
         for index, tasks in needs.items():
             needed = max((view.written.get(task, {}).get(index, 0) for task in tasks), default=0)
-            if self._clean.get(index, -1) < needed:
+            if self._visible.get(index, -1) < needed:
                 due[index] = needed
         if due:
             self._refresh(due)
 
-    def unseen(self, company: str, view: View, tasks: Sequence[str]) -> list[str] | None:
-        """The documents of statistics of these tasks that a search may not see yet: few, so that they are got by their ids instead of
-        refreshing. None: searches have to be made to see them (`see`)."""
+    def pending_documents(self, company: str, view: View, tasks: Sequence[str]) -> list[str] | None:
+        """The documents of statistics of these tasks that searches may not see yet: few, so that they are read by their ids instead of
+        refreshing. None: not known, or too many; `make_visible` is needed."""
         statistics = self._layout.statistics(company)
-        if not view.known or statistics not in self._clean:
+        if not view.known or statistics not in self._visible:
             return None
-        needed = {task: number for task in tasks if (number := view.written.get(task, {}).get(statistics, 0)) > self._clean[statistics]}
+        needed = {task: number for task in tasks if (number := view.written.get(task, {}).get(statistics, 0)) > self._visible[statistics]}
         if not needed:
             return []
         try:
-            return self._marks.unseen(company, statistics, needed)
+            return self._coordination.pending_documents(company, statistics, needed)
         except StateUnavailable:
             return None
 
-    def see_all(self, indices: Sequence[str]) -> None:
+    def make_all_visible(self, indices: Sequence[str]) -> None:
         """Make every write in these indices visible."""
         try:
-            run, numbers = self._marks.read(indices)
+            run, counters = self._coordination.write_counters(indices)
         except StateUnavailable:
-            self._force(indices)
+            self._refresh_now(indices)
             return
         self._new_run(run)
-        due = {index: dirty for index, (dirty, clean) in numbers.items() if clean is None or clean < dirty}
+        due = {index: written for index, (written, visible) in counters.items() if visible is None or visible < written}
         if due:
             self._refresh(due)
 
-    def changed_documents(self, company: str, since: int) -> Changes | None:
-        """The documents of tasks and models that were changed since a number (see `RedisMarks.changed`); None while Redis is away."""
+    def changed_documents(self, company: str, since: int) -> ChangedDocuments | None:
+        """The documents of tasks and models that were changed since a number (see `Coordination.changed_documents`); None while it is unavailable."""
         try:
-            return self._marks.changed(company, since)
+            return self._coordination.changed_documents(company, since)
         except StateUnavailable:
             return None
 
-    def under_way(self, company: str, since: float) -> list[tuple[int, int]]:
-        """Arrival numbers of the batches that were not acknowledged at that time. Raises StateUnavailable."""
-        return self._marks.under_way(company, since)
+    def pending_batches(self, company: str, since: float) -> list[tuple[int, int]]:
+        """Arrival numbers (first, last) of the batches that were not acknowledged at that time. Raises StateUnavailable."""
+        return self._coordination.pending_batches(company, since)
 
     def clock(self) -> float:
         """Raises StateUnavailable."""
-        return self._marks.clock()
+        return self._coordination.clock()
 
     def _new_run(self, run: str) -> None:
         if run != self._run:
             with self._lock:
-                self._run, self._clean = run, {}
+                self._run, self._visible = run, {}
 
     def _refresh(self, due: Mapping[str, int]) -> None:
         locks = [self._lock_of(index) for index in sorted(due)]
@@ -260,31 +201,31 @@ class Freshness:
             lock.acquire()
         try:
             # Others may have done it while we waited for our turn.
-            left = [index for index, needed in due.items() if self._clean.get(index, -1) < needed]
+            left = [index for index, needed in due.items() if self._visible.get(index, -1) < needed]
             if not left:
                 return
             try:
-                run, numbers = self._marks.read(left)
+                run, counters = self._coordination.write_counters(left)
             except StateUnavailable:
                 self._client.refresh(sorted(left))
                 return
             self._new_run(run)
-            stale = {index: dirty for index, (dirty, clean) in numbers.items() if clean is None or clean < due[index]}
-            if stale:
-                self._client.refresh(sorted(stale))
-                self._clean.update(stale)
+            pending = {index: written for index, (written, visible) in counters.items() if visible is None or visible < due[index]}
+            if pending:
+                self._client.refresh(sorted(pending))
+                self._visible.update(pending)
                 try:
-                    self._marks.cleaned(run, stale)
+                    self._coordination.record_visible(run, pending)
                 except StateUnavailable:
-                    log.debug("the refresh is not remembered: Redis is away")
-            for index, (_, clean) in numbers.items():
-                if index not in stale and clean is not None:
-                    self._clean[index] = max(self._clean.get(index, -1), clean)
+                    log.debug("the refresh is not remembered: the coordination is unavailable")
+            for index, (_, visible) in counters.items():
+                if index not in pending and visible is not None:
+                    self._visible[index] = max(self._visible.get(index, -1), visible)
         finally:
             for lock in locks:
                 lock.release()
 
-    def _force(self, indices: Collection[str]) -> None:
+    def _refresh_now(self, indices: Collection[str]) -> None:
         if indices:
             self._client.refresh(sorted(indices))
 

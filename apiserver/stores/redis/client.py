@@ -1,4 +1,4 @@
-"""One Redis: its connections, its scripts, and what happens while it is away."""
+"""One Redis: its connections, its scripts, and what happens while it is unavailable."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -19,6 +20,7 @@ from apiserver.stores.base import Health, StateUnavailable, StoreDamaged
 
 log = logging.getLogger(__name__)
 
+_SCRIPTS = files(__package__) / "scripts"
 PAUSE = 0.5
 """Seconds that nobody asks again after Redis did not answer: requests that can do without it are then not held up by it."""
 
@@ -52,28 +54,29 @@ class RedisClient:
         except (ValueError, RedisError) as error:
             raise StoreDamaged(f"TIDEMARK_STATE: {error}") from error
         self._idle: list[Any] = []
-        self._away_until = 0.0
-        self._away = False
+        self._unavailable_until = 0.0
+        self._is_unavailable = False
 
     def call(self, command: Callable[[], Any]) -> Any:
         """The result of a command; StateUnavailable when there is none."""
-        if time.monotonic() < self._away_until:
+        if time.monotonic() < self._unavailable_until:
             raise StateUnavailable("Redis does not answer", PAUSE)
         try:
             result = command()
         except (ConnectionError, TimeoutError, OSError) as error:
-            self._away_until = time.monotonic() + PAUSE
+            self._unavailable_until = time.monotonic() + PAUSE
             raise self._unavailable(f"Redis does not answer: {error}") from error
         except ResponseError as error:  # out of memory (noeviction), read-only replica, loading its data, missing rights
             raise self._unavailable(f"Redis refuses: {error}") from error
-        if self._away:
-            self._away = False
+        if self._is_unavailable:
+            self._is_unavailable = False
             log.warning("Redis answers again")
         return result
 
-    def script(self, source: str) -> Callable[..., Any]:
-        """A Lua script as a function of its arguments; inside it `P` is the key prefix."""
-        text = f"local P = '{self.prefix}'\n{source}"
+    def script(self, source: str, **constants: str | int) -> Callable[..., Any]:
+        """A Lua script as a function of its arguments. `constants`, and the key prefix as PREFIX, stand before it as locals of those names."""
+        named = {"PREFIX": self.prefix, **constants}
+        text = "".join(f"local {name} = {_lua(value)}\n" for name, value in named.items()) + source
         digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()  # the name that Redis gives it
 
         def attempt(*args: str | int | float | bytes) -> Any:
@@ -122,7 +125,7 @@ class RedisClient:
             self.redis.ping()
         except RedisError as error:
             return Health(False, f"Redis does not answer: {error}")
-        self._away_until = 0.0
+        self._unavailable_until = 0.0
         return Health(True, "Redis answers")
 
     def connection(self) -> Any:
@@ -137,10 +140,22 @@ class RedisClient:
         self.redis.connection_pool.disconnect()
 
     def _unavailable(self, reason: str) -> StateUnavailable:
-        if not self._away:
-            self._away = True
+        if not self._is_unavailable:
+            self._is_unavailable = True
             log.warning("%s", reason)
         return StateUnavailable(reason, 1.0)
+
+
+def scripts(*names: str) -> str:
+    """The text of the files `scripts/<name>.lua`, one after the other: a later one sees the locals of an earlier one."""
+    return "".join((_SCRIPTS / f"{name}.lua").read_text("utf-8") for name in names)
+
+
+def _lua(value: str | int) -> str:
+    """A constant as Lua writes it."""
+    if isinstance(value, int):
+        return str(value)
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
 def pairs(flat: Sequence[bytes]) -> dict[str, str]:

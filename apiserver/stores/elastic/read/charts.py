@@ -13,7 +13,7 @@ from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.queries import Query, all_of, span
 from apiserver.stores.elastic.read.points import PointReader, choices_of
 from apiserver.stores.elastic.series.store import SeriesStore
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, SeriesKey
 
 MAX_BUCKETS = 60_000
@@ -97,12 +97,12 @@ _decode = msgspec.json.Decoder(_Aggregations).decode
 class Charts:
     """Buckets of scalar series."""
 
-    def __init__(self, client: ElasticClient, freshness: Freshness, series: SeriesStore, points: PointReader) -> None:
-        self._client, self._freshness, self._series, self._points = client, freshness, series, points
+    def __init__(self, client: ElasticClient, visibility: Visibility, series: SeriesStore, points: PointReader) -> None:
+        self._client, self._visibility, self._series, self._points = client, visibility, series, points
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         keys = dict.fromkeys(request.series.key for request in requests)
-        view = self._freshness.view(company, list(dict.fromkeys(key.task for key in keys)))
+        view = self._visibility.view(company, list(dict.fromkeys(key.task for key in keys)))
         indices = self._series.event_indices(company, keys, view)
         answers: dict[int, Buckets] = {}
         groups: dict[_Group, list[_Wanted]] = {}

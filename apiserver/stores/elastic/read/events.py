@@ -23,7 +23,7 @@ from apiserver.stores.elastic.queries import (
     zones_of,
 )
 from apiserver.stores.elastic.series.store import series_query
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import (
     IMAGE,
     LOG,
@@ -56,17 +56,17 @@ IMAGES: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"
 class Reader:
     """Reads of the events of one task."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, freshness: Freshness) -> None:
-        self._client, self._layout, self._generations, self._freshness = client, layout, generations, freshness
+    def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility) -> None:
+        self._client, self._layout, self._generations, self._visibility = client, layout, generations, visibility
 
     def indices(self, company: str, task: str, types: Sequence[str]) -> dict[str, str]:
         """Index -> type, for the types of a task; everything acknowledged is visible. Empty when the task never had events."""
-        view = self._freshness.view(company, [task])
+        view = self._visibility.view(company, [task])
         generation = self._generations.for_reading(company, [task], view).get(task)
         if generation is None:
             return {}
         found = {self._layout.events(type, company, generation): type for type in dict.fromkeys(types)}
-        self._freshness.see(view, {index: [task] for index in found})
+        self._visibility.make_visible(view, {index: [task] for index in found})
         return found
 
     def page(self, company: str, query: EventQuery, order: Axis, descending: bool, after: Cursor | None, limit: int) -> list[StoredEvent]:

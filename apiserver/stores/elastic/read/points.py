@@ -11,7 +11,7 @@ import numpy as np
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.queries import MISSING, NO_MATCH, Query, all_of, any_of, named_series, point_value, span
 from apiserver.stores.elastic.series.store import SeriesStore, series_query
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
 
 MAX_TERMS = 1_000
@@ -40,11 +40,11 @@ class _Rows:
 class PointReader:
     """Reads of scalar series."""
 
-    def __init__(self, client: ElasticClient, freshness: Freshness, series: SeriesStore) -> None:
-        self._client, self._freshness, self._series = client, freshness, series
+    def __init__(self, client: ElasticClient, visibility: Visibility, series: SeriesStore) -> None:
+        self._client, self._visibility, self._series = client, visibility, series
 
     def _indices(self, company: str, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, str]:
-        view = self._freshness.view(company, list(dict.fromkeys(key.task for key in keys)))
+        view = self._visibility.view(company, list(dict.fromkeys(key.task for key in keys)))
         return self._series.event_indices(company, dict.fromkeys(keys), view)
 
     # --- points

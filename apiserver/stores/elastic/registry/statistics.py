@@ -17,7 +17,7 @@ from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of
 from apiserver.stores.elastic.series.store import SeriesStore
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import SCALAR
 
 MAX_AGE = 900.0
@@ -42,8 +42,8 @@ class _Column:
 class StatisticColumns:
     """The statistics that were asked for lately."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, series: SeriesStore) -> None:
-        self._client, self._layout, self._freshness, self._series = client, layout, freshness, series
+    def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, series: SeriesStore) -> None:
+        self._client, self._layout, self._visibility, self._series = client, layout, visibility, series
         self._lock = threading.Lock()
         self._columns: OrderedDict[tuple[str, Path], _Column] = OrderedDict()
 
@@ -58,7 +58,7 @@ class StatisticColumns:
         terms = {"kind": "series", "type": SCALAR, "metric_hash": metric, "variant_hash": variant}
         series = all_of([{"term": {field: value}} for field, value in terms.items()])
         index = self._layout.statistics(company)
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         with column.lock:
             numbered = self._client.settings.shards == 1
             if not numbered or time.monotonic() - column.made > MAX_AGE or not self._read(index, series, STATISTICS[name], column):

@@ -21,7 +21,7 @@ from apiserver.stores.elastic.registry.statistics import StatisticColumns
 from apiserver.stores.elastic.registry.table import Row, Tables, first, ordered
 from apiserver.stores.elastic.registry.task_summaries import SUMMARY, Summaries
 from apiserver.stores.elastic.series.store import SeriesStore
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import DOCUMENT
 
 TRIES = 30
@@ -34,11 +34,11 @@ NAMED = 20_000
 class ElasticRegistry:
     """See `stores.base.Registry`. `version` counts changes of the body, from the time of creation; activity moves without changing it."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, series: SeriesStore) -> None:
-        self._client, self._layout, self._freshness, self._series = client, layout, freshness, series
-        self._summaries = Summaries(freshness)
-        self._statistics = StatisticColumns(client, layout, freshness, series)
-        self._tables = Tables(client, layout, freshness, self._statistics.values)
+    def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, series: SeriesStore) -> None:
+        self._client, self._layout, self._visibility, self._series = client, layout, visibility, series
+        self._summaries = Summaries(visibility)
+        self._statistics = StatisticColumns(client, layout, visibility, series)
+        self._tables = Tables(client, layout, visibility, self._statistics.values)
 
     # --- one document, or some by id
 
@@ -60,7 +60,7 @@ class ElasticRegistry:
         index = self._layout.registry(kind)
         if not ids:
             return []
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         query = {"bool": {"filter": [{"term": {"kind": kind}}, {"terms": {"id": list(ids)}}]}}
         body = {"query": query, "sort": ["id", "company"], "_source": _wanted(kind, None)}
         return [document_of(hit) for hits in self._client.scan(index, body) for hit in hits]
@@ -190,7 +190,7 @@ class ElasticRegistry:
             rows = self._tables.select(kind, companies, where, [])
             return len(self.find(kind, companies, where, fields=("id",)) if rows is None else rows)
         index = self._layout.registry(kind)
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         answer = self._client.search(index, {"size": 0, "track_total_hits": True, "query": chosen.query})
         return int(answer["hits"]["total"]["value"])
 
@@ -232,7 +232,7 @@ class ElasticRegistry:
     def _counted(self, chosen: Filter, fields: Sequence[str], summed: str | None) -> dict[tuple[Any, ...], tuple[int, float]]:
         """Counts (and sums) by fields that hold one text, without reading a document."""
         index = self._layout.registry(chosen.kind)
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         sources = [{field: {"terms": {"field": f"texts.{field}", "missing_bucket": True}}} for field in fields]
         composite: dict[str, Any] = {"size": 10_000, "sources": sources}
         body: dict[str, Any] = {"size": 0, "track_total_hits": False, "query": chosen.query, "aggs": {"all": {"composite": composite}}}
@@ -254,14 +254,14 @@ class ElasticRegistry:
     def _changed(self, kind: str, company: str, ids: Collection[str] = ()) -> None:
         """`ids`: whose bodies were changed, not only their activity."""
         changed = dict.fromkeys(ids, (DOCUMENT,)) if kind in ACTIVITY_KINDS else {}
-        self._freshness.finish(company, "", changed, (self._layout.registry(kind),))
+        self._visibility.record_writes(company, changed, (self._layout.registry(kind),))
 
     def _candidates(
         self, chosen: Filter, fields: Collection[str] | None, sort: list[Any] | None = None, stop: int | None = None
     ) -> list[Document]:
         """The first `stop` documents that Elasticsearch's part of the conditions lets through."""
         index = self._layout.registry(chosen.kind)
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         body = {"query": chosen.query, "sort": sort or ["id", "company"], "_source": _wanted(chosen.kind, fields)}
         found: list[Document] = []
         if stop == 0:

@@ -26,7 +26,7 @@ from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.documents import document_id
 from apiserver.stores.elastic.registry.query import is_statistic, predicate, sort_key, value_at
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 
 MAX_AGE = 900.0
 """Seconds. Shorter than Redis keeps the list of changes (a day)."""
@@ -162,8 +162,8 @@ class Table:
 class Tables:
     """The tables of a worker, brought up to date before each use."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, freshness: Freshness, statistic: Statistic) -> None:
-        self._client, self._layout, self._freshness, self._statistic = client, layout, freshness, statistic
+    def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, statistic: Statistic) -> None:
+        self._client, self._layout, self._visibility, self._statistic = client, layout, visibility, statistic
         self._lock = threading.Lock()
         self._tables: OrderedDict[tuple[Kind, str], Table] = OrderedDict()
 
@@ -218,7 +218,7 @@ class Tables:
 
     def _refresh(self, kind: Kind, table: Table) -> bool:
         """Take over what was changed. False when that can't be known, or would not fit."""
-        changes = self._freshness.changed_documents(table.company, table.number)
+        changes = self._visibility.changed_documents(table.company, table.number)
         if changes is None:
             return False
         now = time.monotonic()
@@ -250,7 +250,7 @@ class Tables:
 
     def _read_all(self, kind: Kind, table: Table) -> bool:
         index = self._layout.registry(kind)
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         table.clear()
         query = {"bool": {"filter": [{"term": {"kind": kind}}, {"term": {"company": table.company}}]}}
         for hits in self._client.scan(index, {"query": query, "sort": ["id"], "_source": ["id", "body"]}, PAGE):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from apiserver.stores.base import Document, Kind
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 
 SUMMARY = frozenset({"name", "status", "ready", "public"})
 REMEMBERED = 20_000
@@ -23,13 +23,13 @@ Read = Callable[[Kind, str, Collection[str], Collection[str] | None], dict[str, 
 class Summaries:
     """Documents of tasks and models that hold `SUMMARY` and nothing else."""
 
-    def __init__(self, freshness: Freshness) -> None:
-        self._freshness = freshness
+    def __init__(self, visibility: Visibility) -> None:
+        self._visibility = visibility
         self._known: OrderedDict[tuple[Kind, str, str], tuple[tuple[str, int], Document]] = OrderedDict()
 
     def get_many(self, kind: Kind, company: str, ids: Sequence[str], read: Read) -> dict[str, Document]:
         """Those that are there, in the order of `ids`. `read` asks Elasticsearch."""
-        revisions = self._freshness.revisions(company, ids)
+        revisions = self._visibility.revisions(company, ids)
         if revisions is None:
             return read(kind, company, ids, SUMMARY)
         found: dict[str, Document] = {}

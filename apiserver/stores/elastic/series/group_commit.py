@@ -111,7 +111,7 @@ class _Ticket:
         return self.size > RIDERS_BYTES
 
 
-class Committer:
+class GroupCommit:
     """`commit` returns when the changes are stored."""
 
     def __init__(self, client: ElasticClient) -> None:

@@ -16,6 +16,8 @@ import numpy as np
 from apiserver.stores.records import LAST_VALUES, POINT_TYPES, LastValues, Series, SeriesKey
 from apiserver.stores.series_row import SeriesRow
 
+PENDING = "pending"
+"""The kind of document, beside those of series, that names the series of a pending batch."""
 _NAMES = tuple(field.name for field in fields(SeriesRow))
 _values = attrgetter(*_NAMES)
 

@@ -15,10 +15,9 @@ from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
-from apiserver.stores.elastic.series.group_commit import Committer
-from apiserver.stores.elastic.series.row import LastPoints, Row, key_of, row_of, series_id, source_of
-from apiserver.stores.elastic.visibility import Freshness, View
-from apiserver.stores.elastic.write.batches import PENDING
+from apiserver.stores.elastic.series.group_commit import GroupCommit
+from apiserver.stores.elastic.series.row import PENDING, LastPoints, Row, key_of, row_of, series_id, source_of
+from apiserver.stores.elastic.visibility import View, Visibility
 from apiserver.stores.records import LAST_VALUES, LOG, POINT_TYPES, SCALAR, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
 from apiserver.stores.series_row import SeriesRow
 
@@ -35,9 +34,11 @@ _ITER_ASC = [{"iter": {"order": "asc", "missing": "_last"}}]
 class SeriesStore:
     """The series of tasks with their statistics, true after every acknowledged batch."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, freshness: Freshness, committer: Committer) -> None:
+    def __init__(
+        self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility, group_commit: GroupCommit
+    ) -> None:
         self._client, self._layout, self._generations = client, layout, generations
-        self._freshness, self._committer = freshness, committer
+        self._visibility, self._group_commit = visibility, group_commit
 
     def rows(
         self,
@@ -51,10 +52,10 @@ class SeriesStore:
         """Every series that holds events, in the order of metric, variant, type. `with_last`: scalars come with their last values."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
-        view = self._freshness.view(company, tasks)
-        unseen = self._freshness.unseen(company, view, tasks)
+        view = self._visibility.view(company, tasks)
+        unseen = self._visibility.pending_documents(company, view, tasks)
         if unseen is None:
-            self._freshness.see(view, {index: tasks})
+            self._visibility.make_visible(view, {index: tasks})
         found: dict[SeriesKey, Row] = {}
         without = () if with_last else ("last",)
         marks: list[dict[str, Any]] = []
@@ -90,7 +91,7 @@ class SeriesStore:
         """Metric and variant of all series of one type, each pair once, in byte order."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
-        self._freshness.see(self._freshness.view(company, tasks), {index: tasks})
+        self._visibility.make_visible(self._visibility.view(company, tasks), {index: tasks})
         found: set[tuple[str, str]] = set()
         for start in range(0, len(tasks), TASKS):
             some = {"terms": {"task": tasks[start : start + TASKS]}}
@@ -162,12 +163,12 @@ class SeriesStore:
                 return counted
             items = self._client.bulk(b"\n".join([*lines, b""])).items
             for key in sent:
-                self._committer.forget(index, series_id(company, key))
+                self._group_commit.forget(index, series_id(company, key))
             left = [key for key, item in zip(sent, items, strict=True) if item["status"] in (404, 409)]
             refused = [item for item in items if item["status"] not in (200, 201, 404, 409)]
             if refused:
                 raise StoreBusy(f"Elasticsearch refuses statistics: {refused[0]}")
-            self._freshness.finish(company, "", {}, (index,))
+            self._visibility.record_writes(company, {}, (index,))
             if not left:
                 return counted
             time.sleep(0.005 * 2**attempt)
@@ -175,7 +176,7 @@ class SeriesStore:
         return counted
 
     def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
-        view = self._freshness.view(company, list({key.task for key in keys}))
+        view = self._visibility.view(company, list({key.task for key in keys}))
         indices = self.event_indices(company, keys, view)
         asked = {key: _extents(key, indices.get(key, "-")) for key in keys}
         answers = iter(self._client.msearch([search for searches in asked.values() for search in searches]))
@@ -203,7 +204,7 @@ class SeriesStore:
         needs: dict[str, set[str]] = {}
         for key, index in found.items():
             needs.setdefault(index, set()).add(key.task)
-        self._freshness.see(view, needs)
+        self._visibility.make_visible(view, needs)
         return found
 
 

@@ -22,9 +22,9 @@ from apiserver.stores.elastic.client import ElasticClient, busy_reason
 from apiserver.stores.elastic.generations import Generations, IndexGone
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.documents import document_id
-from apiserver.stores.elastic.series.group_commit import ActivityChange, Change, Committer, Rider, SeriesChange
-from apiserver.stores.elastic.series.row import LastPoints, Row, series_id
-from apiserver.stores.elastic.visibility import Begun, Freshness
+from apiserver.stores.elastic.series.group_commit import ActivityChange, Change, GroupCommit, Rider, SeriesChange
+from apiserver.stores.elastic.series.row import PENDING, LastPoints, Row, series_id
+from apiserver.stores.elastic.visibility import PendingBatch, Visibility
 from apiserver.stores.elastic.write.bulk_lines import Chunk, chunked, event_line, log_line, log_prefix, point_chunks
 from apiserver.stores.records import (
     LOG,
@@ -41,7 +41,6 @@ from apiserver.stores.records import (
 )
 
 LOG_RETRY_MS = 3_600_000
-PENDING = "pending"
 LISTED = 200
 """Series of a batch up to which readers are told their names, and need no refresh for their statistics."""
 
@@ -87,7 +86,7 @@ class _Request(NamedTuple):
         return sum(hi - lo for _, lo, hi in self.slices)
 
 
-class Writer:
+class BatchWriter:
     """`append` for one store; safe for any number of greenlets."""
 
     def __init__(
@@ -95,16 +94,16 @@ class Writer:
         client: ElasticClient,
         layout: Layout,
         generations: Generations,
-        freshness: Freshness,
-        committer: Committer,
+        visibility: Visibility,
+        group_commit: GroupCommit,
         settings: ElasticSettings,
     ) -> None:
         self._client, self._layout, self._generations = client, layout, generations
-        self._freshness, self._committer, self._settings = freshness, committer, settings
+        self._visibility, self._group_commit, self._settings = visibility, group_commit, settings
 
     def append(self, company: str, batch: EventBatch) -> Appended:
         tasks = list(batch.touches)
-        begun = self._freshness.begin(company, batch.now, batch.lines, tasks)
+        begun = self._visibility.begin_batch(company, batch.now, batch.lines, tasks)
         try:
             return self._append(company, batch, tasks, begun)
         except StoreBusy as error:
@@ -115,19 +114,19 @@ class Writer:
                 self._generations.forget(company, tasks)
             raise
 
-    def _finish_quietly(self, company: str, begun: Begun, touched: Mapping[str, Sequence[str]]) -> None:
+    def _finish_quietly(self, company: str, begun: PendingBatch, touched: Mapping[str, Sequence[str]]) -> None:
         try:
-            self._freshness.finish(company, begun.token, touched, ())
+            self._visibility.record_writes(company, touched, token=begun.token)
         except StoreBusy:
             return
 
-    def _append(self, company: str, batch: EventBatch, tasks: list[str], begun: Begun) -> Appended:
+    def _append(self, company: str, batch: EventBatch, tasks: list[str], begun: PendingBatch) -> Appended:
         generations = self._generations.for_writing(company, tasks, begun.generations)
         parts = self._parts(company, batch, generations)
         self._generations.ensure_statistics(company)
         statistics = self._layout.statistics(company)
         ids = [part.id for part in parts]
-        for part, epoch in zip(parts, self._committer.epochs(statistics, ids), strict=True):
+        for part, epoch in zip(parts, self._group_commit.epochs(statistics, ids), strict=True):
             part.epoch = epoch
         activity: list[Change] = []
         for task, touch in batch.touches.items():
@@ -142,7 +141,7 @@ class Writer:
             documents = {task: [] for task in tasks}
             for part in parts:
                 documents[part.key.task].append(part.id)
-        self._freshness.finish(company, begun.token, touched, (self._layout.entities,), documents)
+        self._visibility.record_writes(company, touched, (self._layout.entities,), documents, token=begun.token)
         logs = [part for part in parts if part.key.type == LOG]
         stored_before = bool(logs) and all(part.fresh and not any(part.fresh) for part in logs)
         return Appended(begun.seq, sorted(refusals), stored_before)
@@ -225,14 +224,14 @@ class Writer:
         for request in self._requests(company, batch, parts, seq, prefix, _mark(batch, parts, statistics, mark)):
             if request.last:
                 rider = Rider(request.pieces, request.target, marks + request.lines)
-                self._committer.commit([*_series_changes(statistics, parts, seq), *activity], rider)
+                self._group_commit.commit([*_series_changes(statistics, parts, seq), *activity], rider)
                 if rider.items is not None:
                     self._mend(rider.items, marks, request.slices, refusals, statistics)
             else:
                 self._write(request, marks, refusals)
             marks = 0
         self._again_after_an_hour(company, batch, parts, seq)
-        self._committer.remove_later(statistics, mark)
+        self._group_commit.remove_later(statistics, mark)
         return refusals
 
     def _write(self, request: _Request, marks: int, refusals: list[Refusal]) -> None:
@@ -246,7 +245,7 @@ class Writer:
             self._judge(items, marks, slices, refusals)
         finally:
             wrong = {part.id: part for part, lo, hi in slices if part.fresh and not all(part.fresh[lo:hi])}
-            self._committer.commit([SeriesChange(statistics, part.id, part.key, Row(stale=True), part.epoch) for part in wrong.values()])
+            self._group_commit.commit([SeriesChange(statistics, part.id, part.key, Row(stale=True), part.epoch) for part in wrong.values()])
 
     def _judge(self, items: list[dict[str, Any]], marks: int, slices: list[_Slice], refusals: list[Refusal]) -> None:
         """Note what became of each line."""

@@ -7,36 +7,24 @@ A document is one action line and one source line. Ids of a series share a prefi
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import secrets
 import zlib
-from base64 import b64decode, b64encode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
 
-from apiserver.stores.codec import decode_json, encode_json
+from apiserver.stores.codec import encode_json
+from apiserver.stores.elastic.point_values import LONG_MESSAGE, NO_ITER, SPECIAL_CODES, quoted
 from apiserver.stores.elastic.series.row import series_hash
 from apiserver.stores.records import IMAGE, Event, LogLine, Points, SeriesKey
 
 COMPRESS_FROM = 100_000
 """Bodies of at least so many bytes (plots) are kept compressed."""
-_SPECIAL = {"nan": 1, "inf": 2, "-inf": 3}
-SPECIAL_VALUES = {0: math.nan, 1: math.nan, 2: math.inf, 3: -math.inf}
-NO_ITER = "n"
-LONG_MESSAGE = 8_000
 LINES = 1_000
 """Lines that are encoded at once."""
-
-
-def quoted(text: str) -> str:
-    """A text as JSON."""
-    try:
-        return orjson.dumps(text).decode()
-    except TypeError:  # a lone surrogate; nothing of it should arrive here
-        return json.dumps(text)
 
 
 class Chunk(NamedTuple):
@@ -91,7 +79,7 @@ def _unusual(points: Points, p: int, common: str, worker: str) -> list[bytes]:
     more = dict(points.extra.get(p, {}))
     own_worker = str(more.pop("worker", worker))
     value = points.values[p]
-    text = f'"value":{value!r}' if math.isfinite(value) else f'"special":{_SPECIAL[repr(value)]}'
+    text = f'"value":{value!r}' if math.isfinite(value) else f'"special":{SPECIAL_CODES[repr(value)]}'
     body = f',"more":1,"body":{encode_json(more).decode()}' if more else ""
     line = f'"}}}}\n{{{common}{quoted(own_worker)},"iter":{points.iters[p]},{text},"timestamp":{points.timestamps[p]},"size":{points.sizes[p]}{body}'
     return [line.encode(), *[b""] * 7, b',"seq":']
@@ -169,11 +157,3 @@ def log_line(address: str, line: LogLine, prefix: str, seq: int) -> str:
             source["long"] = True
     body = f',"body":{encode_json(line.extra).decode()}' if line.extra else ""
     return f'{{"create":{{{address}"_id":"{prefix}{line.line}"}}}}\n{orjson.dumps(source).decode()[:-1]}{body}}}\n'
-
-
-def body_of(source: dict[str, Any]) -> dict[str, Any]:
-    """What came with an event beyond the fields that every event has."""
-    if "packed" in source:
-        body: dict[str, Any] = decode_json(zlib.decompress(b64decode(source["packed"])))
-        return body
-    return source.get("body") or {}

@@ -17,10 +17,10 @@ from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import ALL_TYPES, Layout
 from apiserver.stores.elastic.queries import Query, all_of
-from apiserver.stores.elastic.series.group_commit import Committer
+from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import key_of
 from apiserver.stores.elastic.series.store import SeriesStore
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import LOG, SeriesKey
 
 SLICE = 5_000
@@ -35,28 +35,28 @@ class Deleter:
         client: ElasticClient,
         layout: Layout,
         generations: Generations,
-        freshness: Freshness,
-        committer: Committer,
+        visibility: Visibility,
+        group_commit: GroupCommit,
         series: SeriesStore,
     ) -> None:
         self._client, self._layout, self._generations = client, layout, generations
-        self._freshness, self._committer, self._series = freshness, committer, series
+        self._visibility, self._group_commit, self._series = visibility, group_commit, series
 
     def delete(self, company: str, task: str) -> int:
         """Everything of a task; StateUnavailable while Redis is away, because then batches under way are not known."""
-        since = self._freshness.clock()
-        generation = self._generations.for_reading(company, [task], self._freshness.view(company, [task])).get(task)
+        since = self._visibility.clock()
+        generation = self._generations.for_reading(company, [task], self._visibility.view(company, [task])).get(task)
         if generation is None:
             return 0
         statistics = self._layout.statistics(company)
         indices = [self._layout.events(type, company, generation) for type in ALL_TYPES]
         # What is known of the series is looked up first: whatever is counted after this fails the removal below.
-        self._freshness.see_all([*indices, statistics])
+        self._visibility.make_all_visible([*indices, statistics])
         known = self._series_documents(statistics, task)
         removed, left_out = self._remove(company, indices, {"term": {"task": task}}, since)
         again = self._forget_series(statistics, known, everything=not left_out)
         touched = [*indices, statistics]
-        self._freshness.finish(company, "", {task: touched}, ())
+        self._visibility.record_writes(company, {task: touched})
         if again:
             self._series.recount(company, again)
         return removed
@@ -64,12 +64,12 @@ class Deleter:
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:
-        since = self._freshness.clock()
-        generation = self._generations.for_reading(company, [task], self._freshness.view(company, [task])).get(task)
+        since = self._visibility.clock()
+        generation = self._generations.for_reading(company, [task], self._visibility.view(company, [task])).get(task)
         if generation is None:
             return 0
         index = self._layout.events(LOG, company, generation)
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         filters: list[Query] = [{"term": {"task": task}}]
         if include:
             filters.append({"terms": {"metric": list(include)}})
@@ -77,11 +77,11 @@ class Deleter:
             filters.append({"range": {"timestamp": {"lt": before}}})
         without: list[Query] = [{"terms": {"metric": list(exclude)}}] if exclude else []
         removed, _ = self._remove(company, [index], all_of(filters, without), since)
-        self._freshness.finish(company, "", {task: [index]}, ())
+        self._visibility.record_writes(company, {task: [index]})
         if removed:
             keys = list(self._series.rows(company, [task], [LOG]))
             self._series.recount(company, keys)
-            self._freshness.finish(company, "", {task: [self._layout.statistics(company)]}, ())
+            self._visibility.record_writes(company, {task: [self._layout.statistics(company)]})
         return removed
 
     def _remove(self, company: str, indices: Sequence[str], query: Query, since: float) -> tuple[int, bool]:
@@ -95,7 +95,7 @@ class Deleter:
             raise
         removed = 0
         try:
-            under_way = self._freshness.under_way(company, since)
+            under_way = self._visibility.pending_batches(company, since)
             without: list[Query] = [{"range": {"seq": {"gte": first, "lte": last}}} for first, last in under_way]
             after: list[Any] | None = None
             while True:
@@ -142,7 +142,7 @@ class Deleter:
     def _forget_series(self, index: str, known: Sequence[dict[str, Any]], *, everything: bool) -> list[SeriesKey]:
         """Remove the documents of a task's series; the series that have to be counted, because something of them is left or came meanwhile."""
         for hit in known:
-            self._committer.forget(index, hit["_id"])
+            self._group_commit.forget(index, hit["_id"])
         if not everything:
             return [key_of(hit["_source"]) for hit in known]
         again: list[SeriesKey] = []

@@ -11,7 +11,7 @@ from apiserver.stores.base import Retired
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations, pin_id
 from apiserver.stores.elastic.layout import ALL_TYPES, Layout
-from apiserver.stores.elastic.visibility import Freshness
+from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.deletes import Deleter
 
 SLICE = 5_000
@@ -26,9 +26,9 @@ class _Task(NamedTuple):
 class Retention:
     """See `EventStore.retire`."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, freshness: Freshness, deleter: Deleter) -> None:
+    def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility, deleter: Deleter) -> None:
         self._client, self._layout, self._generations = client, layout, generations
-        self._freshness, self._deleter = freshness, deleter
+        self._visibility, self._deleter = visibility, deleter
 
     def retire(self, company: str, before: int, dry_run: bool) -> Iterator[Retired]:
         tasks = self._tasks(company)
@@ -51,7 +51,7 @@ class Retention:
     def _tasks(self, company: str) -> dict[str, _Task]:
         """Every task that has a generation, with its newest event (the time of its pin when it has none)."""
         index = self._layout.statistics(company)
-        self._freshness.see_all([index])
+        self._visibility.make_all_visible([index])
         found: dict[str, _Task] = {}
         query: dict[str, Any] = {"query": {"term": {"kind": "pin"}}, "sort": ["task"]}
         for hits in self._client.scan(index, query):
@@ -76,15 +76,15 @@ class Retention:
         indices = [self._layout.events(type, company, number) for type in ALL_TYPES]
         names = ",".join(indices)
         self._block(names, True)
-        self._freshness.see_all([*indices, self._layout.statistics(company)])
+        self._visibility.make_all_visible([*indices, self._layout.statistics(company)])
         if any(known.newest >= before for known in self._tasks(company).values() if known.generation == number):
             self._block(names, False)
             return False
         self._generations.set_state(company, number, "dropped")
         self._remove_documents(company, tasks)
-        self._freshness.remember_generations(company, dict.fromkeys(tasks))
+        self._visibility.remember_generations(company, dict.fromkeys(tasks))
         self._client.call("DELETE", f"/{names}?ignore_unavailable=true&allow_no_indices=true")
-        self._freshness.finish(company, "", dict.fromkeys(tasks, ()), (self._layout.statistics(company),))
+        self._visibility.record_writes(company, dict.fromkeys(tasks, ()), (self._layout.statistics(company),))
         return True
 
     def _block(self, names: str, blocked: bool) -> None:
