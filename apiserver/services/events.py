@@ -21,6 +21,7 @@ from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.storage import Storage
 from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.services.event_owners import EventOwners
 from apiserver.services.events_images import EventsImagesService
 from apiserver.services.events_listing import EventsListingService
 from apiserver.services.events_logs import EventsLogsService
@@ -30,18 +31,18 @@ from apiserver.services.events_write import EventsWriteService
 from apiserver.stores.base import EventStore, State
 
 
-def event_services(events: EventStore, tasks: TaskDirectory, state: State, ingest: Ingest) -> list[object]:
+def event_services(events: EventStore, directory: TaskDirectory, state: State, ingest: Ingest) -> list[object]:
     """Every class of handlers of events.*."""
+    owners = EventOwners(directory)
     scrolls = Scrolls(state)
-    listing = Listing(events, tasks)
-    pages = Pages(events, tasks, scrolls)
-    navigation = Navigation(events, tasks, state)
-    charts = Charts(events, tasks, AnswerCache())
+    listing = Listing(events)
+    pages = Pages(events, scrolls)
+    navigation = Navigation(events, state)
     return [
-        EventsWriteService(ingest, Deletion(events, tasks)),
-        EventsScalarsService(charts, Latest(events, tasks), listing, pages, Vectors(events, tasks)),
-        EventsListingService(listing, pages, Storage(events, tasks)),
-        EventsLogsService(Logs(events, tasks, scrolls), LogSearch(events, tasks, scrolls), LogDownload(events, tasks)),
-        EventsImagesService(Images(events, tasks, scrolls), navigation, ImageSamples(events, tasks, state)),
-        EventsPlotsService(Plots(events, tasks, scrolls), navigation, PlotSamples(events, tasks, state)),
+        EventsWriteService(owners, ingest, Deletion(events, directory)),
+        EventsScalarsService(owners, Charts(events, AnswerCache()), Latest(events), listing, pages, Vectors(events)),
+        EventsListingService(owners, listing, pages, Storage(events)),
+        EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events)),
+        EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state)),
+        EventsPlotsService(owners, Plots(events, scrolls), navigation, PlotSamples(events, state)),
     ]

@@ -11,12 +11,14 @@ from apiserver.bll.events.log_search import LogSearch, SearchQuery
 from apiserver.bll.events.logs import LogPage, Logs
 from apiserver.bll.events.metric_filter import metrics_filter
 from apiserver.service_repo import Call, RawResponse, endpoint
+from apiserver.services.event_owners import EventOwners, scroll_of
 
 
 class EventsLogsService:
     """Reads logs."""
 
-    def __init__(self, logs: Logs, search: LogSearch, download: LogDownload) -> None:
+    def __init__(self, owners: EventOwners, logs: Logs, search: LogSearch, download: LogDownload) -> None:
+        self._owners = owners
         self._logs = logs
         self._search = search
         self._download = download
@@ -26,8 +28,7 @@ class EventsLogsService:
         if request.get("search"):
             return self._found(call, request)
         page = self._logs.page(
-            call.company,
-            request["task"],
+            self._owners.task(call, request),
             size=request["batch_size"],
             earlier=request["navigate_earlier"],
             from_timestamp=request.get("from_timestamp"),
@@ -48,7 +49,11 @@ class EventsLogsService:
             from_timestamp=request.get("from_timestamp"),
         )
         page = self._search.page(
-            call.company, request["task"], query, size=request["batch_size"], order=request.get("order"), scroll_id=request.get("scroll_id")
+            self._owners.task(call, request),
+            scroll_of(call, request),
+            query,
+            size=request["batch_size"],
+            order=request.get("order"),
         )
         return {
             "events": page.events,
@@ -69,13 +74,12 @@ class EventsLogsService:
 
     def _scrolled(self, call: Call, request: dict[str, Any], start: str | None) -> dict[str, Any]:
         page: LogPage = self._logs.scroll(
-            call.company,
-            request["task"],
+            self._owners.task(call, request),
+            scroll_of(call, request),
             size=request["batch_size"],
             order=request["order"],
             start=start,
             metrics=metrics_filter(request.get("metrics")),
-            scroll_id=request.get("scroll_id"),
         )
         return {"events": page.events, "returned": len(page.events), "total": page.total, "scroll_id": page.scroll_id}
 
@@ -84,19 +88,17 @@ class EventsLogsService:
         task = request["task"]
         as_text = text_writer(request["line_format"])
         write = write_json if request["line_type"].lower() == "json" else as_text
-        stream = self._download.stream(call.company, task, write)
+        stream = self._download.stream(self._owners.task(call, request), write)
         headers = {"Content-Disposition": _attachment(f"task_{task}.log"), "Cache-Control": "no-store, max-age=0"}
         return RawResponse(stream, "text/plain; charset=utf-8", headers)
 
     @endpoint("events.clear_task_log")
     def clear_task_log(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         deleted = self._logs.clear(
-            call.company,
-            request["task"],
+            self._owners.writable(call, request),
             older_than=request.get("threshold_sec", 0),
             include=request.get("include_metrics"),
             exclude=request.get("exclude_metrics"),
-            allow_locked=request["allow_locked"],
         )
         return {"deleted": deleted}
 

@@ -7,12 +7,14 @@ from typing import Any
 from apiserver.bll.events.deletion import Deletion
 from apiserver.bll.events.ingest import Ingest
 from apiserver.service_repo import Call, endpoint
+from apiserver.services.event_owners import EventOwners
 
 
 class EventsWriteService:
-    """Takes events in and throws them away."""
+    """Reports and deletes events."""
 
-    def __init__(self, ingest: Ingest, deletion: Deletion) -> None:
+    def __init__(self, owners: EventOwners, ingest: Ingest, deletion: Deletion) -> None:
+        self._owners = owners
         self._ingest = ingest
         self._deletion = deletion
 
@@ -29,14 +31,10 @@ class EventsWriteService:
     @endpoint("events.delete_for_task")
     def delete_for_task(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         # `deleted` is a boolean: the SDK's own client refuses a number here. The number has a field of its own.
-        return {
-            "deleted": True,
-            "deleted_count": self._deletion.of_task(call.company, request["task"], allow_locked=request["allow_locked"]),
-        }
+        owner = self._owners.writable(call, request)
+        return {"deleted": True, "deleted_count": self._deletion.delete(owner)}
 
     @endpoint("events.delete_for_model")
     def delete_for_model(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "deleted": True,
-            "deleted_count": self._deletion.of_model(call.company, request["model"], allow_locked=request["allow_locked"]),
-        }
+        owner = self._owners.writable(call, request, "model")
+        return {"deleted": True, "deleted_count": self._deletion.delete(owner)}

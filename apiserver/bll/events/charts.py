@@ -7,7 +7,7 @@ gets coarser because of its neighbours. Bucket arithmetic happens in the store, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from apiserver.bll.events.answer_cache import AnswerCache
-from apiserver.bll.registry.directory import Owner, TaskDirectory
+from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Series
@@ -53,50 +53,44 @@ class _Drawn(NamedTuple):
 class Charts:
     """Answers of the two histogram endpoints, as JSON."""
 
-    def __init__(self, events: EventStore, tasks: TaskDirectory, cache: AnswerCache | None = None) -> None:
+    def __init__(self, events: EventStore, cache: AnswerCache | None = None) -> None:
         self._events = events
-        self._tasks = tasks
         self._cache = cache or AnswerCache()
 
-    def of_task(self, company: str, task: str, query: ChartQuery, *, model_events: bool = False) -> bytes:
-        """{metric: {variant: {name, x, y}}} of one task or model, ordered by name. Raises InvalidTask or InvalidModel."""
-        entity = self._readable(company, [task], model_events)[task]
+    def of_owner(self, owner: Owner, query: ChartQuery) -> bytes:
+        """{metric: {variant: {name, x, y}}} of one task or model, ordered by name."""
 
         def build() -> bytes:
             metrics: dict[str, dict[str, orjson.Fragment]] = {}
-            for drawn in self._draw([entity], query):
+            for drawn in self._draw([owner], query):
                 metrics.setdefault(drawn.series.key.metric, {})[drawn.series.key.variant] = _encoded(drawn, drawn.series.key.variant, query)
             return orjson.dumps(metrics)
 
-        return self._cached(("task", entity.company, task, query), [entity], build)
+        return self._cached(("one", owner.company, owner.id, query), [owner], build)
 
-    def of_tasks(self, company: str, tasks: Sequence[str], query: ChartQuery, *, model_events: bool = False) -> bytes:
-        """{"metrics": {metric: {variant: {task: {name, x, y}}}}}; tasks without points are left out. Raises InvalidTask or InvalidModel."""
-        entities = self._readable(company, tasks, model_events)
-        names = tuple((entity.company, entity.id, entity.name) for entity in entities.values())
+    def of_owners(self, owners: Mapping[str, Owner], query: ChartQuery) -> bytes:
+        """{"metrics": {metric: {variant: {task: {name, x, y}}}}}; tasks without points are left out."""
+        names = tuple((owner.company, owner.id, owner.name) for owner in owners.values())
 
         def build() -> bytes:
             found: dict[tuple[str, str], dict[str, orjson.Fragment]] = {}
-            for drawn in self._draw(list(entities.values()), query):
+            for drawn in self._draw(list(owners.values()), query):
                 key = drawn.series.key
-                found.setdefault((key.metric, key.variant), {})[key.task] = _encoded(drawn, entities[key.task].name, query)
+                found.setdefault((key.metric, key.variant), {})[key.task] = _encoded(drawn, owners[key.task].name, query)
             metrics: dict[str, dict[str, dict[str, orjson.Fragment]]] = {}
             for metric, variant in sorted(found, key=lambda pair: (pair[0].encode(), pair[1].encode())):
                 metrics.setdefault(metric, {})[variant] = {
-                    task: found[metric, variant][task] for task in entities if task in found[metric, variant]
+                    task: found[metric, variant][task] for task in owners if task in found[metric, variant]
                 }
             return orjson.dumps({"metrics": metrics})
 
-        return self._cached(("tasks", names, query), list(entities.values()), build)
+        return self._cached(("many", names, query), list(owners.values()), build)
 
-    def _readable(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Owner]:
-        return self._tasks.readable(company, ids, "model" if model_events else "task")
-
-    def _cached(self, key: tuple[Any, ...], entities: Sequence[Owner], build: Callable[[], bytes]) -> bytes:
-        """The answer of `build`, kept for as long as no event of the tasks changes."""
+    def _cached(self, key: tuple[Any, ...], owners: Sequence[Owner], build: Callable[[], bytes]) -> bytes:
+        """The answer of `build`, kept for as long as no event of the owners changes."""
         revision: list[tuple[int, ...]] = []
-        for owner, ids in by_owner(entities).items():
-            one = self._events.revision(owner, ids)
+        for company, ids in ids_by_company(owners).items():
+            one = self._events.revision(company, ids)
             if one is None:
                 return build()
             revision.append(one)
@@ -107,22 +101,22 @@ class Charts:
             self._cache.put(key, revision, known)
         return known
 
-    def _draw(self, entities: Sequence[Owner], query: ChartQuery) -> Iterator[_Drawn]:
+    def _draw(self, owners: Sequence[Owner], query: ChartQuery) -> Iterator[_Drawn]:
         metrics = dict(query.metrics) if query.metrics else None
-        for owner, ids in by_owner(entities).items():
-            wanted = [series for series in self._events.series(owner, ids, [SCALAR], metrics) if series.chart_count]
+        for company, ids in ids_by_company(owners).items():
+            wanted = [series for series in self._events.series(company, ids, [SCALAR], metrics) if series.chart_count]
             for part in _parts(wanted, query.samples):
                 since_pause = 0
-                for drawn in self._bucketed(owner, part, query):
+                for drawn in self._bucketed(company, part, query):
                     yield drawn
                     since_pause += len(drawn.buckets.x)
                     if since_pause >= BUCKETS_BETWEEN_PAUSES:
                         since_pause = 0
                         give_way()
 
-    def _bucketed(self, owner: str, part: Sequence[Series], query: ChartQuery) -> Iterator[_Drawn]:
+    def _bucketed(self, company: str, part: Sequence[Series], query: ChartQuery) -> Iterator[_Drawn]:
         requests = {number: request for number, series in enumerate(part) if (request := request_for(series, query)) is not None}
-        answers = dict(zip(requests, self._events.buckets(owner, list(requests.values())), strict=True))
+        answers = dict(zip(requests, self._events.buckets(company, list(requests.values())), strict=True))
         if query.x_min is not None or query.x_max is not None:
             # How many points a range holds is known only now: where they are fewer than samples, each is shown by itself.
             fine = {
@@ -131,7 +125,7 @@ class Charts:
                 if request.interval > 1 and int(answers[number].count.sum()) < query.samples
             }
             if fine:
-                answers.update(zip(fine, self._events.buckets(owner, list(fine.values())), strict=True))
+                answers.update(zip(fine, self._events.buckets(company, list(fine.values())), strict=True))
         for number, series in enumerate(part):
             if number in answers and len((shown := with_values(answers[number])).x):
                 yield _Drawn(series, shown)
@@ -175,12 +169,12 @@ def request_for(series: Series, query: ChartQuery) -> BucketRequest | None:
     return BucketRequest(series, query.axis, interval, lo, hi, query.envelope)
 
 
-def by_owner(entities: Iterable[Owner]) -> dict[str, list[str]]:
-    """The ids of each owner's entities: a store is asked inside one company."""
-    owners: dict[str, list[str]] = {}
-    for entity in entities:
-        owners.setdefault(entity.company, []).append(entity.id)
-    return owners
+def ids_by_company(owners: Iterable[Owner]) -> dict[str, list[str]]:
+    """The ids of the owners, by company: a store is asked about one company at a time."""
+    ids: dict[str, dict[str, None]] = {}
+    for owner in owners:
+        ids.setdefault(owner.company, {})[owner.id] = None
+    return {company: list(found) for company, found in ids.items()}
 
 
 def _parts(series: Sequence[Series], samples: int) -> Iterator[list[Series]]:

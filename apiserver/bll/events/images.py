@@ -7,8 +7,8 @@ from typing import Any
 from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
-from apiserver.bll.events.scrolls import END, Scrolls
-from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
+from apiserver.bll.events.scrolls import END, Scroll, Scrolls
+from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import IMAGE, Cursor, EventQuery
 
@@ -17,57 +17,46 @@ PAGE = 500
 
 class Images:
     """`debug_images` below 2.7. Answers are `{task, images, returned, total, scroll_id}`; the page after the last one is empty, its scroll
-    id the end mark. InvalidTask or InvalidModel for unknown ids, InvalidScroll for ids of other scrolls."""
+    id the end mark. InvalidScroll for ids of other scrolls."""
 
-    def __init__(self, store: EventStore, directory: TaskDirectory, scrolls: Scrolls) -> None:
-        self._store = store
-        self._directory = directory
+    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+        self._events = events
         self._scrolls = scrolls
 
-    def of_last_iterations(
-        self, company: str, task: str, *, iters: int = 1, scroll_id: str | None = None, model_events: bool = False
-    ) -> dict[str, Any]:
+    def of_last_iterations(self, owner: Owner, scroll: Scroll, *, iters: int = 1) -> dict[str, Any]:
         """Versions 1.8 to 2.6: all images of the task's last `iters` iterations, newest first, 500 a page."""
-        owner = self._owner(company, task, model_events)
-        if scroll_id == END:
-            return _page(task, [], 0, None)
-        state = self._scrolls.resume("debug_images_of_iterations", company, task, scroll_id)
+        if scroll.id == END:
+            return _page(owner, [], 0, None)
+        state = self._scrolls.resume("debug_images_of_iterations", [owner], scroll)
         if state is None:
-            query = EventQuery(task, [IMAGE], with_iter=True)
-            last = self._store.iterations(owner, query, descending=True, count=min(iters, 1_000_000))
+            query = EventQuery(owner.id, [IMAGE], with_iter=True)
+            last = self._events.iterations(owner.company, query, descending=True, count=min(iters, 1_000_000))
             if not last:
-                return _page(task, [], 0, END)
-            until = last_arrival(self._store.series(owner, [task], [IMAGE]))
-            query = EventQuery(task, [IMAGE], with_iter=True, min_iter=last[-1], until_seq=until)
-            state = {"oldest": last[-1], "until": until, "total": self._store.count(owner, query)}
-        query = EventQuery(task, [IMAGE], with_iter=True, min_iter=state["oldest"], until_seq=state["until"])
+                return _page(owner, [], 0, END)
+            until = last_arrival(self._events.series(owner.company, [owner.id], [IMAGE]))
+            query = EventQuery(owner.id, [IMAGE], with_iter=True, min_iter=last[-1], until_seq=until)
+            state = {"oldest": last[-1], "until": until, "total": self._events.count(owner.company, query)}
+        query = EventQuery(owner.id, [IMAGE], with_iter=True, min_iter=state["oldest"], until_seq=state["until"])
         after = Cursor(*state["after"]) if "after" in state else None
-        images = self._store.page(owner, query, "iter", descending=True, after=after, limit=PAGE)
+        images = self._events.page(owner.company, query, "iter", descending=True, after=after, limit=PAGE)
         if not images:
-            return _page(task, [], state["total"], END)
+            return _page(owner, [], state["total"], END)
         next_state = state | {"after": list(images[-1]["_cursor"])}
-        next_id = self._scrolls.keep("debug_images_of_iterations", company, task, next_state)
-        return _page(task, without_cursors(newest_first(images)), state["total"], next_id)
+        next_id = self._scrolls.keep("debug_images_of_iterations", [owner], scroll, next_state)
+        return _page(owner, without_cursors(newest_first(images)), state["total"], next_id)
 
-    def of_variants(
-        self, company: str, task: str, *, iters: int = 1, scroll_id: str | None = None, model_events: bool = False
-    ) -> dict[str, Any]:
+    def of_variants(self, owner: Owner, scroll: Scroll, *, iters: int = 1) -> dict[str, Any]:
         """Versions below 1.8: the last `iters` images of every metric and variant, newest first, in one page. `total` counts all images."""
-        owner = self._owner(company, task, model_events)
-        if scroll_id == END:
-            return _page(task, [], 0, None)
-        state = self._scrolls.resume("debug_images_of_variants", company, task, scroll_id)
+        if scroll.id == END:
+            return _page(owner, [], 0, None)
+        state = self._scrolls.resume("debug_images_of_variants", [owner], scroll)
         if state is not None:
-            return _page(task, [], state["total"], END)
-        total = sum(series.count for series in self._store.series(owner, [task], [IMAGE]))
-        images = without_cursors(newest_first(newest_per_series(self._store, owner, task, IMAGE, None, iters)))
-        next_id = self._scrolls.keep("debug_images_of_variants", company, task, {"total": total}) if images else END
-        return _page(task, images, total, next_id)
-
-    def _owner(self, company: str, task: str, model_events: bool) -> str:
-        kind: OwnerKind = "model" if model_events else "task"
-        return self._directory.readable(company, [task], kind)[task].company
+            return _page(owner, [], state["total"], END)
+        total = sum(series.count for series in self._events.series(owner.company, [owner.id], [IMAGE]))
+        images = without_cursors(newest_first(newest_per_series(self._events, owner, IMAGE, None, iters)))
+        next_id = self._scrolls.keep("debug_images_of_variants", [owner], scroll, {"total": total}) if images else END
+        return _page(owner, images, total, next_id)
 
 
-def _page(task: str, images: list[dict[str, Any]], total: int, scroll_id: str | None) -> dict[str, Any]:
-    return {"task": task, "images": images, "returned": len(images), "total": total, "scroll_id": scroll_id}
+def _page(owner: Owner, images: list[dict[str, Any]], total: int, scroll_id: str | None) -> dict[str, Any]:
+    return {"task": owner.id, "images": images, "returned": len(images), "total": total, "scroll_id": scroll_id}

@@ -43,14 +43,14 @@ class Ingest:
     def __init__(
         self,
         events: EventStore,
-        tasks: TaskDirectory,
+        directory: TaskDirectory,
         bus: Bus,
         definitions: Mapping[str, Any],
         settings: IngestSettings = IngestSettings(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._events = events
-        self._tasks = tasks
+        self._directory = directory
         self._bus = bus
         self._decoder = EventDecoder(definitions)
         self._settings = settings
@@ -105,13 +105,13 @@ class Ingest:
 
     def _admit(self, company: str, user: str, kind: OwnerKind, ids: Mapping[str, bool], builder: BatchBuilder) -> None:
         """Drop the events of tasks (or models) that can't be written; make unknown ones known. `ids`: id -> allow_locked."""
-        known = self._tasks.resolve(company, ids, kind)
+        known = self._directory.resolve(company, ids, kind)
         unknown = [id for id in ids if id not in known]
         if unknown and not self._settings.reject_unknown:
-            deleted = self._tasks.was_deleted(company, unknown, kind)
+            deleted = self._directory.was_deleted(company, unknown, kind)
             for id in deleted:
                 builder.drop(id, f"{kind} {id} was deleted", f"the {kind} {id} was deleted within the last hour: its id is refused")
-            known.update(self._tasks.register(company, [id for id in unknown if id not in deleted], kind, user))
+            known.update(self._directory.register(company, [id for id in unknown if id not in deleted], kind, user))
             unknown = [id for id in unknown if id not in known and id not in deleted]
         for id in unknown:
             builder.drop(id, f"invalid {kind} id {id}", f"there is no {kind} with the id {id}")

@@ -1,7 +1,7 @@
 """Which iterations of images and plots there are in a direction, when the older files of some variants are gone.
 
 A variant of debug images usually reports into a ring of files, so its images before a certain iteration show files that were overwritten.
-That iteration is its *border*: images from there on are valid. It is the least of the greatest iterations of the variant's urls.
+Images are *valid from* that iteration on. It is the least of the greatest iterations of the variant's urls.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import IMAGE, MAX_ITER, PLOT, EventQuery, StoredEvent
 
@@ -17,7 +18,8 @@ T = TypeVar("T")
 Variant = tuple[str, str]
 """Metric and variant."""
 
-Borders = Mapping[Variant, int]
+ValidFrom = Mapping[Variant, int]
+"""The first iteration at which each variant's file still belongs to its image."""
 
 ITERATIONS_A_QUERY = 500
 EVENTS_A_QUERY = 10_000
@@ -32,45 +34,45 @@ def metrics_of(variants: Iterable[Variant]) -> dict[str, list[str]]:
 
 
 def valid_iterations(
-    store: EventStore, owner: str, task: str, borders: Borders, *, beyond: int | None, descending: bool, count: int
+    events: EventStore, owner: Owner, valid_from: ValidFrom, *, beyond: int | None, descending: bool, count: int
 ) -> list[int]:
     """The nearest `count` iterations beyond `beyond` (None: from the newest; exclusive) at which a variant has a valid image.
 
-    Between two borders the same variants are valid everywhere, so one question to the store covers all of it. As there is a valid image at
-    every border, at most count + 1 questions are asked.
+    Between two "valid from" iterations the same variants are valid everywhere: one query of the store covers them. As every one of them has a
+    valid image, at most count + 1 queries are made.
     """
     found: list[int] = []
-    position = beyond
+    reached = beyond
     while len(found) < count:
         if descending:
-            valid = {variant: border for variant, border in borders.items() if position is None or border < position}
+            valid = {variant: first for variant, first in valid_from.items() if reached is None or first < reached}
             if not valid:
                 break
             edge: int | None = max(valid.values())
-            query = EventQuery(task, [IMAGE], metrics=metrics_of(valid), min_iter=edge)
+            query = EventQuery(owner.id, [IMAGE], metrics=metrics_of(valid), min_iter=edge)
         else:
-            assert position is not None
-            valid = {variant: border for variant, border in borders.items() if border <= position + 1}
-            edge = min((border for border in borders.values() if border > position + 1), default=None)
-            query = EventQuery(task, [IMAGE], metrics=metrics_of(valid), max_iter=None if edge is None else edge - 1)
+            assert reached is not None
+            valid = {variant: first for variant, first in valid_from.items() if first <= reached + 1}
+            edge = min((first for first in valid_from.values() if first > reached + 1), default=None)
+            query = EventQuery(owner.id, [IMAGE], metrics=metrics_of(valid), max_iter=None if edge is None else edge - 1)
         if valid:
-            found += store.iterations(owner, query, descending=descending, count=count - len(found), beyond=position)
+            found += events.iterations(owner.company, query, descending=descending, count=count - len(found), beyond=reached)
         if edge is None:
             break
-        position = edge if descending else edge - 1
+        reached = edge if descending else edge - 1
     return found
 
 
 def at_iterations(
-    store: EventStore, owner: str, task: str, kind: str, metrics: Mapping[str, Sequence[str]], iterations: Sequence[int]
+    events: EventStore, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iterations: Sequence[int]
 ) -> list[StoredEvent]:
     """All events of a type at these iterations."""
     found: list[StoredEvent] = []
     for start in range(0, len(iterations), ITERATIONS_A_QUERY):
-        query = EventQuery(task, [kind], metrics=metrics, iters=list(iterations[start : start + ITERATIONS_A_QUERY]))
+        query = EventQuery(owner.id, [kind], metrics=metrics, iters=list(iterations[start : start + ITERATIONS_A_QUERY]))
         after = None
         while True:
-            page = store.page(owner, query, "iter", after=after, limit=EVENTS_A_QUERY)
+            page = events.page(owner.company, query, "iter", after=after, limit=EVENTS_A_QUERY)
             found += page
             if len(page) < EVENTS_A_QUERY:
                 break
@@ -85,9 +87,9 @@ def best_per_variant(kind: str, events: Iterable[StoredEvent]) -> dict[tuple[int
     for event in events:
         if kind == IMAGE and not _url(event):
             continue
-        place = (event["iter"], event["metric"], event["variant"])
-        if place not in best or _rank(kind, event) > _rank(kind, best[place]):
-            best[place] = event
+        key = (event["iter"], event["metric"], event["variant"])
+        if key not in best or _rank(kind, event) > _rank(kind, best[key]):
+            best[key] = event
     return best
 
 
@@ -101,10 +103,10 @@ def _rank(kind: str, event: StoredEvent) -> tuple[str, int, int]:
     return ("" if kind == PLOT else _url(event), cursor.timestamp, cursor.seq)
 
 
-def exists(store: EventStore, owner: str, task: str, kind: str, metrics: Mapping[str, Sequence[str]], iteration: int) -> bool:
+def exists(events: EventStore, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iteration: int) -> bool:
     """Whether there is an event (an image: with a url) of these metrics at an iteration."""
-    query = EventQuery(task, [kind], metrics=metrics, min_iter=iteration, max_iter=iteration)
-    return bool(store.iterations(owner, query, descending=False, count=1))
+    query = EventQuery(owner.id, [kind], metrics=metrics, min_iter=iteration, max_iter=iteration)
+    return bool(events.iterations(owner.company, query, descending=False, count=1))
 
 
 def nearest(candidates: Sequence[T], found_in: Callable[[Sequence[T]], bool]) -> T | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from apiserver.bll.events.charts import by_owner
-from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.events.charts import ids_by_company
+from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import (
     LAST_VALUES,
@@ -27,21 +27,19 @@ from apiserver.stores.records import (
 class Latest:
     """Answers of get_task_latest_scalar_values and get_task_single_value_metrics."""
 
-    def __init__(self, events: EventStore, tasks: TaskDirectory) -> None:
+    def __init__(self, events: EventStore) -> None:
         self._events = events
-        self._tasks = tasks
 
-    def of_task(self, company: str, task: str) -> dict[str, Any]:
+    def of_owner(self, owner: Owner) -> dict[str, Any]:
         """Last value and means of the last 10 and 100 values of every scalar series, with name and status of the task.
 
-        "Last" is by iteration. A single value counts only in a series that has nothing else. Raises InvalidTask.
+        "Last" is by iteration. A single value counts only in a series that has nothing else.
         """
-        entity = self._tasks.readable(company, [task])[task]
-        everything = self._events.latest(entity.company, task)
+        everything = self._events.latest(owner.company, owner.id)
         metrics: dict[str, list[dict[str, Any]]] = {}
         scalars = [(series, last) for series, last in everything if series.key.type == SCALAR]
         for series, last in scalars:
-            values = self._values_without_iteration(entity.company, series) if last is None else _chart_values(last)
+            values = self._values_without_iteration(owner.company, series) if last is None else _chart_values(last)
             metrics.setdefault(series.key.metric, []).append(
                 {
                     "name": series.key.variant,
@@ -53,8 +51,8 @@ class Latest:
         return {
             "metrics": [{"name": metric, "variants": variants} for metric, variants in metrics.items()],
             "last_iter": max((series.chart_max_iter for series, _ in everything if series.chart_max_iter is not None), default=0),
-            "name": entity.name,
-            "status": entity.status,
+            "name": owner.name,
+            "status": owner.status,
             "last_timestamp": max((series.last_written for series, _ in scalars), default=0) >> SEQ_SHIFT,
         }
 
@@ -65,15 +63,12 @@ class Latest:
         values = [event.get("value") for event in reversed(events)]
         return np.array([np.nan if value is None else value for value in values], np.float64)
 
-    def single_values(
-        self, company: str, tasks: Sequence[str], metrics: Metrics | None = None, *, model_events: bool = False
-    ) -> list[dict[str, Any]]:
-        """Per task that has some: its scalars at the single-value iteration, by metric and variant. Raises InvalidTask or InvalidModel."""
-        entities = self._tasks.readable(company, tasks, "model" if model_events else "task")
+    def single_values(self, owners: Mapping[str, Owner], metrics: Metrics | None = None) -> list[dict[str, Any]]:
+        """Per owner that has some: its scalars at the single-value iteration, by metric and variant."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for owner, ids in by_owner(entities.values()).items():
+        for company, ids in ids_by_company(owners.values()).items():
             mixed: dict[str, dict[SeriesKey, Series]] = {}
-            for series in self._events.series(owner, ids, [SCALAR], metrics):
+            for series in self._events.series(company, ids, [SCALAR], metrics):
                 stats = series.statistics
                 if stats is None or stats.count == series.chart_count:
                     continue
@@ -82,12 +77,12 @@ class Latest:
                 else:
                     found.setdefault(series.key.task, []).append(_single(series, stats.value, stats.value_timestamp or 0))
             for task, several in mixed.items():
-                for columns in self._events.points(owner, list(several), lo=SINGLE_VALUE_ITER, hi=SINGLE_VALUE_ITER):
+                for columns in self._events.points(company, list(several), lo=SINGLE_VALUE_ITER, hi=SINGLE_VALUE_ITER):
                     series = several[columns.key]
                     found.setdefault(task, []).append(_single(series, _number(columns.values[0]), int(columns.timestamps[0])))
         for values in found.values():
             values.sort(key=lambda value: (value["metric"].encode(), value["variant"].encode()))
-        return [{"task": task, "task_name": entity.name, "values": found[task]} for task, entity in entities.items() if task in found]
+        return [{"task": task, "task_name": owner.name, "values": found[task]} for task, owner in owners.items() if task in found]
 
 
 def _single(series: Series, value: float | None, timestamp: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apiserver.bll.events.log_formats import LineWriter
-from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import Cursor, StoredEvent
@@ -17,22 +17,20 @@ PIECE = 2_000_000
 
 
 class LogDownload:
-    """Streams logs. InvalidTask for unknown and foreign tasks."""
+    """Streams logs."""
 
-    def __init__(self, store: EventStore, directory: TaskDirectory) -> None:
-        self._store = store
-        self._directory = directory
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
 
-    def stream(self, company: str, task: str, write: LineWriter) -> Iterator[bytes]:
+    def stream(self, owner: Owner, write: LineWriter) -> Iterator[bytes]:
         """The log, oldest line first, in pieces of about 2 MB.
 
         The first piece is read at once, so that what is wrong comes as an exception and not in the middle of an answer. What is written
         while the download runs comes too, if it is later than what was read already.
         """
-        owner = self._directory.readable(company, [task])[task].company
-        return self._pieces(owner, task, write, self._read(owner, task, None, LEAST))
+        return self._pieces(owner, write, self._read(owner, None, LEAST))
 
-    def _pieces(self, owner: str, task: str, write: LineWriter, events: list[StoredEvent]) -> Iterator[bytes]:
+    def _pieces(self, owner: Owner, write: LineWriter, events: list[StoredEvent]) -> Iterator[bytes]:
         size = LEAST
         while events:
             after = events[-1]["_cursor"]
@@ -41,10 +39,10 @@ class LogDownload:
             yield piece
             size = max(1, min(MOST, size * 4, size * PIECE // (len(piece) + 1)))
             give_way()  # a client that reads fast must not hold up the others
-            events = self._read(owner, task, after, size)
+            events = self._read(owner, after, size)
 
-    def _read(self, owner: str, task: str, after: Cursor | None, size: int) -> list[StoredEvent]:
-        chunks = self._store.log_chunks(owner, task, after=after, chunk=size)
+    def _read(self, owner: Owner, after: Cursor | None, size: int) -> list[StoredEvent]:
+        chunks = self._events.log_chunks(owner.company, owner.id, after=after, chunk=size)
         try:
             return next(chunks, [])
         finally:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from apiserver.bll.events.logs import Order, clamped_time, starting_time, without_cursors
-from apiserver.bll.events.scrolls import Scrolls
+from apiserver.bll.events.scrolls import Scroll, Scrolls
 from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
-from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
@@ -51,52 +51,46 @@ class FoundPage(NamedTuple):
 
 
 class LogSearch:
-    """Searches logs. InvalidTask for unknown and foreign tasks."""
+    """Searches logs."""
 
-    def __init__(self, store: EventStore, directory: TaskDirectory, scrolls: Scrolls) -> None:
-        self._store = store
-        self._directory = directory
+    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+        self._events = events
         self._scrolls = scrolls
 
-    def page(
-        self, company: str, task: str, query: SearchQuery, *, size: int, order: Order | None = None, scroll_id: str | None = None
-    ) -> FoundPage:
+    def page(self, owner: Owner, scroll: Scroll, query: SearchQuery, *, size: int, order: Order | None = None) -> FoundPage:
         """The next `size` matching lines (and those of the last one's millisecond), newest first when going to earlier lines.
 
         `total` counts the lines that are searched. The log is read until the page is full and one more match is known, or to its end.
         Raises InvalidRegex; InvalidScroll when the id was made for another search.
         """
-        owner = self._directory.readable(company, [task])[task].company
         matcher = query.matcher()
-        state = self._scrolls.resume(_SCROLL, company, task, scroll_id)
+        state = self._scrolls.resume(_SCROLL, [owner], scroll)
         if state is None:
-            after, before = _start(starting_time(self._store, owner, task, query.from_timestamp), query.earlier), 0
-            total = self._store.count(owner, EventQuery(task, [LOG], metrics=query.metrics, levels=query.levels))
+            after, before = _start(starting_time(self._events, owner, query.from_timestamp), query.earlier), 0
+            total = self._events.count(owner.company, EventQuery(owner.id, [LOG], metrics=query.metrics, levels=query.levels))
         else:
             if state["query"] != query.as_data():
-                raise InvalidScroll("made for another search", scroll_id=str(scroll_id)[:64])
+                raise InvalidScroll("made for another search", scroll_id=str(scroll.id)[:64])
             after, before, total = Cursor(*state["after"]), state["matched"], state["total"]
-        events, more = self._scan(owner, task, query, matcher, after, size) if size else ([], True)
+        events, more = self._scan(owner, query, matcher, after, size) if size else ([], True)
         cursors: list[Cursor] = [event["_cursor"] for event in events]
-        ascending = self._store.log_positions(owner, task, cursors[::-1] if query.earlier else cursors) if cursors else []
+        ascending = self._events.log_positions(owner.company, owner.id, cursors[::-1] if query.earlier else cursors) if cursors else []
         positions = ascending[::-1] if query.earlier else ascending
         next_id = None
         if more and cursors:
             payload = {"query": query.as_data(), "after": list(cursors[-1]), "matched": before + len(events), "total": total}
-            next_id = self._scrolls.keep(_SCROLL, company, task, payload)
+            next_id = self._scrolls.keep(_SCROLL, [owner], scroll, payload)
         if order is not None and (order == "desc") != query.earlier:
             events.reverse()
             positions.reverse()
         return FoundPage(without_cursors(events), positions, total, None if more else before + len(events), next_id)
 
-    def _scan(
-        self, owner: str, task: str, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int
-    ) -> tuple[list[StoredEvent], bool]:
+    def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int) -> tuple[list[StoredEvent], bool]:
         """A page of matches, and whether there are more behind it."""
         found: list[StoredEvent] = []
-        stretches = self._store.search_log(
-            owner,
-            task,
+        stretches = self._events.search_log(
+            owner.company,
+            owner.id,
             matcher.match,
             literal=matcher.literal,
             ignore_case=matcher.ignore_case,

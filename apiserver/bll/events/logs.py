@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from apiserver.bll.events.pages import last_arrival
-from apiserver.bll.events.scrolls import END, Scrolls
-from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.events.scrolls import END, Scroll, Scrolls
+from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, StoredEvent
 
@@ -31,17 +31,15 @@ class LogPage(NamedTuple):
 
 
 class Logs:
-    """Reads and clears logs. Ids are resolved first: InvalidTask for unknown and foreign tasks."""
+    """Reads and clears logs."""
 
-    def __init__(self, store: EventStore, directory: TaskDirectory, scrolls: Scrolls) -> None:
-        self._store = store
-        self._directory = directory
+    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+        self._events = events
         self._scrolls = scrolls
 
     def page(
         self,
-        company: str,
-        task: str,
+        owner: Owner,
         *,
         size: int,
         earlier: bool = True,
@@ -55,24 +53,23 @@ class Logs:
         A page that is cut is extended by the other lines of its last millisecond, as clients go on from that time. Newest first when
         going to earlier lines, oldest first otherwise, unless `order` says something else.
         """
-        owner = self._directory.readable(company, [task])[task].company
-        whole = EventQuery(task, [LOG], metrics=metrics, levels=levels or None)
-        total = self._store.count(owner, whole)
+        whole = EventQuery(owner.id, [LOG], metrics=metrics, levels=levels or None)
+        total = self._events.count(owner.company, whole)
         if not size or not total:
             return LogPage([], total)
-        query = bounded(whole, starting_time(self._store, owner, task, from_timestamp), earlier)
-        events = self._store.page(owner, query, "timestamp", descending=earlier, limit=size)
+        query = bounded(whole, starting_time(self._events, owner, from_timestamp), earlier)
+        events = self._events.page(owner.company, query, "timestamp", descending=earlier, limit=size)
         if len(events) == size:
             events += self._rest_of_millisecond(owner, query, events[-1]["_cursor"], earlier)
         if order is not None and (order == "desc") != earlier:
             events.reverse()
         return LogPage(without_cursors(events), total)
 
-    def _rest_of_millisecond(self, owner: str, query: EventQuery, last: Cursor, descending: bool) -> list[StoredEvent]:
+    def _rest_of_millisecond(self, owner: Owner, query: EventQuery, last: Cursor, descending: bool) -> list[StoredEvent]:
         moment = replace(query, min_timestamp=last.timestamp, max_timestamp=last.timestamp)
         rest: list[StoredEvent] = []
         while True:
-            more = self._store.page(owner, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
+            more = self._events.page(owner.company, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
             rest += more
             if len(more) < MAX_PAGE:
                 return rest
@@ -80,14 +77,13 @@ class Logs:
 
     def scroll(
         self,
-        company: str,
-        task: str,
+        owner: Owner,
+        scroll: Scroll,
         *,
         size: int,
         order: Order = "desc",
         start: str | None = None,
         metrics: Metrics | None = None,
-        scroll_id: str | None = None,
     ) -> LogPage:
         """The next page of a scroll, as clients older than 2.9 read a log.
 
@@ -95,20 +91,19 @@ class Logs:
         the order of reading is `order`. A scroll goes on as it began (only `order` may change on the way) and shows no line that came later.
         The page after the last one is empty and ends the scroll. Raises InvalidScroll.
         """
-        owner = self._directory.readable(company, [task])[task].company
-        if scroll_id == END:
+        if scroll.id == END:
             return LogPage([], 0, END)
-        state = self._scrolls.resume(_SCROLL, company, task, scroll_id)
+        state = self._scrolls.resume(_SCROLL, [owner], scroll)
         if state is None:
-            series = self._store.series(owner, [task], [LOG], metrics)
+            series = self._events.series(owner.company, [owner.id], [LOG], metrics)
             until, total, after = last_arrival(series), sum(one.count for one in series), None
             descending = order == "desc" if start is None else start != "head"
             size = min(size, MAX_PAGE)
         else:
             metrics, until, total, after = state["metrics"], state["until"], state["total"], Cursor(*state["after"])
             descending, size = state["descending"], state["size"]
-        query = EventQuery(task, [LOG], metrics=metrics, until_seq=until)
-        events = self._store.page(owner, query, "timestamp", descending=descending, after=after, limit=size) if size else []
+        query = EventQuery(owner.id, [LOG], metrics=metrics, until_seq=until)
+        events = self._events.page(owner.company, query, "timestamp", descending=descending, after=after, limit=size) if size else []
         if not events:
             return LogPage([], total, END)
         state = {
@@ -119,31 +114,28 @@ class Logs:
             "size": size,
             "after": list(events[-1]["_cursor"]),
         }
-        next_id = self._scrolls.keep(_SCROLL, company, task, state)
+        next_id = self._scrolls.keep(_SCROLL, [owner], scroll, state)
         if start is not None and (order == "desc") != descending:
             events.reverse()
         return LogPage(without_cursors(events), total, next_id)
 
     def clear(
         self,
-        company: str,
-        task: str,
+        owner: Owner,
         *,
         older_than: int = 0,
         include: Collection[str] | None = None,
         exclude: Collection[str] | None = None,
-        allow_locked: bool = False,
     ) -> int:
         """Delete lines and return how many: those older than `older_than` seconds (0 and less: of any age), of the metrics in `include`,
-        not of those in `exclude`. Raises InvalidTask, NoWritePermission, TaskNotWritable."""
-        owner = self._directory.writable(company, task, allow_locked=allow_locked).company
+        not of those in `exclude`."""
         before = clamped_time(time.time_ns() // 1_000_000 - older_than * 1000) if older_than > 0 else None
-        return self._store.delete_logs(owner, task, before=before, include=include or None, exclude=exclude or None)
+        return self._events.delete_logs(owner.company, owner.id, before=before, include=include or None, exclude=exclude or None)
 
 
-def starting_time(store: EventStore, owner: str, task: str, from_timestamp: int | None) -> int | None:
+def starting_time(events: EventStore, owner: Owner, from_timestamp: int | None) -> int | None:
     """Where a page starts. 0 is what some clients send for "no time"; it is a time only in a log that goes back so far."""
-    if from_timestamp == 0 and not store.page(owner, EventQuery(task, [LOG], max_timestamp=0), "timestamp", limit=1):
+    if from_timestamp == 0 and not events.page(owner.company, EventQuery(owner.id, [LOG], max_timestamp=0), "timestamp", limit=1):
         return None
     return from_timestamp
 

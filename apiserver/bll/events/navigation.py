@@ -1,109 +1,119 @@
-"""Pages of iterations of debug images and plots, with a position that the server keeps (spec C.1).
+"""Pages of iterations of debug images and plots, with a cursor that the server keeps (docs/protocol.md, "Debug images" and "Plots").
 
-A scroll id stands for what was known when the walk began or was refreshed (which metrics and variants there are, and from which iteration on
-each variant's files are valid) and for the span of iterations that was shown last. It belongs to one company and one set of tasks; an id of
-the plots page used for images shows nothing and stays what it is.
+A scroll id stands for a snapshot, taken when the session began or was refreshed (which metrics and variants there are, and from which
+iteration on each variant's files are valid), and for a cursor: the span of iterations that was shown last. It belongs to one company and one
+set of tasks; an id of the plots page used for images shows nothing and stays what it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, valid_iterations
 from apiserver.bll.events.logs import without_cursors
-from apiserver.bll.events.navigation_sessions import SECONDS, Walks
-from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
+from apiserver.bll.events.metric_filter import Selection
+from apiserver.bll.events.navigation_sessions import SECONDS, NavigationSessions
+from apiserver.bll.events.sample_navigation import Span
+from apiserver.bll.events.scrolls import Scroll
+from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import IMAGE, PLOT, EventQuery, StoredEvent
 
 MOST_ITERS = 1_000_000
 
-Selection = dict[str, list[str]] | None
-"""Metric -> variants (empty: all of them); None: all metrics."""
+
+class IterationSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`selections`: by task. `valid_from`: task -> metric -> variant -> iteration (0 for plots, which are always valid)."""
+
+    type: str
+    selections: dict[str, Selection]
+    valid_from: dict[str, dict[str, dict[str, int]]]
+
+
+class IterationCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`spans`: task -> the iterations of the last page that showed something of it."""
+
+    spans: dict[str, Span]
 
 
 class Navigation:
     """`debug_images` (2.7 and newer) and `plots`."""
 
-    def __init__(self, store: EventStore, directory: TaskDirectory, state: State, ttl: float = SECONDS) -> None:
-        self._store = store
-        self._directory = directory
-        self._walks = Walks(state, "iteration_pages", ttl)
+    def __init__(self, events: EventStore, state: State, ttl: float = SECONDS) -> None:
+        self._events = events
+        self._sessions = NavigationSessions(state, "iteration_pages", IterationSnapshot, IterationCursor, ttl)
 
     def page(
         self,
-        company: str,
+        owners: Mapping[str, Owner],
+        scroll: Scroll,
         event_type: str,
-        wanted: Iterable[Mapping[str, Any]],
+        selections: Mapping[str, Selection],
         *,
         iters: int = 1,
         earlier: bool = True,
         refresh: bool = False,
-        scroll_id: str | None = None,
-        model_events: bool = False,
     ) -> dict[str, Any]:
         """`{metrics: [{task, iterations: [{iter, events}]}], scroll_id}`, newest iteration first, one event per metric and variant.
 
-        The first page is the newest, later ones go on from the page before in either direction; at an end the page is empty and the
-        position stays. An unknown scroll id starts anew. `refresh`, and other metrics than before, start at the newest page again.
-        Raises InvalidTask or InvalidModel; InvalidScroll when the id belongs to another company or to other tasks.
+        `selections`: by id of `owners`. The first page is the newest, later ones go on from the page before in either direction; at an end
+        the page is empty and the cursor stays. An unknown scroll id starts anew. `refresh`, and other metrics than before, start at the newest page again.
+        Raises InvalidScroll when the id belongs to another company or to other tasks.
         """
         iters = min(iters, MOST_ITERS)
-        selections = folded(wanted)
-        entity: OwnerKind = "model" if model_events else "task"
-        owners = {id: one.company for id, one in self._directory.readable(company, list(selections), entity).items()}
-        walk = self._walks.find(company, entity, list(selections), scroll_id)
-        if walk is not None and walk.known["type"] != event_type and not refresh:
-            return {"metrics": [{"task": task, "iterations": []} for task in selections], "scroll_id": walk.id}
-        if walk is None or refresh or walk.known["type"] != event_type or walk.known["selections"] != selections:
-            variants = {task: self._variants(event_type, owners[task], task, selection) for task, selection in selections.items()}
-            known = {"type": event_type, "selections": selections, "variants": variants}
-            place, shown = self._show(event_type, known, {}, owners, iters, earlier)
-            return {"metrics": shown, "scroll_id": self._walks.begin(company, entity, list(selections), known, place)}
-        place, shown = self._show(event_type, walk.known, walk.place, owners, iters, earlier)
-        return {"metrics": shown, "scroll_id": self._walks.go_on(walk, company, entity, list(selections), place)}
+        session = self._sessions.find(owners.values(), scroll)
+        if session is not None and session.snapshot.type != event_type and not refresh:
+            return {"metrics": [{"task": task, "iterations": []} for task in selections], "scroll_id": session.id}
+        if session is None or refresh or session.snapshot.type != event_type or session.snapshot.selections != selections:
+            valid_from = {task: self._valid_from(event_type, owners[task], selection) for task, selection in selections.items()}
+            snapshot = IterationSnapshot(event_type, dict(selections), valid_from)
+            cursor, shown = self._show(snapshot, IterationCursor({}), owners, iters, earlier)
+            return {"metrics": shown, "scroll_id": self._sessions.begin(owners.values(), scroll, snapshot, cursor)}
+        cursor, shown = self._show(session.snapshot, session.cursor, owners, iters, earlier)
+        return {"metrics": shown, "scroll_id": self._sessions.advance(session, cursor)}
 
-    def _variants(self, event_type: str, owner: str, task: str, selection: Selection) -> dict[str, dict[str, int]]:
-        """metric -> variant -> border (0 for plots, which have none), of the variants that there are now."""
+    def _valid_from(self, event_type: str, owner: Owner, selection: Selection) -> dict[str, dict[str, int]]:
+        """metric -> variant -> iteration, of the variants that there are now."""
         variants: dict[str, dict[str, int]] = {}
         if event_type == IMAGE:
-            for image in self._store.image_variants(owner, task, selection):
+            for image in self._events.image_variants(owner.company, owner.id, selection):
                 variants.setdefault(image.metric, {})[image.variant] = image.valid_from
         else:
-            for series in self._store.series(owner, [task], [event_type], selection):
+            for series in self._events.series(owner.company, [owner.id], [event_type], selection):
                 if series.chart_count:
                     variants.setdefault(series.key.metric, {})[series.key.variant] = 0
         return variants
 
     def _show(
-        self, event_type: str, known: dict[str, Any], place: dict[str, list[int]], owners: dict[str, str], iters: int, earlier: bool
-    ) -> tuple[dict[str, list[int]], list[dict[str, Any]]]:
-        """The place after a page, and the page. A place is task -> [oldest, newest] iteration of the last page that showed something."""
+        self, snapshot: IterationSnapshot, cursor: IterationCursor, owners: Mapping[str, Owner], iters: int, earlier: bool
+    ) -> tuple[IterationCursor, list[dict[str, Any]]]:
+        """The cursor after a page, and the page."""
         # Variants that came up later are shown too, unless the request is about particular ones.
-        named = any(variants for selection in known["selections"].values() for variants in (selection or {}).values())
-        place, shown = dict(place), []
-        for task in known["selections"]:
-            variants = known["variants"][task]
-            span = place.get(task)
-            by_iteration = self._iterations(event_type, owners[task], task, variants, named, span, iters, earlier) if variants else {}
+        named = any(variants for selection in snapshot.selections.values() for variants in (selection or {}).values())
+        spans, shown = dict(cursor.spans), []
+        for task in snapshot.selections:
+            variants = snapshot.valid_from[task]
+            span = spans.get(task)
+            by_iteration = self._iterations(snapshot.type, owners[task], variants, named, span, iters, earlier) if variants else {}
             if by_iteration:
-                place[task] = [min(by_iteration), max(by_iteration)]
+                spans[task] = min(by_iteration), max(by_iteration)
             iterations = [
                 {"iter": iteration, "events": without_cursors(sorted(by_iteration[iteration], key=_by_name))}
                 for iteration in sorted(by_iteration, reverse=True)
             ]
             shown.append({"task": task, "iterations": iterations})
-        return place, shown
+        return IterationCursor(spans), shown
 
     def _iterations(
         self,
         event_type: str,
-        owner: str,
-        task: str,
+        owner: Owner,
         variants: dict[str, dict[str, int]],
         named: bool,
-        span: list[int] | None,
+        span: Span | None,
         iters: int,
         earlier: bool,
     ) -> dict[int, list[StoredEvent]]:
@@ -111,46 +121,32 @@ class Navigation:
         descending = earlier or span is None
         beyond = None if span is None else span[0] if descending else span[1]
         metrics = {metric: list(of_metric) if named else [] for metric, of_metric in variants.items()}
-        borders = {(metric, variant): border for metric, of_metric in variants.items() for variant, border in of_metric.items()}
+        valid_from = {(metric, variant): first for metric, of_metric in variants.items() for variant, first in of_metric.items()}
 
         def visible(event: StoredEvent) -> bool:
-            return event_type == PLOT or event["iter"] >= borders.get((event["metric"], event["variant"]), event["iter"])
+            return event_type == PLOT or event["iter"] >= valid_from.get((event["metric"], event["variant"]), event["iter"])
 
         def read(iterations: list[int]) -> None:
-            events = best_per_variant(event_type, at_iterations(self._store, owner, task, event_type, metrics, iterations))
+            events = best_per_variant(event_type, at_iterations(self._events, owner, event_type, metrics, iterations))
             for (iteration, _, _), event in events.items():
                 if visible(event):
                     found.setdefault(iteration, []).append(event)
 
         found: dict[int, list[StoredEvent]] = {}
-        candidates = self._store.iterations(
-            owner, EventQuery(task, [event_type], metrics=metrics), descending=descending, count=iters, beyond=beyond
+        candidates = self._events.iterations(
+            owner.company, EventQuery(owner.id, [event_type], metrics=metrics), descending=descending, count=iters, beyond=beyond
         )
         read(candidates)
         if event_type == IMAGE and len(found) < iters and len(candidates) == iters:
-            # Some of them have only images whose files are gone: look for valid ones behind them, or the walk would end too early.
+            # Some of them have only images whose files are gone: look for valid ones behind them, or the session would end too early.
             if not named:
-                for series in self._store.series(owner, [task], [IMAGE], metrics):
+                for series in self._events.series(owner.company, [owner.id], [IMAGE], metrics):
                     if series.chart_min_iter is not None:  # of a variant that came up later every image is shown
-                        borders.setdefault((series.key.metric, series.key.variant), series.chart_min_iter)
-            valid = valid_iterations(self._store, owner, task, borders, beyond=beyond, descending=descending, count=iters)
+                        valid_from.setdefault((series.key.metric, series.key.variant), series.chart_min_iter)
+            valid = valid_iterations(self._events, owner, valid_from, beyond=beyond, descending=descending, count=iters)
             read(sorted(set(valid) - set(candidates)))
         kept = sorted(found, reverse=descending)[:iters]
         return {iteration: found[iteration] for iteration in kept}
-
-
-def folded(wanted: Iterable[Mapping[str, Any]]) -> dict[str, Selection]:
-    """`[{task, metric, variants}]` as task -> selection, in order of appearance. An entry without a metric means all metrics of its task,
-    whatever its other entries say; of two entries for one metric the later one counts."""
-    selections: dict[str, Selection] = {}
-    for entry in wanted:
-        task, metric = entry["task"], entry.get("metric")
-        selection = selections.setdefault(task, {})
-        if metric is None:
-            selections[task] = None
-        elif selection is not None:
-            selection[metric] = list(dict.fromkeys(entry.get("variants") or ()))
-    return selections
 
 
 def _by_name(event: StoredEvent) -> tuple[str, str]:

@@ -1,81 +1,94 @@
-"""Places in a walk through images or plots, kept under random ids.
+"""Navigation through images or plots, kept by the server under random scroll ids.
 
-An id never changes what it stands for: every step returns a new one, and an id that is read twice gives the same step twice, because
-clients retry. What is known of the tasks (which variants there are) is large and shared by all places of a walk; a place is small.
+A scroll id is immutable: every step returns a new one, and an id that is read twice gives the same step twice, because clients retry. The
+snapshot (which metrics and variants there are) is large and shared by all steps of a session; the cursor of a step is small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from apiserver.bll.registry.directory import OwnerKind
+import msgspec
+
+from apiserver.bll.events.scrolls import Scroll, binding, decoded
+from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
 from apiserver.stores.base import State
 
 SECONDS = 3600.0
 
+SnapshotT = TypeVar("SnapshotT", bound=msgspec.Struct)
+CursorT = TypeVar("CursorT", bound=msgspec.Struct)
+
+
+class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the state store keeps of a step. `snapshot`: the id of the session's snapshot."""
+
+    company: str
+    owners: list[list[str]]
+    snapshot: str
+    cursor: dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """Where a walk stands: `known` as it was when the walk began or was refreshed, `place` as the last step left it. Plain JSON both."""
+class NavigationSession(Generic[SnapshotT, CursorT]):
+    """A session at one step: `snapshot` as it was when the session began or was refreshed, `cursor` as the step left it."""
 
     id: str
-    known_id: str
-    known: dict[str, Any]
-    place: dict[str, Any]
+    snapshot: SnapshotT
+    cursor: CursorT
+    step: _Step
 
 
-class Walks:
-    """Walks of one kind. Each belongs to a company and to one or more tasks (or models)."""
+class NavigationSessions(Generic[SnapshotT, CursorT]):
+    """Sessions of one kind. Each belongs to the caller's company and to one or more owners of events."""
 
-    def __init__(self, state: State, kind: str, ttl: float = SECONDS) -> None:
+    def __init__(self, state: State, kind: str, snapshot: type[SnapshotT], cursor: type[CursorT], ttl: float = SECONDS) -> None:
         self._state = state
         self._kind = kind
+        self._snapshots = f"{kind}_snapshot"
+        self._snapshot_type = snapshot
+        self._cursor_type = cursor
         self._ttl = ttl
 
-    def find(self, company: str, entity: OwnerKind, tasks: Sequence[str], scroll_id: str | None) -> Walk | None:
-        """The walk behind an id; None when unknown or expired. Raises InvalidScroll when it is somebody else's."""
-        state = self._state.get(self._kind, scroll_id) if scroll_id else None
-        if state is None or scroll_id is None:
+    def find(self, owners: Iterable[Owner], scroll: Scroll) -> NavigationSession[SnapshotT, CursorT] | None:
+        """The session behind an id; None when unknown or expired. Raises InvalidScroll when it was made for another caller or other owners,
+        or when its state can't be read."""
+        stored = self._state.get(self._kind, scroll.id) if scroll.id else None
+        if stored is None or scroll.id is None:
             return None
-        if (state["company"], state["entity"], state["tasks"]) != (company, entity, sorted(tasks)):
-            raise self.invalid(scroll_id, "made for something else")
-        known = self._state.get(f"{self._kind}_known", state["known"])
-        return None if known is None else Walk(scroll_id, state["known"], known, state["place"])
+        step = decoded(stored, _Step, scroll)
+        if (step.company, step.owners) != (scroll.caller, binding(owners)):
+            raise invalid(scroll, "made for something else")
+        snapshot = self._state.get(self._snapshots, step.snapshot)
+        if snapshot is None:
+            return None
+        return NavigationSession(
+            scroll.id, decoded(snapshot, self._snapshot_type, scroll), decoded(step.cursor, self._cursor_type, scroll), step
+        )
 
-    def begin(self, company: str, entity: OwnerKind, tasks: Sequence[str], known: dict[str, Any], place: dict[str, Any]) -> str:
-        """The id of the first place of a new walk."""
-        known_id = self._state.create(f"{self._kind}_known", known, self._ttl)
-        return self._keep(company, entity, tasks, known_id, place)
+    def begin(self, owners: Iterable[Owner], scroll: Scroll, snapshot: SnapshotT, cursor: CursorT) -> str:
+        """The id of the first step of a new session."""
+        snapshot_id = self._state.create(self._snapshots, msgspec.to_builtins(snapshot), self._ttl)
+        return self._keep(_Step(scroll.caller, binding(owners), snapshot_id, msgspec.to_builtins(cursor)))
 
-    def go_on(self, walk: Walk, company: str, entity: OwnerKind, tasks: Sequence[str], place: dict[str, Any]) -> str:
-        """The id of another place of the same walk; the id it came from when it did not move."""
-        self._state.update(f"{self._kind}_known", walk.known_id, _unchanged, self._ttl)
-        if place == walk.place:
-            self._state.update(self._kind, walk.id, _unchanged, self._ttl)
-            return walk.id
-        return self._keep(company, entity, tasks, walk.known_id, place)
+    def advance(self, session: NavigationSession[SnapshotT, CursorT], cursor: CursorT) -> str:
+        """The id of the next step of a session; its present id when the cursor did not move."""
+        self._state.update(self._snapshots, session.step.snapshot, _unchanged, self._ttl)
+        if cursor == session.cursor:
+            self._state.update(self._kind, session.id, _unchanged, self._ttl)
+            return session.id
+        return self._keep(msgspec.structs.replace(session.step, cursor=msgspec.to_builtins(cursor)))
 
-    def _keep(self, company: str, entity: OwnerKind, tasks: Sequence[str], known_id: str, place: dict[str, Any]) -> str:
-        state = {"company": company, "entity": entity, "tasks": sorted(tasks), "known": known_id, "place": place}
-        return self._state.create(self._kind, state, self._ttl)
-
-    @staticmethod
-    def invalid(scroll_id: str | None, why: str = "unknown or expired") -> InvalidScroll:
-        """The refusal of an id."""
-        return InvalidScroll(why, scroll_id=(scroll_id or "")[:64])
-
-
-def first_place(metric: str, inside: bool) -> dict[str, Any]:
-    """The place of a walk from sample to sample that has not shown anything; `inside`: it stays inside its metric."""
-    return {"metric": metric, "inside": inside, "iteration": None}
+    def _keep(self, step: _Step) -> str:
+        return self._state.create(self._kind, msgspec.to_builtins(step), self._ttl)
 
 
-def fits(walk: Walk, metric: str, inside: bool) -> bool:
-    """Whether a walk from sample to sample can go on with this request."""
-    return bool(walk.place["inside"] == inside and (not inside or walk.place["metric"] == metric))
+def invalid(scroll: Scroll, why: str = "unknown or expired") -> InvalidScroll:
+    """The refusal of an id."""
+    return InvalidScroll(why, scroll_id=(scroll.id or "")[:64])
 
 
 def _unchanged(state: dict[str, Any]) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from apiserver.bll.events.scrolls import END, Scrolls
-from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.events.scrolls import END, Scroll, Scrolls
+from apiserver.bll.registry.directory import Owner
 from apiserver.encoding import encode
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
@@ -31,36 +31,32 @@ XKey = Literal["iter", "timestamp", "iso_time"]
 class Pages:
     """Answers of get_task_events, scalar_metrics_iter_raw and get_scalar_metric_data, as JSON."""
 
-    def __init__(self, events: EventStore, tasks: TaskDirectory, scrolls: Scrolls) -> None:
+    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
         self._events = events
-        self._tasks = tasks
         self._scrolls = scrolls
 
     def of_events(
         self,
-        company: str,
-        task: str,
+        owner: Owner,
+        scroll: Scroll,
         *,
         event_type: str | None = None,
         metrics: Metrics | None = None,
         descending: bool = False,
         batch_size: int = 500,
         count_total: bool = True,
-        scroll_id: str | None = None,
-        model_events: bool = False,
     ) -> bytes:
         """{events, returned, total, scroll_id}: exactly `batch_size` events (at most 200,000) until the last page.
 
         Order: iteration, then timestamp, then arrival; events without iteration last. With a scroll id everything but the page's size comes
-        from the scroll. Raises InvalidTask, InvalidModel or InvalidScroll.
+        from the scroll. Raises InvalidScroll.
         """
-        owner = self._owner(company, task, model_events)
-        if scroll_id == END:
+        if scroll.id == END:
             return _page([], 0, 0, END)
-        payload = self._scrolls.resume("get_task_events", company, task, scroll_id)
+        payload = self._scrolls.resume("get_task_events", [owner], scroll)
         if payload is None:
             types = [event_type] if event_type else list(EVENT_TYPES)
-            series = self._events.series(owner, [task], types, metrics)
+            series = self._events.series(owner.company, [owner.id], types, metrics)
             payload = {
                 "types": types,
                 "metrics": _plain(metrics),
@@ -70,21 +66,18 @@ class Pages:
                 "position": None,
                 "done": not series,
             }
-        return self._page_of(owner, "get_task_events", company, task, payload, min(batch_size, LARGEST_PAGE), scroll_id)
+        return self._page_of("get_task_events", owner, scroll, payload, min(batch_size, LARGEST_PAGE))
 
-    def of_metric(
-        self, company: str, task: str, metric: str, *, scroll_id: str | None = None, no_scroll: bool = False, model_events: bool = False
-    ) -> bytes:
+    def of_metric(self, owner: Owner, scroll: Scroll, metric: str, *, no_scroll: bool = False) -> bytes:
         """{events, returned, total, scroll_id}: the scalar events of a metric, newest iteration first, 500 a page.
 
-        After an empty page the scroll id is "FFFF"; it is null with `no_scroll`. Raises InvalidTask, InvalidModel or InvalidScroll.
+        After an empty page the scroll id is "FFFF"; it is null with `no_scroll`. Raises InvalidScroll.
         """
-        owner = self._owner(company, task, model_events)
-        if scroll_id == END:
+        if scroll.id == END:
             return _page([], 0, 0, None)
-        payload = self._scrolls.resume("get_scalar_metric_data", company, task, scroll_id)
+        payload = self._scrolls.resume("get_scalar_metric_data", [owner], scroll)
         if payload is None:
-            series = self._events.series(owner, [task], [SCALAR], {metric: ()})
+            series = self._events.series(owner.company, [owner.id], [SCALAR], {metric: ()})
             payload = {
                 "types": [SCALAR],
                 "metrics": {metric: []},
@@ -95,35 +88,30 @@ class Pages:
                 "done": not series,
             }
         elif metric not in payload["metrics"]:
-            raise InvalidScroll("made for another metric", scroll_id=scroll_id)
-        return self._page_of(
-            owner, "get_scalar_metric_data", company, task, payload, METRIC_DATA_PAGE, scroll_id, keep=not no_scroll, end=END
-        )
+            raise InvalidScroll("made for another metric", scroll_id=scroll.id)
+        return self._page_of("get_scalar_metric_data", owner, scroll, payload, METRIC_DATA_PAGE, keep=not no_scroll, end=END)
 
     def raw(
         self,
-        company: str,
-        task: str,
+        owner: Owner,
+        scroll: Scroll,
         metric: str,
         variants: Sequence[str] = (),
         *,
         key: XKey = "iter",
         batch_size: int = 0,
         count_total: bool = False,
-        scroll_id: str | None = None,
-        model_events: bool = False,
     ) -> bytes:
         """{variants: {variant: {y, <key>}}, returned, total, scroll_id}: the points of a metric in the order of the key, ascending.
 
         `batch_size` 0: that of the page before, at first 10,000; at most 200,000. Values are as reported, null for NaN and infinities;
-        single values are included. Raises InvalidTask, InvalidModel or InvalidScroll.
+        single values are included. Raises InvalidScroll.
         """
-        owner = self._owner(company, task, model_events)
-        if scroll_id == END:
+        if scroll.id == END:
             return _raw_page({}, 0, 0, END)
-        payload = self._scrolls.resume("scalar_metrics_iter_raw", company, task, scroll_id)
+        payload = self._scrolls.resume("scalar_metrics_iter_raw", [owner], scroll)
         if payload is None:
-            series = [one for one in self._events.series(owner, [task], [SCALAR], {metric: variants}) if _points_of(one)]
+            series = [one for one in self._events.series(owner.company, [owner.id], [SCALAR], {metric: variants}) if _points_of(one)]
             payload = {
                 "metric": metric,
                 "variants": [one.key.variant for one in series],
@@ -135,13 +123,15 @@ class Pages:
                 "done": not series,
             }
         elif payload["metric"] != metric:
-            raise InvalidScroll("made for another metric", scroll_id=scroll_id)
+            raise InvalidScroll("made for another metric", scroll_id=scroll.id)
         limit = min(batch_size or payload["batch_size"], LARGEST_PAGE)
         if payload["done"]:
-            return _raw_page({}, 0, payload["total"], scroll_id or self._scrolls.keep("scalar_metrics_iter_raw", company, task, payload))
+            return _raw_page({}, 0, payload["total"], scroll.id or self._scrolls.keep("scalar_metrics_iter_raw", [owner], scroll, payload))
         axis: Axis = "iter" if payload["key"] == "iter" else "timestamp"
-        keys = [SeriesKey(task, SCALAR, payload["metric"], variant) for variant in payload["variants"]]
-        columns = self._events.points(owner, keys, axis, after=_cursor(payload["position"]), limit=limit, until_seq=payload["until"])
+        keys = [SeriesKey(owner.id, SCALAR, payload["metric"], variant) for variant in payload["variants"]]
+        columns = self._events.points(
+            owner.company, keys, axis, after=_cursor(payload["position"]), limit=limit, until_seq=payload["until"]
+        )
         returned = sum(len(one.iters) for one in columns)
         position = max((_last(one, axis) for one in columns), default=_cursor(payload["position"]))
         following = {**payload, "batch_size": limit, "position": position and list(position), "done": returned < limit}
@@ -152,36 +142,31 @@ class Pages:
             }
             for one in sorted(columns, key=lambda one: one.key.variant.encode())
         }
-        return _raw_page(shown, returned, payload["total"], self._scrolls.keep("scalar_metrics_iter_raw", company, task, following))
+        return _raw_page(shown, returned, payload["total"], self._scrolls.keep("scalar_metrics_iter_raw", [owner], scroll, following))
 
-    def forget(self, company: str, scroll_id: str | None) -> None:
-        """Drop a scroll of this company; anything else is ignored."""
-        self._scrolls.forget(company, scroll_id)
-
-    def _owner(self, company: str, task: str, model_events: bool) -> str:
-        return self._tasks.readable(company, [task], "model" if model_events else "task")[task].company
+    def forget(self, scroll: Scroll) -> None:
+        """Drop a scroll of the caller's company; anything else is ignored."""
+        self._scrolls.forget(scroll)
 
     def _page_of(
         self,
-        owner: str,
         endpoint: str,
-        company: str,
-        task: str,
+        owner: Owner,
+        scroll: Scroll,
         payload: dict[str, Any],
         limit: int,
-        scroll_id: str | None,
         *,
         keep: bool = True,
         end: str | None = None,
     ) -> bytes:
         """One page of events. `end`: the id to give after an empty page (None: one whose page is empty again)."""
-        query = EventQuery(task, payload["types"], payload["metrics"], until_seq=payload["until"])
+        query = EventQuery(owner.id, payload["types"], payload["metrics"], until_seq=payload["until"])
         position = _cursor(payload["position"])
         slices: list[bytes] = []
         returned = 0
         while not payload["done"] and returned < limit:
             wanted = min(_SLICE, limit - returned)
-            events = self._events.page(owner, query, "iter", descending=payload["descending"], after=position, limit=wanted)
+            events = self._events.page(owner.company, query, "iter", descending=payload["descending"], after=position, limit=wanted)
             for event in events:
                 position = event.pop("_cursor")
             if events:
@@ -193,11 +178,11 @@ class Pages:
         following: str | None = None
         if keep and not returned and end is not None:
             following = end
-        elif keep and payload["done"] and scroll_id:
-            following = scroll_id
+        elif keep and payload["done"] and scroll.id:
+            following = scroll.id
         elif keep:
             following = self._scrolls.keep(
-                endpoint, company, task, {**payload, "position": position and list(position), "done": returned < limit}
+                endpoint, [owner], scroll, {**payload, "position": position and list(position), "done": returned < limit}
             )
         return _page(slices, returned, payload["total"], following)
 

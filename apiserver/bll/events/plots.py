@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
-from apiserver.bll.events.scrolls import END, Scrolls
-from apiserver.bll.registry.directory import Owner, OwnerKind, TaskDirectory
+from apiserver.bll.events.scrolls import END, Scroll, Scrolls
+from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, StoredEvent
 
@@ -23,56 +24,40 @@ Tree = dict[str, dict[str, dict[str, dict[str, dict[str, Any]]]]]
 
 
 class Plots:
-    """`get_task_plots` and `get_multi_task_plots`. InvalidTask or InvalidModel for unknown ids, InvalidScroll for ids of other scrolls."""
+    """`get_task_plots` and `get_multi_task_plots`. InvalidScroll for ids of other scrolls."""
 
-    def __init__(self, store: EventStore, directory: TaskDirectory, scrolls: Scrolls) -> None:
-        self._store = store
-        self._directory = directory
+    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+        self._events = events
         self._scrolls = scrolls
 
-    def of_task(
-        self, company: str, task: str, *, iters: int = 1, metrics: Metrics | None = None, model_events: bool = False
-    ) -> dict[str, Any]:
+    def of_owner(self, owner: Owner, *, iters: int = 1, metrics: Metrics | None = None) -> dict[str, Any]:
         """`{plots, returned, total, scroll_id}`: of every metric and variant the `iters` plots with the greatest iterations, all in one
         answer: metric, variant ascending, iteration descending. Plots that were found to be no JSON when they came in are left out."""
-        owner = self._entities(company, [task], model_events)[task].company
-        plots = newest_per_series(self._store, owner, task, PLOT, metrics, iters, lambda event: event.get("valid_plot") is not False)
+        plots = newest_per_series(self._events, owner, PLOT, metrics, iters, lambda event: event.get("valid_plot") is not False)
         return {"plots": without_cursors(plots), "returned": len(plots), "total": len(plots), "scroll_id": None}
 
-    def of_task_scrolled(
-        self,
-        company: str,
-        task: str,
-        *,
-        iters: int = 1,
-        metrics: Metrics | None = None,
-        scroll_id: str | None = None,
-        model_events: bool = False,
-    ) -> dict[str, Any]:
+    def of_owner_scrolled(self, owner: Owner, scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None) -> dict[str, Any]:
         """As clients below 1.8 ask: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second page
         is empty and ends the scroll."""
-        owner = self._entities(company, [task], model_events)[task].company
-        if scroll_id == END:
+        if scroll.id == END:
             return {"plots": [], "returned": 0, "total": 0, "scroll_id": None}
-        state = self._scrolls.resume("get_task_plots", company, task, scroll_id)
+        state = self._scrolls.resume("get_task_plots", [owner], scroll)
         if state is not None:
             return {"plots": [], "returned": 0, "total": state["total"], "scroll_id": END}
-        total = sum(series.count for series in self._store.series(owner, [task], [PLOT], metrics))
-        plots = without_cursors(newest_first(newest_per_series(self._store, owner, task, PLOT, metrics, iters)))
-        next_id = self._scrolls.keep("get_task_plots", company, task, {"total": total}) if plots else END
+        total = sum(series.count for series in self._events.series(owner.company, [owner.id], [PLOT], metrics))
+        plots = without_cursors(newest_first(newest_per_series(self._events, owner, PLOT, metrics, iters)))
+        next_id = self._scrolls.keep("get_task_plots", [owner], scroll, {"total": total}) if plots else END
         return {"plots": plots, "returned": len(plots), "total": total, "scroll_id": next_id}
 
-    def of_tasks(
+    def of_owners(
         self,
-        company: str,
-        tasks: Sequence[str],
+        owners: Mapping[str, Owner],
+        scroll: Scroll,
         *,
         iters: int = 1,
         per_metric: bool = True,
         metrics: Metrics | None = None,
         no_scroll: bool = False,
-        scroll_id: str | None = None,
-        model_events: bool = False,
     ) -> dict[str, Any]:
         """`{plots: metric -> variant -> task -> iteration -> {name, plots}, returned, total, scroll_id}`, keys descending.
 
@@ -80,58 +65,49 @@ class Plots:
         series. A page holds about 1,000 plots; with `no_scroll` everything is in one answer. `returned` counts the metrics of the page,
         `total` the plots of all pages.
         """
-        entities = self._entities(company, tasks, model_events)
-        if scroll_id == END:
+        if scroll.id == END:
             return _side_by_side({}, 0, None)
-        state = self._scrolls.resume("get_multi_task_plots", company, list(entities), scroll_id)
+        state = self._scrolls.resume("get_multi_task_plots", owners.values(), scroll)
         if state is None:
-            state = self._plan(entities, min(iters, 1_000_000), per_metric, metrics)
+            state = self._plan(owners, min(iters, 1_000_000), per_metric, metrics)
         tree: Tree = {}
-        position, total = self._read(entities, state, tree, None if no_scroll else PAGE_PLOTS)
+        position, total = self._read(owners, state, tree, None if no_scroll else PAGE_PLOTS)
         if not tree:
             return _side_by_side({}, total, None if no_scroll else END)
         next_id = None
         if not no_scroll:
             rest = {"units": []} if position[0] == len(state["units"]) else {"position": position}
             next_id = self._scrolls.keep(
-                "get_multi_task_plots", company, list(entities), state | {"position": [0, None], "total": total} | rest
+                "get_multi_task_plots", owners.values(), scroll, state | {"position": [0, None], "total": total} | rest
             )
         return _side_by_side(tree, total, next_id)
 
-    def of_tasks_scrolled(
-        self,
-        company: str,
-        tasks: Sequence[str],
-        *,
-        iters: int = 1,
-        metrics: Metrics | None = None,
-        scroll_id: str | None = None,
-        model_events: bool = False,
+    def of_owners_scrolled(
+        self, owners: Mapping[str, Owner], scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None
     ) -> dict[str, Any]:
         """As clients below 1.8 ask: the last `iters` plots of every series, in one page; `total` counts all plots of the tasks."""
-        entities = self._entities(company, tasks, model_events)
-        if scroll_id == END:
+        if scroll.id == END:
             return _side_by_side({}, 0, None)
-        state = self._scrolls.resume("get_multi_task_plots_of_series", company, list(entities), scroll_id)
+        state = self._scrolls.resume("get_multi_task_plots_of_series", owners.values(), scroll)
         if state is not None:
             return _side_by_side({}, state["total"], END)
         tree: Tree = {}
         total = 0
-        for task, entity in entities.items():
-            total += sum(series.count for series in self._store.series(entity.company, [task], [PLOT], metrics))
-            _plant(tree, entity, newest_per_series(self._store, entity.company, task, PLOT, metrics, iters), iters)
-        next_id = self._scrolls.keep("get_multi_task_plots_of_series", company, list(entities), {"total": total}) if tree else END
+        for owner in owners.values():
+            total += sum(series.count for series in self._events.series(owner.company, [owner.id], [PLOT], metrics))
+            _plant(tree, owner, newest_per_series(self._events, owner, PLOT, metrics, iters), iters)
+        next_id = self._scrolls.keep("get_multi_task_plots_of_series", owners.values(), scroll, {"total": total}) if tree else END
         return _side_by_side(tree, total, next_id)
 
-    def _plan(self, entities: Mapping[str, Owner], iters: int, per_metric: bool, metrics: Metrics | None) -> dict[str, Any]:
+    def _plan(self, owners: Mapping[str, Owner], iters: int, per_metric: bool, metrics: Metrics | None) -> dict[str, Any]:
         """What is to be read: `units` of [task, iteration, metrics], newest iteration first; `until` bounds the arrival per task."""
         units: list[list[Any]] = []
         until: dict[str, int] = {}
-        by_task: dict[str, list[Series]] = {task: [] for task in entities}
-        for owner in dict.fromkeys(entity.company for entity in entities.values()):
-            for one in self._store.series(owner, [task for task in entities if entities[task].company == owner], [PLOT], metrics):
+        by_task: dict[str, list[Series]] = {task: [] for task in owners}
+        for company, ids in ids_by_company(owners.values()).items():
+            for one in self._events.series(company, ids, [PLOT], metrics):
                 by_task[one.key.task].append(one)
-        for task, entity in entities.items():
+        for task, owner in owners.items():
             series = by_task[task]
             until[task] = last_arrival(series)
             groups: dict[str, list[tuple[str, int]]] = {}
@@ -144,7 +120,7 @@ class Plots:
                 last = [max(iteration for _, iteration in group)]
                 if iters > 1:
                     query = EventQuery(task, [PLOT], metrics={name: (metrics or {}).get(name, ()) for name in names})
-                    last = self._store.iterations(entity.company, query, descending=True, count=iters)
+                    last = self._events.iterations(owner.company, query, descending=True, count=iters)
                 for iteration in last:
                     by_iteration.setdefault(iteration, set()).update(names)
             units += [[task, iteration, sorted(names)] for iteration, names in by_iteration.items()]
@@ -152,16 +128,16 @@ class Plots:
         variants = {metric: list(wanted) for metric, wanted in metrics.items()} if metrics is not None else {}
         return {"units": units, "until": until, "iters": iters, "variants": variants, "position": [0, None], "total": None}
 
-    def _read(self, entities: Mapping[str, Owner], state: dict[str, Any], tree: Tree, most: int | None) -> tuple[list[Any], int]:
+    def _read(self, owners: Mapping[str, Owner], state: dict[str, Any], tree: Tree, most: int | None) -> tuple[list[Any], int]:
         """Fill `tree` with a page; where the next one starts, and how many plots there are on all pages."""
         units, (number, start) = state["units"], state["position"]
         after = Cursor(*start) if start else None
         read = characters = 0
         while number < len(units):
-            entity = entities[units[number][0]]
+            owner = owners[units[number][0]]
             query = _unit_query(state, units[number])
-            page = self._store.page(entity.company, query, "iter", descending=True, after=after, limit=SLICE)
-            _plant(tree, entity, page, state["iters"])
+            page = self._events.page(owner.company, query, "iter", descending=True, after=after, limit=SLICE)
+            _plant(tree, owner, page, state["iters"])
             read += len(page)
             characters += sum(len(event.get("plot_str") or "") for event in page)
             if len(page) < SLICE:
@@ -175,13 +151,9 @@ class Plots:
             total = (
                 read
                 if number == len(units)
-                else sum(self._store.count(entities[unit[0]].company, _unit_query(state, unit)) for unit in units)
+                else sum(self._events.count(owners[unit[0]].company, _unit_query(state, unit)) for unit in units)
             )
         return [number, list(after) if after is not None else None], total
-
-    def _entities(self, company: str, ids: Sequence[str], model_events: bool) -> dict[str, Owner]:
-        kind: OwnerKind = "model" if model_events else "task"
-        return self._directory.readable(company, ids, kind)
 
 
 def _unit_query(state: dict[str, Any], unit: list[Any]) -> EventQuery:
@@ -190,13 +162,13 @@ def _unit_query(state: dict[str, Any], unit: list[Any]) -> EventQuery:
     return EventQuery(task, [PLOT], metrics=metrics, iters=[iteration], until_seq=state["until"][task])
 
 
-def _plant(tree: Tree, entity: Owner, plots: Iterable[StoredEvent], most: int) -> None:
+def _plant(tree: Tree, owner: Owner, plots: Iterable[StoredEvent], most: int) -> None:
     """Put plots (newest first) into the tree, at most `most` per series and page. Those without iteration stand under "null"."""
     for plot in plots:
-        of_task = tree.setdefault(plot["metric"], {}).setdefault(plot["variant"], {}).setdefault(entity.id, {})
+        of_task = tree.setdefault(plot["metric"], {}).setdefault(plot["variant"], {}).setdefault(owner.id, {})
         if sum(len(leaf["plots"]) for leaf in of_task.values()) < most:
             iteration = plot.get("iter")
-            leaf = of_task.setdefault("null" if iteration is None else str(iteration), {"name": entity.name, "plots": []})
+            leaf = of_task.setdefault("null" if iteration is None else str(iteration), {"name": owner.name, "plots": []})
             leaf["plots"].append(plot)
 
 

@@ -1,94 +1,96 @@
-"""Walks from sample to sample: what single images and groups of plots have in common (spec C.2, C.3)."""
+"""Navigation from sample to sample: what single debug images and groups of plots have in common.
+
+The wire is described in docs/protocol.md, sections "Debug images" and "Plots".
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Generic
 
-from apiserver.bll.events.navigation_sessions import SECONDS, Walk, Walks, first_place, fits
-from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
+import msgspec
+
+from apiserver.bll.events.navigation_sessions import SECONDS, NavigationSession, NavigationSessions, SnapshotT, invalid
+from apiserver.bll.events.scrolls import Scroll
+from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore, State
 from apiserver.stores.records import StoredEvent
 
-Known = dict[str, Any]
-"""What there was to walk through when the walk began or was refreshed, as JSON."""
-
-Place = dict[str, Any]
-"""Where a walk stands: `metric`, `inside` (whether it stays in its metric), `iteration` (None: it has not shown anything yet), and what a kind adds."""
+Span = tuple[int, int]
+"""Oldest and newest iteration."""
 
 
-class Samples(ABC):
-    """One kind of walk. Its subclass says what a sample is."""
+class SampleCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The sample that was shown last. `within_metric`: the session stays in its metric. `variant`: of images only. `iteration` None: the
+    session has not shown anything yet."""
 
-    def __init__(self, store: EventStore, directory: TaskDirectory, state: State, kind: str, ttl: float = SECONDS) -> None:
-        self._store = store
-        self._directory = directory
-        self._walks = Walks(state, kind, ttl)
+    metric: str
+    within_metric: bool
+    variant: str = ""
+    iteration: int | None = None
 
-    @abstractmethod
-    def _survey(self, owner: str, task: str, metric: str | None) -> Known:
-        """What there is to walk through, in one metric or in all."""
 
-    @abstractmethod
-    def _bounds(self, known: Known, place: Place) -> list[int] | None:
-        """Oldest and newest iteration of what is shown at a place; None when it is unknown."""
+class SampleNavigation(ABC, Generic[SnapshotT]):
+    """One kind of sample. Its subclass says what a sample is."""
+
+    def __init__(self, events: EventStore, state: State, kind: str, snapshot: type[SnapshotT], ttl: float = SECONDS) -> None:
+        self._events = events
+        self._sessions = NavigationSessions(state, kind, snapshot, SampleCursor, ttl)
 
     @abstractmethod
-    def _newest(self, owner: str, task: str, place: Place, oldest: int, iteration: int | None) -> list[StoredEvent]:
-        """The newest sample of the place's metric (and variant) from `oldest` on, up to `iteration` if given."""
+    def _survey(self, owner: Owner, metric: str | None) -> SnapshotT:
+        """The samples there are, of one metric or of all."""
 
     @abstractmethod
-    def _neighbour(self, owner: str, task: str, walk: Walk, earlier: bool, next_iteration: bool) -> list[StoredEvent]:
-        """The sample before or after the one that the walk showed last; empty at an end."""
+    def _span(self, snapshot: SnapshotT, cursor: SampleCursor) -> Span | None:
+        """Oldest and newest iteration of the cursor's metric (and variant); None when it is unknown."""
 
-    def _placed(self, event: StoredEvent) -> Place:
-        """The part of a place that says which sample is shown."""
-        return {"metric": event["metric"], "iteration": event["iter"]}
+    @abstractmethod
+    def _newest(self, owner: Owner, cursor: SampleCursor, oldest: int, iteration: int | None) -> list[StoredEvent]:
+        """The newest sample of the cursor's metric (and variant) from `oldest` on, up to `iteration` if given."""
+
+    @abstractmethod
+    def _neighbour(self, owner: Owner, snapshot: SnapshotT, cursor: SampleCursor, earlier: bool, next_iteration: bool) -> list[StoredEvent]:
+        """The sample before or after the cursor; empty at an end."""
+
+    @abstractmethod
+    def _moved(self, cursor: SampleCursor, event: StoredEvent) -> SampleCursor:
+        """The cursor at the sample that `event` is part of."""
 
     def _show(
-        self,
-        company: str,
-        task: str,
-        asked: Place,
-        *,
-        iteration: int | None,
-        refresh: bool,
-        navigate_current_metric: bool,
-        scroll_id: str | None,
-        model_events: bool,
-    ) -> tuple[str, list[StoredEvent], list[int] | None]:
-        """The newest sample of what was `asked` for: the id of its place, its events, its bounds. An unknown scroll id starts a new walk."""
-        entity, owner = self._owner(company, task, model_events)
-        metric = asked["metric"]
-        walk = self._walks.find(company, entity, [task], scroll_id)
-        if walk is not None and not fits(walk, metric, navigate_current_metric):
-            raise self._walks.invalid(scroll_id, "walks through other metrics")
-        place = walk.place if walk is not None else first_place(metric, navigate_current_metric) | asked
-        if walk is None or refresh:
-            known = self._survey(owner, task, metric if navigate_current_metric else None)
+        self, owner: Owner, scroll: Scroll, asked: SampleCursor, *, iteration: int | None, refresh: bool
+    ) -> tuple[str, list[StoredEvent], Span | None]:
+        """The newest sample of what was `asked` for: its scroll id, its events, its span. An unknown scroll id starts a new session."""
+        session = self._sessions.find([owner], scroll)
+        if session is not None and not _fits(session, asked):
+            raise invalid(scroll, "navigates other metrics")
+        if session is None or refresh:
+            snapshot = self._survey(owner, asked.metric if asked.within_metric else None)
         else:
-            known = walk.known
-        bounds = self._bounds(known, asked)
-        events = [] if bounds is None else self._newest(owner, task, asked, bounds[0], iteration)
+            snapshot = session.snapshot
+        cursor = asked if session is None else session.cursor
+        span = self._span(snapshot, asked)
+        events = [] if span is None else self._newest(owner, asked, span[0], iteration)
         if events:
-            place = place | self._placed(events[0])
-        if walk is None or refresh:
-            return self._walks.begin(company, entity, [task], known, place), events, bounds
-        return self._walks.go_on(walk, company, entity, [task], place), events, bounds
+            cursor = self._moved(cursor, events[0])
+        if session is None or refresh:
+            return self._sessions.begin([owner], scroll, snapshot, cursor), events, span
+        return self._sessions.advance(session, cursor), events, span
 
-    def _step(
-        self, company: str, task: str, *, scroll_id: str | None, earlier: bool, next_iteration: bool, model_events: bool
-    ) -> tuple[str, list[StoredEvent], list[int] | None]:
-        """The neighbour of what was shown last. At an end there are no events, and the walk stays where it is, under the same id."""
-        entity, owner = self._owner(company, task, model_events)
-        walk = self._walks.find(company, entity, [task], scroll_id)
-        if walk is None:
-            raise self._walks.invalid(scroll_id)
-        shown = walk.place["iteration"] is not None
-        events = self._neighbour(owner, task, walk, earlier, next_iteration) if shown else []
-        place = walk.place | self._placed(events[0]) if events else walk.place
-        return self._walks.go_on(walk, company, entity, [task], place), events, self._bounds(walk.known, place) if events else None
+    def _step(self, owner: Owner, scroll: Scroll, *, earlier: bool, next_iteration: bool) -> tuple[str, list[StoredEvent], Span | None]:
+        """The neighbour of what was shown last. At an end there are no events, and the session stays where it is, under the same id."""
+        session = self._sessions.find([owner], scroll)
+        if session is None:
+            raise invalid(scroll)
+        cursor, events = session.cursor, []
+        if cursor.iteration is not None:
+            events = self._neighbour(owner, session.snapshot, cursor, earlier, next_iteration)
+        if events:
+            cursor = self._moved(cursor, events[0])
+        return self._sessions.advance(session, cursor), events, self._span(session.snapshot, cursor) if events else None
 
-    def _owner(self, company: str, task: str, model_events: bool) -> tuple[OwnerKind, str]:
-        entity: OwnerKind = "model" if model_events else "task"
-        return entity, self._directory.readable(company, [task], entity)[task].company
+
+def _fits(session: NavigationSession[SnapshotT, SampleCursor], asked: SampleCursor) -> bool:
+    """Whether a session can go on with this request."""
+    cursor = session.cursor
+    return cursor.within_metric == asked.within_metric and (not asked.within_metric or cursor.metric == asked.metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import VECTOR, Cursor, EventQuery
@@ -15,19 +15,17 @@ _PAGE = 2000
 class Vectors:
     """The answer of vector_metrics_iter_histogram."""
 
-    def __init__(self, events: EventStore, tasks: TaskDirectory) -> None:
+    def __init__(self, events: EventStore) -> None:
         self._events = events
-        self._tasks = tasks
 
-    def of_series(self, company: str, task: str, metric: str, variant: str, *, model_events: bool = False) -> dict[str, Any]:
-        """All vectors of one series by iteration; those without an iteration are left out. Raises InvalidTask or InvalidModel."""
-        entity = self._tasks.readable(company, [task], "model" if model_events else "task")[task]
-        query = EventQuery(task, [VECTOR], {metric: [variant]}, with_iter=True)
+    def of_series(self, owner: Owner, metric: str, variant: str) -> dict[str, Any]:
+        """All vectors of one series by iteration; those without an iteration are left out."""
+        query = EventQuery(owner.id, [VECTOR], {metric: [variant]}, with_iter=True)
         vectors: list[Any] = []
         iterations: list[int] = []
         after: Cursor | None = None
         while True:
-            events = self._events.page(entity.company, query, "iter", after=after, limit=_PAGE)
+            events = self._events.page(owner.company, query, "iter", after=after, limit=_PAGE)
             for event in events:
                 value = event.get("value")
                 vectors.append(value if isinstance(value, list) else [])
