@@ -1,18 +1,27 @@
-# The server, with the same pinned requirements as `make run`.
-FROM python:3.12-slim-bookworm
+# The server: the package that `make dist` builds, with the same pinned requirements as `make run`.
+FROM python:3.12-slim-bookworm AS build
 
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-WORKDIR /opt/tidemark
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/tidemark
+WORKDIR /src
 
-COPY requirements.txt .
-RUN pip install -r requirements.txt
+COPY requirements.txt requirements-build.txt ./
+RUN /opt/tidemark/bin/pip install --require-hashes -r requirements.txt && pip install --require-hashes -r requirements-build.txt
 
-COPY apiserver apiserver
-COPY schema schema
+COPY pyproject.toml README.md LICENSE ./
 COPY config config
+COPY schema schema
+COPY apiserver apiserver
+RUN python -m hatchling build -t wheel -d /dist && /opt/tidemark/bin/pip install --no-deps --no-index /dist/*.whl
+
+
+FROM python:3.12-slim-bookworm
 
 # Data (uploads, credentials.json, the lock) lives in a volume that belongs to this user.
 RUN useradd --system --create-home --uid 10001 tidemark && install -d -o tidemark -g tidemark /data
+COPY --from=build /opt/tidemark /opt/tidemark
+ENV PATH=/opt/tidemark/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /data
 USER tidemark
 VOLUME /data
 
@@ -22,5 +31,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8008/healthz', timeout=4)"]
 
-ENTRYPOINT ["python", "-m", "apiserver"]
+ENTRYPOINT ["tidemark"]
 CMD ["serve"]

@@ -7,13 +7,14 @@ export PYTHONPATH := $(CURDIR)
 # How many processes share the tests. They start servers of their own, which compute too, and wait a good part of the time.
 JOBS   := 3
 
-.PHONY: help run test lint format bench fuzz soak demo up docs test-es9 requirements clean
+.PHONY: help run test lint format bench fuzz soak demo up docs test-es9 dist requirements clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(VENV)/installed ## Start the server (TIDEMARK_HOST, TIDEMARK_PORT, TIDEMARK_DATA, ... are honoured)
-	@exec $(PYTHON) -m apiserver serve
+	@echo "The command: $(VENV)/bin/tidemark (as plain tidemark after . $(VENV)/bin/activate)"
+	@exec $(VENV)/bin/tidemark serve
 
 test: $(VENV)/installed-dev lint ## Check everything, run all tests (ARGS="-k name" picks some, ARGS="-n 0" runs one after the other)
 	$(PYTHON) -m pytest -n $(JOBS) $(ARGS)
@@ -49,16 +50,22 @@ up: ## docker-compose: Tidemark, Elasticsearch and Redis
 docs: $(VENV)/installed ## Write docs/api from the schemas
 	$(PYTHON) scripts/api_docs.py
 
-requirements: $(VENV)/installed-dev ## Pin requirements.in and requirements-dev.in anew
-	$(VENV)/bin/uv pip compile -q requirements.in -o requirements.txt
-	$(VENV)/bin/uv pip compile -q requirements-dev.in -o requirements-dev.txt
+dist: $(VENV)/installed-dev ## Build sdist and wheel into dist/, twice, and compare: the same commit gives the same bytes
+	$(PYTHON) scripts/dist.py
+
+# Pins stay as they are where they still fit; `make requirements ARGS=--upgrade` takes the newest.
+COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements"
+requirements: $(VENV)/installed-dev ## Pin what pyproject.toml and requirements-*.in name, with hashes
+	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
+	$(COMPILE) $(ARGS) requirements-build.in -o requirements-build.txt
+	$(COMPILE) $(ARGS) pyproject.toml requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove what was built; data and the virtual environment's packages stay where they are needed
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find apiserver tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs in seconds; where it can't be had, pip does it slowly.
-INSTALL = $(VENV)/bin/uv pip install -q --python $(PYTHON) -r $(1) || $(PYTHON) -m pip install -q -r $(1)
+INSTALL = $(VENV)/bin/uv pip install -q --python $(PYTHON) $(1) || $(PYTHON) -m pip install -q $(1)
 
 $(VENV)/bin/python:
 	@echo "Making the virtual environment in $(VENV) ..."
@@ -66,12 +73,14 @@ $(VENV)/bin/python:
 	@python3 -m venv $(VENV)
 	@$(PYTHON) -m pip install -q --disable-pip-version-check uv || true
 
-$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+# The second step installs the command `tidemark`, which runs this checkout.
+$(VENV)/installed: requirements.txt requirements-build.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing requirements.txt ..."
-	@$(call INSTALL,requirements.txt)
+	@$(call INSTALL,--require-hashes -r requirements.txt -r requirements-build.txt)
+	@$(call INSTALL,--no-deps --no-build-isolation -e .)
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@echo "Installing requirements-dev.txt ..."
-	@$(call INSTALL,requirements-dev.txt)
+	@$(call INSTALL,--require-hashes -r requirements-dev.txt)
 	@touch $@

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from apiserver import hocon
+from apiserver import hocon, resources
 from apiserver.errors import StartupError
 from apiserver.settings_types import (
     AuthSettings,
@@ -53,8 +53,8 @@ __all__ = [
     "make_settings",
 ]
 
-CONFIG = Path(__file__).resolve().parent.parent / "config"
-SCHEMA = Path(__file__).resolve().parent.parent / "schema" / "services"
+CONFIG = resources.folder("config")
+SCHEMA = resources.folder("schema") / "services"
 
 
 SHORT = {

@@ -47,13 +47,22 @@ class ServerFailed(AssertionError):
 class Server:
     """One `tidemark serve` with its workers. `url` is its address; it can be stopped, killed and started again on the same data."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str] | None = None, args: Sequence[str] = (), check: Check | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        check: Check | None = None,
+        program: Sequence[str] | None = None,
+    ) -> None:
+        """`program`: an installed `tidemark` instead of this checkout's."""
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "server.log"
         self.env = dict(env or {})
         self.args = list(args)
         self.check = check
+        self.program = list(program or ())
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -72,10 +81,12 @@ class Server:
         self.port = self.port or free_port()
         env = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK_", "CLEARML_"))}
         env |= {"TIDEMARK_HOST": "127.0.0.1", "TIDEMARK_PORT": str(self.port), "TIDEMARK_DATA": str(self.data)} | self.env
+        if self.program:
+            env.pop("PYTHONPATH", None)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "apiserver", "serve", *self.args],
-                cwd=ROOT,
+                [*(self.program or (sys.executable, "-m", "apiserver")), "serve", *self.args],
+                cwd=self.folder if self.program else ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -48,7 +48,7 @@ def exported(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
         try:
             return _parquet(table, import_module("pyarrow"), import_module("pyarrow.parquet"))
         except ImportError:
-            raise MissingExtra("Parquet needs pyarrow: pip install 'tidemark[parquet]' (or pyarrow)") from None
+            raise MissingExtra("Parquet needs pyarrow: pip install 'tidemark-events[parquet]' (or pyarrow)") from None
     return _csv(table, excel=form == "excel")
 
 

@@ -21,7 +21,7 @@ def board_lines(path: Path, size: int) -> Iterator[list[bytes]]:
         loader = import_module("tensorboard.backend.event_processing.event_file_loader").EventFileLoader
         make_ndarray = import_module("tensorboard.util.tensor_util").make_ndarray
     except ImportError:
-        raise StartupError("TensorBoard files need its reader: pip install 'tidemark[tensorboard]' (or tensorboard)") from None
+        raise StartupError("TensorBoard files need its reader: pip install 'tidemark-events[tensorboard]' (or tensorboard)") from None
     held: list[bytes] = []
     for event in loader(str(path)).Load():
         if not event.HasField("summary"):
