@@ -20,8 +20,8 @@ def register_runs(app: Flask, context: Context) -> None:
     """Add the REST routes and the log sockets."""
     settings, engine = context.settings, context.engine
     directory = TaskDirectory(engine.registry, deleted_for=settings.events.tombstone_expiration)
-    projects = Projects(Records(engine.registry))
-    catalog = Catalog(engine.registry, directory, projects, register_unknown=settings.events.unknown_tasks == "register")
+    records = Records(engine.registry)
+    catalog = Catalog(records, directory, Projects(records), register_unknown=settings.events.unknown_tasks == "register")
     clients = Clients(settings.runs.proxies)
     api = RunsApi(
         store=engine.events,

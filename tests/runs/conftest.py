@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,12 @@ def tidemark(*args: str, env: dict[str, str] | None = None, code: int | None = 0
 def runs(engine_env: dict[str, str], session_servers: SessionServers) -> Runs:
     """A server that counts neither requests nor sockets."""
     return Runs(session_servers.get({**engine_env, **UNLIMITED}, check=None))
+
+
+@pytest.fixture
+def run() -> str:
+    """An id that no other test uses."""
+    return f"run_{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import uuid
 from typing import Any
 
 import pytest
@@ -15,12 +14,6 @@ from tests.client import LOG, SCALAR
 from tests.conftest import StartServer
 from tests.runs.conftest import UNLIMITED, Runs
 from tests.runs.recordings import V06
-
-
-@pytest.fixture
-def run() -> str:
-    """An id that no other test uses."""
-    return f"run_{uuid.uuid4().hex[:12]}"
 
 
 def test_what_an_events_client_reports_is_a_run(runs: Runs, run: str) -> None:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,6 @@ from tests.process import ROOT, free_port, wait_until
 from tests.runs.conftest import Runs, received, tidemark
 
 Follow = Callable[[Path], "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def run() -> str:
-    """An id that no other test uses."""
-    return f"run_{uuid.uuid4().hex[:12]}"
 
 
 def line(step: int, **data: Any) -> str:

@@ -8,7 +8,6 @@ import os
 import socket as sockets
 import threading
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +20,6 @@ from websockets.sync.client import ClientConnection
 from tests.conftest import StartServer
 from tests.process import wait_until
 from tests.runs.conftest import UNLIMITED, Runs, received
-
-
-@pytest.fixture
-def run() -> str:
-    """An id that no other test uses."""
-    return f"run_{uuid.uuid4().hex[:12]}"
 
 
 def closed(socket: ClientConnection) -> tuple[int, str]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from apiserver.bll.registry.document_changes import change
 from apiserver.bll.registry.new_documents import now_ms
-from apiserver.stores.base import Condition, Conflict, Registry, Sort, StoreError
+from apiserver.errors import NotAvailable
+from apiserver.stores.base import Condition, Registry, Sort, StoreError
 
 LETTERS = string.ascii_uppercase + string.digits
 SECRET_LETTERS = string.ascii_letters + string.digits
@@ -63,14 +64,10 @@ class CredentialBook:
 
     def create(self, company: str, user: str, label: str | None = None) -> dict[str, Any]:
         """Make a key: `{access_key, secret_key, label}`. Nobody can ask for the secret again."""
-        while True:
-            access_key, secret = new_access_key(), new_secret()
-            body = {"id": access_key, "company": company, "user": user, "secret": hashed(secret), "label": label, "created": now_ms()}
-            try:
-                self._registry.create("credential", company, access_key, body)
-            except Conflict:  # one in 10^31
-                continue
-            return {"access_key": access_key, "secret_key": secret, "label": label}
+        access_key, secret = new_access_key(), new_secret()
+        body = {"id": access_key, "company": company, "user": user, "secret": hashed(secret), "label": label, "created": now_ms()}
+        self._registry.create("credential", company, access_key, body)  # two equal keys: one in 10^31
+        return {"access_key": access_key, "secret_key": secret, "label": label}
 
     def of_user(self, company: str, user: str) -> list[dict[str, Any]]:
         """A user's keys, oldest first."""
@@ -111,5 +108,5 @@ class CredentialBook:
 
         try:
             change(self._registry, "credential", company, access_key, edit)
-        except StoreError:
+        except (StoreError, NotAvailable):
             self._noted.pop(access_key, None)

@@ -7,13 +7,13 @@ company is found only when it was made public, and then its events are asked for
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from typing import Literal, NamedTuple
 
+from apiserver.bll.registry.document_changes import create_or_get, put
 from apiserver.bll.registry.new_documents import DEFAULT_PROJECT, default_project_id, new_model, new_project, new_task, now_ms
 from apiserver.bll.registry.public import find_readable
 from apiserver.errors import InvalidModel, InvalidTask, ModelNotWritable, NoWritePermission, TaskNotWritable
-from apiserver.stores.base import Condition, Conflict, Document, Registry
+from apiserver.stores.base import Condition, Document, Registry
 
 OwnerKind = Literal["task", "model"]
 
@@ -97,8 +97,7 @@ class TaskDirectory:
             body = new_project(
                 id, company, user, now_ms(), DEFAULT_PROJECT, None, [], {"description": "Tasks that nobody put into a project"}
             )
-            with suppress(Conflict):  # another worker was first
-                self._registry.create("project", company, id, body)
+            create_or_get(self._registry, "project", company, id, body)
         return id
 
     def reset_progress(self, company: str, id: str, kind: OwnerKind = "task") -> None:
@@ -119,10 +118,7 @@ class TaskDirectory:
         """Refuse these ids for some time. To be called before the object goes, so that no batch slips in between."""
         now = now_ms()
         for id in ids:
-            mark = _mark(kind, id)
-            self._registry.delete("deleted", company, mark)
-            with suppress(Conflict):  # deleted by two callers at once: either mark will do
-                self._registry.create("deleted", company, mark, {"at": now})
+            put(self._registry, "deleted", company, _mark(kind, id), {"at": now})
         for old in self._registry.find("deleted", [company], [Condition("at", "range", (None, now - self._deleted_for_ms))], limit=100):
             self._registry.delete("deleted", company, old.id)
 

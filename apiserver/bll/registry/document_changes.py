@@ -1,36 +1,68 @@
-"""Changing registry documents when others change them too."""
+"""Changing registry documents while other callers change them too: read, change, store; once more when somebody was faster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from apiserver.errors import NotAvailable
 from apiserver.stores.base import Conflict, Document, Kind, Registry
 
-ATTEMPTS = 20
+T = TypeVar("T")
+
+ATTEMPTS = 50
+"""How often a change is tried while other callers are faster."""
+
+
+def until_stored(attempt: Callable[[], T], what: str) -> T:
+    """The result of `attempt`, which reads, changes and stores `what`; repeated as a whole while it raises Conflict. Raises NotAvailable."""
+    for _ in range(ATTEMPTS):
+        try:
+            return attempt()
+        except Conflict:
+            continue
+    raise NotAvailable(f"{what} is being changed by too many callers at once", retry_after=1)
 
 
 def change(registry: Registry, kind: Kind, company: str, id: str, edit: Callable[[dict[str, Any]], bool]) -> Document | None:
-    """Read, let `edit` change the body in place, and store it if nobody was faster, else again. `edit` returns whether there is something
-    to store. The document afterwards; None when there is none."""
-    for attempt in range(ATTEMPTS):
+    """Let `edit` change the body in place, and store it when `edit` returns True; `edit` may run again on a newer body.
+
+    The document afterwards; None when there is none.
+    """
+
+    def attempt() -> Document | None:
         document = registry.get(kind, company, id)
         if document is None or not edit(document.body):
             return document
-        try:
-            return registry.replace(document)
-        except Conflict:
-            if attempt == ATTEMPTS - 1:
-                raise
-    return None
+        return registry.replace(document)
+
+    return until_stored(attempt, f"{kind} {id}")
+
+
+def put(registry: Registry, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> None:
+    """Store a document under this id, in place of the one that is there."""
+
+    def attempt() -> None:
+        document = registry.get(kind, company, id)
+        if document is None:
+            registry.create(kind, company, id, body)
+            return
+        document.body = dict(body)
+        registry.replace(document)
+
+    until_stored(attempt, f"{kind} {id}")
 
 
 def create_or_get(registry: Registry, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
     """The document of this id: the one that was there, else this one."""
-    try:
-        return registry.create(kind, company, id, body)
-    except Conflict:
-        found = registry.get(kind, company, id)
-        if found is None:  # deleted between the two
-            raise
-        return found
+
+    def attempt() -> Document:
+        try:
+            return registry.create(kind, company, id, body)
+        except Conflict:
+            found = registry.get(kind, company, id)
+            if found is None:  # deleted between the two
+                raise
+            return found
+
+    return until_stored(attempt, f"{kind} {id}")

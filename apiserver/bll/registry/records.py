@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from apiserver.bll.registry.document_changes import until_stored
 from apiserver.bll.registry.new_documents import now_ms
 from apiserver.bll.registry.projection import LISTS
 from apiserver.bll.registry.public import find_readable, list_owner, owners_of_public
@@ -15,18 +16,14 @@ from apiserver.errors import (
     InvalidProject,
     InvalidQueue,
     InvalidTask,
-    NotAvailable,
     NotFound,
     NoWritePermission,
     TidemarkError,
     ValidationFailed,
 )
-from apiserver.stores.base import AnyOf, Condition, Conflict, Document, Kind, Registry
+from apiserver.stores.base import AnyOf, Condition, Document, Kind, Registry
 
 T = TypeVar("T")
-
-RETRIES = 50
-"""How often a change is made again because somebody else was faster."""
 
 Body = dict[str, Any]
 
@@ -72,15 +69,17 @@ class Records:
         `change` may run again on a newer body when another caller was faster. With `touch`, last_update and last_change become now;
         `last_iteration` is set when it is given.
         """
-        for _ in range(RETRIES):
+
+        def attempt() -> tuple[T, Body]:
             document = self.own(kind, company, id)
             result = change(document.body)
-            if self.store(document, touch=touch, last_iteration=last_iteration):
-                return result, document.body
-        raise NotAvailable(f"{kind} {id} is being changed by too many callers at once", retry_after=1)
+            self._store(document, touch=touch, last_iteration=last_iteration)
+            return result, document.body
 
-    def store(self, document: Document, *, touch: bool = True, last_iteration: int | None = None) -> bool:
-        """Write a changed document back; False when somebody else was faster. Updates its body's times."""
+        return until_stored(attempt, f"{kind} {id}")
+
+    def _store(self, document: Document, *, touch: bool = True, last_iteration: int | None = None) -> None:
+        """Write a changed document back, with its times moved in the body too. Raises Conflict when somebody else was faster."""
         _tidy(document.body)
         checked(document.body)
         moved: dict[str, int] = {}
@@ -90,11 +89,7 @@ class Records:
         if last_iteration is not None:
             moved["last_iteration"] = last_iteration
         document.body.update(moved)
-        try:
-            self.registry.replace(document, touch=moved or None)
-        except Conflict:
-            return False
-        return True
+        self.registry.replace(document, touch=moved or None)
 
     def create(self, kind: Kind, company: str, id: str, body: Body) -> Document:
         """As `Registry.create`, refusing what JSON can't hold."""
@@ -114,13 +109,15 @@ class Records:
         """Make a document of this company readable by every company, or private again."""
         if public:
             list_owner(self.registry, kind, company)
-        for _ in range(RETRIES):
+
+        def attempt() -> None:
             document = self.registry.get(kind, company, id)
             if document is None:
                 raise unknown(kind, id)
             document.body["public"] = public
-            if self.store(document):
-                break
+            self._store(document)
+
+        until_stored(attempt, f"{kind} {id}")
 
 
 def _tidy(body: Body) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import gevent
 
+from apiserver.bll.registry.document_changes import put
 from apiserver.bll.registry.identity import SYSTEM
 from apiserver.bll.registry.new_documents import now_ms
-from apiserver.stores.base import Conflict, Registry, StoreError
+from apiserver.stores.base import Registry, StoreError
 
 log = logging.getLogger("tidemark.identity")
 
@@ -56,12 +57,7 @@ class Revocations:
 
     def _add(self, id: str, until: int | None) -> None:
         now = now_ms()
-        while True:
-            try:
-                self._registry.create("revoked", SYSTEM, id, {"id": id, "at": now, "until": until})
-                break
-            except Conflict:
-                self._registry.delete("revoked", SYSTEM, id)
+        put(self._registry, "revoked", SYSTEM, id, {"id": id, "at": now, "until": until})
         self._at[id] = now
 
     def _keep_fresh(self) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from apiserver.bll.registry import task_status
 from apiserver.bll.registry.directory import Owner, TaskDirectory
-from apiserver.bll.registry.new_documents import default_project_id, now_ms
+from apiserver.bll.registry.new_documents import default_project_id
 from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.records import Records
 from apiserver.errors import InvalidTask
-from apiserver.stores.base import Conflict, Document, Registry, Sort
+from apiserver.stores.base import Document, Sort
 
 MAX_ID = 256
 
@@ -25,6 +27,8 @@ _STATUS = {
     "publishing": "finished",
 }
 _TASK_STATUS = {"running": "in_progress", "finished": "completed", "failed": "failed", "interrupted": "stopped"}
+_MOVED_BY_RUNS = frozenset(("created", "queued", *_TASK_STATUS.values()))
+"""Statuses that a run's own status.json may change."""
 _FIELDS = ("name", "status", "created", "started", "completed", "tags", "project", "runtime", "public")
 _KEPT = ("pid", "path", "alias", "project", "name", "run_dir", "hostname", "python", "platform", "best_metric_value", "best_metric_name")
 
@@ -46,8 +50,10 @@ def possible_id(run: str) -> bool:
 class Catalog:
     """Looks runs up, lists and describes them, and takes over what meta.json and status.json say."""
 
-    def __init__(self, registry: Registry, directory: TaskDirectory, projects: Projects, *, register_unknown: bool) -> None:
-        self._registry = registry
+    def __init__(self, records: Records, directory: TaskDirectory, projects: Projects, *, register_unknown: bool) -> None:
+        """`register_unknown`: runs that report and are not known become known, else they are refused."""
+        self._records = records
+        self._registry = records.registry
         self._directory = directory
         self._project_index = projects
         self._register = register_unknown
@@ -98,42 +104,17 @@ class Catalog:
         }
 
     def describe(self, run: Owner, facts: Mapping[str, Any], user: str = "") -> None:
-        """Keep what a run folder says of its run: meta.json, status.json and summary.json in one object. Unknown fields are left out."""
+        """Keep what a run folder says of its run: meta.json, status.json and summary.json in one object. Unknown fields are left out.
+
+        Facts that say nothing new change nothing. Raises UnknownRun, NoWritePermission for a public run, ValidationFailed.
+        """
         project = self._project_of(run.company, user, facts)
-        while True:
-            document = self._registry.get("task", run.company, run.id)
-            if document is None:
-                raise UnknownRun(run.id)
-            body = dict(document.body)
-            runtime = dict(body.get("runtime") or {})
-            known = {**_runicorn(body), **{name: facts[name] for name in _KEPT if facts.get(name) is not None}}
-            if isinstance(facts.get("summary"), Mapping):
-                known["summary"] = dict(facts["summary"])
-                known.update(
-                    {name: known["summary"][name] for name in ("best_metric_value", "best_metric_name") if name in known["summary"]}
-                )
-            runtime["runicorn"] = known
-            body["runtime"] = runtime
-            _take_times(body, facts)
-            if project is not None and body.get("project") in (None, default_project_id(run.company)):
-                body["project"] = project
-            if body.get("name") == run.id and isinstance(known.get("alias"), str):
-                body["name"] = known["alias"]
-            status = _TASK_STATUS.get(str(facts.get("status")))
-            if (
-                status is not None
-                and body.get("status") in ("created", "queued", "in_progress", *_TASK_STATUS.values())
-                and body["status"] != status
-            ):
-                body.update(status=status, status_changed=now_ms(), last_changed_by=user)
-            if body == document.body:
-                return
-            document.body = body
-            try:
-                self._registry.replace(document)
-                return
-            except Conflict:
-                continue  # somebody changed the task meanwhile: once more with what it is now
+        try:
+            body = self._records.own("task", run.company, run.id).body
+            if _take_facts(body, facts, project, user):
+                self._records.change("task", run.company, run.id, lambda body: _take_facts(body, facts, project, user))
+        except InvalidTask:
+            raise UnknownRun(run.id) from None
 
     def _project_of(self, company: str, user: str, facts: Mapping[str, Any]) -> str | None:
         """The project that a run's path, or its project and name, lead to; made when it is missing."""
@@ -170,11 +151,45 @@ class Catalog:
         }
 
 
+def _take_facts(body: dict[str, Any], facts: Mapping[str, Any], project: str | None, user: str) -> bool:
+    """Change a task's body into what the facts say; whether that changed anything. A project or name that a user gave stays."""
+    before = dict(body)
+    runtime = dict(body.get("runtime") or {})
+    runtime["runicorn"] = known = {**_runicorn(body), **{name: facts[name] for name in _KEPT if facts.get(name) is not None}}
+    if isinstance(facts.get("summary"), Mapping):
+        known["summary"] = dict(facts["summary"])
+        known.update({name: known["summary"][name] for name in ("best_metric_value", "best_metric_name") if name in known["summary"]})
+    body["runtime"] = runtime
+    if project is not None and body.get("project") in (None, default_project_id(body["company"])):
+        body["project"] = project
+    if body.get("name") == body["id"] and isinstance(known.get("alias"), str):
+        body["name"] = known["alias"]
+    _take_status(body, facts, user)
+    _take_times(body, facts)
+    if body == before:
+        return False
+    body["last_changed_by"] = user
+    return True
+
+
+def _take_status(body: dict[str, Any], facts: Mapping[str, Any], user: str) -> None:
+    """The status of the run, by the status machine of tasks. What a user has closed or published stays."""
+    status = _TASK_STATUS.get(str(facts.get("status")))
+    if status is None or body.get("status") == status or body.get("status") not in _MOVED_BY_RUNS:
+        return
+    reason = facts.get("exit_reason")
+    # By force: the folder tells how the run went, also when steps in between (created -> running -> finished) were never reported.
+    task_status.step(body, status, reason=reason if isinstance(reason, str) else "", user=user, force=True)
+
+
 def _take_times(body: dict[str, Any], facts: Mapping[str, Any]) -> None:
+    """The times of the run, which count more than the moment when they were reported."""
     for name, field in (("created_at", "created"), ("started_at", "started"), ("ended_at", "completed")):
         moment = facts.get(name)
         if isinstance(moment, (int, float)) and not isinstance(moment, bool) and 0 < moment < 253_402_300_799:
             body[field] = round(moment * 1000)
+    if body.get("status") in task_status.ENDED and body.get("started") and body.get("completed"):
+        body["active_duration"] = max(0, body["completed"] - body["started"]) // 1000
 
 
 def _runicorn(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,15 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 EVENTS, LOGS = "events.jsonl", "logs.txt"
 FACTS = ("meta.json", "status.json", "summary.json")
+ENDED = ("finished", "failed", "interrupted")
+"""Statuses of a run that has ended: `ended_at` says when, else the time when its status was written."""
 DELETED = ".deleted"
 """The mark of a run in Runicorn's recycle bin."""
 TENSORBOARD = "events.out.tfevents."
@@ -42,6 +45,9 @@ class RunFolder:
                 continue
             if isinstance(found, dict):
                 facts.update({"summary": found} if name == "summary.json" else found)
+        if facts.get("status") in ENDED and "ended_at" not in facts:
+            with suppress(OSError):  # no status.json: the status is from elsewhere, and the end is not known
+                facts["ended_at"] = (self.path / "status.json").stat().st_mtime
         if facts:
             placed = {**_placed(self.path), "run_dir": str(self.path)}
             facts = {**placed, **facts}

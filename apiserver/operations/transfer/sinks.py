@@ -85,8 +85,8 @@ class StoreSink:
         self._company, self._user = company_ids(settings, company)
         self._lock = claim_data_folder(settings)
         self._engine: Engine = open_engine(settings)
-        registry = self._engine.registry
-        self._catalog = Catalog(registry, TaskDirectory(registry), Projects(Records(registry)), register_unknown=True)
+        records = Records(self._engine.registry)
+        self._catalog = Catalog(records, TaskDirectory(records.registry), Projects(records), register_unknown=True)
         self._writer = Writer(self._engine.events, self._engine.bus)
         self._storage = open_storage(settings)
         self._files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
