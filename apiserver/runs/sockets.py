@@ -37,7 +37,7 @@ from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings
 from apiserver.stores.base import Bus, BusLost, EventStore, State, StateUnavailable, StoreBusy, StoreError, Subscription
-from apiserver.stores.records import MAX_ITER, MIN_ITER, SEQ_SHIFT, StoredEvent
+from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor, EventQuery, PagedEvent
 
 log = logging.getLogger("tidemark.runs")
 
@@ -312,8 +312,8 @@ class Pump:
 
     def catch_up(self) -> None:
         """Messages may be missing: what arrived lately and was not sent yet, from the store."""
-        for events in self._chunks(from_seq=max(self.seen.horizon, self.floor)):
-            self._send_new([_line(event) for event in events])
+        for lines in self._read(from_seq=max(self.seen.horizon, self.floor)):
+            self._send_new(lines)
 
     def _send_new(self, lines: list[Line]) -> None:
         seen = self.seen
@@ -331,13 +331,12 @@ class Pump:
     def _stored(self) -> Iterator[list[Line]]:
         since, after = self.wanted.since, self.wanted.after
         start = None if since is None else start_after(max(since, MIN_ITER + 1))
-        for events in self._chunks(after=start, from_seq=None if after is None else min(after + 1, MAX_ITER)):
-            yield [_line(event) for event in events]
+        yield from self._read(after=start, from_seq=None if after is None else min(after + 1, MAX_ITER))
 
     def _tail(self) -> Iterator[list[Line]]:
         """The last lines that are shown, oldest first, of what had arrived before the socket was opened; then the rest."""
-        for events in self._chunks(from_seq=self.floor, until_seq=self.opened - 1):
-            self.seen.add(event["_cursor"].seq for event in events)
+        for stored in self._read(from_seq=self.floor, until_seq=self.opened - 1):
+            self.seen.add(line.seq for line in stored)
         left, form = self.wanted.tail or 0, self.wanted.form
         parts: list[list[Line]] = []
         for lines in self._lines_back(self.opened - 1) if left else ():
@@ -353,22 +352,23 @@ class Pump:
             if left <= 0:
                 break
         yield from parts[::-1]
-        for events in self._chunks(from_seq=self.opened):
-            yield [_line(event) for event in events]
+        yield from self._read(from_seq=self.opened)
 
     def _lines_back(self, until_seq: int) -> Iterator[list[Line]]:
         """Newest first, as far as `since` and `after` let them through."""
         since, after = self.wanted.since, self.wanted.after
-        for events in self._chunks(descending=True, until_seq=until_seq, from_seq=None if after is None else min(after + 1, MAX_ITER)):
-            lines = [_line(event) for event in events]
+        for lines in self._read(descending=True, until_seq=until_seq, from_seq=None if after is None else min(after + 1, MAX_ITER)):
             wanted = [line for line in lines if since is None or line.timestamp >= since]
             yield wanted
             if len(wanted) < len(lines):
                 return
 
-    def _chunks(self, **part: Any) -> Iterator[list[StoredEvent]]:
-        for events in self.store.log_chunks(self.run.company, self.run.id, chunk=PAGE, **part):
-            yield events
+    def _read(
+        self, *, after: Cursor | None = None, descending: bool = False, from_seq: int | None = None, until_seq: int | None = None
+    ) -> Iterator[list[Line]]:
+        query = EventQuery(self.run.id, (LOG,), from_seq=from_seq, until_seq=until_seq)
+        for page in self.store.scan_log(self.run.company, query, after=after, descending=descending, chunk=PAGE):
+            yield [_line(found) for found in page]
             give_way()
 
 
@@ -389,8 +389,8 @@ def _last_lines(line: Line, count: int) -> Line:
     return line._replace(msg="\n".join(parts[-count:]))
 
 
-def _line(event: StoredEvent) -> Line:
-    cursor = event["_cursor"]
+def _line(found: PagedEvent) -> Line:
+    event, cursor = found
     return Line(cursor.seq, cursor.timestamp, event.get("level"), event.get("worker"), event.get("msg"))
 
 

@@ -21,11 +21,12 @@ from apiserver.stores.records import (
     EventQuery,
     ImageVariant,
     LastValues,
+    LineSearch,
     Metrics,
+    PagedEvent,
     PointColumns,
     Series,
     SeriesKey,
-    StoredEvent,
     TypeStorage,
 )
 
@@ -63,10 +64,6 @@ class Health(NamedTuple):
 
     ok: bool
     detail: str
-
-
-TextMatch = Callable[[list[str]], list[int]]
-"""Picks lines of a log: their texts -> the indexes of those that match, ascending."""
 
 
 class Retired(NamedTuple):
@@ -144,9 +141,9 @@ class EventStore(Protocol):
 
     def page(
         self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
-    ) -> list[StoredEvent]:
+    ) -> list[PagedEvent]:
         """The next events in the order (axis, timestamp, seq), reversed when `descending`; events without iteration come last on the
-        iteration axis in both directions. Each carries `_cursor`."""
+        iteration axis in both directions."""
 
     def count(self, company: str, query: EventQuery) -> int:
         """The exact number of events."""
@@ -166,41 +163,21 @@ class EventStore(Protocol):
     def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
         """What navigation needs of every variant of debug images, ordered by metric and variant."""
 
-    def log_chunks(
+    def scan_log(
         self,
         company: str,
-        task: str,
+        query: EventQuery,
         *,
-        literal: str | None = None,
-        ignore_case: bool = False,
-        levels: Collection[str] | None = None,
-        metrics: Metrics | None = None,
         after: Cursor | None = None,
         descending: bool = False,
-        from_seq: int | None = None,
-        until_seq: int | None = None,
         chunk: int = 10_000,
-    ) -> Iterator[list[StoredEvent]]:
-        """The log of a task in order of (timestamp, seq), in lists of at most `chunk`. With `literal`, a store may leave out lines whose msg
-        does not contain it (it need not: the caller matches again). `from_seq` and `until_seq`: only lines that arrived so (inclusive)."""
+        search: LineSearch | None = None,
+    ) -> Iterator[list[PagedEvent]]:
+        """The log lines of a query in order of (timestamp, seq), in lists of at most `chunk`.
 
-    def search_log(
-        self,
-        company: str,
-        task: str,
-        match: TextMatch,
-        *,
-        literal: str | None = None,
-        ignore_case: bool = False,
-        levels: Collection[str] | None = None,
-        metrics: Metrics | None = None,
-        after: Cursor | None = None,
-        descending: bool = False,
-        chunk: int = 10_000,
-    ) -> Iterator[list[StoredEvent]]:
-        """As `log_chunks`, but only the lines that `match` picks. It is called with the texts of a stretch of the log and returns the
-        indexes of the lines it wants, ascending; lines without text are not searched. No document is made of the others. Lists may be
-        empty: the caller gives way between them. `match` may be called in a thread."""
+        With `search`, only the lines that it picks: no document is made of the others, and lists may be empty, so that the caller can give
+        way between them. Its `match` may be called in a thread.
+        """
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         """For each cursor (ascending, on the timestamp axis) how many log lines of the task come before it."""

@@ -6,7 +6,7 @@ integers in the 64-bit range, values are float64 (NaN stands for "no number": nu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -295,8 +295,43 @@ class EventQuery:
     """Only events that have an iteration other than the single-value one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """One page of an ordered listing: the first `limit` entries after the cursor (None: from the beginning)."""
+
+    order: Axis
+    descending: bool = False
+    after: Cursor | None = None
+    limit: int = 500
+
+
 StoredEvent = dict[str, Any]
-"""An event as clients read it (see `document`), plus its position under the key `_cursor` (a Cursor on the order asked for)."""
+"""An event as clients read it (see `stored_event`)."""
+
+
+class PagedEvent(NamedTuple):
+    """An event of a page, and its position in the order asked for."""
+
+    event: StoredEvent
+    cursor: Cursor
+
+
+TextMatch = Callable[[list[str]], list[int]]
+"""Picks lines of a log: their texts -> the indexes of those that match, ascending."""
+
+
+class LineSearch(NamedTuple):
+    """Which lines of a log are wanted. `match` is called with the texts of a stretch of the log; lines without text are not searched. With
+    `literal`, a store may leave out lines whose text does not contain it (`ignore_case`: in any case) before `match` sees them."""
+
+    match: TextMatch
+    literal: str | None = None
+    ignore_case: bool = False
+
+    @property
+    def narrowing(self) -> str | None:
+        """The literal, where a store can narrow with it: stores ignore the case of ASCII letters only."""
+        return self.literal if self.literal and (not self.ignore_case or self.literal.isascii()) else None
 
 
 class ImageVariant(NamedTuple):
@@ -329,20 +364,11 @@ class TypeStorage:
 # --- shared rules ----------------------------------------------------------------------------------------------------------------
 
 
-def document(
-    *,
-    type: str,
-    task: str,
-    metric: str,
-    variant: str,
-    timestamp: int,
-    worker: str,
-    seq: int,
-    model_event: bool,
-    iter: int | None,
-    body: Mapping[str, Any] | None,
+def stored_event(
+    key: SeriesKey, iter: int | None, timestamp: int, seq: int, worker: str, model_event: bool, body: Mapping[str, Any] | None
 ) -> StoredEvent:
     """An event as clients read it: the common fields, then what came with it; `iter` is absent when it had none."""
+    task, type, metric, variant = key
     event: StoredEvent = {
         "type": type,
         "task": task,
@@ -358,6 +384,11 @@ def document(
     if body:
         event.update(body)
     return event
+
+
+def events_of(page: Iterable[PagedEvent]) -> list[StoredEvent]:
+    """The events of a page without their cursors."""
+    return [event for event, _ in page]
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

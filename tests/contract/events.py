@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,14 @@ from apiserver.stores.records import (
     BucketRequest,
     Cursor,
     EventQuery,
+    LineSearch,
+    PagedEvent,
 )
 from tests.contract.batches import T0, Builder
 from tests.contract.stores import StoreContract, Stores, key, known
 
 
-def pages(stores: Stores, query: EventQuery, order: Axis, limit: int, descending: bool = False) -> Iterator[list[dict[str, Any]]]:
+def pages(stores: Stores, query: EventQuery, order: Axis, limit: int, descending: bool = False) -> Iterator[list[PagedEvent]]:
     after: Cursor | None = None
     while True:
         page = stores.events.page(stores.company, query, order, descending=descending, after=after, limit=limit)
@@ -39,7 +41,7 @@ def pages(stores: Stores, query: EventQuery, order: Axis, limit: int, descending
             yield page
         if len(page) < limit:
             return
-        after = page[-1]["_cursor"]
+        after = page[-1].cursor
 
 
 class LogContract(StoreContract):
@@ -67,27 +69,29 @@ class LogContract(StoreContract):
             builder.log("t", text, T0 + n // 10, level="error" if n % 20 == 0 else "info")
         builder.log("t", "y" * 20_000 + "needle" + "y" * 20_000, T0 + 50).log("t", None, T0 + 51)
         appended = stores.events.append(stores.company, builder.build())
-        chunks = list(stores.events.log_chunks(stores.company, "t", chunk=40))
+        log = EventQuery("t", [LOG])
+        chunks = list(stores.events.scan_log(stores.company, log, chunk=40))
         assert [len(chunk) for chunk in chunks] == [40, 40, 22]
-        assert [line.get("msg") for chunk in chunks for line in chunk][:100] == texts
-        back = [line for chunk in stores.events.log_chunks(stores.company, "t", descending=True, levels=["error"]) for line in chunk]
-        assert [line["msg"] for line in back] == texts[80::-20]
-        late = [line for chunk in stores.events.log_chunks(stores.company, "t", from_seq=appended.seq + 98) for line in chunk]
+        assert [line.get("msg") for chunk in chunks for line, _ in chunk][:100] == texts
+        errors = replace(log, levels=["error"])
+        back = [line for chunk in stores.events.scan_log(stores.company, errors, descending=True) for line in chunk]
+        assert [line["msg"] for line, _ in back] == texts[80::-20]
+        late = [line for chunk in stores.events.scan_log(stores.company, replace(log, from_seq=appended.seq + 98)) for line in chunk]
         assert len(late) == 4
 
-        def search(part: str, literal: str | None = None, **options: Any) -> list[str]:
+        def search(part: str, literal: str | None = None, ignore_case: bool = False, descending: bool = False) -> list[str]:
             def match(lines: list[str]) -> list[int]:
                 return [place for place, line in enumerate(lines) if part in line]
 
-            return [
-                line["msg"] for chunk in stores.events.search_log(stores.company, "t", match, literal=literal, **options) for line in chunk
-            ]
+            search = LineSearch(match, literal, ignore_case)
+            found = stores.events.scan_log(stores.company, log, search=search, descending=descending)
+            return [line["msg"] for chunk in found for line, _ in chunk]
 
         for literal in (None, "ut of mem", "out of memory"):
             assert search("ut of mem", literal) == texts[::10]
         assert search("CUDA", "cuda", ignore_case=True, descending=True) == texts[90::-10]
         assert len(search("needle", "needle")) == 1
-        cursors = [chunk["_cursor"] for chunk in (chunks[0][0], chunks[0][5], chunks[2][21])]
+        cursors = [line.cursor for line in (chunks[0][0], chunks[0][5], chunks[2][21])]
         assert stores.events.log_positions(stores.company, "t", cursors) == [0, 5, 101]
 
     def test_deleting_log_lines_by_age_and_metric(self, stores: Stores) -> None:
@@ -162,7 +166,7 @@ class EventStoreContract(LogContract, ImageContract):
         assert points.timestamps.tolist() == [T0 + step * 1000 for step in range(7)]
         assert (np.diff(points.seqs) > 0).all()
         read = stores.events.page(stores.company, EventQuery("t", [SCALAR]), "iter")
-        assert [event["value"] for event in read] == [0.1, -1.5e300, 5e-324, None, None, None, 3.0]
+        assert [event["value"] for event, _ in read] == [0.1, -1.5e300, 5e-324, None, None, None, 3.0]
 
     def test_a_second_report_of_an_iteration_replaces_the_first(self, stores: Stores) -> None:
         stores.events.append(stores.company, Builder().scalars("t", "loss", "train", [(1, 9.0), (2, 2.0), (3, 3.0)]).build())
@@ -229,7 +233,7 @@ class EventStoreContract(LogContract, ImageContract):
         assert stores.events.iterations(stores.company, query, descending=True, count=3) == steps[:-4:-1]
         assert stores.events.iterations(stores.company, query, descending=True, count=20, beyond=MIN_ITER) == []
         for descending in (False, True):
-            found = [event.get("iter") for page in pages(stores, query, "iter", 4, descending) for event in page]
+            found = [event.get("iter") for page in pages(stores, query, "iter", 4, descending) for event, _ in page]
             assert found == [*(steps[::-1] if descending else steps), None]
 
     @pytest.mark.parametrize("descending", [False, True])
@@ -242,7 +246,7 @@ class EventStoreContract(LogContract, ImageContract):
             builder.log("t", f"line {place}", T0 + place % 5)
         stores.events.append(stores.company, builder.build())
         query = EventQuery("t", EVENT_TYPES)
-        found = [event["_cursor"] for page in pages(stores, query, order, 17, descending) for event in page]
+        found = [cursor for page in pages(stores, query, order, 17, descending) for _, cursor in page]
         assert len(found) == len(set(found)) == stores.events.count(stores.company, query) == 180
         with_key = [cursor for cursor in found if cursor.key is not None]
         assert with_key == sorted(with_key, reverse=descending)
@@ -275,13 +279,13 @@ class EventStoreContract(LogContract, ImageContract):
         assert count(until_seq=appended.seq + 9) == 10
 
     def test_fields_that_nobody_knows_are_kept(self, stores: Stores) -> None:
-        odd: dict[str, Any] = {"note": "x", "deep": {"a": [1, {"b": None}]}, "iter_": 5}
+        odd: dict[str, Any] = {"note": "x", "deep": {"a": [1, {"b": None}]}, "iter_": 5, "_cursor": [1]}
         builder = (
             Builder().scalar("t", "m", "v", 1, 1.0, **odd).scalar("t", "m", "v", 2, 1.0).scalar("t", "m", "v", 3, math.nan, worker="other")
         )
         builder.event(PLOT, "t", "p", "v", 1, plot_str="x" * 300_000, **odd).log("t", "msg", **odd)
         stores.events.append(stores.company, builder.build())
-        read = {(e["type"], e.get("iter")): e for e in stores.events.page(stores.company, EventQuery("t", EVENT_TYPES), "iter")}
+        read = {(e["type"], e.get("iter")): e for e, _ in stores.events.page(stores.company, EventQuery("t", EVENT_TYPES), "iter")}
         assert {name: read[SCALAR, 1][name] for name in odd} == odd
         assert read[SCALAR, 3]["worker"] == "other" and read[SCALAR, 2]["worker"] == "host:1"
         assert read[PLOT, 1]["plot_str"] == "x" * 300_000 and read[PLOT, 1]["deep"] == odd["deep"]

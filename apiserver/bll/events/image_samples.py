@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.iterations import Variant, at_iterations, best_per_variant, exists, metrics_of, nearest, up_to, valid_iterations
-from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.navigation_sessions import SECONDS
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
@@ -96,7 +95,7 @@ class ImageSamples(SampleNavigation[ImageSnapshot]):
         """The image; empty when it was deleted meanwhile."""
         events = at_iterations(self._events, owner, IMAGE, metrics_of([variant]), [iteration])
         best = best_per_variant(IMAGE, events)
-        return without_cursors(list(best.values()))[:1]
+        return list(best.values())[:1]
 
     def _survey(self, owner: Owner, metric: str | None) -> ImageSnapshot:
         variants: dict[str, dict[str, Span]] = {}

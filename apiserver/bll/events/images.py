@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls
@@ -41,9 +40,9 @@ class Images:
         images = self._events.page(owner.company, query, "iter", descending=True, after=after, limit=PAGE)
         if not images:
             return _page(owner, [], state["total"], END)
-        next_state = state | {"after": list(images[-1]["_cursor"])}
+        next_state = state | {"after": list(images[-1].cursor)}
         next_id = self._scrolls.keep("debug_images_of_iterations", [owner], scroll, next_state)
-        return _page(owner, without_cursors(newest_first(images)), state["total"], next_id)
+        return _page(owner, newest_first(images), state["total"], next_id)
 
     def of_variants(self, owner: Owner, scroll: Scroll, *, iters: int = 1) -> dict[str, Any]:
         """Versions below 1.8: the last `iters` images of every metric and variant, newest first, in one page. `total` counts all images."""
@@ -53,7 +52,7 @@ class Images:
         if state is not None:
             return _page(owner, [], state["total"], END)
         total = sum(series.count for series in self._events.series(owner.company, [owner.id], [IMAGE]))
-        images = without_cursors(newest_first(newest_per_series(self._events, owner, IMAGE, None, iters)))
+        images = newest_first(newest_per_series(self._events, owner, IMAGE, None, iters))
         next_id = self._scrolls.keep("debug_images_of_variants", [owner], scroll, {"total": total}) if images else END
         return _page(owner, images, total, next_id)
 

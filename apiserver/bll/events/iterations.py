@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import IMAGE, MAX_ITER, PLOT, EventQuery, StoredEvent
+from apiserver.stores.records import IMAGE, MAX_ITER, PLOT, EventQuery, PagedEvent, StoredEvent
 
 T = TypeVar("T")
 
@@ -65,9 +65,9 @@ def valid_iterations(
 
 def at_iterations(
     events: EventStore, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iterations: Sequence[int]
-) -> list[StoredEvent]:
+) -> list[PagedEvent]:
     """All events of a type at these iterations."""
-    found: list[StoredEvent] = []
+    found: list[PagedEvent] = []
     for start in range(0, len(iterations), ITERATIONS_A_QUERY):
         query = EventQuery(owner.id, [kind], metrics=metrics, iters=list(iterations[start : start + ITERATIONS_A_QUERY]))
         after = None
@@ -76,21 +76,22 @@ def at_iterations(
             found += page
             if len(page) < EVENTS_A_QUERY:
                 break
-            after = page[-1]["_cursor"]
+            after = page[-1].cursor
     return found
 
 
-def best_per_variant(kind: str, events: Iterable[StoredEvent]) -> dict[tuple[int, str, str], StoredEvent]:
+def best_per_variant(kind: str, page: Iterable[PagedEvent]) -> dict[tuple[int, str, str], StoredEvent]:
     """One event per (iteration, metric, variant): of images the one with the greatest url (those without are left out), of plots the
     latest."""
-    best: dict[tuple[int, str, str], StoredEvent] = {}
-    for event in events:
+    best: dict[tuple[int, str, str], PagedEvent] = {}
+    for found in page:
+        event = found.event
         if kind == IMAGE and not _url(event):
             continue
         key = (event["iter"], event["metric"], event["variant"])
-        if key not in best or _rank(kind, event) > _rank(kind, best[key]):
-            best[key] = event
-    return best
+        if key not in best or _rank(kind, found) > _rank(kind, best[key]):
+            best[key] = found
+    return {key: found.event for key, found in best.items()}
 
 
 def _url(event: StoredEvent) -> str:
@@ -98,8 +99,8 @@ def _url(event: StoredEvent) -> str:
     return url if isinstance(url, str) else ""
 
 
-def _rank(kind: str, event: StoredEvent) -> tuple[str, int, int]:
-    cursor = event["_cursor"]
+def _rank(kind: str, found: PagedEvent) -> tuple[str, int, int]:
+    event, cursor = found
     return ("" if kind == PLOT else _url(event), cursor.timestamp, cursor.seq)
 
 

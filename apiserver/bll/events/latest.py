@@ -59,8 +59,8 @@ class Latest:
     def _values_without_iteration(self, company: str, series: Series) -> Floats:
         """The last values of scalars that were reported without any iteration: by time."""
         query = EventQuery(series.key.task, [SCALAR], {series.key.metric: [series.key.variant]})
-        events = self._events.page(company, query, "timestamp", descending=True, limit=LAST_VALUES)
-        values = [event.get("value") for event in reversed(events)]
+        page = self._events.page(company, query, "timestamp", descending=True, limit=LAST_VALUES)
+        values = [event.get("value") for event, _ in reversed(page)]
         return np.array([np.nan if value is None else value for value in values], np.float64)
 
     def single_values(self, owners: Mapping[str, Owner], metrics: Metrics | None = None) -> list[dict[str, Any]]:

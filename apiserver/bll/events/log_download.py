@@ -8,7 +8,7 @@ from apiserver.bll.events.log_formats import LineWriter
 from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import Cursor, StoredEvent
+from apiserver.stores.records import LOG, Cursor, EventQuery, PagedEvent, events_of
 
 LEAST, MOST = 100, 4_000
 """Lines read at a time: few at first, as lines can be large, more when they turn out to be short."""
@@ -30,19 +30,19 @@ class LogDownload:
         """
         return self._pieces(owner, write, self._read(owner, None, LEAST))
 
-    def _pieces(self, owner: Owner, write: LineWriter, events: list[StoredEvent]) -> Iterator[bytes]:
+    def _pieces(self, owner: Owner, write: LineWriter, page: list[PagedEvent]) -> Iterator[bytes]:
         size = LEAST
-        while events:
-            after = events[-1]["_cursor"]
-            piece = write(events)
-            del events
+        while page:
+            after = page[-1].cursor
+            piece = write(events_of(page))
+            del page
             yield piece
             size = max(1, min(MOST, size * 4, size * PIECE // (len(piece) + 1)))
             give_way()  # a client that reads fast must not hold up the others
-            events = self._read(owner, after, size)
+            page = self._read(owner, after, size)
 
-    def _read(self, owner: Owner, after: Cursor | None, size: int) -> list[StoredEvent]:
-        chunks = self._events.log_chunks(owner.company, owner.id, after=after, chunk=size)
+    def _read(self, owner: Owner, after: Cursor | None, size: int) -> list[PagedEvent]:
+        chunks = self._events.scan_log(owner.company, EventQuery(owner.id, (LOG,)), after=after, chunk=size)
         try:
             return next(chunks, [])
         finally:

@@ -85,7 +85,7 @@ def write_json(events: list[StoredEvent]) -> bytes:
     return b"\n".join(lines)
 
 
-_LEFT_OUT = frozenset(("type", "task", "_cursor"))
+_LEFT_OUT = frozenset(("type", "task"))
 
 
 def _ascii_json(line: dict[str, Any]) -> bytes:

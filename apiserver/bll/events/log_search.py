@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from apiserver.bll.events.logs import Order, clamped_time, starting_time, without_cursors
+from apiserver.bll.events.logs import Order, clamped_time, starting_time
 from apiserver.bll.events.scrolls import Scroll, Scrolls
 from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
 from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, Metrics, StoredEvent
+from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, LineSearch, Metrics, PagedEvent, StoredEvent, events_of
 
 _SCROLL = "search_log"
 
@@ -72,33 +72,29 @@ class LogSearch:
             if state["query"] != query.as_data():
                 raise InvalidScroll("made for another search", scroll_id=str(scroll.id)[:64])
             after, before, total = Cursor(*state["after"]), state["matched"], state["total"]
-        events, more = self._scan(owner, query, matcher, after, size) if size else ([], True)
-        cursors: list[Cursor] = [event["_cursor"] for event in events]
+        found, more = self._scan(owner, query, matcher, after, size) if size else ([], True)
+        cursors = [cursor for _, cursor in found]
         ascending = self._events.log_positions(owner.company, owner.id, cursors[::-1] if query.earlier else cursors) if cursors else []
         positions = ascending[::-1] if query.earlier else ascending
         next_id = None
         if more and cursors:
-            payload = {"query": query.as_data(), "after": list(cursors[-1]), "matched": before + len(events), "total": total}
+            payload = {"query": query.as_data(), "after": list(cursors[-1]), "matched": before + len(found), "total": total}
             next_id = self._scrolls.keep(_SCROLL, [owner], scroll, payload)
         if order is not None and (order == "desc") != query.earlier:
-            events.reverse()
+            found.reverse()
             positions.reverse()
-        return FoundPage(without_cursors(events), positions, total, None if more else before + len(events), next_id)
+        return FoundPage(events_of(found), positions, total, None if more else before + len(found), next_id)
 
-    def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int) -> tuple[list[StoredEvent], bool]:
+    def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int) -> tuple[list[PagedEvent], bool]:
         """A page of matches, and whether there are more behind it."""
-        found: list[StoredEvent] = []
-        stretches = self._events.search_log(
+        found: list[PagedEvent] = []
+        stretches = self._events.scan_log(
             owner.company,
-            owner.id,
-            matcher.match,
-            literal=matcher.literal,
-            ignore_case=matcher.ignore_case,
-            levels=query.levels,
-            metrics=query.metrics,
+            EventQuery(owner.id, (LOG,), metrics=query.metrics, levels=query.levels),
             after=after,
             descending=query.earlier,
             chunk=min(max(2 * size, 2_000), 10_000),
+            search=LineSearch(matcher.match, matcher.literal, matcher.ignore_case),
         )
         for stretch in stretches:
             found += stretch
@@ -109,10 +105,10 @@ class LogSearch:
         return found, False
 
 
-def _page_end(found: list[StoredEvent], size: int) -> int:
+def _page_end(found: list[PagedEvent], size: int) -> int:
     """Where the page ends: after `size` lines and the rest of the last one's millisecond."""
     end = min(size, len(found))
-    while 0 < end < len(found) and found[end]["timestamp"] == found[end - 1]["timestamp"]:
+    while 0 < end < len(found) and found[end].cursor.timestamp == found[end - 1].cursor.timestamp:
         end += 1
     return end
 

@@ -14,7 +14,7 @@ from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, StoredEvent
+from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, PagedEvent, StoredEvent, events_of
 
 Order = Literal["asc", "desc"]
 
@@ -58,22 +58,22 @@ class Logs:
         if not size or not total:
             return LogPage([], total)
         query = bounded(whole, starting_time(self._events, owner, from_timestamp), earlier)
-        events = self._events.page(owner.company, query, "timestamp", descending=earlier, limit=size)
-        if len(events) == size:
-            events += self._rest_of_millisecond(owner, query, events[-1]["_cursor"], earlier)
+        page = self._events.page(owner.company, query, "timestamp", descending=earlier, limit=size)
+        if len(page) == size:
+            page += self._rest_of_millisecond(owner, query, page[-1].cursor, earlier)
         if order is not None and (order == "desc") != earlier:
-            events.reverse()
-        return LogPage(without_cursors(events), total)
+            page.reverse()
+        return LogPage(events_of(page), total)
 
-    def _rest_of_millisecond(self, owner: Owner, query: EventQuery, last: Cursor, descending: bool) -> list[StoredEvent]:
+    def _rest_of_millisecond(self, owner: Owner, query: EventQuery, last: Cursor, descending: bool) -> list[PagedEvent]:
         moment = replace(query, min_timestamp=last.timestamp, max_timestamp=last.timestamp)
-        rest: list[StoredEvent] = []
+        rest: list[PagedEvent] = []
         while True:
             more = self._events.page(owner.company, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
             rest += more
             if len(more) < MAX_PAGE:
                 return rest
-            last = more[-1]["_cursor"]
+            last = more[-1].cursor
 
     def scroll(
         self,
@@ -103,8 +103,8 @@ class Logs:
             metrics, until, total, after = state["metrics"], state["until"], state["total"], Cursor(*state["after"])
             descending, size = state["descending"], state["size"]
         query = EventQuery(owner.id, [LOG], metrics=metrics, until_seq=until)
-        events = self._events.page(owner.company, query, "timestamp", descending=descending, after=after, limit=size) if size else []
-        if not events:
+        page = self._events.page(owner.company, query, "timestamp", descending=descending, after=after, limit=size) if size else []
+        if not page:
             return LogPage([], total, END)
         state = {
             "metrics": metrics,
@@ -112,12 +112,12 @@ class Logs:
             "total": total,
             "descending": descending,
             "size": size,
-            "after": list(events[-1]["_cursor"]),
+            "after": list(page[-1].cursor),
         }
         next_id = self._scrolls.keep(_SCROLL, [owner], scroll, state)
         if start is not None and (order == "desc") != descending:
-            events.reverse()
-        return LogPage(without_cursors(events), total, next_id)
+            page.reverse()
+        return LogPage(events_of(page), total, next_id)
 
     def clear(
         self,
@@ -151,10 +151,3 @@ def bounded(query: EventQuery, from_timestamp: int | None, earlier: bool) -> Eve
 def clamped_time(timestamp: int) -> int:
     """Every event's time (years 1 to 9999) is inside these bounds, and one more or less stays a 64-bit integer."""
     return min(max(timestamp, -(10**15)), 10**15)
-
-
-def without_cursors(events: list[StoredEvent]) -> list[StoredEvent]:
-    """The events as clients read them (changed in place)."""
-    for event in events:
-        event.pop("_cursor", None)
-    return events

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, valid_iterations
-from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.metric_filter import Selection
 from apiserver.bll.events.navigation_sessions import SECONDS, NavigationSessions
 from apiserver.bll.events.sample_navigation import Span
@@ -101,7 +100,7 @@ class Navigation:
             if by_iteration:
                 spans[task] = min(by_iteration), max(by_iteration)
             iterations = [
-                {"iter": iteration, "events": without_cursors(sorted(by_iteration[iteration], key=_by_name))}
+                {"iter": iteration, "events": sorted(by_iteration[iteration], key=_by_name)}
                 for iteration in sorted(by_iteration, reverse=True)
             ]
             shown.append({"task": task, "iterations": iterations})

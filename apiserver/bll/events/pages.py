@@ -18,7 +18,7 @@ from apiserver.encoding import encode
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import EVENT_TYPES, SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey
+from apiserver.stores.records import EVENT_TYPES, SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of
 
 LARGEST_PAGE = 200_000
 DEFAULT_RAW_PAGE = 10_000
@@ -166,13 +166,12 @@ class Pages:
         returned = 0
         while not payload["done"] and returned < limit:
             wanted = min(_SLICE, limit - returned)
-            events = self._events.page(owner.company, query, "iter", descending=payload["descending"], after=position, limit=wanted)
-            for event in events:
-                position = event.pop("_cursor")
-            if events:
-                slices.append(encode(events)[1:-1])
-            returned += len(events)
-            if len(events) < wanted:
+            page = self._events.page(owner.company, query, "iter", descending=payload["descending"], after=position, limit=wanted)
+            if page:
+                position = page[-1].cursor
+                slices.append(encode(events_of(page))[1:-1])
+            returned += len(page)
+            if len(page) < wanted:
                 break
             give_way()
         following: str | None = None

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, exists, nearest, up_to
-from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.navigation_sessions import SECONDS
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
@@ -88,7 +87,7 @@ class PlotSamples(SampleNavigation[PlotSnapshot]):
 
     def _plots(self, owner: Owner, metric: str, iteration: int) -> list[StoredEvent]:
         best = best_per_variant(PLOT, at_iterations(self._events, owner, PLOT, {metric: ()}, [iteration]))
-        return without_cursors([best[variant] for variant in sorted(best)])
+        return [best[variant] for variant in sorted(best)]
 
     def _survey(self, owner: Owner, metric: str | None) -> PlotSnapshot:
         metrics: dict[str, Span] = {}

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from apiserver.bll.events.charts import ids_by_company
-from apiserver.bll.events.logs import without_cursors
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventStore
-from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, StoredEvent
+from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, StoredEvent, events_of
 
 PAGE_PLOTS = 1_000
 PAGE_CHARACTERS = 32_000_000
@@ -34,7 +33,7 @@ class Plots:
         """`{plots, returned, total, scroll_id}`: of every metric and variant the `iters` plots with the greatest iterations, all in one
         answer: metric, variant ascending, iteration descending. Plots that were found to be no JSON when they came in are left out."""
         plots = newest_per_series(self._events, owner, PLOT, metrics, iters, lambda event: event.get("valid_plot") is not False)
-        return {"plots": without_cursors(plots), "returned": len(plots), "total": len(plots), "scroll_id": None}
+        return {"plots": events_of(plots), "returned": len(plots), "total": len(plots), "scroll_id": None}
 
     def of_owner_scrolled(self, owner: Owner, scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None) -> dict[str, Any]:
         """As clients below 1.8 ask: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second page
@@ -45,7 +44,7 @@ class Plots:
         if state is not None:
             return {"plots": [], "returned": 0, "total": state["total"], "scroll_id": END}
         total = sum(series.count for series in self._events.series(owner.company, [owner.id], [PLOT], metrics))
-        plots = without_cursors(newest_first(newest_per_series(self._events, owner, PLOT, metrics, iters)))
+        plots = newest_first(newest_per_series(self._events, owner, PLOT, metrics, iters))
         next_id = self._scrolls.keep("get_task_plots", [owner], scroll, {"total": total}) if plots else END
         return {"plots": plots, "returned": len(plots), "total": total, "scroll_id": next_id}
 
@@ -95,7 +94,7 @@ class Plots:
         total = 0
         for owner in owners.values():
             total += sum(series.count for series in self._events.series(owner.company, [owner.id], [PLOT], metrics))
-            _plant(tree, owner, newest_per_series(self._events, owner, PLOT, metrics, iters), iters)
+            _plant(tree, owner, events_of(newest_per_series(self._events, owner, PLOT, metrics, iters)), iters)
         next_id = self._scrolls.keep("get_multi_task_plots_of_series", owners.values(), scroll, {"total": total}) if tree else END
         return _side_by_side(tree, total, next_id)
 
@@ -137,13 +136,13 @@ class Plots:
             owner = owners[units[number][0]]
             query = _unit_query(state, units[number])
             page = self._events.page(owner.company, query, "iter", descending=True, after=after, limit=SLICE)
-            _plant(tree, owner, page, state["iters"])
+            _plant(tree, owner, events_of(page), state["iters"])
             read += len(page)
-            characters += sum(len(event.get("plot_str") or "") for event in page)
+            characters += sum(len(event.get("plot_str") or "") for event, _ in page)
             if len(page) < SLICE:
                 number, after = number + 1, None
             else:
-                after = page[-1]["_cursor"]
+                after = page[-1].cursor
             if most is not None and (read >= most or characters >= PAGE_CHARACTERS):
                 break
         total = state["total"]
@@ -185,4 +184,4 @@ def _side_by_side(tree: Tree, total: int, scroll_id: str | None) -> dict[str, An
 
 def _descending(leaves: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     ordered = sorted(leaves, key=lambda iteration: (iteration != "null", int(iteration) if iteration != "null" else 0), reverse=True)
-    return {iteration: leaves[iteration] | {"plots": without_cursors(leaves[iteration]["plots"])} for iteration in ordered}
+    return {iteration: leaves[iteration] for iteration in ordered}

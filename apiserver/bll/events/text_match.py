@@ -14,7 +14,7 @@ from typing import NamedTuple
 import re2
 
 from apiserver.errors import InvalidRegex
-from apiserver.stores.base import TextMatch
+from apiserver.stores.records import TextMatch
 
 
 class Matcher(NamedTuple):

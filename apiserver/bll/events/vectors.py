@@ -25,12 +25,12 @@ class Vectors:
         iterations: list[int] = []
         after: Cursor | None = None
         while True:
-            events = self._events.page(owner.company, query, "iter", after=after, limit=_PAGE)
-            for event in events:
+            page = self._events.page(owner.company, query, "iter", after=after, limit=_PAGE)
+            for event, _ in page:
                 value = event.get("value")
                 vectors.append(value if isinstance(value, list) else [])
                 iterations.append(event["iter"])
-            if len(events) < _PAGE:
+            if len(page) < _PAGE:
                 return {"metric": metric, "variant": variant, "vectors": vectors, "iterations": iterations}
-            after = events[-1]["_cursor"]
+            after = page[-1].cursor
             give_way()

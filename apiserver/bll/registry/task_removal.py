@@ -157,10 +157,10 @@ class TaskRemoval:
         after: Any = None
         while True:
             page = self._events.page(company, query, "timestamp", after=after, limit=PAGE)
-            for event in page:
+            for event, _ in page:
                 if isinstance(event.get("url"), str):
                     yield event["url"]
                 yield from (url for url in event.get("source_urls") or [] if isinstance(url, str))
             if len(page) < PAGE:
                 return
-            after = page[-1]["_cursor"]
+            after = page[-1].cursor

@@ -17,6 +17,7 @@ from apiserver.bll.runs.encode import row_slices
 from apiserver.bll.runs.table import Table
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore
+from apiserver.stores.records import LOG, EventQuery
 
 TYPES = {
     "csv": ("text/csv; charset=utf-8", "csv"),
@@ -154,7 +155,7 @@ class _Pieces(io.RawIOBase):
 
 
 def _log(store: EventStore, run: Owner) -> Iterator[bytes]:
-    for events in store.log_chunks(run.company, run.id, chunk=2_000):
-        text = "\n".join(str(event.get("msg") or "") for event in events)
+    for lines in store.scan_log(run.company, EventQuery(run.id, (LOG,)), chunk=2_000):
+        text = "\n".join(str(event.get("msg") or "") for event, _ in lines)
         yield text.encode("utf-8", "replace") + b"\n"
         give_way()

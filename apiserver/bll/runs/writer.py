@@ -38,7 +38,7 @@ class Writer:
     def last_ordinal(self, run: Owner) -> int:
         """The ordinal of the last log line that was imported into a run; 0 when there is none."""
         query = EventQuery(run.id, (LOG,), metrics={LOG_METRIC: ()})
-        for event in self._store.page(run.company, query, "timestamp", descending=True, limit=1):
+        for event, _ in self._store.page(run.company, query, "timestamp", descending=True, limit=1):
             return int(event.get(ORDINAL) or 0)
         return 0
 
@@ -65,8 +65,8 @@ class Writer:
         if self._store.count(run.company, query) >= last:
             return [line for line in lines if _ordinal(line) == 0 or _ordinal(line) > last]
         known: set[int] = set()
-        for chunk in self._store.log_chunks(run.company, run.id, metrics={LOG_METRIC: ()}):
-            known.update(int(event.get(ORDINAL) or 0) for event in chunk)
+        for chunk in self._store.scan_log(run.company, query):
+            known.update(int(event.get(ORDINAL) or 0) for event, _ in chunk)
         return [line for line in lines if _ordinal(line) not in known or _ordinal(line) == 0]
 
     @contextmanager

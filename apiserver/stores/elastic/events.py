@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import Health, Retired, TextMatch
+from apiserver.stores.base import Health, Retired
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
@@ -33,11 +33,13 @@ from apiserver.stores.records import (
     EventQuery,
     ImageVariant,
     LastValues,
+    LineSearch,
     Metrics,
+    PagedEvent,
+    Paging,
     PointColumns,
     Series,
     SeriesKey,
-    StoredEvent,
     TypeStorage,
 )
 
@@ -126,8 +128,8 @@ class ElasticEvents:
 
     def page(
         self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
-    ) -> list[StoredEvent]:
-        return self._reader.page(company, query, order, descending, after, limit)
+    ) -> list[PagedEvent]:
+        return self._reader.page(company, query, Paging(order, descending, after, limit))
 
     def count(self, company: str, query: EventQuery) -> int:
         return self._reader.count(company, query)
@@ -139,61 +141,17 @@ class ElasticEvents:
         rows = self.series_store.rows(company, [task], [IMAGE], metrics)
         return self._reader.image_variants(company, task, rows)
 
-    def log_chunks(
+    def scan_log(
         self,
         company: str,
-        task: str,
+        query: EventQuery,
         *,
-        literal: str | None = None,
-        ignore_case: bool = False,
-        levels: Collection[str] | None = None,
-        metrics: Metrics | None = None,
-        after: Cursor | None = None,
-        descending: bool = False,
-        from_seq: int | None = None,
-        until_seq: int | None = None,
-        chunk: int = 10_000,
-    ) -> Iterator[list[StoredEvent]]:
-        return self._logs.chunks(
-            company,
-            task,
-            literal=literal,
-            ignore_case=ignore_case,
-            levels=levels,
-            metrics=metrics,
-            after=after,
-            descending=descending,
-            from_seq=from_seq,
-            until_seq=until_seq,
-            chunk=chunk,
-        )
-
-    def search_log(
-        self,
-        company: str,
-        task: str,
-        match: TextMatch,
-        *,
-        literal: str | None = None,
-        ignore_case: bool = False,
-        levels: Collection[str] | None = None,
-        metrics: Metrics | None = None,
         after: Cursor | None = None,
         descending: bool = False,
         chunk: int = 10_000,
-    ) -> Iterator[list[StoredEvent]]:
-        return self._logs.search(
-            company,
-            task,
-            match,
-            literal=literal,
-            ignore_case=ignore_case,
-            levels=levels,
-            metrics=metrics,
-            after=after,
-            descending=descending,
-            chunk=chunk,
-        )
+        search: LineSearch | None = None,
+    ) -> Iterator[list[PagedEvent]]:
+        return self._logs.scan(company, query, Paging("timestamp", descending, after, chunk), search)
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         return self._logs.positions(company, task, cursors)

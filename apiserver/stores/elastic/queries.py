@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from apiserver.stores.elastic.point_values import SPECIAL_VALUES, body_of
-from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, StoredEvent, document
+from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, PagedEvent, SeriesKey, stored_event
 
 Query = dict[str, Any]
 MISSING = "-Infinity"
@@ -106,10 +106,9 @@ def zone_filters(zone: Zone, descending: bool, after: Cursor | None) -> list[Que
     return filters
 
 
-def stored_event(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) -> StoredEvent:
+def event_of(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) -> PagedEvent:
     """A hit as clients read it. `types`: index -> event type."""
     source = hit["_source"]
-    type = types[hit["_index"]]
     iteration = source.get("iter")
     timestamp, seq = source["timestamp"], source["seq"]
     if "value" in source or "special" in source:
@@ -123,20 +122,9 @@ def stored_event(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) 
             body.update(source["body"])
     else:
         body = body_of(dict(source))
-    event = document(
-        type=type,
-        task=source["task"],
-        metric=source["metric"],
-        variant=source["variant"],
-        timestamp=timestamp,
-        worker=source["worker"],
-        seq=seq,
-        model_event=source.get("model_event", False),
-        iter=iteration,
-        body=body,
-    )
-    event["_cursor"] = Cursor(timestamp if order == "timestamp" else iteration, timestamp, seq)
-    return event
+    key = SeriesKey(source["task"], types[hit["_index"]], source["metric"], source["variant"])
+    event = stored_event(key, iteration, timestamp, seq, source["worker"], source.get("model_event", False), body)
+    return PagedEvent(event, Cursor(timestamp if order == "timestamp" else iteration, timestamp, seq))
 
 
 def point_value(value: float | str | None, special: int | None) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged, TextMatch
+from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged
 from apiserver.stores.records import (
     ATTRIBUTE,
     EVENT_TYPES,
@@ -23,15 +23,17 @@ from apiserver.stores.records import (
     EventQuery,
     ImageVariant,
     LastValues,
+    LineSearch,
     Metrics,
+    PagedEvent,
+    Paging,
     PointColumns,
     Series,
     SeriesKey,
-    StoredEvent,
     TypeStorage,
     wants,
 )
-from apiserver.stores.sqlite import deleting, listing, log_search, paging, points, retention, series_rows, writing
+from apiserver.stores.sqlite import deleting, listing, logs, paging, points, retention, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
 from apiserver.stores.sqlite.series_rows import TYPE_CODE, TYPE_NAMES
@@ -142,7 +144,7 @@ class SqliteEvents:
                 read = ((key, points.read_series(connection, series, lo, hi)) for key, series in ids.items())
                 return [_point_columns(key, columns) for key, columns in read if len(columns.iters)]
             owner = {series: key for key, series in ids.items()}
-            selected = points.select_points(connection, list(owner), axis, after=after, limit=limit, lo=lo, hi=hi, until_seq=until_seq)
+            selected = points.select_points(connection, list(owner), points.PointRange(axis, False, after, limit, lo, hi, until_seq))
             answers = []
             for series, key in owner.items():
                 mine = selected.owner == series
@@ -178,97 +180,58 @@ class SqliteEvents:
 
     def page(
         self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
-    ) -> list[StoredEvent]:
-        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
-            found = _names(connection, company, query)
+    ) -> list[PagedEvent]:
+        def work(connection: sqlite3.Connection) -> list[PagedEvent]:
+            found = _found(connection, company, query)
             if found is None or limit <= 0:
                 return []
-            entity, names = found
-            return paging.page(connection, entity, names, query, order, descending, after, limit, whole=query.metrics is None)
+            return paging.page(connection, found, query, Paging(order, descending, after, limit))
 
         return self._db.read(work)
 
     def count(self, company: str, query: EventQuery) -> int:
         def work(connection: sqlite3.Connection) -> int:
-            found = _names(connection, company, query)
-            return 0 if found is None else listing.count(connection, found[0], found[1], query)
+            found = _found(connection, company, query)
+            return 0 if found is None else listing.count(connection, found, query)
 
         return self._db.read(work)
 
     def iterations(self, company: str, query: EventQuery, *, descending: bool, count: int, beyond: int | None = None) -> list[int]:
         def work(connection: sqlite3.Connection) -> list[int]:
-            found = _names(connection, company, query)
-            return [] if found is None else listing.iterations(connection, found[1], query, descending, count, beyond)
+            found = _found(connection, company, query)
+            return [] if found is None else listing.iterations(connection, found, query, descending, count, beyond)
 
         return self._db.read(work)
 
     def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
         def work(connection: sqlite3.Connection) -> list[ImageVariant]:
-            found = _names(connection, company, EventQuery(task, (IMAGE,), metrics))
-            return [] if found is None else listing.image_variants(connection, found[1])
+            found = _found(connection, company, EventQuery(task, (IMAGE,), metrics))
+            return [] if found is None else listing.image_variants(connection, found)
 
         return self._db.read(work)
 
-    def log_chunks(
+    def scan_log(
         self,
         company: str,
-        task: str,
+        query: EventQuery,
         *,
-        literal: str | None = None,
-        ignore_case: bool = False,
-        levels: Collection[str] | None = None,
-        metrics: Metrics | None = None,
         after: Cursor | None = None,
         descending: bool = False,
-        from_seq: int | None = None,
-        until_seq: int | None = None,
         chunk: int = 10_000,
-    ) -> Iterator[list[StoredEvent]]:
-        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels), from_seq=from_seq, until_seq=until_seq)
+        search: LineSearch | None = None,
+    ) -> Iterator[list[PagedEvent]]:
         while True:
 
-            def work(connection: sqlite3.Connection, after: Cursor | None = after) -> tuple[list[StoredEvent], Cursor | None]:
-                found = _names(connection, company, query)
+            def work(connection: sqlite3.Connection, after: Cursor | None = after) -> tuple[list[PagedEvent], Cursor | None]:
+                found = _found(connection, company, query)
                 if found is None:
                     return [], None
-                entity, names = found
-                return listing.log_chunk(
-                    connection, entity, names, query, literal, ignore_case, after, descending, chunk, whole=metrics is None
-                )
+                stretch = logs.Stretch(connection, found, query, Paging("timestamp", descending, after, chunk))
+                return stretch.lines() if search is None else stretch.matches(search)
 
             lines, after = self._db.read(work)
-            if lines:
+            if lines or search is not None:
                 yield lines
-            if after is None:
-                return
-
-    def search_log(
-        self,
-        company: str,
-        task: str,
-        match: TextMatch,
-        *,
-        literal: str | None = None,
-        ignore_case: bool = False,
-        levels: Collection[str] | None = None,
-        metrics: Metrics | None = None,
-        after: Cursor | None = None,
-        descending: bool = False,
-        chunk: int = 10_000,
-    ) -> Iterator[list[StoredEvent]]:
-        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels))
-        while True:
-
-            def work(connection: sqlite3.Connection, after: Cursor | None = after) -> tuple[list[StoredEvent], Cursor | None]:
-                found = _names(connection, company, query)
-                if found is None:
-                    return [], None
-                return log_search.stretch(
-                    connection, *found, query, match, literal, ignore_case, after, descending, chunk, whole=metrics is None
-                )
-
-            lines, after = self._db.read(work)
-            yield lines
             if after is None:
                 return
 
@@ -276,10 +239,10 @@ class SqliteEvents:
         query = EventQuery(task, (LOG,))
 
         def work(connection: sqlite3.Connection) -> list[int]:
-            found = _names(connection, company, query)
+            found = _found(connection, company, query)
             if found is None or not cursors:
                 return [0] * len(cursors)
-            return log_search.positions(connection, found[0], listing.count(connection, *found, query), cursors)
+            return logs.positions(connection, found.entity, listing.count(connection, found, query), cursors)
 
         return self._db.read(work)
 
@@ -362,8 +325,8 @@ def _series_ids(connection: sqlite3.Connection, company: str, keys: Sequence[Ser
     return ids
 
 
-def _names(connection: sqlite3.Connection, company: str, query: EventQuery) -> tuple[int, paging.Names] | None:
-    """The entity of a task and the series that the query lets through; None when there are none."""
+def _found(connection: sqlite3.Connection, company: str, query: EventQuery) -> paging.TaskSeries | None:
+    """The series that the query lets through; None when there are none."""
     entity = _entities(connection, company, [query.task]).get(query.task)
     if entity is None:
         return None
@@ -371,8 +334,12 @@ def _names(connection: sqlite3.Connection, company: str, query: EventQuery) -> t
     rows = connection.execute(
         f"SELECT id, type, metric, variant FROM series WHERE entity=? AND type IN ({','.join('?' * len(codes))})", (entity[0], *codes)
     )
-    series = {id: (TYPE_NAMES[code], metric, variant) for id, code, metric, variant in rows if wants(query.metrics, metric, variant)}
-    return (entity[0], paging.Names(query.task, entity[1], series)) if series else None
+    keys = {
+        id: SeriesKey(query.task, TYPE_NAMES[code], metric, variant)
+        for id, code, metric, variant in rows
+        if wants(query.metrics, metric, variant)
+    }
+    return paging.TaskSeries(entity[0], entity[1], keys) if keys else None
 
 
 def _point_columns(key: SeriesKey, columns: Columns) -> PointColumns:

@@ -1,4 +1,4 @@
-"""Counts, last points, iterations, image urls and log chunks: the smaller questions about a task's events."""
+"""Counts, last points, iterations, image urls: the smaller questions about a task's events."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from apiserver.stores.records import (
     MIN_ITER,
     SCALAR,
     SINGLE_VALUE_ITER,
-    Cursor,
     EventQuery,
     ImageVariant,
     LastValues,
-    StoredEvent,
 )
 from apiserver.stores.sqlite.leaves import unpack_all
-from apiserver.stores.sqlite.paging import Names, conditions, log_event
+from apiserver.stores.sqlite.paging import TaskSeries, conditions
 from apiserver.stores.sqlite.points import read_series
 from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
@@ -42,26 +40,25 @@ def last_values(connection: sqlite3.Connection, series: int) -> LastValues:
     return LastValues(columns.iters[-LAST_VALUES:], columns.values[-LAST_VALUES:])
 
 
-def count(connection: sqlite3.Connection, entity: int, names: Names, query: EventQuery) -> int:
+def count(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery) -> int:
     """The exact number of events; from the series rows when nothing but series is asked for and nothing was replaced."""
     plain = (query.min_iter, query.max_iter, query.iters, query.min_timestamp, query.max_timestamp, query.levels, query.until_seq)
     if all(part is None for part in plain) and not query.with_iter:
-        rows = _series(connection, "SELECT stale, count FROM series WHERE id", names.series)
+        rows = _series(connection, "SELECT stale, count FROM series WHERE id", found.keys)
         if not any(stale for stale, _ in rows):
             return sum(n for _, n in rows)
     total = 0
-    for kind in query.types:
-        ids = [series for series, (of, _, _) in names.series.items() if of == kind]
+    for kind, ids in found.by_type(query.types).items():
         if not ids:
             continue
         if kind == SCALAR:
             total += sum(_count_points(connection, series, query) for series in ids)
         where, values = conditions(query, kind, None if query.metrics is None else ids)
         if kind == LOG:
-            total += connection.execute(f"SELECT count(*) FROM logs WHERE entity=?{where}", (entity, *values)).fetchone()[0]
+            total += connection.execute(f"SELECT count(*) FROM logs WHERE entity=?{where}", (found.entity, *values)).fetchone()[0]
         else:
             total += connection.execute(
-                f"SELECT count(*) FROM events WHERE entity=? AND type=?{where}", (entity, TYPE_CODE[kind], *values)
+                f"SELECT count(*) FROM events WHERE entity=? AND type=?{where}", (found.entity, TYPE_CODE[kind], *values)
             ).fetchone()[0]
     return total
 
@@ -83,7 +80,7 @@ def _count_points(connection: sqlite3.Connection, series: int, query: EventQuery
 
 
 def iterations(
-    connection: sqlite3.Connection, names: Names, query: EventQuery, descending: bool, wanted: int, beyond: int | None
+    connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, descending: bool, wanted: int, beyond: int | None
 ) -> list[int]:
     """The nearest distinct iterations, in the direction of the search."""
     if wanted <= 0:
@@ -95,7 +92,8 @@ def iterations(
     if lo > hi:
         return []
     streams: list[Iterable[int]] = []
-    for series, (kind, _, _) in names.series.items():
+    for series, key in found.keys.items():
+        kind = key.type
         if kind == SCALAR:
             iters = read_series(connection, series, lo, hi).iters.tolist()
             streams.append(reversed(iters) if descending else iters)
@@ -108,13 +106,13 @@ def iterations(
                 (series, lo, hi, wanted + 1),
             )
             streams.append([row[0] for row in rows])
-    found: list[int] = []
+    nearest: list[int] = []
     for iteration in merge(*streams, reverse=descending):
-        if iteration != SINGLE_VALUE_ITER and (not found or found[-1] != iteration):
-            if len(found) == wanted:
+        if iteration != SINGLE_VALUE_ITER and (not nearest or nearest[-1] != iteration):
+            if len(nearest) == wanted:
                 break
-            found.append(iteration)
-    return found
+            nearest.append(iteration)
+    return nearest
 
 
 def _event_iterations(
@@ -132,10 +130,10 @@ def _event_iterations(
     return [row[0] for row in rows]
 
 
-def image_variants(connection: sqlite3.Connection, names: Names) -> list[ImageVariant]:
+def image_variants(connection: sqlite3.Connection, found: TaskSeries) -> list[ImageVariant]:
     """Per variant of debug images: where its newest file is, and from where on its files still exist."""
-    found = []
-    for series, (_, metric, variant) in names.series.items():
+    variants = []
+    for series, key in found.keys.items():
         newest = connection.execute(
             "SELECT iter, url FROM events WHERE series=? AND has_iter=1 AND iter<>? AND url IS NOT NULL ORDER BY iter DESC, url DESC LIMIT 1",
             (series, SINGLE_VALUE_ITER),
@@ -147,43 +145,8 @@ def image_variants(connection: sqlite3.Connection, names: Names) -> list[ImageVa
         ).fetchone()[0]
         previous = connection.execute("SELECT previous_iter FROM urls WHERE series=? AND url=?", (series, newest[1])).fetchone()[0]
         latest = connection.execute("SELECT max_timestamp FROM series WHERE id=?", (series,)).fetchone()[0]
-        found.append(ImageVariant(metric, variant, newest[0], newest[1], previous, valid_from, latest))
-    return sorted(found, key=lambda image: (image.metric.encode(), image.variant.encode()))
-
-
-def log_chunk(
-    connection: sqlite3.Connection,
-    entity: int,
-    names: Names,
-    query: EventQuery,
-    literal: str | None,
-    ignore_case: bool,
-    after: Cursor | None,
-    descending: bool,
-    chunk: int,
-    whole: bool,
-) -> tuple[list[StoredEvent], Cursor | None]:
-    """The next lines of the log, and where to go on (None: at the end). A literal narrows inside SQLite."""
-    where, values = conditions(query, LOG, None if whole else list(names.series))
-    way, sign = ("DESC", "<") if descending else ("ASC", ">")
-    if literal and (not ignore_case or literal.isascii()):
-        # Lower-casing in SQLite is ASCII only: then letters beyond it match themselves, which only lets more lines through when the
-        # literal is ASCII; the caller matches again.
-        where += " AND instr(lower(msg), ?)" if ignore_case else " AND instr(msg, ?)"
-        values.append(literal.lower() if ignore_case else literal)
-    start: list[Any] = []
-    if after is not None:
-        where += f" AND (timestamp, seq) {sign} (?,?)"
-        start = [after.timestamp, after.seq]
-    rows = connection.execute(
-        f"SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=?{where} ORDER BY timestamp {way}, seq {way} LIMIT ?",
-        (entity, *values, *start, chunk),
-    ).fetchall()
-    workers: dict[int, str] = {}
-    lines = [log_event(connection, names, workers, row, "timestamp") for row in rows]
-    if len(rows) < chunk:
-        return lines, None
-    return lines, Cursor(rows[-1][2], rows[-1][2], rows[-1][3])
+        variants.append(ImageVariant(key.metric, key.variant, newest[0], newest[1], previous, valid_from, latest))
+    return sorted(variants, key=lambda image: (image.metric.encode(), image.variant.encode()))
 
 
 def _series(connection: sqlite3.Connection, select: str, series: Iterable[int]) -> list[tuple[int, ...]]:

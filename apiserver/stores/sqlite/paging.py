@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import merge
 from itertools import islice, repeat
 from typing import Any, NamedTuple
@@ -21,20 +21,62 @@ from apiserver.stores.records import (
     Axis,
     Cursor,
     EventQuery,
-    StoredEvent,
-    document,
+    PagedEvent,
+    Paging,
+    SeriesKey,
+    stored_event,
 )
-from apiserver.stores.sqlite.points import Selected, select_points
+from apiserver.stores.sqlite.points import PointRange, Selected, select_points
 from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
+LOG_COLUMNS = "series, iter, timestamp, seq, level, worker, msg, extra"
+"""What is read of a log line that becomes an event."""
 
-class Names(NamedTuple):
-    """What turns ids of a task's rows back into names."""
 
-    task: str
+class TaskSeries(NamedTuple):
+    """The series of a task that a query lets through, by the ids of their rows."""
+
+    entity: int
     model_event: bool
-    series: dict[int, tuple[str, str, str]]
-    """id -> (type, metric, variant), of the series that the query lets through"""
+    keys: dict[int, SeriesKey]
+
+    def by_type(self, types: Sequence[str]) -> dict[str, list[int]]:
+        ids: dict[str, list[int]] = {kind: [] for kind in types}
+        for series, key in self.keys.items():
+            if key.type in ids:
+                ids[key.type].append(series)
+        return ids
+
+
+class EventBuilder:
+    """Makes events of the rows of one task; `order` decides what their cursors hold."""
+
+    def __init__(self, connection: sqlite3.Connection, found: TaskSeries, order: Axis) -> None:
+        self._connection, self._found, self._by_iter = connection, found, order == "iter"
+        self._workers: dict[int, str] = {}
+
+    def event(self, series: int, iteration: int | None, timestamp: int, seq: int, worker: int, body: dict[str, Any]) -> PagedEvent:
+        _, model_event, keys = self._found
+        event = stored_event(keys[series], iteration, timestamp, seq, self._worker(worker), model_event, body)
+        return PagedEvent(event, Cursor(iteration if self._by_iter else timestamp, timestamp, seq))
+
+    def log_line(self, row: tuple[Any, ...]) -> PagedEvent:
+        """`row`: the `LOG_COLUMNS` of a line."""
+        series, iteration, timestamp, seq, level, worker, msg, extra = row
+        body: dict[str, Any] = {}
+        if level is not None:
+            body["level"] = level
+        if msg is not None:
+            body["msg"] = msg
+        if extra:
+            body.update(decode_json(extra))
+        return self.event(series, iteration, timestamp, seq, worker, body)
+
+    def _worker(self, worker: int) -> str:
+        if worker not in self._workers:
+            row = self._connection.execute("SELECT name FROM names WHERE id=?", (worker,)).fetchone()
+            self._workers[worker] = row[0] if row else "<unknown>"
+        return self._workers[worker]
 
 
 class Source(NamedTuple):
@@ -43,58 +85,34 @@ class Source(NamedTuple):
 
     orders: list[tuple[int, int, int, int]]
     rows: list[tuple[Any, ...]]
-    build: Callable[[tuple[Any, ...]], StoredEvent]
+    build: Callable[[tuple[Any, ...]], PagedEvent]
 
 
-def worker_name(connection: sqlite3.Connection, cache: dict[int, str], worker: int) -> str:
-    if worker not in cache:
-        row = connection.execute("SELECT name FROM names WHERE id=?", (worker,)).fetchone()
-        cache[worker] = row[0] if row else "<unknown>"
-    return cache[worker]
-
-
-def page(
-    connection: sqlite3.Connection,
-    entity: int,
-    names: Names,
-    query: EventQuery,
-    order: Axis,
-    descending: bool,
-    after: Cursor | None,
-    limit: int,
-    whole: bool,
-) -> list[StoredEvent]:
-    """The next `limit` events. `whole`: the query lets every series of its types through (no need to name them)."""
-    asked = _Asked(connection, entity, names, query, order, descending, limit)
+def page(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, paging: Paging) -> list[PagedEvent]:
+    """The next events."""
+    order, after = paging.order, paging.after
+    asked = _Asked(connection, found, query, paging, EventBuilder(connection, found, order))
     sources: list[Source] = []
     zones: Sequence[int] = (0, 1) if order == "iter" else (0,)
     if after is not None and order == "iter" and after.key is None:
         zones = (1,)
-    ids = _ids(names, query.types)
+    ids = found.by_type(query.types)
     for zone in zones:
         position = after if after is not None and (order == "timestamp" or (after.key is None) == (zone == 1)) else None
         if zone == 0 and SCALAR in query.types and ids[SCALAR]:
             sources.append(asked.points(ids[SCALAR], position))
         for kind in query.types:
             if ids[kind]:
-                series = None if whole else ids[kind]
+                series = None if query.metrics is None else ids[kind]  # no need to name them all
                 sources.append(asked.logs(series, zone, position) if kind == LOG else asked.events(kind, series, zone, position))
-        if sum(len(source.rows) for source in sources) >= limit:
+        if sum(len(source.rows) for source in sources) >= paging.limit:
             break
     sources = [source for source in sources if source.rows]
     if len(sources) == 1:
-        return [sources[0].build(row) for row in sources[0].rows[:limit]]
+        return [sources[0].build(row) for row in sources[0].rows[: paging.limit]]
     # An order ends with the seq, which is unique: what stands behind it is never compared.
     streams = [zip(source.orders, repeat(source.build), source.rows, strict=False) for source in sources]
-    return [build(row) for _, build, row in islice(merge(*streams), limit)]
-
-
-def _ids(names: Names, types: Sequence[str]) -> dict[str, list[int]]:
-    ids: dict[str, list[int]] = {kind: [] for kind in types}
-    for series, (kind, _, _) in names.series.items():
-        if kind in ids:
-            ids[kind].append(series)
-    return ids
+    return [build(row) for _, build, row in islice(merge(*streams), paging.limit)]
 
 
 @dataclass(slots=True)
@@ -103,41 +121,38 @@ class _Asked:
     the iteration axis shows last."""
 
     connection: sqlite3.Connection
-    entity: int
-    names: Names
+    found: TaskSeries
     query: EventQuery
-    order: Axis
-    descending: bool
-    limit: int
-    workers: dict[int, str] = field(default_factory=dict)
+    paging: Paging
+    builder: EventBuilder
 
     @property
     def by_iter(self) -> bool:
-        return self.order == "iter"
+        return self.paging.order == "iter"
 
     def points(self, series: list[int], after: Cursor | None) -> Source:
         by_iter, query = self.by_iter, self.query
         lo, hi = (query.min_iter, query.max_iter) if by_iter else (query.min_timestamp, query.max_timestamp)
         if query.iters is not None:
             if not query.iters:
-                return Source([], [], dict)
-            wanted = sorted(query.iters)
-            lo, hi = max(wanted[0], MIN_ITER if lo is None else lo), min(wanted[-1], MAX_ITER if hi is None else hi)
+                return Source([], [], self.builder.log_line)
+            first, last = min(query.iters), max(query.iters)
+            lo, hi = max(first, MIN_ITER if lo is None else lo), min(last, MAX_ITER if hi is None else hi)
         by_time = by_iter and (query.min_timestamp is not None or query.max_timestamp is not None)
-        selected = select_points(
-            self.connection,
-            series,
-            self.order,
-            descending=self.descending,
-            after=after,
-            # What is filtered below must not shorten the page; single values are at most one a series.
-            limit=None if query.iters is not None or by_time else self.limit + len(series),
-            lo=lo,
-            hi=hi,
-            until_seq=query.until_seq,
+        # What is filtered below must not shorten the page; single values are at most one a series.
+        limit = None if query.iters is not None or by_time else self.paging.limit + len(series)
+        wanted = PointRange(
+            self.paging.order,
+            self.paging.descending,
+            after,
+            limit,
+            lo,
+            hi,
+            query.until_seq,
             min_iter=query.min_iter,
             max_iter=query.max_iter,
         )
+        selected = select_points(self.connection, series, wanted)
         keep = np.ones(len(selected), np.bool_)
         if query.iters is not None:
             keep &= np.isin(selected.columns.iters, np.array(query.iters, np.int64))
@@ -158,14 +173,14 @@ class _Asked:
             selected.owner,
             np.isfinite(columns.values),
         )
-        rows = list(islice(zip(*(column.tolist() for column in columns_of_rows), strict=True), self.limit))
+        rows = list(islice(zip(*(column.tolist() for column in columns_of_rows), strict=True), self.paging.limit))
 
-        def build(row: tuple[Any, ...]) -> StoredEvent:
+        def build(row: tuple[Any, ...]) -> PagedEvent:
             iteration, value, timestamp, seq, worker, owner, is_number = row
             body = {"value": value if is_number else None}
             if selected.extra:
                 body.update(selected.extra.get(owner, {}).get(str(iteration), {}))
-            return _event(self.connection, self.names, self.workers, self.order, owner, iteration, timestamp, seq, worker, body)
+            return self.builder.event(owner, iteration, timestamp, seq, worker, body)
 
         return Source([self._place(0, row[0] if by_iter else row[2], row[2], row[3]) for row in rows], rows, build)
 
@@ -177,14 +192,14 @@ class _Asked:
             where = f" AND has_iter={1 - zone}" + where
         rows = self.connection.execute(
             f"SELECT series, has_iter, iter, timestamp, seq, worker, packed, body FROM events WHERE entity=? AND type=?{where}{start}{ordering} LIMIT ?",
-            (self.entity, TYPE_CODE[kind], *values, *more, self.limit),
+            (self.found.entity, TYPE_CODE[kind], *values, *more, self.paging.limit),
         ).fetchall()
 
-        def build(row: tuple[Any, ...]) -> StoredEvent:
+        def build(row: tuple[Any, ...]) -> PagedEvent:
             owner, has_iter, iteration, timestamp, seq, worker, packed, data = row
             body = unpack_body(data, bool(packed))
             shown = iteration if has_iter else None
-            return _event(self.connection, self.names, self.workers, self.order, owner, shown, timestamp, seq, worker, body)
+            return self.builder.event(owner, shown, timestamp, seq, worker, body)
 
         # Without iteration `iter` is 0, for every row of the zone.
         return Source([self._place(zone, row[2] if by_iter else row[3], row[3], row[4]) for row in rows], rows, build)
@@ -196,15 +211,15 @@ class _Asked:
         if by_iter:
             where = (" AND iter IS NULL" if zone else " AND iter IS NOT NULL") + where
         rows = self.connection.execute(
-            f"SELECT series, iter, timestamp, seq, level, worker, msg, extra FROM logs WHERE entity=?{where}{start}{ordering} LIMIT ?",
-            (self.entity, *values, *more, self.limit),
+            f"SELECT {LOG_COLUMNS} FROM logs WHERE entity=?{where}{start}{ordering} LIMIT ?",
+            (self.found.entity, *values, *more, self.paging.limit),
         ).fetchall()
         orders = [self._place(zone, (row[1] if zone == 0 else 0) if by_iter else row[2], row[2], row[3]) for row in rows]
-        return Source(orders, rows, lambda row: log_event(self.connection, self.names, self.workers, row, self.order))
+        return Source(orders, rows, self.builder.log_line)
 
     def _keyset(self, zone: int, after: Cursor | None) -> tuple[str, list[Any], str]:
         """Where a page starts and how it is ordered, as SQL."""
-        way, sign = ("DESC", "<") if self.descending else ("ASC", ">")
+        way, sign = ("DESC", "<") if self.paging.descending else ("ASC", ">")
         columns = ("iter", "timestamp", "seq") if self.by_iter and zone == 0 else ("timestamp", "seq")
         ordering = " ORDER BY " + ", ".join(f"{column} {way}" for column in columns)
         if after is None:
@@ -214,7 +229,7 @@ class _Asked:
         return f" AND (timestamp, seq) {sign} (?,?)", [after.timestamp, after.seq], ordering
 
     def _place(self, zone: int, key: int, timestamp: int, seq: int) -> tuple[int, int, int, int]:
-        return (zone, -key, -timestamp, -seq) if self.descending else (zone, key, timestamp, seq)
+        return (zone, -key, -timestamp, -seq) if self.paging.descending else (zone, key, timestamp, seq)
 
 
 def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[str, list[Any]]:
@@ -248,46 +263,3 @@ def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[
     if query.levels is not None and kind == LOG:
         add(f"level IN ({','.join('?' * len(query.levels))})", *query.levels)
     return "".join(sql), values
-
-
-def log_event(connection: sqlite3.Connection, names: Names, workers: dict[int, str], row: tuple[Any, ...], order: Axis) -> StoredEvent:
-    """A row (series, iter, timestamp, seq, level, worker, msg, extra) of the log as an event."""
-    owner, iteration, timestamp, seq, level, worker, msg, extra = row
-    body: dict[str, Any] = {}
-    if level is not None:
-        body["level"] = level
-    if msg is not None:
-        body["msg"] = msg
-    if extra:
-        body.update(decode_json(extra))
-    return _event(connection, names, workers, order, owner, iteration, timestamp, seq, worker, body)
-
-
-def _event(
-    connection: sqlite3.Connection,
-    names: Names,
-    workers: dict[int, str],
-    order: Axis,
-    owner: int,
-    iteration: int | None,
-    timestamp: int,
-    seq: int,
-    worker: int,
-    body: dict[str, Any],
-) -> StoredEvent:
-    """What a row says, as an event with its place in the order. `owner`: the id of its series."""
-    kind, metric, variant = names.series[owner]
-    event = document(
-        type=kind,
-        task=names.task,
-        metric=metric,
-        variant=variant,
-        timestamp=timestamp,
-        worker=worker_name(connection, workers, worker),
-        seq=seq,
-        model_event=names.model_event,
-        iter=iteration,
-        body=body,
-    )
-    event["_cursor"] = Cursor(iteration if order == "iter" else timestamp, timestamp, seq)
-    return event

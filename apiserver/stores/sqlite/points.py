@@ -6,7 +6,7 @@ import json
 import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -114,29 +114,36 @@ class Selected:
         return len(self.owner)
 
 
-def select_points(
-    connection: sqlite3.Connection,
-    series: Sequence[int],
-    axis: Axis,
-    *,
-    descending: bool = False,
-    after: Cursor | None = None,
-    limit: int | None = None,
-    lo: int | None = None,
-    hi: int | None = None,
-    until_seq: int | None = None,
-    min_iter: int | None = None,
-    max_iter: int | None = None,
-) -> Selected:
-    """The first `limit` points after the cursor in the order (axis, timestamp, seq), reversed when descending.
+@dataclass(frozen=True, slots=True)
+class PointRange:
+    """Which points: the first `limit` after the cursor in the order (axis, timestamp, seq), reversed when descending, of those inside all
+    bounds (inclusive; `lo` and `hi` are on the axis)."""
 
-    Leaves are opened in the order of their near end until those not opened yet can't hold an earlier point than the last one wanted.
-    """
-    if after is not None and after.key is not None:
-        if descending:
-            hi = after.key if hi is None else min(hi, after.key)
-        else:
-            lo = after.key if lo is None else max(lo, after.key)
+    axis: Axis
+    descending: bool = False
+    after: Cursor | None = None
+    limit: int | None = None
+    lo: int | None = None
+    hi: int | None = None
+    until_seq: int | None = None
+    min_iter: int | None = None
+    max_iter: int | None = None
+
+    def narrowed(self) -> PointRange:
+        """The same points, with the cursor among the bounds."""
+        key = None if self.after is None else self.after.key
+        if key is None:
+            return self
+        if self.descending:
+            return replace(self, hi=key if self.hi is None else min(self.hi, key))
+        return replace(self, lo=key if self.lo is None else max(self.lo, key))
+
+
+def select_points(connection: sqlite3.Connection, series: Sequence[int], wanted: PointRange) -> Selected:
+    """Leaves are opened in the order of their near end until those not opened yet can't hold an earlier point than the last one wanted."""
+    wanted = wanted.narrowed()
+    axis, descending, limit = wanted.axis, wanted.descending, wanted.limit
+    lo, hi = MIN_ITER if wanted.lo is None else wanted.lo, MAX_ITER if wanted.hi is None else wanted.hi
     ends = ("first_iter", "last_iter") if axis == "iter" else ("min_timestamp", "max_timestamp")
     heads: list[tuple[int, int, int, int, int]] = []
     for start in range(0, len(series), 500):
@@ -144,24 +151,24 @@ def select_points(
         heads += connection.execute(
             f"SELECT id, series, n, {ends[0]}, {ends[1]} FROM leaves WHERE series IN ({','.join('?' * len(part))})"
             f" AND {ends[1]}>=? AND {ends[0]}<=?",
-            (*part, MIN_ITER if lo is None else lo, MAX_ITER if hi is None else hi),
+            (*part, lo, hi),
         )
     heads.sort(key=(lambda head: -head[4]) if descending else (lambda head: head[3]))
     opened: list[Columns] = []
     owners: list[npt.NDArray[np.int64]] = []
     extra: dict[int, Extra] = {}
-    wanted = 0
+    have = 0
     for leaf, owner, n, first, last in heads:
-        if limit is not None and wanted >= limit:
+        if limit is not None and have >= limit:
             bound = last if descending else first
             sure = sum(int((_axis(c, axis) > bound).sum() if descending else (_axis(c, axis) < bound).sum()) for c in opened)
             if sure >= limit:
                 break
             # Not asked again before the next leaf could make it true: a few more points are cheaper than counting after every leaf.
-            wanted = sure
+            have = sure
         data, text = connection.execute("SELECT data, extra FROM leaves WHERE id=?", (leaf,)).fetchone()
         columns = unpack(data, n)
-        keep = _inside(columns, axis, descending, after, lo, hi, until_seq, min_iter, max_iter)
+        keep = _inside(columns, wanted)
         if keep is not None:
             columns = columns.take(keep)
         if text:
@@ -169,7 +176,7 @@ def select_points(
         if len(columns.iters):
             opened.append(columns)
             owners.append(np.full(len(columns.iters), owner, np.int64))
-            wanted += len(columns.iters)
+            have += len(columns.iters)
     if not opened:
         return Selected(unpack_all(()), np.empty(0, np.int64), {})
     together = Columns(*(np.concatenate(column) for column in zip(*opened, strict=True)))
@@ -185,32 +192,23 @@ def _axis(columns: Columns, axis: Axis) -> Ints:
     return columns.iters if axis == "iter" else columns.timestamps
 
 
-def _inside(
-    columns: Columns,
-    axis: Axis,
-    descending: bool,
-    after: Cursor | None,
-    lo: int | None,
-    hi: int | None,
-    until_seq: int | None,
-    min_iter: int | None,
-    max_iter: int | None,
-) -> npt.NDArray[np.bool_] | None:
-    x = _axis(columns, axis)
+def _inside(columns: Columns, wanted: PointRange) -> npt.NDArray[np.bool_] | None:
+    """Which points of a leaf are wanted; None: all."""
+    x, after = _axis(columns, wanted.axis), wanted.after
     tests = []
-    if lo is not None:
-        tests.append(x >= lo)
-    if hi is not None:
-        tests.append(x <= hi)
-    if min_iter is not None:
-        tests.append(columns.iters >= min_iter)
-    if max_iter is not None:
-        tests.append(columns.iters <= max_iter)
-    if until_seq is not None:
-        tests.append(columns.seqs <= until_seq)
+    if wanted.lo is not None:
+        tests.append(x >= wanted.lo)
+    if wanted.hi is not None:
+        tests.append(x <= wanted.hi)
+    if wanted.min_iter is not None:
+        tests.append(columns.iters >= wanted.min_iter)
+    if wanted.max_iter is not None:
+        tests.append(columns.iters <= wanted.max_iter)
+    if wanted.until_seq is not None:
+        tests.append(columns.seqs <= wanted.until_seq)
     if after is not None and after.key is not None:
         times, seqs = columns.timestamps, columns.seqs
-        if descending:
+        if wanted.descending:
             tie = (times < after.timestamp) | ((times == after.timestamp) & (seqs < after.seq))
             tests.append((x < after.key) | ((x == after.key) & tie))
         else:

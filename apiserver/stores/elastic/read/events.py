@@ -14,11 +14,11 @@ from apiserver.stores.elastic.queries import (
     all_of,
     any_of,
     event_filters,
+    event_of,
     order_by,
     search_after,
     series_filter,
     span,
-    stored_event,
     zone_filters,
     zones_of,
 )
@@ -31,12 +31,12 @@ from apiserver.stores.records import (
     MIN_ITER,
     POINT_TYPES,
     SINGLE_VALUE_ITER,
-    Axis,
     Cursor,
     EventQuery,
     ImageVariant,
+    PagedEvent,
+    Paging,
     SeriesKey,
-    StoredEvent,
 )
 from apiserver.stores.series_row import SeriesRow
 
@@ -69,21 +69,22 @@ class Reader:
         self._visibility.make_visible(view, {index: [task] for index in found})
         return found
 
-    def page(self, company: str, query: EventQuery, order: Axis, descending: bool, after: Cursor | None, limit: int) -> list[StoredEvent]:
+    def page(self, company: str, query: EventQuery, paging: Paging) -> list[PagedEvent]:
         types = self.indices(company, query.task, query.types)
+        order, descending, limit = paging.order, paging.descending, paging.limit
         if not types or limit <= 0:
             return []
-        events: list[StoredEvent] = []
-        for zone, place in zones_of(order, after):
+        events: list[PagedEvent] = []
+        for zone, place in zones_of(order, paging.after):
             while len(events) < limit:
                 size = min(PAGE, limit - len(events))
                 hits = self._point_hits(types, query, zone, descending, place, size)
                 if hits is None:
                     hits = self.hits(types, query, zone, descending, place, size)
-                events += [stored_event(hit, types, order) for hit in hits]
+                events += [event_of(hit, types, order) for hit in hits]
                 if len(hits) < size:
                     break
-                place = events[-1]["_cursor"]
+                place = events[-1].cursor
         return events
 
     def hits(

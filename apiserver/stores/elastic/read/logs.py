@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from apiserver.stores.base import TextMatch
 from apiserver.stores.elastic.client import PAGE, ElasticClient
-from apiserver.stores.elastic.queries import Query, all_of, any_of, event_filters, span, stored_event
+from apiserver.stores.elastic.queries import Query, all_of, any_of, event_filters, event_of, span
 from apiserver.stores.elastic.read.events import Reader
-from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, StoredEvent
+from apiserver.stores.records import LOG, Cursor, EventQuery, LineSearch, PagedEvent, Paging
 
 MAX_WORDS = 3
 """Words of a literal that narrow the search; the longest ones say most."""
@@ -22,54 +21,24 @@ class Logs:
     def __init__(self, client: ElasticClient, reader: Reader) -> None:
         self._client, self._reader = client, reader
 
-    def chunks(
-        self,
-        company: str,
-        task: str,
-        *,
-        literal: str | None,
-        ignore_case: bool,
-        levels: Collection[str] | None,
-        metrics: Metrics | None,
-        after: Cursor | None,
-        descending: bool,
-        from_seq: int | None,
-        until_seq: int | None,
-        chunk: int,
-    ) -> Iterator[list[StoredEvent]]:
-        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels), from_seq=from_seq, until_seq=until_seq)
-        types = self._reader.indices(company, task, [LOG])
-        usable = literal if literal and (not ignore_case or literal.isascii()) else None
-        for hits in self._stretches(types, query, after, descending, chunk, _narrowed(usable)):
-            yield [stored_event(hit, types, "timestamp") for hit in hits]
-
-    def search(
-        self,
-        company: str,
-        task: str,
-        match: TextMatch,
-        *,
-        literal: str | None,
-        ignore_case: bool,
-        levels: Collection[str] | None,
-        metrics: Metrics | None,
-        after: Cursor | None,
-        descending: bool,
-        chunk: int,
-    ) -> Iterator[list[StoredEvent]]:
-        query = EventQuery(task, (LOG,), metrics, levels=None if levels is None else tuple(levels))
-        types = self._reader.indices(company, task, [LOG])
-        usable = literal if literal and (not ignore_case or literal.isascii()) else None
-        for hits in self._stretches(types, query, after, descending, chunk, [{"exists": {"field": "msg"}}, *_narrowed(usable)]):
-            found = match([hit["_source"]["msg"] for hit in hits])
-            yield [stored_event(hits[place], types, "timestamp") for place in found]
+    def scan(self, company: str, query: EventQuery, paging: Paging, search: LineSearch | None) -> Iterator[list[PagedEvent]]:
+        """`paging.limit`: lines a list, at most."""
+        types = self._reader.indices(company, query.task, [LOG])
+        if search is None:
+            for hits in self._stretches(types, query, paging, []):
+                yield [event_of(hit, types, "timestamp") for hit in hits]
+            return
+        for hits in self._stretches(types, query, paging, [{"exists": {"field": "msg"}}, *_narrowed(search.narrowing)]):
+            found = search.match([hit["_source"]["msg"] for hit in hits])
+            yield [event_of(hits[place], types, "timestamp") for place in found]
 
     def _stretches(
-        self, types: dict[str, str], query: EventQuery, after: Cursor | None, descending: bool, chunk: int, more: Sequence[Query]
+        self, types: Mapping[str, str], query: EventQuery, paging: Paging, more: Sequence[Query]
     ) -> Iterator[list[dict[str, Any]]]:
-        size = max(1, min(chunk, PAGE))
+        size = max(1, min(paging.limit, PAGE))
+        after = paging.after
         while types:
-            hits = self._reader.hits(types, query, "timestamp", descending, after, size, more)
+            hits = self._reader.hits(types, query, "timestamp", paging.descending, after, size, more)
             if hits:
                 yield hits
             if len(hits) < size:

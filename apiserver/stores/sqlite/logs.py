@@ -1,0 +1,108 @@
+"""The log of a task: in order, searched, and the places of its lines."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import pairwise
+
+from apiserver.stores.records import LOG, MIN_ITER, Cursor, EventQuery, LineSearch, PagedEvent, Paging
+from apiserver.stores.sqlite.paging import LOG_COLUMNS, EventBuilder, TaskSeries, conditions
+
+Key = tuple[int, int]
+"""Timestamp and seq of a line."""
+
+STRETCH_CHARACTERS = 4_000_000
+ROWS_AT_ONCE = 500
+
+SCAN_ROWS = 100_000
+"""Rows that one statement looks at, at most: a reader thread (there are few) is not held for a whole log."""
+
+
+class Stretch:
+    """What comes next in the log of a task, as SQL."""
+
+    def __init__(self, connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, paging: Paging) -> None:
+        self._connection, self._found, self._paging = connection, found, paging
+        self._where, self._values = conditions(query, LOG, None if query.metrics is None else list(found.keys))
+        self._way, self._sign = ("DESC", "<") if paging.descending else ("ASC", ">")
+        self._build = EventBuilder(connection, found, "timestamp").log_line
+        if paging.after is not None:
+            self._add(f"(timestamp, seq) {self._sign} (?,?)", paging.after.timestamp, paging.after.seq)
+
+    def lines(self) -> tuple[list[PagedEvent], Cursor | None]:
+        """The next lines, and where to go on (None: at the end)."""
+        rows = self._select(LOG_COLUMNS, self._paging.limit).fetchall()
+        lines = [self._build(row) for row in rows]
+        return lines, lines[-1].cursor if len(lines) == self._paging.limit else None
+
+    def matches(self, search: LineSearch) -> tuple[list[PagedEvent], Cursor | None]:
+        """The matching lines of the next stretch, and where to go on (None: at the end).
+
+        With a literal SQLite looks at up to 100,000 rows by itself, else `limit` rows are read. Only times and texts are read of lines that
+        don't match.
+        """
+        end: Key | None = None
+        if search.narrowing:
+            end = self._select("timestamp, seq", 1, offset=SCAN_ROWS).fetchone()
+            if end is not None:
+                self._add(f"(timestamp, seq) {'>' if self._paging.descending else '<'}= (?,?)", *end)
+            # SQLite's lower() is ASCII only, as is the narrowing that is asked for.
+            lower = search.narrowing.lower() if search.ignore_case else search.narrowing
+            self._add("instr(lower(msg), ?)" if search.ignore_case else "instr(msg, ?)", lower)
+        rows, cut = _some(self._select("timestamp, seq, msg"), self._paging.limit)
+        last = rows[-1][:2] if cut else end
+        texts = [(timestamp, seq, msg) for timestamp, seq, msg in rows if msg is not None]
+        lines = [self._line(*texts[index][:2]) for index in search.match([text[2] for text in texts])]
+        return lines, None if last is None else Cursor(last[0], last[0], last[1])
+
+    def _add(self, condition: str, *values: int | str) -> None:
+        self._where += f" AND {condition}"
+        self._values += values
+
+    def _select(self, columns: str, limit: int = -1, offset: int = 0) -> sqlite3.Cursor:
+        return self._connection.execute(
+            f"SELECT {columns} FROM logs WHERE entity=?{self._where} ORDER BY timestamp {self._way}, seq {self._way} LIMIT ? OFFSET ?",
+            (self._found.entity, *self._values, limit, offset),
+        )
+
+    def _line(self, timestamp: int, seq: int) -> PagedEvent:
+        place = (self._found.entity, timestamp, seq)
+        return self._build(
+            self._connection.execute(f"SELECT {LOG_COLUMNS} FROM logs WHERE entity=? AND timestamp=? AND seq=?", place).fetchone()
+        )
+
+
+def _some(reading: sqlite3.Cursor, most: int) -> tuple[list[tuple[int, int, str | None]], bool]:
+    """Up to `most` rows, fewer when their texts are long; and whether there may be more."""
+    rows: list[tuple[int, int, str | None]] = []
+    characters = 0
+    while len(rows) < most and characters < STRETCH_CHARACTERS:
+        some = reading.fetchmany(min(ROWS_AT_ONCE, most - len(rows)))
+        if not some:
+            return rows, False
+        rows += some
+        characters += sum(len(row[2] or "") for row in some)
+    reading.close()
+    return rows, True
+
+
+def positions(connection: sqlite3.Connection, entity: int, total: int, cursors: Sequence[Cursor]) -> list[int]:
+    """How many lines come before each cursor (ascending). Counted from the nearer end of the log, then from cursor to cursor."""
+    oldest, newest = connection.execute("SELECT min(timestamp), max(timestamp) FROM logs WHERE entity=?", (entity,)).fetchone()
+    if oldest is None:
+        return [0] * len(cursors)
+    first = cursors[0]
+    between = "SELECT count(*) FROM logs WHERE entity=? AND (timestamp, seq) >= (?,?) AND (timestamp, seq) < (?,?)"
+    if first.timestamp - oldest <= newest - first.timestamp:
+        before = connection.execute(between, (entity, oldest, MIN_ITER, first.timestamp, first.seq)).fetchone()[0]
+    else:
+        behind = connection.execute(
+            "SELECT count(*) FROM logs WHERE entity=? AND (timestamp, seq) >= (?,?)", (entity, first.timestamp, first.seq)
+        ).fetchone()[0]
+        before = total - behind
+    found = [before]
+    for one, other in pairwise(cursors):
+        step = connection.execute(between, (entity, one.timestamp, one.seq, other.timestamp, other.seq)).fetchone()[0]
+        found.append(found[-1] + step)
+    return found
