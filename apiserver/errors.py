@@ -11,7 +11,7 @@ from typing import Any
 
 
 class TidemarkError(Exception):
-    """Base of everything that a caller may be told. Not raised itself."""
+    """Base of all errors that a client is told about. Not raised itself."""
 
     def __init__(self, extra: str = "", *, data: Mapping[str, Any] | None = None, **params: Any) -> None:
         super().__init__(extra)
@@ -36,7 +36,7 @@ class BadBody(TidemarkError):
 
 
 class NotSupported(TidemarkError):
-    """The call exists, but not this use of it."""
+    """The endpoint exists, but does not support this request."""
 
 
 class InvalidVersion(TidemarkError):
@@ -56,11 +56,11 @@ class ImpersonationError(TidemarkError):
 
 
 class InvalidId(TidemarkError):
-    """An id that can't be one."""
+    """A malformed id."""
 
 
 class MissingFields(TidemarkError):
-    """A field is there but empty where something is needed (400/11). Absent fields are ValidationFailed."""
+    """A required field is empty (400/11). Absent fields are ValidationFailed."""
 
 
 class ValidationFailed(TidemarkError):
@@ -166,15 +166,15 @@ class TaskCannotBeDeleted(TidemarkError):
 
 
 class InvalidTaskOutput(TidemarkError):
-    """The output of a task can't be used (publishing)."""
+    """The output of a task can't be published."""
 
 
 class TaskNotFound(TidemarkError):
-    """A task that was there is gone."""
+    """A task was deleted meanwhile."""
 
 
 class EventsNotAdded(TidemarkError):
-    """Nothing of a batch was stored.
+    """No line of a batch was stored.
 
     `errors_info` maps a reason to its count, `error_lines` lists `{line, field, reason}` (at most 100).
     """
@@ -213,7 +213,7 @@ class ModelInUse(TidemarkError):
 
 
 class InvalidProject(TidemarkError):
-    """An id that is no project of this company."""
+    """Unknown project, or a project of another company."""
 
 
 class ProjectNotFound(TidemarkError):
@@ -241,7 +241,7 @@ class InvalidWorker(TidemarkError):
 
 
 class NotFound(TidemarkError):
-    """An object that no other class names."""
+    """An unknown object of a kind without an error class of its own."""
 
 
 class DataValidationError(TidemarkError):
@@ -256,11 +256,11 @@ class InvalidScroll(TidemarkError):
     """A scroll or navigation id that is unknown, expired, of another task or of another company."""
 
 
-# --- who may
+# --- authentication and access
 
 
 class Unauthorized(TidemarkError):
-    """The caller is known and not allowed in."""
+    """The caller is known, but has no access."""
 
 
 class EntityNotAllowed(TidemarkError):
@@ -288,7 +288,7 @@ class InvalidToken(TidemarkError):
 
 
 class OriginRefused(TidemarkError):
-    """A foreign web page asks (Origin, Sec-Fetch-Site), or a Host that isn't ours."""
+    """The call comes from a foreign web page (Origin, Sec-Fetch-Site) or names a foreign Host."""
 
 
 class InternalEndpoint(TidemarkError):
@@ -303,15 +303,15 @@ class NoWritePermission(TidemarkError):
     """A public object of another company can be read, not changed."""
 
 
-# --- the server's own
+# --- errors of the server
 
 
 class InternalError(TidemarkError):
-    """Something is wrong here, and the caller can't help it."""
+    """An error of the server that the caller can't avoid."""
 
 
 class NotAvailable(TidemarkError):
-    """A part that is needed is away for now. `retry_after` in seconds."""
+    """A part of the server is unavailable for now. `retry_after` in seconds."""
 
     def __init__(self, extra: str = "", retry_after: float = 5.0) -> None:
         self.retry_after = retry_after

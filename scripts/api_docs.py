@@ -69,17 +69,18 @@ def write_pages(schemas: SchemaSet, folder: Path) -> None:
 def _index(services: dict[str, list[EndpointSchema]], descriptions: dict[str, str]) -> Iterator[str]:
     yield "# The API"
     yield ""
-    yield "Written by `make docs` from `schema/services`; change it there."
+    yield "For people who call the API: every endpoint with its fields, an example call and its answer. `make docs` writes these pages from"
+    yield "`schema/services`; change them there. [The protocol](../protocol.md) says what all calls have in common."
     yield ""
-    yield "A call is `<address>/v<version>/<service>.<action>` (or without the version: the newest) with a JSON object as its body; any HTTP"
-    yield "method will do. The answer is `{meta, data}`: `meta.result_code` is the HTTP status, `data` is what the pages below call the answer."
-    yield "A null in a request counts as absent, unknown fields are ignored."
+    yield "A call is `<address>/v<version>/<service>.<action>` (without a version: the newest) with a JSON object as its body; the HTTP method does"
+    yield "not matter. The answer is `{meta, data}`: `meta.result_code` is the HTTP status, `data` is described under **Answer**. A null in a request"
+    yield "counts as absent, unknown fields are ignored."
     yield ""
     for service, endpoints in services.items():
         yield f"## [{service}]({service}.md)"
         yield ""
         if descriptions[service]:
-            yield descriptions[service]
+            yield descriptions[service].rstrip(".") + "."
             yield ""
         for endpoint in endpoints:
             action = endpoint.name.partition(".")[2]
@@ -90,13 +91,13 @@ def _index(services: dict[str, list[EndpointSchema]], descriptions: dict[str, st
 def _page(service: str, description: str, endpoints: Sequence[EndpointSchema], definitions: Schema) -> Iterator[str]:
     yield f"# {service}"
     yield ""
-    yield description
+    yield description.rstrip(".") + "."
     yield ""
     for endpoint in endpoints:
         yield from _section(endpoint, definitions)
     shapes = {name: schema for name, schema in definitions.items() if _is_referred(name, endpoints, definitions)}
     if shapes:
-        yield "## Shapes"
+        yield "## Definitions"
         yield ""
     for name, schema in shapes.items():
         yield f"### {name}"
@@ -158,8 +159,9 @@ def _section(endpoint: EndpointSchema, definitions: Schema) -> Iterator[str]:
 
 
 def _said(shape: Schema) -> str:
-    """The description, on one line."""
-    return " ".join(str(shape.get("description", "")).split())
+    """The description, on one line, as a sentence."""
+    text = " ".join(str(shape.get("description", "")).split())
+    return text if not text or text.endswith((".", ":")) else f"{text}."
 
 
 def _rights(endpoint: EndpointSchema) -> str:

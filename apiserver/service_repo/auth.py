@@ -1,4 +1,4 @@
-"""Who calls: Basic, Bearer and cookie credentials, and the tokens that a login gives (docs/protocol.md, "Authentication")."""
+"""Authentication: Basic, Bearer and cookie credentials, and the tokens that a login gives (docs/protocol.md, "Authentication")."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class IdentityStore(Protocol):
         """To whom calls without credentials belong in `open` mode."""
 
     def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
-        """Whether what was issued (or checked) at `issued`, in ms, was taken back since."""
+        """Whether what was issued (or checked) at `issued`, in ms, was revoked since."""
 
 
 class Caller(NamedTuple):
@@ -76,8 +76,8 @@ class Authenticator:
         # Hashed, so that any secret of the configuration is a key of full length.
         self._key = hashlib.sha256(b"tidemark token " + secret.encode()).digest()
         self._tokens: OrderedDict[str, Caller] = OrderedDict()
-        # Checked pairs by a digest under a key that only this process knows: clients that send Basic with every call pay for the
-        # look-up (or 50 ms of password hashing) once a minute, and the secrets themselves are not kept.
+        # Checked pairs by a keyed digest (the key never leaves this process): clients that send Basic with every call pay for the look-up
+        # (or 50 ms of password hashing) once a minute, and no secret is kept in memory.
         self._digest_key = secrets.token_bytes(32)
         self._pairs: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
@@ -106,7 +106,7 @@ class Authenticator:
         return self._impersonated(Caller(self._store.default(), "open"), headers)
 
     def _renewed(self, outdated: OutdatedToken, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]]) -> Caller:
-        """The caller with the token of his newer login.
+        """The caller, by the cookie of a newer login.
 
         A header wins over a cookie, with one exception: ClearML's SDK answers a 401 with a login, and then repeats the call with its old
         token in the header and the new one in the cookie. Refused again, it would drop the batch.
@@ -159,7 +159,7 @@ class Authenticator:
         checked = now_ms()
         record = self._store.lookup(access_key) if separator else None
         if record is None or not record.check(secret) or (record.open_only and not self._open):
-            raise errors.InvalidCredentials("unknown access key, or the secret doesn't match")
+            raise errors.InvalidCredentials("unknown access key or wrong secret")
         return Caller(record.identity, "web" if record.open_only else "basic", access_key=record.access_key, issued=checked)
 
     # --- tokens
@@ -175,7 +175,7 @@ class Authenticator:
         if time.time() >= caller.expires:
             raise OutdatedToken("expired", caller)
         if self._refused(caller):
-            raise OutdatedToken("taken back, or the user's rights have changed since; log in again", caller)
+            raise OutdatedToken("revoked, or the user's role has changed; log in again", caller)
         return caller._replace(kind=kind)
 
     def _refused(self, caller: Caller) -> bool:

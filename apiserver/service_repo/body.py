@@ -40,13 +40,13 @@ def read(environ: Mapping[str, Any], max_body: int, max_unpacked: int) -> bytes:
             raw = _read_to_the_end(stream, max_body)
         else:
             raw = b""
-    except (OSError, ValueError) as error:  # a broken chunk, or the client is gone
-        raise BadBody("it can't be read to its end") from error
+    except (OSError, ValueError) as error:  # a broken chunk, or the client has closed the connection
+        raise BadBody("the connection ended inside the body") from error
     return _unpack(raw, max_unpacked) if encoding not in ("", "identity") and raw else raw
 
 
 def _read_exactly(stream: Any, length: int) -> bytes:
-    """In steps: a socket that always has more to read would keep the other requests waiting for the whole body."""
+    """Read in steps and give way between them: a fast client must not keep other requests waiting for the whole body."""
     if length <= STEP:
         raw: bytes = stream.read(length) if length else b""
     else:
@@ -56,7 +56,7 @@ def _read_exactly(stream: Any, length: int) -> bytes:
             give_way()
         raw = b"".join(pieces)
     if len(raw) < length:
-        raise BadBody("it ends early")
+        raise BadBody("it is shorter than Content-Length")
     return raw
 
 
@@ -81,7 +81,7 @@ def _unpack(raw: bytes, limit: int) -> bytes:
                 piece = member.decompress(rest, STEP)
                 rest = member.unconsumed_tail
                 if not piece and not rest and not member.eof:
-                    raise BadBody("its gzip data ends early")
+                    raise BadBody("its gzip data is truncated")
                 size += len(piece)
                 if size > limit:
                     raise BodyTooLarge(limit)
@@ -103,7 +103,7 @@ def drain(environ: Mapping[str, Any], limit: int) -> None:
             left -= len(piece)
             give_way()
     except (OSError, ValueError):
-        pass  # the client is gone, or its chunks are broken: nobody waits for the rest
+        pass  # the client has closed the connection, or its chunks are broken: no answer can reach it
 
 
 def parse(body: bytes) -> Any:
@@ -116,7 +116,7 @@ def parse(body: bytes) -> Any:
         found = json.loads(body.decode("utf-8"))
         json.dumps(found, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise BadBody("its text holds half a surrogate pair") from None
+        raise BadBody("a text contains a lone surrogate") from None
     except UnicodeDecodeError as error:
         raise BadBody(f"it is not UTF-8 (byte {error.start + 1})") from None
     except json.JSONDecodeError as error:
@@ -124,7 +124,7 @@ def parse(body: bytes) -> Any:
     except RecursionError:
         raise BadBody("it is nested too deeply") from None
     except ValueError:
-        raise BadBody("it holds a number that is too long") from None
+        raise BadBody("a number has too many digits") from None
     return found
 
 

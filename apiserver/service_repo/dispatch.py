@@ -25,7 +25,7 @@ PATH = re.compile(r"/?(?:api/)?(?:v(?P<version>[0-9]+\.?[0-9]+)/)?(?P<name>[A-Za
 
 
 class Dispatcher:
-    """Answers every request that no other part of the server claims."""
+    """Answers every request that no route of another face matches."""
 
     def __init__(self, repo: ServiceRepo, authenticator: Authenticator, settings: ServerSettings) -> None:
         self._repo = repo
@@ -34,7 +34,7 @@ class Dispatcher:
         self._newest = repo.maximum
 
     def __call__(self, request: Request) -> Response:
-        """The answer to a request; nothing escapes as an exception."""
+        """Answer a request; raises nothing."""
         if request.method == "OPTIONS":
             return Response(b"", 200)
         headers = request.headers
@@ -95,7 +95,7 @@ class Dispatcher:
             caller = self._auth.admit(call.headers, lambda: request.cookies)
         except Exception as error:
             if attributes.authorize is None and failure_of(error, call.id).code == 401:
-                return  # an identity was welcome, and isn't needed
+                return  # credentials are optional here
             raise
         call.identity, call.credential = caller.identity, caller.kind
         call.access_key, call.session = caller.access_key, caller.session_id
@@ -123,7 +123,7 @@ class Dispatcher:
 
     def _failed(self, call: Call, shown: float | str, failure: Failure, error: Exception) -> Response:
         if failure.code >= 500:
-            # Whoever calls learns nothing of the inside; whoever runs the server finds it under the call's id.
+            # Clients see no internals; the operator finds the error in the log under the call's id.
             expected = failure.code == 503
             log.log(
                 logging.WARNING if expected else logging.ERROR,

@@ -1,7 +1,7 @@
 """The one table: which exception is which code, and how its message reads (docs/protocol.md, "Envelope and codes").
 
-Codes and sub-codes are ClearML's; the sentences are ours. Codes above 503 never leave the API: they make ClearML's SDK repeat the call
-for ever.
+Codes and sub-codes are ClearML's; the sentences are ours. Codes above 503 are never used: they make ClearML's SDK repeat the call
+forever.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ TABLE: dict[type[Exception], Code] = {
 
 
 def failure_of(error: Exception, call_id: str) -> Failure:
-    """What a caller is told about `error`. Anything that is not in the table is a 500/0 that names only the call id."""
+    """The code and message for `error`. An exception that is not in the table is a 500/0 that names only the call id."""
     code = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), None)
     if code is None:
-        return Failure(500, 0, f"General error (unexpected; the server's log has it under call {call_id})", {})
+        return Failure(500, 0, f"General error (unexpected; see call {call_id} in the server's log)", {})
     retry_after = getattr(error, "retry_after", None)
     seconds = max(1, math.ceil(retry_after)) if retry_after is not None else None
     if not isinstance(error, errors.TidemarkError):  # of a store: its text is for the operator (hosts, indices), it goes to the log
