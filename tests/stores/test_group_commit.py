@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import orjson
 import pytest
@@ -15,7 +14,8 @@ from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series import group_commit as module
-from apiserver.stores.elastic.series.group_commit import RIDERS_BYTES, GroupCommit, Rider, SeriesChange
+from apiserver.stores.elastic.series.changes import SeriesChange
+from apiserver.stores.elastic.series.group_commit import GROUP_BYTES, BatchLines, GroupCommit
 from apiserver.stores.elastic.series.row import Row, series_id
 from apiserver.stores.records import SCALAR, SeriesKey
 from tests.process import wait_until
@@ -79,10 +79,10 @@ def count_of(client: ElasticClient, index: str, variant: str) -> int:
     return int(stored["_source"]["count"]) if stored else 0
 
 
-def marks(index: str, bytes: int = 0) -> Rider:
-    """A document that rides along."""
+def batch_lines(index: str, bytes: int = 0) -> BatchLines:
+    """A batch of one document."""
     line = orjson.dumps({"index": {"_id": uuid.uuid4().hex}}) + b"\n" + orjson.dumps({"kind": "x", "task": "y" * bytes}) + b"\n"
-    return Rider([line], f"{index}-write", 1)
+    return BatchLines([line], f"{index}-write", 1)
 
 
 def behind_a_held_one(group_commit: GroupCommit, client: Held, index: str, pool: ThreadPoolExecutor) -> Future[None]:
@@ -93,13 +93,13 @@ def behind_a_held_one(group_commit: GroupCommit, client: Held, index: str, pool:
 
 
 def waiting(group_commit: GroupCommit, count: int) -> None:
-    wait_until(lambda: len(group_commit._waiting) == count, 10, f"{count} wait")
+    wait_until(lambda: group_commit.waiting == count, 10, f"{count} wait")
 
 
-def test_those_who_wait_travel_in_one_bulk(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
+def test_commits_that_wait_share_one_bulk(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
     group_commit = GroupCommit(client)
     first = behind_a_held_one(group_commit, client, index, pool)
-    others = [pool.submit(group_commit.commit, [change(index, f"v{n % 5}", n)], marks(index)) for n in range(1, 11)]
+    others = [pool.submit(group_commit.commit, [change(index, f"v{n % 5}", n)], batch_lines(index)) for n in range(1, 11)]
     waiting(group_commit, 10)
     client.open.set()
     for done in [first, *others]:
@@ -115,7 +115,7 @@ def test_a_document_is_never_in_two_bulks_at_a_time(client: Held, index: str, po
     client.sent.clear()
     first = behind_a_held_one(group_commit, client, index, pool)
     again = pool.submit(group_commit.commit, [change(index, "first", 10), change(index, "other", 10)])
-    large = pool.submit(group_commit.commit, [change(index, "first", 100)], marks(index, RIDERS_BYTES + 1))
+    large = pool.submit(group_commit.commit, [change(index, "first", 100)], batch_lines(index, GROUP_BYTES + 1))
     waiting(group_commit, 2)
     client.open.set()
     for done in (first, again, large):
@@ -124,10 +124,10 @@ def test_a_document_is_never_in_two_bulks_at_a_time(client: Held, index: str, po
     assert count_of(client, index, "other") == 11
 
 
-def test_a_large_one_waits_for_nobody(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
+def test_a_large_commit_does_not_wait(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
     group_commit = GroupCommit(client)
     first = behind_a_held_one(group_commit, client, index, pool)
-    large = pool.submit(group_commit.commit, [change(index, "large")], marks(index, RIDERS_BYTES + 1))
+    large = pool.submit(group_commit.commit, [change(index, "large")], batch_lines(index, GROUP_BYTES + 1))
     wait_until(lambda: len(client.sent) == 2, 10, "the large one is sent beside the first")
     client.open.set()
     first.result(30)
@@ -150,7 +150,7 @@ def test_more_series_than_are_remembered(client: Held, index: str, monkeypatch: 
         assert [count_of(client, index, f"v{n}") for n in range(10)] == [(n + 1) * (round + 1) for n in range(10)]
 
 
-def test_all_of_a_bulk_hear_that_it_failed_and_the_next_goes(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
+def test_leader_and_followers_raise_when_their_bulk_fails_and_the_next_goes(client: Held, index: str, pool: ThreadPoolExecutor) -> None:
     group_commit = GroupCommit(client)
     first = behind_a_held_one(group_commit, client, index, pool)
     others = [pool.submit(group_commit.commit, [change(index, f"v{n}")]) for n in range(3)]
@@ -169,7 +169,7 @@ class Ended(BaseException):
     """A greenlet that is killed."""
 
 
-class _Breaks(threading.Event):
+class Breaks(threading.Event):
     """Breaks off whoever waits in a thread of that name: before its turn, or when it has just been told that it leads."""
 
     when = "before"
@@ -185,19 +185,12 @@ class _Breaks(threading.Event):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_one_that_is_broken_off_holds_nobody_up(
+def test_a_commit_that_is_killed_holds_up_no_other(
     client: Held, index: str, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    group_commit = GroupCommit(client)
+    group_commit = GroupCommit(client, Breaks)
     first = behind_a_held_one(group_commit, client, index, pool)
-    made: Callable[..., None] = module._Ticket.__init__
-
-    def with_breaking_event(self: Any, *args: Any, **kwargs: Any) -> None:
-        made(self, *args, **kwargs)
-        self.go = _Breaks()
-
-    monkeypatch.setattr(module._Ticket, "__init__", with_breaking_event)
-    monkeypatch.setattr(_Breaks, "when", when)
+    monkeypatch.setattr(Breaks, "when", when)
     ended: list[bool] = []
 
     def broken() -> None:

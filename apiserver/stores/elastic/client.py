@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -27,6 +29,8 @@ PAGE = 10_000
 """Greatest page of a search (`index.max_result_window` as it comes)."""
 SEARCHES = 100
 """Searches in one msearch request."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+"""Seconds between attempts at a write that another worker was faster with."""
 _NO_ERRORS = b'{"errors":false,'
 _BETWEEN = b"}},{"
 
@@ -263,6 +267,15 @@ def parse_url(url: str) -> tuple[list[str], tuple[str, str] | None, dict[str, st
     ]
     user, _, password = login.partition(":")
     return hosts, (unquote(user), unquote(password)) if login else None, dict(parse_qsl(parts.query))
+
+
+def attempts(count: int) -> Iterator[int]:
+    """Numbers of attempts at a compare-and-set: read, change, write under the version that was read. Before each but the first it waits, longer every
+    time and never equally long in two workers, so that they don't meet again."""
+    for attempt in range(count):
+        if attempt:
+            time.sleep(min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * (0.5 + secrets.randbelow(1000) / 1000))
+        yield attempt
 
 
 def busy_reason(status: int, body: Any) -> StoreBusy | None:

@@ -18,6 +18,7 @@ from elasticsearch import ApiError
 
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import ALL_TYPES, Layout, slug
 from apiserver.stores.elastic.visibility import View, Visibility
@@ -79,11 +80,8 @@ class Generations:
         number = self.open(company)
         index = self._layout.statistics(company)
         self.ensure_statistics(company)
-        lines = []
-        for task in tasks:
-            lines.append(orjson.dumps({"create": {"_index": index, "_id": pin_id(task), "require_alias": False}}))
-            lines.append(orjson.dumps({"kind": "pin", "task": task, "generation": number, "at": int(time.time() * 1000)}))
-        answer = self._client.bulk(b"\n".join([*lines, b""]))
+        pin = {"kind": "pin", "generation": number, "at": int(time.time() * 1000)}
+        answer = self._client.bulk(b"".join(action("create", index, pin_id(task), pin | {"task": task}) for task in tasks))
         pinned: dict[str, int] = {}
         taken: list[str] = []
         for task, item in zip(tasks, answer.items, strict=True):
@@ -199,14 +197,9 @@ class Generations:
         index = self._layout.statistics(company)
         pins = self._client.get_many(index, [pin_id(task) for task in tasks])
         dropped = {number for number, body in self.listed(company).items() if body["state"] == "dropped"}
-        lines = []
-        for id, document in pins.items():
-            if int(document["_source"]["generation"]) in dropped:
-                target = {"_index": index, "_id": id, "require_alias": False}
-                target |= {"if_seq_no": document["_seq_no"], "if_primary_term": document["_primary_term"]}
-                lines.append(orjson.dumps({"delete": target}))
-        if lines:
-            self._client.bulk(b"\n".join([*lines, b""]))
+        old = [(id, document) for id, document in pins.items() if int(document["_source"]["generation"]) in dropped]
+        if old:
+            self._client.bulk(b"".join(action("delete", index, id, seen=document) for id, document in old))
 
 
 def _generation_id(company: str, number: int) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 from elasticsearch import ApiError
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
 from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, path_of
-from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.elastic.bulk_actions import action
+from apiserver.stores.elastic.client import ElasticClient, attempts, reason
 from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
 from apiserver.stores.elastic.queries import all_of
 from apiserver.stores.elastic.registry.documents import document_id, document_of, source_of, without_bulk
@@ -84,10 +84,9 @@ class ElasticRegistry:
             some = ids[start : start + BULK]
             lines = []
             for id in some:
-                target = {"_index": index, "_id": document_id(kind, company, id), "require_alias": False}
                 source = source_of(kind, company, id, {**bodies[id], "id": id}, revision, bodies[id])
-                lines += [orjson.dumps({"create": target}), orjson.dumps(source)]
-            for id, item in zip(some, self._client.bulk(b"\n".join([*lines, b""])).items, strict=True):
+                lines.append(action("create", index, document_id(kind, company, id), source))
+            for id, item in zip(some, self._client.bulk(b"".join(lines)).items, strict=True):
                 if item["status"] == 201:
                     created.add(id)
                 elif item["status"] != 409:
@@ -99,7 +98,7 @@ class ElasticRegistry:
         kind, revision = document.version
         path = self._path(kind, document.company, document.id)
         place = document_id(kind, document.company, document.id)
-        for attempt in range(TRIES):
+        for _ in attempts(TRIES):
             stored = self._client.get(self._layout.registry(kind), place)
             if stored is None or stored["_source"]["revision"] != revision:
                 raise Conflict(f"{kind} {document.id} was changed by someone else")
@@ -110,7 +109,6 @@ class ElasticRegistry:
                 self._client.call("PUT", path + condition, source)
             except ApiError as error:
                 if error.meta.status == 409:  # perhaps only a batch that moved its activity
-                    time.sleep(0.002 * (attempt + 1))
                     continue
                 raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
             self._changed(kind, document.company, [document.id])

@@ -8,10 +8,9 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import orjson
-
 from apiserver.stores.base import StoreBusy
-from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.bulk_actions import action, deletes
+from apiserver.stores.elastic.client import ElasticClient, attempts
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
@@ -23,8 +22,8 @@ from apiserver.stores.series_row import SeriesRow
 
 log = logging.getLogger(__name__)
 
-MARK_SECONDS = 120.0
-"""A batch under way for so long died with its worker: longer than any request is waited for."""
+PENDING_SECONDS = 120.0
+"""A batch that is pending for so long died with its worker: longer than any request is waited for."""
 TASKS = 1000
 TRIES = 8
 _ITER_DESC = [{"iter": {"order": "desc", "missing": "_last"}}]
@@ -53,37 +52,37 @@ class SeriesStore:
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
         view = self._visibility.view(company, tasks)
-        unseen = self._visibility.pending_documents(company, view, tasks)
-        if unseen is None:
+        pending = self._visibility.pending_documents(company, view, tasks)
+        if pending is None:
             self._visibility.make_visible(view, {index: tasks})
         found: dict[SeriesKey, Row] = {}
         without = () if with_last else ("last",)
-        marks: list[dict[str, Any]] = []
+        batches: list[dict[str, Any]] = []
         for start in range(0, len(tasks), TASKS):
             for source in self._sources(index, tasks[start : start + TASKS], types, without):
                 if source["kind"] == PENDING:
-                    marks.append(source)
+                    batches.append(source)
                 else:
                     key = key_of(source)
                     if wants(metrics, key.metric, key.variant):
                         found[key] = row_of(source)
-        if unseen:
-            for document in self._client.get_many(index, unseen, without=without).values():
+        if pending:
+            for document in self._client.get_many(index, pending, without=without).values():
                 key = key_of(document["_source"])
                 if (types is None or key.type in types) and wants(metrics, key.metric, key.variant):
                     found[key] = row_of(document["_source"])
         stale = [key for key, row in found.items() if row.stale]
         if with_last:  # an older version did not keep them
             stale += [key for key, row in found.items() if key.type == SCALAR and row.points and row.last is None and not row.stale]
-        dead = [mark for mark in marks if mark["at"] < (time.time() - MARK_SECONDS) * 1000]
-        for mark in dead:
-            stale += [key for key in (SeriesKey(*names) for names in mark["series"]) if key not in stale]
+        dead = [batch for batch in batches if batch["at"] < (time.time() - PENDING_SECONDS) * 1000]
+        for batch in dead:
+            stale += [key for key in (SeriesKey(*names) for names in batch["series"]) if key not in stale]
         if stale:
             counted = self.recount(company, stale)
             chosen = set(tasks)
             wanted = (key for key in counted if key.task in chosen and (types is None or key.type in types))
             found |= {key: counted[key] for key in wanted if wants(metrics, key.metric, key.variant)}
-            self._remove_marks(index, dead)
+            self._remove_records(index, dead)
         alive = {key: row for key, row in found.items() if row.count}
         return dict(sorted(alive.items(), key=lambda item: (item[0].metric.encode(), item[0].variant.encode(), item[0].type)))
 
@@ -121,10 +120,9 @@ class SeriesStore:
                 source["_id"] = hit["_id"]
                 yield source
 
-    def _remove_marks(self, index: str, marks: Sequence[dict[str, Any]]) -> None:
-        if marks:
-            lines = [orjson.dumps({"delete": {"_index": index, "_id": mark["_id"]}}) for mark in marks]
-            self._client.bulk(b"\n".join([*lines, b""]))
+    def _remove_records(self, index: str, records: Sequence[dict[str, Any]]) -> None:
+        if records:
+            self._client.bulk(deletes(index, [record["_id"] for record in records]))
 
     # --- counting anew
 
@@ -133,45 +131,35 @@ class SeriesStore:
         index = self._layout.statistics(company)
         counted: dict[SeriesKey, Row] = {}
         left = list(dict.fromkeys(keys))
-        for attempt in range(TRIES):
+        for _ in attempts(TRIES):
             # The versions come first: whatever is written after this makes the replacement below fail.
             ids = {series_id(company, key): key for key in left}
             documents = self._client.get_many(index, list(ids))
             rows = self._count(company, left)
-            lines: list[bytes] = []
-            sent: list[SeriesKey] = []
+            writes: dict[SeriesKey, bytes] = {}
             for id, key in ids.items():
                 document = documents.get(id)
                 row = counted[key] = rows[key]
                 if document is not None:
                     old = row_of(document["_source"])
                     row.last_written, row.x_axis_label = max(old.last_written, row.last_written), old.x_axis_label
-                    target: dict[str, Any] = {"_index": index, "_id": id}
-                    target |= {"if_seq_no": document["_seq_no"], "if_primary_term": document["_primary_term"]}
-                    if not row.count:
-                        lines.append(orjson.dumps({"delete": target}))
-                    else:
-                        target["require_alias"] = False
-                        lines += [orjson.dumps({"index": target}), orjson.dumps(source_of(key, row, secrets.randbelow(2**31)))]
-                elif row.count:
-                    target = {"_index": index, "_id": id, "require_alias": False}
-                    lines += [orjson.dumps({"create": target}), orjson.dumps(source_of(key, row, secrets.randbelow(2**31)))]
-                else:
-                    continue
-                sent.append(key)
-            if not sent:
+                if row.count:
+                    source = source_of(key, row, secrets.randbelow(2**31))
+                    writes[key] = action("create" if document is None else "index", index, id, source, seen=document)
+                elif document is not None:
+                    writes[key] = action("delete", index, id, seen=document)
+            if not writes:
                 return counted
-            items = self._client.bulk(b"\n".join([*lines, b""])).items
-            for key in sent:
+            items = self._client.bulk(b"".join(writes.values())).items
+            for key in writes:
                 self._group_commit.forget(index, series_id(company, key))
-            left = [key for key, item in zip(sent, items, strict=True) if item["status"] in (404, 409)]
+            left = [key for key, item in zip(writes, items, strict=True) if item["status"] in (404, 409)]
             refused = [item for item in items if item["status"] not in (200, 201, 404, 409)]
             if refused:
                 raise StoreBusy(f"Elasticsearch refuses statistics: {refused[0]}")
             self._visibility.record_writes(company, {}, (index,))
             if not left:
                 return counted
-            time.sleep(0.005 * 2**attempt)
         # Somebody writes all the time; what we counted is true for what was acknowledged when we began.
         return counted
 

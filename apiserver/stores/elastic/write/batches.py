@@ -22,7 +22,8 @@ from apiserver.stores.elastic.client import ElasticClient, busy_reason
 from apiserver.stores.elastic.generations import Generations, IndexGone
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.documents import document_id
-from apiserver.stores.elastic.series.group_commit import ActivityChange, Change, GroupCommit, Rider, SeriesChange
+from apiserver.stores.elastic.series.changes import ActivityChange, Change, SeriesChange
+from apiserver.stores.elastic.series.group_commit import BatchLines, GroupCommit
 from apiserver.stores.elastic.series.row import PENDING, LastPoints, Row, series_id
 from apiserver.stores.elastic.visibility import PendingBatch, Visibility
 from apiserver.stores.elastic.write.bulk_lines import Chunk, chunked, event_line, log_line, log_prefix, point_chunks
@@ -223,10 +224,10 @@ class BatchWriter:
         marks = 1
         for request in self._requests(company, batch, parts, seq, prefix, _mark(batch, parts, statistics, mark)):
             if request.last:
-                rider = Rider(request.pieces, request.target, marks + request.lines)
-                self._group_commit.commit([*_series_changes(statistics, parts, seq), *activity], rider)
-                if rider.items is not None:
-                    self._mend(rider.items, marks, request.slices, refusals, statistics)
+                lines = BatchLines(request.pieces, request.target, marks + request.lines)
+                self._group_commit.commit([*_series_changes(statistics, parts, seq), *activity], lines)
+                if lines.items is not None:
+                    self._mend(lines.items, marks, request.slices, refusals, statistics)
             else:
                 self._write(request, marks, refusals)
             marks = 0

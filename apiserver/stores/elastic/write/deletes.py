@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import orjson
 from elasticsearch import ApiError
 
 from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import ALL_TYPES, Layout
@@ -122,12 +122,8 @@ class Deleter:
     def _remove_hits(self, hits: Sequence[dict[str, Any]]) -> int:
         if not hits:
             return 0
-        lines = []
-        for hit in hits:
-            target = {"_index": hit["_index"], "_id": hit["_id"], "if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
-            lines.append(orjson.dumps({"delete": target}))
         removed = 0
-        for item in self._client.bulk(b"\n".join([*lines, b""])).items:
+        for item in self._client.bulk(b"".join(action("delete", hit["_index"], hit["_id"], seen=hit) for hit in hits)).items:
             if item["status"] == 200:
                 removed += 1
             elif item["status"] not in (404, 409):
@@ -148,10 +144,6 @@ class Deleter:
         again: list[SeriesKey] = []
         for start in range(0, len(known), SLICE):
             part = known[start : start + SLICE]
-            lines = []
-            for hit in part:
-                target = {"_index": index, "_id": hit["_id"], "if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
-                lines.append(orjson.dumps({"delete": target}))
-            items = self._client.bulk(b"\n".join([*lines, b""])).items
+            items = self._client.bulk(b"".join(action("delete", index, hit["_id"], seen=hit) for hit in part)).items
             again += [key_of(hit["_source"]) for hit, item in zip(part, items, strict=True) if item["status"] == 409]
         return again

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from apiserver.stores.base import Retired
+from apiserver.stores.elastic.bulk_actions import deletes
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations, pin_id
 from apiserver.stores.elastic.layout import ALL_TYPES, Layout
@@ -102,5 +101,4 @@ class Retention:
                 ids += [hit["_id"] for hit in hits]
         ids += [pin_id(task) for task in tasks]
         for start in range(0, len(ids), SLICE):
-            lines = [orjson.dumps({"delete": {"_index": index, "_id": id}}) for id in ids[start : start + SLICE]]
-            self._client.bulk(b"\n".join([*lines, b""]))
+            self._client.bulk(deletes(index, ids[start : start + SLICE]))
