@@ -36,7 +36,7 @@ from apiserver.runs.websocket_frames import text_frames
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings
-from apiserver.stores.base import Bus, BusLost, EventStore, State, StateUnavailable, StoreBusy, StoreError, Subscription
+from apiserver.stores.base import Bus, BusLost, LogReader, State, StateUnavailable, StoreBusy, StoreError, Subscription
 from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor, EventQuery, PagedEvent
 
 log = logging.getLogger("tidemark.runs")
@@ -84,7 +84,7 @@ class LogSockets:
     def __init__(
         self,
         *,
-        store: EventStore,
+        store: LogReader,
         bus: Bus,
         state: State,
         catalog: Catalog,
@@ -286,7 +286,7 @@ class _Discarding(list[Any]):
 class Pump:
     """Moves the lines of one log to one reader, each once."""
 
-    store: EventStore
+    store: LogReader
     run: Owner
     wanted: Wanted
     reader: Reader

@@ -74,8 +74,8 @@ class Retired(NamedTuple):
     events: int
 
 
-class EventStore(Protocol):
-    # --- writing
+class EventWriter(Protocol):
+    """Takes events in and removes them."""
 
     def append(self, company: str, batch: EventBatch) -> Appended:
         """Store a batch; on return it is durable.
@@ -95,7 +95,9 @@ class EventStore(Protocol):
     ) -> int:
         """Remove log lines: older than `before` (ms, exclusive), with a metric in `include`, with a metric not in `exclude`."""
 
-    # --- series and charts
+
+class SeriesReader(Protocol):
+    """What is known of series without reading their events, and the points of scalar series."""
 
     def series(
         self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
@@ -137,7 +139,12 @@ class EventStore(Protocol):
     def latest(self, company: str, task: str) -> list[tuple[Series, LastValues | None]]:
         """Every series of a task, as `series` gives it; scalars that have points with iterations come with their last values."""
 
-    # --- events
+    def storage(self, company: str, task: str) -> list[TypeStorage]:
+        """How much the task holds, per event type; types without events are left out."""
+
+
+class EventReader(SeriesReader, Protocol):
+    """Pages of events. Who pages through events asks first which series there are: so a reader of events reads series too."""
 
     def page(
         self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
@@ -163,6 +170,10 @@ class EventStore(Protocol):
     def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
         """What navigation needs of every variant of debug images, ordered by metric and variant."""
 
+
+class LogReader(Protocol):
+    """The log of a task or model, line by line."""
+
     def scan_log(
         self,
         company: str,
@@ -182,10 +193,9 @@ class EventStore(Protocol):
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         """For each cursor (ascending, on the timestamp axis) how many log lines of the task come before it."""
 
-    def storage(self, company: str, task: str) -> list[TypeStorage]:
-        """How much the task holds, per event type; types without events are left out."""
 
-    # --- upkeep
+class Upkeep(Protocol):
+    """What operators and the program itself ask of a store."""
 
     def companies(self) -> list[str]:
         """Companies that have events."""
@@ -194,14 +204,15 @@ class EventStore(Protocol):
         """Remove the events of every task and model whose newest event is older than `before` (ms), step by step, each named when it is done;
         with `dry_run` they are only named. What is written meanwhile stays whole."""
 
-    def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
-        """The greatest event timestamp of each task that has events."""
-
     def check(self) -> Health:
         """Whether the store answers."""
 
     def close(self) -> None:
         """Let go of connections and threads; safe to call twice."""
+
+
+class EventStore(EventWriter, EventReader, LogReader, Upkeep, Protocol):
+    """All that an engine does with events. Callers take the narrowest protocol that fits."""
 
 
 # --- documents -------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ integers in the 64-bit range, values are float64 (NaN stands for "no number": nu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -389,6 +390,12 @@ def stored_event(
 def events_of(page: Iterable[PagedEvent]) -> list[StoredEvent]:
     """The events of a page without their cursors."""
     return [event for event, _ in page]
+
+
+@lru_cache(maxsize=4096)
+def name_hash(name: str) -> str:
+    """The key under which clients find a metric or variant in last_metrics (md5 is theirs, not for security)."""
+    return hashlib.md5(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

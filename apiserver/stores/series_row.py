@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Statistics
+from apiserver.stores.records import EVENT_TYPES, POINT_TYPES, SINGLE_VALUE_ITER, Floats, Ints, Series, SeriesKey, Statistics, TypeStorage
 
 FEW = 200
 """Up to so many points lists are faster than numpy, of which every call costs as much as counting ten points."""
@@ -141,6 +142,36 @@ class SeriesRow:
             self.statistics = merged_statistics(self.statistics, new.statistics)
         elif new.x_axis_label is not None:
             self.x_axis_label = new.x_axis_label
+
+
+def series_of(key: SeriesKey, row: SeriesRow) -> Series:
+    """A series as the port gives it."""
+    return Series(
+        key=key,
+        count=row.count,
+        min_iter=row.min_iter,
+        max_iter=row.max_iter,
+        min_timestamp=row.min_timestamp or 0,
+        max_timestamp=row.max_timestamp or 0,
+        chart_count=row.chart_count,
+        chart_min_iter=row.chart_min_iter,
+        chart_max_iter=row.chart_max_iter,
+        chart_min_timestamp=row.chart_min_timestamp,
+        chart_max_timestamp=row.chart_max_timestamp,
+        statistics=row.statistics if key.type in POINT_TYPES else None,
+        last_written=row.last_written,
+    )
+
+
+def storage_of(rows: Iterable[tuple[str, SeriesRow]]) -> list[TypeStorage]:
+    """Totals per event type of these (type, row), in the order of the types; types of no API are left out."""
+    totals: dict[str, TypeStorage] = {}
+    for type, row in rows:
+        old = totals.get(type, TypeStorage(type, 0, 0, None, None))
+        oldest = min((time for time in (old.oldest, row.min_timestamp) if time is not None), default=None)
+        newest = max((time for time in (old.newest, row.max_timestamp) if time is not None), default=None)
+        totals[type] = TypeStorage(type, old.count + row.count, old.bytes + row.bytes, oldest, newest)
+    return [totals[type] for type in EVENT_TYPES if type in totals]
 
 
 def lower(old: int | None, new: int) -> int:

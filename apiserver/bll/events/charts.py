@@ -17,7 +17,7 @@ import orjson
 from apiserver.bll.events.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Series
 
 XKey = Literal["iter", "timestamp", "iso_time"]
@@ -53,7 +53,7 @@ class _Drawn(NamedTuple):
 class Charts:
     """Answers of the two histogram endpoints, as JSON."""
 
-    def __init__(self, events: EventStore, cache: AnswerCache | None = None) -> None:
+    def __init__(self, events: SeriesReader, cache: AnswerCache | None = None) -> None:
         self._events = events
         self._cache = cache or AnswerCache()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from apiserver.bll.registry.directory import Owner, TaskDirectory
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventWriter
 
 
 class Deletion:
     """Deletes synchronously and completely: what was acknowledged before the call is gone when it returns, statistics too."""
 
-    def __init__(self, events: EventStore, directory: TaskDirectory) -> None:
+    def __init__(self, events: EventWriter, directory: TaskDirectory) -> None:
         self._events = events
         self._directory = directory
 

@@ -12,7 +12,7 @@ from apiserver.bll.events.navigation_sessions import SECONDS
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore, State
+from apiserver.stores.base import EventReader, State
 from apiserver.stores.records import IMAGE, EventQuery, StoredEvent
 
 
@@ -25,7 +25,7 @@ class ImageSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ImageSamples(SampleNavigation[ImageSnapshot]):
     """`get_debug_image_sample` and `next_debug_image_sample`: valid images in the order (iteration, metric, variant)."""
 
-    def __init__(self, events: EventStore, state: State, ttl: float = SECONDS) -> None:
+    def __init__(self, events: EventReader, state: State, ttl: float = SECONDS) -> None:
         super().__init__(events, state, "image_samples", ImageSnapshot, ttl)
 
     def get(

@@ -8,7 +8,7 @@ from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import IMAGE, Cursor, EventQuery
 
 PAGE = 500
@@ -18,7 +18,7 @@ class Images:
     """`debug_images` below 2.7. Answers are `{task, images, returned, total, scroll_id}`; the page after the last one is empty, its scroll
     id the end mark. InvalidScroll for ids of other scrolls."""
 
-    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+    def __init__(self, events: EventReader, scrolls: Scrolls) -> None:
         self._events = events
         self._scrolls = scrolls
 

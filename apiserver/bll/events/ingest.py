@@ -19,7 +19,7 @@ from apiserver.bll.events.event_decoder import EventDecoder, LineError
 from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.errors import EmptyBatch, EventsNotAdded
 from apiserver.fairness import give_way
-from apiserver.stores.base import Bus, EventStore
+from apiserver.stores.base import Bus, EventWriter
 from apiserver.stores.records import EventBatch
 
 SLICE = 1 << 17
@@ -42,7 +42,7 @@ class Ingest:
 
     def __init__(
         self,
-        events: EventStore,
+        events: EventWriter,
         directory: TaskDirectory,
         bus: Bus,
         definitions: Mapping[str, Any],

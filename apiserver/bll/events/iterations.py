@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import IMAGE, MAX_ITER, PLOT, EventQuery, PagedEvent, StoredEvent
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def metrics_of(variants: Iterable[Variant]) -> dict[str, list[str]]:
 
 
 def valid_iterations(
-    events: EventStore, owner: Owner, valid_from: ValidFrom, *, beyond: int | None, descending: bool, count: int
+    events: EventReader, owner: Owner, valid_from: ValidFrom, *, beyond: int | None, descending: bool, count: int
 ) -> list[int]:
     """The nearest `count` iterations beyond `beyond` (None: from the newest; exclusive) at which a variant has a valid image.
 
@@ -64,7 +64,7 @@ def valid_iterations(
 
 
 def at_iterations(
-    events: EventStore, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iterations: Sequence[int]
+    events: EventReader, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iterations: Sequence[int]
 ) -> list[PagedEvent]:
     """All events of a type at these iterations."""
     found: list[PagedEvent] = []
@@ -104,7 +104,7 @@ def _rank(kind: str, found: PagedEvent) -> tuple[str, int, int]:
     return ("" if kind == PLOT else _url(event), cursor.timestamp, cursor.seq)
 
 
-def exists(events: EventStore, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iteration: int) -> bool:
+def exists(events: EventReader, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iteration: int) -> bool:
     """Whether there is an event (an image: with a url) of these metrics at an iteration."""
     query = EventQuery(owner.id, [kind], metrics=metrics, min_iter=iteration, max_iter=iteration)
     return bool(events.iterations(owner.company, query, descending=False, count=1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import (
     LAST_VALUES,
     SCALAR,
@@ -27,7 +27,7 @@ from apiserver.stores.records import (
 class Latest:
     """Answers of get_task_latest_scalar_values and get_task_single_value_metrics."""
 
-    def __init__(self, events: EventStore) -> None:
+    def __init__(self, events: EventReader) -> None:
         self._events = events
 
     def of_owner(self, owner: Owner) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from typing import Any
 
 from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import SeriesReader
 
 
 class Listing:
     """Names of metrics and variants, always complete."""
 
-    def __init__(self, events: EventStore) -> None:
+    def __init__(self, events: SeriesReader) -> None:
         self._events = events
 
     def variants(self, owner: Owner, event_type: str) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from apiserver.bll.events.log_formats import LineWriter
 from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import LogReader
 from apiserver.stores.records import LOG, Cursor, EventQuery, PagedEvent, events_of
 
 LEAST, MOST = 100, 4_000
@@ -19,7 +19,7 @@ PIECE = 2_000_000
 class LogDownload:
     """Streams logs."""
 
-    def __init__(self, events: EventStore) -> None:
+    def __init__(self, events: LogReader) -> None:
         self._events = events
 
     def stream(self, owner: Owner, write: LineWriter) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from apiserver.bll.events.logs import Order, clamped_time, starting_time
 from apiserver.bll.events.scrolls import Scroll, Scrolls
@@ -11,7 +11,7 @@ from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matche
 from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader, LogReader
 from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, LineSearch, Metrics, PagedEvent, StoredEvent, events_of
 
 _SCROLL = "search_log"
@@ -50,10 +50,14 @@ class FoundPage(NamedTuple):
     scroll_id: str | None
 
 
+class SearchedEvents(EventReader, LogReader, Protocol):
+    """What logs are searched in."""
+
+
 class LogSearch:
     """Searches logs."""
 
-    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+    def __init__(self, events: SearchedEvents, scrolls: Scrolls) -> None:
         self._events = events
         self._scrolls = scrolls
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader, EventWriter
 from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, PagedEvent, StoredEvent, events_of
 
 Order = Literal["asc", "desc"]
@@ -30,10 +30,14 @@ class LogPage(NamedTuple):
     scroll_id: str | None = None
 
 
+class LogEvents(EventReader, EventWriter, Protocol):
+    """What logs are read from and cleared in."""
+
+
 class Logs:
     """Reads and clears logs."""
 
-    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+    def __init__(self, events: LogEvents, scrolls: Scrolls) -> None:
         self._events = events
         self._scrolls = scrolls
 
@@ -133,7 +137,7 @@ class Logs:
         return self._events.delete_logs(owner.company, owner.id, before=before, include=include or None, exclude=exclude or None)
 
 
-def starting_time(events: EventStore, owner: Owner, from_timestamp: int | None) -> int | None:
+def starting_time(events: EventReader, owner: Owner, from_timestamp: int | None) -> int | None:
     """Where a page starts. 0 is what some clients send for "no time"; it is a time only in a log that goes back so far."""
     if from_timestamp == 0 and not events.page(owner.company, EventQuery(owner.id, [LOG], max_timestamp=0), "timestamp", limit=1):
         return None

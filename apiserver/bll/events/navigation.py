@@ -18,7 +18,7 @@ from apiserver.bll.events.navigation_sessions import SECONDS, NavigationSessions
 from apiserver.bll.events.sample_navigation import Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore, State
+from apiserver.stores.base import EventReader, State
 from apiserver.stores.records import IMAGE, PLOT, EventQuery, StoredEvent
 
 MOST_ITERS = 1_000_000
@@ -41,7 +41,7 @@ class IterationCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Navigation:
     """`debug_images` (2.7 and newer) and `plots`."""
 
-    def __init__(self, events: EventStore, state: State, ttl: float = SECONDS) -> None:
+    def __init__(self, events: EventReader, state: State, ttl: float = SECONDS) -> None:
         self._events = events
         self._sessions = NavigationSessions(state, "iteration_pages", IterationSnapshot, IterationCursor, ttl)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from apiserver.bll.events.iterations import EVENTS_A_QUERY, metrics_of
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import EventQuery, Metrics, PagedEvent, Series, StoredEvent, events_of
 
 Accept = Callable[[StoredEvent], bool]
@@ -16,7 +16,7 @@ SERIES_A_QUERY = 500
 
 
 def newest_per_series(
-    events: EventStore, owner: Owner, kind: str, metrics: Metrics | None, count: int, accept: Accept | None = None
+    events: EventReader, owner: Owner, kind: str, metrics: Metrics | None, count: int, accept: Accept | None = None
 ) -> list[PagedEvent]:
     """Of every series the `count` events with the greatest iterations (then the latest) that `accept` lets through: metric and variant
     ascending, iteration descending. Events without iteration come after all others of their series."""
@@ -41,7 +41,7 @@ def newest_per_series(
     return [event for one in series for event in best[one.key.metric, one.key.variant]]
 
 
-def _pages(events: EventStore, owner: Owner, query: EventQuery) -> list[PagedEvent]:
+def _pages(events: EventReader, owner: Owner, query: EventQuery) -> list[PagedEvent]:
     """All events of a query, newest first."""
     found: list[PagedEvent] = []
     after = None
@@ -53,7 +53,7 @@ def _pages(events: EventStore, owner: Owner, query: EventQuery) -> list[PagedEve
         after = page[-1].cursor
 
 
-def _newest_of(events: EventStore, owner: Owner, query: EventQuery, count: int, accept: Accept | None) -> list[PagedEvent]:
+def _newest_of(events: EventReader, owner: Owner, query: EventQuery, count: int, accept: Accept | None) -> list[PagedEvent]:
     found: list[PagedEvent] = []
     after = None
     size = min(count, EVENTS_A_QUERY)

@@ -17,7 +17,7 @@ from apiserver.bll.registry.directory import Owner
 from apiserver.encoding import encode
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import EVENT_TYPES, SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of
 
 LARGEST_PAGE = 200_000
@@ -31,7 +31,7 @@ XKey = Literal["iter", "timestamp", "iso_time"]
 class Pages:
     """Answers of get_task_events, scalar_metrics_iter_raw and get_scalar_metric_data, as JSON."""
 
-    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+    def __init__(self, events: EventReader, scrolls: Scrolls) -> None:
         self._events = events
         self._scrolls = scrolls
 

@@ -10,7 +10,7 @@ from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, StoredEvent, events_of
 
 PAGE_PLOTS = 1_000
@@ -25,7 +25,7 @@ Tree = dict[str, dict[str, dict[str, dict[str, dict[str, Any]]]]]
 class Plots:
     """`get_task_plots` and `get_multi_task_plots`. InvalidScroll for ids of other scrolls."""
 
-    def __init__(self, events: EventStore, scrolls: Scrolls) -> None:
+    def __init__(self, events: EventReader, scrolls: Scrolls) -> None:
         self._events = events
         self._scrolls = scrolls
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import SeriesReader
 
 
 class Storage:
     """The answer of get_task_storage."""
 
-    def __init__(self, events: EventStore) -> None:
+    def __init__(self, events: SeriesReader) -> None:
         self._events = events
 
     def of_owner(self, owner: Owner) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import VECTOR, Cursor, EventQuery
 
 _PAGE = 2000
@@ -15,7 +15,7 @@ _PAGE = 2000
 class Vectors:
     """The answer of vector_metrics_iter_histogram."""
 
-    def __init__(self, events: EventStore) -> None:
+    def __init__(self, events: EventReader) -> None:
         self._events = events
 
     def of_series(self, owner: Owner, metric: str, variant: str) -> dict[str, Any]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from apiserver.bll.registry.last_metrics import name_hash
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_conditions
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.stores.base import Condition, EventStore, Sort
-from apiserver.stores.records import SCALAR
+from apiserver.stores.base import Condition, SeriesReader, Sort
+from apiserver.stores.records import SCALAR, name_hash
 
 Body = dict[str, Any]
 OwnerKind = Literal["task", "model"]
@@ -22,7 +21,7 @@ PAGE = 5000
 class Facets:
     """Answers of the endpoints behind filter menus. `projects` None or empty: everywhere; sub-projects are included unless said."""
 
-    def __init__(self, records: Records, events: EventStore, projects: Projects) -> None:
+    def __init__(self, records: Records, events: SeriesReader, projects: Projects) -> None:
         self._registry = records.registry
         self._events = events
         self._projects = projects

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gevent
 
-from apiserver.stores.base import EventStore
-from apiserver.stores.records import SCALAR, Series
+from apiserver.stores.base import SeriesReader
+from apiserver.stores.records import SCALAR, Series, name_hash
 
 GIVE_WAY = 1000
 """Series after which other callers get their turn."""
@@ -17,12 +16,7 @@ GIVE_WAY = 1000
 LastMetrics = dict[str, dict[str, dict[str, Any]]]
 
 
-def name_hash(name: str) -> str:
-    """The md5 of a name, which stands for it in `last_metrics`."""
-    return hashlib.md5(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-
-
-def last_metrics(events: EventStore, owners: Mapping[str, Sequence[str]]) -> dict[str, LastMetrics]:
+def last_metrics(events: SeriesReader, owners: Mapping[str, Sequence[str]]) -> dict[str, LastMetrics]:
     """Per task {md5 of metric: {md5 of variant: statistics}}, both levels in the order of the hashes (clients take the first).
 
     `owners`: company -> its tasks (or models).

@@ -18,7 +18,7 @@ from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.task_status import PUBLISHED
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.errors import InvalidModel, InvalidTask, ModelInUse, ModelIsReady, NoWritePermission, ValidationFailed
-from apiserver.stores.base import Document, EventStore, Sort, State
+from apiserver.stores.base import Document, SeriesReader, Sort, State
 
 _PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
 _NEEDS_UNPUBLISHED = frozenset({"uri", "framework", "design", "labels"})
@@ -28,7 +28,7 @@ class Models:
     """Making, reading, editing, publishing and deleting models."""
 
     def __init__(
-        self, records: Records, events: EventStore, state: State, projects: Projects, removal: TaskRemoval, runs: TaskRuns
+        self, records: Records, events: SeriesReader, state: State, projects: Projects, removal: TaskRemoval, runs: TaskRuns
     ) -> None:
         self._records = records
         self._events = events

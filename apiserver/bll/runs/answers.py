@@ -16,7 +16,7 @@ from apiserver.bll.runs.rows_by_time import by_time, since
 from apiserver.bll.runs.sampling import Metric, choose_rows
 from apiserver.bll.runs.table import Table, Window, joined, taken
 from apiserver.fairness import give_way
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import Floats
 
 STREAM_FROM = 3_000_000
@@ -43,7 +43,7 @@ class Answer:
 class Reader:
     """Answers for one run of a company (its owner's id)."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: SeriesReader) -> None:
         self._store = store
 
     def metrics_step(self, company: str, run: str, wanted: Selection) -> Answer:

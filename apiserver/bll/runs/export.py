@@ -16,7 +16,7 @@ from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.encode import row_slices
 from apiserver.bll.runs.table import Table
 from apiserver.fairness import give_way
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import EventStore, LogReader
 from apiserver.stores.records import LOG, EventQuery
 
 TYPES = {
@@ -154,7 +154,7 @@ class _Pieces(io.RawIOBase):
         return pieces
 
 
-def _log(store: EventStore, run: Owner) -> Iterator[bytes]:
+def _log(store: LogReader, run: Owner) -> Iterator[bytes]:
     for lines in store.scan_log(run.company, EventQuery(run.id, (LOG,)), chunk=2_000):
         text = "\n".join(str(event.get("msg") or "") for event, _ in lines)
         yield text.encode("utf-8", "replace") + b"\n"

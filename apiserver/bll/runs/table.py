@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apiserver.bll.runs import columns as names
-from apiserver.stores.base import EventStore
+from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import ATTRIBUTE, MIN_ITER, SCALAR, SINGLE_VALUE_ITER, Cursor, Floats, Ints, PointColumns, Series, SeriesKey
 
 WINDOW = 240_000
@@ -60,7 +60,7 @@ class Table:
 
     def __init__(
         self,
-        store: EventStore,
+        store: SeriesReader,
         company: str,
         run: str,
         *,

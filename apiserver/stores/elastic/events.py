@@ -15,7 +15,6 @@ from apiserver.stores.elastic.read.events import Reader
 from apiserver.stores.elastic.read.logs import Logs
 from apiserver.stores.elastic.read.points import PointReader
 from apiserver.stores.elastic.series.group_commit import GroupCommit
-from apiserver.stores.elastic.series.row import as_series
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.batches import BatchWriter
@@ -42,6 +41,7 @@ from apiserver.stores.records import (
     SeriesKey,
     TypeStorage,
 )
+from apiserver.stores.series_row import series_of, storage_of
 
 
 class ElasticEvents:
@@ -82,7 +82,7 @@ class ElasticEvents:
         rows = self.series_store.rows(company, tasks, EVENT_TYPES if types is None else types, metrics)
         by_task: dict[str, list[Series]] = {task: [] for task in tasks}
         for key, row in rows.items():
-            by_task[key.task].append(as_series(key, row))
+            by_task[key.task].append(series_of(key, row))
         return [series for found in by_task.values() for series in found]
 
     def series_names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
@@ -122,7 +122,7 @@ class ElasticEvents:
 
     def latest(self, company: str, task: str) -> list[tuple[Series, LastValues | None]]:
         rows = self.series_store.rows(company, [task], EVENT_TYPES, with_last=True)
-        return [(as_series(key, row), row.last.arrays() if row.last else None) for key, row in rows.items()]
+        return [(series_of(key, row), row.last.arrays() if row.last else None) for key, row in rows.items()]
 
     # --- events
 
@@ -157,13 +157,7 @@ class ElasticEvents:
         return self._logs.positions(company, task, cursors)
 
     def storage(self, company: str, task: str) -> list[TypeStorage]:
-        totals: dict[str, TypeStorage] = {}
-        for key, row in self.series_store.rows(company, [task], EVENT_TYPES).items():
-            old = totals.get(key.type, TypeStorage(key.type, 0, 0, None, None))
-            oldest = min(time for time in (old.oldest, row.min_timestamp) if time is not None)
-            newest = max(time for time in (old.newest, row.max_timestamp) if time is not None)
-            totals[key.type] = TypeStorage(key.type, old.count + row.count, old.bytes + row.bytes, oldest, newest)
-        return [totals[type] for type in EVENT_TYPES if type in totals]
+        return storage_of((key.type, row) for key, row in self.series_store.rows(company, [task], EVENT_TYPES).items())
 
     # --- upkeep
 
@@ -174,12 +168,6 @@ class ElasticEvents:
 
     def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
         return self._retention.retire(company, before, dry_run)
-
-    def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
-        newest: dict[str, int] = {}
-        for key, row in self.series_store.rows(company, tasks).items():
-            newest[key.task] = max(newest.get(key.task, row.max_timestamp or 0), row.max_timestamp or 0)
-        return newest
 
     def check(self) -> Health:
         return self._client.check()

@@ -33,6 +33,7 @@ from apiserver.stores.records import (
     TypeStorage,
     wants,
 )
+from apiserver.stores.series_row import series_of, storage_of
 from apiserver.stores.sqlite import deleting, listing, logs, paging, points, retention, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
@@ -81,7 +82,7 @@ class SqliteEvents:
             for _, entity, code, metric, variant, row in series_rows.select(connection, list(by_task)):
                 kind = TYPE_NAMES[code]
                 if kind in (EVENT_TYPES if types is None else types) and wants(metrics, metric, variant):
-                    by_task[entity].append(series_rows.as_series(SeriesKey(names[entity], kind, metric, variant), row))
+                    by_task[entity].append(series_of(SeriesKey(names[entity], kind, metric, variant), row))
             return [series for task in dict.fromkeys(tasks) if task in entities for series in by_task[entities[task][0]]]
 
         result = self._db.read(work)
@@ -247,20 +248,14 @@ class SqliteEvents:
         return self._db.read(work)
 
     def storage(self, company: str, task: str) -> list[TypeStorage]:
-        totals: dict[str, TypeStorage] = {}
         self.series(company, [task])  # brings stale rows up to date
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> list[TypeStorage]:
             entity = _entities(connection, company, [task]).get(task)
-            for _, _, code, _, _, row in series_rows.select(connection, [entity[0]]) if entity else ():
-                kind = TYPE_NAMES[code]
-                old = totals.get(kind, TypeStorage(kind, 0, 0, None, None))
-                oldest = min(t for t in (old.oldest, row.min_timestamp) if t is not None)
-                newest = max(t for t in (old.newest, row.max_timestamp) if t is not None)
-                totals[kind] = TypeStorage(kind, old.count + row.count, old.bytes + row.bytes, oldest, newest)
+            rows = series_rows.select(connection, [entity[0]]) if entity else []
+            return storage_of((TYPE_NAMES[code], row) for _, _, code, _, _, row in rows)
 
-        self._db.read(work)
-        return [totals[kind] for kind in EVENT_TYPES if kind in totals]
+        return self._db.read(work)
 
     # --- upkeep
 
@@ -274,16 +269,10 @@ class SqliteEvents:
     def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
         for task, count in self._db.read(lambda connection: retention.old_tasks(connection, company, before)):
             if not dry_run:
-                if self.newest_event(company, [task]).get(task, 0) >= before:
+                if any(series.max_timestamp >= before for series in self.series(company, [task])):  # written to meanwhile
                     continue
                 count = self.delete(company, task)
             yield Retired(f"task {task}", [task], count)
-
-    def newest_event(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
-        newest: dict[str, int] = {}
-        for series in self.series(company, tasks):
-            newest[series.key.task] = max(newest.get(series.key.task, series.max_timestamp), series.max_timestamp)
-        return newest
 
     def check(self) -> Health:
         try:

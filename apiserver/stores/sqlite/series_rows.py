@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from dataclasses import fields
 from operator import attrgetter
@@ -12,8 +11,8 @@ from apiserver.stores.records import (
     EVENT_TYPES,
     POINT_TYPES,
     SINGLE_VALUE_ITER,
-    Series,
     SeriesKey,
+    name_hash,
 )
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite.leaves import unpack_all
@@ -27,11 +26,6 @@ COLUMNS = tuple(field.name for field in fields(SeriesRow))
 _VALUES = attrgetter(*COLUMNS)
 _SELECT = ",".join(COLUMNS)
 _SET = ",".join(f"{name}=?" for name in COLUMNS)
-
-
-def name_hash(name: str) -> str:
-    """The key under which clients find a metric or variant in last_metrics (md5 is theirs, not for security)."""
-    return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
 
 
 def load(connection: sqlite3.Connection, entity: int, key: SeriesKey) -> tuple[int, SeriesRow]:
@@ -66,24 +60,6 @@ def select(connection: sqlite3.Connection, entities: list[int]) -> list[tuple[in
         )
         found += [(*row[:5], SeriesRow(*row[5:])) for row in rows]
     return found
-
-
-def as_series(key: SeriesKey, row: SeriesRow) -> Series:
-    return Series(
-        key=key,
-        count=row.count,
-        min_iter=row.min_iter,
-        max_iter=row.max_iter,
-        min_timestamp=row.min_timestamp or 0,
-        max_timestamp=row.max_timestamp or 0,
-        chart_count=row.chart_count,
-        chart_min_iter=row.chart_min_iter,
-        chart_max_iter=row.chart_max_iter,
-        chart_min_timestamp=row.chart_min_timestamp,
-        chart_max_timestamp=row.chart_max_timestamp,
-        statistics=row.statistics if key.type in POINT_TYPES else None,
-        last_written=row.last_written,
-    )
 
 
 def stale_series(connection: sqlite3.Connection, entities: list[int] | None) -> list[int]:

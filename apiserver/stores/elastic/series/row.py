@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apiserver.stores.records import LAST_VALUES, POINT_TYPES, LastValues, Series, SeriesKey
+from apiserver.stores.records import LAST_VALUES, LastValues, SeriesKey, name_hash
 from apiserver.stores.series_row import SeriesRow
 
 PENDING = "pending"
@@ -119,30 +119,6 @@ def source_of(key: SeriesKey, row: Row, epoch: int) -> dict[str, Any]:
 
 def key_of(source: Mapping[str, Any]) -> SeriesKey:
     return SeriesKey(source["task"], source["type"], source["metric"], source["variant"])
-
-
-def as_series(key: SeriesKey, row: SeriesRow) -> Series:
-    return Series(
-        key=key,
-        count=row.count,
-        min_iter=row.min_iter,
-        max_iter=row.max_iter,
-        min_timestamp=row.min_timestamp or 0,
-        max_timestamp=row.max_timestamp or 0,
-        chart_count=row.chart_count,
-        chart_min_iter=row.chart_min_iter,
-        chart_max_iter=row.chart_max_iter,
-        chart_min_timestamp=row.chart_min_timestamp,
-        chart_max_timestamp=row.chart_max_timestamp,
-        statistics=row.statistics if key.type in POINT_TYPES else None,
-        last_written=row.last_written,
-    )
-
-
-@lru_cache(maxsize=4096)
-def name_hash(name: str) -> str:
-    """The key under which clients find a metric or variant in last_metrics (md5 is theirs, not for security)."""
-    return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
 
 
 @lru_cache(maxsize=4096)
