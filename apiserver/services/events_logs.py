@@ -9,7 +9,7 @@ from apiserver.bll.events.log_download import LogDownload
 from apiserver.bll.events.log_formats import text_writer, write_json
 from apiserver.bll.events.log_search import LogSearch, SearchQuery
 from apiserver.bll.events.logs import LogPage, Logs
-from apiserver.bll.events.metric_filter import metrics_filter
+from apiserver.bll.events.metric_filter import metrics_filter, selection_of
 from apiserver.service_repo import Call, RawResponse, endpoint
 from apiserver.services.event_owners import EventOwners, scroll_of
 
@@ -44,7 +44,7 @@ class EventsLogsService:
             regex=request["search_regex"],
             ignore_case=request["search_ignore_case"],
             levels=request.get("levels") or None,
-            metrics=metrics_filter(request.get("metrics")),
+            metrics=selection_of(metrics_filter(request.get("metrics"))),
             earlier=request["navigate_earlier"],
             from_timestamp=request.get("from_timestamp"),
         )

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
+
+import msgspec
 
 from apiserver.bll.events.logs import Order, clamped_time, starting_time
-from apiserver.bll.events.scrolls import Scroll, Scrolls
+from apiserver.bll.events.metric_filter import Selection
+from apiserver.bll.events.scrolls import Scroll, Scrolls, ScrollState
 from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
 from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventReader, LogReader
-from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, LineSearch, Metrics, PagedEvent, StoredEvent, events_of
-
-_SCROLL = "search_log"
+from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, LineSearch, PagedEvent, StoredEvent, events_of
 
 
-class SearchQuery(NamedTuple):
+class SearchQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is looked for. The direction is part of it: a search goes on in the direction in which it began."""
 
     text: str
     regex: bool = False
     ignore_case: bool = False
-    levels: Sequence[str] | None = None
-    metrics: Metrics | None = None
+    levels: list[str] | None = None
+    metrics: Selection = None
     earlier: bool = True
     from_timestamp: int | None = None
 
@@ -32,11 +32,15 @@ class SearchQuery(NamedTuple):
         """Raises InvalidRegex."""
         return regex_matcher(self.text, self.ignore_case) if self.regex else plain_matcher(self.text, self.ignore_case)
 
-    def as_data(self) -> list[Any]:
-        """As JSON, to compare with what a scroll was made for."""
-        metrics = {metric: list(variants) for metric, variants in self.metrics.items()} if self.metrics is not None else None
-        levels = list(self.levels) if self.levels is not None else None
-        return [self.text, self.regex, self.ignore_case, levels, metrics, self.earlier, self.from_timestamp]
+
+class SearchScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
+    """`cursor`: of the last match shown; `matched`: how many matches were shown; `total`: lines that are searched."""
+
+    endpoint: ClassVar[str] = "search_log"
+    query: SearchQuery
+    cursor: Cursor
+    matched: int
+    total: int
 
 
 class FoundPage(NamedTuple):
@@ -68,22 +72,21 @@ class LogSearch:
         Raises InvalidRegex; InvalidScroll when the id was made for another search.
         """
         matcher = query.matcher()
-        state = self._scrolls.resume(_SCROLL, [owner], scroll)
+        state = self._scrolls.resume(SearchScroll, [owner], scroll)
         if state is None:
             after, before = _start(starting_time(self._events, owner, query.from_timestamp), query.earlier), 0
             total = self._events.count(owner.company, EventQuery(owner.id, [LOG], metrics=query.metrics, levels=query.levels))
         else:
-            if state["query"] != query.as_data():
+            if state.query != query:
                 raise InvalidScroll("made for another search", scroll_id=str(scroll.id)[:64])
-            after, before, total = Cursor(*state["after"]), state["matched"], state["total"]
+            after, before, total = state.cursor, state.matched, state.total
         found, more = self._scan(owner, query, matcher, after, size) if size else ([], True)
         cursors = [cursor for _, cursor in found]
         ascending = self._events.log_positions(owner.company, owner.id, cursors[::-1] if query.earlier else cursors) if cursors else []
         positions = ascending[::-1] if query.earlier else ascending
         next_id = None
         if more and cursors:
-            payload = {"query": query.as_data(), "after": list(cursors[-1]), "matched": before + len(found), "total": total}
-            next_id = self._scrolls.keep(_SCROLL, [owner], scroll, payload)
+            next_id = self._scrolls.keep(SearchScroll(query, cursors[-1], before + len(found), total), [owner], scroll)
         if order is not None and (order == "desc") != query.earlier:
             found.reverse()
             positions.reverse()

@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
+import msgspec
+
+from apiserver.bll.events.metric_filter import Selection, selection_of
 from apiserver.bll.events.pages import last_arrival
-from apiserver.bll.events.scrolls import END, Scroll, Scrolls
+from apiserver.bll.events.scrolls import END, Scroll, Scrolls, ScrollState
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventReader, EventWriter
 from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, PagedEvent, StoredEvent, events_of
@@ -19,7 +22,6 @@ from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, PagedEven
 Order = Literal["asc", "desc"]
 
 MAX_PAGE = 10_000
-_SCROLL = "get_task_log"
 
 
 class LogPage(NamedTuple):
@@ -28,6 +30,18 @@ class LogPage(NamedTuple):
     events: list[StoredEvent]
     total: int
     scroll_id: str | None = None
+
+
+class LogScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
+    """`until`: the greatest seq shown; `size`: lines a page; `cursor`: of the last line shown."""
+
+    endpoint: ClassVar[str] = "get_task_log"
+    metrics: Selection
+    until: int
+    total: int
+    descending: bool
+    size: int
+    cursor: Cursor | None = None
 
 
 class LogEvents(EventReader, EventWriter, Protocol):
@@ -97,31 +111,22 @@ class Logs:
         """
         if scroll.id == END:
             return LogPage([], 0, END)
-        state = self._scrolls.resume(_SCROLL, [owner], scroll)
+        state = self._scrolls.resume(LogScroll, [owner], scroll)
         if state is None:
             series = self._events.series(owner.company, [owner.id], [LOG], metrics)
-            until, total, after = last_arrival(series), sum(one.count for one in series), None
+            total = sum(one.count for one in series)
             descending = order == "desc" if start is None else start != "head"
-            size = min(size, MAX_PAGE)
-        else:
-            metrics, until, total, after = state["metrics"], state["until"], state["total"], Cursor(*state["after"])
-            descending, size = state["descending"], state["size"]
-        query = EventQuery(owner.id, [LOG], metrics=metrics, until_seq=until)
-        page = self._events.page(owner.company, query, "timestamp", descending=descending, after=after, limit=size) if size else []
+            state = LogScroll(selection_of(metrics), last_arrival(series), total, descending, min(size, MAX_PAGE))
+        query = EventQuery(owner.id, [LOG], metrics=state.metrics, until_seq=state.until)
+        page: list[PagedEvent] = []
+        if state.size:
+            page = self._events.page(owner.company, query, "timestamp", descending=state.descending, after=state.cursor, limit=state.size)
         if not page:
-            return LogPage([], total, END)
-        state = {
-            "metrics": metrics,
-            "until": until,
-            "total": total,
-            "descending": descending,
-            "size": size,
-            "after": list(page[-1].cursor),
-        }
-        next_id = self._scrolls.keep(_SCROLL, [owner], scroll, state)
-        if start is not None and (order == "desc") != descending:
+            return LogPage([], state.total, END)
+        next_id = self._scrolls.keep(msgspec.structs.replace(state, cursor=page[-1].cursor), [owner], scroll)
+        if start is not None and (order == "desc") != state.descending:
             page.reverse()
-        return LogPage(events_of(page), total, next_id)
+        return LogPage(events_of(page), state.total, next_id)
 
     def clear(
         self,

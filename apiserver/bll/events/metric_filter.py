@@ -17,6 +17,11 @@ def metrics_filter(entries: Iterable[Mapping[str, Any]] | None) -> Metrics | Non
     return filters or None
 
 
+def selection_of(metrics: Metrics | None) -> Selection:
+    """A filter in plain lists, as states keep it."""
+    return None if metrics is None else {metric: list(variants) for metric, variants in metrics.items()}
+
+
 def selections_by_task(entries: Iterable[Mapping[str, Any]]) -> dict[str, Selection]:
     """`[{task, metric, variants}]` as task -> selection, in order of appearance. An entry without a metric means all metrics of its task,
     whatever its other entries say; of two entries for one metric the later one counts."""

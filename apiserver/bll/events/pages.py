@@ -7,12 +7,14 @@ make a page repeat or skip anything. Pages are encoded in slices; a page of 200,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import msgspec
 import numpy as np
 import orjson
 
-from apiserver.bll.events.scrolls import END, Scroll, Scrolls
+from apiserver.bll.events.metric_filter import Selection, selection_of
+from apiserver.bll.events.scrolls import END, Scroll, Scrolls, ScrollState
 from apiserver.bll.registry.directory import Owner
 from apiserver.encoding import encode
 from apiserver.errors import InvalidScroll
@@ -26,6 +28,37 @@ METRIC_DATA_PAGE = 500
 _SLICE = 5_000
 
 XKey = Literal["iter", "timestamp", "iso_time"]
+
+
+class EventsScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
+    """`until`: the greatest seq that is shown; `cursor`: of the last event shown; `done`: it was the last one."""
+
+    endpoint: ClassVar[str] = "get_task_events"
+    types: list[str]
+    metrics: Selection
+    descending: bool
+    until: int
+    total: int | None
+    done: bool
+    cursor: Cursor | None = None
+
+
+class MetricEventsScroll(EventsScroll, frozen=True, forbid_unknown_fields=True):
+    endpoint: ClassVar[str] = "get_scalar_metric_data"
+
+
+class RawScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
+    """As EventsScroll, of the points of a metric. `batch_size`: that of the page before."""
+
+    endpoint: ClassVar[str] = "scalar_metrics_iter_raw"
+    metric: str
+    variants: list[str]
+    key: XKey
+    batch_size: int
+    until: int
+    total: int | None
+    done: bool
+    cursor: Cursor | None = None
 
 
 class Pages:
@@ -53,20 +86,13 @@ class Pages:
         """
         if scroll.id == END:
             return _page([], 0, 0, END)
-        payload = self._scrolls.resume("get_task_events", [owner], scroll)
-        if payload is None:
+        state = self._scrolls.resume(EventsScroll, [owner], scroll)
+        if state is None:
             types = [event_type] if event_type else list(EVENT_TYPES)
             series = self._events.series(owner.company, [owner.id], types, metrics)
-            payload = {
-                "types": types,
-                "metrics": _plain(metrics),
-                "descending": descending,
-                "until": last_arrival(series),
-                "total": sum(one.count for one in series) if count_total else None,
-                "position": None,
-                "done": not series,
-            }
-        return self._page_of("get_task_events", owner, scroll, payload, min(batch_size, LARGEST_PAGE))
+            total = sum(one.count for one in series) if count_total else None
+            state = EventsScroll(types, selection_of(metrics), descending, last_arrival(series), total, not series)
+        return self._page_of(owner, scroll, state, min(batch_size, LARGEST_PAGE))
 
     def of_metric(self, owner: Owner, scroll: Scroll, metric: str, *, no_scroll: bool = False) -> bytes:
         """{events, returned, total, scroll_id}: the scalar events of a metric, newest iteration first, 500 a page.
@@ -75,21 +101,14 @@ class Pages:
         """
         if scroll.id == END:
             return _page([], 0, 0, None)
-        payload = self._scrolls.resume("get_scalar_metric_data", [owner], scroll)
-        if payload is None:
+        state = self._scrolls.resume(MetricEventsScroll, [owner], scroll)
+        if state is None:
             series = self._events.series(owner.company, [owner.id], [SCALAR], {metric: ()})
-            payload = {
-                "types": [SCALAR],
-                "metrics": {metric: []},
-                "descending": True,
-                "until": last_arrival(series),
-                "total": sum(one.count for one in series),
-                "position": None,
-                "done": not series,
-            }
-        elif metric not in payload["metrics"]:
+            total = sum(one.count for one in series)
+            state = MetricEventsScroll([SCALAR], {metric: []}, True, last_arrival(series), total, not series)
+        elif metric not in (state.metrics or ()):
             raise InvalidScroll("made for another metric", scroll_id=scroll.id)
-        return self._page_of("get_scalar_metric_data", owner, scroll, payload, METRIC_DATA_PAGE, keep=not no_scroll, end=END)
+        return self._page_of(owner, scroll, state, METRIC_DATA_PAGE, keep=not no_scroll, end=END)
 
     def raw(
         self,
@@ -109,40 +128,31 @@ class Pages:
         """
         if scroll.id == END:
             return _raw_page({}, 0, 0, END)
-        payload = self._scrolls.resume("scalar_metrics_iter_raw", [owner], scroll)
-        if payload is None:
+        state = self._scrolls.resume(RawScroll, [owner], scroll)
+        if state is None:
             series = [one for one in self._events.series(owner.company, [owner.id], [SCALAR], {metric: variants}) if _points_of(one)]
-            payload = {
-                "metric": metric,
-                "variants": [one.key.variant for one in series],
-                "key": key,
-                "batch_size": DEFAULT_RAW_PAGE,
-                "until": last_arrival(series),
-                "total": sum(map(_points_of, series)) if count_total else None,
-                "position": None,
-                "done": not series,
-            }
-        elif payload["metric"] != metric:
+            total = sum(map(_points_of, series)) if count_total else None
+            names = [one.key.variant for one in series]
+            state = RawScroll(metric, names, key, DEFAULT_RAW_PAGE, last_arrival(series), total, not series)
+        elif state.metric != metric:
             raise InvalidScroll("made for another metric", scroll_id=scroll.id)
-        limit = min(batch_size or payload["batch_size"], LARGEST_PAGE)
-        if payload["done"]:
-            return _raw_page({}, 0, payload["total"], scroll.id or self._scrolls.keep("scalar_metrics_iter_raw", [owner], scroll, payload))
-        axis: Axis = "iter" if payload["key"] == "iter" else "timestamp"
-        keys = [SeriesKey(owner.id, SCALAR, payload["metric"], variant) for variant in payload["variants"]]
-        columns = self._events.points(
-            owner.company, keys, axis, after=_cursor(payload["position"]), limit=limit, until_seq=payload["until"]
-        )
+        limit = min(batch_size or state.batch_size, LARGEST_PAGE)
+        if state.done:
+            return _raw_page({}, 0, state.total, scroll.id or self._scrolls.keep(state, [owner], scroll))
+        axis: Axis = "iter" if state.key == "iter" else "timestamp"
+        keys = [SeriesKey(owner.id, SCALAR, state.metric, variant) for variant in state.variants]
+        columns = self._events.points(owner.company, keys, axis, after=state.cursor, limit=limit, until_seq=state.until)
         returned = sum(len(one.iters) for one in columns)
-        position = max((_last(one, axis) for one in columns), default=_cursor(payload["position"]))
-        following = {**payload, "batch_size": limit, "position": position and list(position), "done": returned < limit}
+        cursor = max((_last(one, axis) for one in columns), default=state.cursor)
+        following = msgspec.structs.replace(state, batch_size=limit, cursor=cursor, done=returned < limit)
         shown = {
             one.key.variant: {
                 "y": np.ascontiguousarray(one.values),
-                payload["key"]: np.ascontiguousarray(one.iters if axis == "iter" else one.timestamps),
+                state.key: np.ascontiguousarray(one.iters if axis == "iter" else one.timestamps),
             }
             for one in sorted(columns, key=lambda one: one.key.variant.encode())
         }
-        return _raw_page(shown, returned, payload["total"], self._scrolls.keep("scalar_metrics_iter_raw", [owner], scroll, following))
+        return _raw_page(shown, returned, state.total, self._scrolls.keep(following, [owner], scroll))
 
     def forget(self, scroll: Scroll) -> None:
         """Drop a scroll of the caller's company; anything else is ignored."""
@@ -150,25 +160,24 @@ class Pages:
 
     def _page_of(
         self,
-        endpoint: str,
         owner: Owner,
         scroll: Scroll,
-        payload: dict[str, Any],
+        state: EventsScroll,
         limit: int,
         *,
         keep: bool = True,
         end: str | None = None,
     ) -> bytes:
         """One page of events. `end`: the id to give after an empty page (None: one whose page is empty again)."""
-        query = EventQuery(owner.id, payload["types"], payload["metrics"], until_seq=payload["until"])
-        position = _cursor(payload["position"])
+        query = EventQuery(owner.id, state.types, state.metrics, until_seq=state.until)
+        cursor = state.cursor
         slices: list[bytes] = []
         returned = 0
-        while not payload["done"] and returned < limit:
+        while not state.done and returned < limit:
             wanted = min(_SLICE, limit - returned)
-            page = self._events.page(owner.company, query, "iter", descending=payload["descending"], after=position, limit=wanted)
+            page = self._events.page(owner.company, query, "iter", descending=state.descending, after=cursor, limit=wanted)
             if page:
-                position = page[-1].cursor
+                cursor = page[-1].cursor
                 slices.append(encode(events_of(page))[1:-1])
             returned += len(page)
             if len(page) < wanted:
@@ -177,13 +186,11 @@ class Pages:
         following: str | None = None
         if keep and not returned and end is not None:
             following = end
-        elif keep and payload["done"] and scroll.id:
+        elif keep and state.done and scroll.id:
             following = scroll.id
         elif keep:
-            following = self._scrolls.keep(
-                endpoint, [owner], scroll, {**payload, "position": position and list(position), "done": returned < limit}
-            )
-        return _page(slices, returned, payload["total"], following)
+            following = self._scrolls.keep(msgspec.structs.replace(state, cursor=cursor, done=returned < limit), [owner], scroll)
+        return _page(slices, returned, state.total, following)
 
 
 def last_arrival(series: Iterable[Series]) -> int:
@@ -199,14 +206,6 @@ def _points_of(series: Series) -> int:
 def _last(columns: PointColumns, axis: Axis) -> Cursor:
     x = columns.iters if axis == "iter" else columns.timestamps
     return Cursor(int(x[-1]), int(columns.timestamps[-1]), int(columns.seqs[-1]))
-
-
-def _cursor(position: Sequence[Any] | None) -> Cursor | None:
-    return Cursor(*position) if position else None
-
-
-def _plain(metrics: Metrics | None) -> dict[str, list[str]] | None:
-    return None if metrics is None else {metric: list(variants) for metric, variants in metrics.items()}
 
 
 def _page(slices: Sequence[bytes], returned: int, total: int | None, scroll_id: str | None) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+import msgspec
 
 from apiserver.bll.events.charts import ids_by_company
+from apiserver.bll.events.metric_filter import selection_of
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
-from apiserver.bll.events.scrolls import END, Scroll, Scrolls
+from apiserver.bll.events.scrolls import END, LastPage, Scroll, Scrolls, ScrollState
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventReader
 from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, StoredEvent, events_of
@@ -20,6 +23,41 @@ SLICE = 100
 
 Tree = dict[str, dict[str, dict[str, dict[str, dict[str, Any]]]]]
 """metric -> variant -> task -> iteration -> {name, plots}"""
+
+
+class TaskPlotsScroll(LastPage, frozen=True, forbid_unknown_fields=True):
+    endpoint: ClassVar[str] = "get_task_plots"
+
+
+class SeriesPlotsScroll(LastPage, frozen=True, forbid_unknown_fields=True):
+    endpoint: ClassVar[str] = "get_multi_task_plots_of_series"
+
+
+class PlotGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """Plots that are read together: those of some metrics of a task at one iteration."""
+
+    task: str
+    iteration: int
+    metrics: list[str]
+
+
+class PlotsScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
+    """`groups`: all that is shown, newest iteration first. `until`: task -> the greatest seq that is shown. `iters`: plots per series and page.
+    `variants`: the filter of the request, by metric. The next page starts in `groups[group]` behind `cursor`. `total`: plots of all pages."""
+
+    endpoint: ClassVar[str] = "get_multi_task_plots"
+    groups: list[PlotGroup]
+    until: dict[str, int]
+    iters: int
+    variants: dict[str, list[str]]
+    group: int = 0
+    cursor: Cursor | None = None
+    total: int | None = None
+
+    def query(self, group: PlotGroup) -> EventQuery:
+        """The plots of a group."""
+        metrics = {name: self.variants.get(name, []) for name in group.metrics}
+        return EventQuery(group.task, [PLOT], metrics=metrics, iters=[group.iteration], until_seq=self.until[group.task])
 
 
 class Plots:
@@ -40,12 +78,12 @@ class Plots:
         is empty and ends the scroll."""
         if scroll.id == END:
             return {"plots": [], "returned": 0, "total": 0, "scroll_id": None}
-        state = self._scrolls.resume("get_task_plots", [owner], scroll)
+        state = self._scrolls.resume(TaskPlotsScroll, [owner], scroll)
         if state is not None:
-            return {"plots": [], "returned": 0, "total": state["total"], "scroll_id": END}
+            return {"plots": [], "returned": 0, "total": state.total, "scroll_id": END}
         total = sum(series.count for series in self._events.series(owner.company, [owner.id], [PLOT], metrics))
         plots = newest_first(newest_per_series(self._events, owner, PLOT, metrics, iters))
-        next_id = self._scrolls.keep("get_task_plots", [owner], scroll, {"total": total}) if plots else END
+        next_id = self._scrolls.keep(TaskPlotsScroll(total), [owner], scroll) if plots else END
         return {"plots": plots, "returned": len(plots), "total": total, "scroll_id": next_id}
 
     def of_owners(
@@ -66,20 +104,15 @@ class Plots:
         """
         if scroll.id == END:
             return _side_by_side({}, 0, None)
-        state = self._scrolls.resume("get_multi_task_plots", owners.values(), scroll)
+        state = self._scrolls.resume(PlotsScroll, owners.values(), scroll)
         if state is None:
             state = self._plan(owners, min(iters, 1_000_000), per_metric, metrics)
         tree: Tree = {}
-        position, total = self._read(owners, state, tree, None if no_scroll else PAGE_PLOTS)
+        state = self._read(owners, state, tree, None if no_scroll else PAGE_PLOTS)
+        total = state.total or 0
         if not tree:
             return _side_by_side({}, total, None if no_scroll else END)
-        next_id = None
-        if not no_scroll:
-            rest = {"units": []} if position[0] == len(state["units"]) else {"position": position}
-            next_id = self._scrolls.keep(
-                "get_multi_task_plots", owners.values(), scroll, state | {"position": [0, None], "total": total} | rest
-            )
-        return _side_by_side(tree, total, next_id)
+        return _side_by_side(tree, total, None if no_scroll else self._scrolls.keep(state, owners.values(), scroll))
 
     def of_owners_scrolled(
         self, owners: Mapping[str, Owner], scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None
@@ -87,20 +120,20 @@ class Plots:
         """As clients below 1.8 ask: the last `iters` plots of every series, in one page; `total` counts all plots of the tasks."""
         if scroll.id == END:
             return _side_by_side({}, 0, None)
-        state = self._scrolls.resume("get_multi_task_plots_of_series", owners.values(), scroll)
+        state = self._scrolls.resume(SeriesPlotsScroll, owners.values(), scroll)
         if state is not None:
-            return _side_by_side({}, state["total"], END)
+            return _side_by_side({}, state.total, END)
         tree: Tree = {}
         total = 0
         for owner in owners.values():
             total += sum(series.count for series in self._events.series(owner.company, [owner.id], [PLOT], metrics))
             _plant(tree, owner, events_of(newest_per_series(self._events, owner, PLOT, metrics, iters)), iters)
-        next_id = self._scrolls.keep("get_multi_task_plots_of_series", owners.values(), scroll, {"total": total}) if tree else END
+        next_id = self._scrolls.keep(SeriesPlotsScroll(total), owners.values(), scroll) if tree else END
         return _side_by_side(tree, total, next_id)
 
-    def _plan(self, owners: Mapping[str, Owner], iters: int, per_metric: bool, metrics: Metrics | None) -> dict[str, Any]:
-        """What is to be read: `units` of [task, iteration, metrics], newest iteration first; `until` bounds the arrival per task."""
-        units: list[list[Any]] = []
+    def _plan(self, owners: Mapping[str, Owner], iters: int, per_metric: bool, metrics: Metrics | None) -> PlotsScroll:
+        """The state before the first page: the groups to read."""
+        plan: list[PlotGroup] = []
         until: dict[str, int] = {}
         by_task: dict[str, list[Series]] = {task: [] for task in owners}
         for company, ids in ids_by_company(owners.values()).items():
@@ -122,21 +155,18 @@ class Plots:
                     last = self._events.iterations(owner.company, query, descending=True, count=iters)
                 for iteration in last:
                     by_iteration.setdefault(iteration, set()).update(names)
-            units += [[task, iteration, sorted(names)] for iteration, names in by_iteration.items()]
-        units.sort(key=lambda unit: -unit[1])
-        variants = {metric: list(wanted) for metric, wanted in metrics.items()} if metrics is not None else {}
-        return {"units": units, "until": until, "iters": iters, "variants": variants, "position": [0, None], "total": None}
+            plan += [PlotGroup(task, iteration, sorted(names)) for iteration, names in by_iteration.items()]
+        plan.sort(key=lambda group: -group.iteration)
+        return PlotsScroll(plan, until, iters, selection_of(metrics) or {})
 
-    def _read(self, owners: Mapping[str, Owner], state: dict[str, Any], tree: Tree, most: int | None) -> tuple[list[Any], int]:
-        """Fill `tree` with a page; where the next one starts, and how many plots there are on all pages."""
-        units, (number, start) = state["units"], state["position"]
-        after = Cursor(*start) if start else None
+    def _read(self, owners: Mapping[str, Owner], state: PlotsScroll, tree: Tree, most: int | None) -> PlotsScroll:
+        """Fill `tree` with a page; the state after it."""
+        groups, number, after = state.groups, state.group, state.cursor
         read = characters = 0
-        while number < len(units):
-            owner = owners[units[number][0]]
-            query = _unit_query(state, units[number])
-            page = self._events.page(owner.company, query, "iter", descending=True, after=after, limit=SLICE)
-            _plant(tree, owner, events_of(page), state["iters"])
+        while number < len(groups):
+            owner = owners[groups[number].task]
+            page = self._events.page(owner.company, state.query(groups[number]), "iter", descending=True, after=after, limit=SLICE)
+            _plant(tree, owner, events_of(page), state.iters)
             read += len(page)
             characters += sum(len(event.get("plot_str") or "") for event, _ in page)
             if len(page) < SLICE:
@@ -145,20 +175,14 @@ class Plots:
                 after = page[-1].cursor
             if most is not None and (read >= most or characters >= PAGE_CHARACTERS):
                 break
-        total = state["total"]
-        if total is None:
-            total = (
-                read
-                if number == len(units)
-                else sum(self._events.count(owners[unit[0]].company, _unit_query(state, unit)) for unit in units)
-            )
-        return [number, list(after) if after is not None else None], total
-
-
-def _unit_query(state: dict[str, Any], unit: list[Any]) -> EventQuery:
-    task, iteration, names = unit
-    metrics = {name: state["variants"].get(name, ()) for name in names}
-    return EventQuery(task, [PLOT], metrics=metrics, iters=[iteration], until_seq=state["until"][task])
+        total = state.total
+        if total is None and number == len(groups):
+            total = read
+        elif total is None:
+            total = sum(self._events.count(owners[group.task].company, state.query(group)) for group in groups)
+        if number == len(groups):
+            return msgspec.structs.replace(state, groups=[], group=0, cursor=None, total=total)
+        return msgspec.structs.replace(state, group=number, cursor=after, total=total)
 
 
 def _plant(tree: Tree, owner: Owner, plots: Iterable[StoredEvent], most: int) -> None:

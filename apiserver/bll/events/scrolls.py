@@ -1,4 +1,4 @@
-"""Scroll ids of pages: small expiring states (what is read, and where the next page starts).
+"""Scroll ids of pages: small expiring states (what is read, and the cursor at which the next page starts).
 
 A state never changes: every page gets a new id for the page after it, and an id that is read twice gives the same page twice, because
 clients retry. An id is bound to the caller's company, to the endpoint and to the owners that it was made for.
@@ -7,7 +7,7 @@ clients retry. An id is bound to the caller's company, to the endpoint and to th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,7 +21,8 @@ END = "FFFF"
 SECONDS = 3600.0
 KIND = "scroll"
 
-StateT = TypeVar("StateT", bound=msgspec.Struct)
+StateT = TypeVar("StateT", bound="ScrollState")
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class Scroll(NamedTuple):
@@ -31,39 +32,61 @@ class Scroll(NamedTuple):
     id: str | None = None
 
 
-class Scrolls:
-    """Keeps scroll states for `ttl` seconds each. `payload` is plain JSON data that belongs to the endpoint."""
+class ScrollState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a scroll knows between two pages. `endpoint`: the pages that the state belongs to."""
 
-    def __init__(self, state: State, ttl: float = SECONDS) -> None:
-        self._state = state
+    endpoint: ClassVar[str]
+
+
+class LastPage(ScrollState, frozen=True, forbid_unknown_fields=True):
+    """The state after a page that held everything: the next page is empty. Base of the endpoints that answer in one page."""
+
+    total: int
+
+
+class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the state store keeps of a scroll."""
+
+    endpoint: str
+    company: str
+    owners: list[list[str]]
+    state: dict[str, Any]
+
+
+class Scrolls:
+    """Keeps scroll states for `ttl` seconds each."""
+
+    def __init__(self, store: State, ttl: float = SECONDS) -> None:
+        self._store = store
         self._ttl = ttl
 
-    def resume(self, endpoint: str, owners: Iterable[Owner], scroll: Scroll) -> dict[str, Any] | None:
-        """The payload behind an id; None when there is no id (a first page).
+    def resume(self, kind: type[StateT], owners: Iterable[Owner], scroll: Scroll) -> StateT | None:
+        """The state behind an id; None when there is no id (a first page).
 
-        Raises InvalidScroll when the id is unknown, expired, or was made for another endpoint, caller or set of owners.
+        Raises InvalidScroll when the id is unknown, expired, or was made for another endpoint, caller or set of owners, and when its state
+        can't be read.
         """
         if not scroll.id:
             return None
-        state = self._state.get(KIND, scroll.id)
-        if state is None:
+        found = self._store.get(KIND, scroll.id)
+        if found is None:
             raise InvalidScroll("unknown or expired", scroll_id=scroll.id[:64])
-        if (state.get("endpoint"), state.get("company"), state.get("owners")) != (endpoint, scroll.caller, binding(owners)):
+        kept = decoded(found, _Kept, scroll)
+        if (kept.endpoint, kept.company, kept.owners) != (kind.endpoint, scroll.caller, binding(owners)):
             raise InvalidScroll("made for something else", scroll_id=scroll.id[:64])
-        payload: dict[str, Any] = state["payload"]
-        return payload
+        return decoded(kept.state, kind, scroll)
 
-    def keep(self, endpoint: str, owners: Iterable[Owner], scroll: Scroll, payload: Mapping[str, Any]) -> str:
-        """A new id under which `payload` can be resumed."""
-        state = {"endpoint": endpoint, "company": scroll.caller, "owners": binding(owners), "payload": dict(payload)}
-        return self._state.create(KIND, state, self._ttl)
+    def keep(self, state: ScrollState, owners: Iterable[Owner], scroll: Scroll) -> str:
+        """A new id under which `state` can be resumed."""
+        kept = _Kept(state.endpoint, scroll.caller, binding(owners), msgspec.to_builtins(state))
+        return self._store.create(KIND, msgspec.to_builtins(kept), self._ttl)
 
     def forget(self, scroll: Scroll) -> None:
         """Drop an id of the caller's company; anything else is ignored."""
         if scroll.id:
-            state = self._state.get(KIND, scroll.id)
-            if state is not None and state.get("company") == scroll.caller:
-                self._state.delete(KIND, scroll.id)
+            found = self._store.get(KIND, scroll.id)
+            if found is not None and found.get("company") == scroll.caller:
+                self._store.delete(KIND, scroll.id)
 
 
 def binding(owners: Iterable[Owner]) -> list[list[str]]:
@@ -71,7 +94,7 @@ def binding(owners: Iterable[Owner]) -> list[list[str]]:
     return sorted([owner.company, owner.kind, owner.id] for owner in owners)
 
 
-def decoded(state: Mapping[str, Any], kind: type[StateT], scroll: Scroll) -> StateT:
+def decoded(state: Mapping[str, Any], kind: type[StructT], scroll: Scroll) -> StructT:
     """A stored state as the struct that it was made from. Raises InvalidScroll for a state of another shape (another version's, say)."""
     try:
         return msgspec.convert(state, kind)
