@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gevent.lock import RLock
 
-from apiserver.bll.runs.answers import Answer
+from apiserver.bll.runs.answers import RowsAnswer
 
 MAX_BYTES = 96 * 1024 * 1024
 MAX_AGE = 60.0
@@ -18,7 +18,7 @@ MAX_AGE = 60.0
 
 class _Kept(NamedTuple):
     revision: tuple[int, ...]
-    answer: Answer
+    answer: RowsAnswer
     made: float
 
 
@@ -30,7 +30,7 @@ class AnswerCache:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._making: dict[Hashable, tuple[RLock, int]] = {}
 
-    def get(self, key: Hashable, revision: tuple[int, ...] | None, make: Callable[[], Answer]) -> Answer:
+    def get(self, key: Hashable, revision: tuple[int, ...] | None, make: Callable[[], RowsAnswer]) -> RowsAnswer:
         """The answer to a request, made from data of this revision (None: it can't be known, so nothing is reused)."""
         if revision is None:
             return make()
@@ -44,14 +44,14 @@ class AnswerCache:
                 self._keep(key, revision, found)
             return found
 
-    def _find(self, key: Hashable, revision: tuple[int, ...]) -> Answer | None:
+    def _find(self, key: Hashable, revision: tuple[int, ...]) -> RowsAnswer | None:
         kept = self._kept.get(key)
         if kept is None or kept.revision != revision or time.monotonic() - kept.made > MAX_AGE:
             return None
         self._kept.move_to_end(key)
         return kept.answer
 
-    def _keep(self, key: Hashable, revision: tuple[int, ...], answer: Answer) -> None:
+    def _keep(self, key: Hashable, revision: tuple[int, ...], answer: RowsAnswer) -> None:
         self._drop(key)
         if not isinstance(answer.body, bytes) or len(answer.body) > self._limit // 2:
             return

@@ -18,12 +18,12 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from apiserver import __version__
 from apiserver.bll.registry.directory import Owner
-from apiserver.bll.runs.answers import Answer, Reader, Selection
-from apiserver.bll.runs.catalog import Catalog, UnknownRun, possible_id
-from apiserver.bll.runs.export import TYPES, MissingExtra, exported
-from apiserver.bll.runs.lines import RunLines
-from apiserver.bll.runs.sampling import Metric, choose_rows
-from apiserver.bll.runs.writer import Writer
+from apiserver.bll.runs.answers import RowCounts, RowsAnswer, RowSelection, RunAnswers
+from apiserver.bll.runs.catalog import RunCatalog, UnknownRun, possible_id
+from apiserver.bll.runs.export import FORMATS, MissingExtra, export_run
+from apiserver.bll.runs.run_lines import RunLines
+from apiserver.bll.runs.sampling import MetricValues, choose_rows
+from apiserver.bll.runs.writer import RunWriter
 from apiserver.errors import TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
@@ -47,6 +47,15 @@ PLAIN_FROM = 100_000
 SLICE = 500
 """Lines read between two chances for other requests."""
 
+EXPORT_TYPES = {
+    "csv": ("text/csv; charset=utf-8", "csv"),
+    "excel": ("text/csv; charset=utf-8", "csv"),
+    "jsonl": ("application/x-ndjson", "jsonl"),
+    "parquet": ("application/vnd.apache.parquet", "parquet"),
+    "log": ("text/plain; charset=utf-8", "txt"),
+}
+"""format -> (content type, ending of the file's name)."""
+
 Handler = Callable[..., Response]
 
 
@@ -57,8 +66,8 @@ class RunsApi:
         self,
         *,
         store: EventStore,
-        catalog: Catalog,
-        writer: Writer,
+        catalog: RunCatalog,
+        writer: RunWriter,
         limiter: Limiter,
         clients: Clients,
         authenticator: Authenticator,
@@ -68,9 +77,9 @@ class RunsApi:
         self._store, self._catalog, self._writer = store, catalog, writer
         self._limiter, self._clients, self._authenticator = limiter, clients, authenticator
         self._server, self._storage = server, storage
-        self._reader = Reader(store)
+        self._rows = RunAnswers(store)
         self._cache = AnswerCache()
-        choose_rows(100, [Metric(np.arange(100), np.arange(100.0))], 10)  # numpy loads parts of itself when they are first used
+        choose_rows(100, [MetricValues(np.arange(100), np.arange(100.0))], 10)  # numpy loads parts of itself when they are first used
         self.blueprint = Blueprint("runs", __name__)
         self._add_routes()
 
@@ -101,13 +110,13 @@ class RunsApi:
         return _json(self._catalog.runs(self._identity().company))
 
     def run(self, run: str) -> Response:
-        return _json(self._catalog.detail(self._catalog.find(self._identity().company, run)))
+        return self._detail(self._catalog.find(self._identity().company, run))
 
     def metrics(self, run: str) -> Response:
-        return self._limited("metrics", run, self._reader.metrics)
+        return self._limited("metrics", run, self._rows.metrics)
 
     def metrics_step(self, run: str) -> Response:
-        return self._limited("metrics_step", run, self._reader.metrics_step)
+        return self._limited("metrics_step", run, self._rows.metrics_step)
 
     def progress(self, run: str) -> Response:
         """Deprecated where it comes from: the same words for every run."""
@@ -115,7 +124,7 @@ class RunsApi:
         return _json({"available": False, "status": "unknown"})
 
     def fast(self, run: str) -> Response:
-        entity = self._catalog.find(self._identity().company, run)
+        owner = self._catalog.find(self._identity().company, run)
         names = request.args.get("metric_names")
         only = [name for name in names.split(",") if name] if names else None
         try:
@@ -123,52 +132,52 @@ class RunsApi:
         except BadParameter:
             return _problem(400, "Invalid step_range format, use 'min:max'")
         lo, hi = between if between is not None else (None, None)
-        wanted = Selection(lo, hi, parameters.whole(request.args, "downsample", 0))
-        key = ("fast", entity.company, run, wanted, tuple(only) if only is not None else None)
-        answer, tag = self._answer(key, entity, lambda: self._reader.fast(entity.company, run, wanted, only))
+        wanted = RowSelection(lo, hi, parameters.whole(request.args, "downsample", 0))
+        key = ("fast", owner.company, run, wanted, tuple(only) if only is not None else None)
+        answer, tag = self._answer(key, owner, lambda: self._rows.fast(owner, wanted, only))
         return self._unchanged(tag, Verdict({})) or _response(answer, tag)
 
     def export(self, run: str) -> Response:
         """All points, or the log, as a file."""
-        entity = self._catalog.find(self._identity().company, run)
-        form = parameters.choice(request.args, "format", tuple(TYPES)) or "csv"
-        kind, ending = TYPES[form]
+        owner = self._catalog.find(self._identity().company, run)
+        form = parameters.choice(request.args, "format", FORMATS) or "csv"
+        kind, ending = EXPORT_TYPES[form]
         try:
-            pieces = exported(self._store, entity, form)
+            pieces = export_run(self._store, owner, form)
         except MissingExtra as error:
             return _problem(501, str(error))
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", run)[:100]
         disposition = f"attachment; filename=\"{plain}.{ending}\"; filename*=UTF-8''{quote(f'{run}.{ending}', safe='')}"
         return Response(pieces, content_type=kind, headers={"Content-Disposition": disposition})
 
-    def _limited(self, endpoint: str, run: str, read: Callable[[str, str, Selection], Answer]) -> Response:
+    def _limited(self, endpoint: str, run: str, read: Callable[[Owner, RowSelection], RowsAnswer]) -> Response:
         """An answer under the rate limit. A 304 costs nothing, so it is looked for first."""
         identity = self._identity()
         who = f"{identity.company}:{self._clients.address(request.environ)}:{endpoint}:{run}"
         if request.headers.get("If-None-Match"):
-            entity, wanted = self._wanted(identity, run, Verdict({}))
-            unchanged = self._unchanged(self._tag((endpoint, entity.company, run, wanted), entity), self._limiter.check(who, count=False))
+            owner, wanted = self._wanted(identity, run, Verdict({}))
+            unchanged = self._unchanged(self._tag((endpoint, owner.company, run, wanted), owner), self._limiter.check(who, count=False))
             if unchanged is not None:
                 return unchanged
         verdict = self._limiter.check(who)
         if verdict.retry_after is not None:
             return _problem(429, "Rate limit exceeded", verdict.headers, retry_after=verdict.retry_after)
-        entity, wanted = self._wanted(identity, run, verdict)
-        answer, tag = self._answer((endpoint, entity.company, run, wanted), entity, lambda: read(entity.company, run, wanted))
+        owner, wanted = self._wanted(identity, run, verdict)
+        answer, tag = self._answer((endpoint, owner.company, run, wanted), owner, lambda: read(owner, wanted))
         return _response(answer, tag, verdict.headers)
 
-    def _wanted(self, identity: Identity, run: str, verdict: Verdict) -> tuple[Owner, Selection]:
+    def _wanted(self, identity: Identity, run: str, verdict: Verdict) -> tuple[Owner, RowSelection]:
         request.environ["tidemark.limit_headers"] = verdict.headers
-        entity = self._catalog.find(identity.company, run)
+        owner = self._catalog.find(identity.company, run)
         lo, hi = parameters.steps(request.args)
-        return entity, Selection(lo, hi, parameters.whole(request.args, "downsample", parameters.MIN_ROWS, parameters.MAX_ROWS))
+        return owner, RowSelection(lo, hi, parameters.whole(request.args, "downsample", parameters.MIN_ROWS, parameters.MAX_ROWS))
 
-    def _answer(self, key: tuple[Any, ...], entity: Owner, make: Callable[[], Answer]) -> tuple[Answer, str | None]:
-        revision = self._store.revision(entity.company, [entity.id])
+    def _answer(self, key: tuple[Any, ...], owner: Owner, make: Callable[[], RowsAnswer]) -> tuple[RowsAnswer, str | None]:
+        revision = self._store.revision(owner.company, [owner.id])
         return self._cache.get(key, revision, make), _tag(key, revision)
 
-    def _tag(self, key: tuple[Any, ...], entity: Owner) -> str | None:
-        return _tag(key, self._store.revision(entity.company, [entity.id]))
+    def _tag(self, key: tuple[Any, ...], owner: Owner) -> str | None:
+        return _tag(key, self._store.revision(owner.company, [owner.id]))
 
     def _unchanged(self, tag: str | None, verdict: Verdict) -> Response | None:
         if tag is None or tag.strip('"') not in request.if_none_match:
@@ -190,8 +199,8 @@ class RunsApi:
             give_way()
         problems: list[dict[str, Any]] = [{"line": error.line, "reason": error.reason} for error in lines.errors]
         if lines.added:
-            entity = self._catalog.writable(identity.company, identity.user, run)
-            refused = self._writer.store(entity, lines)
+            owner = self._catalog.writable(identity.company, identity.user, run)
+            refused = self._writer.store(owner, lines)
             lines.added -= len(refused)
             problems += [{"line": None, "reason": refusal.reason} for refusal in refused]
         elif not possible_id(run):
@@ -205,16 +214,22 @@ class RunsApi:
 
     def imported(self, run: str) -> Response:
         """How far the log of a run was imported: what an importer goes on from."""
-        entity = self._catalog.find(self._identity().company, run)
-        return _json({"log_lines": self._writer.last_ordinal(entity)})
+        owner = self._catalog.find(self._identity().company, run)
+        return _json({"log_lines": self._writer.last_ordinal(owner)})
 
     def describe(self, run: str) -> Response:
         """What a run folder says of its run (meta.json, status.json and summary.json as one object)."""
         identity = self._identity()
         facts = bodies.as_object(bodies.read(request.environ, self._server.max_body, self._server.max_unpacked))
-        entity = self._catalog.writable(identity.company, identity.user, run)
-        self._catalog.describe(entity, facts, identity.user)
-        return _json(self._catalog.detail(entity))
+        owner = self._catalog.writable(identity.company, identity.user, run)
+        self._catalog.describe(owner, facts, identity.user)
+        return self._detail(owner)
+
+    def _detail(self, owner: Owner) -> Response:
+        """A run as the catalogue describes it, with its addresses."""
+        address = f"/api/runs/{owner.id}"
+        addresses = {"logs": f"{address}/logs/ws", "metrics": f"{address}/metrics", "metrics_step": f"{address}/metrics_step"}
+        return _json({**self._catalog.detail(owner), **addresses})
 
     # --- about the server
 
@@ -288,9 +303,9 @@ def _tag(key: tuple[Any, ...], revision: tuple[int, ...] | None) -> str | None:
     return f'"{hashlib.sha256(repr((key, revision)).encode("utf-8", "replace")).hexdigest()[:32]}"'
 
 
-def _response(answer: Answer, tag: str | None, headers: dict[str, str] | None = None) -> Response:
+def _response(answer: RowsAnswer, tag: str | None, headers: dict[str, str] | None = None) -> Response:
     body = answer.body
-    response = Response(body, content_type=JSON, headers={**answer.headers, **(headers or {})})
+    response = Response(body, content_type=JSON, headers={**_counted(answer.counts), **(headers or {})})
     if isinstance(body, bytes) and len(body) >= PLAIN_FROM and is_loopback(request.remote_addr or ""):
         # Sent as a stream, which nobody compresses: on this machine that would cost more than the whole answer.
         response.response = iter((body,))
@@ -299,6 +314,13 @@ def _response(answer: Answer, tag: str | None, headers: dict[str, str] | None = 
     if tag is not None:
         response.headers["ETag"] = tag
     return response
+
+
+def _counted(counts: RowCounts | None) -> dict[str, str]:
+    if counts is None:
+        return {}
+    headers = {"X-Row-Count": str(counts.sampled), "X-Total-Count": str(counts.total)}
+    return headers if counts.last_step is None else {**headers, "X-Last-Step": str(counts.last_step)}
 
 
 def _json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -23,9 +23,9 @@ from gevent.lock import RLock
 from simple_websocket import ConnectionClosed, Server
 
 from apiserver.bll.registry.directory import Owner
-from apiserver.bll.runs.catalog import Catalog, UnknownRun
-from apiserver.bll.runs.loglines import Form, Line, Seen
-from apiserver.bll.runs.table import start_after
+from apiserver.bll.runs.catalog import RunCatalog, UnknownRun
+from apiserver.bll.runs.log_frames import FrameFormat, Line, SeenArrivals
+from apiserver.bll.runs.rows import start_after
 from apiserver.bll.runs.writer import log_channel
 from apiserver.errors import OriginRefused, TidemarkError
 from apiserver.fairness import give_way
@@ -69,10 +69,10 @@ class Refuse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LogRequest:
     """What a reader asked for: the last `tail` lines, those from a time on, or those after an arrival; None: all."""
 
-    form: Form
+    form: FrameFormat
     tail: int | None = None
     since: int | None = None
     after: int | None = None
@@ -87,14 +87,14 @@ class LogSockets:
         store: LogReader,
         bus: Bus,
         state: State,
-        catalog: Catalog,
+        catalog: RunCatalog,
         clients: Clients,
         authenticator: Authenticator,
         settings: RunsSettings,
     ) -> None:
         self._store, self._bus, self._state, self._catalog = store, bus, state, catalog
         self._clients, self._authenticator, self._settings = clients, authenticator, settings
-        self._readers: set[Reader] = set()
+        self._readers: set[LogReader] = set()
         self._stopping = False
 
     def register(self, app: Flask) -> None:
@@ -122,7 +122,7 @@ class LogSockets:
         return None
 
     def _serve(self, ws: Server, run: str) -> None:
-        reader = Reader(ws, self._settings.patience)
+        reader = LogReader(ws, self._settings.patience)
         self._readers.add(reader)
         try:
             self._read(reader, run)
@@ -144,22 +144,22 @@ class LogSockets:
             self._readers.discard(reader)
             reader.end()
 
-    def _read(self, reader: Reader, run: str) -> None:
+    def _read(self, reader: LogReader, run: str) -> None:
         if self._stopping:
             raise Refuse(GOING_AWAY, "the server stops")
         place = f"sockets:{self._clients.address(request.environ)}"
         if not self._claim(place, reader):
             raise Refuse(POLICY, f"at most {self._settings.sockets} log sockets for one client")
         try:
-            entity, wanted = self._admit(run)
-            with self._bus.subscribe(log_channel(entity.company, entity.id), MAILBOX) as mailbox:
-                pump = Pump(self._store, entity, wanted, reader, request.environ[OPENED] << SEQ_SHIFT)
+            owner, wanted = self._admit(run)
+            with self._bus.subscribe(log_channel(owner.company, owner.id), MAILBOX) as mailbox:
+                pump = Pump(self._store, owner, wanted, reader, request.environ[OPENED] << SEQ_SHIFT)
                 pump.history()
                 self._follow(pump, mailbox, place, reader)
         finally:
             self._release(place, reader)
 
-    def _follow(self, pump: Pump, mailbox: Subscription, place: str, reader: Reader) -> None:
+    def _follow(self, pump: Pump, mailbox: Subscription, place: str, reader: LogReader) -> None:
         renewed = time.monotonic()
         while True:
             try:
@@ -173,7 +173,7 @@ class LogSockets:
                 self._claim(place, reader)
                 renewed = time.monotonic()
 
-    def _admit(self, run: str) -> tuple[Owner, Wanted]:
+    def _admit(self, run: str) -> tuple[Owner, LogRequest]:
         try:
             identity = self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token")).identity  # type: ignore[arg-type]
         except TidemarkError as error:
@@ -186,18 +186,18 @@ class LogSockets:
             name = error.problem["loc"][1]
             raise Refuse(POLICY, f"bad parameter {name}", f"[error] {name}: {error}") from None
 
-    def _claim(self, place: str, reader: Reader) -> bool:
+    def _claim(self, place: str, reader: LogReader) -> bool:
         try:
             return not self._settings.sockets or self._state.claim(place, reader.id, self._settings.sockets, 3 * RENEW)
         except StateUnavailable:
             return True
 
-    def _release(self, place: str, reader: Reader) -> None:
+    def _release(self, place: str, reader: LogReader) -> None:
         with suppress(StateUnavailable):  # it expires
             self._state.release(place, reader.id)
 
 
-class Reader:
+class LogReader:
     """One socket: sends frames, and ends its greenlet when the other side has gone."""
 
     def __init__(self, ws: Server, patience: float) -> None:
@@ -288,11 +288,11 @@ class Pump:
 
     store: LogReader
     run: Owner
-    wanted: Wanted
-    reader: Reader
+    wanted: LogRequest
+    reader: LogReader
     opened: int
     """The seq of the moment when the socket was opened: what comes later is wanted, whatever the tail."""
-    seen: Seen = field(default_factory=Seen)
+    seen: SeenArrivals = field(default_factory=SeenArrivals)
 
     @property
     def floor(self) -> int:
@@ -372,15 +372,17 @@ class Pump:
             give_way()
 
 
-def _wanted(args: Mapping[str, str]) -> Wanted:
-    form = Form(
+def _wanted(args: Mapping[str, str]) -> LogRequest:
+    form = FrameFormat(
         as_json=parameters.choice(args, "format", ("json", "text")) == "json",
         hide_progress=parameters.choice(args, "tqdm", ("hide", "show")) == "hide",
     )
     tail = parameters.whole(args, "tail", 0, MAX_TAIL)
     since = parameters.whole(args, "since")
     after = parameters.whole(args, "after")
-    return Wanted(form, tail, None if since is None else parameters.bounded(since), None if after is None else parameters.bounded(after))
+    return LogRequest(
+        form, tail, None if since is None else parameters.bounded(since), None if after is None else parameters.bounded(after)
+    )
 
 
 def _last_lines(line: Line, count: int) -> Line:

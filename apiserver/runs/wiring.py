@@ -7,8 +7,8 @@ from flask import Flask
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
-from apiserver.bll.runs.catalog import Catalog
-from apiserver.bll.runs.writer import Writer
+from apiserver.bll.runs.catalog import RunCatalog
+from apiserver.bll.runs.writer import RunWriter
 from apiserver.context import Context
 from apiserver.engine import without_password
 from apiserver.runs.http import RunsApi, refuse_methods
@@ -21,12 +21,12 @@ def register_runs(app: Flask, context: Context) -> None:
     settings, engine = context.settings, context.engine
     directory = TaskDirectory(engine.registry, deleted_for=settings.events.tombstone_expiration)
     records = Records(engine.registry)
-    catalog = Catalog(records, directory, Projects(records), register_unknown=settings.events.unknown_tasks == "register")
+    catalog = RunCatalog(records, directory, Projects(records), register_unknown=settings.events.unknown_tasks == "register")
     clients = Clients(settings.runs.proxies)
     api = RunsApi(
         store=engine.events,
         catalog=catalog,
-        writer=Writer(engine.events, engine.bus),
+        writer=RunWriter(engine.events, engine.bus),
         limiter=Limiter(engine.state, settings.runs.requests_per_minute),
         clients=clients,
         authenticator=context.authenticator,

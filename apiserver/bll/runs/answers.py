@@ -1,20 +1,21 @@
-"""What /metrics, /metrics_step and metrics/fast answer: headers and a JSON body, whole or as a stream."""
+"""What /metrics, /metrics_step and metrics/fast answer: a JSON body, whole or as a stream, and how many rows it has."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 import numpy as np
 import orjson
 
+from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.columns import STEP_COLUMN, TIME_COLUMN
-from apiserver.bll.runs.encode import json_rows
+from apiserver.bll.runs.row_encoding import json_rows
+from apiserver.bll.runs.rows import RunRows, Window, joined, taken
 from apiserver.bll.runs.rows_by_time import by_time, since
-from apiserver.bll.runs.sampling import Metric, choose_rows
-from apiserver.bll.runs.table import Table, Window, joined, taken
+from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import Floats
@@ -24,7 +25,7 @@ STREAM_FROM = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class RowSelection:
     """Which part of a run is asked for. `lo` and `hi` are steps, inclusive; `downsample` is the greatest number of rows."""
 
     lo: int | None = None
@@ -32,47 +33,55 @@ class Selection:
     downsample: int | None = None
 
 
+class RowCounts(NamedTuple):
+    """`total` rows before down-sampling, `sampled` of them in the answer; the last step of the part that was asked for (None: it has no rows)."""
+
+    total: int
+    sampled: int
+    last_step: int | None
+
+
 @dataclass(slots=True)
-class Answer:
-    """Status 200. `body` is bytes, or the pieces of a stream."""
+class RowsAnswer:
+    """`body` is JSON, whole or in the pieces of a stream."""
 
     body: bytes | Iterable[bytes]
-    headers: dict[str, str] = field(default_factory=dict)
+    counts: RowCounts | None = None
 
 
-class Reader:
-    """Answers for one run of a company (its owner's id)."""
+class RunAnswers:
+    """Makes the bodies of the endpoints that answer rows."""
 
     def __init__(self, store: SeriesReader) -> None:
         self._store = store
 
-    def metrics_step(self, company: str, run: str, wanted: Selection) -> Answer:
+    def metrics_step(self, run: Owner, wanted: RowSelection) -> RowsAnswer:
         """One row per step."""
-        table = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi)
-        columns = [STEP_COLUMN, *table.columns] if table.series else []
+        run_rows = RunRows(self._store, run, lo=wanted.lo, hi=wanted.hi)
+        columns = [STEP_COLUMN, *run_rows.columns] if run_rows.series else []
         if wanted.downsample is None:
-            total, last = table.count_rows()
-            rows = (piece for window in table.windows() for piece in json_rows(window, window.steps.tolist()))
-            return _answer(table, columns, rows, total, total, last)
-        window = table.whole()
+            total, last = run_rows.count_rows()
+            rows = (piece for window in run_rows.windows() for piece in json_rows(window, window.steps.tolist()))
+            return _answer(run_rows, columns, rows, total, total, last)
+        window = run_rows.whole()
         total, last = len(window.steps), _last(window)
-        window = table.with_texts(_sampled(table, window, wanted.downsample))
-        return _answer(table, columns, json_rows(window, window.steps.tolist()), total, len(window.steps), last)
+        window = run_rows.with_texts(_sampled(run_rows, window, wanted.downsample))
+        return _answer(run_rows, columns, json_rows(window, window.steps.tolist()), total, len(window.steps), last)
 
-    def metrics(self, company: str, run: str, wanted: Selection) -> Answer:
+    def metrics(self, run: Owner, wanted: RowSelection) -> RowsAnswer:
         """One row per distinct time, in seconds from the first row of the whole run."""
-        table = Table(self._store, company, run, by_time=True)
-        columns = [TIME_COLUMN, *(name for name in table.columns if name != TIME_COLUMN)] if table.series else []
-        times = table.ascending_times()
+        run_rows = RunRows(self._store, run, by_time=True)
+        columns = [TIME_COLUMN, *(name for name in run_rows.columns if name != TIME_COLUMN)] if run_rows.series else []
+        times = run_rows.ascending_times()
         if times is not None:
             start = float(times[0])
             del times
-            part = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi, by_time=True)
+            part = RunRows(self._store, run, lo=wanted.lo, hi=wanted.hi, by_time=True)
             return self._rows_are_steps(part, columns, start, wanted.downsample)
-        steps = joined(list(table.windows()))
+        steps = joined(list(run_rows.windows()))
         start = by_time(steps).start
         if wanted.lo is not None or wanted.hi is not None:
-            lo, hi = table.lo if wanted.lo is None else wanted.lo, table.hi if wanted.hi is None else wanted.hi
+            lo, hi = run_rows.lo if wanted.lo is None else wanted.lo, run_rows.hi if wanted.hi is None else wanted.hi
             steps = taken(steps, ((steps.steps >= lo) & (steps.steps <= hi)).nonzero()[0])
         last = _last(steps)
         rows = by_time(steps, start)
@@ -80,11 +89,11 @@ class Reader:
         found, window = rows.times, rows.window
         total = len(found)
         if wanted.downsample is not None and total > wanted.downsample:
-            chosen = choose_rows(total, _metrics_of(table, window), wanted.downsample)
+            chosen = choose_rows(total, _metrics_of(run_rows, window), wanted.downsample)
             found, window = found[chosen], taken(window, chosen)
-        return _answer(table, columns, json_rows(window, found.tolist(), TIME_COLUMN), total, len(found), last)
+        return _answer(run_rows, columns, json_rows(window, found.tolist(), TIME_COLUMN), total, len(found), last)
 
-    def _rows_are_steps(self, table: Table, columns: list[str], start: float, limit: int | None) -> Answer:
+    def _rows_are_steps(self, run_rows: RunRows, columns: list[str], start: float, limit: int | None) -> RowsAnswer:
         """/metrics of a run whose times ascend with its steps, as they usually do: its rows are those of the steps."""
 
         def rows_of(window: Window) -> Iterator[bytes]:
@@ -92,21 +101,21 @@ class Reader:
             return json_rows(window, since(window.times, start).tolist(), TIME_COLUMN)
 
         if limit is None:
-            total, last = table.count_rows()
-            return _answer(table, columns, (piece for window in table.windows() for piece in rows_of(window)), total, total, last)
-        window = table.whole()
+            total, last = run_rows.count_rows()
+            return _answer(run_rows, columns, (piece for window in run_rows.windows() for piece in rows_of(window)), total, total, last)
+        window = run_rows.whole()
         total, last = len(window.steps), _last(window)
-        window = table.with_texts(_sampled(table, window, limit))
-        return _answer(table, columns, rows_of(window), total, len(window.steps), last)
+        window = run_rows.with_texts(_sampled(run_rows, window, limit))
+        return _answer(run_rows, columns, rows_of(window), total, len(window.steps), last)
 
-    def fast(self, company: str, run: str, wanted: Selection, only: list[str] | None) -> Answer:
+    def fast(self, run: Owner, wanted: RowSelection, only: list[str] | None) -> RowsAnswer:
         """Numbers by step, as Runicorn's v2 API answers. `only` are the columns asked for, in that order, also unknown ones."""
         started = time.perf_counter()
-        table = Table(self._store, company, run, lo=wanted.lo, hi=wanted.hi, numeric=True, only=only)
-        window = table.whole()
+        run_rows = RunRows(self._store, run, lo=wanted.lo, hi=wanted.hi, numeric=True, only=only)
+        window = run_rows.whole()
         if wanted.downsample:
-            window = _sampled(table, window, wanted.downsample)
-        names = only if only is not None else table.columns
+            window = _sampled(run_rows, window, wanted.downsample)
+        names = only if only is not None else run_rows.columns
         tail = {
             "query_time_ms": 0.0,
             "total_points": len(window.steps),
@@ -116,19 +125,19 @@ class Reader:
                 "downsampled": wanted.downsample is not None,
             },
         }
-        columns = [STEP_COLUMN, *names] if table.series or only is not None else []
+        columns = [STEP_COLUMN, *names] if run_rows.series or only is not None else []
         pieces = list(_paced(json_rows(window, window.steps.tolist())))
         tail["query_time_ms"] = round((time.perf_counter() - started) * 1000, 2)
-        return Answer(b"".join(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
+        return RowsAnswer(b"".join(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
 
 
-def _sampled(table: Table, window: Window, limit: int) -> Window:
+def _sampled(run_rows: RunRows, window: Window, limit: int) -> Window:
     if len(window.steps) <= limit:
         return window
-    return taken(window, choose_rows(len(window.steps), _metrics_of(table, window), limit))
+    return taken(window, choose_rows(len(window.steps), _metrics_of(run_rows, window), limit))
 
 
-def _metrics_of(table: Table, window: Window) -> list[Metric]:
+def _metrics_of(run_rows: RunRows, window: Window) -> list[MetricValues]:
     """The numbers whose spikes must stay: of every column but `time`."""
     count = len(window.steps)
     metrics = []
@@ -137,11 +146,11 @@ def _metrics_of(table: Table, window: Window) -> list[Metric]:
             continue
         rows, values = cell.rows_in(count), cell.values
         if values.dtype == object:  # texts, perhaps with numbers among them
-            if not table.has_numbers(name):
+            if not run_rows.has_numbers(name):
                 continue
             numbers = np.fromiter((type(value) is float for value in values), np.bool_, len(values))
             rows, values = rows[numbers], values[numbers].astype(np.float64)
-        metrics.append(Metric(rows, cast(Floats, values)))
+        metrics.append(MetricValues(rows, cast(Floats, values)))
     return metrics
 
 
@@ -149,13 +158,10 @@ def _last(window: Window) -> int | None:
     return int(window.steps[-1]) if len(window.steps) else None
 
 
-def _answer(table: Table, columns: list[str], rows: Iterable[bytes], total: int, sampled: int, last: int | None) -> Answer:
+def _answer(run_rows: RunRows, columns: list[str], rows: Iterable[bytes], total: int, sampled: int, last: int | None) -> RowsAnswer:
     """A whole answer, or a stream when the run is long."""
-    headers = {"X-Row-Count": str(sampled), "X-Total-Count": str(total)}
-    if last is not None:
-        headers["X-Last-Step"] = str(last)
     pieces = _framed(columns, rows, b'],"total":%d,"sampled":%d}' % (total, sampled))
-    return Answer(pieces if sampled == total and table.cells > STREAM_FROM else b"".join(pieces), headers)
+    return RowsAnswer(pieces if sampled == total and run_rows.cells > STREAM_FROM else b"".join(pieces), RowCounts(total, sampled, last))
 
 
 def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[bytes]:

@@ -47,7 +47,7 @@ def possible_id(run: str) -> bool:
         return False
 
 
-class Catalog:
+class RunCatalog:
     """Looks runs up, lists and describes them, and takes over what meta.json and status.json say."""
 
     def __init__(self, records: Records, directory: TaskDirectory, projects: Projects, *, register_unknown: bool) -> None:
@@ -86,7 +86,7 @@ class Catalog:
         return [self._described(document, projects) for document in found]
 
     def detail(self, run: Owner) -> dict[str, Any]:
-        """One run with its address and times."""
+        """One run with its times and its summary. Raises UnknownRun when it was deleted meanwhile."""
         documents = self._registry.get_many("task", run.company, [run.id], fields=_FIELDS)
         if run.id not in documents:
             raise UnknownRun(run.id)
@@ -95,9 +95,6 @@ class Catalog:
         start, end = _seconds(body.get("started") or body.get("created")), _seconds(body.get("completed"))
         return {
             **self._described(document, self._projects(run.company, [document])),
-            "logs": f"/api/runs/{run.id}/logs/ws",
-            "metrics": f"/api/runs/{run.id}/metrics",
-            "metrics_step": f"/api/runs/{run.id}/metrics_step",
             "start_time": start,
             "duration": end - start if start is not None and end is not None else None,
             "summary": known.get("summary") or {},

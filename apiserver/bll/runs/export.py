@@ -13,20 +13,13 @@ import orjson
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.columns import STEP_COLUMN
-from apiserver.bll.runs.encode import row_slices
-from apiserver.bll.runs.table import Table
+from apiserver.bll.runs.row_encoding import row_slices
+from apiserver.bll.runs.rows import RunRows
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore, LogReader
 from apiserver.stores.records import LOG, EventQuery
 
-TYPES = {
-    "csv": ("text/csv; charset=utf-8", "csv"),
-    "excel": ("text/csv; charset=utf-8", "csv"),
-    "jsonl": ("application/x-ndjson", "jsonl"),
-    "parquet": ("application/vnd.apache.parquet", "parquet"),
-    "log": ("text/plain; charset=utf-8", "txt"),
-}
-"""format -> (content type, ending)."""
+FORMATS = ("csv", "excel", "jsonl", "parquet", "log")
 
 _BOM = "\ufeff".encode()
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
@@ -37,36 +30,36 @@ class MissingExtra(Exception):
     """The format needs a package that is not installed."""
 
 
-def exported(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
-    """The pieces of the file. `form` is a key of TYPES; `excel` is CSV that spreadsheets open as it is (semicolons would depend on their
+def export_run(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
+    """The pieces of the file. `form` is one of FORMATS; `excel` is CSV that spreadsheets open as it is (semicolons would depend on their
     language, so it says its separator itself). Raises MissingExtra at once."""
     if form == "log":
         return _log(store, run)
-    table = Table(store, run.company, run.id)
+    run_rows = RunRows(store, run)
     if form == "jsonl":
-        return _json_lines(table)
+        return _json_lines(run_rows)
     if form == "parquet":
         try:
-            return _parquet(table, import_module("pyarrow"), import_module("pyarrow.parquet"))
+            return _parquet(run_rows, import_module("pyarrow"), import_module("pyarrow.parquet"))
         except ImportError:
             raise MissingExtra("Parquet needs pyarrow: pip install 'tidemark-events[parquet]' (or pyarrow)") from None
-    return _csv(table, excel=form == "excel")
+    return _csv(run_rows, excel=form == "excel")
 
 
-def _rows(table: Table) -> Iterator[list[dict[str, Any]]]:
-    for window in table.windows():
+def _rows(run_rows: RunRows) -> Iterator[list[dict[str, Any]]]:
+    for window in run_rows.windows():
         for rows in row_slices(window, window.steps.tolist()):
             yield rows
             give_way()
 
 
-def _csv(table: Table, *, excel: bool) -> Iterator[bytes]:
+def _csv(run_rows: RunRows, *, excel: bool) -> Iterator[bytes]:
     text = io.StringIO()
-    names = [STEP_COLUMN, *table.columns]
+    names = [STEP_COLUMN, *run_rows.columns]
     writer = csv.writer(text, lineterminator="\r\n")
     head = _BOM if excel else b""
     writer.writerow([_harmless(name) for name in names] if excel else names)
-    for rows in _rows(table):
+    for rows in _rows(run_rows):
         for row in rows:
             cells = [_cell(row.get(name)) for name in names]
             writer.writerow([_harmless(cell) for cell in cells] if excel else cells)
@@ -96,26 +89,26 @@ def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_RISKY) and value != "-inf" else value
 
 
-def _json_lines(table: Table) -> Iterator[bytes]:
-    for rows in _rows(table):
+def _json_lines(run_rows: RunRows) -> Iterator[bytes]:
+    for rows in _rows(run_rows):
         yield b"\n".join(map(orjson.dumps, rows)) + b"\n"
 
 
-def _parquet(table: Table, arrow: Any, parquet: Any) -> Iterator[bytes]:
-    kinds = _arrow_kinds(table, arrow)
-    return _parquet_pieces(table, arrow, parquet, arrow.schema([(STEP_COLUMN, arrow.int64()), *kinds.items()]))
+def _parquet(run_rows: RunRows, arrow: Any, parquet: Any) -> Iterator[bytes]:
+    kinds = _arrow_kinds(run_rows, arrow)
+    return _parquet_pieces(run_rows, arrow, parquet, arrow.schema([(STEP_COLUMN, arrow.int64()), *kinds.items()]))
 
 
-def _arrow_kinds(table: Table, arrow: Any) -> dict[str, Any]:
+def _arrow_kinds(run_rows: RunRows, arrow: Any) -> dict[str, Any]:
     """A column with numbers only is of doubles, one with booleans only of booleans, everything else is text."""
     kinds = {"number": arrow.float64(), "boolean": arrow.bool_(), "text": arrow.string()}
-    return {name: kinds[table.kind(name)] for name in table.columns}
+    return {name: kinds[run_rows.kind(name)] for name in run_rows.columns}
 
 
-def _parquet_pieces(table: Table, arrow: Any, parquet: Any, schema: Any) -> Iterator[bytes]:
+def _parquet_pieces(run_rows: RunRows, arrow: Any, parquet: Any, schema: Any) -> Iterator[bytes]:
     out = _Pieces()
     with parquet.ParquetWriter(out, schema) as writer:
-        for window in table.windows():
+        for window in run_rows.windows():
             rows = [row for part in row_slices(window, window.steps.tolist()) for row in part]
             columns = []
             for field in schema:

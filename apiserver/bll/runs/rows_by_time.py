@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from apiserver.bll.runs.table import Cells, Window
+from apiserver.bll.runs.rows import Cells, Window
 from apiserver.stores.records import Floats
 
 _ABSOLUTE = 1e6

@@ -15,14 +15,14 @@ import numpy as np
 from apiserver.stores.records import Floats, Ints
 
 
-class Metric(NamedTuple):
+class MetricValues(NamedTuple):
     """The values of a metric and the rows they are in: arrays of equal length, rows ascending."""
 
     rows: Ints
     values: Floats
 
 
-def choose_rows(count: int, metrics: Sequence[Metric], limit: int) -> Ints:
+def choose_rows(count: int, metrics: Sequence[MetricValues], limit: int) -> Ints:
     """At most `limit` of the rows 0 .. count - 1, ascending, none twice; row 0 and the last row are among them (limit >= 2).
 
     No metric loses a minimum or maximum that `limit` rows could show: with 2 * metrics + 2 <= limit every metric keeps both of every
@@ -40,12 +40,12 @@ def choose_rows(count: int, metrics: Sequence[Metric], limit: int) -> Ints:
     return _filled(chosen, count, limit)
 
 
-def _finite(metric: Metric) -> Metric:
+def _finite(metric: MetricValues) -> MetricValues:
     fine = np.isfinite(metric.values)
-    return metric if fine.all() else Metric(metric.rows[fine], metric.values[fine])
+    return metric if fine.all() else MetricValues(metric.rows[fine], metric.values[fine])
 
 
-def _extremes_that_fit(count: int, metrics: Sequence[Metric], room: int) -> Ints:
+def _extremes_that_fit(count: int, metrics: Sequence[MetricValues], room: int) -> Ints:
     """Extremes of as many buckets as `room` rows hold. Metrics often peak in the same rows, so more buckets may fit than the worst case."""
     buckets = room // (2 * len(metrics))
     if buckets < 1:
@@ -65,7 +65,7 @@ def _extremes_that_fit(count: int, metrics: Sequence[Metric], room: int) -> Ints
     return best
 
 
-def _extremes(count: int, metrics: Sequence[Metric], buckets: int) -> Ints:
+def _extremes(count: int, metrics: Sequence[MetricValues], buckets: int) -> Ints:
     """The rows with the first minimum and the first maximum of each metric in each bucket."""
     edges = np.linspace(0, count, buckets + 1).astype(np.int64)
     found = []
@@ -82,7 +82,7 @@ def _extremes(count: int, metrics: Sequence[Metric], buckets: int) -> Ints:
     return np.unique(np.concatenate(found))
 
 
-def _most_outstanding(metrics: Sequence[Metric], room: int) -> Ints:
+def _most_outstanding(metrics: Sequence[MetricValues], room: int) -> Ints:
     """More metrics than rows: the extremes that are farthest from their metric's mean, in standard deviations."""
     candidates: list[tuple[float, int]] = []
     for metric in metrics:

@@ -9,7 +9,7 @@ import orjson
 from gevent.lock import RLock
 
 from apiserver.bll.registry.directory import Owner
-from apiserver.bll.runs.lines import LOG_METRIC, ORDINAL, RunLines
+from apiserver.bll.runs.run_lines import LOG_METRIC, ORDINAL, RunLines
 from apiserver.stores.base import Bus, EventStore
 from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Refusal
 
@@ -19,7 +19,7 @@ def log_channel(company: str, run: str) -> str:
     return f"logs:{company}:{run}"
 
 
-class Writer:
+class RunWriter:
     """Stores batches. Imported log lines (those with an ordinal) are stored once, however often they are sent."""
 
     def __init__(self, store: EventStore, bus: Bus) -> None:

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import orjson
 
-from apiserver.bll.runs.lines import ORDINAL
+from apiserver.bll.runs.run_lines import ORDINAL
 from apiserver.operations.transfer.layout import RunFolder
 from apiserver.operations.transfer.sinks import Refused, Sink
 from apiserver.operations.transfer.text import LogClock, read_lines

@@ -18,9 +18,9 @@ import orjson
 from apiserver.bll.registry.directory import Owner, TaskDirectory
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
-from apiserver.bll.runs.catalog import Catalog, UnknownRun
-from apiserver.bll.runs.lines import LineError, RunLines
-from apiserver.bll.runs.writer import Writer
+from apiserver.bll.runs.catalog import RunCatalog, UnknownRun
+from apiserver.bll.runs.run_lines import RefusedLine, RunLines
+from apiserver.bll.runs.writer import RunWriter
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
 from apiserver.errors import StartupError, TidemarkError
@@ -40,7 +40,7 @@ class Refused(Exception):
 class Sink(Protocol):
     """Takes what was read of a run. All methods raise Refused."""
 
-    def add(self, run: str, lines: Sequence[bytes]) -> list[LineError]:
+    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
         """Store lines of an events.jsonl; those that can't be read, by their number (from 1) among these lines."""
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
@@ -86,27 +86,27 @@ class StoreSink:
         self._lock = claim_data_folder(settings)
         self._engine: Engine = open_engine(settings)
         records = Records(self._engine.registry)
-        self._catalog = Catalog(records, TaskDirectory(records.registry), Projects(records), register_unknown=True)
-        self._writer = Writer(self._engine.events, self._engine.bus)
+        self._catalog = RunCatalog(records, TaskDirectory(records.registry), Projects(records), register_unknown=True)
+        self._writer = RunWriter(self._engine.events, self._engine.bus)
         self._storage = open_storage(settings)
         self._files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
 
-    def add(self, run: str, lines: Sequence[bytes]) -> list[LineError]:
+    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
         batch = RunLines(run, time.time_ns() // 1_000_000)
         for number, line in enumerate(lines, 1):
             batch.add(number, line)
         refusals = self._retried(lambda: self._writer.store(self._writable(run), batch)) if batch.added else []
-        return batch.errors + [LineError(0, refusal.reason) for refusal in refusals]
+        return batch.errors + [RefusedLine(0, refusal.reason) for refusal in refusals]
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._retried(lambda: self._catalog.describe(self._writable(run), facts, self._user))
 
     def log_lines(self, run: str) -> int:
         try:
-            entity = self._catalog.find(self._company, run)
+            owner = self._catalog.find(self._company, run)
         except UnknownRun:
             return 0
-        return int(self._retried(lambda: self._writer.last_ordinal(entity)))
+        return int(self._retried(lambda: self._writer.last_ordinal(owner)))
 
     def media(self, run: str, path: str, file: Path) -> str:
         incoming = self._storage.begin()
@@ -159,11 +159,11 @@ class ServerSink:
         self._headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
         self._files = settings.files.public_url or f"{address}/files"
 
-    def add(self, run: str, lines: Sequence[bytes]) -> list[LineError]:
+    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
         answer = self._call("POST", f"{self._run(run)}/events?error_lines=1000000", b"\n".join(lines), good=(200, 400))
         if "error_lines" not in answer:
             raise Refused(str(answer.get("detail")))
-        return [LineError(problem["line"] or 0, problem["reason"]) for problem in answer["error_lines"]]
+        return [RefusedLine(problem["line"] or 0, problem["reason"]) for problem in answer["error_lines"]]
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._call("PUT", f"{self._run(run)}/meta", orjson.dumps(facts))

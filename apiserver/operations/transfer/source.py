@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.bll.runs.export import MissingExtra, exported
+from apiserver.bll.runs.export import MissingExtra, export_run
 from apiserver.credentials import Credentials
 from apiserver.engine import open_engine
 from apiserver.errors import StartupError
@@ -36,7 +36,7 @@ def open_export(settings: Settings, company: str | None, run: str, form: str) ->
         if found is None:
             raise StartupError(f"Run not found: {run}")
         try:
-            pieces = exported(engine.events, found, form)
+            pieces = export_run(engine.events, found, form)
         except MissingExtra as error:
             raise StartupError(str(error)) from None
         yield pieces

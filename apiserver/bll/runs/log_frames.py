@@ -26,7 +26,7 @@ class Line(NamedTuple):
     msg: str | None
 
 
-class Form(NamedTuple):
+class FrameFormat(NamedTuple):
     """How a reader wants its frames."""
 
     as_json: bool = False
@@ -49,7 +49,7 @@ class Form(NamedTuple):
         return frames
 
 
-class Seen:
+class SeenArrivals:
     """The arrivals (seqs) of lines that a reader has got, as intervals; those older than `keep` milliseconds are forgotten."""
 
     def __init__(self, keep: int = 60_000) -> None:

@@ -1,4 +1,4 @@
-"""A run as a table: which columns it has, and its rows by step in windows of bounded size, as arrays.
+"""The rows of a run: which columns they have, and their cells by step in windows of bounded size, as arrays.
 
 A window reads every series of the run between two steps, so that memory depends on the window, not on the length of the run.
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs import columns as names
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import ATTRIBUTE, MIN_ITER, SCALAR, SINGLE_VALUE_ITER, Cursor, Floats, Ints, PointColumns, Series, SeriesKey
@@ -29,7 +30,7 @@ class Cells(NamedTuple):
     """The cells of one column in a window: the rows they are in (ascending; None: every row) and their values.
 
     `values` is float64, where NaN and infinities stand for null, or an array of objects (str, bool, float, None). `times` are the seconds of
-    the points, where the rows have none themselves (only in tables by time).
+    the points, where the rows have none themselves (only in rows by time).
     """
 
     rows: Ints | None
@@ -43,7 +44,7 @@ class Cells(NamedTuple):
 class Window(NamedTuple):
     """Rows in order of step: the steps, and the cells per column. A column without cells is left out.
 
-    `times`: the `time` of every row, NaN where none was logged (only in tables by time, which have no such column then).
+    `times`: the `time` of every row, NaN where none was logged (only in rows by time, which have no such column then).
     """
 
     steps: Ints
@@ -51,7 +52,7 @@ class Window(NamedTuple):
     times: Floats | None = None
 
 
-class Table:
+class RunRows:
     """The rows of one run between two steps (inclusive). `columns` are in code point order, without `global_step`.
 
     `only`: the columns wanted (None: all of /metrics_step). `numeric`: as metrics/fast shows a run, metrics and booleans as numbers, with
@@ -61,8 +62,7 @@ class Table:
     def __init__(
         self,
         store: SeriesReader,
-        company: str,
-        run: str,
+        run: Owner,
         *,
         lo: int | None = None,
         hi: int | None = None,
@@ -70,11 +70,11 @@ class Table:
         by_time: bool = False,
         only: Sequence[str] | None = None,
     ) -> None:
-        self._store, self._company, self._run = store, company, run
+        self._store, self._company, self._run = store, run.company, run.id
         self._numeric, self._by_time = numeric, by_time
         self._sources: dict[str, list[SeriesKey]] = defaultdict(list)
         self.series: list[Series] = []
-        for series in store.series(company, [run], types=(SCALAR, ATTRIBUTE)):
+        for series in store.series(run.company, [run.id], types=(SCALAR, ATTRIBUTE)):
             if not series.chart_count:
                 continue
             name = names.column_name(series.key)

@@ -41,7 +41,7 @@ class BadLine(Exception):
     """The reason why a line is not stored."""
 
 
-class LineError(NamedTuple):
+class RefusedLine(NamedTuple):
     line: int
     reason: str
 
@@ -53,7 +53,7 @@ class RunLines:
     run: str
     now: int
     worker: str = ""
-    errors: list[LineError] = field(default_factory=list)
+    errors: list[RefusedLine] = field(default_factory=list)
     added: int = 0
     passed_over: int = 0
     batch: EventBatch = field(init=False)
@@ -80,7 +80,7 @@ class RunLines:
         try:
             self._take(event)
         except BadLine as error:
-            self.errors.append(LineError(number, str(error)))
+            self.errors.append(RefusedLine(number, str(error)))
 
     def finish(self) -> EventBatch:
         """The batch of what was added so far."""
@@ -101,7 +101,7 @@ class RunLines:
             reason = "a lone surrogate is no text"
         except (ValueError, RecursionError) as error:
             reason = f"not JSON: {error}"
-        self.errors.append(LineError(number, reason))
+        self.errors.append(RefusedLine(number, reason))
         return None
 
     def _take(self, event: Any) -> None:

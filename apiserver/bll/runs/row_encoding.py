@@ -1,4 +1,4 @@
-"""Windows of a table as JSON rows, in slices so small that other requests are not held up."""
+"""Windows of rows as JSON, in slices so small that other requests are not held up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apiserver.bll.runs.columns import STEP_COLUMN
-from apiserver.bll.runs.table import Cells, Window
+from apiserver.bll.runs.rows import Cells, Window
 
 SLICE = 1500
 """Rows encoded at a time (a few milliseconds)."""
