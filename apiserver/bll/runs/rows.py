@@ -15,7 +15,7 @@ import numpy.typing as npt
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs import columns as names
 from apiserver.stores.base import SeriesReader
-from apiserver.stores.records import ATTRIBUTE, MIN_ITER, SCALAR, SINGLE_VALUE_ITER, Cursor, Floats, Ints, PointColumns, Series, SeriesKey
+from apiserver.stores.records import ATTRIBUTE, SCALAR, SINGLE_VALUE_ITER, Floats, Ints, PointColumns, Series, SeriesKey
 
 WINDOW = 240_000
 """Points that a window holds, about: 40,000 steps of a run with six columns."""
@@ -365,8 +365,3 @@ def _without_single_value(column: PointColumns) -> PointColumns:
         return column
     iters, values = np.delete(column.iters, at), np.delete(column.values, at)
     return PointColumns(column.key, iters, values, np.delete(column.timestamps, at), np.delete(column.seqs, at))
-
-
-def start_after(moment: int) -> Cursor:
-    """The position in the order of time just before everything of this millisecond."""
-    return Cursor(moment, moment, MIN_ITER)

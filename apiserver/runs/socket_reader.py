@@ -1,0 +1,106 @@
+"""One connected log socket: sends frames within the reader's patience, and ends its greenlet when the other side has gone."""
+
+from __future__ import annotations
+
+import secrets
+import socket as sockets
+from contextlib import suppress
+from typing import Any
+
+import gevent
+from gevent.lock import RLock
+from simple_websocket import ConnectionClosed, Server
+
+from apiserver.runs.websocket_frames import text_frames
+
+CHUNK = 64 * 1024
+"""Bytes handed to the network at once: each must leave within the patience."""
+
+
+class Gone(Exception):
+    """The reader has closed its socket, or took nothing for too long."""
+
+
+class SocketReader:
+    """One socket: sends frames, and ends its greenlet when the other side has gone."""
+
+    def __init__(self, ws: Server, patience: float) -> None:
+        self.id = secrets.token_hex(8)
+        self._ws = ws
+        self._wire = Wire(ws.sock, patience)
+        ws.sock = self._wire
+        ws.input_buffer = _Discarding()
+        self._greenlet: Any = gevent.getcurrent()
+        ws.event = self  # what a closed connection wakes
+        if not ws.connected:
+            raise Gone
+
+    def send(self, frames: list[str]) -> None:
+        """Send text frames. Raises Gone."""
+        if not self._ws.connected:
+            raise Gone
+        data = text_frames(frames)
+        try:
+            for start in range(0, len(data), CHUNK):
+                self._wire.send(data[start : start + CHUNK])
+        except OSError:
+            raise Gone from None
+
+    def leave(self, code: int, reason: str) -> None:
+        """Close from our side, and wait a moment for the other side's answer."""
+        greenlet, self._greenlet = self._greenlet, None  # the answer must not end us while we wait for it
+        try:
+            self._ws.close(code, reason.encode()[:120].decode("utf-8", "ignore"))
+            self._ws.thread.join(1)
+        except (ConnectionClosed, OSError):
+            pass
+        if greenlet is not None and greenlet is not gevent.getcurrent():
+            greenlet.kill(Gone, block=False)
+
+    def end(self) -> None:
+        """The greenlet is about to end by itself: nothing may wake it any more."""
+        self._greenlet = None
+
+    # The interface of an event, for the receiving side: set for messages (which nobody reads) and when the connection has ended.
+
+    def set(self) -> None:
+        greenlet = self._greenlet
+        if greenlet is not None and not self._ws.connected and greenlet is not gevent.getcurrent():
+            self._greenlet = None
+            greenlet.kill(Gone, block=False)
+
+    def clear(self) -> None:
+        """Nothing to do."""
+
+
+class Wire:
+    """A socket whose every `send` sends all of it, one sender at a time, and within the patience: whoever takes nothing for so long is dropped."""
+
+    def __init__(self, sock: Any, patience: float) -> None:
+        self._sock = sock
+        self._patience = patience
+        self._lock = RLock()
+
+    def send(self, data: bytes) -> int:
+        with self._lock:
+            self._sock.settimeout(self._patience)
+            try:
+                self._sock.sendall(data)
+            except OSError:  # a time-out too; half a frame may have gone out, so nothing can follow it
+                self._abandon()
+                raise
+        return len(data)
+
+    def _abandon(self) -> None:
+        with suppress(OSError):  # the other side was faster
+            self._sock.shutdown(sockets.SHUT_RDWR)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class _Discarding(list[Any]):
+    """Messages from readers, which mean nothing."""
+
+    def append(self, item: Any) -> None:
+        """Forget it."""
