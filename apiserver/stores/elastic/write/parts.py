@@ -1,0 +1,117 @@
+"""A batch cut into parts, one for each series in it: what is stored of it, and what that does to the series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import lt
+
+from apiserver.stores.elastic.series.row import LastPoints, Row, series_id
+from apiserver.stores.records import LOG, SCALAR, SINGLE_VALUE_ITER, Event, EventBatch, LogLine, Points, SeriesKey
+
+
+@dataclass(slots=True)
+class Part:
+    """The lines of one series in a batch (points, or events, or log lines), and what became of each."""
+
+    key: SeriesKey
+    id: str
+    """The document of the series."""
+    index: str = ""
+    """The index of its events."""
+    epoch: int | None = None
+    arrivals: list[int] = field(default_factory=list)
+    points: Points | None = None
+    positions: range | list[int] = range(0)
+    """The points that are stored: of equal iterations only the last."""
+    events: list[Event] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
+    created: list[bool] = field(default_factory=list)
+    """Per line whether it made a new document; empty when all did."""
+    repeated: bool = False
+    """Whether some lines were stored before: the statistics of the series have to be counted anew."""
+
+    @property
+    def created_nothing(self) -> bool:
+        """Whether no line made a new document."""
+        return bool(self.created) and not any(self.created)
+
+    def take_repeated_logs(self) -> Part:
+        """The log lines that were stored before, as a part of its own; this one counts as new."""
+        lines = [line for line, created in zip(self.logs, self.created, strict=True) if not created]
+        self.created, self.repeated = [], False
+        return Part(self.key, self.id, self.index, arrivals=[line.line for line in lines], logs=lines)
+
+    def row(self, seq: int) -> Row | None:
+        """The statistics of the lines that made new documents, stale when others did not; None when every line was refused."""
+        if self.created_nothing and not self.repeated:
+            return None
+        row = Row(stale=self.repeated, last_written=seq + max(self.arrivals))
+        if self.points is not None:
+            self._add_points(row, self.points)
+            return row
+        created = self.created or [True] * len(self.arrivals)
+        lines: list[Event | LogLine] = [*self.events, *self.logs]
+        for line, new in zip(lines, created, strict=True):
+            if new:
+                times = (line.timestamp, line.timestamp)
+                row.extend(1, None if line.iter is None else (line.iter, line.iter), times)
+                if line.iter is not None and line.iter != SINGLE_VALUE_ITER and not self.logs:
+                    row.extend_chart(1, (line.iter, line.iter), times)
+                row.bytes += line.size
+        return row
+
+    def _add_points(self, row: Row, points: Points) -> None:
+        row.x_axis_label = points.x_axis_label
+        chosen = self.positions
+        if self.created:
+            chosen = [position for position, new in zip(self.positions, self.created, strict=True) if new]
+        if not chosen:
+            return
+        columns: tuple[list[int], list[float], list[int], list[int]] = (points.iters, points.values, points.timestamps, points.sizes)
+        if len(chosen) < len(points.iters):
+            columns = tuple([column[p] for p in chosen] for column in columns)  # type: ignore[assignment]
+        iters, values, timestamps, sizes = columns
+        if not all(map(lt, iters, iters[1:])):
+            order = sorted(range(len(iters)), key=iters.__getitem__)
+            iters, values, timestamps = [iters[p] for p in order], [values[p] for p in order], [timestamps[p] for p in order]
+        row.add_points(iters, values, timestamps)
+        if self.key.type == SCALAR:
+            row.last = LastPoints.of(iters, values)
+        row.bytes = sum(sizes)
+
+
+def parts_of(company: str, batch: EventBatch) -> list[Part]:
+    """Of events with the same identity only the last."""
+    parts: dict[SeriesKey, Part] = {}
+
+    def part_of(key: SeriesKey) -> Part:
+        part = parts.get(key)
+        if part is None:
+            part = parts[key] = Part(key, series_id(company, key))
+        return part
+
+    for key, points in batch.points.items():
+        part = part_of(key)
+        part.points, part.positions = points, _last_of_each(points.iters)
+        part.arrivals = points.lines if len(part.positions) == len(points.lines) else [points.lines[p] for p in part.positions]
+    latest = {(event.series, event.iter, event.key or ""): event for event in batch.events}
+    extra: list[Part] = []
+    for event in latest.values():
+        part = part_of(event.series)
+        if part.points is not None:  # a scalar series with points and an event without iteration: at most one such event
+            part = Part(part.key, part.id)
+            extra.append(part)
+        part.arrivals.append(event.line)
+        part.events.append(event)
+    for line in batch.logs:
+        part = part_of(SeriesKey(line.task, LOG, line.metric, line.variant))
+        part.arrivals.append(line.line)
+        part.logs.append(line)
+    return [*parts.values(), *extra]
+
+
+def _last_of_each(iters: list[int]) -> range | list[int]:
+    """The positions of the last point of each iteration."""
+    if len(set(iters)) == len(iters):
+        return range(len(iters))
+    return sorted({iteration: position for position, iteration in enumerate(iters)}.values())

@@ -1,0 +1,130 @@
+"""The bulk requests of a batch: which lines go into which, and what Elasticsearch's answer says of each line."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from apiserver.stores.base import StoreBusy
+from apiserver.stores.elastic.bulk_actions import action
+from apiserver.stores.elastic.client import busy_reason
+from apiserver.stores.elastic.generations import IndexGone
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.series.row import PENDING
+from apiserver.stores.elastic.write.bulk_lines import Chunk, chunked, event_line, log_line, point_chunks
+from apiserver.stores.elastic.write.parts import Part
+from apiserver.stores.records import EventBatch, Refusal
+
+
+class Slice(NamedTuple):
+    """Lines lo..hi (exclusive) of a part."""
+
+    part: Part
+    lo: int
+    hi: int
+
+
+@dataclass(slots=True)
+class BulkRequest:
+    """Lines for the index `target`, in pieces. `head`: how many documents stand before the lines of the parts."""
+
+    target: str
+    head: int
+    pieces: list[bytes]
+    slices: list[Slice] = field(default_factory=list)
+    is_last: bool = False
+
+    @property
+    def count(self) -> int:
+        """Documents in it."""
+        return self.head + sum(hi - lo for _, lo, hi in self.slices)
+
+    def read(self, items: Sequence[dict[str, Any]]) -> list[Refusal]:
+        """Note in the parts what became of each line; the lines that Elasticsearch refuses for good. Raises StoreBusy when a line has to come again."""
+        refusals: list[Refusal] = []
+        busy: StoreBusy | None = None
+        for item in items[: self.head]:
+            busy = busy or _busy(item)
+        position = self.head
+        for part, lo, hi in self.slices:
+            part.created = part.created or [True] * len(part.arrivals)
+            for line in range(lo, hi):
+                item = items[position]
+                position += 1
+                status = item["status"]
+                if status == 201:
+                    continue
+                part.created[line] = False
+                if status in (200, 409):
+                    part.repeated = True
+                elif (passing := _busy(item)) is not None:
+                    busy = busy or passing
+                else:
+                    error = item.get("error", {})
+                    cause = error.get("caused_by", {}).get("reason")
+                    refusals.append(Refusal(part.arrivals[line], None, cause or error.get("reason") or f"status {status}"))
+        if busy is not None:
+            raise busy
+        return refusals
+
+    def incomplete_parts(self) -> list[Part]:
+        """The parts of which not every line in this request made a new document."""
+        return list({part.id: part for part, lo, hi in self.slices if part.created and not all(part.created[lo:hi])}.values())
+
+
+def bulk_requests(
+    layout: Layout, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, log_ids: str, record: bytes, limit: int
+) -> Iterator[BulkRequest]:
+    """Requests of at most `limit` bytes (a larger line travels alone). `record`: the lines of a document at the head of the first one, or nothing.
+
+    Only one request exists at a time: a batch of many megabytes is not held in memory twice.
+    """
+    default = _most_used(parts)
+    target = layout.writing(default)
+    request, size = BulkRequest(target, 1 if record else 0, [record]), len(record)
+    for part in parts:
+        address = "" if part.index == default else f'"_index":"{layout.writing(part.index)}",'
+        done = 0
+        for count, data in _chunks(address, company, batch, part, seq, log_ids, limit):
+            if request.slices and size + len(data) > limit:
+                yield request
+                request, size = BulkRequest(target, 0, []), 0
+            request.pieces.append(data)
+            size += len(data)
+            request.slices.append(Slice(part, done, done + count))
+            done += count
+    request.is_last = True
+    yield request
+
+
+def pending_batch_record(batch: EventBatch, parts: Sequence[Part], statistics: str, id: str) -> bytes:
+    """The lines of the document that names the series of a pending batch."""
+    series = [list(part.key) for part in parts]
+    return action("index", statistics, id, {"kind": PENDING, "task": list(batch.touches), "at": int(time.time() * 1000), "series": series})
+
+
+def _chunks(address: str, company: str, batch: EventBatch, part: Part, seq: int, log_ids: str, limit: int) -> Iterator[Chunk]:
+    """The lines of a part; `address` as in `event_line`."""
+    if part.points is not None:
+        return point_chunks(address, company, part.key, part.points, batch.worker, seq, part.positions, limit)
+    if part.logs:
+        return chunked((log_line(address, line, log_ids, seq) for line in part.logs), limit)
+    hashes: dict[str, str] = {}
+    return chunked((event_line(address, company, event, seq, hashes) for event in part.events), limit)
+
+
+def _most_used(parts: Sequence[Part]) -> str:
+    lines: Counter[str] = Counter()
+    for part in parts:
+        lines[part.index] += len(part.arrivals)
+    return lines.most_common(1)[0][0]
+
+
+def _busy(item: dict[str, Any]) -> StoreBusy | None:
+    """The exception for an item that has to come again."""
+    if item["status"] == 404:
+        return IndexGone("the index of this task was dropped meanwhile", 1.0)
+    return busy_reason(item["status"], item)
