@@ -1,8 +1,12 @@
-"""A turn for the others in the middle of long work."""
+"""Greenlets that share a worker: a turn for the others in the middle of long work, and work that only one does at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
 import gevent
+from gevent.lock import RLock
 
 _MOMENT = 1e-6
 
@@ -15,3 +19,26 @@ def give_way() -> None:
     sleep goes through the event loop each time and costs 4 µs.
     """
     gevent.sleep(_MOMENT)
+
+
+class KeyedLocks:
+    """A lock for each key. Keys that nobody holds or waits for take no memory."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, tuple[RLock, int]] = {}
+
+    @contextmanager
+    def hold(self, key: Hashable) -> Iterator[None]:
+        """One greenlet at a time is inside, for each key."""
+        lock, users = self._locks.get(key, (None, 0))
+        lock = lock or RLock()
+        self._locks[key] = lock, users + 1
+        try:
+            with lock:
+                yield
+        finally:
+            lock, users = self._locks[key]
+            if users == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = lock, users - 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from apiserver.bll.events.answer_cache import AnswerCache
 from apiserver.bll.events.charts import Charts
 from apiserver.bll.events.deletion import Deletion
 from apiserver.bll.events.image_samples import ImageSamples
@@ -40,7 +39,7 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
     navigation = Navigation(events, state)
     return [
         EventsWriteService(owners, ingest, Deletion(events, directory)),
-        EventsScalarsService(owners, Charts(events, AnswerCache()), Latest(events), listing, pages, Vectors(events)),
+        EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
         EventsListingService(owners, listing, pages, Storage(events)),
         EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events)),
         EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state)),

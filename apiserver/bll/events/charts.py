@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import orjson
 
-from apiserver.bll.events.answer_cache import AnswerCache
+from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
@@ -22,6 +22,7 @@ from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints,
 
 XKey = Literal["iter", "timestamp", "iso_time"]
 
+CACHE_BYTES = 48 * 1024 * 1024
 BUCKETS_AT_ONCE = 500_000
 """About how many buckets are asked of the store in one call: 20 MB of arrays."""
 BUCKETS_BETWEEN_PAUSES = 50_000
@@ -53,9 +54,9 @@ class _Drawn(NamedTuple):
 class Charts:
     """Answers of the two histogram endpoints, as JSON."""
 
-    def __init__(self, events: SeriesReader, cache: AnswerCache | None = None) -> None:
+    def __init__(self, events: SeriesReader, cache_bytes: int = CACHE_BYTES) -> None:
         self._events = events
-        self._cache = cache or AnswerCache()
+        self._cache: AnswerCache[bytes] = AnswerCache(cache_bytes, len)
 
     def of_owner(self, owner: Owner, query: ChartQuery) -> bytes:
         """{metric: {variant: {name, x, y}}} of one task or model, ordered by name."""
@@ -94,12 +95,7 @@ class Charts:
             if one is None:
                 return build()
             revision.append(one)
-        known = self._cache.get(key, revision)
-        if known is None:
-            # The revision was read first: an event that comes meanwhile only makes the next caller draw again.
-            known = build()
-            self._cache.put(key, revision, known)
-        return known
+        return self._cache.get(key, tuple(revision), build)
 
     def _draw(self, owners: Sequence[Owner], query: ChartQuery) -> Iterator[_Drawn]:
         metrics = dict(query.metrics) if query.metrics else None

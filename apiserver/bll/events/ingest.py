@@ -16,11 +16,11 @@ import msgspec
 
 from apiserver.bll.events.batch_builder import BatchBuilder, Refused
 from apiserver.bll.events.event_decoder import EventDecoder, LineError
+from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.errors import EmptyBatch, EventsNotAdded
 from apiserver.fairness import give_way
 from apiserver.stores.base import Bus, EventWriter
-from apiserver.stores.records import EventBatch
 
 SLICE = 1 << 17
 """Bytes between two chances for other requests: a millisecond or two."""
@@ -51,7 +51,7 @@ class Ingest:
     ) -> None:
         self._events = events
         self._directory = directory
-        self._bus = bus
+        self._live_log = LiveLog(bus)
         self._decoder = EventDecoder(definitions)
         self._settings = settings
         self._clock = clock
@@ -99,8 +99,8 @@ class Ingest:
                 batch.digest = hashlib.blake2b(body, key=hashlib.blake2b(company.encode()).digest()[:16], digest_size=16).digest()
             outcome = self._events.append(company, batch)
             refused += [Refused(r.line, "an event was refused by the store", r.reason, r.field) for r in outcome.refusals]
-            if batch.logs and not outcome.logs_were_stored_before:
-                self._publish(company, batch, outcome.seq, {refusal.line for refusal in outcome.refusals})
+            if batch.logs:
+                self._live_log.publish(company, batch.logs, outcome)
         return _answer(builder.lines, refused)
 
     def _admit(self, company: str, user: str, kind: OwnerKind, ids: Mapping[str, bool], builder: BatchBuilder) -> None:
@@ -120,15 +120,6 @@ class Ingest:
                 builder.drop(id, f"invalid {kind} id {id}", f"the {kind} {id} belongs to another company: it can be read, not written")
             elif entity.locked and not ids[id]:
                 builder.drop(id, f"invalid {kind} id {id}", f"the {kind} {id} is published: only events with allow_locked are taken")
-
-    def _publish(self, company: str, batch: EventBatch, seq: int, refused: set[int]) -> None:
-        by_task: dict[str, list[tuple[int, int, str | None, str, str | None]]] = {}
-        for line in batch.logs:
-            if line.line not in refused:
-                by_task.setdefault(line.task, []).append((seq + line.line, line.timestamp, line.level, line.worker, line.msg))
-        for task, lines in by_task.items():
-            lines.sort(key=lambda line: (line[1], line[0]))
-            self._bus.publish(f"logs:{company}:{task}", msgspec.json.encode(lines))
 
 
 def _slices(body: bytes) -> Iterator[list[bytes]]:

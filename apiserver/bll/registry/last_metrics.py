@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gevent
-
+from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Series, name_hash
 
@@ -25,7 +24,7 @@ def last_metrics(events: SeriesReader, owners: Mapping[str, Sequence[str]]) -> d
     for company, ids in owners.items():
         for number, series in enumerate(events.series(company, ids, types=[SCALAR])):
             if number % GIVE_WAY == GIVE_WAY - 1:
-                gevent.sleep(0)
+                give_way()
             entry = _entry(series)
             if entry is not None:
                 of_task = found.setdefault(series.key.task, {})

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import gevent
-
 from apiserver.bll.registry.query import field_path
+from apiserver.fairness import give_way
 from apiserver.stores.base import Kind, Registry
 from apiserver.stores.records import iso_time
 
@@ -114,7 +113,7 @@ class Projector:
         answers = []
         for number, body in enumerate(bodies):
             if number % GIVE_WAY == GIVE_WAY - 1:
-                gevent.sleep(0)
+                give_way()
             complete = shown(self._kind, body)
             answer = _cut(complete, tree) if tree else dict(complete)
             if self._kind == "task":

@@ -1,0 +1,69 @@
+"""Encoded answers that are asked for again and again while nothing changes (dashboards poll)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from cachetools import TTLCache
+
+from apiserver.fairness import KeyedLocks
+
+AnswerT = TypeVar("AnswerT")
+
+MAX_AGE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[AnswerT]):
+    revision: Hashable
+    answer: AnswerT
+    size: int
+
+
+class AnswerCache(Generic[AnswerT]):
+    """Answers by request, each with the revision of the data it was made from. Bounded by bytes: the least recently used goes first, and
+    every answer goes after `max_age` seconds. An answer that many ask for at the same time is made once."""
+
+    def __init__(
+        self,
+        limit: int,
+        size_of: Callable[[AnswerT], int | None],
+        *,
+        max_age: float = MAX_AGE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`limit`: bytes in all. `size_of`: the bytes of an answer; None for one that can't be kept (a stream)."""
+        self._limit = limit
+        self._size_of = size_of
+        self._kept: TTLCache[Hashable, _Kept[AnswerT]] = TTLCache(limit, max_age, clock, getsizeof=lambda kept: kept.size)
+        self._locks = KeyedLocks()
+
+    def get(self, key: Hashable, revision: Hashable | None, make: Callable[[], AnswerT]) -> AnswerT:
+        """The answer to a request, from data of this revision (None: the revision is unknown, so nothing is reused).
+
+        The caller reads the revision before the data: an event that arrives meanwhile only makes the next caller's answer anew.
+        """
+        if revision is None:
+            return make()
+        kept = self._find(key, revision)
+        if kept is None:
+            with self._locks.hold((key, revision)):
+                kept = self._find(key, revision)
+                if kept is None:
+                    return self._keep(key, revision, make())
+        return kept.answer
+
+    def _find(self, key: Hashable, revision: Hashable) -> _Kept[AnswerT] | None:
+        kept = self._kept.get(key)
+        return kept if kept is not None and kept.revision == revision else None
+
+    def _keep(self, key: Hashable, revision: Hashable, answer: AnswerT) -> AnswerT:
+        """Keep an answer, unless it would take more than half of the room."""
+        size = self._size_of(answer)
+        self._kept.pop(key, None)
+        if size is not None and size <= self._limit // 2:
+            self._kept[key] = _Kept(revision, answer, size)
+        return answer
