@@ -21,8 +21,8 @@ from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.context import Context
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
-from apiserver.files.storage import Storage, open_storage
-from apiserver.files.wiring import TaskFiles, register_files
+from apiserver.files.storage import FileStorage, open_storage
+from apiserver.files.wiring import StoredTaskFiles, register_files
 from apiserver.identities import Identities
 from apiserver.runs.wiring import register_runs
 from apiserver.service_repo import ServiceRepo
@@ -79,7 +79,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     return app
 
 
-def _add_services(context: Context, storage: Storage) -> None:
+def _add_services(context: Context, storage: FileStorage) -> None:
     """One line per service."""
     add = context.repo.add_service
     add(DebugService())
@@ -91,7 +91,7 @@ def _add_services(context: Context, storage: Storage) -> None:
     tasks = TaskDirectory(engine.registry, deleted_for=context.settings.events.tombstone_expiration)
     for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks)):
         add(service)
-    for service in registry_services(engine.registry, engine.events, engine.state, tasks, TaskFiles(storage)):
+    for service in registry_services(engine.registry, engine.events, engine.state, tasks, StoredTaskFiles(storage)):
         add(service)
 
 
@@ -105,7 +105,7 @@ def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
     return Ingest(context.engine.events, tasks, context.engine.bus, context.schemas.definitions("events"), settings)
 
 
-def _add_faces(app: Flask, context: Context, storage: Storage) -> None:
+def _add_faces(app: Flask, context: Context, storage: FileStorage) -> None:
     """The parts of the server that are no RPC services; each registers its own blueprint. They win over the RPC layer's paths."""
     register_runs(app, context)
     register_files(app, context, storage)

@@ -39,7 +39,7 @@ class OpenFile(NamedTuple):
     etag: str
 
 
-class Storage:
+class FileStorage:
     """The files of all companies below one folder."""
 
     def __init__(self, root: Path, *, max_size: int, reserve: int) -> None:
@@ -197,7 +197,7 @@ class Storage:
 class Incoming:
     """One upload on its way: `write` as often as needed, then `commit` or `abort`."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: FileStorage) -> None:
         self._storage = storage
         self._path = storage._incoming / f"{uuid.uuid4().hex}.part"
         self._fd: int | None = None
@@ -264,10 +264,10 @@ def _disk_errors() -> Iterator[None]:
         raise
 
 
-def open_storage(settings: Settings) -> Storage:
+def open_storage(settings: Settings) -> FileStorage:
     """The folder of the files, made if need be. Raises StartupError."""
     folder = Path(settings.files.folder).expanduser() if settings.files.folder else settings.data / "files"
-    storage = Storage(folder, max_size=settings.files.max_size, reserve=settings.files.reserve)
+    storage = FileStorage(folder, max_size=settings.files.max_size, reserve=settings.files.reserve)
     try:
         storage.prepare()
     except OSError as error:

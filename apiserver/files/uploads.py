@@ -13,7 +13,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from apiserver.files.disk import in_thread
 from apiserver.files.names import split
 from apiserver.files.problems import BadUpload, BrokenOff
-from apiserver.files.storage import Incoming, Storage
+from apiserver.files.storage import FileStorage, Incoming
 
 _READ = 64 * 1024
 _WRITE = 1024 * 1024
@@ -22,7 +22,7 @@ _MAX_HEADERS = 4 * _READ
 _MAX_PARTS = 1000
 
 
-def receive(storage: Storage, company: str, content_type: str, body: IO[bytes], length: int | None) -> list[str]:
+def receive(storage: FileStorage, company: str, content_type: str, body: IO[bytes], length: int | None) -> list[str]:
     """Store every file of a multipart body, each under the name of its field, and return these names in order.
 
     Each file is visible as soon as it is complete. `length` is the Content-Length. Raises FileProblem; the file that was on its way then

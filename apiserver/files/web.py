@@ -20,7 +20,7 @@ from werkzeug.routing import PathConverter
 from apiserver.fairness import give_way
 from apiserver.files.disk import in_thread
 from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
-from apiserver.files.storage import OpenFile, Storage
+from apiserver.files.storage import FileStorage, OpenFile
 from apiserver.files.types import content_type, is_inert
 from apiserver.files.uploads import receive
 
@@ -56,7 +56,7 @@ class Policy:
 class FileServer:
     """The handlers; `blueprint()` mounts them."""
 
-    def __init__(self, storage: Storage, access: Access, policy: Policy) -> None:
+    def __init__(self, storage: FileStorage, access: Access, policy: Policy) -> None:
         self._storage = storage
         self._access = access
         scripts = (" allow-scripts", "; script-src 'unsafe-inline' 'unsafe-eval'") if policy.allow_scripts else ("", "")
@@ -241,7 +241,7 @@ class SecondPort:
         return self._app(environ, start_response)
 
 
-def mount(app: Flask, storage: Storage, access: Access, policy: Policy) -> None:
+def mount(app: Flask, storage: FileStorage, access: Access, policy: Policy) -> None:
     """Add the routes."""
     app.url_map.converters["anything"] = _Anything
     app.register_blueprint(FileServer(storage, access, policy).blueprint())

@@ -15,7 +15,7 @@ from apiserver.context import Context
 from apiserver.files.disk import in_thread
 from apiserver.files.names import split
 from apiserver.files.problems import BadName
-from apiserver.files.storage import Storage
+from apiserver.files.storage import FileStorage
 from apiserver.files.web import Policy, SecondPort, mount
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.errors import failure_of
@@ -26,7 +26,7 @@ MAX_PREFIX = 8
 log = logging.getLogger("tidemark.files")
 
 
-def register_files(app: Flask, context: Context, storage: Storage) -> None:
+def register_files(app: Flask, context: Context, storage: FileStorage) -> None:
     """Mount the file server below /files and, with `files.port`, at the root of that port."""
     settings = context.settings
     access = ApiAccess(context.authenticator, TaskDirectory(context.engine.registry))
@@ -35,10 +35,10 @@ def register_files(app: Flask, context: Context, storage: Storage) -> None:
         app.wsgi_app = SecondPort(app.wsgi_app, settings.files.port)  # type: ignore[method-assign]
 
 
-class TaskFiles:
+class StoredTaskFiles:
     """What the tasks' own code needs of the file server."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: FileStorage) -> None:
         self._storage = storage
 
     def delete(self, company: str, task: str, *, keep: Collection[str] = ()) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.registry.filter_values import Facets
+from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.projects import Projects
 from apiserver.service_repo import Call, endpoint
@@ -18,10 +18,10 @@ _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 class ProjectsService:
     """Handlers of `projects.*`."""
 
-    def __init__(self, projects: Projects, listed: ProjectList, facets: Facets) -> None:
+    def __init__(self, projects: Projects, listed: ProjectList, filter_values: FilterValues) -> None:
         self._projects = projects
         self._list = listed
-        self._facets = facets
+        self._filter_values = filter_values
 
     @endpoint("projects.create")
     def create(self, call: Call, request: Request) -> Answer:
@@ -68,7 +68,7 @@ class ProjectsService:
     @endpoint("projects.get_unique_metric_variants")
     def get_unique_metric_variants(self, call: Call, request: Request) -> Answer:
         projects = [request["project"]] if request.get("project") else None
-        found = self._facets.metric_variants(
+        found = self._filter_values.metric_variants(
             call.company,
             "model" if request["model_metrics"] else "task",
             projects,
@@ -80,14 +80,14 @@ class ProjectsService:
     @endpoint("projects.get_hyper_parameters")
     def get_hyper_parameters(self, call: Call, request: Request) -> Answer:
         projects = [request["project"]] if request.get("project") else None
-        found = self._facets.hyper_parameters(call.company, projects, subprojects=request["include_subprojects"])
+        found = self._filter_values.hyper_parameters(call.company, projects, subprojects=request["include_subprojects"])
         page, size = request["page"], request["page_size"]
         shown = found[page * size : (page + 1) * size]
         return {"parameters": shown, "remaining": max(0, len(found) - (page + 1) * size), "total": len(found)}
 
     @endpoint("projects.get_hyperparam_values")
     def get_hyperparam_values(self, call: Call, request: Request) -> Answer:
-        found = self._facets.hyperparam_values(
+        found = self._filter_values.hyperparam_values(
             call.company,
             request.get("projects"),
             request["section"],
@@ -100,13 +100,15 @@ class ProjectsService:
     @endpoint("projects.get_model_metadata_keys")
     def get_model_metadata_keys(self, call: Call, request: Request) -> Answer:
         projects = [request["project"]] if request.get("project") else None
-        found = self._facets.metadata_keys(call.company, projects, subprojects=request["include_subprojects"])
+        found = self._filter_values.metadata_keys(call.company, projects, subprojects=request["include_subprojects"])
         return {"keys": found, "remaining": 0, "total": len(found)}
 
     @endpoint("projects.get_user_names")
     def get_user_names(self, call: Call, request: Request) -> Answer:
-        ids = self._facets.user_ids(call.company, request["entity"], request.get("projects"), subprojects=request["include_subprojects"])
-        return {"users": self._facets.user_names(call.company, ids)}
+        ids = self._filter_values.user_ids(
+            call.company, request["entity"], request.get("projects"), subprojects=request["include_subprojects"]
+        )
+        return {"users": self._filter_values.user_names(call.company, ids)}
 
     @endpoint("projects.get_task_tags")
     def get_task_tags(self, call: Call, request: Request) -> Answer:
@@ -122,7 +124,7 @@ class ProjectsService:
 
     @endpoint("projects.get_task_parents")
     def get_task_parents(self, call: Call, request: Request) -> Answer:
-        found = self._facets.parents(
+        found = self._filter_values.parents(
             call.company,
             request.get("projects"),
             request["tasks_state"],
@@ -132,7 +134,7 @@ class ProjectsService:
         return {"parents": found}
 
     def _tags(self, call: Call, request: Request, kind: Any) -> Answer:
-        found = {"tags": self._facets.tags(call.company, kind, request.get("projects"), request.get("filter"))}
+        found = {"tags": self._filter_values.tags(call.company, kind, request.get("projects"), request.get("filter"))}
         if request["include_system"]:
-            found["system_tags"] = self._facets.system_tags(call.company, kind, request.get("projects"))
+            found["system_tags"] = self._filter_values.system_tags(call.company, kind, request.get("projects"))
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.bll.registry.filter_values import Facets
+from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.models import Models
 from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.project_stats import ProjectStats
@@ -30,15 +30,15 @@ def registry_services(
     tasks = Tasks(records, events, state, projects)
     runs = TaskRuns(records)
     removal = TaskRemoval(records, events, directory, files)
-    facets = Facets(records, events, projects)
+    filter_values = FilterValues(records, events, projects)
     return [
-        TasksService(tasks, facets),
+        TasksService(tasks, filter_values),
         TasksStatusService(tasks, runs, removal),
-        ProjectsService(projects, ProjectList(records, state, projects, ProjectStats(records), removal), facets),
+        ProjectsService(projects, ProjectList(records, state, projects, ProjectStats(records), removal), filter_values),
         ModelsService(Models(records, events, state, projects, removal, runs)),
-        OrganizationService(facets),
+        OrganizationService(filter_values),
         QueuesService(),
         WorkersService(),
-        ReportsService(tasks, facets),
+        ReportsService(tasks, filter_values),
         PipelinesService(tasks, removal),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.registry import task_parts as parts
-from apiserver.bll.registry.filter_values import Facets
+from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.service_repo import Call, endpoint
 
@@ -16,9 +16,9 @@ Answer = dict[str, Any]
 class TasksService:
     """Handlers of `tasks.*` that leave the status alone."""
 
-    def __init__(self, tasks: Tasks, facets: Facets) -> None:
+    def __init__(self, tasks: Tasks, filter_values: FilterValues) -> None:
         self._tasks = tasks
-        self._facets = facets
+        self._filter_values = filter_values
 
     @endpoint("tasks.create")
     def create(self, call: Call, request: Request) -> Answer:
@@ -52,7 +52,7 @@ class TasksService:
 
     @endpoint("tasks.get_types")
     def get_types(self, call: Call, request: Request) -> Answer:
-        return {"types": self._facets.task_types(call.company, request.get("projects"))}
+        return {"types": self._filter_values.task_types(call.company, request.get("projects"))}
 
     @endpoint("tasks.get_hyper_params")
     def get_hyper_params(self, call: Call, request: Request) -> Answer:

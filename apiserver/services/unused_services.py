@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.registry.filter_values import Facets
+from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.errors import InvalidTask
@@ -60,9 +60,9 @@ class WorkersService:
 class ReportsService:
     """Reports are tasks."""
 
-    def __init__(self, tasks: Tasks, facets: Facets) -> None:
+    def __init__(self, tasks: Tasks, filter_values: FilterValues) -> None:
         self._tasks = tasks
-        self._facets = facets
+        self._filter_values = filter_values
 
     @endpoint("reports.get_all_ex")
     def get_all_ex(self, call: Call, request: Request) -> Answer:
@@ -70,7 +70,7 @@ class ReportsService:
 
     @endpoint("reports.get_tags")
     def get_tags(self, call: Call, request: Request) -> Answer:
-        return {"tags": self._facets.tags_of_type(call.company, REPORT)}
+        return {"tags": self._filter_values.tags_of_type(call.company, REPORT)}
 
 
 class PipelinesService:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from apiserver.bll.registry.filter_values import Facets
+from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.projection import iso
 from apiserver.bll.registry.users import Users
 from apiserver.service_repo import Call, endpoint
@@ -74,16 +74,16 @@ class UsersService:
 class OrganizationService:
     """What holds for a whole company."""
 
-    def __init__(self, facets: Facets) -> None:
-        self._facets = facets
+    def __init__(self, filter_values: FilterValues) -> None:
+        self._filter_values = filter_values
 
     @endpoint("organization.get_tags")
     def get_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         filters = request.get("filter")
-        tags = {tag for kind in TAGGED for tag in self._facets.tags(call.company, kind, None, filters)}
+        tags = {tag for kind in TAGGED for tag in self._filter_values.tags(call.company, kind, None, filters)}
         answer = {"tags": sorted(tags)}
         if request.get("include_system"):
-            system = {tag for kind in TAGGED for tag in self._facets.system_tags(call.company, kind, None)}
+            system = {tag for kind in TAGGED for tag in self._filter_values.system_tags(call.company, kind, None)}
             answer["system_tags"] = sorted(system)
         return answer
 

@@ -109,21 +109,21 @@ class TaskDirectory:
 
     def was_deleted(self, company: str, ids: Collection[str], kind: OwnerKind = "task") -> set[str]:
         """Those of `ids` that were deleted so lately that they stay refused."""
-        marks = self._registry.get_many("deleted", company, [_mark(kind, id) for id in ids])
+        tombstones = self._registry.get_many("deleted", company, [_tombstone_id(kind, id) for id in ids])
         since = now_ms() - self._deleted_for_ms
-        recent = {mark for mark, document in marks.items() if document.body.get("at", 0) > since}
-        return {id for id in ids if _mark(kind, id) in recent}
+        recent = {tombstone for tombstone, document in tombstones.items() if document.body.get("at", 0) > since}
+        return {id for id in ids if _tombstone_id(kind, id) in recent}
 
-    def mark_deleted(self, company: str, ids: Iterable[str], kind: OwnerKind = "task") -> None:
+    def add_tombstones(self, company: str, ids: Iterable[str], kind: OwnerKind = "task") -> None:
         """Refuse these ids for some time. To be called before the object goes, so that no batch slips in between."""
         now = now_ms()
         for id in ids:
-            put(self._registry, "deleted", company, _mark(kind, id), {"at": now})
+            put(self._registry, "deleted", company, _tombstone_id(kind, id), {"at": now})
         for old in self._registry.find("deleted", [company], [Condition("at", "range", (None, now - self._deleted_for_ms))], limit=100):
             self._registry.delete("deleted", company, old.id)
 
 
-def _mark(kind: OwnerKind, id: str) -> str:
+def _tombstone_id(kind: OwnerKind, id: str) -> str:
     return f"{kind}:{id}"
 
 

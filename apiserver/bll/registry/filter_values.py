@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from apiserver.bll.registry.directory import OwnerKind
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_conditions
 from apiserver.bll.registry.records import Records
@@ -13,12 +14,11 @@ from apiserver.stores.base import Condition, SeriesReader, Sort
 from apiserver.stores.records import SCALAR, name_hash
 
 Body = dict[str, Any]
-OwnerKind = Literal["task", "model"]
 
 PAGE = 5000
 
 
-class Facets:
+class FilterValues:
     """Answers of the endpoints behind filter menus. `projects` None or empty: everywhere; sub-projects are included unless said."""
 
     def __init__(self, records: Records, events: SeriesReader, projects: Projects) -> None:

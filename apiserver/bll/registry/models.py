@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.bll.registry.last_metrics import last_metrics
 from apiserver.bll.registry.new_documents import new_id, new_model, now_ms
-from apiserver.bll.registry.paging import Page, Pages
+from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import MODELS, Where, conditions, list_conditions, sorts
@@ -35,7 +35,7 @@ class Models:
         self._projects = projects
         self._removal = removal
         self._runs = runs
-        self._pages = Pages(records.registry, state)
+        self._pages = DocumentPages(records.registry, state)
 
     def create(self, company: str, user: str, fields: Mapping[str, Any]) -> str:
         """A new model; its id. Raises InvalidProject, InvalidTask, InvalidModel (parent) for unknown references."""
@@ -65,7 +65,7 @@ class Models:
                     continue
         raise InvalidModel([], "the task has none")
 
-    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> Page:
+    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> DocumentPage:
         """One page of models: filters, order, paging and chosen fields as the request says."""
         tree = tree_of(request.get("only_fields"))
         companies, where = self._records.scope("model", company)

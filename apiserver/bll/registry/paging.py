@@ -1,4 +1,4 @@
-"""Pages of documents: by number, or by a scroll that remembers how far the reader has come."""
+"""DocumentPages of documents: by number, or by a scroll that remembers how far the reader has come."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DocumentPage:
     """Documents, their answers once they are made, and the scroll they belong to (None without one)."""
 
     documents: list[Document]
@@ -24,7 +24,7 @@ class Page:
     scroll_id: str | None = None
     scrolled: bool = False
 
-    def with_rows(self, rows: list[dict[str, Any]]) -> Page:
+    def with_rows(self, rows: list[dict[str, Any]]) -> DocumentPage:
         return replace(self, rows=rows)
 
     def answer(self, name: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class Page:
         return {name: self.rows, "scroll_id": self.scroll_id} if self.scrolled else {name: self.rows}
 
 
-class Pages:
+class DocumentPages:
     """Reads pages of a registry.
 
     `page` and `page_size` count pages from 0. `size`, `scroll_id` and `refresh_scroll` belong to a scroll: the first call gets an id, the
@@ -54,14 +54,14 @@ class Pages:
         fields: Sequence[str] | None,
         *,
         scope: str,
-    ) -> Page:
+    ) -> DocumentPage:
         """The page that the request asks for. `scope` (a company) binds a scroll to its maker."""
         if request.get("size") is None and request.get("scroll_id") is None:
             offset, limit = 0, None
             if request.get("page") is not None or request.get("page_size") is not None:
                 limit = request.get("page_size") or SIZE
                 offset = (request.get("page") or 0) * limit
-            return Page(self._registry.find(kind, companies, where, order=order, offset=offset, limit=limit, fields=fields), [])
+            return DocumentPage(self._registry.find(kind, companies, where, order=order, offset=offset, limit=limit, fields=fields), [])
         size = request.get("size") or SIZE
         position, scroll_id = self._position(kind, scope, request.get("scroll_id"))
         if request.get("refresh_scroll"):
@@ -72,7 +72,7 @@ class Pages:
         state = {"kind": kind, "scope": scope, "position": start + len(found)}
         if scroll_id is None or self._state.update(SCROLL, scroll_id, lambda _: state, SECONDS) is None:
             scroll_id = self._state.create(SCROLL, state, SECONDS)
-        return Page(found, [], scroll_id, True)
+        return DocumentPage(found, [], scroll_id, True)
 
     def _position(self, kind: Kind, scope: str, scroll_id: str | None) -> tuple[int, str | None]:
         state = self._state.get(SCROLL, scroll_id) if scroll_id else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apiserver.bll.registry.paging import Page, Pages
+from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.projection import Projector, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects, clean_name
@@ -30,14 +30,14 @@ class ProjectList:
         self._projects = projects
         self._stats = stats
         self._removal = removal
-        self._pages = Pages(records.registry, state)
+        self._pages = DocumentPages(records.registry, state)
 
     def get(self, company: str, id: str) -> Body:
         """One project as clients see it. Raises InvalidProject."""
         document = self._records.readable("project", company, id)
         return Projector(self._registry, "project", company, expand=False).project([document.body], {})[0]
 
-    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> Page:
+    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> DocumentPage:
         """One page of projects, with statistics when the request asks for them."""
         tree = tree_of(request.get("only_fields"))
         companies, where = self._records.scope("project", company)

@@ -97,7 +97,7 @@ class TaskRemoval:
             raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
         found = self._urls(task) if urls else None
         # Marked and deleted first, and the events once more afterwards: a batch that still found the task leaves nothing behind.
-        self._directory.mark_deleted(company, [id])
+        self._directory.add_tombstones(company, [id])
         events = self._events.delete(company, id)
         self._registry.delete("task", company, id)
         events += self._events.delete(company, id)
@@ -110,7 +110,7 @@ class TaskRemoval:
 
     def remove_model(self, company: str, model: Document) -> None:
         """Remove a model with its events."""
-        self._directory.mark_deleted(company, [model.id], "model")
+        self._directory.add_tombstones(company, [model.id], "model")
         self._events.delete(company, model.id)
         self._registry.delete("model", company, model.id)
         self._events.delete(company, model.id)

@@ -8,7 +8,7 @@ from typing import Any
 from apiserver.bll.registry import task_parts as parts
 from apiserver.bll.registry.last_metrics import last_metrics
 from apiserver.bll.registry.new_documents import new_id, new_task, now_ms
-from apiserver.bll.registry.paging import Page, Pages
+from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
@@ -34,7 +34,7 @@ class Tasks:
         self._records = records
         self._events = events
         self._projects = projects
-        self._pages = Pages(records.registry, state)
+        self._pages = DocumentPages(records.registry, state)
 
     # --- making
 
@@ -88,7 +88,7 @@ class Tasks:
         document = self._records.readable("task", company, id)
         return self._shown([document], {}, company, expand=False)[0]
 
-    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> Page:
+    def find(self, company: str, request: Mapping[str, Any], *, expand: bool) -> DocumentPage:
         """One page of tasks: filters, order, paging and chosen fields as the request says."""
         tree = tree_of(request.get("only_fields"))
         companies, where = self._records.scope("task", company)

@@ -22,7 +22,7 @@ from watchfiles import watch
 
 from apiserver.operations.transfer.importer import Importer, Problem
 from apiserver.operations.transfer.layout import DELETED, EVENTS, FACTS, LOGS, RunFolder, folder_of
-from apiserver.operations.transfer.sinks import Refused
+from apiserver.operations.transfer.sinks import RunRefused
 from apiserver.operations.transfer.text import LogClock, read_lines
 
 OPEN_FILES = 256
@@ -32,7 +32,7 @@ LOOK_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Place:
+class FilePosition:
     """How far a file was read: `inode` and `offset` of the file, lines so far; for logs the ordinal and the clock."""
 
     inode: int = 0
@@ -49,7 +49,7 @@ class Follower:
         self._root = root.resolve()
         self._importer = importer
         self._notes = notes / (hashlib.sha256(str(self._root).encode()).hexdigest()[:16] + ".json")
-        self._places = self._load()
+        self._positions = self._load()
         self._files: OrderedDict[Path, IO[bytes]] = OrderedDict()
         self._facts: dict[Path, tuple[int, ...]] = {}
         self._saved = time.monotonic()
@@ -99,7 +99,7 @@ class Follower:
         for folder in folders.values():
             try:
                 self._run(folder)
-            except Refused as error:
+            except RunRefused as error:
                 self.tally.problems.append(Problem(folder.path, 0, str(error)))
             except OSError as error:  # gone between being seen and being read
                 self.tally.problems.append(Problem(folder.path, 0, str(error)))
@@ -120,45 +120,45 @@ class Follower:
 
     def _grown(self, folder: RunFolder, path: Path, ended: bool) -> None:
         """Import what is new in a file."""
-        place = self._places.setdefault(path, Place())
+        position = self._positions.setdefault(path, FilePosition())
         try:
             now = path.stat()
         except FileNotFoundError:
-            self._finish(folder, path, place)
-            if place.inode:
-                place.inode = place.offset = place.line = 0
+            self._finish(folder, path, position)
+            if position.inode:
+                position.inode = position.offset = position.line = 0
                 self._changed = True
             return
-        if place.inode and now.st_ino != place.inode:
-            self._finish(folder, path, place)
-            place.offset = place.line = 0
-        elif now.st_size < place.offset:
-            place.offset = place.line = 0
-        if now.st_size == place.offset and now.st_ino == place.inode:
+        if position.inode and now.st_ino != position.inode:
+            self._finish(folder, path, position)
+            position.offset = position.line = 0
+        elif now.st_size < position.offset:
+            position.offset = position.line = 0
+        if now.st_size == position.offset and now.st_ino == position.inode:
             return
         file = self._opened(path, now.st_ino)
         if file is not None:
-            place.inode = now.st_ino
-            self._read(folder, path, file, place, rest=ended)
+            position.inode = now.st_ino
+            self._read(folder, path, file, position, rest=ended)
 
-    def _finish(self, folder: RunFolder, path: Path, place: Place) -> None:
-        """What was not read yet of a file that is no longer at its place."""
+    def _finish(self, folder: RunFolder, path: Path, position: FilePosition) -> None:
+        """What was not read yet of a file that is no longer at its path."""
         file = self._files.pop(path, None)
         if file is not None:
-            self._read(folder, path, file, place, rest=True)
+            self._read(folder, path, file, position, rest=True)
             file.close()
 
-    def _read(self, folder: RunFolder, path: Path, file: IO[bytes], place: Place, *, rest: bool) -> None:
-        file.seek(place.offset)
+    def _read(self, folder: RunFolder, path: Path, file: IO[bytes], position: FilePosition, *, rest: bool) -> None:
+        file.seek(position.offset)
         for lines, size in read_lines(file, rest=rest):
             if path.name == EVENTS:
-                self._importer.event_lines(folder, lines, place.line)
+                self._importer.event_lines(folder, lines, position.line)
             else:
-                clock = LogClock(place.clock) if place.clock else self._importer.clock(folder)
-                place.ordinal = self._importer.log_batch(folder, lines, place.ordinal, clock)
-                place.clock = clock.last
-            place.offset += size
-            place.line += len(lines)
+                clock = LogClock(position.clock) if position.clock else self._importer.clock(folder)
+                position.ordinal = self._importer.log_batch(folder, lines, position.ordinal, clock)
+                position.clock = clock.last
+            position.offset += size
+            position.line += len(lines)
             self._changed = True
 
     def _opened(self, path: Path, inode: int) -> IO[bytes] | None:
@@ -180,15 +180,19 @@ class Follower:
 
     # --- what is kept on disk
 
-    def _load(self) -> dict[Path, Place]:
+    def _load(self) -> dict[Path, FilePosition]:
         try:
             found: dict[str, dict[str, Any]] = json.loads(self._notes.read_bytes())
-            return {self._root / name: Place(**place) for name, place in found.items()}
+            return {self._root / name: FilePosition(**position) for name, position in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}  # none, or not readable: everything is read again, which changes nothing
 
     def _save(self) -> None:
-        kept = {str(path.relative_to(self._root)): asdict(place) for path, place in self._places.items() if place.inode or place.ordinal}
+        kept = {
+            str(path.relative_to(self._root)): asdict(position)
+            for path, position in self._positions.items()
+            if position.inode or position.ordinal
+        }
         self._notes.parent.mkdir(parents=True, exist_ok=True)
         draft = self._notes.with_suffix(".draft")
         draft.write_text(json.dumps(kept))

@@ -12,7 +12,7 @@ import orjson
 
 from apiserver.bll.runs.run_lines import ORDINAL
 from apiserver.operations.transfer.layout import RunFolder
-from apiserver.operations.transfer.sinks import Refused, Sink
+from apiserver.operations.transfer.sinks import RunRefused, Sink
 from apiserver.operations.transfer.text import LogClock, read_lines
 
 BATCH_LINES = 10_000
@@ -63,7 +63,7 @@ class Importer:
             for board in folder.tensorboard:
                 self._board(folder, board)
             self.describe(folder)
-        except Refused as error:
+        except RunRefused as error:
             self.tally.problems.append(Problem(folder.path, 0, str(error)))
 
     def describe(self, folder: RunFolder) -> None:
@@ -143,7 +143,7 @@ class Importer:
             return line
         try:
             event["data"]["url"] = self._sink.media(folder.id, path, file)
-        except (Refused, OSError) as error:
+        except (RunRefused, OSError) as error:
             self.tally.problems.append(Problem(file, 0, str(error)))
             return line
         self.tally.images += 1

@@ -33,12 +33,12 @@ from apiserver.stores.base import StoreBusy
 RETRIES = 8
 
 
-class Refused(Exception):
+class RunRefused(Exception):
     """The run can't be written; the text says why."""
 
 
 class Sink(Protocol):
-    """Takes what was read of a run. All methods raise Refused."""
+    """Takes what was read of a run. All methods raise RunRefused."""
 
     def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
         """Store lines of an events.jsonl; those that can't be read, by their number (from 1) among these lines."""
@@ -116,7 +116,7 @@ class StoreSink:
                     incoming.write(block)
             incoming.commit(self._company, file_name(run, path))
         except FileProblem as error:
-            raise Refused(str(error)) from None
+            raise RunRefused(str(error)) from None
         finally:
             incoming.abort()
         return f"{self._files}/{quote(file_name(run, path))}"
@@ -129,9 +129,11 @@ class StoreSink:
         try:
             return self._catalog.writable(self._company, self._user, run)
         except UnknownRun:
-            raise Refused(f'the run "{run[:100]}" can\'t be written: its id is not valid, or it was deleted within the last hour') from None
+            raise RunRefused(
+                f'the run "{run[:100]}" can\'t be written: its id is not valid, or it was deleted within the last hour'
+            ) from None
         except TidemarkError as error:
-            raise Refused(f'the run "{run[:100]}" can\'t be written: {error}') from None
+            raise RunRefused(f'the run "{run[:100]}" can\'t be written: {error}') from None
 
     def _retried(self, work: Any) -> Any:
         for attempt in range(RETRIES):
@@ -139,7 +141,7 @@ class StoreSink:
                 return work()
             except StoreBusy as error:
                 if attempt == RETRIES - 1:
-                    raise Refused(str(error)) from None
+                    raise RunRefused(str(error)) from None
                 time.sleep(min(error.retry_after, 2.0))
         raise AssertionError("unreachable")
 
@@ -162,7 +164,7 @@ class ServerSink:
     def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
         answer = self._call("POST", f"{self._run(run)}/events?error_lines=1000000", b"\n".join(lines), good=(200, 400))
         if "error_lines" not in answer:
-            raise Refused(str(answer.get("detail")))
+            raise RunRefused(str(answer.get("detail")))
         return [RefusedLine(problem["line"] or 0, problem["reason"]) for problem in answer["error_lines"]]
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
@@ -212,10 +214,10 @@ class ServerSink:
                     answer = {"detail": text[:200].decode("utf-8", "replace")}
                 if error.code in good:
                     return answer
-                raise Refused(f"{answer.get('detail')} ({error.code})") from None
+                raise RunRefused(f"{answer.get('detail')} ({error.code})") from None
             except (OSError, ValueError) as error:
                 if attempt == RETRIES - 1:
-                    raise Refused(f"the server at {self._address} can't be reached: {error}") from None
+                    raise RunRefused(f"the server at {self._address} can't be reached: {error}") from None
                 time.sleep(min(0.1 * 2**attempt, 2.0))
         raise AssertionError("unreachable")
 
