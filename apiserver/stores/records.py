@@ -21,11 +21,9 @@ VECTOR = "training_stats_vector"
 IMAGE = "training_debug_image"
 PLOT = "plot"
 LOG = "log"
-EVENT_TYPES = (SCALAR, VECTOR, IMAGE, PLOT, LOG)
 ATTRIBUTE = "run_attribute"
 """Stored exactly as scalars are (`Points`, read with `points` and `point_extras`), but no event of any API: what a row of the runs API holds
 beside its metrics (runs/names.py). `series` and `storage` name it only when they are asked for this type; `delete` removes it too."""
-POINT_TYPES = (SCALAR, ATTRIBUTE)
 
 SINGLE_VALUE_ITER = -(2**31)
 """A scalar at this iteration is a single value of the task: no chart shows it, and it never moves `last_iteration`."""
@@ -281,7 +279,7 @@ class EventQuery:
     """Which events of one task: all conditions must hold. Bounds are inclusive. `until_seq` leaves out what arrived later."""
 
     task: str
-    types: Sequence[str]
+    types: Collection[str]
     metrics: Metrics | None = None
     min_iter: int | None = None
     max_iter: int | None = None

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from apiserver.stores.records import EVENT_TYPES, POINT_TYPES, SINGLE_VALUE_ITER, Floats, Ints, Series, SeriesKey, Statistics, TypeStorage
+from apiserver.stores.event_types import EVENT_TYPES, TYPES
+from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Series, SeriesKey, Statistics, TypeStorage
 
 FEW = 200
 """Up to so many points lists are faster than numpy, of which every call costs as much as counting ten points."""
@@ -158,7 +159,7 @@ def series_of(key: SeriesKey, row: SeriesRow) -> Series:
         chart_max_iter=row.chart_max_iter,
         chart_min_timestamp=row.chart_min_timestamp,
         chart_max_timestamp=row.chart_max_timestamp,
-        statistics=row.statistics if key.type in POINT_TYPES else None,
+        statistics=row.statistics if TYPES[key.type].is_points else None,
         last_written=row.last_written,
     )
 

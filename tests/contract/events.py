@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.records import (
-    EVENT_TYPES,
     IMAGE,
     LOG,
     MAX_ITER,

@@ -16,7 +16,8 @@ import msgspec
 from apiserver.bll.events.event_decoder import EventDecoder, LineError, leaked_method
 from apiserver.bll.registry.directory import OwnerKind
 from apiserver.errors import ValidationFailed
-from apiserver.stores.records import IMAGE, LOG, PLOT, SCALAR, VECTOR, Event, EventBatch, LogLine, Points, SeriesKey, Touch
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import LOG, PLOT, SCALAR, Event, EventBatch, LogLine, Points, SeriesKey, Touch
 
 MAX_NAME, MAX_URL, MAX_TASK = 1_024, 8_192, 256
 """Greatest lengths in bytes: metric, variant, key, worker, level; url; task id."""
@@ -188,16 +189,16 @@ class BatchBuilder:
 
     def _event(self, number: int, kind: str, event: Any, unknown: dict[str, Any] | None, size: int) -> Event:
         body: dict[str, Any] = dict(_with_method(event, unknown) or {})
-        # Only images are declared with a key, but it tells events of any of these types apart.
-        key = event.key if kind == IMAGE else body.get("key")
-        if kind == SCALAR:
-            body["value"] = event.value
-        elif kind == VECTOR:
-            body["value"] = event.values if event.values is not None else body.get("value")
-        elif kind == IMAGE:
-            body.update({name: text for name, text in (("key", event.key), ("url", event.url)) if text is not None})
-        elif kind == PLOT:
+        type = TYPES[kind]
+        for name, stored_as in type.columns.items():
+            column = getattr(event, name)
+            if column is not None:
+                body[stored_as] = column
+        if type.has_value:
+            body.setdefault("value", None)
+        if kind == PLOT:
             self._plot(event, body)
+        key = body.get("key")  # declared for images only, but it tells events of any of these types apart
         return Event(
             kind,
             event.task,

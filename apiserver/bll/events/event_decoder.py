@@ -14,7 +14,8 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
-from apiserver.stores.records import EVENT_TYPES, MAX_ITER, MIN_ITER
+from apiserver.stores.event_types import EVENT_TYPES
+from apiserver.stores.records import MAX_ITER, MIN_ITER
 
 MIN_TIMESTAMP, MAX_TIMESTAMP = -62_135_596_800_000, 253_402_300_799_999
 """The years 1 to 9999 in milliseconds."""
@@ -48,20 +49,20 @@ class Decoded(Protocol):
 
 
 class EventDecoder:
-    """Decodes lines. `definitions`: the `definitions` of the events service, one `metrics_*_event` or `task_log_event` per type."""
+    """Decodes lines. `definitions`: the `definitions` of the events service, where each type finds the one it names."""
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._properties: dict[str, dict[str, str]] = {}
         structs: dict[str, type[msgspec.Struct]] = {}
-        for definition in definitions.values():
-            properties = definition.get("properties", {})
-            kinds = properties.get("type", {}).get("enum", ())
-            if len(kinds) == 1 and kinds[0] in EVENT_TYPES and "task" in definition.get("required", ()):
-                kind = kinds[0]
-                self._properties[kind] = {name: schema["type"] for name, schema in properties.items() if name != "type"}
-                structs[kind] = _struct(kind, self._properties[kind])
-        if missing := set(EVENT_TYPES) - set(structs):
-            raise ValueError(f"schema/services/events.conf defines no event type for {', '.join(sorted(missing))}")
+        for kind, type_ in EVENT_TYPES.items():
+            definition = definitions.get(type_.definition or "")
+            if definition is None:
+                raise ValueError(f'schema/services/_events_definitions.conf has no "{type_.definition}" for the event type {kind}')
+            properties = definition["properties"]
+            if missing := {"type", "task", *type_.columns} - set(properties):
+                raise ValueError(f'"{type_.definition}" in schema/services/_events_definitions.conf lacks {", ".join(sorted(missing))}')
+            self._properties[kind] = {name: schema["type"] for name, schema in properties.items() if name != "type"}
+            structs[kind] = _struct(kind, self._properties[kind])
         self.structs = structs
         union: Any = None
         for struct in structs.values():

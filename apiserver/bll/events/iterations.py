@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventReader
-from apiserver.stores.records import IMAGE, MAX_ITER, PLOT, EventQuery, PagedEvent, StoredEvent
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import IMAGE, MAX_ITER, EventQuery, PagedEvent, StoredEvent
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ def best_per_variant(kind: str, page: Iterable[PagedEvent]) -> dict[tuple[int, s
     best: dict[tuple[int, str, str], PagedEvent] = {}
     for found in page:
         event = found.event
-        if kind == IMAGE and not _url(event):
+        if TYPES[kind].has_url and not _url(event):
             continue
         key = (event["iter"], event["metric"], event["variant"])
         if key not in best or _rank(kind, found) > _rank(kind, best[key]):
@@ -101,7 +102,7 @@ def _url(event: StoredEvent) -> str:
 
 def _rank(kind: str, found: PagedEvent) -> tuple[str, int, int]:
     event, cursor = found
-    return ("" if kind == PLOT else _url(event), cursor.timestamp, cursor.seq)
+    return (_url(event) if TYPES[kind].has_url else "", cursor.timestamp, cursor.seq)
 
 
 def exists(events: EventReader, owner: Owner, kind: str, metrics: Mapping[str, Sequence[str]], iteration: int) -> bool:

@@ -20,7 +20,8 @@ from apiserver.encoding import encode
 from apiserver.errors import InvalidScroll
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventReader
-from apiserver.stores.records import EVENT_TYPES, SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of
+from apiserver.stores.event_types import EVENT_TYPES
+from apiserver.stores.records import SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of
 
 LARGEST_PAGE = 200_000
 DEFAULT_RAW_PAGE = 10_000

@@ -11,7 +11,8 @@ from apiserver.bll.registry.records import Body, Records
 from apiserver.bll.registry.task_status import PUBLISHED, clear_run, require, step
 from apiserver.errors import InvalidModel, NoWritePermission, TaskCannotBeDeleted
 from apiserver.stores.base import Condition, Document, EventStore
-from apiserver.stores.records import IMAGE, PLOT, EventQuery
+from apiserver.stores.event_types import EVENT_TYPES
+from apiserver.stores.records import EventQuery
 
 RESETTABLE = frozenset({"created", "queued", "in_progress", "stopped", "closed", "failed", "completed", "unknown"})
 PAGE = 1000
@@ -153,7 +154,7 @@ class TaskRemoval:
         }
 
     def _event_urls(self, company: str, task: str) -> Iterator[str]:
-        query = EventQuery(task, [IMAGE, PLOT])
+        query = EventQuery(task, [name for name, type in EVENT_TYPES.items() if type.names_files])
         after: Any = None
         while True:
             page = self._events.page(company, query, "timestamp", after=after, limit=PAGE)

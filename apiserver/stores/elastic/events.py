@@ -20,8 +20,8 @@ from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.batches import BatchWriter
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.elastic.write.retention import Retention
+from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.records import (
-    EVENT_TYPES,
     IMAGE,
     Appended,
     Axis,

@@ -20,8 +20,9 @@ from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, reason
-from apiserver.stores.elastic.layout import ALL_TYPES, Layout, slug
+from apiserver.stores.elastic.layout import Layout, slug
 from apiserver.stores.elastic.visibility import View, Visibility
+from apiserver.stores.event_types import TYPES
 
 LOOK_AGAIN_SECONDS = 30.0
 """How long a process takes the open generation for granted before it looks at its size again."""
@@ -112,7 +113,7 @@ class Generations:
         if newest == 0:
             return self._start(company, 1)
         documents = size = 0
-        names = ",".join(self._layout.events(type, company, newest) for type in ALL_TYPES)
+        names = ",".join(self._layout.events(type, company, newest) for type in TYPES)
         wanted = "filter_path=indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes"
         stats = self._client.call("GET", f"/{names}/_stats/docs,store?ignore_unavailable=true&{wanted}")
         for index in stats.get("indices", {}).values():

@@ -18,11 +18,10 @@ from elasticsearch import ApiError
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, reason
-from apiserver.stores.records import ATTRIBUTE, EVENT_TYPES, IMAGE, LOG, POINT_TYPES
+from apiserver.stores.event_types import TYPES, Form
 
 LAYOUT = 1
 ADDED_LATER = ": they are added at the next start"
-ALL_TYPES = (*EVENT_TYPES, ATTRIBUTE)
 ENTITIES, OBJECTS = "registry-entities", "registry-objects"
 MAX_TOKEN = 8_000
 """Words of a log message are indexed up to this length; longer messages are candidates of every search (`long`)."""
@@ -68,6 +67,7 @@ _LOG = _COMMON | {
     "long": {"type": "boolean"},
     "body": _KEPT,
 }
+_FORMS: dict[Form, dict[str, Any]] = {"points": _POINT, "event": _EVENT, "line": _LOG}
 _STATISTICS: dict[str, Any] = {
     "kind": _SEARCHED,
     "task": _SEARCHED,
@@ -179,18 +179,16 @@ class Layout:
 
     def templates(self) -> dict[str, dict[str, Any]]:
         """Name -> pattern, settings and mapping of every kind of index."""
-        by_series = ["task", "metric", "variant", "iter"]
         found: dict[str, dict[str, Any]] = {}
-        for type in ALL_TYPES:
-            properties = _POINT if type in POINT_TYPES else _LOG if type == LOG else _EVENT
-            if type == IMAGE:
-                properties = properties | {"url": _SEARCHED}
-            order = ["task", "timestamp", "seq"] if type == LOG else by_series
-            found[f"events-{type}"] = self._template(f"events-{type}-*", properties, {"sort.field": order, "codec": "best_compression"})
+        for name, type in TYPES.items():
+            properties = _FORMS[type.form] | ({"url": _SEARCHED} if type.has_url else {})
+            order = ["task", "timestamp", "seq"] if type.is_lines else ["task", "metric", "variant", "iter"]
+            settings: dict[str, Any] = {"sort.field": order, "codec": "best_compression"}
+            if type.is_lines:
+                settings["analysis"] = {"analyzer": {"message": {"type": "standard", "max_token_length": MAX_TOKEN}}}
+            found[f"events-{name}"] = self._template(f"events-{name}-*", properties, settings)
         found["statistics"] = self._template("statistics-*", _STATISTICS, {})
         found["registry"] = self._template("registry-*", _REGISTRY, {})
-        analysis = {"analyzer": {"message": {"type": "standard", "max_token_length": MAX_TOKEN}}}
-        found[f"events-{LOG}"]["template"]["settings"]["analysis"] = analysis
         for template in found.values():
             template["_meta"]["digest"] = hashlib.sha256(orjson.dumps(template, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
         return found

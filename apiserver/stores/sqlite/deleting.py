@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Callable, Collection
 from typing import Any
 
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import LOG
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
-from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
 SLICE = 5_000
 """Rows removed in one transaction: some milliseconds."""
@@ -71,7 +72,7 @@ def delete_logs(
             return None
         until = next_seq(connection, 0, 1)
         connection.execute("UPDATE entities SET revision=?, log_epoch=log_epoch+1 WHERE id=?", (until + 1, row[0]))
-        series = connection.execute("SELECT id, metric FROM series WHERE entity=? AND type=?", (row[0], TYPE_CODE["log"])).fetchall()
+        series = connection.execute("SELECT id, metric FROM series WHERE entity=? AND type=?", (row[0], TYPES[LOG].code)).fetchall()
         chosen = [id for id, metric in series if (not include or metric in include) and not (exclude and metric in exclude)]
         return row[0], until, chosen
 

@@ -9,9 +9,8 @@ from typing import Any
 import orjson
 
 from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged
+from apiserver.stores.event_types import EVENT_TYPES, TYPES, name_of_code
 from apiserver.stores.records import (
-    ATTRIBUTE,
-    EVENT_TYPES,
     IMAGE,
     LOG,
     Appended,
@@ -37,7 +36,6 @@ from apiserver.stores.series_row import series_of, storage_of
 from apiserver.stores.sqlite import deleting, listing, logs, paging, points, retention, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
-from apiserver.stores.sqlite.series_rows import TYPE_CODE, TYPE_NAMES
 
 
 class SqliteEvents:
@@ -80,7 +78,7 @@ class SqliteEvents:
             by_task: dict[int, list[Series]] = {found[0]: [] for found in entities.values()}
             names = {found[0]: task for task, found in entities.items()}
             for _, entity, code, metric, variant, row in series_rows.select(connection, list(by_task)):
-                kind = TYPE_NAMES[code]
+                kind = name_of_code(code)
                 if kind in (EVENT_TYPES if types is None else types) and wants(metrics, metric, variant):
                     by_task[entity].append(series_of(SeriesKey(names[entity], kind, metric, variant), row))
             return [series for task in dict.fromkeys(tasks) if task in entities for series in by_task[entities[task][0]]]
@@ -96,7 +94,7 @@ class SqliteEvents:
             "SELECT DISTINCT s.metric, s.variant FROM entities n JOIN series s ON s.entity = n.id"
             " WHERE n.company = ? AND n.task IN (SELECT value FROM json_each(?)) AND s.type = ? AND s.count > 0"
         )
-        params = (company, orjson.dumps(list(tasks)).decode(), TYPE_CODE[type])
+        params = (company, orjson.dumps(list(tasks)).decode(), TYPES[type].code)
         found = self._db.read(lambda connection: connection.execute(sql, params).fetchall())
         return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
 
@@ -160,7 +158,9 @@ class SqliteEvents:
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
         def work(connection: sqlite3.Connection) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
             ids = _series_ids(connection, company, keys)
-            found = {key: points.read_extras(connection, series, lo, hi, iters, flat=key.type == ATTRIBUTE) for key, series in ids.items()}
+            found = {
+                key: points.read_extras(connection, series, lo, hi, iters, flat=TYPES[key.type].flat_extras) for key, series in ids.items()
+            }
             return {key: extras for key, extras in found.items() if extras}
 
         return self._db.read(work)
@@ -253,7 +253,7 @@ class SqliteEvents:
         def work(connection: sqlite3.Connection) -> list[TypeStorage]:
             entity = _entities(connection, company, [task]).get(task)
             rows = series_rows.select(connection, [entity[0]]) if entity else []
-            return storage_of((TYPE_NAMES[code], row) for _, _, code, _, _, row in rows)
+            return storage_of((name_of_code(code), row) for _, _, code, _, _, row in rows)
 
         return self._db.read(work)
 
@@ -307,7 +307,7 @@ def _series_ids(connection: sqlite3.Connection, company: str, keys: Sequence[Ser
         if key.task in entities:
             row = connection.execute(
                 "SELECT id FROM series WHERE entity=? AND type=? AND metric=? AND variant=?",
-                (entities[key.task][0], TYPE_CODE[key.type], key.metric, key.variant),
+                (entities[key.task][0], TYPES[key.type].code, key.metric, key.variant),
             ).fetchone()
             if row is not None:
                 ids[key] = row[0]
@@ -319,12 +319,12 @@ def _found(connection: sqlite3.Connection, company: str, query: EventQuery) -> p
     entity = _entities(connection, company, [query.task]).get(query.task)
     if entity is None:
         return None
-    codes = [TYPE_CODE[kind] for kind in query.types]
+    codes = [TYPES[kind].code for kind in query.types]
     rows = connection.execute(
         f"SELECT id, type, metric, variant FROM series WHERE entity=? AND type IN ({','.join('?' * len(codes))})", (entity[0], *codes)
     )
     keys = {
-        id: SeriesKey(query.task, TYPE_NAMES[code], metric, variant)
+        id: SeriesKey(query.task, name_of_code(code), metric, variant)
         for id, code, metric, variant in rows
         if wants(query.metrics, metric, variant)
     }

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import (
-    IMAGE,
     LAST_VALUES,
-    LOG,
     MAX_ITER,
     MIN_ITER,
-    SCALAR,
     SINGLE_VALUE_ITER,
     EventQuery,
     ImageVariant,
@@ -24,7 +22,6 @@ from apiserver.stores.records import (
 from apiserver.stores.sqlite.leaves import unpack_all
 from apiserver.stores.sqlite.paging import TaskSeries, conditions
 from apiserver.stores.sqlite.points import read_series
-from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
 
 def last_values(connection: sqlite3.Connection, series: int) -> LastValues:
@@ -51,14 +48,15 @@ def count(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery) 
     for kind, ids in found.by_type(query.types).items():
         if not ids:
             continue
-        if kind == SCALAR:
+        type = TYPES[kind]
+        if type.is_points:
             total += sum(_count_points(connection, series, query) for series in ids)
-        where, values = conditions(query, kind, None if query.metrics is None else ids)
-        if kind == LOG:
+        where, values = conditions(query, type, None if query.metrics is None else ids)
+        if type.is_lines:
             total += connection.execute(f"SELECT count(*) FROM logs WHERE entity=?{where}", (found.entity, *values)).fetchone()[0]
         else:
             total += connection.execute(
-                f"SELECT count(*) FROM events WHERE entity=? AND type=?{where}", (found.entity, TYPE_CODE[kind], *values)
+                f"SELECT count(*) FROM events WHERE entity=? AND type=?{where}", (found.entity, type.code, *values)
             ).fetchone()[0]
     return total
 
@@ -93,12 +91,12 @@ def iterations(
         return []
     streams: list[Iterable[int]] = []
     for series, key in found.keys.items():
-        kind = key.type
-        if kind == SCALAR:
+        type = TYPES[key.type]
+        if type.is_points:
             iters = read_series(connection, series, lo, hi).iters.tolist()
             streams.append(reversed(iters) if descending else iters)
-        elif kind != LOG:
-            streams.append(_event_iterations(connection, series, kind == IMAGE, query.until_seq, lo, hi, descending, wanted))
+        elif not type.is_lines:
+            streams.append(_event_iterations(connection, series, type.has_url, query.until_seq, lo, hi, descending, wanted))
         else:
             rows = connection.execute(
                 "SELECT DISTINCT iter FROM logs WHERE entity=(SELECT entity FROM series WHERE id=?1) AND series=?1 AND iter BETWEEN ?2 AND ?3"

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import pairwise
 
+from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, MIN_ITER, Cursor, EventQuery, LineSearch, PagedEvent, Paging
 from apiserver.stores.sqlite.paging import LOG_COLUMNS, EventBuilder, TaskSeries, conditions
 
@@ -24,7 +25,7 @@ class Stretch:
 
     def __init__(self, connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, paging: Paging) -> None:
         self._connection, self._found, self._paging = connection, found, paging
-        self._where, self._values = conditions(query, LOG, None if query.metrics is None else list(found.keys))
+        self._where, self._values = conditions(query, TYPES[LOG], None if query.metrics is None else list(found.keys))
         self._way, self._sign = ("DESC", "<") if paging.descending else ("ASC", ">")
         self._build = EventBuilder(connection, found, "timestamp").log_line
         if paging.after is not None:

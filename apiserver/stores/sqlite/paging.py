@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice, repeat
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apiserver.stores.codec import decode_json, unpack_body
+from apiserver.stores.event_types import TYPES, EventType
 from apiserver.stores.records import (
     LOG,
     MAX_ITER,
     MIN_ITER,
-    SCALAR,
     SINGLE_VALUE_ITER,
     Axis,
     Cursor,
@@ -27,7 +27,6 @@ from apiserver.stores.records import (
     stored_event,
 )
 from apiserver.stores.sqlite.points import PointRange, Selected, select_points
-from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
 LOG_COLUMNS = "series, iter, timestamp, seq, level, worker, msg, extra"
 """What is read of a log line that becomes an event."""
@@ -40,7 +39,7 @@ class TaskSeries(NamedTuple):
     model_event: bool
     keys: dict[int, SeriesKey]
 
-    def by_type(self, types: Sequence[str]) -> dict[str, list[int]]:
+    def by_type(self, types: Collection[str]) -> dict[str, list[int]]:
         ids: dict[str, list[int]] = {kind: [] for kind in types}
         for series, key in self.keys.items():
             if key.type in ids:
@@ -99,12 +98,13 @@ def page(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, p
     ids = found.by_type(query.types)
     for zone in zones:
         position = after if after is not None and (order == "timestamp" or (after.key is None) == (zone == 1)) else None
-        if zone == 0 and SCALAR in query.types and ids[SCALAR]:
-            sources.append(asked.points(ids[SCALAR], position))
-        for kind in query.types:
-            if ids[kind]:
-                series = None if query.metrics is None else ids[kind]  # no need to name them all
-                sources.append(asked.logs(series, zone, position) if kind == LOG else asked.events(kind, series, zone, position))
+        points = [series for name, of_type in ids.items() if TYPES[name].is_points for series in of_type]
+        if zone == 0 and points:
+            sources.append(asked.points(points, position))
+        for name, of_type in ids.items():
+            if of_type:
+                type, series = TYPES[name], None if query.metrics is None else of_type  # no need to name them all
+                sources.append(asked.logs(series, zone, position) if type.is_lines else asked.events(type, series, zone, position))
         if sum(len(source.rows) for source in sources) >= paging.limit:
             break
     sources = [source for source in sources if source.rows]
@@ -184,15 +184,15 @@ class _Asked:
 
         return Source([self._place(0, row[0] if by_iter else row[2], row[2], row[3]) for row in rows], rows, build)
 
-    def events(self, kind: str, series: list[int] | None, zone: int, after: Cursor | None) -> Source:
+    def events(self, type: EventType, series: list[int] | None, zone: int, after: Cursor | None) -> Source:
         by_iter = self.by_iter
-        where, values = conditions(self.query, kind, series)
+        where, values = conditions(self.query, type, series)
         start, more, ordering = self._keyset(zone, after)
         if by_iter:
             where = f" AND has_iter={1 - zone}" + where
         rows = self.connection.execute(
             f"SELECT series, has_iter, iter, timestamp, seq, worker, packed, body FROM events WHERE entity=? AND type=?{where}{start}{ordering} LIMIT ?",
-            (self.found.entity, TYPE_CODE[kind], *values, *more, self.paging.limit),
+            (self.found.entity, type.code, *values, *more, self.paging.limit),
         ).fetchall()
 
         def build(row: tuple[Any, ...]) -> PagedEvent:
@@ -206,7 +206,7 @@ class _Asked:
 
     def logs(self, series: list[int] | None, zone: int, after: Cursor | None) -> Source:
         by_iter = self.by_iter
-        where, values = conditions(self.query, LOG, series)
+        where, values = conditions(self.query, TYPES[LOG], series)
         start, more, ordering = self._keyset(zone, after)
         if by_iter:
             where = (" AND iter IS NULL" if zone else " AND iter IS NOT NULL") + where
@@ -232,7 +232,7 @@ class _Asked:
         return (zone, -key, -timestamp, -seq) if self.paging.descending else (zone, key, timestamp, seq)
 
 
-def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[str, list[Any]]:
+def conditions(query: EventQuery, type: EventType, series: list[int] | None) -> tuple[str, list[Any]]:
     """The SQL conditions (starting with AND) and their values, for the tables `events` and `logs`."""
     sql: list[str] = []
     values: list[Any] = []
@@ -241,7 +241,7 @@ def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[
         sql.append(" AND " + text)
         values.extend(more)
 
-    has_iter = "iter IS NOT NULL" if kind == LOG else "has_iter=1"
+    has_iter = "iter IS NOT NULL" if type.is_lines else "has_iter=1"
     if series is not None:
         add(f"series IN ({','.join('?' * len(series))})", *series)
     if query.min_iter is not None:
@@ -260,6 +260,6 @@ def conditions(query: EventQuery, kind: str, series: list[int] | None) -> tuple[
         add("seq<=?", query.until_seq)
     if query.with_iter:
         add(f"iter<>? AND {has_iter}", SINGLE_VALUE_ITER)
-    if query.levels is not None and kind == LOG:
+    if query.levels is not None and type.is_lines:
         add(f"level IN ({','.join('?' * len(query.levels))})", *query.levels)
     return "".join(sql), values

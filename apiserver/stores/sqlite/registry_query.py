@@ -15,7 +15,8 @@ import orjson
 
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, STATISTICS, Path, conditions_in, path_of, searched
-from apiserver.stores.records import EVENT_TYPES, SCALAR
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import SCALAR
 
 COLUMNS = ("name", "project", "status", "type", "user", "parent", "task", "created", "started", "completed", "active_duration")
 """Scalar fields with a (generated) column of their own."""
@@ -26,7 +27,7 @@ LIST_COLUMNS = ("tags", "system_tags")
 OBJECT_LISTS = frozenset({("models", "input"), ("models", "output"), ("execution", "artifacts"), ("runtime", "_pipeline")})
 """Lists of objects: a longer path names a field of their items."""
 
-SCALAR_CODE = EVENT_TYPES.index(SCALAR)
+SCALAR_CODE = TYPES[SCALAR].code
 
 
 class Statement:

@@ -6,21 +6,14 @@ import sqlite3
 from dataclasses import fields
 from operator import attrgetter
 
+from apiserver.stores.event_types import TYPES, name_of_code
 from apiserver.stores.records import (
-    ATTRIBUTE,
-    EVENT_TYPES,
-    POINT_TYPES,
     SINGLE_VALUE_ITER,
     SeriesKey,
     name_hash,
 )
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite.leaves import unpack_all
-
-TYPE_NAMES = (*EVENT_TYPES, ATTRIBUTE)
-TYPE_CODE = {name: code for code, name in enumerate(TYPE_NAMES)}
-POINT_CODES = tuple(TYPE_CODE[name] for name in POINT_TYPES)
-
 
 COLUMNS = tuple(field.name for field in fields(SeriesRow))
 _VALUES = attrgetter(*COLUMNS)
@@ -32,13 +25,13 @@ def load(connection: sqlite3.Connection, entity: int, key: SeriesKey) -> tuple[i
     """The id and row of a series, made when it is new."""
     row = connection.execute(
         f"SELECT id,{_SELECT} FROM series WHERE entity=? AND type=? AND metric=? AND variant=?",
-        (entity, TYPE_CODE[key.type], key.metric, key.variant),
+        (entity, TYPES[key.type].code, key.metric, key.variant),
     ).fetchone()
     if row is not None:
         return row[0], SeriesRow(*row[1:])
     cursor = connection.execute(
         "INSERT INTO series(entity, type, metric, variant, metric_hash, variant_hash) VALUES(?,?,?,?,?,?)",
-        (entity, TYPE_CODE[key.type], key.metric, key.variant, name_hash(key.metric), name_hash(key.variant)),
+        (entity, TYPES[key.type].code, key.metric, key.variant, name_hash(key.metric), name_hash(key.variant)),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid, SeriesRow()
@@ -81,20 +74,21 @@ def recompute(connection: sqlite3.Connection, series: int) -> None:
         return
     old = SeriesRow(*found[1:])
     row = SeriesRow(last_written=old.last_written, x_axis_label=old.x_axis_label)
-    if found[0] in POINT_CODES:
+    type = TYPES[name_of_code(found[0])]
+    if type.is_points:
         points = unpack_all(connection.execute("SELECT n, data FROM leaves WHERE series=? ORDER BY first_iter", (series,)))
         if len(points.iters):
             row.add_points(points.iters, points.values, points.timestamps)
             row.bytes += int(points.sizes.sum())
-    table = "logs" if found[0] == TYPE_CODE["log"] else "events"
-    has_iter = "iter IS NOT NULL" if table == "logs" else "has_iter=1"
+    table = "logs" if type.is_lines else "events"
+    has_iter = "iter IS NOT NULL" if type.is_lines else "has_iter=1"
     for flag, count, size, *extents in connection.execute(
         f"SELECT {has_iter}, count(*), sum(size), min(iter), max(iter), min(timestamp), max(timestamp) FROM {table} WHERE series=? GROUP BY 1",
         (series,),
     ):
         row.extend(count, (extents[0], extents[1]) if flag else None, (extents[2], extents[3]))
         row.bytes += size
-    if found[0] not in (*POINT_CODES, TYPE_CODE["log"]):
+    if type.form == "event":
         count, *extents = connection.execute(
             """SELECT count(*), min(iter), max(iter), min(timestamp), max(timestamp) FROM events
                WHERE series=? AND has_iter=1 AND iter<>?""",

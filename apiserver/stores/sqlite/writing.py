@@ -12,11 +12,11 @@ import numpy as np
 
 from apiserver.fairness import give_way
 from apiserver.stores.codec import encode_json, pack_body
-from apiserver.stores.records import IMAGE, LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, SeriesKey
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, SeriesKey
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite import leaves, series_rows
 from apiserver.stores.sqlite.leaves import Columns, Extra
-from apiserver.stores.sqlite.series_rows import TYPE_CODE
 
 GIVE_WAY = 5_000
 """Points turned into arrays at a stretch: two milliseconds."""
@@ -151,9 +151,10 @@ class Writer:
 
     def _append_events(self, connection: sqlite3.Connection, entity: int, key: SeriesKey, events: list[Event], seq: int) -> None:
         series, row = series_rows.load(connection, entity, key)
+        type = TYPES[key.type]
         for event in events:
             body, packed = pack_body(event.body, self._compress_from)
-            url = event.body.get("url") if event.type == IMAGE else None
+            url = event.body.get("url") if type.has_url else None
             url = url if isinstance(url, str) and url else None
             has_iter = event.iter is not None
             identity = (series, has_iter, event.iter or 0, event.key or "")
@@ -163,7 +164,7 @@ class Writer:
                 connection.execute(
                     """INSERT INTO events(entity, type, series, has_iter, iter, key, timestamp, seq, worker, size, url, packed, body)
                        VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)""",
-                    (entity, TYPE_CODE[event.type], *identity, *values),
+                    (entity, type.code, *identity, *values),
                 )
                 times = (event.timestamp, event.timestamp)
                 row.extend(1, (event.iter, event.iter) if event.iter is not None else None, times)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
@@ -24,12 +24,11 @@ from apiserver.stores.elastic.queries import (
 )
 from apiserver.stores.elastic.series.store import series_query
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import (
     IMAGE,
-    LOG,
     MAX_ITER,
     MIN_ITER,
-    POINT_TYPES,
     SINGLE_VALUE_ITER,
     Cursor,
     EventQuery,
@@ -59,7 +58,7 @@ class Reader:
     def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility) -> None:
         self._client, self._layout, self._generations, self._visibility = client, layout, generations, visibility
 
-    def indices(self, company: str, task: str, types: Sequence[str]) -> dict[str, str]:
+    def indices(self, company: str, task: str, types: Collection[str]) -> dict[str, str]:
         """Index -> type, for the types of a task; everything acknowledged is visible. Empty when the task never had events."""
         view = self._visibility.view(company, [task])
         generation = self._generations.for_reading(company, [task], view).get(task)
@@ -99,7 +98,7 @@ class Reader:
         whole: bool = True,
     ) -> list[dict[str, Any]]:
         """One page of hits: with their sources, or (not `whole`) with what doc values say of scalars."""
-        filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
+        filters, without = event_filters(query, _line_index(types))
         filters += [*more, *zone_filters(zone, descending, after)]
         body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False} | ({} if whole else POINT_VALUES)
         if after is not None:
@@ -114,7 +113,7 @@ class Reader:
     ) -> list[dict[str, Any]] | None:
         """One page of scalars by their doc values, five times as fast as by their sources: those lie compressed with hundreds of others, which are in
         another order than the page. None where sources say more."""
-        if zone != "iter" or not all(type in POINT_TYPES for type in types.values()):
+        if zone != "iter" or not all(TYPES[type].is_points for type in types.values()):
             return None
         hits = self.hits(types, query, zone, descending, after, size, whole=False)
         if any("more" in hit["fields"] for hit in hits):
@@ -125,7 +124,7 @@ class Reader:
         types = self.indices(company, query.task, query.types)
         if not types:
             return 0
-        filters, without = event_filters(query, next((index for index, type in types.items() if type == LOG), None))
+        filters, without = event_filters(query, _line_index(types))
         body: Query = {"size": 0, "track_total_hits": True, "query": all_of(filters, without)}
         return int(self._client.msearch([(",".join(types), body)], "hits.total.value")[0]["hits"]["total"]["value"])
 
@@ -154,10 +153,10 @@ class Reader:
         filters: list[Query] = [{"term": {"task": query.task}}, *series_filter(query.metrics), {"exists": {"field": "iter"}}]
         filters += span("iter", lo, hi) + span("seq", None, query.until_seq)
         without: list[Query] = [{"term": {"iter": SINGLE_VALUE_ITER}}]
-        images = [index for index, type in types.items() if type == IMAGE]
-        if images:
+        with_url = [index for index, type in types.items() if TYPES[type].has_url]
+        if with_url:
             # A gallery can't show what has no url.
-            without.append(all_of([{"term": {"_index": images[0]}}], [{"exists": {"field": "url"}}]))
+            without.append(all_of([{"terms": {"_index": with_url}}], [{"exists": {"field": "url"}}]))
         # The nearest ones, each once: collapsing keeps 64-bit integers exact, aggregations would compute in doubles.
         body: Query = {
             "size": size,
@@ -243,6 +242,11 @@ class Reader:
         for hits in self._client.scan(index, body | {"sort": ["iter", "timestamp", "seq"]}):
             last.update((hit["_source"]["url"], hit["_source"]["iter"]) for hit in hits)
         return min(last.values())
+
+
+def _line_index(types: Mapping[str, str]) -> str | None:
+    """The index of log lines among these."""
+    return next((index for index, type in types.items() if TYPES[type].is_lines), None)
 
 
 def _at(row: SeriesRow, way: str) -> Query:

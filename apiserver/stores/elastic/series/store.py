@@ -17,7 +17,8 @@ from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import PENDING, LastPoints, Row, key_of, row_of, series_id, source_of
 from apiserver.stores.elastic.visibility import View, Visibility
-from apiserver.stores.records import LAST_VALUES, LOG, POINT_TYPES, SCALAR, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import LAST_VALUES, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
 from apiserver.stores.series_row import SeriesRow
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,9 @@ class SeriesStore:
                     found[key] = row_of(document["_source"])
         stale = [key for key, row in found.items() if row.stale]
         if with_last:  # an older version did not keep them
-            stale += [key for key, row in found.items() if key.type == SCALAR and row.points and row.last is None and not row.stale]
+            stale += [
+                key for key, row in found.items() if TYPES[key.type].last_values and row.points and row.last is None and not row.stale
+            ]
         dead = [batch for batch in batches if batch["at"] < (time.time() - PENDING_SECONDS) * 1000]
         for batch in dead:
             stale += [key for key in (SeriesKey(*names) for names in batch["series"]) if key not in stale]
@@ -172,7 +175,7 @@ class SeriesStore:
         charts: list[SeriesKey] = []
         for key in keys:
             rows[key] = row = _row(key, [next(answers) for _ in asked[key]])
-            if row.min_iter is not None and row.max_iter is not None and key.type != LOG:
+            if row.min_iter is not None and row.max_iter is not None and not TYPES[key.type].is_lines:
                 if row.min_iter <= SINGLE_VALUE_ITER <= row.max_iter:
                     charts.append(key)
                 else:
@@ -202,7 +205,7 @@ def series_query(key: SeriesKey, *more: Query, without: Sequence[Query] = ()) ->
 
 
 def _extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
-    points = key.type in POINT_TYPES
+    points = TYPES[key.type].is_points
     fields = ["iter", "timestamp", "value", "special"] if points else ["iter"]
     times = {"oldest": {"min": {"field": "timestamp"}}, "newest": {"max": {"field": "timestamp"}}}
     with_iter: Query = {"filter": {"exists": {"field": "iter"}}, "aggs": dict(times)}
@@ -216,7 +219,7 @@ def _extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
         finite = series_query(key, {"exists": {"field": "value"}}, {"exists": {"field": "iter"}})
         nearest = common | {"query": finite, "track_total_hits": False}
         searches += [(index, nearest | {"sort": [{"value": way}, {"iter": "asc"}]}) for way in ("asc", "desc")]
-    if key.type == SCALAR:
+    if TYPES[key.type].last_values:
         last = common | {"size": LAST_VALUES, "query": series_query(key, {"exists": {"field": "iter"}}), "track_total_hits": False}
         searches.append((index, last | {"sort": [{"iter": "desc"}]}))
     return searches
@@ -243,10 +246,10 @@ def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
     inside = aggregations["with_iter"]
     if not inside["doc_count"]:
         return row
-    if key.type != LOG:
+    if not TYPES[key.type].is_lines:
         row.chart_count = inside["doc_count"]
         row.chart_min_timestamp, row.chart_max_timestamp = int(inside["oldest"]["value"]), int(inside["newest"]["value"])
-    if key.type in POINT_TYPES:
+    if TYPES[key.type].is_points:
         row.points = inside["doc_count"]
         row.value, row.value_iter, row.value_timestamp = last.get("value"), last["iter"], last["timestamp"]
         row.first_value, row.first_value_iter = first.get("value"), first["iter"]
@@ -256,7 +259,7 @@ def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
             row.max_value, row.max_value_iter = high["value"], high["iter"]
             row.sum, row.finite = float(inside["sum"]["value"]), int(inside["finite"]["value"])
             row.mean_value = row.sum / row.finite
-    if key.type == SCALAR:
+    if TYPES[key.type].last_values:
         hits = [hit["fields"] for hit in reversed(answers[4]["hits"]["hits"])]
         values = [point_value(*(fields.get(name, (None,))[0] for name in ("value", "special"))) for fields in hits]
         row.last = LastPoints.of([fields["iter"][0] for fields in hits], values)

@@ -19,7 +19,8 @@ import orjson
 from apiserver.stores.codec import encode_json
 from apiserver.stores.elastic.point_values import LONG_MESSAGE, NO_ITER, SPECIAL_CODES, quoted
 from apiserver.stores.elastic.series.row import series_hash
-from apiserver.stores.records import IMAGE, Event, LogLine, Points, SeriesKey
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import Event, LogLine, Points, SeriesKey
 
 COMPRESS_FROM = 100_000
 """Bodies of at least so many bytes (plots) are kept compressed."""
@@ -118,7 +119,7 @@ def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[
     source |= {"timestamp": event.timestamp, "size": event.size, "seq": seq + event.line}
     if event.key:
         source["key"] = event.key
-    url = event.body.get("url") if event.type == IMAGE else None
+    url = event.body.get("url") if TYPES[event.type].has_url else None
     if isinstance(url, str) and url:
         source["url"] = url
     body = encode_json(event.body)

@@ -15,12 +15,13 @@ from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.generations import Generations
-from apiserver.stores.elastic.layout import ALL_TYPES, Layout
+from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import key_of
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, SeriesKey
 
 SLICE = 5_000
@@ -49,7 +50,7 @@ class Deleter:
         if generation is None:
             return 0
         statistics = self._layout.statistics(company)
-        indices = [self._layout.events(type, company, generation) for type in ALL_TYPES]
+        indices = [self._layout.events(type, company, generation) for type in TYPES]
         # What is known of the series is looked up first: whatever is counted after this fails the removal below.
         self._visibility.make_all_visible([*indices, statistics])
         known = self._series_documents(statistics, task)

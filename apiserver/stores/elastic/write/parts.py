@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from operator import lt
 
 from apiserver.stores.elastic.series.row import LastPoints, Row, series_id
-from apiserver.stores.records import LOG, SCALAR, SINGLE_VALUE_ITER, Event, EventBatch, LogLine, Points, SeriesKey
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, Event, EventBatch, LogLine, Points, SeriesKey
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Part:
             order = sorted(range(len(iters)), key=iters.__getitem__)
             iters, values, timestamps = [iters[p] for p in order], [values[p] for p in order], [timestamps[p] for p in order]
         row.add_points(iters, values, timestamps)
-        if self.key.type == SCALAR:
+        if TYPES[self.key.type].last_values:
             row.last = LastPoints.of(iters, values)
         row.bytes = sum(sizes)
 

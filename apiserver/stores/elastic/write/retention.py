@@ -9,9 +9,10 @@ from apiserver.stores.base import Retired
 from apiserver.stores.elastic.bulk_actions import deletes
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations, pin_id
-from apiserver.stores.elastic.layout import ALL_TYPES, Layout
+from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.deletes import Deleter
+from apiserver.stores.event_types import TYPES
 
 SLICE = 5_000
 
@@ -72,7 +73,7 @@ class Retention:
     def _drop(self, company: str, number: int, tasks: Sequence[str], before: int) -> bool:
         """Drop a generation. Writers are shut out first (they get 503 and come again), so nothing new can be dropped with it; False when
         something new had come before that."""
-        indices = [self._layout.events(type, company, number) for type in ALL_TYPES]
+        indices = [self._layout.events(type, company, number) for type in TYPES]
         names = ",".join(indices)
         self._block(names, True)
         self._visibility.make_all_visible([*indices, self._layout.statistics(company)])
