@@ -13,11 +13,11 @@ from apiserver.bll.events.log_download import LogDownload
 from apiserver.bll.events.log_search import LogSearch
 from apiserver.bll.events.logs import Logs
 from apiserver.bll.events.navigation import Navigation
-from apiserver.bll.events.pages import Pages
+from apiserver.bll.events.pages import EventPages
 from apiserver.bll.events.plot_samples import PlotSamples
 from apiserver.bll.events.plots import Plots
 from apiserver.bll.events.scrolls import Scrolls
-from apiserver.bll.events.storage import Storage
+from apiserver.bll.events.storage import TaskStorage
 from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.services.event_owners import EventOwners
@@ -35,12 +35,12 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
     owners = EventOwners(directory)
     scrolls = Scrolls(state)
     listing = Listing(events)
-    pages = Pages(events, scrolls)
+    pages = EventPages(events, scrolls)
     navigation = Navigation(events, state)
     return [
         EventsWriteService(owners, ingest, Deletion(events, directory)),
         EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
-        EventsListingService(owners, listing, pages, Storage(events)),
+        EventsListingService(owners, listing, pages, TaskStorage(events)),
         EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events)),
         EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state)),
         EventsPlotsService(owners, Plots(events, scrolls), navigation, PlotSamples(events, state)),

@@ -6,8 +6,8 @@ from typing import Any
 
 from apiserver.bll.events.listing import Listing
 from apiserver.bll.events.metric_filter import metrics_filter
-from apiserver.bll.events.pages import Pages
-from apiserver.bll.events.storage import Storage
+from apiserver.bll.events.pages import EventPages
+from apiserver.bll.events.storage import TaskStorage
 from apiserver.service_repo import Call, Encoded, endpoint
 from apiserver.services.event_owners import EventOwners, scroll_of
 
@@ -15,7 +15,7 @@ from apiserver.services.event_owners import EventOwners, scroll_of
 class EventsListingService:
     """Lists metrics, events and sizes."""
 
-    def __init__(self, owners: EventOwners, listing: Listing, pages: Pages, storage: Storage) -> None:
+    def __init__(self, owners: EventOwners, listing: Listing, pages: EventPages, storage: TaskStorage) -> None:
         self._owners = owners
         self._listing = listing
         self._pages = pages

@@ -8,7 +8,7 @@ from apiserver.bll.events.charts import ChartQuery, Charts
 from apiserver.bll.events.latest import Latest
 from apiserver.bll.events.listing import Listing
 from apiserver.bll.events.metric_filter import metrics_filter
-from apiserver.bll.events.pages import Pages
+from apiserver.bll.events.pages import EventPages
 from apiserver.bll.events.vectors import Vectors
 from apiserver.service_repo import Call, Encoded, endpoint
 from apiserver.services.event_owners import EventOwners, scroll_of
@@ -18,7 +18,7 @@ from apiserver.stores.records import SCALAR, VECTOR
 class EventsScalarsService:
     """Reads scalars and vectors back."""
 
-    def __init__(self, owners: EventOwners, charts: Charts, latest: Latest, listing: Listing, pages: Pages, vectors: Vectors) -> None:
+    def __init__(self, owners: EventOwners, charts: Charts, latest: Latest, listing: Listing, pages: EventPages, vectors: Vectors) -> None:
         self._owners = owners
         self._charts = charts
         self._latest = latest

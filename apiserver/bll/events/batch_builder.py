@@ -36,7 +36,7 @@ class Refused(NamedTuple):
     field: str | None
 
 
-class _Column:
+class _SeriesColumns:
     """The columns of a series while lines come in: the append methods, looked up once."""
 
     __slots__ = ("iter", "line", "points", "size", "timestamp", "value")
@@ -64,7 +64,7 @@ class BatchBuilder:
         self._worker = worker
         self._ignored = frozenset(ignored_metrics)
         self._validate_plots = validate_plots
-        self._columns: dict[_Key, _Column] = {}
+        self._columns: dict[_Key, _SeriesColumns] = {}
         self._events: list[Event] = []
         self._logs: list[LogLine] = []
         self._flags: set[tuple[str, bool, bool]] = set()
@@ -102,7 +102,7 @@ class BatchBuilder:
                 key = (event.task, event.metric, event.variant, event.allow_locked, event.model_event)
                 column = columns.get(key)
                 if column is None:
-                    column = columns[key] = _Column()
+                    column = columns[key] = _SeriesColumns()
                 timestamp = event.timestamp
                 if timestamp is None:
                     timestamp = now
@@ -146,7 +146,7 @@ class BatchBuilder:
             key = (event.task, event.metric, event.variant, event.allow_locked, event.model_event)
             column = self._columns.get(key)
             if column is None:
-                column = self._columns[key] = _Column()
+                column = self._columns[key] = _SeriesColumns()
             column.iter(event.iter)
             column.value(float("nan") if event.value is None else event.value)
             column.timestamp(event.timestamp)
@@ -177,7 +177,7 @@ class BatchBuilder:
             self._flag(event)
             self._events.append(self._event(number, kind, event, unknown, size))
 
-    def _rest_of_scalar(self, column: _Column, event: Any, unknown: dict[str, Any] | None) -> None:
+    def _rest_of_scalar(self, column: _SeriesColumns, event: Any, unknown: dict[str, Any] | None) -> None:
         points = column.points
         extra = dict(_with_method(event, unknown) or {})
         if event.worker is not None:

@@ -62,7 +62,7 @@ class RawScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
     cursor: Cursor | None = None
 
 
-class Pages:
+class EventPages:
     """Answers of get_task_events, scalar_metrics_iter_raw and get_scalar_metric_data, as JSON."""
 
     def __init__(self, events: EventReader, scrolls: Scrolls) -> None:

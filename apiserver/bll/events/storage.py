@@ -8,7 +8,7 @@ from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import SeriesReader
 
 
-class Storage:
+class TaskStorage:
     """The answer of get_task_storage."""
 
     def __init__(self, events: SeriesReader) -> None:

@@ -10,10 +10,10 @@ from apiserver.stores.base import Health, Retired
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.read.charts import Charts
-from apiserver.stores.elastic.read.events import Reader
-from apiserver.stores.elastic.read.logs import Logs
-from apiserver.stores.elastic.read.points import PointReader
+from apiserver.stores.elastic.read.charts import ElasticBuckets
+from apiserver.stores.elastic.read.events import ElasticEventPages
+from apiserver.stores.elastic.read.logs import ElasticLogLines
+from apiserver.stores.elastic.read.points import ElasticPoints
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
@@ -54,10 +54,10 @@ class ElasticEvents:
         self._group_commit = group_commit = GroupCommit(client)
         self._writer = BatchWriter(client, layout, self.generations, visibility, group_commit, settings)
         self.series_store = SeriesStore(client, layout, self.generations, visibility, group_commit)
-        self._points = PointReader(client, visibility, self.series_store)
-        self._charts = Charts(client, visibility, self.series_store, self._points)
-        self._reader = Reader(client, layout, self.generations, visibility)
-        self._logs = Logs(client, self._reader)
+        self._points = ElasticPoints(client, visibility, self.series_store)
+        self._charts = ElasticBuckets(client, visibility, self.series_store, self._points)
+        self._reader = ElasticEventPages(client, layout, self.generations, visibility)
+        self._logs = ElasticLogLines(client, self._reader)
         self._deleter = Deleter(client, layout, self.generations, visibility, group_commit, self.series_store)
         self._retention = Retention(client, layout, self.generations, visibility, self._deleter)
 

@@ -33,7 +33,7 @@ from apiserver.stores.records import (
     wants,
 )
 from apiserver.stores.series_row import series_of, storage_of
-from apiserver.stores.sqlite import deleting, listing, logs, paging, points, retention, series_rows, writing
+from apiserver.stores.sqlite import deleting, listing, logs, paging, points, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
 
@@ -43,7 +43,7 @@ class SqliteEvents:
 
     def __init__(self, database: Database, *, compress_from: int = 100_000) -> None:
         self._db = database
-        self._writer = writing.Writer(compress_from)
+        self._writer = writing.SqliteBatchWriter(compress_from)
         database.on_rollback(self._writer.forget)
         deleting.resume(database)
 
@@ -171,7 +171,7 @@ class SqliteEvents:
 
         def work(connection: sqlite3.Connection) -> dict[SeriesKey, LastValues]:
             ids = _series_ids(connection, company, scalars)
-            found = {key: listing.last_values(connection, number) for key, number in ids.items()}
+            found = {key: points.last_values(connection, number) for key, number in ids.items()}
             return {key: last for key, last in found.items() if len(last.iters)}
 
         known = self._db.read(work)
@@ -267,7 +267,7 @@ class SqliteEvents:
         )
 
     def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
-        for task, count in self._db.read(lambda connection: retention.old_tasks(connection, company, before)):
+        for task, count in self._db.read(lambda connection: deleting.old_tasks(connection, company, before)):
             if not dry_run:
                 if any(series.max_timestamp >= before for series in self.series(company, [task])):  # written to meanwhile
                     continue

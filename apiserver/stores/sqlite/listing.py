@@ -1,4 +1,4 @@
-"""Counts, last points, iterations, image urls: the smaller questions about a task's events."""
+"""Counts, iterations, image urls: the smaller questions about a task's events."""
 
 from __future__ import annotations
 
@@ -11,30 +11,14 @@ import numpy as np
 
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import (
-    LAST_VALUES,
     MAX_ITER,
     MIN_ITER,
     SINGLE_VALUE_ITER,
     EventQuery,
     ImageVariant,
-    LastValues,
 )
-from apiserver.stores.sqlite.leaves import unpack_all
 from apiserver.stores.sqlite.paging import TaskSeries, conditions
 from apiserver.stores.sqlite.points import read_series
-
-
-def last_values(connection: sqlite3.Connection, series: int) -> LastValues:
-    """The points with the greatest iterations."""
-    leaves: list[tuple[int, bytes]] = []
-    have = 0
-    for n, data in connection.execute("SELECT n, data FROM leaves WHERE series=? ORDER BY first_iter DESC", (series,)):
-        leaves.append((n, data))
-        have += n
-        if have >= LAST_VALUES:
-            break
-    columns = unpack_all(reversed(leaves))
-    return LastValues(columns.iters[-LAST_VALUES:], columns.values[-LAST_VALUES:])
 
 
 def count(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery) -> int:

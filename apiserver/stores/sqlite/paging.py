@@ -78,7 +78,7 @@ class EventBuilder:
         return self._workers[worker]
 
 
-class Source(NamedTuple):
+class RowSource(NamedTuple):
     """Rows of one table in the order asked for: how each sorts (events without iteration are in a zone of their own, behind), and how a
     row becomes an event. Only what makes it to the page is built."""
 
@@ -90,8 +90,8 @@ class Source(NamedTuple):
 def page(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, paging: Paging) -> list[PagedEvent]:
     """The next events."""
     order, after = paging.order, paging.after
-    asked = _Asked(connection, found, query, paging, EventBuilder(connection, found, order))
-    sources: list[Source] = []
+    asked = _PageTables(connection, found, query, paging, EventBuilder(connection, found, order))
+    sources: list[RowSource] = []
     zones: Sequence[int] = (0, 1) if order == "iter" else (0,)
     if after is not None and order == "iter" and after.key is None:
         zones = (1,)
@@ -116,7 +116,7 @@ def page(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, p
 
 
 @dataclass(slots=True)
-class _Asked:
+class _PageTables:
     """A page that was asked for; each method reads its share of one table. A zone is 0 for events with iteration and 1 for those without, which
     the iteration axis shows last."""
 
@@ -130,12 +130,12 @@ class _Asked:
     def by_iter(self) -> bool:
         return self.paging.order == "iter"
 
-    def points(self, series: list[int], after: Cursor | None) -> Source:
+    def points(self, series: list[int], after: Cursor | None) -> RowSource:
         by_iter, query = self.by_iter, self.query
         lo, hi = (query.min_iter, query.max_iter) if by_iter else (query.min_timestamp, query.max_timestamp)
         if query.iters is not None:
             if not query.iters:
-                return Source([], [], self.builder.log_line)
+                return RowSource([], [], self.builder.log_line)
             first, last = min(query.iters), max(query.iters)
             lo, hi = max(first, MIN_ITER if lo is None else lo), min(last, MAX_ITER if hi is None else hi)
         by_time = by_iter and (query.min_timestamp is not None or query.max_timestamp is not None)
@@ -182,9 +182,9 @@ class _Asked:
                 body.update(selected.extra.get(owner, {}).get(str(iteration), {}))
             return self.builder.event(owner, iteration, timestamp, seq, worker, body)
 
-        return Source([self._place(0, row[0] if by_iter else row[2], row[2], row[3]) for row in rows], rows, build)
+        return RowSource([self._place(0, row[0] if by_iter else row[2], row[2], row[3]) for row in rows], rows, build)
 
-    def events(self, type: EventType, series: list[int] | None, zone: int, after: Cursor | None) -> Source:
+    def events(self, type: EventType, series: list[int] | None, zone: int, after: Cursor | None) -> RowSource:
         by_iter = self.by_iter
         where, values = conditions(self.query, type, series)
         start, more, ordering = self._keyset(zone, after)
@@ -202,9 +202,9 @@ class _Asked:
             return self.builder.event(owner, shown, timestamp, seq, worker, body)
 
         # Without iteration `iter` is 0, for every row of the zone.
-        return Source([self._place(zone, row[2] if by_iter else row[3], row[3], row[4]) for row in rows], rows, build)
+        return RowSource([self._place(zone, row[2] if by_iter else row[3], row[3], row[4]) for row in rows], rows, build)
 
-    def logs(self, series: list[int] | None, zone: int, after: Cursor | None) -> Source:
+    def logs(self, series: list[int] | None, zone: int, after: Cursor | None) -> RowSource:
         by_iter = self.by_iter
         where, values = conditions(self.query, TYPES[LOG], series)
         start, more, ordering = self._keyset(zone, after)
@@ -215,7 +215,7 @@ class _Asked:
             (self.found.entity, *values, *more, self.paging.limit),
         ).fetchall()
         orders = [self._place(zone, (row[1] if zone == 0 else 0) if by_iter else row[2], row[2], row[3]) for row in rows]
-        return Source(orders, rows, self.builder.log_line)
+        return RowSource(orders, rows, self.builder.log_line)
 
     def _keyset(self, zone: int, after: Cursor | None) -> tuple[str, list[Any], str]:
         """Where a page starts and how it is ordered, as SQL."""

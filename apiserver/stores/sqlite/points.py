@@ -13,7 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from apiserver.stores.bucketing import bucketed
-from apiserver.stores.records import MAX_ITER, MIN_ITER, SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, Cursor, Ints
+from apiserver.stores.records import (
+    LAST_VALUES,
+    MAX_ITER,
+    MIN_ITER,
+    SINGLE_VALUE_ITER,
+    Axis,
+    BucketRequest,
+    Buckets,
+    Cursor,
+    Ints,
+    LastValues,
+)
 from apiserver.stores.sqlite.leaves import Columns, Extra, decode_extra, unpack, unpack_all
 
 Extras = dict[int, dict[str, Any]]
@@ -32,6 +43,19 @@ def read_series(connection: sqlite3.Connection, series: int, lo: int | None = No
     left = 0 if lo is None else int(np.searchsorted(columns.iters, lo, "left"))
     right = len(columns.iters) if hi is None else int(np.searchsorted(columns.iters, hi, "right"))
     return columns.take(slice(left, right))
+
+
+def last_values(connection: sqlite3.Connection, series: int) -> LastValues:
+    """The points with the greatest iterations."""
+    leaves: list[tuple[int, bytes]] = []
+    have = 0
+    for n, data in connection.execute("SELECT n, data FROM leaves WHERE series=? ORDER BY first_iter DESC", (series,)):
+        leaves.append((n, data))
+        have += n
+        if have >= LAST_VALUES:
+            break
+    columns = unpack_all(reversed(leaves))
+    return LastValues(columns.iters[-LAST_VALUES:], columns.values[-LAST_VALUES:])
 
 
 def read_extras(

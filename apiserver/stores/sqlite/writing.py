@@ -30,7 +30,7 @@ _INSERT_MANY_LOGS = _INSERT_LOGS + ",".join([_ROW] * _LOG_ROWS)
 
 
 @dataclass(slots=True)
-class PreparedPoints:
+class SeriesArrays:
     """The points of a series as arrays, sorted and unique; `seqs` hold arrival offsets until the batch has its first seq."""
 
     columns: Columns
@@ -41,16 +41,16 @@ class PreparedPoints:
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedBatch:
     """What can be made ready before the writer thread is taken."""
 
     batch: EventBatch
-    points: dict[SeriesKey, PreparedPoints] = field(default_factory=dict)
+    points: dict[SeriesKey, SeriesArrays] = field(default_factory=dict)
 
 
-def prepare(batch: EventBatch) -> Prepared:
+def prepare(batch: EventBatch) -> PreparedBatch:
     """Arrays of the points; gives way between the series of a big batch."""
-    prepared = Prepared(batch)
+    prepared = PreparedBatch(batch)
     done = 0
     for key, points in batch.points.items():
         prepared.points[key] = _arrays(points)
@@ -61,7 +61,7 @@ def prepare(batch: EventBatch) -> Prepared:
     return prepared
 
 
-def _arrays(points: Points) -> PreparedPoints:
+def _arrays(points: Points) -> SeriesArrays:
     n = len(points.iters)
     columns = Columns(
         np.array(points.iters, np.int64),
@@ -79,11 +79,11 @@ def _arrays(points: Points) -> PreparedPoints:
             workers[points.lines[position]] = str(fields_.pop("worker"))
         if fields_:
             extra[str(points.iters[position])] = fields_
-    return PreparedPoints(leaves.ordered(columns), extra, workers, points.x_axis_label, points.model_event)
+    return SeriesArrays(leaves.ordered(columns), extra, workers, points.x_axis_label, points.model_event)
 
 
-class Writer:
-    """Runs in the writer thread only; what it remembers is forgotten when a transaction fails."""
+class SqliteBatchWriter:
+    """Stores batches. Runs in the writer thread only; what it remembers is forgotten when a transaction fails."""
 
     def __init__(self, compress_from: int) -> None:
         self._compress_from = compress_from
@@ -101,7 +101,7 @@ class Writer:
         self._last_seq = first + lines
         return first
 
-    def append(self, connection: sqlite3.Connection, company: str, prepared: Prepared) -> Appended:
+    def append(self, connection: sqlite3.Connection, company: str, prepared: PreparedBatch) -> Appended:
         batch = prepared.batch
         seq = self.next_seq(connection, batch.now, batch.lines)
         entities = {task: _entity(connection, company, task, touch.is_model) for task, touch in batch.touches.items()}
@@ -131,7 +131,7 @@ class Writer:
         return Appended(seq, logs_were_stored_before=stored_before)
 
     def _append_points(
-        self, connection: sqlite3.Connection, entity: int, key: SeriesKey, points: PreparedPoints, seq: int, batch: EventBatch
+        self, connection: sqlite3.Connection, entity: int, key: SeriesKey, points: SeriesArrays, seq: int, batch: EventBatch
     ) -> None:
         series, row = series_rows.load(connection, entity, key)
         workers = points.columns.workers

@@ -11,7 +11,7 @@ import numpy as np
 from apiserver.stores.bucketing import bucketed
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.queries import Query, all_of, span
-from apiserver.stores.elastic.read.points import PointReader, choices_of
+from apiserver.stores.elastic.read.points import ElasticPoints, choices_of
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, SeriesKey
@@ -94,10 +94,10 @@ class _Aggregations(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Aggregations).decode
 
 
-class Charts:
+class ElasticBuckets:
     """Buckets of scalar series."""
 
-    def __init__(self, client: ElasticClient, visibility: Visibility, series: SeriesStore, points: PointReader) -> None:
+    def __init__(self, client: ElasticClient, visibility: Visibility, series: SeriesStore, points: ElasticPoints) -> None:
         self._client, self._visibility, self._series, self._points = client, visibility, series, points
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:

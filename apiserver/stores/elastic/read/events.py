@@ -52,7 +52,7 @@ IMAGES: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"
 """What can be shown in a gallery."""
 
 
-class Reader:
+class ElasticEventPages:
     """Reads of the events of one task."""
 
     def __init__(self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility) -> None:

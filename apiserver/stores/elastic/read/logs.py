@@ -8,17 +8,17 @@ from typing import Any
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.queries import Query, all_of, any_of, event_filters, event_of, span
-from apiserver.stores.elastic.read.events import Reader
+from apiserver.stores.elastic.read.events import ElasticEventPages
 from apiserver.stores.records import LOG, Cursor, EventQuery, LineSearch, PagedEvent, Paging
 
 MAX_WORDS = 3
 """Words of a literal that narrow the search; the longest ones say most."""
 
 
-class Logs:
+class ElasticLogLines:
     """Reads of log lines."""
 
-    def __init__(self, client: ElasticClient, reader: Reader) -> None:
+    def __init__(self, client: ElasticClient, reader: ElasticEventPages) -> None:
         self._client, self._reader = client, reader
 
     def scan(self, company: str, query: EventQuery, paging: Paging, search: LineSearch | None) -> Iterator[list[PagedEvent]]:

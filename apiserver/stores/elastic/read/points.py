@@ -37,7 +37,7 @@ class _Rows:
         )
 
 
-class PointReader:
+class ElasticPoints:
     """Reads of scalar series."""
 
     def __init__(self, client: ElasticClient, visibility: Visibility, series: SeriesStore) -> None:
