@@ -14,9 +14,11 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import shared
+from tests.supervised import end_with_parent
 
 ALONE = (
     "tests/clients/",
+    "tests/servers/",
     "tests/soak/",
     "tests/cluster/test_faults.py::test_a_cluster_of_three_nodes_loses_one_under_load",
     "tests/behaviour/test_start.py",
@@ -93,6 +95,8 @@ def configure(config: pytest.Config) -> None:
     """Prepare a run with `-n`; any run that is told to end takes its servers along, as with Ctrl-C."""
     if not is_worker(config):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if is_worker(config):
+        end_with_parent()  # a killed controller takes its workers along, and they their servers
     if is_controller(config):
         shared.begin()
     if is_controller(config) or is_worker(config):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,30 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.client import Check, Client
+from tests.supervised import Supervised, alive, free_port, wait_until
+
+__all__ = ["ROOT", "Server", "ServerFailed", "free_port", "wait_until"]
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until(condition: Any, seconds: float, what: str) -> Any:
-    """Poll until the condition holds; its value. AssertionError with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"after {seconds:g} s: {what}"
-        time.sleep(0.02)
 
 
 class ServerFailed(AssertionError):
@@ -64,7 +48,7 @@ class Server:
         self.check = check
         self.program = list(program or ())
         self.port = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Supervised | None = None
 
     @property
     def url(self) -> str:
@@ -83,21 +67,14 @@ class Server:
         env |= {"TIDEMARK_HOST": "127.0.0.1", "TIDEMARK_PORT": str(self.port), "TIDEMARK_DATA": str(self.data)} | self.env
         if self.program:
             env.pop("PYTHONPATH", None)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*(self.program or (sys.executable, "-m", "apiserver")), "serve", *self.args],
-                cwd=self.folder if self.program else ROOT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        command = [*(self.program or (sys.executable, "-m", "apiserver")), "serve", *self.args]
+        self.process = Supervised(command, self.log, env=env, cwd=self.folder if self.program else ROOT)
         client = Client(self.url, timeout=10)
         deadline = time.monotonic() + START_SECONDS
         while True:
-            if self.process.poll() is not None:
-                raise ServerFailed(f"the server ended with {self.process.returncode}:\n{self.log_tail()}")
+            status = self.process.poll()
+            if status is not None:
+                raise ServerFailed(f"the server ended with {status}:\n{self.log_tail()}")
             with contextlib.suppress(OSError):
                 if client.send("GET", "/debug.ping").status == 200:
                     return self
@@ -111,7 +88,7 @@ class Server:
         if self.process is None:
             return
         if self.process.poll() is None:
-            self.process.terminate()
+            self.process.signal(signal.SIGTERM)
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -121,7 +98,7 @@ class Server:
     def dismiss(self) -> None:
         """Ask it to end and come back at once; `stop` waits for it. gunicorn looks once a second whether it should end."""
         if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
+            self.process.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL to all of its processes at once: nothing gets a chance to finish."""
@@ -131,8 +108,8 @@ class Server:
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-        wait_until(lambda: not any(_alive(pid) for pid in family), 10, "a killed server process is still there")
+        self.process.wait(STOP_SECONDS)
+        wait_until(lambda: not any(alive(pid) for pid in family), 10, "a killed server process is still there")
         self.process = None
 
     def pids(self) -> list[int]:
@@ -177,11 +154,3 @@ class Server:
 
     def client(self, key: str | None = None, secret: str | None = None, **options: Any) -> Client:
         return Client(self.url, key, secret, check=self.check, **options)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

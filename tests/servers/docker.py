@@ -10,8 +10,10 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+
+from tests.supervised import Supervised
 
 ELASTICSEARCH_IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:{version}"
 REDIS_IMAGE = "redis:7-alpine"
@@ -29,23 +31,23 @@ def _docker(*args: str, seconds: float = 60.0) -> subprocess.CompletedProcess[st
     return subprocess.run(["docker", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False)
 
 
-@dataclass(frozen=True)
 class Container:
-    """A container by its name; the operations that tests need of a process."""
+    """A container by its name, with the operations that tests need of a process. It is removed when its owner ends."""
 
-    name: str
-
-    @classmethod
-    def run(cls, kind: str, image: str, args: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Container:
-        """Create and start one. RuntimeError with what Docker says when it can't."""
-        container = cls(f"tidemark-{kind}-{uuid.uuid4().hex[:12]}")
+    def __init__(
+        self, kind: str, image: str, folder: Path, *, owner: int, args: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> None:
+        """Create and start one. RuntimeError with what Docker says when it can't. The owner's end removes `folder` too."""
+        self.name = f"tidemark-{kind}-{uuid.uuid4().hex[:12]}"
         settings = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
-        command = ["run", "--detach", "--name", container.name, "--network", "host", *settings, image, *args]
-        done = _docker(*command, seconds=PULL_SECONDS)
-        if done.returncode:
-            container.remove()  # a container that could not start is there all the same
-            raise RuntimeError(f"Docker could not start {image}: {done.stderr.strip()[-600:]}")
-        return container
+        command = ["docker", "run", "--detach", "--name", self.name, "--network", "host", *settings, image, *args]
+        log = folder / "docker.log"
+        removal = ["docker", "rm", "--force", "--volumes", self.name]
+        self.process = Supervised(command, log, owner=owner, remove=folder, last=removal)
+        if self.process.status():
+            said = log.read_text(errors="replace").strip()[-600:]
+            self.end()  # a container that could not start is there all the same
+            raise RuntimeError(f"Docker could not start {image}: {said}")
 
     def start(self) -> None:
         """Start it again, with the data it had."""
@@ -64,9 +66,6 @@ class Container:
         done = _docker("logs", "--tail", "30", self.name)
         return done.stdout + done.stderr
 
-    def removal(self) -> list[str]:
-        """The command that ends it and removes its data."""
-        return ["docker", "rm", "--force", "--volumes", self.name]
-
-    def remove(self) -> None:
-        _docker(*self.removal()[1:])
+    def end(self) -> None:
+        """Remove it with its data."""
+        self.process.end()

@@ -7,15 +7,15 @@ import json
 import os
 import pwd
 import shutil
-import subprocess
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.servers.docker import ELASTICSEARCH_IMAGE, Container, daemon_runs
-from tests.servers.install import ELASTICSEARCH_VERSION, Missing, elasticsearch_home, java_home
-from tests.servers.process import ManagedServer, free_port, wait_for
+from tests.servers.docker import ELASTICSEARCH_IMAGE, Container
+from tests.servers.install import ELASTICSEARCH_VERSION, elasticsearch_home, java_home
+from tests.servers.managed import ManagedServer
+from tests.supervised import Supervised, free_port
 
 START_SECONDS = 180.0
 UNPRIVILEGED = "nobody"
@@ -27,8 +27,6 @@ class ElasticsearchServer(ManagedServer):
     With `seeds` (transport addresses of all nodes) it is a node of a cluster; `masters` names the nodes that elect the first master.
     """
 
-    name = "elasticsearch"
-
     def __init__(
         self,
         version: str = ELASTICSEARCH_VERSION,
@@ -37,13 +35,14 @@ class ElasticsearchServer(ManagedServer):
         seeds: Sequence[str] = (),
         masters: Sequence[str] = (),
     ) -> None:
-        super().__init__()
+        super().__init__("elasticsearch")
         self.version, self.heap, self.node = version, heap, node
         self.seeds, self.masters = list(seeds), list(masters)
         self.port, self.transport_port = free_port(), free_port()
 
     @property
     def url(self) -> str:
+        """Its bare address."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -51,26 +50,21 @@ class ElasticsearchServer(ManagedServer):
         return self.folder / "pid"
 
     def start(self, wait: bool = True) -> ElasticsearchServer:
-        if self.container:
-            self.container.start()
-        else:
-            try:
-                home, java = elasticsearch_home(self.version), java_home(self.version)
-            except Missing:
-                if not daemon_runs():
-                    raise
-                env = self._container_settings() | {"ES_JAVA_OPTS": self._heap_options()}
-                self.container = Container.run("elasticsearch", ELASTICSEARCH_IMAGE.format(version=self.version), env=env)
-            else:
-                launcher = self._launch(home, java)
-                if wait and launcher.wait(START_SECONDS):
-                    raise RuntimeError(f"Elasticsearch did not start: {self.log_tail()}")
+        """Start it, and come back when it answers, or at once if not told to wait."""
+        self.launch(self._process, self._container)
         if wait:
             self.wait()
         return self
 
-    def _launch(self, home: Path, java: Path) -> subprocess.Popen[bytes]:
-        """A process that ends when the server is up; the server goes on."""
+    def wait(self) -> None:
+        """Until it answers."""
+        self.wait_for(self._answers, START_SECONDS, self.log_tail)
+        if isinstance(self.running, Supervised):
+            self.running.pid = int(self.pidfile.read_text())
+
+    def _process(self) -> Supervised:
+        """The launcher, which ends when the server is up; the server goes on."""
+        home, java = elasticsearch_home(self.version), java_home(self.version)
         config = self.folder / "config"
         if not config.exists():
             shutil.copytree(home / "config", config)
@@ -81,41 +75,23 @@ class ElasticsearchServer(ManagedServer):
         env = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK_", "ES_"))}
         env |= {"ES_JAVA_HOME": str(java), "ES_PATH_CONF": str(config), "ES_TMPDIR": str(scratch)}
         env |= {"ES_JAVA_OPTS": self._heap_options(), "HOME": str(self.folder)}
-        with (self.folder / "console.log").open("ab") as log:
-            return subprocess.Popen(
-                [str(home / "bin" / "elasticsearch"), "-d", "-p", str(self.pidfile)],
-                env=env,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **self._as_ordinary_user(),
-            )
+        command = [str(home / "bin" / "elasticsearch"), "-d", "-p", str(self.pidfile)]
+        user, log = self._ordinary_user(), self.folder / "console.log"
+        return Supervised(command, log, owner=self.owner, env=env, cwd=self.folder, user=user, remove=self.folder)
 
-    def wait(self) -> None:
-        """Until it answers."""
-        wait_for(self._answers, START_SECONDS, lambda: f"Elasticsearch did not answer: {self.log_tail()}")
-        self._read_pid()
-        self._watch()
+    def _container(self) -> Container:
+        env = self._container_settings() | {"ES_JAVA_OPTS": self._heap_options()}
+        return Container("elasticsearch", ELASTICSEARCH_IMAGE.format(version=self.version), self.folder, owner=self.owner, env=env)
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
         """A raw request, for what tests do behind the back of the service."""
         return request(self.url, method, path, body, timeout)
 
     def log_tail(self) -> str:
-        if self.container:
-            return self.container.log_tail()
+        if isinstance(self.running, Container):
+            return self.running.log_tail()
         logs = [self.folder / "console.log", *sorted((self.folder / "logs").glob("*.log"))]
         return "\n".join(path.read_text(errors="replace")[-1500:] for path in logs if path.exists())
-
-    def close(self) -> None:
-        self._read_pid()
-        super().close()
-
-    def _read_pid(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self.pid = int(self.pidfile.read_text())
 
     def _answers(self) -> bool:
         try:
@@ -154,13 +130,14 @@ class ElasticsearchServer(ManagedServer):
 
         return {name: text(value) for name, value in self._settings().items() if not name.startswith("path.")}
 
-    def _as_ordinary_user(self) -> dict[str, Any]:
+    def _ordinary_user(self) -> tuple[int, int] | None:
+        """Who runs it when we are root, which Elasticsearch refuses: user and group. The folder is theirs."""
         if os.geteuid() != 0:
-            return {}
+            return None
         user = pwd.getpwnam(UNPRIVILEGED)
         for path in (self.folder, *self.folder.rglob("*")):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        return user.pw_uid, user.pw_gid
 
 
 def request(url: str, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:

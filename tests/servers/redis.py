@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 
-from tests.servers.docker import REDIS_IMAGE, Container, daemon_runs
-from tests.servers.install import Missing, program
-from tests.servers.process import ManagedServer, free_port, wait_for
+from tests.servers.docker import REDIS_IMAGE, Container
+from tests.servers.install import program
+from tests.servers.managed import ManagedServer
+from tests.supervised import Supervised, free_port
 
 START_SECONDS = 20.0
 
@@ -15,37 +15,32 @@ START_SECONDS = 20.0
 class RedisServer(ManagedServer):
     """`start` again after `kill` or `stop`: same address, empty."""
 
-    name = "redis"
-
     def __init__(self, port: int = 0) -> None:
-        super().__init__()
+        super().__init__("redis")
         self.port = port or free_port()
 
     @property
     def url(self) -> str:
+        """Its bare address."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> RedisServer:
+        """Start it, and come back when it answers."""
         args = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
-        if self.container:
-            self.container.start()
-        else:
-            try:
-                self._launch([program("redis-server", "redis-server"), *args, "--dir", str(self.folder)])
-            except Missing:
-                if not daemon_runs():
-                    raise
-                self.container = Container.run("redis", REDIS_IMAGE, ["redis-server", *args])
-        self._watch()
-        wait_for(self._answers, START_SECONDS, lambda: f"redis-server did not start: {self.log_tail()}")
+
+        def process() -> Supervised:
+            command = [program("redis-server", "redis-server"), *args, "--dir", str(self.folder)]
+            return Supervised(command, self.folder / "log", owner=self.owner, remove=self.folder)
+
+        def container() -> Container:
+            return Container("redis", REDIS_IMAGE, self.folder, owner=self.owner, args=["redis-server", *args])
+
+        self.launch(process, container)
+        self.wait_for(self._answers, START_SECONDS, self.log_tail)
         return self
 
     def log_tail(self) -> str:
-        return self.container.log_tail() if self.container else (self.folder / "log").read_text()[-600:]
-
-    def _launch(self, command: list[str]) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self.pid = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True).pid
+        return self.running.log_tail() if isinstance(self.running, Container) else (self.folder / "log").read_text()[-600:]
 
     def _answers(self) -> bool:
         try:

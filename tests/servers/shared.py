@@ -1,6 +1,7 @@
-"""Servers that the worker processes of a parallel test run share: whoever needs one first starts it, the controlling process ends it.
+"""Servers that the worker processes of a parallel test run share: the first worker that needs one starts it, the controlling process owns it.
 
-The controlling process calls `begin` before it starts its workers, which inherit the environment, and `end` after they are gone.
+The controlling process calls `begin` before it starts its workers, which inherit the environment, and `end` after they are gone. Without `end`, because the
+controlling process was killed, the servers end all the same (`tests/supervised.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
-from tests.servers.docker import Container
-from tests.servers.process import ManagedServer
+from tests.supervised import end_supervisor
 
 _FOLDER, _OWNER = "TIDEMARK_TEST_SHARED", "TIDEMARK_TEST_OWNER"
 
@@ -30,15 +31,25 @@ def end() -> None:
     folder = Path(os.environ.pop(_FOLDER))
     del os.environ[_OWNER]
     for file in folder.glob("*.json"):
-        started = json.loads(file.read_text())
-        server = ManagedServer(Path(started["folder"]), started["name"])
-        server.pid = started["pid"]
-        server.container = Container(started["container"]) if started["container"] else None
-        server.close()
+        end_supervisor(json.loads(file.read_text())["supervisor"])
     shutil.rmtree(folder)
 
 
-def shared_address(kind: Callable[[], ManagedServer]) -> str | None:
+class Startable(Protocol):
+    owner: int
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def supervisor(self) -> int: ...
+
+    def start(self) -> object: ...
+
+    def close(self) -> None: ...
+
+
+def shared_address(kind: Callable[[], Startable]) -> str | None:
     """Address of this run's server of a kind, started now if it is not there yet; None when this process is not a worker of a parallel run."""
     if _FOLDER not in os.environ:
         return None
@@ -54,15 +65,5 @@ def shared_address(kind: Callable[[], ManagedServer]) -> str | None:
             except BaseException:
                 server.close()
                 raise
-            file.write_text(
-                json.dumps(
-                    {
-                        "url": server.url,
-                        "name": server.name,
-                        "pid": server.pid,
-                        "folder": str(server.folder),
-                        "container": server.container.name if server.container else "",
-                    }
-                )
-            )
+            file.write_text(json.dumps({"url": server.url, "supervisor": server.supervisor}))
         return str(json.loads(file.read_text())["url"])

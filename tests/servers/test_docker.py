@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import free_port
 from tests.servers import ElasticsearchServer, Missing, RedisServer, docker
 from tests.servers.install import program
-from tests.servers.process import wait_for
+from tests.supervised import free_port, wait_until
 
 STAND_IN = """#!{python}
 import os, pathlib, signal, subprocess, sys
@@ -26,7 +25,7 @@ with (here / "commands").open("a") as notes:
 def launch(name):
     command = (here / name).read_text().split()[1:]
     quiet = subprocess.DEVNULL
-    pid = subprocess.Popen([{redis!r}, *command], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True).pid
+    pid = subprocess.Popen([{redis!r}, *command], stdin=quiet, stdout=quiet, stderr=quiet, cwd=here, start_new_session=True).pid
     (here / (name + ".pid")).write_text(str(pid))
 
 def running(name):
@@ -68,20 +67,22 @@ match args:
 """
 
 
-def bare_machine(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> Path:
-    """PATH holds nothing but `docker` (and what the guard's shell needs); the file that notes its commands."""
+def write_stand_in(folder: Path, code: int = 0) -> Path:
+    """Make a folder with nothing but the stand-in; the file that notes its commands. `code` is the status of `docker info`."""
     redis = program("redis-server", "redis-server")
     folder.mkdir()
-    for tool in ("sh", "sleep", "rm", "kill"):
-        source = Path("/bin") / tool
-        if source.exists():
-            (folder / tool).symlink_to(source)
     file = folder / "docker"
     file.write_text(STAND_IN.format(python=sys.executable, folder=str(folder), redis=redis, code=code))
     file.chmod(0o755)
+    return folder / "commands"
+
+
+def bare_machine(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> Path:
+    """PATH holds nothing but `docker`; the file that notes its commands."""
+    commands = write_stand_in(folder, code)
     monkeypatch.setenv("PATH", str(folder))
     docker.daemon_runs.cache_clear()
-    return folder / "commands"
+    return commands
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +119,7 @@ def test_redis_comes_from_docker_and_can_be_frozen_killed_and_started_again(tmp_
         assert answers(server.port)
     finally:
         server.close()
-    wait_for(lambda: not answers(server.port), 5, lambda: "it is still there")
+    wait_until(lambda: not answers(server.port), 5, "it is gone")
     assert not server.folder.exists()
     verbs = [line.split()[0] for line in commands.read_text().splitlines()]
     assert verbs.count("run") == 1 and verbs.count("start") == 2 and verbs[-1] == "rm"
