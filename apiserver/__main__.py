@@ -150,7 +150,7 @@ def _shared_keys(settings: Settings, company: str | None, user: str | None) -> t
 
 
 def _user_of(settings: Settings, name: str, user: str | None) -> tuple[str, str, str]:
-    """Id and name of a company, and the id of one of its users. A name that nobody has used yet makes a new company."""
+    """Id and name of a company, and the id of one of its users. An unused name makes a new company."""
     from apiserver.bll.registry.users import company_id
 
     company = next((company for company in settings.auth.companies if name in (company.name, company.id)), None)

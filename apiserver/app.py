@@ -42,12 +42,12 @@ from apiserver.settings import SCHEMA, Settings
 log = logging.getLogger("tidemark")
 
 OFFLOAD = 128_000
-"""Answers with more bytes are compressed in a thread: at 100 MB/s the others would notice."""
+"""Answers with more bytes are compressed in a thread: at 100 MB/s the event loop would stall."""
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
-    """The application, with everything behind it opened. Raises StartupError when something is not as it must be."""
-    # A container often has no home: then the data folder keeps what would take every worker seconds to compile again.
+    """The application with an open engine. Raises StartupError when the installation can't be used."""
+    # A container often has no home: then the data folder holds the compiled schemas, which take seconds to compile.
     cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
     schemas = SchemaSet(SCHEMA, cache)
     settings.data.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def _add_answer_headers(app: Flask, context: Context) -> None:
 
 
 class TidemarkApp(Flask):
-    """A Flask application in which the RPC layer answers what no route claims, whatever the method."""
+    """A Flask application in which the RPC layer answers paths without a route, whatever the method."""
 
     rpc: Dispatcher
 
@@ -147,15 +147,14 @@ class TidemarkApp(Flask):
         # By the exception, not by a catch-all route: routes know methods, redirects and slashes, the RPC layer none of them.
         missed = request.routing_exception
         if isinstance(missed, NotFound):
-            # Its traceback leads to the frames of this call, and they to its body and its answer: megabytes that would wait for the garbage
-            # collector, call after call.
+            # The traceback refers to the frames of this call, and they to its body and answer: megabytes that only the garbage collector would free.
             missed.__traceback__ = missed.__context__ = missed.__cause__ = None
             return self.rpc(cast(Request, request._get_current_object()))  # type: ignore[attr-defined]
         return super().dispatch_request(*args)
 
 
 class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package
-    """Compression that leaves big answers to a thread (the compressors release the interpreter lock)."""
+    """Compresses big answers in a thread (compressors release the interpreter lock)."""
 
     def after_request(self, response: Response | None) -> Response:
         if response is None or response.is_streamed or (response.content_length or 0) < OFFLOAD:
@@ -167,7 +166,7 @@ class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package
 
 
 class Draining:
-    """WSGI middleware: what a refused request still sends is read before the answer goes out."""
+    """WSGI middleware: the unread rest of a request body is read before the answer is sent."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], limit: int) -> None:
         self._app = app

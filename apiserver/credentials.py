@@ -1,7 +1,7 @@
 """Keys and signing secret made at the first start, in `<data>/credentials.json`.
 
-On one machine the file is where they live. In a cluster they live in the registry, made by whichever host comes first, and the file is a
-copy for `tidemark keys`. It holds secrets, so its mode is 0600 and nothing here is ever logged.
+On one machine they are stored in the file. In a cluster they are stored in the registry, created by the host that starts first, and the file is a
+copy for `tidemark keys`. It holds secrets: its mode is 0600, and nothing here is ever logged.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Credentials:
         return content
 
     def _create(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Make the file; another process that was faster wins."""
+        """Make the file; if another process creates it at the same time, that one counts."""
         draft = self._draft(content)
         try:
             os.link(draft, self.path)

@@ -1,4 +1,4 @@
-"""Everybody who may call: users of the configuration, keys of credentials.json, keys and users in the registry."""
+"""Known callers: users of the configuration, keys of credentials.json, keys and users in the registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apiserver.engine import Engine
 from apiserver.settings import Settings
 
 MAX_ID = 256
-"""Characters of a key or user id that is looked up; longer ones are nobody's."""
+"""Characters of a key or user id that is looked up; longer ones are unknown."""
 
 log = logging.getLogger("tidemark.identity")
 
@@ -45,7 +45,7 @@ class Identities:
         self._stamp = -1
         self._records: dict[str, KeyRecord] = {}
 
-    # --- what the Authenticator asks
+    # --- for the Authenticator
 
     def lookup(self, access_key: str) -> KeyRecord | None:
         """A key or login name of the configuration, the file, or the registry."""
@@ -73,13 +73,13 @@ class Identities:
         return self._default
 
     def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
-        """Whether it was taken back since it was issued."""
+        """Whether a session, key or user was revoked after the token was issued."""
         return self.revocations.refuses(session=session, access_key=access_key, company=company, user=user, issued=issued)
 
-    # --- what the services ask
+    # --- for the services
 
     def configured_keys(self, company: str, user: str) -> list[str]:
-        """Access keys of a user that calls can't take back: those of the configuration and of credentials.json."""
+        """Access keys of a user that calls can't revoke: those of the configuration and of credentials.json."""
         self.lookup("")
         return [
             record.access_key
@@ -112,7 +112,7 @@ class Identities:
         first = self._credentials.access_key
         records[first] = KeyRecord(self._default, _secret(self._credentials.secret_key), access_key=first)
         if self._settings.web_access_key:
-            # Everybody can read it out of the web application: it may call as the default user, or as whoever is chosen on the login page.
+            # The key can be read in the web application's code: it may call as the default user, or as the user chosen on the login page.
             web = self._settings.web_access_key
             records[web] = KeyRecord(self._default, _secret(self._settings.web_secret_key), open_only=True, access_key=web)
         return records

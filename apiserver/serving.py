@@ -100,7 +100,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         # SQLite hands the interpreter lock back and forth at every statement; beside a big batch each turn would wait Python's usual 5 ms, and a
         # small read 100 ms in all.
         sys.setswitchinterval(0.0005)
-        # What the program consists of is no garbage: without this each full collection, one in a few hundred batches, stops everybody for 70 ms.
+        # Without this each full garbage collection (one in a few hundred batches) is a pause of 70 ms.
         gc.freeze()
         worker.idle_timeout = self._settings.server.idle_timeout
         if worker.age == 1:
@@ -108,13 +108,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
-    """gunicorn's gevent worker; a client that falls silent before its request is complete is let go."""
+    """gunicorn's gevent worker; a client that stops sending before its request is complete is disconnected."""
 
     idle_timeout = 60
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         client.settimeout(self.idle_timeout)
-        super(GeventWorker, self).handle(listener, client, addr)  # past GeventWorker.handle, which takes the timeout away
+        super(GeventWorker, self).handle(listener, client, addr)  # skips GeventWorker.handle, which removes the timeout
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         self._say_goodbye()
@@ -125,7 +125,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
         super().handle_quit(sig, frame)
 
     def _say_goodbye(self) -> None:
-        """End what would otherwise go on until the graceful time-out: sockets that wait for log lines."""
+        """Close log sockets, which would otherwise stay open until the graceful time-out."""
         import gevent
 
         app = getattr(self, "wsgi", None)  # not there yet when the signal comes early
@@ -134,7 +134,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
 
 
 class Log(Logger):  # type: ignore[misc]  # untyped package
-    """gunicorn's log without the lines that repeat, after our own sentence, that a worker could not start."""
+    """gunicorn's log without its lines about a worker that could not start: our own message says why."""
 
     NOISE = ("App failed to load", "exited with code", "Worker failed to boot", "Shutting down: ", "Reason: ")
 
@@ -143,7 +143,7 @@ class Log(Logger):  # type: ignore[misc]  # untyped package
             super().error(msg, *args, **kwargs)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        if not isinstance(sys.exc_info()[1], TimeoutError):  # a client that fell silent is no trouble of ours
+        if not isinstance(sys.exc_info()[1], TimeoutError):  # a client that stopped sending is no error of the server
             super().exception(msg, *args, **kwargs)
 
     def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:

@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def in_thread(work: Callable[..., Result], *args: object) -> Result:
-    """Run `work(*args)` in gevent's own thread pool; other greenlets go on meanwhile. Its exceptions come through."""
+    """Run `work(*args)` in gevent's own thread pool; other greenlets continue. Raises the exceptions of `work`."""
     result, error = gevent.get_hub().threadpool.apply(_outcome, (work, args))
     if error is not None:
         raise error

@@ -22,7 +22,7 @@ class BadUpload(FileProblem):
 
 
 class BrokenOff(BadUpload):
-    """The client fell silent or went away: nobody waits for the rest of the body."""
+    """The client stopped sending or disconnected: the rest of the body is not read."""
 
 
 class NoSuchFile(FileProblem):

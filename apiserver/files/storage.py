@@ -1,6 +1,6 @@
 """Files on disk: written under a temporary name, synced, renamed; read and removed without following a link.
 
-Every step below the root goes from folder to folder by file descriptor (openat with O_NOFOLLOW): a link that somebody puts there is
+Every step below the root goes from folder to folder by file descriptor (openat with O_NOFOLLOW): a symbolic link there is
 refused, not followed, and there is no gap between a check and its use. All methods block; callers use `disk.in_thread`.
 """
 
@@ -24,7 +24,7 @@ from apiserver.settings import Settings
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STALE = 24 * 3600.0
-"""Seconds after which a temporary file belongs to nobody any more (another host may share the folder)."""
+"""Seconds after which a temporary file is abandoned (another host may share the folder)."""
 
 
 _GRAVE = "deleted-"
@@ -230,7 +230,7 @@ class Incoming:
                         os.rename(self._path, last, dst_dir_fd=folder)
                         os.fsync(folder)
                     break
-                except FileNotFoundError:  # somebody pruned the folder between our two steps
+                except FileNotFoundError:  # the folder was removed between the two steps
                     if attempt == 9 or not self._path.exists():
                         raise
         self._close()

@@ -36,7 +36,7 @@ def content_type(name: str) -> str:
 
 
 def is_inert(kind: str) -> bool:
-    """Whether no browser runs anything in it. What isn't known to be inert is not."""
+    """Whether browsers run nothing in it. Unknown types are not inert."""
     bare = kind.partition(";")[0]
     if bare in _INERT:
         return True

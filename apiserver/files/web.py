@@ -1,6 +1,6 @@
 """The HTTP face of the file server: POST, GET (ranges, conditions), HEAD and DELETE below /files.
 
-Whatever is stored was made by somebody: it is never allowed to run in the origin of this server. Types that a browser could run get a
+Stored files come from clients: they must never run in the origin of this server. Types that a browser could run get a
 `Content-Security-Policy: sandbox`, nothing is sniffed, and scripts are served as plain text.
 """
 
@@ -82,7 +82,7 @@ class FileServer:
             return _json(problem.status, {"detail": problem.text})
         except FileProblem as problem:
             return self._refused(problem.status, problem.text, {})
-        except HTTPException as problem:  # the client went away, or its request is broken
+        except HTTPException as problem:  # the client disconnected, or its request is malformed
             return self._refused(problem.code or 400, problem.description or "the request can't be read", {})
         except Exception as error:
             return self._refused(*self._access.refusal(error))
@@ -102,7 +102,7 @@ class FileServer:
         return _json(200, stored)
 
     def _refused(self, status: int, text: str, headers: dict[str, str]) -> Response:
-        """A refusal, after what is left of the body was read: a client that is still sending would see a reset instead of the answer."""
+        """A refusal, sent after the rest of the body was read: a client that is still sending would see a reset instead of the answer."""
         if request.method == "POST":
             _drain(request, self._storage.max_size)
         return _json(status, {"detail": text}, headers)
@@ -189,7 +189,7 @@ class _Unsupported(FileProblem):
 
 
 class _Body:
-    """A part of a file, read in a thread and sent in blocks; a client that goes away closes it."""
+    """A part of a file, read in a thread and sent in blocks; closed when the client disconnects."""
 
     def __init__(self, fd: int, start: int, end: int) -> None:
         self._fd, self._at, self._end = fd, start, end
@@ -223,7 +223,7 @@ def _drain(request: Request, limit: int) -> None:
     try:
         while left > 0 and (block := request.stream.read(_DRAIN)):
             left -= len(block)
-            give_way()  # a fast client's data is always there: without this nobody else would get a turn
+            give_way()  # data of a fast client is always available: without this no other request would run
     except (HTTPException, OSError, ValueError):
         return
 

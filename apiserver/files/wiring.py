@@ -36,7 +36,7 @@ def register_files(app: Flask, context: Context, storage: FileStorage) -> None:
 
 
 class StoredTaskFiles:
-    """What the tasks' own code needs of the file server."""
+    """The files of tasks, for the deletion of tasks."""
 
     def __init__(self, storage: FileStorage) -> None:
         self._storage = storage
@@ -44,13 +44,13 @@ class StoredTaskFiles:
     def delete(self, company: str, task: str, *, keep: Collection[str] = ()) -> bool:
         """Remove all files of a task but those that a URL of `keep` names; False when it had none.
 
-        Gives way to others while the disk works.
+        Runs in a thread: other requests continue.
         """
         return in_thread(self._storage.delete_task, company, task, [name for url in keep for name in names_in(url)])
 
 
 def names_in(url: str) -> Iterator[str]:
-    """The names that a URL may mean: how many folders of its path belong to the address of the file server, only the client knows."""
+    """The names that a URL may mean: only the client knows how many folders of its path belong to the address of the file server."""
     segments = [segment for segment in unquote(urlsplit(url).path).split("/") if segment]
     for start in range(min(len(segments), MAX_PREFIX + 1)):
         name = "/".join(segments[start:])
@@ -72,7 +72,7 @@ class ApiAccess:
         """The caller's company id; raises the errors of `Authenticator.admit`."""
         headers = Headers(list(request.headers))
         if not write:
-            # An image tag of the web application, or a link somebody was sent: neither lets the other page read the file.
+            # An image tag of the web application, or a link in a mail: neither lets the other page read the file.
             headers.remove("Sec-Fetch-Site")
         return self._authenticator.admit(headers, lambda: request.cookies).identity.company  # type: ignore[arg-type]
 

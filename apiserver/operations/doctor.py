@@ -71,7 +71,7 @@ def _embedded(settings: Settings) -> Iterator[Finding]:
     try:
         events, _ = open_sqlite(path)
     except StoreDamaged as error:
-        yield Finding("FAIL", str(error), "restore it from a backup, or move it away to begin anew (docs/operations.md)")
+        yield Finding("FAIL", str(error), "restore it from a backup, or move it elsewhere to start with an empty one (docs/operations.md)")
     except StoreBusy as error:
         yield Finding("warn", f"the database {path} can't be opened now: {error}", "stop the process that holds it")
     else:

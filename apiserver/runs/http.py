@@ -79,7 +79,7 @@ class RunsApi:
         self._server, self._storage = server, storage
         self._rows = RunAnswers(store)
         self._cache = AnswerCache()
-        choose_rows(100, [MetricValues(np.arange(100), np.arange(100.0))], 10)  # numpy loads parts of itself when they are first used
+        choose_rows(100, [MetricValues(np.arange(100), np.arange(100.0))], 10)  # numpy loads modules on first use
         self.blueprint = Blueprint("runs", __name__)
         self._add_routes()
 
@@ -119,7 +119,7 @@ class RunsApi:
         return self._limited("metrics_step", run, self._rows.metrics_step)
 
     def progress(self, run: str) -> Response:
-        """Deprecated where it comes from: the same words for every run."""
+        """Deprecated in Runicorn: a constant."""
         self._identity()
         return _json({"available": False, "status": "unknown"})
 
@@ -187,7 +187,7 @@ class RunsApi:
     # --- writing
 
     def add_events(self, run: str) -> Response:
-        """JSON lines as events.jsonl holds them; every unreadable line by its number, the rest is stored."""
+        """JSON lines as events.jsonl holds them; unreadable lines are reported by number, the rest is stored."""
         identity = self._identity()
         body = bodies.read(request.environ, self._server.max_body, self._server.max_unpacked)
         lines = RunLines(run, time.time_ns() // 1_000_000, request.headers.get("X-Clearml-Worker", ""))
@@ -213,12 +213,12 @@ class RunsApi:
         return _json(answer)
 
     def imported(self, run: str) -> Response:
-        """How far the log of a run was imported: what an importer goes on from."""
+        """How far the log of a run was imported: where an importer resumes."""
         owner = self._catalog.find(self._identity().company, run)
         return _json({"log_lines": self._writer.last_ordinal(owner)})
 
     def describe(self, run: str) -> Response:
-        """What a run folder says of its run (meta.json, status.json and summary.json as one object)."""
+        """Store meta.json, status.json and summary.json, given as one object."""
         identity = self._identity()
         facts = bodies.as_object(bodies.read(request.environ, self._server.max_body, self._server.max_unpacked))
         owner = self._catalog.writable(identity.company, identity.user, run)
@@ -251,7 +251,7 @@ class RunsApi:
     # --- around every handler
 
     def _identity(self) -> Identity:
-        """The caller. Raises what deserves 401 or 403."""
+        """The caller. Raises errors that become 401 or 403."""
         return self._authenticator.admit(request.headers, lambda: request.cookies).identity  # type: ignore[arg-type]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -266,7 +266,7 @@ class RunsApi:
 
 
 def refuse_methods(app: Flask) -> None:
-    """Wrong methods below /api/runs and /api/v2 read as Runicorn's do."""
+    """405 below /api/runs and /api/v2 in Runicorn's form."""
 
     def not_allowed(error: MethodNotAllowed) -> Any:
         if not request.path.startswith(("/api/runs", "/api/v2/", "/api/health")):
@@ -307,7 +307,7 @@ def _response(answer: RowsAnswer, tag: str | None, headers: dict[str, str] | Non
     body = answer.body
     response = Response(body, content_type=JSON, headers={**_counted(answer.counts), **(headers or {})})
     if isinstance(body, bytes) and len(body) >= PLAIN_FROM and is_loopback(request.remote_addr or ""):
-        # Sent as a stream, which nobody compresses: on this machine that would cost more than the whole answer.
+        # Sent as a stream, which is not compressed: compression would cost more than the answer itself on this machine.
         response.response = iter((body,))
         response.headers["Content-Length"] = str(len(body))
     response.headers["Cache-Control"] = "no-cache"

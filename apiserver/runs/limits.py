@@ -1,4 +1,4 @@
-"""How often a client may ask, and who a client is."""
+"""Rate limits, and the address of a client behind proxies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WINDOW = 60.0
 
 
 class Verdict(NamedTuple):
-    """`headers` go on the answer, whatever it is. `retry_after` in whole seconds when the request is refused, else None."""
+    """`headers` are for every answer. `retry_after` in whole seconds when the request is refused, else None."""
 
     headers: dict[str, str]
     retry_after: int | None = None
@@ -47,7 +47,7 @@ class Clients:
         self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in proxies]
 
     def address(self, environ: Mapping[str, Any]) -> str:
-        """The right-most address that is no proxy of ours: what is left of it anybody could have written."""
+        """The right-most address that is no proxy of ours: a client can write anything to the left of it."""
         address = str(environ.get("REMOTE_ADDR") or "")
         for hop in reversed(str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")):
             if not self._is_proxy(address) or not hop.strip():

@@ -19,7 +19,7 @@ _DOWNSAMPLE = {
     "schema": {"type": "integer", "minimum": 100, "maximum": 50000},
     "description": "At most so many whole rows: first, last, and the extremes of every metric",
 }
-_SINCE = {"name": "since_step", "in": "query", "schema": {"type": "integer"}, "description": "Only rows after this step: what is new"}
+_SINCE = {"name": "since_step", "in": "query", "schema": {"type": "integer"}, "description": "Only rows after this step"}
 _RANGE = {
     "name": "step_range",
     "in": "query",
@@ -52,9 +52,9 @@ def _operation(
     summary: str, parameters: list[dict[str, Any]], good: dict[str, Any], *problems: str, body: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     words = {
-        "304": "Nothing new (If-None-Match)",
+        "304": "Not changed (If-None-Match)",
         "400": "Bad request",
-        "401": "Who are you?",
+        "401": "Authentication is needed",
         "404": "Run not found",
         "413": "Body too large",
         "422": "Bad parameter",

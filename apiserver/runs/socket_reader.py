@@ -1,4 +1,4 @@
-"""One connected log socket: sends frames within the reader's patience, and ends its greenlet when the other side has gone."""
+"""One connected log socket: sends frames within the reader's patience, and ends its greenlet when the client disconnects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Gone(Exception):
 
 
 class SocketReader:
-    """One socket: sends frames, and ends its greenlet when the other side has gone."""
+    """One socket: sends frames, and ends its greenlet when the client disconnects."""
 
     def __init__(self, ws: Server, patience: float) -> None:
         self.id = secrets.token_hex(8)
@@ -47,8 +47,8 @@ class SocketReader:
             raise Gone from None
 
     def leave(self, code: int, reason: str) -> None:
-        """Close from our side, and wait a moment for the other side's answer."""
-        greenlet, self._greenlet = self._greenlet, None  # the answer must not end us while we wait for it
+        """Close the socket, and wait up to a second for the client's answer."""
+        greenlet, self._greenlet = self._greenlet, None  # the client's answer must not kill this greenlet while it waits
         try:
             self._ws.close(code, reason.encode()[:120].decode("utf-8", "ignore"))
             self._ws.thread.join(1)
@@ -58,10 +58,10 @@ class SocketReader:
             greenlet.kill(Gone, block=False)
 
     def end(self) -> None:
-        """The greenlet is about to end by itself: nothing may wake it any more."""
+        """The greenlet is about to end: it must not be killed any more."""
         self._greenlet = None
 
-    # The interface of an event, for the receiving side: set for messages (which nobody reads) and when the connection has ended.
+    # The interface of an event, for the receiving side: set for messages (which are ignored) and when the connection has ended.
 
     def set(self) -> None:
         greenlet = self._greenlet
@@ -74,7 +74,7 @@ class SocketReader:
 
 
 class Wire:
-    """A socket whose every `send` sends all of it, one sender at a time, and within the patience: whoever takes nothing for so long is dropped."""
+    """A socket whose every `send` sends all of it, one sender at a time, and within the patience: a client that accepts no data for so long is disconnected."""
 
     def __init__(self, sock: Any, patience: float) -> None:
         self._sock = sock
@@ -92,7 +92,7 @@ class Wire:
         return len(data)
 
     def _abandon(self) -> None:
-        with suppress(OSError):  # the other side was faster
+        with suppress(OSError):  # closed by the client already
             self._sock.shutdown(sockets.SHUT_RDWR)
 
     def __getattr__(self, name: str) -> Any:
@@ -100,7 +100,7 @@ class Wire:
 
 
 class _Discarding(list[Any]):
-    """Messages from readers, which mean nothing."""
+    """Drops messages from readers."""
 
     def append(self, item: Any) -> None:
-        """Forget it."""
+        """Drop it."""

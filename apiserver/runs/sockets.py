@@ -78,7 +78,7 @@ class LogSockets:
         app.register_blueprint(blueprint)
 
     def stop(self) -> None:
-        """Tell every reader that the server goes away."""
+        """Close every socket: the server stops."""
         self._stopping = True
         gevent.joinall([gevent.spawn(reader.leave, GOING_AWAY, "the server stops") for reader in list(self._readers)], timeout=2)
 

@@ -1,6 +1,6 @@
-"""Access keys that users make for themselves: kept in the registry, so that every worker knows them.
+"""Access keys that users create: documents of the registry, so that every worker process knows them.
 
-A secret is random and long (297 bits), so a salted SHA-256 of it is enough: there is nothing to guess. It is shown once, when it is made.
+A secret is random and long (297 bits), so a salted SHA-256 is enough against guessing. It is shown once, when the key is created.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from apiserver.stores.base import Condition, Registry, Sort, StoreError
 LETTERS = string.ascii_uppercase + string.digits
 SECRET_LETTERS = string.ascii_letters + string.digits
 USE_INTERVAL = 60.0
-"""Seconds between two notes of a key's use."""
+"""Seconds between two updates of `last_used`."""
 MAX_NOTED = 10_000
 
 
@@ -41,7 +41,7 @@ def hashed(secret: str) -> str:
 
 
 def matches(secret: str, stored: str) -> bool:
-    """Whether `secret` is the one that `hashed` made `stored` of."""
+    """Whether `stored` is the hash of `secret`."""
     _, salt, digest = stored.split("$")
     return hmac.compare_digest(_digest(salt, secret), digest)
 
@@ -63,7 +63,7 @@ class CredentialBook:
         return found[0].body if found else None
 
     def create(self, company: str, user: str, label: str | None = None) -> dict[str, Any]:
-        """Make a key: `{access_key, secret_key, label}`. Nobody can ask for the secret again."""
+        """Create a key: `{access_key, secret_key, label}`. The secret can't be read again."""
         access_key, secret = new_access_key(), new_secret()
         body = {"id": access_key, "company": company, "user": user, "secret": hashed(secret), "label": label, "created": now_ms()}
         self._registry.create("credential", company, access_key, body)  # two equal keys: one in 10^31
@@ -89,12 +89,12 @@ class CredentialBook:
         return document is not None and document.body["user"] == user
 
     def delete(self, company: str, user: str, access_key: str) -> bool:
-        """Forget a key; False when the user has no such key."""
+        """Delete a key; False when the user has no such key."""
         document = self._registry.get("credential", company, access_key)
         return document is not None and document.body["user"] == user and self._registry.delete("credential", company, access_key)
 
     def note_use(self, company: str, access_key: str, worker: str) -> None:
-        """Remember when and from where a key was used last; at most once a minute, and never a reason to refuse a call."""
+        """Store when and from where a key was last used, at most once a minute. A store that is unavailable is no error."""
         now = time.monotonic()
         if now - self._noted.get(access_key, -USE_INTERVAL) < USE_INTERVAL:
             return

@@ -1,7 +1,7 @@
-"""Which tasks and models are known, to whom, and whether their events may change.
+"""Which tasks and models exist, who may read them, and whether their events may change.
 
-Everything that takes a task id goes through here: event batches, reads, deletions. Identity is (company, id); an object of another
-company is found only when it was made public, and then its events are asked for with the owner's company.
+Event batches, reads and deletions resolve task ids here. Identity is (company, id); an object of another company is found only when it was made
+public, and its events are read with the owner's company.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apiserver.stores.base import Condition, Document, Registry
 OwnerKind = Literal["task", "model"]
 
 DELETED_FOR = 3600
-"""Seconds that the id of a deleted task stays refused, so that late batches don't bring it back."""
+"""Seconds that the id of a deleted task stays refused, so that late batches don't register it again."""
 
 _FIELDS = ("name", "status", "ready", "public")
 
@@ -39,9 +39,9 @@ class Owner(NamedTuple):
 
 
 class TaskDirectory:
-    """Looks tasks and models up, and makes unknown ones known.
+    """Looks tasks and models up, and registers unknown ones.
 
-    Never caches: what another worker did to a task is seen by the next call. One look-up a batch costs a tenth of a millisecond (embedded).
+    Never caches: a change by another worker process is seen by the next call. A look-up per batch costs 0.1 ms (embedded).
     """
 
     def __init__(self, registry: Registry, *, deleted_for: float = DELETED_FOR) -> None:
@@ -50,7 +50,7 @@ class TaskDirectory:
         self._deleted_for_ms = int(deleted_for * 1000)
 
     def resolve(self, company: str, ids: Collection[str], kind: OwnerKind = "task") -> dict[str, Owner]:
-        """Those of `ids` that the company may read: its own, else public ones of others. Order as in `ids`."""
+        """Those of `ids` that the company may read: its own, else public ones of other companies. Order as in `ids`."""
         found = find_readable(self._registry, kind, company, ids, fields=_FIELDS)
         return {id: _owner(found[id], kind) for id in dict.fromkeys(ids) if id in found}
 
@@ -91,7 +91,7 @@ class TaskDirectory:
         return found | (self.resolve(company, others, kind) if others else {})
 
     def default_project(self, company: str, user: str = "") -> str:
-        """The id of the project of unknown tasks; made when it is needed first."""
+        """The id of the project of registered tasks; created on first use."""
         id = default_project_id(company)
         if self._registry.get("project", company, id) is None:
             body = new_project(
@@ -101,21 +101,21 @@ class TaskDirectory:
         return id
 
     def reset_progress(self, company: str, id: str, kind: OwnerKind = "task") -> None:
-        """The events of this object go: its last iteration starts anew, and who polls for changes sees one."""
+        """The events of this object are deleted: reset its last iteration, and move last_change for clients that poll it."""
         now = now_ms()
         self._registry.touch(kind, company, id, last_iteration=0, last_update=now, last_change=now)
 
     # --- deleted ids
 
     def was_deleted(self, company: str, ids: Collection[str], kind: OwnerKind = "task") -> set[str]:
-        """Those of `ids` that were deleted so lately that they stay refused."""
+        """Those of `ids` that have a tombstone that is still valid."""
         tombstones = self._registry.get_many("deleted", company, [_tombstone_id(kind, id) for id in ids])
         since = now_ms() - self._deleted_for_ms
         recent = {tombstone for tombstone, document in tombstones.items() if document.body.get("at", 0) > since}
         return {id for id in ids if _tombstone_id(kind, id) in recent}
 
     def add_tombstones(self, company: str, ids: Iterable[str], kind: OwnerKind = "task") -> None:
-        """Refuse these ids for some time. To be called before the object goes, so that no batch slips in between."""
+        """Refuse these ids for some time. Called before the object is deleted, so that no batch registers it in between. Expired tombstones are removed."""
         now = now_ms()
         for id in ids:
             put(self._registry, "deleted", company, _tombstone_id(kind, id), {"at": now})

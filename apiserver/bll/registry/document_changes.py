@@ -1,4 +1,4 @@
-"""Changing registry documents while other callers change them too: read, change, store; once more when somebody was faster."""
+"""Concurrent changes of registry documents: read, change, store; repeated when the document was changed meanwhile (compare and set)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apiserver.stores.base import Conflict, Document, Kind, Registry
 T = TypeVar("T")
 
 ATTEMPTS = 50
-"""How often a change is tried while other callers are faster."""
+"""How often a change is tried before the caller gets NotAvailable."""
 
 
 def until_stored(attempt: Callable[[], T], what: str) -> T:

@@ -1,4 +1,4 @@
-"""What is in use: types, users, tags, parents, parameters and metrics of the tasks or models of some projects."""
+"""The values that filter menus offer: types, users, tags, parents, parameters and metrics of the tasks or models of some projects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = 5000
 
 
 class FilterValues:
-    """Answers of the endpoints behind filter menus. `projects` None or empty: everywhere; sub-projects are included unless said."""
+    """Distinct values of fields. `projects` None or empty: all projects; sub-projects are included by default."""
 
     def __init__(self, records: Records, events: SeriesReader, projects: Projects) -> None:
         self._registry = records.registry

@@ -1,4 +1,4 @@
-"""Who somebody is, and what is known of a key."""
+"""Identities of callers, and the record of an access key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADMINISTRATORS = ("system", "root", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls. `company` (an id) is the scope of everything that the call may see."""
+    """The caller. `company` (an id) limits what the call may see."""
 
     user: str
     company: str
@@ -25,7 +25,7 @@ class Identity:
 
 
 NOBODY = Identity(user="", company="", role="guest")
-"""The identity of calls to endpoints that need none."""
+"""The identity of calls to endpoints without authentication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,6 @@ class KeyRecord:
     identity: Identity
     check: Callable[[str], bool]
     open_only: bool = False
-    """Public keys of web applications: good in `open` mode only."""
+    """Public keys of web applications, accepted in `open` mode only."""
     access_key: str = ""
     """Empty for passwords."""

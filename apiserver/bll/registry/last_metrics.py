@@ -1,4 +1,4 @@
-"""`last_metrics` and what else a task answers from its events."""
+"""`last_metrics`: the statistics of a task's scalar series, as clients expect them in the task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Series, name_hash
 
 GIVE_WAY = 1000
-"""Series after which other callers get their turn."""
+"""Series between two chances for other requests."""
 
 LastMetrics = dict[str, dict[str, dict[str, Any]]]
 

@@ -26,7 +26,7 @@ TASK_TYPES = (
 )
 
 DEFAULT_PROJECT = "Unsorted"
-"""The project of tasks that became known by their first event."""
+"""The project of tasks that were registered by their first event."""
 
 
 def now_ms() -> int:
@@ -40,12 +40,12 @@ def new_id() -> str:
 
 
 def project_id(company: str, name: str) -> str:
-    """The id that every host gives a new project of this name: two that make it at once meet in the registry's conflict."""
+    """The id of a new project, derived from its name: two hosts that create it at once get a conflict in the registry."""
     return hashlib.md5(f"{len(company)}:{company}:project:{name}".encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
 def default_project_id(company: str) -> str:
-    """The id of the project of unknown tasks."""
+    """The id of the project DEFAULT_PROJECT."""
     return project_id(company, DEFAULT_PROJECT)
 
 

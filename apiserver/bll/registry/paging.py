@@ -1,4 +1,4 @@
-"""DocumentPages of documents: by number, or by a scroll that remembers how far the reader has come."""
+"""DocumentPages of documents: by number, or by a scroll that keeps the reader's position."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DocumentPages:
 
     `page` and `page_size` count pages from 0. `size`, `scroll_id` and `refresh_scroll` belong to a scroll: the first call gets an id, the
     same call with that id the next rows and the same id; `refresh_scroll` gives everything from the start to the reader's position again.
-    A scroll that is unknown or has expired begins anew, under a new id. Without any of these: all rows.
+    An unknown or expired scroll id starts a new scroll. Without any of these: all rows.
     """
 
     def __init__(self, registry: Registry, state: State) -> None:
@@ -55,7 +55,7 @@ class DocumentPages:
         *,
         scope: str,
     ) -> DocumentPage:
-        """The page that the request asks for. `scope` (a company) binds a scroll to its maker."""
+        """The page that the request asks for. `scope` (a company) binds a scroll to the company that began it."""
         if request.get("size") is None and request.get("scroll_id") is None:
             offset, limit = 0, None
             if request.get("page") is not None or request.get("page_size") is not None:

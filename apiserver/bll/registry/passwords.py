@@ -1,4 +1,4 @@
-"""Passwords of people, who choose guessable ones: slow hashes, and a limit on attempts."""
+"""Passwords that people choose can be guessed: slow hashes, and a limit on attempts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apiserver.stores.base import State, StateUnavailable
 
 ATTEMPTS = 20
 WINDOW = 60.0
-"""At most so many checks of one user's password in so many seconds; right ones that are remembered don't count."""
+"""At most so many checks of one user's password in so many seconds; correct ones that are cached don't count."""
 BCRYPT = ("$2a$", "$2b$", "$2y$")
 
 
@@ -27,7 +27,7 @@ class Passwords:
 
         def check(given: str) -> bool:
             self._count(company, user)
-            # 50 ms or more of computing, with the interpreter lock released: the others go on meanwhile.
+            # 50 ms or more of computing, with the interpreter lock released: other requests continue.
             return bool(get_hub().threadpool.apply(_verify, (stored, given)))
 
         return check

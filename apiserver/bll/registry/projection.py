@@ -11,7 +11,7 @@ from apiserver.stores.base import Kind, Registry
 from apiserver.stores.records import iso_time
 
 GIVE_WAY = 200
-"""Rows after which other callers get their turn: a list without paging may have ten thousand."""
+"""Rows between two chances for other requests: a list without paging may have ten thousand."""
 
 Body = dict[str, Any]
 Tree = dict[str, Any]
@@ -51,7 +51,7 @@ REFERENCES: dict[Kind, dict[tuple[str, ...], Kind]] = {
     "model": {("project",): "project", ("user",): "user", ("company",): "company", ("task",): "task", ("parent",): "model"},
     "project": {("user",): "user", ("company",): "company", ("parent",): "project"},
 }
-"""Fields that hold the id of another object. Lists on the way are walked through."""
+"""Fields that hold the id of another object. Lists along the path are traversed."""
 
 
 def tree_of(only_fields: str | Sequence[str] | None) -> Tree:

@@ -1,4 +1,4 @@
-"""Projects: a tree by names (`a/b/c`), whose parents are made when they are missing."""
+"""Projects: a tree by names (`a/b/c`); missing parents are created."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def clean_name(name: str) -> str:
 
 
 class Projects:
-    """Making and finding projects. Names are unique inside a company."""
+    """Creates and finds projects. Names are unique inside a company."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
@@ -48,13 +48,13 @@ class Projects:
         return id
 
     def find_or_create(self, company: str, user: str, name: str, fields: Mapping[str, Any] | None = None) -> tuple[str, bool]:
-        """The id of the project of this name, and whether it had to be made."""
+        """The id of the project of this name, and whether it was created."""
         name = clean_name(name)
         found = self.by_name(company, name)
         return (found.id, False) if found is not None else self._make(company, user, name, fields or {})
 
     def note_use(self, company: str, id: str) -> None:
-        """Something was put into a project: it is among the last updated ones, to within some seconds (a rush of new tasks writes once)."""
+        """Update `last_update` of a project that something was put into, to within ten seconds (many new tasks write once)."""
         document = self._registry.get("project", company, id)
         if document is None or now_ms() - int(document.body.get("last_update") or 0) < USE_RESOLUTION_MS:
             return
@@ -63,7 +63,7 @@ class Projects:
                 self._records.change("project", company, place, lambda body: None)
 
     def _make(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> tuple[str, bool]:
-        """The id of the project of this name, and whether this call made it (False: somebody else did meanwhile)."""
+        """The id of the project of this name, and whether this call made it (False: another caller made it meanwhile)."""
         above, _, _ = name.rpartition("/")
         parent, path = None, []
         if above:
@@ -76,7 +76,7 @@ class Projects:
             self._records.create("project", company, id, body)
             return id, True
         except Conflict:
-            # Looked at by its id: a search may not see yet what another worker is just writing.
+            # By its id: a search may not see yet what another worker process is writing.
             there = self._registry.get("project", company, id)
             if there is not None and there.body.get("name") == name:
                 return id, False

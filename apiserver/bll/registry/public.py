@@ -1,7 +1,6 @@
-"""Objects that every company may read.
+"""Documents that every company may read.
 
-Who ever made one public stays on a short list: so nobody searches all companies for an id that is not there, and most ids that are asked for
-and not known are those of new tasks.
+A short list names the companies that ever made a document public, so that an unknown id (most are ids of new tasks) is not searched in all companies.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from apiserver.stores.base import Condition, Conflict, Document, Kind, Registry
 
 
 def list_owner(registry: Registry, kind: Kind, company: str) -> None:
-    """To be called before an object of this kind becomes public."""
-    with suppress(Conflict):  # it is on the list already
+    """Put a company on the list; called before a document of this kind becomes public."""
+    with suppress(Conflict):  # already on the list
         registry.create("public", "", f"{kind}:{company}", {"kind": kind, "owner": company})
 
 
 def owners_of_public(registry: Registry, kind: Kind, company: str) -> list[str]:
-    """The other companies that may have public objects of this kind."""
-    marks = registry.find("public", [""], [Condition("kind", "in", (kind,))])
-    return sorted({mark.body["owner"] for mark in marks} - {company})
+    """The other companies that may have public documents of this kind."""
+    entries = registry.find("public", [""], [Condition("kind", "in", (kind,))])
+    return sorted({entry.body["owner"] for entry in entries} - {company})
 
 
 def find_readable(

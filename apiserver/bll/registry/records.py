@@ -1,4 +1,4 @@
-"""Reading and changing single documents: ownership, public objects, changes that lose nothing when two callers meet."""
+"""Reading and changing single documents: ownership, public documents, concurrent changes without lost updates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Body = dict[str, Any]
 
 
 def unknown(kind: Kind, id: str) -> TidemarkError:
-    """The error of an id that this company doesn't have."""
+    """The error for an id that is unknown to this company."""
     if kind == "task":
         return InvalidTask(id)
     if kind == "model":
@@ -48,7 +48,7 @@ class Records:
         self.registry = registry
 
     def readable(self, kind: Kind, company: str, id: str, fields: Collection[str] | None = None) -> Document:
-        """One's own document, or a public one of another company. Raises the kind's error for an unknown id."""
+        """A document of this company, or a public one of another company. Raises the kind's error for an unknown id."""
         document = find_readable(self.registry, kind, company, [id], fields=fields).get(id)
         if document is None:
             raise unknown(kind, id)
@@ -64,9 +64,9 @@ class Records:
     def change(
         self, kind: Kind, company: str, id: str, change: Callable[[Body], T], *, touch: bool = True, last_iteration: int | None = None
     ) -> tuple[T, Body]:
-        """Apply `change` to the body of one's own document and store it; what it returned, and the body.
+        """Apply `change` to the body of a document of this company and store it; returns the result of `change` and the body.
 
-        `change` may run again on a newer body when another caller was faster. With `touch`, last_update and last_change become now;
+        `change` may run again on a newer body when another caller changed the document meanwhile. With `touch`, last_update and last_change become now;
         `last_iteration` is set when it is given.
         """
 
@@ -79,7 +79,7 @@ class Records:
         return until_stored(attempt, f"{kind} {id}")
 
     def _store(self, document: Document, *, touch: bool = True, last_iteration: int | None = None) -> None:
-        """Write a changed document back, with its times moved in the body too. Raises Conflict when somebody else was faster."""
+        """Write a changed document back and update the times in its body. Raises Conflict when it was changed meanwhile."""
         _tidy(document.body)
         checked(document.body)
         moved: dict[str, int] = {}
@@ -92,13 +92,13 @@ class Records:
         self.registry.replace(document, touch=moved or None)
 
     def create(self, kind: Kind, company: str, id: str, body: Body) -> Document:
-        """As `Registry.create`, refusing what JSON can't hold."""
+        """As `Registry.create`. Raises ValidationFailed for values that JSON can't represent."""
         _tidy(body)
         checked(body)
         return self.registry.create(kind, company, id, body)
 
     def scope(self, kind: Kind, company: str) -> tuple[list[str], list[Condition | AnyOf]]:
-        """The companies and conditions of a search over one's own documents and public ones."""
+        """The companies and conditions of a search over the documents of this company and public ones of others."""
         owners = owners_of_public(self.registry, kind, company)
         if not owners:
             return [company], []

@@ -1,7 +1,7 @@
-"""What was taken back: sessions, keys, and everything a user held before his rights changed.
+"""Revoked sessions and keys, and tokens that users got before their rights changed.
 
-Kept in the registry. Asking it on every call would cost a round trip each, so a worker keeps a copy and renews it, in the background while
-calls come in: what one worker takes back is refused there at once, and by all others within four seconds (2 x `RENEW`).
+Revocations are documents of the registry. Each worker process keeps a copy, because a look-up per call would cost a round trip, and renews it in the
+background: a revocation takes effect at once in the process that made it, and within four seconds (2 x `RENEW`) in all others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Revocations:
         self._renewing = False
 
     def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
-        """Whether a token that was issued at `issued` (ms), or a key that was checked then, counts no longer."""
+        """Whether a token that was issued at `issued` (ms), or a key that was checked then, is revoked."""
         self._keep_fresh()
         at = self._at
         if session and f"session:{session}" in at:
@@ -44,15 +44,15 @@ class Revocations:
         return issued <= at.get(f"user:{company}:{user}", -1)
 
     def end_session(self, session: str, until: float) -> None:
-        """Refuse the tokens of a session; `until` (epoch seconds) they would have lived."""
+        """Refuse the tokens of a session; `until`: when they would have expired (epoch seconds)."""
         self._add(f"session:{session}", int(until * 1000) + 1000)
 
     def end_key(self, access_key: str) -> None:
-        """Refuse a key that was deleted, and the tokens that it gave."""
+        """Refuse a deleted key, and the tokens that were made with it."""
         self._add(f"key:{access_key}", None)
 
     def end_user(self, company: str, user: str) -> None:
-        """Refuse all tokens that a user got until now; a new login gets one with the present rights."""
+        """Refuse all tokens that a user got until now; a new login gets a token with the present rights."""
         self._add(f"user:{company}:{user}", None)
 
     def _add(self, id: str, until: int | None) -> None:
@@ -65,20 +65,20 @@ class Revocations:
         if age < RENEW or self._renewing:
             return
         if age == float("inf"):
-            self._renew()  # before the first answer, nobody knows what was taken back
+            self._renew()  # nothing is known before the first read
             return
         self._renewing = True
         if age < 2 * RENEW:
             gevent.spawn(self._renew_or_stay)
         else:
-            self._renew_or_stay()  # nobody called for a while
+            self._renew_or_stay()  # no call came for a while: the copy is too old
 
     def _renew_or_stay(self) -> None:
         try:
             self._renew()
-        except StoreError as error:  # the copy stays; it can't be wrong about what it holds
+        except StoreError as error:  # the copy stays: what it holds stays revoked
             self._renewed = time.monotonic()
-            log.warning("revoked tokens could not be read again: %s", error)
+            log.warning("revocations could not be read: %s", error)
         finally:
             self._renewing = False
 
@@ -93,7 +93,7 @@ class Revocations:
                 outdated.append(document.id)
             else:
                 found[document.id] = document.body["at"]
-        # What this worker took back while it was reading may not be in the answer yet.
+        # Revocations that this process made during the read may not be in its result yet.
         found.update({id: at for id, at in self._at.items() if at >= started - 1000 and id not in found})
         self._at = found
         self._renewed = time.monotonic()

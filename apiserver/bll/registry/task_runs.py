@@ -1,4 +1,4 @@
-"""The course of a task's life: started, stopped, completed, failed, closed, published."""
+"""Status changes of tasks: started, stopped, completed, failed, closed, published."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TaskRuns:
     def _publish_model(self, company: str, id: Any) -> None:
         if not isinstance(id, str):
             return
-        with suppress(InvalidModel, NoWritePermission):  # deleted, or somebody else's: the task is published all the same
+        with suppress(InvalidModel, NoWritePermission):  # deleted, or of another company: the task is published all the same
             self._records.change("model", company, id, lambda body: body.update(ready=True))
 
 

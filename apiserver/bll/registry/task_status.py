@@ -1,4 +1,4 @@
-"""The status machine of a task: which step may follow which, and what a step changes."""
+"""The status machine of a task: which status may follow which, and what a change of status sets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def step(body: Body, new: str, *, reason: str = "", message: str = "", user: str
 
 
 def clear_run(body: Body) -> None:
-    """Forget what a run left behind: times, output models and artifacts, runtime. What the user configured stays."""
+    """Remove the results of a run: times, output models and artifacts, runtime. What the user configured stays."""
     for field in _OF_A_RUN:
         body.pop(field, None)
     execution = dict(body.get("execution") or {})
@@ -81,7 +81,7 @@ def clear_run(body: Body) -> None:
 
 
 def active_duration(body: Body) -> int | None:
-    """Seconds the task has run: until its last sign of life while it runs, until its end afterwards."""
+    """Seconds the task has run: until last_update while it runs, until its end afterwards."""
     if body.get("status") == "in_progress" and body.get("started"):
         return max(0, int(body.get("last_update") or 0) - int(body["started"])) // 1000
     duration: int | None = body.get("active_duration")

@@ -1,7 +1,7 @@
-"""Companies, their users, and what users prefer.
+"""Companies, their users, and the preferences of users.
 
-Those of the configuration are written to the registry at start, so that one place knows everybody; further ones are made by calls. A role
-or name that was changed by a call stays until the configuration itself changes.
+The users of the configuration are written to the registry at start; calls create further ones. A role or name that a call changed stays until the
+configuration itself changes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Users:
                 change(self._registry, "user", user.company, user.id, edit)
 
     def add_company(self, id: str, name: str) -> None:
-        """Make a company known; a changed name is taken over."""
+        """Create a company, or update its name."""
         found = create_or_get(self._registry, "company", id, id, {"id": id, "name": name, "created": now_ms()})
         if found.body.get("name") != name:
 
@@ -71,7 +71,7 @@ class Users:
             change(self._registry, "company", id, id, edit)
 
     def create(self, company: str, name: str, fields: Mapping[str, Any], role: str = "user") -> str:
-        """A new user's id. Raises ExpectedUnique when the company has somebody of that name."""
+        """A new user's id. Raises ExpectedUnique when the company has a user of that name."""
         if self._registry.count("user", [company], [Condition("name", "in", [name])]):
             raise ExpectedUnique("a user of this name is there already", name=name)
         id = new_id()
@@ -81,7 +81,7 @@ class Users:
     # --- asking
 
     def company_name(self, company: str) -> str:
-        """Empty when nobody knows the company."""
+        """Empty for an unknown company."""
         document = self._registry.get("company", company, company)
         return str(document.body.get("name", "")) if document else ""
 
@@ -108,7 +108,7 @@ class Users:
     # --- changing
 
     def set_role(self, company: str, id: str, role: str) -> bool:
-        """Whether the role is another one now. Raises InvalidUser, FieldsValueError."""
+        """Whether the role changed. Raises InvalidUser, FieldsValueError."""
         if role not in ROLES:
             raise FieldsValueError(f"role must be one of {', '.join(ROLES)}", role=role)
         before = self.get(company, id).get("role")
@@ -121,12 +121,12 @@ class Users:
         return bool(before != role)
 
     def preferences(self, company: str, id: str) -> dict[str, Any]:
-        """What the user's web application keeps here. Without a `version` the application greets a first-time user on every page."""
+        """What the web application stores for the user. Without a `version` the application greets a first-time user on every page."""
         document = self._registry.get("preference", company, id)
         return {"version": PREFERENCES_VERSION, **(document.body["preferences"] if document else {})}
 
     def set_preferences(self, company: str, id: str, updates: Mapping[str, Any]) -> dict[str, Any]:
-        """Put values at dotted (or nested) names, and leave the others; all preferences afterwards. Raises FieldsValueError."""
+        """Set values at dotted (or nested) names; returns all preferences. Raises FieldsValueError."""
         create_or_get(self._registry, "preference", company, id, {"id": id, "preferences": {}})
 
         def edit(body: dict[str, Any]) -> bool:

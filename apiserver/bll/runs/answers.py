@@ -21,7 +21,7 @@ from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import Floats
 
 STREAM_FROM = 3_000_000
-"""Stored points from which a whole answer is not made in memory but sent as it is read (about 90 MB of JSON)."""
+"""Stored points from which an answer is streamed instead of built in memory (about 90 MB of JSON)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class RunAnswers:
         return _answer(run_rows, columns, json_rows(window, found.tolist(), TIME_COLUMN), total, len(found), last)
 
     def _rows_are_steps(self, run_rows: RunRows, columns: list[str], start: float, limit: int | None) -> RowsAnswer:
-        """/metrics of a run whose times ascend with its steps, as they usually do: its rows are those of the steps."""
+        """/metrics of a run whose times ascend with its steps (the usual case): its rows are those of the steps."""
 
         def rows_of(window: Window) -> Iterator[bytes]:
             assert window.times is not None
@@ -138,7 +138,7 @@ def _sampled(run_rows: RunRows, window: Window, limit: int) -> Window:
 
 
 def _metrics_of(run_rows: RunRows, window: Window) -> list[MetricValues]:
-    """The numbers whose spikes must stay: of every column but `time`."""
+    """The numbers whose extremes must stay: of every column but `time`."""
     count = len(window.steps)
     metrics = []
     for name, cell in window.cells.items():

@@ -1,4 +1,4 @@
-"""Runs as Runicorn's clients list them. A run is a task; what only Runicorn knows is kept in the task's `runtime.runicorn`."""
+"""Runs as Runicorn's clients list them. A run is a task; fields that only Runicorn has are stored in the task's `runtime.runicorn`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KEPT = ("pid", "path", "alias", "project", "name", "run_dir", "hostname", "pyth
 
 
 class UnknownRun(Exception):
-    """No such run, or not one that the caller may read."""
+    """No such run, or the caller may not read it."""
 
 
 def possible_id(run: str) -> bool:
@@ -48,10 +48,10 @@ def possible_id(run: str) -> bool:
 
 
 class RunCatalog:
-    """Looks runs up, lists and describes them, and takes over what meta.json and status.json say."""
+    """Looks runs up, lists and describes them, and stores the contents of meta.json, status.json and summary.json."""
 
     def __init__(self, records: Records, directory: TaskDirectory, projects: Projects, *, register_unknown: bool) -> None:
-        """`register_unknown`: runs that report and are not known become known, else they are refused."""
+        """`register_unknown`: an unknown run that reports is registered; else it is refused."""
         self._records = records
         self._registry = records.registry
         self._directory = directory
@@ -66,8 +66,8 @@ class RunCatalog:
         return found
 
     def writable(self, company: str, user: str, run: str) -> Owner:
-        """The run, made known when it is unknown. Raises UnknownRun (unknown runs are refused, or deleted within the hour), and
-        InvalidTask's children for runs that may not change."""
+        """The run, registered when it is unknown. Raises UnknownRun (bad id, registration is off, or deleted within the hour),
+        TaskNotWritable and NoWritePermission."""
         if not possible_id(run):
             raise UnknownRun(run)
         try:
@@ -101,9 +101,9 @@ class RunCatalog:
         }
 
     def describe(self, run: Owner, facts: Mapping[str, Any], user: str = "") -> None:
-        """Keep what a run folder says of its run: meta.json, status.json and summary.json in one object. Unknown fields are left out.
+        """Store the contents of meta.json, status.json and summary.json, given as one object. Unknown fields are ignored.
 
-        Facts that say nothing new change nothing. Raises UnknownRun, NoWritePermission for a public run, ValidationFailed.
+        Repeated facts change nothing. Raises UnknownRun, NoWritePermission for a public run, ValidationFailed.
         """
         project = self._project_of(run.company, user, facts)
         try:
@@ -175,12 +175,12 @@ def _take_status(body: dict[str, Any], facts: Mapping[str, Any], user: str) -> N
     if status is None or body.get("status") == status or body.get("status") not in _MOVED_BY_RUNS:
         return
     reason = facts.get("exit_reason")
-    # By force: the folder tells how the run went, also when steps in between (created -> running -> finished) were never reported.
+    # By force: steps in between (created -> running -> finished) may never have been reported.
     task_status.step(body, status, reason=reason if isinstance(reason, str) else "", user=user, force=True)
 
 
 def _take_times(body: dict[str, Any], facts: Mapping[str, Any]) -> None:
-    """The times of the run, which count more than the moment when they were reported."""
+    """The run's own times replace those of the report."""
     for name, field in (("created_at", "created"), ("started_at", "started"), ("ended_at", "completed")):
         moment = facts.get(name)
         if isinstance(moment, (int, float)) and not isinstance(moment, bool) and 0 < moment < 253_402_300_799:

@@ -1,4 +1,4 @@
-"""All points of a run, or its log, as a file. Everything is streamed; memory depends on a window, not on the length of the run."""
+"""All points of a run, or its log, as a file. Streamed: memory depends on a window, not on the length of the run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMATS = ("csv", "excel", "jsonl", "parquet", "log")
 
 _BOM = "\ufeff".encode()
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a text for a formula."""
+"""First characters of a text that a spreadsheet takes for a formula."""
 
 
 class MissingExtra(Exception):
@@ -31,8 +31,7 @@ class MissingExtra(Exception):
 
 
 def export_run(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
-    """The pieces of the file. `form` is one of FORMATS; `excel` is CSV that spreadsheets open as it is (semicolons would depend on their
-    language, so it says its separator itself). Raises MissingExtra at once."""
+    """The pieces of the file. `form` is one of FORMATS; `excel` is CSV with a byte order mark and without cells that a spreadsheet takes for formulas. Raises MissingExtra at once."""
     if form == "log":
         return _log(store, run)
     run_rows = RunRows(store, run)
@@ -123,7 +122,7 @@ def _parquet_pieces(run_rows: RunRows, arrow: Any, parquet: Any, schema: Any) ->
 
 
 class _Pieces(io.RawIOBase):
-    """A file that only remembers what was written since the last look."""
+    """A file that keeps only what was written since the last call of `taken`."""
 
     def __init__(self) -> None:
         super().__init__()

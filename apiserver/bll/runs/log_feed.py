@@ -1,4 +1,4 @@
-"""The log of a run for one reader who stays: its history, then what arrives, each line once.
+"""The live log of a run for one reader: the history, then new lines, each once.
 
 A reader subscribes first, then reads the history, and drops from the live lines what the history had: no gap and no repeat. Where messages may be
 missing (the bus lost its connection, or the reader was too slow for its mailbox), the store is read again from there.
@@ -19,7 +19,7 @@ from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor,
 
 PAGE = 2_000
 KNOWN_FOR = 60_000
-"""Milliseconds between the arrival of a line and its coming live, at most (clocks of several hosts included)."""
+"""Milliseconds between the arrival of a line and its coming live, at most (including clock differences between hosts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +42,27 @@ class LogFeed:
     send: Callable[[list[str]], None]
     """Takes frames; what it raises ends the feed."""
     opened: int
-    """The seq of the moment when the socket was opened: what comes later is wanted, whatever the tail."""
+    """The seq of the moment when the socket was opened: later lines are sent, whatever the tail."""
     seen: SeenArrivals = field(default_factory=SeenArrivals)
 
     @property
     def floor(self) -> int:
-        """From this seq on it is known what was sent."""
+        """Arrivals from this seq on are tracked: only they can also come from the bus."""
         return self.opened - (KNOWN_FOR << SEQ_SHIFT)
 
     def history(self) -> None:
-        """What is stored, as the reader wants it."""
+        """Send the stored lines that the reader asked for."""
         for lines in self._tail() if self.wanted.tail is not None else self._stored():
-            # Only what arrived lately can also come live.
+            # Only recent arrivals can also come from the bus.
             self.seen.add(line.seq for line in lines if line.seq >= self.floor)
             self._send(lines)
 
     def live(self, message: bytes) -> None:
-        """Lines from the bus."""
+        """Send lines from the bus."""
         self._send_new([Line(*line) for line in orjson.loads(message)])
 
     def catch_up(self) -> None:
-        """Messages may be missing: what arrived lately and was not sent yet, from the store."""
+        """Messages may be missing: send recent lines of the store that were not sent yet."""
         for lines in self._read(from_seq=max(self.seen.horizon, self.floor)):
             self._send_new(lines)
 

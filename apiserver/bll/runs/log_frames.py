@@ -1,4 +1,4 @@
-"""Lines of a log on their way to a live reader: what is shown, and what was shown already."""
+"""Frames for readers of a live log: which lines are shown and how, and which arrivals a reader has got."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Line(NamedTuple):
 
 
 class FrameFormat(NamedTuple):
-    """How a reader wants its frames."""
+    """How frames are made: as text or as JSON, with or without progress bars."""
 
     as_json: bool = False
     hide_progress: bool = False
@@ -62,7 +62,7 @@ class SeenArrivals:
 
     @property
     def horizon(self) -> int:
-        """From this seq on it is known what was seen."""
+        """Arrivals before this seq are forgotten."""
         return max(self.last - self._keep, 0)
 
     def add(self, seqs: Iterable[int]) -> None:

@@ -23,7 +23,7 @@ WINDOW = 240_000
 Objects = npt.NDArray[np.object_]
 
 UNREAD: Any = object()
-"""A text that is there, but was not read."""
+"""Stands for a text that is stored but was not read."""
 
 
 class Cells(NamedTuple):
@@ -202,7 +202,7 @@ class RunRows:
             yield self._store.points(self._company, keys, lo=lo, hi=hi), lo, hi
 
     def _pages_by_number(self, keys: list[SeriesKey]) -> Iterator[tuple[list[PointColumns], int, int]]:
-        """Steps are spread unevenly: pages of so many points, each cut before its last step, which may go on in the next page."""
+        """Steps are spread unevenly: pages of so many points, each cut before its last step, which may continue in the next page."""
         limit = max(WINDOW, 2 * len(keys))
         lo = self.lo
         while lo <= self.hi:
@@ -263,7 +263,7 @@ def _placed(key: SeriesKey, extras: dict[int, dict[str, Any]]) -> PointColumns:
 
 
 def joined(parts: list[Window]) -> Window:
-    """Windows one after the other as one. The list is emptied: what was joined is not held twice."""
+    """Windows one after the other as one. The list is emptied, so that no data is held twice."""
     if len(parts) <= 1:
         return parts[0] if parts else Window(np.empty(0, np.int64), {}, np.empty(0))
     counts = [len(part.steps) for part in parts]

@@ -98,7 +98,7 @@ def _most_outstanding(metrics: Sequence[MetricValues], room: int) -> Ints:
 
 
 def _filled(chosen: Ints, count: int, limit: int) -> Ints:
-    """Use up what is left of the limit with evenly spaced rows."""
+    """Fill the rest of the limit with evenly spaced rows."""
     room = limit - len(chosen)
     if room <= 0:
         return chosen

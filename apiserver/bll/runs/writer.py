@@ -1,4 +1,4 @@
-"""Storing what a run reports: a batch of lines, once, and its log lines to everybody who listens."""
+"""Storing the reports of a run: a batch of lines, imported log lines once, and log lines to live readers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunWriter:
         self._locks: dict[tuple[str, str], tuple[RLock, int]] = {}
 
     def store(self, run: Owner, lines: RunLines) -> list[Refusal]:
-        """Store what `lines` collected; on return it is durable. What the store refused of it. Raises StoreBusy, StoreUnavailable."""
+        """Store what `lines` collected; on return it is durable. Returns what the store refused. Raises StoreBusy, StoreUnavailable."""
         batch = lines.finish()
         if any(line.metric == LOG_METRIC for line in batch.logs):
             with self._alone(run):
@@ -56,8 +56,8 @@ class RunWriter:
         return stored.refusals
 
     def _not_stored_yet(self, run: Owner, lines: list[LogLine]) -> list[LogLine]:
-        """Without those whose ordinal is in the store. Ordinals are stored in order; when lines between them are missing (a batch that
-        Elasticsearch took in parts, lines that were cleared), all of them are looked at."""
+        """Drop lines whose ordinal is stored. Ordinals are stored in order; when lines are missing in between (a batch that Elasticsearch stored
+        in part, lines that were cleared), all stored ordinals are read."""
         last = self.last_ordinal(run)
         if not last:
             return lines

@@ -1,1 +1,1 @@
-"""Run folders on disk: finding them, reading what is in them, bringing it in once or for as long as it grows."""
+"""Moving runs in and out: import, follow (import while files grow) and export."""

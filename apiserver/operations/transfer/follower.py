@@ -1,8 +1,8 @@
 """Following a storage root: files are imported as they grow.
 
-Only whole lines are taken, so a torn last line waits for its end. Where a file was replaced (rotation) the rest of the old one is read first;
-where it was cut, reading starts at its beginning. How far every file was read is kept on disk after each stored batch; after a restart at
-most what was stored without being noted is sent again, and that changes nothing.
+Only whole lines are read: a torn last line waits for its end. When a file is replaced (rotation), the rest of the old one is read first; when it is cut,
+reading starts at its beginning. The position in every file is saved after stored batches; after a restart a few lines may be sent again, which changes
+nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from apiserver.operations.transfer.text import LogClock, read_lines
 OPEN_FILES = 256
 SAVE_SECONDS = 0.5
 LOOK_SECONDS = 5.0
-"""How often everything is looked at without being told (network file systems tell nothing)."""
+"""Seconds between two scans of all files (network file systems send no notifications)."""
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Follower:
         self.tally = importer.tally
 
     def run(self, stop: Event, report: Callable[[Problem], None]) -> None:
-        """Follow until `stop`; everything that is there already comes first. Problems are reported as they come."""
+        """Follow until `stop`; existing files come first. Problems are reported at once."""
         self._report = report
         try:
             self.look()
@@ -101,7 +101,7 @@ class Follower:
                 self._run(folder)
             except RunRefused as error:
                 self.tally.problems.append(Problem(folder.path, 0, str(error)))
-            except OSError as error:  # gone between being seen and being read
+            except OSError as error:  # deleted before it was read
                 self.tally.problems.append(Problem(folder.path, 0, str(error)))
         for problem in self.tally.problems:
             self._report(problem)
@@ -119,7 +119,7 @@ class Follower:
         self._grown(folder, folder.logs, ended)
 
     def _grown(self, folder: RunFolder, path: Path, ended: bool) -> None:
-        """Import what is new in a file."""
+        """Import the new part of a file."""
         position = self._positions.setdefault(path, FilePosition())
         try:
             now = path.stat()
@@ -142,7 +142,7 @@ class Follower:
             self._read(folder, path, file, position, rest=ended)
 
     def _finish(self, folder: RunFolder, path: Path, position: FilePosition) -> None:
-        """What was not read yet of a file that is no longer at its path."""
+        """Read the rest of a file that is no longer at its path."""
         file = self._files.pop(path, None)
         if file is not None:
             self._read(folder, path, file, position, rest=True)
@@ -178,14 +178,14 @@ class Follower:
             self._files.popitem(last=False)[1].close()
         return file
 
-    # --- what is kept on disk
+    # --- saved positions
 
     def _load(self) -> dict[Path, FilePosition]:
         try:
             found: dict[str, dict[str, Any]] = json.loads(self._notes.read_bytes())
             return {self._root / name: FilePosition(**position) for name, position in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
-            return {}  # none, or not readable: everything is read again, which changes nothing
+            return {}  # missing or unreadable: all files are read again, which changes nothing
 
     def _save(self) -> None:
         kept = {

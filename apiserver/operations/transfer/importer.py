@@ -1,4 +1,4 @@
-"""Bringing run folders in. Everything can be repeated: events replace themselves, and log lines are counted."""
+"""Importing run folders. An import can be repeated: events replace themselves, and log lines are counted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Tally:
-    """What an import did."""
+    """Counts of an import, and its problems."""
 
     runs: int = 0
     events: int = 0
@@ -67,13 +67,13 @@ class Importer:
             self.tally.problems.append(Problem(folder.path, 0, str(error)))
 
     def describe(self, folder: RunFolder) -> None:
-        """What its meta.json, status.json and summary.json say."""
+        """meta.json, status.json and summary.json."""
         facts = folder.facts()
         if facts:
             self._sink.describe(folder.id, facts)
 
     def events(self, folder: RunFolder, running: bool) -> None:
-        """events.jsonl. The last line of a running run may be half a line: it is left for later, unless it is whole."""
+        """events.jsonl. The last line of a running run may be half a line: it is left for later, unless it is valid JSON."""
         with _opened(folder.events) as file:
             if file is None:
                 return
@@ -87,7 +87,7 @@ class Importer:
                 self._progress(size, len(lines))
 
     def event_lines(self, folder: RunFolder, lines: Sequence[bytes], before: int) -> None:
-        """Lines of an events.jsonl, the first of which has the number `before` + 1. Media files of images are kept first."""
+        """Lines of an events.jsonl, the first of which has the number `before` + 1. Media files of images are stored first."""
         sent = [self._with_media(folder, line) if b'"image"' in line else line for line in lines]
         if not sent:
             return
@@ -132,7 +132,7 @@ class Importer:
         return ordinal
 
     def _with_media(self, folder: RunFolder, line: bytes) -> bytes:
-        """An image event with the url under which its file is kept; the line as it is when there is no such file."""
+        """An image event with the url of its stored file; the line unchanged when there is no such file."""
         try:
             event = orjson.loads(line)
             path = event["data"]["path"] if event["type"] == "image" else None

@@ -36,7 +36,7 @@ class RunFolder:
     tensorboard: list[Path] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
-        """meta.json, status.json and summary.json as one object; what is missing or unreadable is left out."""
+        """meta.json, status.json and summary.json as one object; missing and unreadable files are left out."""
         facts: dict[str, Any] = {}
         for name in FACTS:
             try:
@@ -55,7 +55,7 @@ class RunFolder:
 
     @property
     def running(self) -> bool:
-        """Whether somebody may still be writing: a last line without its end may then be half a line."""
+        """Whether a program may still write: a last line without its end may then be half a line."""
         return str(self.facts().get("status", "")) == "running"
 
 

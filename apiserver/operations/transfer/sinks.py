@@ -38,19 +38,19 @@ class RunRefused(Exception):
 
 
 class Sink(Protocol):
-    """Takes what was read of a run. All methods raise RunRefused."""
+    """Stores runs. All methods raise RunRefused."""
 
     def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
         """Store lines of an events.jsonl; those that can't be read, by their number (from 1) among these lines."""
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
-        """Keep what meta.json, status.json and summary.json say."""
+        """Store the contents of meta.json, status.json and summary.json."""
 
     def log_lines(self, run: str) -> int:
         """How many lines of the run's log were imported; 0 for an unknown run."""
 
     def media(self, run: str, path: str, file: Path) -> str:
-        """Keep a media file; its url."""
+        """Store a media file; its url."""
 
     def close(self) -> None: ...
 
@@ -74,7 +74,7 @@ def company_ids(settings: Settings, name: str | None) -> tuple[str, str]:
 
 
 def file_name(run: str, path: str) -> str:
-    """Where a media file of a run is kept on the file server."""
+    """The name of a run's media file on the file server."""
     return f"runs/{run}/{path}"
 
 
@@ -182,7 +182,7 @@ class ServerSink:
         return f"{self._files}/{quote(name)}"
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
     def _run(self, run: str) -> str:
         return f"{self._address}/api/runs/{quote(run, safe='')}"
@@ -197,7 +197,7 @@ class ServerSink:
         good: tuple[int, ...] = (200,),
         parse: bool = True,
     ) -> dict[str, Any]:
-        """The JSON answer. Waits and tries again when the server says so, or is not there for a moment (a restart)."""
+        """The JSON answer. Retries on 429 and 503, and while the server is unavailable (a restart)."""
         for attempt in range(RETRIES):
             request = urllib.request.Request(url, body, {**self._headers, "Content-Type": content_type}, method=method)
             try:

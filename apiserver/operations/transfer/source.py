@@ -1,4 +1,4 @@
-"""What `tidemark export` reads from: the running server, or the store itself."""
+"""Where `tidemark export` reads: the running server, or the store."""
 
 from __future__ import annotations
 
