@@ -16,7 +16,7 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series import group_commit as module
 from apiserver.stores.elastic.series.changes import SeriesChange
 from apiserver.stores.elastic.series.group_commit import GROUP_BYTES, BatchLines, GroupCommit
-from apiserver.stores.elastic.series.row import Row, series_id
+from apiserver.stores.elastic.series.row import StatisticsRow, series_id
 from apiserver.stores.records import SCALAR, SeriesKey
 from tests.process import wait_until
 from tests.servers import elasticsearch_address, elasticsearch_url, run_prefix
@@ -69,7 +69,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def change(index: str, variant: str, count: int = 1) -> SeriesChange:
     key = SeriesKey("task", SCALAR, "loss", variant)
-    row = Row()
+    row = StatisticsRow()
     row.extend(count, (1, count), (1, 1))
     return SeriesChange(index, series_id("company", key), key, row, None)
 

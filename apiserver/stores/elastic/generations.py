@@ -21,7 +21,7 @@ from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import Layout, slug
-from apiserver.stores.elastic.visibility import View, Visibility
+from apiserver.stores.elastic.visibility import TaskView, Visibility
 from apiserver.stores.event_types import TYPES
 
 LOOK_AGAIN_SECONDS = 30.0
@@ -50,7 +50,7 @@ class Generations:
 
     # --- pins
 
-    def for_reading(self, company: str, tasks: Sequence[str], view: View) -> dict[str, int]:
+    def for_reading(self, company: str, tasks: Sequence[str], view: TaskView) -> dict[str, int]:
         """The generation of every task that has one."""
         found = {task: view.generations[task] for task in tasks if task in view.generations}
         unknown = [task for task in dict.fromkeys(tasks) if task not in found]

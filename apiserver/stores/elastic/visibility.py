@@ -33,7 +33,7 @@ class PendingBatch(NamedTuple):
     generations: dict[str, int]
 
 
-class View(NamedTuple):
+class TaskView(NamedTuple):
     """What readers know of the tasks they ask for: generations, and by task and index the write counter of the last write. `known` is False while the
     coordination is unavailable: then everything must be refreshed."""
 
@@ -119,15 +119,15 @@ class Visibility:
 
     # --- readers
 
-    def view(self, company: str, tasks: Sequence[str]) -> View:
+    def view(self, company: str, tasks: Sequence[str]) -> TaskView:
         """What is known of these tasks."""
         try:
             run, states = self._coordination.task_states(company, tasks)
         except StateUnavailable:
-            return View(False, {}, {})
+            return TaskView(False, {}, {})
         self._new_run(run)
         generations = {task: state.generation for task, state in zip(tasks, states, strict=True) if state.generation is not None}
-        return View(True, generations, {task: state.written for task, state in zip(tasks, states, strict=True)})
+        return TaskView(True, generations, {task: state.written for task, state in zip(tasks, states, strict=True)})
 
     def revisions(self, company: str, tasks: Sequence[str]) -> Revisions | None:
         """The revisions of these tasks; None while the coordination is unavailable."""
@@ -136,7 +136,7 @@ class Visibility:
         except StateUnavailable:
             return None
 
-    def make_visible(self, view: View, needs: Mapping[str, Collection[str]]) -> None:
+    def make_visible(self, view: TaskView, needs: Mapping[str, Collection[str]]) -> None:
         """Make what was written so far visible to searches. `needs`: by index, the tasks that are read from it."""
         if not view.known:
             self._refresh_now(needs)
@@ -149,7 +149,7 @@ class Visibility:
         if due:
             self._refresh(due)
 
-    def pending_documents(self, company: str, view: View, tasks: Sequence[str]) -> list[str] | None:
+    def pending_documents(self, company: str, view: TaskView, tasks: Sequence[str]) -> list[str] | None:
         """The documents of statistics of these tasks that searches may not see yet: few, so that they are read by their ids instead of
         refreshing. None: not known, or too many; `make_visible` is needed."""
         statistics = self._layout.statistics(company)

@@ -10,10 +10,10 @@ from apiserver.stores.redis.client import RedisClient
 from apiserver.stores.redis.coordination import RedisCoordination
 from apiserver.stores.redis.state import RedisState
 
-__all__ = ["Opened", "RedisBus", "RedisClient", "RedisCoordination", "RedisState", "open_redis"]
+__all__ = ["OpenedRedis", "RedisBus", "RedisClient", "RedisCoordination", "RedisState", "open_redis"]
 
 
-class Opened(NamedTuple):
+class OpenedRedis(NamedTuple):
     """What one Redis gives."""
 
     state: RedisState
@@ -21,8 +21,8 @@ class Opened(NamedTuple):
     coordination: RedisCoordination
 
 
-def open_redis(url: str, settings: RedisSettings) -> Opened:
+def open_redis(url: str, settings: RedisSettings) -> OpenedRedis:
     """State, bus and coordination at a redis:// or rediss:// address. No connection is made before it is needed: the server starts without Redis,
     and goes on when it answers."""
     client = RedisClient(url, settings)
-    return Opened(RedisState(client), RedisBus(client), RedisCoordination(client))
+    return OpenedRedis(RedisState(client), RedisBus(client), RedisCoordination(client))

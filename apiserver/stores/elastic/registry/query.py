@@ -18,7 +18,7 @@ def is_statistic(path: Path) -> bool:
     return path[0] == "last_metrics" and len(path) == 4 and path[3] in STATISTICS
 
 
-class Filter:
+class SearchFilter:
     """The conditions of one search: what Elasticsearch decides (`query`), and what is decided here (`rest`)."""
 
     def __init__(self, kind: str, companies: Sequence[str], where: Sequence[Condition | AnyOf]) -> None:
@@ -134,7 +134,7 @@ def value_at(body: Mapping[str, Any], path: Path) -> Any:
     return value
 
 
-class Test:
+class DocumentTest:
     """A condition or a group of them as a function of a document's body."""
 
     def __init__(self, item: Condition | AnyOf, lookup: Lookup) -> None:

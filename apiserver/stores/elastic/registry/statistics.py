@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
+
+from cachetools import LRUCache
 
 from apiserver.stores.conditions import STATISTICS, Path
 from apiserver.stores.elastic.client import PAGE, ElasticClient
@@ -25,7 +26,7 @@ MAX_AGE = 900.0
 MAX_COLUMNS = 32
 
 
-class _Column:
+class _StatisticColumn:
     """Values by task (None: there is a series, but no such value), and the series that have to be counted anew."""
 
     def __init__(self) -> None:
@@ -45,15 +46,12 @@ class StatisticColumns:
     def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, series: SeriesStore) -> None:
         self._client, self._layout, self._visibility, self._series = client, layout, visibility, series
         self._lock = threading.Lock()
-        self._columns: OrderedDict[tuple[str, Path], _Column] = OrderedDict()
+        self._columns: LRUCache[tuple[str, Path], _StatisticColumn] = LRUCache(MAX_COLUMNS)
 
     def values(self, company: str, path: Path) -> Mapping[str, Any]:
         """The statistic of `("last_metrics", metric hash, variant hash, name)` by task; everything that was acknowledged is in it."""
         with self._lock:
-            column = self._columns.setdefault((company, path), _Column())
-            self._columns.move_to_end((company, path))
-            while len(self._columns) > MAX_COLUMNS:
-                self._columns.popitem(last=False)
+            column = self._columns.setdefault((company, path), _StatisticColumn())
         _, metric, variant, name = path
         terms = {"kind": "series", "type": SCALAR, "metric_hash": metric, "variant_hash": variant}
         series = all_of([{"term": {field: value}} for field, value in terms.items()])
@@ -74,7 +72,7 @@ class StatisticColumns:
                 values |= dict.fromkeys(stale) | {key.task: getattr(row, STATISTICS[name]) for key, row in rows.items()}
         return values
 
-    def _read(self, index: str, series: Query, field: str, column: _Column) -> bool:
+    def _read(self, index: str, series: Query, field: str, column: _StatisticColumn) -> bool:
         """Take over what was written since the column's number; False when something was deleted."""
         after: list[Any] = []
         while True:

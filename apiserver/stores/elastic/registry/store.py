@@ -16,10 +16,10 @@ from apiserver.stores.elastic.client import ElasticClient, attempts, reason
 from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
 from apiserver.stores.elastic.queries import all_of
 from apiserver.stores.elastic.registry.documents import document_id, document_of, source_of, without_bulk
-from apiserver.stores.elastic.registry.query import Filter, Lookup, Test, is_statistic, value_at
+from apiserver.stores.elastic.registry.query import DocumentTest, Lookup, SearchFilter, is_statistic, value_at
 from apiserver.stores.elastic.registry.statistics import StatisticColumns
-from apiserver.stores.elastic.registry.table import Row, Tables, first, ordered
-from apiserver.stores.elastic.registry.task_summaries import SUMMARY, Summaries
+from apiserver.stores.elastic.registry.table import DocumentTables, TableRow, first, ordered
+from apiserver.stores.elastic.registry.task_summaries import SUMMARY, TaskSummaries
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import DOCUMENT
@@ -36,9 +36,9 @@ class ElasticRegistry:
 
     def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, series: SeriesStore) -> None:
         self._client, self._layout, self._visibility, self._series = client, layout, visibility, series
-        self._summaries = Summaries(visibility)
+        self._summaries = TaskSummaries(visibility)
         self._statistics = StatisticColumns(client, layout, visibility, series)
-        self._tables = Tables(client, layout, visibility, self._statistics.values)
+        self._tables = DocumentTables(client, layout, visibility, self._statistics.values)
 
     # --- one document, or some by id
 
@@ -159,7 +159,7 @@ class ElasticRegistry:
         limit: int | None = None,
         fields: Sequence[str] | None = None,
     ) -> list[Document]:
-        chosen = Filter(kind, companies, where)
+        chosen = SearchFilter(kind, companies, where)
         native = chosen.order(order)
         stop = None if limit is None else offset + limit
         if stop is None and fields is not None:
@@ -177,13 +177,13 @@ class ElasticRegistry:
             needed = None if fields is None else [*fields, *(path_of(path)[0] for path in _paths(where, order))]
             documents = self._candidates(chosen, needed)
             lookup = self._lookup(documents, [path_of(path) for path in _paths(where, order)])
-            tests = [Test(item, lookup) for item in chosen.rest]
+            tests = [DocumentTest(item, lookup) for item in chosen.rest]
             found = [document for document in documents if all(test(document.body) for test in tests)]
             return _sorted(found, order, lookup)[offset:stop]
         return self._candidates(chosen, fields, native, stop)[offset:]
 
     def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
-        chosen = Filter(kind, companies, where)
+        chosen = SearchFilter(kind, companies, where)
         if chosen.rest:
             rows = self._tables.select(kind, companies, where, [])
             return len(self.find(kind, companies, where, fields=("id",)) if rows is None else rows)
@@ -204,7 +204,7 @@ class ElasticRegistry:
         keys = [path_of(path) for path in by]
         summed = None if total is None else path_of(total)
         fields = [path[0] for path in [*keys, *([summed] if summed else [])]]
-        chosen = Filter(kind, companies, where)
+        chosen = SearchFilter(kind, companies, where)
         if not chosen.rest and keys and _can_count(keys, summed):
             return self._counted(chosen, [path[0] for path in keys], summed[0] if summed else None)
         paths = [*keys, *([summed] if summed else [])]
@@ -227,7 +227,7 @@ class ElasticRegistry:
 
     # --- inside
 
-    def _counted(self, chosen: Filter, fields: Sequence[str], summed: str | None) -> dict[tuple[Any, ...], tuple[int, float]]:
+    def _counted(self, chosen: SearchFilter, fields: Sequence[str], summed: str | None) -> dict[tuple[Any, ...], tuple[int, float]]:
         """Counts (and sums) by fields that hold one text, without reading a document."""
         index = self._layout.registry(chosen.kind)
         self._visibility.make_all_visible([index])
@@ -255,7 +255,7 @@ class ElasticRegistry:
         self._visibility.record_writes(company, changed, (self._layout.registry(kind),))
 
     def _candidates(
-        self, chosen: Filter, fields: Collection[str] | None, sort: list[Any] | None = None, stop: int | None = None
+        self, chosen: SearchFilter, fields: Collection[str] | None, sort: list[Any] | None = None, stop: int | None = None
     ) -> list[Document]:
         """The first `stop` documents that Elasticsearch's part of the conditions lets through."""
         index = self._layout.registry(chosen.kind)
@@ -270,7 +270,7 @@ class ElasticRegistry:
                 return found[:stop]
         return found
 
-    def _documents(self, kind: Kind, rows: Sequence[Row], fields: Sequence[str] | None) -> list[Document]:
+    def _documents(self, kind: Kind, rows: Sequence[TableRow], fields: Sequence[str] | None) -> list[Document]:
         """The documents of rows, in their order; one that was deleted meanwhile is left out."""
         found: dict[tuple[str, str], Document] = {}
         for company in {row.company for row in rows}:
@@ -309,8 +309,8 @@ def _wanted(kind: str, fields: Collection[str] | None) -> dict[str, Any]:
     return {"excludes": ["tokens", "texts", "numbers", *(["bulk"] if without_bulk(kind, fields) else [])]}
 
 
-def _valued(documents: Sequence[Document], paths: Sequence[Path], lookup: Lookup) -> list[Row]:
-    return [Row(document.id, document.company, tuple([lookup(document.body, path) for path in paths])) for document in documents]
+def _valued(documents: Sequence[Document], paths: Sequence[Path], lookup: Lookup) -> list[TableRow]:
+    return [TableRow(document.id, document.company, tuple([lookup(document.body, path) for path in paths])) for document in documents]
 
 
 def _sorted(documents: list[Document], order: Sequence[Sort], lookup: Lookup) -> list[Document]:

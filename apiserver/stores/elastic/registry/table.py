@@ -15,9 +15,11 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
+from cachetools import LRUCache
 
 from apiserver.fairness import give_way
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
@@ -43,7 +45,7 @@ Statistic = Callable[[str, Path], Mapping[str, Any]]
 """A statistic of one series by task: (company, path) -> values."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A document that passed, with its values at the paths that were asked for (None: absent)."""
 
     id: str
@@ -51,7 +53,7 @@ class Row(NamedTuple):
     values: tuple[Any, ...]
 
 
-class Table:
+class DocumentTable:
     """One company's documents of one kind. Every method is to be called under `lock`."""
 
     def __init__(self, company: str) -> None:
@@ -61,6 +63,7 @@ class Table:
         self.size = 0
         self.too_large = False
         self._bodies: dict[str, bytes] = {}
+        # By hand: every changed document passes through all columns, and an LRUCache would take that for a use of each.
         self._columns: OrderedDict[Path, dict[str, Any]] = OrderedDict()
         self._lists: dict[tuple[Any, ...], list[Any]] = {}
 
@@ -88,7 +91,9 @@ class Table:
         for column in self._columns.values():
             column.pop(id, None)
 
-    def select(self, where: Sequence[Condition | AnyOf], paths: Sequence[Path], statistics: Mapping[Path, Mapping[str, Any]]) -> list[Row]:
+    def select(
+        self, where: Sequence[Condition | AnyOf], paths: Sequence[Path], statistics: Mapping[Path, Mapping[str, Any]]
+    ) -> list[TableRow]:
         """The documents that pass all conditions, in no order."""
         named = {path_of(condition.path) for condition in conditions_in(where)}
         self._prepare([path for path in {*named, *paths} if path not in statistics])
@@ -113,9 +118,9 @@ class Table:
                 passed |= these
             found = passed
         columns = [column(path) for path in paths]
-        return [Row(id, self.company, tuple([one.get(id) for one in columns])) for id in found]
+        return [TableRow(id, self.company, tuple([one.get(id) for one in columns])) for id in found]
 
-    def documents(self, rows: Sequence[Row], fields: Collection[str]) -> list[Document]:
+    def documents(self, rows: Sequence[TableRow], fields: Collection[str]) -> list[Document]:
         """The documents of rows, with the fields only (and the id)."""
         wanted = {"id", *fields}
         found = []
@@ -159,22 +164,22 @@ class Table:
             self._columns.popitem(last=False)
 
 
-class Tables:
+class DocumentTables:
     """The tables of a worker, brought up to date before each use."""
 
     def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, statistic: Statistic) -> None:
         self._client, self._layout, self._visibility, self._statistic = client, layout, visibility, statistic
         self._lock = threading.Lock()
-        self._tables: OrderedDict[tuple[Kind, str], Table] = OrderedDict()
+        self._tables: LRUCache[tuple[Kind, str], DocumentTable] = LRUCache(MAX_BYTES, getsizeof=attrgetter("size"))
 
     def select(
         self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], paths: Sequence[str | tuple[str, ...]]
-    ) -> list[Row] | None:
+    ) -> list[TableRow] | None:
         """All documents that pass, in no order, with their values at `paths`; everything that was acknowledged is in it.
 
         None when it can't be said here: conditions or paths on activity or large fields, Redis away, too many documents.
         """
-        rows: list[Row] = []
+        rows: list[TableRow] = []
         for table, statistics in self._fresh(kind, companies, where, paths):
             if table is None:
                 return None
@@ -186,7 +191,7 @@ class Tables:
     ) -> list[Document] | None:
         """All documents that pass, in order, with some top-level fields, for reading only. None as in `select`."""
         paths = [sort.path for sort in order]
-        rows: list[Row] = []
+        rows: list[TableRow] = []
         found: dict[tuple[str, str], Document] = {}
         for table, statistics in self._fresh(kind, companies, where, [*paths, *((field,) for field in fields)]):
             if table is None:
@@ -198,7 +203,7 @@ class Tables:
 
     def _fresh(
         self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], paths: Sequence[str | tuple[str, ...]]
-    ) -> Iterator[tuple[Table | None, dict[Path, Mapping[str, Any]]]]:
+    ) -> Iterator[tuple[DocumentTable | None, dict[Path, Mapping[str, Any]]]]:
         """The tables, up to date and locked, with the statistics that the conditions and paths name; None when that can't be."""
         named = {path_of(path) for path in [*paths, *(condition.path for condition in conditions_in(where))]}
         if kind not in ACTIVITY_KINDS or any(path[0] in ACTIVITY_FIELDS or path[0] in BULK_FIELDS[kind] for path in named):
@@ -210,13 +215,11 @@ class Tables:
             with table.lock:
                 yield (table if self._refresh(kind, table) else None), statistics
 
-    def _table(self, kind: Kind, company: str) -> Table:
+    def _table(self, kind: Kind, company: str) -> DocumentTable:
         with self._lock:
-            table = self._tables.setdefault((kind, company), Table(company))
-            self._tables.move_to_end((kind, company))
-            return table
+            return self._tables.setdefault((kind, company), DocumentTable(company))
 
-    def _refresh(self, kind: Kind, table: Table) -> bool:
+    def _refresh(self, kind: Kind, table: DocumentTable) -> bool:
         """Take over what was changed. False when that can't be known, or would not fit."""
         changes = self._visibility.changed_documents(table.company, table.number)
         if changes is None:
@@ -239,7 +242,7 @@ class Tables:
             raise
         return not table.too_large
 
-    def _read(self, kind: Kind, table: Table, ids: Collection[str]) -> None:
+    def _read(self, kind: Kind, table: DocumentTable, ids: Collection[str]) -> None:
         places = {document_id(kind, table.company, id): id for id in ids}
         found = self._client.get_many(self._layout.registry(kind), list(places), ["body"]) if places else {}
         for place, id in places.items():
@@ -248,7 +251,7 @@ class Tables:
             else:
                 table.remove(id)
 
-    def _read_all(self, kind: Kind, table: Table) -> bool:
+    def _read_all(self, kind: Kind, table: DocumentTable) -> bool:
         index = self._layout.registry(kind)
         self._visibility.make_all_visible([index])
         table.clear()
@@ -256,23 +259,22 @@ class Tables:
         for hits in self._client.scan(index, {"query": query, "sort": ["id"], "_source": ["id", "body"]}, PAGE):
             for hit in hits:
                 table.put(hit["_source"]["id"], hit["_source"]["body"])
-            if not self._make_room(table):
+            if not self._keep(kind, table):
                 table.clear()
                 return False
         return True
 
-    def _make_room(self, mine: Table) -> bool:
-        """Drop the tables that were not used for longest; False when this one alone is too large."""
-        if mine.size > MAX_BYTES:
-            return False
+    def _keep(self, kind: Kind, table: DocumentTable) -> bool:
+        """Count a table that has grown, and drop the least recently used ones when all are too large together; False when this one alone is."""
         with self._lock:
-            while sum(table.size for table in self._tables.values()) > MAX_BYTES:
-                oldest = next(place for place, table in self._tables.items() if table is not mine)
-                del self._tables[oldest]
+            try:
+                self._tables[kind, table.company] = table
+            except ValueError:
+                return False
         return True
 
 
-def first(rows: list[Row], sorts: Sequence[Sort], stop: int | None) -> list[Row]:
+def first(rows: list[TableRow], sorts: Sequence[Sort], stop: int | None) -> list[TableRow]:
     """The first `stop` rows of `ordered`; of many, only those that may be among them are put in order."""
     if sorts and stop is not None and 0 < stop < len(rows) // 4:
         keys = [(sort_key(row.values[0]), place) for place, row in enumerate(rows) if row.values[0] is not None]
@@ -282,7 +284,7 @@ def first(rows: list[Row], sorts: Sequence[Sort], stop: int | None) -> list[Row]
     return ordered(rows, sorts)[:stop]
 
 
-def ordered(rows: list[Row], sorts: Sequence[Sort]) -> list[Row]:
+def ordered(rows: list[TableRow], sorts: Sequence[Sort]) -> list[TableRow]:
     """By the sorts (the row's values, in their order), then by id and company; what is absent comes last in both directions."""
     rows.sort(key=lambda row: (row.id.encode(), row.company.encode()))
     for place in range(len(sorts) - 1, -1, -1):
@@ -298,7 +300,7 @@ def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str]) -> 
     holds = predicate(simplified(condition))
     negate = condition.negate
     texts: dict[Any, bool] = {None: holds(None) != negate}
-    lists: dict[int, bool] = {}  # by identity: see Table._shared
+    lists: dict[int, bool] = {}  # by identity: see DocumentTable._shared
     passed = set()
     for place in ids:
         value = column.get(place)

@@ -7,9 +7,11 @@ summary is used while that number is the one from before it was read.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+
+from cachetools import LRUCache
 
 from apiserver.stores.base import Document, Kind
 from apiserver.stores.elastic.visibility import Visibility
@@ -20,12 +22,13 @@ REMEMBERED = 20_000
 Read = Callable[[Kind, str, Collection[str], Collection[str] | None], dict[str, Document]]
 
 
-class Summaries:
+class TaskSummaries:
     """Documents of tasks and models that hold `SUMMARY` and nothing else."""
 
     def __init__(self, visibility: Visibility) -> None:
         self._visibility = visibility
-        self._known: OrderedDict[tuple[Kind, str, str], tuple[tuple[str, int], Document]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._known: LRUCache[tuple[Kind, str, str], tuple[tuple[str, int], Document]] = LRUCache(REMEMBERED)
 
     def get_many(self, kind: Kind, company: str, ids: Sequence[str], read: Read) -> dict[str, Document]:
         """Those that are there, in the order of `ids`. `read` asks Elasticsearch."""
@@ -34,23 +37,20 @@ class Summaries:
             return read(kind, company, ids, SUMMARY)
         found: dict[str, Document] = {}
         missing: dict[str, int] = {}
-        for id, revision in zip(ids, revisions.documents, strict=True):
-            known = self._known.get((kind, company, id))
-            if known is not None and known[0] == (revisions.run, revision):
-                found[id] = known[1]
-            else:
-                missing[id] = revision
+        with self._lock:
+            for id, revision in zip(ids, revisions.documents, strict=True):
+                known = self._known.get((kind, company, id))
+                if known is not None and known[0] == (revisions.run, revision):
+                    found[id] = known[1]
+                else:
+                    missing[id] = revision
         if missing:
             # The revisions were read first: a change that comes meanwhile only makes the next caller look again.
             for id, document in read(kind, company, list(missing), SUMMARY).items():
                 body = {name: value for name, value in document.body.items() if name in SUMMARY or name == "id"}
                 found[id] = Document(document.id, document.company, body, document.version)
-                self._remember((kind, company, id), ((revisions.run, missing[id]), found[id]))
-        # Copies: what a caller does to a body stays his own.
+            with self._lock:
+                for id in missing.keys() & found.keys():
+                    self._known[kind, company, id] = ((revisions.run, missing[id]), found[id])
+        # Copies: a caller may change the body that it gets.
         return {id: replace(found[id], body=dict(found[id].body)) for id in ids if id in found}
-
-    def _remember(self, place: tuple[Kind, str, str], known: tuple[tuple[str, int], Document]) -> None:
-        self._known[place] = known
-        self._known.move_to_end(place)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)

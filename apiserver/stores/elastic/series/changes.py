@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from apiserver.stores.elastic.bulk_actions import Operation, versioned
-from apiserver.stores.elastic.series.row import Row, source_of
+from apiserver.stores.elastic.series.row import StatisticsRow, source_of
 from apiserver.stores.records import SeriesKey
 
 ACTIVITY = ("last_iteration", "last_update", "last_change")
@@ -24,7 +24,7 @@ class SeriesChange:
     index: str
     id: str
     key: SeriesKey
-    row: Row
+    row: StatisticsRow
     epoch: int | None
 
 
@@ -50,7 +50,7 @@ class DocumentState:
     epoch: int | None = None
     created_here: bool = False
     """Whether this process created it: then batches that saw no document before belong to the same epoch."""
-    row: Row | None = None
+    row: StatisticsRow | None = None
     activity: dict[str, int | None] | None = None
 
     @property
@@ -70,7 +70,7 @@ def prepare(document: DocumentKey, before: DocumentState, changes: Sequence[Chan
     """The write that applies changes of one document. None: nothing to do."""
     if isinstance(changes[0], ActivityChange):
         return _prepare_activity(document, before, changes)
-    row = before.row.copy() if before.row is not None else Row()
+    row = before.row.copy() if before.row is not None else StatisticsRow()
     for change in changes:
         assert isinstance(change, SeriesChange)
         # Between reading the epoch and now somebody counted or deleted the series' events: whether this batch is in that count can't be known.

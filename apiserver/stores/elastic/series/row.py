@@ -68,18 +68,19 @@ class LastPoints(NamedTuple):
 
 
 @dataclass(slots=True)
-class Row(SeriesRow):
-    """A row that carries the last values of a scalar series along, so that they are read without a search. `last` is None where they are not known."""
+class StatisticsRow(SeriesRow):
+    """What the document of a series holds: its statistics and, for a scalar series, its last values, so that these are read without a search. `last` is
+    None where they are not known."""
 
     last: LastPoints | None = None
 
-    def copy(self) -> Row:
-        made = Row(*_values(self))
+    def copy(self) -> StatisticsRow:
+        made = StatisticsRow(*_values(self))
         made.last = self.last
         return made
 
     def add(self, new: SeriesRow) -> None:
-        last = new.last if isinstance(new, Row) else None
+        last = new.last if isinstance(new, StatisticsRow) else None
         if new.points:
             if self.points:
                 last = self.last.joined(last) if self.last is not None and last is not None else None
@@ -87,9 +88,9 @@ class Row(SeriesRow):
         SeriesRow.add(self, new)
 
 
-def row_of(source: Mapping[str, Any]) -> Row:
+def row_of(source: Mapping[str, Any]) -> StatisticsRow:
     """The row in a document's source."""
-    row = Row(**{name: source[name] for name in _NAMES if name in source})
+    row = StatisticsRow(**{name: source[name] for name in _NAMES if name in source})
     if "last" in source:
         last = source["last"]
         iters = b64decode(last["iters"]) if "iters" in last else b""
@@ -97,7 +98,7 @@ def row_of(source: Mapping[str, Any]) -> Row:
     return row
 
 
-def source_of(key: SeriesKey, row: Row, epoch: int) -> dict[str, Any]:
+def source_of(key: SeriesKey, row: StatisticsRow, epoch: int) -> dict[str, Any]:
     """The document of a series. Its empty fields are left out."""
     source: dict[str, Any] = {
         "kind": "series",

@@ -15,8 +15,8 @@ from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
 from apiserver.stores.elastic.series.group_commit import GroupCommit
-from apiserver.stores.elastic.series.row import PENDING, LastPoints, Row, key_of, row_of, series_id, source_of
-from apiserver.stores.elastic.visibility import View, Visibility
+from apiserver.stores.elastic.series.row import PENDING, LastPoints, StatisticsRow, key_of, row_of, series_id, source_of
+from apiserver.stores.elastic.visibility import TaskView, Visibility
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LAST_VALUES, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
 from apiserver.stores.series_row import SeriesRow
@@ -48,7 +48,7 @@ class SeriesStore:
         metrics: Metrics | None = None,
         *,
         with_last: bool = False,
-    ) -> dict[SeriesKey, Row]:
+    ) -> dict[SeriesKey, StatisticsRow]:
         """Every series that holds events, in the order of metric, variant, type. `with_last`: scalars come with their last values."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
@@ -56,7 +56,7 @@ class SeriesStore:
         pending = self._visibility.pending_documents(company, view, tasks)
         if pending is None:
             self._visibility.make_visible(view, {index: tasks})
-        found: dict[SeriesKey, Row] = {}
+        found: dict[SeriesKey, StatisticsRow] = {}
         without = () if with_last else ("last",)
         batches: list[dict[str, Any]] = []
         for start in range(0, len(tasks), TASKS):
@@ -129,10 +129,10 @@ class SeriesStore:
 
     # --- counting anew
 
-    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
+    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
         """Count these series from their events, and store what was found unless somebody changed it meanwhile (then once more)."""
         index = self._layout.statistics(company)
-        counted: dict[SeriesKey, Row] = {}
+        counted: dict[SeriesKey, StatisticsRow] = {}
         left = list(dict.fromkeys(keys))
         for _ in attempts(TRIES):
             # The versions come first: whatever is written after this makes the replacement below fail.
@@ -166,12 +166,12 @@ class SeriesStore:
         # Somebody writes all the time; what we counted is true for what was acknowledged when we began.
         return counted
 
-    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Row]:
+    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
         view = self._visibility.view(company, list({key.task for key in keys}))
         indices = self.event_indices(company, keys, view)
         asked = {key: _extents(key, indices.get(key, "-")) for key in keys}
         answers = iter(self._client.msearch([search for searches in asked.values() for search in searches]))
-        rows: dict[SeriesKey, Row] = {}
+        rows: dict[SeriesKey, StatisticsRow] = {}
         charts: list[SeriesKey] = []
         for key in keys:
             rows[key] = row = _row(key, [next(answers) for _ in asked[key]])
@@ -187,7 +187,7 @@ class SeriesStore:
                 _set_chart(rows[key], next(answers), next(answers))
         return rows
 
-    def event_indices(self, company: str, keys: Iterable[SeriesKey], view: View) -> dict[SeriesKey, str]:
+    def event_indices(self, company: str, keys: Iterable[SeriesKey], view: TaskView) -> dict[SeriesKey, str]:
         """The index of every series whose task has a generation; everything acknowledged is visible in it."""
         keys = list(keys)
         generations = self._generations.for_reading(company, list({key.task for key in keys}), view)
@@ -232,9 +232,9 @@ def _chart_extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
     return [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": times}), (index, common | {"sort": _ITER_DESC})]
 
 
-def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> Row:
+def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> StatisticsRow:
     first, last = (_fields(answer) for answer in answers[:2])
-    row = Row()
+    row = StatisticsRow()
     if first is None or last is None:
         return row
     aggregations = answers[0]["aggregations"]

@@ -24,7 +24,7 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.documents import document_id
 from apiserver.stores.elastic.series.changes import ActivityChange, Change, SeriesChange
 from apiserver.stores.elastic.series.group_commit import BatchLines, GroupCommit
-from apiserver.stores.elastic.series.row import PENDING, Row
+from apiserver.stores.elastic.series.row import PENDING, StatisticsRow
 from apiserver.stores.elastic.visibility import PendingBatch, Visibility
 from apiserver.stores.elastic.write.bulk_lines import log_prefix
 from apiserver.stores.elastic.write.parts import Part, parts_of
@@ -113,7 +113,9 @@ class BatchWriter:
         finally:
             # The statistics that went with it took every line for a new one.
             wrong = request.incomplete_parts()
-            self._group_commit.commit([SeriesChange(statistics, part.id, part.key, Row(stale=True), part.epoch) for part in wrong])
+            self._group_commit.commit(
+                [SeriesChange(statistics, part.id, part.key, StatisticsRow(stale=True), part.epoch) for part in wrong]
+            )
 
     def _activity_changes(self, company: str, batch: EventBatch) -> list[Change]:
         changes: list[Change] = []

@@ -28,7 +28,7 @@ LINES = 1_000
 """Lines that are encoded at once."""
 
 
-class Chunk(NamedTuple):
+class EncodedLines(NamedTuple):
     """Some lines of a bulk request, encoded."""
 
     lines: int
@@ -37,7 +37,7 @@ class Chunk(NamedTuple):
 
 def point_chunks(
     address: str, company: str, key: SeriesKey, points: Points, worker: str, seq: int, positions: range | list[int], limit: int
-) -> Iterator[Chunk]:
+) -> Iterator[EncodedLines]:
     """The lines of these points of a series (`positions` in it: a range without gaps, or a list), in order, in chunks of about `limit` bytes at
     most. `address`: see `event_line`.
 
@@ -67,7 +67,7 @@ def point_chunks(
             for place, p in enumerate(chosen):
                 if p in points.extra or not math.isfinite(values[place]):
                     pieces[place * width + 2 : place * width + width - 2] = _unusual(points, p, common, worker)
-        yield Chunk(len(chosen), b"".join(pieces))
+        yield EncodedLines(len(chosen), b"".join(pieces))
 
 
 def _texts(column: list[Any]) -> list[bytes]:
@@ -86,18 +86,18 @@ def _unusual(points: Points, p: int, common: str, worker: str) -> list[bytes]:
     return [line.encode(), *[b""] * 7, b',"seq":']
 
 
-def chunked(lines: Iterable[str], limit: int) -> Iterator[Chunk]:
+def chunked(lines: Iterable[str], limit: int) -> Iterator[EncodedLines]:
     """Lines made one by one, in chunks of about `limit` bytes at most."""
     some: list[str] = []
     size = 0
     for line in lines:
         if some and (len(some) == LINES or size + len(line) > limit):
-            yield Chunk(len(some), "".join(some).encode())
+            yield EncodedLines(len(some), "".join(some).encode())
             some, size = [], 0
         some.append(line)
         size += len(line)
     if some:
-        yield Chunk(len(some), "".join(some).encode())
+        yield EncodedLines(len(some), "".join(some).encode())
 
 
 def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[str, str]) -> str:

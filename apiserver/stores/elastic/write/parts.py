@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from operator import lt
 
-from apiserver.stores.elastic.series.row import LastPoints, Row, series_id
+from apiserver.stores.elastic.series.row import LastPoints, StatisticsRow, series_id
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, Event, EventBatch, LogLine, Points, SeriesKey
 
@@ -42,11 +42,11 @@ class Part:
         self.created, self.repeated = [], False
         return Part(self.key, self.id, self.index, arrivals=[line.line for line in lines], logs=lines)
 
-    def row(self, seq: int) -> Row | None:
+    def row(self, seq: int) -> StatisticsRow | None:
         """The statistics of the lines that made new documents, stale when others did not; None when every line was refused."""
         if self.created_nothing and not self.repeated:
             return None
-        row = Row(stale=self.repeated, last_written=seq + max(self.arrivals))
+        row = StatisticsRow(stale=self.repeated, last_written=seq + max(self.arrivals))
         if self.points is not None:
             self._add_points(row, self.points)
             return row
@@ -61,7 +61,7 @@ class Part:
                 row.bytes += line.size
         return row
 
-    def _add_points(self, row: Row, points: Points) -> None:
+    def _add_points(self, row: StatisticsRow, points: Points) -> None:
         row.x_axis_label = points.x_axis_label
         chosen = self.positions
         if self.created:

@@ -14,12 +14,12 @@ from apiserver.stores.elastic.client import busy_reason
 from apiserver.stores.elastic.generations import IndexGone
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series.row import PENDING
-from apiserver.stores.elastic.write.bulk_lines import Chunk, chunked, event_line, log_line, point_chunks
+from apiserver.stores.elastic.write.bulk_lines import EncodedLines, chunked, event_line, log_line, point_chunks
 from apiserver.stores.elastic.write.parts import Part
 from apiserver.stores.records import EventBatch, Refusal
 
 
-class Slice(NamedTuple):
+class PartSlice(NamedTuple):
     """Lines lo..hi (exclusive) of a part."""
 
     part: Part
@@ -34,7 +34,7 @@ class BulkRequest:
     target: str
     head: int
     pieces: list[bytes]
-    slices: list[Slice] = field(default_factory=list)
+    slices: list[PartSlice] = field(default_factory=list)
     is_last: bool = False
 
     @property
@@ -94,7 +94,7 @@ def bulk_requests(
                 request, size = BulkRequest(target, 0, []), 0
             request.pieces.append(data)
             size += len(data)
-            request.slices.append(Slice(part, done, done + count))
+            request.slices.append(PartSlice(part, done, done + count))
             done += count
     request.is_last = True
     yield request
@@ -106,7 +106,7 @@ def pending_batch_record(batch: EventBatch, parts: Sequence[Part], statistics: s
     return action("index", statistics, id, {"kind": PENDING, "task": list(batch.touches), "at": int(time.time() * 1000), "series": series})
 
 
-def _chunks(address: str, company: str, batch: EventBatch, part: Part, seq: int, log_ids: str, limit: int) -> Iterator[Chunk]:
+def _chunks(address: str, company: str, batch: EventBatch, part: Part, seq: int, log_ids: str, limit: int) -> Iterator[EncodedLines]:
     """The lines of a part; `address` as in `event_line`."""
     if part.points is not None:
         return point_chunks(address, company, part.key, part.points, batch.worker, seq, part.positions, limit)
