@@ -8,30 +8,37 @@ from collections.abc import Iterator
 import pytest
 
 from apiserver.stores.base import Bus, State, StateUnavailable
-from apiserver.stores.redis import open_redis
+from apiserver.stores.coordination import Coordination
+from apiserver.stores.redis import OpenedRedis, open_redis
 from apiserver.stores.redis.client import RedisClient
 from tests.contract.bus import BusContract
+from tests.contract.coordination import CoordinationContract
 from tests.contract.state import StateContract
 from tests.servers import redis_url
 from tests.stores.settings import REDIS
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[tuple[State, Bus]]:
-    state, bus, _ = open_redis(redis_url(), REDIS)
-    yield state, bus
-    bus.close()
-    state.close()
+def opened() -> Iterator[OpenedRedis]:
+    opened = open_redis(redis_url(), REDIS)
+    yield opened
+    opened.bus.close()
+    opened.state.close()
 
 
 @pytest.fixture
-def state(opened: tuple[State, Bus]) -> State:
-    return opened[0]
+def state(opened: OpenedRedis) -> State:
+    return opened.state
 
 
 @pytest.fixture
-def bus(opened: tuple[State, Bus]) -> Bus:
-    return opened[1]
+def bus(opened: OpenedRedis) -> Bus:
+    return opened.bus
+
+
+@pytest.fixture
+def coordination(opened: OpenedRedis) -> Coordination:
+    return opened.coordination
 
 
 class TestState(StateContract):
@@ -39,6 +46,10 @@ class TestState(StateContract):
 
 
 class TestBus(BusContract):
+    pass
+
+
+class TestCoordination(CoordinationContract):
     pass
 
 

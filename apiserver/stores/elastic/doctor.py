@@ -84,13 +84,13 @@ def _disk(client: ElasticClient) -> Iterator[Finding]:
     if str(values.get(f"{prefix}threshold_enabled", "true")) != "true":
         yield Finding("warn", "disk watermarks are switched off", f"remove {prefix}threshold_enabled: a full disk can damage indices")
         return
-    marks = [str(values.get(f"{prefix}watermark.{name}", "")) for name in ("low", "high", "flood_stage")]
+    watermarks = [str(values.get(f"{prefix}watermark.{name}", "")) for name in ("low", "high", "flood_stage")]
     nodes = client.call("GET", "/_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total")["nodes"]
     for node in nodes.values():
         total = node["fs"]["total"]
         used = 1 - total["available_in_bytes"] / max(total["total_in_bytes"], 1)
-        text = f"node {node['name']}: {used:.0%} of its disk used (watermarks {', '.join(marks)})"
-        flood = float(marks[2].rstrip("%")) / 100 if marks[2].endswith("%") else 0.95
+        text = f"node {node['name']}: {used:.0%} of its disk used (watermarks {', '.join(watermarks)})"
+        flood = float(watermarks[2].rstrip("%")) / 100 if watermarks[2].endswith("%") else 0.95
         if used >= flood:
             yield Finding(
                 "FAIL",

@@ -26,7 +26,7 @@ CATCH_UP_SECONDS = 0.5
 
 
 class PendingBatch(NamedTuple):
-    """A batch under way: its first arrival number, its token, the generations of its tasks as far as they are remembered."""
+    """A batch that is not acknowledged yet: its first arrival number, its token, the generations of its tasks as far as they are remembered."""
 
     seq: int
     token: str

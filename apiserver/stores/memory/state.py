@@ -34,9 +34,9 @@ class MemoryState:
         self._max = max_states
         self._lock = Lock()
         self._states: dict[tuple[str, str], _State] = {}
-        self._expiry: list[tuple[float, tuple[str, str]]] = []  # a heap; an entry whose state was renewed meanwhile is skipped
+        self._expiry: list[tuple[float, tuple[str, str]]] = []  # a heap; an entry whose state has been renewed is skipped
         self._hits: dict[str, deque[list[float]]] = {}
-        self._places: dict[str, dict[str, float]] = {}
+        self._slots: dict[str, dict[str, float]] = {}
 
     def create(self, kind: str, value: Mapping[str, Any], ttl: float) -> str:
         key = (kind, secrets.token_hex(16))
@@ -94,20 +94,20 @@ class MemoryState:
     def claim(self, key: str, holder: str, limit: int, ttl: float) -> bool:
         with self._lock:
             now = self._clock()
-            places = {other: expires for other, expires in self._places.get(key, {}).items() if expires > now}
-            if holder in places or len(places) < limit:
-                places[holder] = now + ttl
-            self._places[key] = places
-            if not places:
-                del self._places[key]
-            return holder in places
+            slots = {other: expires for other, expires in self._slots.get(key, {}).items() if expires > now}
+            if holder in slots or len(slots) < limit:
+                slots[holder] = now + ttl
+            self._slots[key] = slots
+            if not slots:
+                del self._slots[key]
+            return holder in slots
 
     def release(self, key: str, holder: str) -> None:
         with self._lock:
-            places = self._places.get(key, {})
-            places.pop(holder, None)
-            if not places:
-                self._places.pop(key, None)
+            slots = self._slots.get(key, {})
+            slots.pop(holder, None)
+            if not slots:
+                self._slots.pop(key, None)
 
     def check(self) -> Health:
         return Health(True, "in process")

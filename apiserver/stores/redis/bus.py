@@ -44,7 +44,7 @@ class RedisBus:
                 self._unpublished = False
             self._send(channel, message)
         except StateUnavailable:
-            # The message is stored; whoever listens will be told to read the store again.
+            # The message is stored: its readers are told to read the store again.
             self._unpublished = True
             self._local.lose()
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _SCRIPTS = files(__package__) / "scripts"
 PAUSE = 0.5
-"""Seconds that nobody asks again after Redis did not answer: requests that can do without it are then not held up by it."""
+"""Seconds without another try after Redis did not answer: requests that can do without it are not held up."""
 
 
 class RedisClient:

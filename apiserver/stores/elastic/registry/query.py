@@ -93,8 +93,8 @@ class SearchFilter:
                 return NO_MATCH, True
             return {"range": {path[0]: {name: value for name, value in bounds.items() if _is_long(value)}}}, True
         if len(path) == 1 and path[0] in SORTED_FIELDS:
-            place = "texts" if isinstance(low if low is not None else high, str) else "numbers"
-            return {"range": {f"{place}.{path[0]}": bounds}}, True
+            kind = "texts" if isinstance(low if low is not None else high, str) else "numbers"
+            return {"range": {f"{kind}.{path[0]}": bounds}}, True
         return self._exists(path), False
 
     def order(self, sorts: Sequence[Sort]) -> list[Any] | None:
@@ -123,11 +123,11 @@ Lookup = Callable[[Mapping[str, Any], Path], Any]
 def value_at(body: Mapping[str, Any], path: Path) -> Any:
     """The value at a path; for a path through a list of objects the list of their values. None when absent."""
     value: Any = body
-    for place, part in enumerate(path):
+    for depth, part in enumerate(path):
         if isinstance(value, Mapping):
             value = value.get(part)
         elif isinstance(value, list):
-            below = [value_at(item, path[place:]) for item in value if isinstance(item, Mapping)]
+            below = [value_at(item, path[depth:]) for item in value if isinstance(item, Mapping)]
             return [item for item in below if item is not None] or None
         else:
             return None

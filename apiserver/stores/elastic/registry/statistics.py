@@ -1,7 +1,7 @@
 """A statistic of one series in all tasks of a company, kept by a worker: what tables are sorted and filtered by.
 
-Elasticsearch numbers the writes of a shard: what was written since the last look is asked for by that number. A document that was deleted leaves no
-write behind, but is missing in the number of documents, which comes with the same search; then everything is read anew.
+Elasticsearch numbers the writes of a shard: a search for greater numbers gives the documents that were written since the last search. A deleted
+document has no number, but is missing in the number of documents, which the same search gives; then everything is read again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_COLUMNS = 32
 
 
 class _StatisticColumn:
-    """Values by task (None: there is a series, but no such value), and the series that have to be counted anew."""
+    """Values by task (None: there is a series, but no such value), and the tasks whose series are stale."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -73,7 +73,7 @@ class StatisticColumns:
         return values
 
     def _read(self, index: str, series: Query, field: str, column: _StatisticColumn) -> bool:
-        """Take over what was written since the column's number; False when something was deleted."""
+        """Read what was written since the column's number; False when something was deleted."""
         after: list[Any] = []
         while True:
             body: Query = {

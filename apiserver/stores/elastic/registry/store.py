@@ -51,9 +51,9 @@ class ElasticRegistry:
         return self._read(kind, company, ids, fields)
 
     def _read(self, kind: Kind, company: str, ids: Collection[str], fields: Collection[str] | None) -> dict[str, Document]:
-        places = [document_id(kind, company, id) for id in dict.fromkeys(ids)]
-        found = self._client.get_many(self._layout.registry(kind), places, without=("bulk",) if without_bulk(kind, fields) else ())
-        documents = [document_of(found[place]) for place in places if place in found]
+        stored_ids = [document_id(kind, company, id) for id in dict.fromkeys(ids)]
+        found = self._client.get_many(self._layout.registry(kind), stored_ids, without=("bulk",) if without_bulk(kind, fields) else ())
+        documents = [document_of(found[id]) for id in stored_ids if id in found]
         return {document.id: document for document in documents}
 
     def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
@@ -97,9 +97,9 @@ class ElasticRegistry:
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
         kind, revision = document.version
         path = self._path(kind, document.company, document.id)
-        place = document_id(kind, document.company, document.id)
+        stored_id = document_id(kind, document.company, document.id)
         for _ in attempts(TRIES):
-            stored = self._client.get(self._layout.registry(kind), place)
+            stored = self._client.get(self._layout.registry(kind), stored_id)
             if stored is None or stored["_source"]["revision"] != revision:
                 raise Conflict(f"{kind} {document.id} was changed by someone else")
             activity = {name: stored["_source"].get(name) for name in ACTIVITY_FIELDS} | dict(touch or {})
@@ -271,7 +271,7 @@ class ElasticRegistry:
         return found
 
     def _documents(self, kind: Kind, rows: Sequence[TableRow], fields: Sequence[str] | None) -> list[Document]:
-        """The documents of rows, in their order; one that was deleted meanwhile is left out."""
+        """The documents of rows, in their order; one that was deleted since is left out."""
         found: dict[tuple[str, str], Document] = {}
         for company in {row.company for row in rows}:
             ids = [row.id for row in rows if row.company == company]
@@ -315,8 +315,8 @@ def _valued(documents: Sequence[Document], paths: Sequence[Path], lookup: Lookup
 
 def _sorted(documents: list[Document], order: Sequence[Sort], lookup: Lookup) -> list[Document]:
     rows = ordered(_valued(documents, [path_of(sort.path) for sort in order], lookup), order)
-    by_place = {(document.company, document.id): document for document in documents}
-    return [by_place[row.company, row.id] for row in rows]
+    by_id = {(document.company, document.id): document for document in documents}
+    return [by_id[row.company, row.id] for row in rows]
 
 
 def _conflict(error: ApiError, sentence: str) -> Exception:

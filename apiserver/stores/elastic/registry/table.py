@@ -3,8 +3,8 @@
 A pattern means RE2, and a table can be sorted by any field, also by one of ten thousand parameter names: reading every candidate's document for
 that took a second with 10,000 tasks. So a worker keeps the documents (without the large fields, compressed, about half a kilobyte each) and makes
 a column of a field when it is asked for first. Before each use it asks Redis which documents were changed since, and reads those; their activity,
-which every batch moves, is not kept. A worker that died between its write and telling Redis leaves an unacknowledged change unseen until the
-table is read anew, after `MAX_AGE`.
+which every batch moves, is not kept. A worker that dies after its write and before Redis lists it leaves an unacknowledged change that
+the table lacks until all of it is read again, after `MAX_AGE`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class DocumentTable:
         self._bodies, self._columns, self._lists, self.size = {}, OrderedDict(), {}, 0
 
     def put(self, id: str, body: str) -> None:
-        """Take a document's JSON text, in place of what was known of it."""
+        """Add or replace a document, given as JSON."""
         self.remove(id)
         packed = self._bodies[id] = zlib.compress(body.encode(), 1)
         self.size += len(packed)
@@ -177,7 +177,7 @@ class DocumentTables:
     ) -> list[TableRow] | None:
         """All documents that pass, in no order, with their values at `paths`; everything that was acknowledged is in it.
 
-        None when it can't be said here: conditions or paths on activity or large fields, Redis away, too many documents.
+        None when the table can't decide: conditions or paths on activity or large fields, coordination unavailable, too many documents.
         """
         rows: list[TableRow] = []
         for table, statistics in self._fresh(kind, companies, where, paths):
@@ -220,7 +220,7 @@ class DocumentTables:
             return self._tables.setdefault((kind, company), DocumentTable(company))
 
     def _refresh(self, kind: Kind, table: DocumentTable) -> bool:
-        """Take over what was changed. False when that can't be known, or would not fit."""
+        """Read what was changed. False when the changes are not known, or the table would be too large."""
         changes = self._visibility.changed_documents(table.company, table.number)
         if changes is None:
             return False
@@ -243,11 +243,11 @@ class DocumentTables:
         return not table.too_large
 
     def _read(self, kind: Kind, table: DocumentTable, ids: Collection[str]) -> None:
-        places = {document_id(kind, table.company, id): id for id in ids}
-        found = self._client.get_many(self._layout.registry(kind), list(places), ["body"]) if places else {}
-        for place, id in places.items():
-            if place in found:
-                table.put(id, found[place]["_source"]["body"])
+        stored_ids = {document_id(kind, table.company, id): id for id in ids}
+        found = self._client.get_many(self._layout.registry(kind), list(stored_ids), ["body"]) if stored_ids else {}
+        for stored_id, id in stored_ids.items():
+            if stored_id in found:
+                table.put(id, found[stored_id]["_source"]["body"])
             else:
                 table.remove(id)
 
@@ -277,20 +277,20 @@ class DocumentTables:
 def first(rows: list[TableRow], sorts: Sequence[Sort], stop: int | None) -> list[TableRow]:
     """The first `stop` rows of `ordered`; of many, only those that may be among them are put in order."""
     if sorts and stop is not None and 0 < stop < len(rows) // 4:
-        keys = [(sort_key(row.values[0]), place) for place, row in enumerate(rows) if row.values[0] is not None]
+        keys = [(sort_key(row.values[0]), number) for number, row in enumerate(rows) if row.values[0] is not None]
         if len(keys) >= stop:
             last = (heapq.nlargest if sorts[0].descending else heapq.nsmallest)(stop, keys)[-1][0]
-            rows = [rows[place] for key, place in keys if (key >= last if sorts[0].descending else key <= last)]
+            rows = [rows[number] for key, number in keys if (key >= last if sorts[0].descending else key <= last)]
     return ordered(rows, sorts)[:stop]
 
 
 def ordered(rows: list[TableRow], sorts: Sequence[Sort]) -> list[TableRow]:
     """By the sorts (the row's values, in their order), then by id and company; what is absent comes last in both directions."""
     rows.sort(key=lambda row: (row.id.encode(), row.company.encode()))
-    for place in range(len(sorts) - 1, -1, -1):
-        there = [row for row in rows if row.values[place] is not None]
-        absent = [row for row in rows if row.values[place] is None]
-        there.sort(key=lambda row, place=place: sort_key(row.values[place]), reverse=sorts[place].descending)  # type: ignore[misc]
+    for column in range(len(sorts) - 1, -1, -1):
+        there = [row for row in rows if row.values[column] is not None]
+        absent = [row for row in rows if row.values[column] is None]
+        there.sort(key=lambda row, column=column: sort_key(row.values[column]), reverse=sorts[column].descending)  # type: ignore[misc]
         rows = there + absent
     return rows
 
@@ -302,8 +302,8 @@ def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str]) -> 
     texts: dict[Any, bool] = {None: holds(None) != negate}
     lists: dict[int, bool] = {}  # by identity: see DocumentTable._shared
     passed = set()
-    for place in ids:
-        value = column.get(place)
+    for document in ids:
+        value = column.get(document)
         kind = type(value)
         if kind is str or value is None:
             answer = texts.get(value)
@@ -316,5 +316,5 @@ def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str]) -> 
         else:
             answer = holds(value) != negate
         if answer:
-            passed.add(place)
+            passed.add(document)
     return passed

@@ -1,4 +1,4 @@
-"""The few fields of a task that every batch and every read asks for, remembered for as long as nobody changes the document.
+"""The few fields of a task that every batch and every read asks for, cached until the document changes.
 
 A batch moves the activity of its task, and a document that was just written is read only after a refresh of its shard: asking for it with
 every batch cost Elasticsearch more than storing the batch. Redis counts the changes of every document (not the moves of its activity); a
@@ -45,7 +45,7 @@ class TaskSummaries:
                 else:
                     missing[id] = revision
         if missing:
-            # The revisions were read first: a change that comes meanwhile only makes the next caller look again.
+            # The revisions were read before the documents: a change in between only makes the next call read again.
             for id, document in read(kind, company, list(missing), SUMMARY).items():
                 body = {name: value for name, value in document.body.items() if name in SUMMARY or name == "id"}
                 found[id] = Document(document.id, document.company, body, document.version)

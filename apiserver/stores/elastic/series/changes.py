@@ -73,7 +73,7 @@ def prepare(document: DocumentKey, before: DocumentState, changes: Sequence[Chan
     row = before.row.copy() if before.row is not None else StatisticsRow()
     for change in changes:
         assert isinstance(change, SeriesChange)
-        # Between reading the epoch and now somebody counted or deleted the series' events: whether this batch is in that count can't be known.
+        # The series was recomputed or deleted after the batch read the epoch: whether its events were counted then can't be known.
         other_epoch = change.epoch != before.epoch and not (change.epoch is None and before.created_here)
         row.add(change.row)
         row.stale = row.stale or other_epoch

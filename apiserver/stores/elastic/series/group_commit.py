@@ -77,7 +77,7 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._waiting: list[_Commit] = []
         self._leader: _Commit | None = None  # of the small commits: at most one at a time
-        self._in_flight: set[DocumentKey] = set()  # documents in the bulks that are under way
+        self._in_flight: set[DocumentKey] = set()  # documents in bulks that are not answered yet
         self._removals: list[DocumentKey] = []
         self._sweeping = False
 
@@ -116,7 +116,7 @@ class GroupCommit:
             raise mine.error
 
     def forget(self, index: str, id: str) -> None:
-        """Somebody else changed this document: it is read again before the next change."""
+        """This document was changed by other means than `commit`: it is read again before the next change."""
         self._known.forget((index, id))
 
     # --- who goes

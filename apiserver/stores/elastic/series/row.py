@@ -1,4 +1,4 @@
-"""What is known of a series without reading it: a document per series, moved by batches, computed anew when something was replaced."""
+"""The statistics of a series and their document: every batch updates it, and it is recomputed after an event was replaced."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LastPoints(NamedTuple):
         return LastValues(self.first + self.step * np.arange(len(values), dtype=np.int64), values)
 
     def joined(self, new: LastPoints) -> LastPoints:
-        """The last points of both; which of two of the same iteration is left open (the series is counted anew then)."""
+        """The last points of both. Of two of the same iteration either may come out: the series is stale then, and recomputed."""
         old, late = self._iters(), new._iters()
         if not old or not late:
             return self if old else new
@@ -125,12 +125,12 @@ def key_of(source: Mapping[str, Any]) -> SeriesKey:
 @lru_cache(maxsize=4096)
 def series_hash(company: str, key: SeriesKey, event_key: str = "") -> str:
     """16 characters that begin the ids of all events of a series: every part is length-prefixed, so no two series can be mixed up."""
-    mark = hashlib.blake2b(digest_size=12)
+    hashed = hashlib.blake2b(digest_size=12)
     for part in (company, *key, event_key):
         data = part.encode()
-        mark.update(b"%d:" % len(data))
-        mark.update(data)
-    return urlsafe_b64encode(mark.digest()).decode()
+        hashed.update(b"%d:" % len(data))
+        hashed.update(data)
+    return urlsafe_b64encode(hashed.digest()).decode()
 
 
 def series_id(company: str, key: SeriesKey) -> str:

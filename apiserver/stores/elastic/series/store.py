@@ -1,4 +1,4 @@
-"""Reading the series of tasks, and counting anew those of which too little is known."""
+"""Reading the series of tasks with their statistics, and recomputing those that are stale."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ class SeriesStore:
         for batch in dead:
             stale += [key for key in (SeriesKey(*names) for names in batch["series"]) if key not in stale]
         if stale:
-            counted = self.recount(company, stale)
+            computed = self.recompute(company, stale)
             chosen = set(tasks)
-            wanted = (key for key in counted if key.task in chosen and (types is None or key.type in types))
-            found |= {key: counted[key] for key in wanted if wants(metrics, key.metric, key.variant)}
+            wanted = (key for key in computed if key.task in chosen and (types is None or key.type in types))
+            found |= {key: computed[key] for key in wanted if wants(metrics, key.metric, key.variant)}
             self._remove_records(index, dead)
         alive = {key: row for key, row in found.items() if row.count}
         return dict(sorted(alive.items(), key=lambda item: (item[0].metric.encode(), item[0].variant.encode(), item[0].type)))
@@ -127,22 +127,22 @@ class SeriesStore:
         if records:
             self._client.bulk(deletes(index, [record["_id"] for record in records]))
 
-    # --- counting anew
+    # --- recomputing
 
-    def recount(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
-        """Count these series from their events, and store what was found unless somebody changed it meanwhile (then once more)."""
+    def recompute(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
+        """Compute the statistics of these series from their events, and store them; again for those that another writer changed at the same time."""
         index = self._layout.statistics(company)
-        counted: dict[SeriesKey, StatisticsRow] = {}
+        computed: dict[SeriesKey, StatisticsRow] = {}
         left = list(dict.fromkeys(keys))
         for _ in attempts(TRIES):
             # The versions come first: whatever is written after this makes the replacement below fail.
             ids = {series_id(company, key): key for key in left}
             documents = self._client.get_many(index, list(ids))
-            rows = self._count(company, left)
+            rows = self._compute(company, left)
             writes: dict[SeriesKey, bytes] = {}
             for id, key in ids.items():
                 document = documents.get(id)
-                row = counted[key] = rows[key]
+                row = computed[key] = rows[key]
                 if document is not None:
                     old = row_of(document["_source"])
                     row.last_written, row.x_axis_label = max(old.last_written, row.last_written), old.x_axis_label
@@ -152,7 +152,7 @@ class SeriesStore:
                 elif document is not None:
                     writes[key] = action("delete", index, id, seen=document)
             if not writes:
-                return counted
+                return computed
             items = self._client.bulk(b"".join(writes.values())).items
             for key in writes:
                 self._group_commit.forget(index, series_id(company, key))
@@ -162,11 +162,11 @@ class SeriesStore:
                 raise StoreBusy(f"Elasticsearch refuses statistics: {refused[0]}")
             self._visibility.record_writes(company, {}, (index,))
             if not left:
-                return counted
-        # Somebody writes all the time; what we counted is true for what was acknowledged when we began.
-        return counted
+                return computed
+        # Writers were faster each time. What was computed is true for every batch that was acknowledged at the call.
+        return computed
 
-    def _count(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
+    def _compute(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
         view = self._visibility.view(company, list({key.task for key in keys}))
         indices = self.event_indices(company, keys, view)
         asked = {key: _extents(key, indices.get(key, "-")) for key in keys}

@@ -6,9 +6,10 @@
 4. the requests are sent, the last one together with the statistics (by group commit when it is small),
 5. the coordination raises the write counters and finishes the batch.
 
-The statistics say what would be true if every line of the last request were new. Where one was not, its series is marked as stale. The first
-request also writes the record of a pending batch, which names the series; a later request of anybody removes it. A batch that died in between leaves
-it behind, and the next reader of those series after `PENDING_SECONDS` counts them anew.
+The statistics are right if every line of the last request is new. If a line is not, its series becomes stale, and its next reader recomputes it.
+
+The first request also writes a record of the pending batch, which names its series; a later request of any batch removes it. A worker that dies in
+between leaves the record behind: after `PENDING_SECONDS` the next reader recomputes the series that it names.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class BatchWriter:
         try:
             return self._store(company, batch, pending)
         except StoreBusy as error:
-            # Part of it may be stored: readers must look, and the list of pending batches must not keep it. When that fails too, the client
-            # hears of the first error, and comes again.
+            # Part of it may be stored: readers must refresh, and the batch is not pending any more. If that fails too, the client gets the first
+            # error.
             statistics = self._layout.statistics(company)
             with suppress(StoreBusy):
                 self._visibility.record_writes(company, dict.fromkeys(batch.touches, (statistics,)), token=pending.token)
@@ -72,7 +73,7 @@ class BatchWriter:
         parts = parts_of(company, batch)
         for part in parts:
             part.index = self._generations.ensure(part.key.type, company, generations[part.key.task])
-        # The epochs are read before the first line is sent: a count that comes later is known by another one.
+        # The epochs are read before the first line is sent: statistics that are recomputed later have another one.
         for part, epoch in zip(parts, self._group_commit.epochs(statistics, [part.id for part in parts]), strict=True):
             part.epoch = epoch
         refusals = self._send(company, batch, parts, pending.seq, statistics)
@@ -111,7 +112,7 @@ class BatchWriter:
         try:
             return request.read(lines.items)
         finally:
-            # The statistics that went with it took every line for a new one.
+            # The statistics in the request counted every line as new.
             wrong = request.incomplete_parts()
             self._group_commit.commit(
                 [SeriesChange(statistics, part.id, part.key, StatisticsRow(stale=True), part.epoch) for part in wrong]

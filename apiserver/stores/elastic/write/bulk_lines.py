@@ -64,9 +64,9 @@ def point_chunks(
         pieces[9::width] = _texts(sizes)
         pieces[11::width] = _texts([seq + line for line in lines])
         if points.extra or not all(map(math.isfinite, values)):
-            for place, p in enumerate(chosen):
-                if p in points.extra or not math.isfinite(values[place]):
-                    pieces[place * width + 2 : place * width + width - 2] = _unusual(points, p, common, worker)
+            for row, p in enumerate(chosen):
+                if p in points.extra or not math.isfinite(values[row]):
+                    pieces[row * width + 2 : row * width + width - 2] = _unusual(points, p, common, worker)
         yield EncodedLines(len(chosen), b"".join(pieces))
 
 
@@ -136,8 +136,8 @@ def log_prefix(company: str, digest: bytes | None) -> str:
     """16 characters that begin the ids of the log lines of a batch: the same for a retry of it, never the same for two batches."""
     if digest is None:
         return secrets.token_urlsafe(12)
-    mark = hashlib.blake2b(digest, digest_size=12, key=hashlib.blake2b(company.encode(), digest_size=16).digest())
-    return urlsafe_b64encode(mark.digest()).decode()
+    hashed = hashlib.blake2b(digest, digest_size=12, key=hashlib.blake2b(company.encode(), digest_size=16).digest())
+    return urlsafe_b64encode(hashed.digest()).decode()
 
 
 def log_line(address: str, line: LogLine, prefix: str, seq: int) -> str:

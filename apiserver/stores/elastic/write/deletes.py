@@ -1,7 +1,7 @@
-"""Removing events: paged bulk deletes over a snapshot, complete for what was acknowledged before, silent about what comes later.
+"""Deletes: every event that was acknowledged before the call is removed, no event of a batch that is acknowledged later.
 
-No delete-by-query. A point in time holds the index as it is at the call; a document that was written anew meanwhile has another version and
-stays. Batches under way are left out by their arrival numbers: they are acknowledged later, and stay whole.
+Deletes page through a point in time (delete-by-query has no such guarantee). A document that was replaced since the call has another version and stays.
+Pending batches are left out by their arrival numbers: they are acknowledged later, and stay whole.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Deleter:
         self._visibility, self._group_commit, self._series = visibility, group_commit, series
 
     def delete(self, company: str, task: str) -> int:
-        """Everything of a task; StateUnavailable while Redis is away, because then batches under way are not known."""
+        """Everything of a task; StateUnavailable without the coordination, because then pending batches are not known."""
         since = self._visibility.clock()
         generation = self._generations.for_reading(company, [task], self._visibility.view(company, [task])).get(task)
         if generation is None:
@@ -59,7 +59,7 @@ class Deleter:
         touched = [*indices, statistics]
         self._visibility.record_writes(company, {task: touched})
         if again:
-            self._series.recount(company, again)
+            self._series.recompute(company, again)
         return removed
 
     def delete_logs(
@@ -81,12 +81,12 @@ class Deleter:
         self._visibility.record_writes(company, {task: [index]})
         if removed:
             keys = list(self._series.rows(company, [task], [LOG]))
-            self._series.recount(company, keys)
+            self._series.recompute(company, keys)
             self._visibility.record_writes(company, {task: [self._layout.statistics(company)]})
         return removed
 
     def _remove(self, company: str, indices: Sequence[str], query: Query, since: float) -> tuple[int, bool]:
-        """Remove what the query finds now. The number of removed documents, and whether batches under way were left out."""
+        """Remove what the query finds now. The number of removed documents, and whether pending batches were left out."""
         names = ",".join(indices)
         try:
             pit = self._client.call("POST", f"/{names}/_pit?keep_alive={KEEP_ALIVE}&ignore_unavailable=true&allow_no_indices=true")["id"]
@@ -96,8 +96,8 @@ class Deleter:
             raise
         removed = 0
         try:
-            under_way = self._visibility.pending_batches(company, since)
-            without: list[Query] = [{"range": {"seq": {"gte": first, "lte": last}}} for first, last in under_way]
+            pending = self._visibility.pending_batches(company, since)
+            without: list[Query] = [{"range": {"seq": {"gte": first, "lte": last}}} for first, last in pending]
             after: list[Any] | None = None
             while True:
                 body: Query = {
@@ -115,7 +115,7 @@ class Deleter:
                 hits = answer["hits"]["hits"]
                 removed += self._remove_hits(hits)
                 if len(hits) < SLICE:
-                    return removed, bool(under_way)
+                    return removed, bool(pending)
                 after, pit = hits[-1]["sort"], answer.get("pit_id", pit)
         finally:
             self._client.call("DELETE", "/_pit", {"id": pit})
@@ -137,7 +137,7 @@ class Deleter:
         return [hit for hits in self._client.scan(index, body) for hit in hits]
 
     def _forget_series(self, index: str, known: Sequence[dict[str, Any]], *, everything: bool) -> list[SeriesKey]:
-        """Remove the documents of a task's series; the series that have to be counted, because something of them is left or came meanwhile."""
+        """Remove the documents of a task's series; the series to recompute, because events of them are left or came later."""
         for hit in known:
             self._group_commit.forget(index, hit["_id"])
         if not everything:

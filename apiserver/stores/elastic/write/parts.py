@@ -29,7 +29,7 @@ class Part:
     created: list[bool] = field(default_factory=list)
     """Per line whether it made a new document; empty when all did."""
     repeated: bool = False
-    """Whether some lines were stored before: the statistics of the series have to be counted anew."""
+    """Whether some lines were stored before: the statistics of the series are stale."""
 
     @property
     def created_nothing(self) -> bool:

@@ -126,5 +126,5 @@ def _most_used(parts: Sequence[Part]) -> str:
 def _busy(item: dict[str, Any]) -> StoreBusy | None:
     """The exception for an item that has to come again."""
     if item["status"] == 404:
-        return IndexGone("the index of this task was dropped meanwhile", 1.0)
+        return IndexGone("the index of this task has just been dropped", 1.0)
     return busy_reason(item["status"], item)

@@ -93,7 +93,7 @@ class Retention:
         )
 
     def _remove_documents(self, company: str, tasks: Sequence[str]) -> None:
-        """The statistics of the tasks, then their pins: a writer that comes now pins them anew."""
+        """The statistics of the tasks, then their pins: a later writer pins the tasks again."""
         index = self._layout.statistics(company)
         ids: list[str] = []
         for start in range(0, len(tasks), 1000):

@@ -1,0 +1,105 @@
+"""What every coordination promises."""
+
+from __future__ import annotations
+
+import uuid
+from itertools import pairwise
+
+import pytest
+
+from apiserver.stores.coordination import Coordination, TaskState, WriteCounter
+from apiserver.stores.records import DOCUMENT, SEQ_SHIFT
+
+
+def write(coordination: Coordination, company: str, task: str, index: str, documents: list[str] | None = None, token: str = "") -> None:
+    listed = {} if documents is None else {task: documents}
+    coordination.record_writes(company, token, {task: [index]}, (), index, listed)
+
+
+class CoordinationContract:
+    """All of a coordination. A suite defines the fixture `coordination`."""
+
+    @pytest.fixture
+    def company(self) -> str:
+        return uuid.uuid4().hex
+
+    def test_arrival_numbers_are_given_once_and_grow(self, coordination: Coordination, company: str) -> None:
+        now = 1_000_000_000_000
+        starts = [coordination.begin_batch(company, now - n, 10, ["t"]).seq for n in range(50)]  # clocks of hosts differ
+        assert all(later >= earlier + 10 for earlier, later in pairwise(starts))
+        assert starts[0] >> SEQ_SHIFT >= now
+
+    def test_a_batch_is_pending_until_it_is_finished(self, coordination: Coordination, company: str) -> None:
+        start = coordination.begin_batch(company, 0, 3, ["t"])
+        before = coordination.clock()
+        assert coordination.pending_batches(company, before) == [(start.seq, start.seq + 2)]
+        write(coordination, company, "t", f"i-{company}", token=start.token)
+        assert coordination.pending_batches(company, before) == [(start.seq, start.seq + 2)]
+        assert coordination.pending_batches(company, coordination.clock() + 1e-3) == []
+
+    def test_a_write_raises_the_counter_of_its_index_and_of_its_task(self, coordination: Coordination, company: str) -> None:
+        index, other = f"i-{company}", f"o-{company}"
+        write(coordination, company, "t", index)
+        write(coordination, company, "t", index)
+        run, counters = coordination.write_counters([index, other])
+        assert counters == {index: WriteCounter(2, None), other: WriteCounter(0, None)}
+        assert coordination.task_states(company, ["t", "unknown"]) == (run, [TaskState(None, {index: 2}), TaskState(None, {})])
+
+    def test_visible_counters_only_grow_and_belong_to_one_run(self, coordination: Coordination, company: str) -> None:
+        index = f"i-{company}"
+        write(coordination, company, "t", index)
+        run, _ = coordination.write_counters([index])
+        coordination.record_visible("another run", {index: 1})
+        assert coordination.write_counters([index])[1][index].visible is None
+        coordination.record_visible(run, {index: 1})
+        coordination.record_visible(run, {index: 0})
+        assert coordination.write_counters([index])[1][index] == WriteCounter(1, 1)
+
+    def test_pending_documents_are_listed_until_they_are_visible(self, coordination: Coordination, company: str) -> None:
+        index = f"i-{company}"
+        write(coordination, company, "t", index, ["a", "b"])
+        write(coordination, company, "t", index, ["b"])
+        assert sorted(coordination.pending_documents(company, index, {"t": 2}) or ()) == ["a", "b"]
+        run, _ = coordination.write_counters([index])
+        coordination.record_visible(run, {index: 1})
+        assert coordination.pending_documents(company, index, {"t": 2}) == ["b"]
+        coordination.record_visible(run, {index: 2})
+        assert coordination.pending_documents(company, index, {"t": 2}) == []
+
+    def test_documents_that_were_not_listed_are_not_known(self, coordination: Coordination, company: str) -> None:
+        index = f"i-{company}"
+        write(coordination, company, "t", index, ["a"])
+        write(coordination, company, "t", index)
+        write(coordination, company, "t", index, ["c"])
+        assert coordination.pending_documents(company, index, {"t": 3}) is None
+        run, _ = coordination.write_counters([index])
+        coordination.record_visible(run, {index: 2})
+        assert coordination.pending_documents(company, index, {"t": 3}) == ["c"]
+
+    def test_revisions_tell_events_from_the_document(self, coordination: Coordination, company: str) -> None:
+        first = coordination.revisions(company, ["t", "u"])
+        assert coordination.revisions(company, ["t", "u"]) == first
+        write(coordination, company, "t", f"i-{company}")
+        second = coordination.revisions(company, ["t", "u"])
+        assert second.events[0] == first.events[0] + 1
+        assert (second.events[1], second.documents) == (first.events[1], first.documents)
+        coordination.record_writes(company, "", {"u": [DOCUMENT]}, (), "", {})
+        assert coordination.revisions(company, ["u"]).documents[0] == first.documents[1] + 1
+
+    def test_changed_documents_are_listed_from_a_number_on(self, coordination: Coordination, company: str) -> None:
+        def change(id: str) -> None:
+            coordination.record_writes(company, "", {id: [DOCUMENT]}, (), "", {})
+
+        assert coordination.changed_documents(company, 0).ids == []
+        change("a")
+        change("b")
+        listed = coordination.changed_documents(company, 0)
+        assert listed.ids == ["a", "b"]
+        change("a")
+        assert coordination.changed_documents(company, listed.number).ids == ["a"]
+
+    def test_generations_are_remembered_and_forgotten(self, coordination: Coordination, company: str) -> None:
+        coordination.remember_generations(company, {"t": 3, "u": 4})
+        assert coordination.begin_batch(company, 0, 1, ["t", "u", "v"]).generations == [3, 4, None]
+        coordination.remember_generations(company, {"t": None})
+        assert [state.generation for state in coordination.task_states(company, ["t", "u"])[1]] == [None, 4]
