@@ -73,6 +73,13 @@ def company_ids(settings: Settings, name: str | None) -> tuple[str, str]:
     raise StartupError(f'no company "{wanted}" in auth.companies; known: {known}')
 
 
+def login(settings: Settings) -> dict[str, str]:
+    """The header that logs in at the running server, as its default user."""
+    credentials = Credentials(settings)
+    pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
+    return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+
+
 def file_name(run: str, path: str) -> str:
     """The name of a run's media file on the file server."""
     return f"runs/{run}/{path}"
@@ -151,14 +158,11 @@ class ServerSink:
 
     def __init__(self, settings: Settings, address: str, company: str | None) -> None:
         self._address = address
-        self._headers: dict[str, str] = {}
         if company is not None and company not in _names(settings):
             raise StartupError(
                 f'a server at {address} holds the data folder; through it only the company "{settings.auth.default_company}" can be written'
             )
-        credentials = Credentials(settings)
-        pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
-        self._headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
+        self._headers = login(settings)
         self._files = settings.files.public_url or f"{address}/files"
 
     def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:

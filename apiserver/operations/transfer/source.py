@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import urllib.error
 import urllib.request
@@ -12,10 +11,9 @@ from urllib.parse import quote
 
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.bll.runs.export import MissingExtra, export_run
-from apiserver.credentials import Credentials
 from apiserver.engine import open_engine
 from apiserver.errors import StartupError
-from apiserver.operations.transfer.sinks import company_ids
+from apiserver.operations.transfer.sinks import company_ids, login
 from apiserver.serving import claim_data_folder, running_server
 from apiserver.settings import Settings
 
@@ -48,12 +46,8 @@ def open_export(settings: Settings, company: str | None, run: str, form: str) ->
 
 @contextmanager
 def _from_server(settings: Settings, address: str, run: str, form: str) -> Iterator[Iterable[bytes]]:
-    credentials = Credentials(settings)
-    pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
-    request = urllib.request.Request(
-        f"{address}/api/runs/{quote(run, safe='')}/export?format={form}",
-        headers={"Authorization": "Basic " + base64.b64encode(pair).decode()},
-    )
+    url = f"{address}/api/runs/{quote(run, safe='')}/export?format={form}"
+    request = urllib.request.Request(url, headers=login(settings))
     try:
         with urllib.request.urlopen(request, timeout=300) as response:
             yield iter(lambda: response.read(1 << 20), b"")
