@@ -17,6 +17,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from apiserver import __version__
+from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.answers import RowCounts, RowsAnswer, RowSelection, RunAnswers
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun, possible_id
@@ -27,7 +28,6 @@ from apiserver.bll.runs.writer import RunWriter
 from apiserver.errors import TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
-from apiserver.runs.cache import AnswerCache
 from apiserver.runs.limits import Clients, Limiter, Verdict
 from apiserver.runs.openapi import DESCRIPTION, PAGE
 from apiserver.runs.parameters import BadParameter
@@ -42,6 +42,7 @@ log = logging.getLogger("tidemark.runs")
 
 JSON = "application/json"
 MAX_ERROR_LINES = 100
+CACHE_BYTES = 96 * 1024 * 1024
 PLAIN_FROM = 100_000
 """Bytes from which an answer to this machine is not compressed."""
 SLICE = 500
@@ -78,7 +79,7 @@ class RunsApi:
         self._limiter, self._clients, self._authenticator = limiter, clients, authenticator
         self._server, self._storage = server, storage
         self._rows = RunAnswers(store)
-        self._cache = AnswerCache()
+        self._cache: AnswerCache[RowsAnswer] = AnswerCache(CACHE_BYTES, _size)
         choose_rows(100, [MetricValues(np.arange(100), np.arange(100.0))], 10)  # numpy loads modules on first use
         self.blueprint = Blueprint("runs", __name__)
         self._add_routes()
@@ -329,3 +330,8 @@ def _json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -
 
 def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     return _json({"detail": detail, **more}, status, headers)
+
+
+def _size(answer: RowsAnswer) -> int | None:
+    """Bytes in the cache; a stream is not kept."""
+    return len(answer.body) if isinstance(answer.body, bytes) else None

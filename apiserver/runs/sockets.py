@@ -13,11 +13,11 @@ from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
+from apiserver.bll.events.live_log import LiveLog, LiveLogReader
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun
 from apiserver.bll.runs.log_feed import LogFeed, LogRequest
 from apiserver.bll.runs.log_frames import FrameFormat
-from apiserver.bll.runs.writer import log_channel
 from apiserver.errors import OriginRefused, TidemarkError
 from apiserver.runs import parameters
 from apiserver.runs.limits import Clients
@@ -26,7 +26,7 @@ from apiserver.runs.socket_reader import Gone, SocketReader
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings
-from apiserver.stores.base import Bus, BusLost, LogReader, State, StateUnavailable, StoreBusy, StoreError, Subscription
+from apiserver.stores.base import Bus, BusLost, LogReader, State, StateUnavailable, StoreBusy, StoreError
 from apiserver.stores.records import SEQ_SHIFT
 
 log = logging.getLogger("tidemark.runs")
@@ -63,7 +63,7 @@ class LogSockets:
         authenticator: Authenticator,
         settings: RunsSettings,
     ) -> None:
-        self._store, self._bus, self._state, self._catalog = store, bus, state, catalog
+        self._store, self._live_log, self._state, self._catalog = store, LiveLog(bus), state, catalog
         self._clients, self._authenticator, self._settings = clients, authenticator, settings
         self._readers: set[SocketReader] = set()
         self._stopping = False
@@ -123,23 +123,22 @@ class LogSockets:
             raise Refuse(POLICY, f"at most {self._settings.sockets} log sockets for one client")
         try:
             owner, wanted = self._admit(run)
-            with self._bus.subscribe(log_channel(owner.company, owner.id), MAILBOX) as mailbox:
+            with self._live_log.subscribe(owner, MAILBOX) as mailbox:
                 feed = LogFeed(self._store, owner, wanted, reader.send, request.environ[OPENED] << SEQ_SHIFT)
                 feed.history()
                 self._follow(feed, mailbox, place, reader)
         finally:
             self._release(place, reader)
 
-    def _follow(self, feed: LogFeed, mailbox: Subscription, place: str, reader: SocketReader) -> None:
+    def _follow(self, feed: LogFeed, mailbox: LiveLogReader, place: str, reader: SocketReader) -> None:
         renewed = time.monotonic()
         while True:
             try:
-                message = mailbox.get(RENEW)
+                lines = mailbox.get(RENEW)
             except BusLost:
                 feed.catch_up()
                 continue
-            if message is not None:
-                feed.live(message)
+            feed.live(lines)
             if time.monotonic() - renewed >= RENEW:
                 self._claim(place, reader)
                 renewed = time.monotonic()

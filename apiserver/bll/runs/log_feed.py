@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import orjson
+import msgspec
 
+from apiserver.bll.events.live_log import LiveLine, live_line
 from apiserver.bll.registry.directory import Owner
-from apiserver.bll.runs.log_frames import FrameFormat, Line, SeenArrivals
+from apiserver.bll.runs.log_frames import FrameFormat, SeenArrivals
 from apiserver.fairness import give_way
 from apiserver.stores.base import LogReader
-from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor, EventQuery, PagedEvent
+from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor, EventQuery
 
 PAGE = 2_000
 KNOWN_FOR = 60_000
@@ -57,16 +58,17 @@ class LogFeed:
             self.seen.add(line.seq for line in lines if line.seq >= self.floor)
             self._send(lines)
 
-    def live(self, message: bytes) -> None:
-        """Send lines from the bus."""
-        self._send_new([Line(*line) for line in orjson.loads(message)])
+    def live(self, lines: list[LiveLine]) -> None:
+        """Send lines that arrived just now."""
+        if lines:
+            self._send_new(lines)
 
     def catch_up(self) -> None:
         """Messages may be missing: send recent lines of the store that were not sent yet."""
         for lines in self._read(from_seq=max(self.seen.horizon, self.floor)):
             self._send_new(lines)
 
-    def _send_new(self, lines: list[Line]) -> None:
+    def _send_new(self, lines: list[LiveLine]) -> None:
         seen = self.seen
         new = [line for line in lines if line.seq not in seen]
         seen.add(line.seq for line in new)
@@ -74,24 +76,24 @@ class LogFeed:
             new = [line for line in new if line.seq > self.wanted.after]
         self._send(new)
 
-    def _send(self, lines: list[Line]) -> None:
+    def _send(self, lines: list[LiveLine]) -> None:
         frames = self.wanted.form.frames(lines)
         if frames:
             self.send(frames)
 
-    def _stored(self) -> Iterator[list[Line]]:
+    def _stored(self) -> Iterator[list[LiveLine]]:
         since, after = self.wanted.since, self.wanted.after
         start = None if since is None else _start_of(max(since, MIN_ITER + 1))
         yield from self._read(after=start, from_seq=None if after is None else min(after + 1, MAX_ITER))
 
-    def _tail(self) -> Iterator[list[Line]]:
+    def _tail(self) -> Iterator[list[LiveLine]]:
         """The last lines that are shown, oldest first, of what had arrived before the socket was opened; then the rest."""
         for stored in self._read(from_seq=self.floor, until_seq=self.opened - 1):
             self.seen.add(line.seq for line in stored)
         left, form = self.wanted.tail or 0, self.wanted.form
-        parts: list[list[Line]] = []
+        parts: list[list[LiveLine]] = []
         for lines in self._lines_back(self.opened - 1) if left else ():
-            part: list[Line] = []
+            part: list[LiveLine] = []
             for line in lines:
                 count = len(form.frames([line]))
                 if count:
@@ -105,7 +107,7 @@ class LogFeed:
         yield from parts[::-1]
         yield from self._read(from_seq=self.opened)
 
-    def _lines_back(self, until_seq: int) -> Iterator[list[Line]]:
+    def _lines_back(self, until_seq: int) -> Iterator[list[LiveLine]]:
         """Newest first, as far as `since` and `after` let them through."""
         since, after = self.wanted.since, self.wanted.after
         for lines in self._read(descending=True, until_seq=until_seq, from_seq=None if after is None else min(after + 1, MAX_ITER)):
@@ -116,22 +118,17 @@ class LogFeed:
 
     def _read(
         self, *, after: Cursor | None = None, descending: bool = False, from_seq: int | None = None, until_seq: int | None = None
-    ) -> Iterator[list[Line]]:
+    ) -> Iterator[list[LiveLine]]:
         query = EventQuery(self.run.id, (LOG,), from_seq=from_seq, until_seq=until_seq)
         for page in self.store.scan_log(self.run.company, query, after=after, descending=descending, chunk=PAGE):
-            yield [_line(found) for found in page]
+            yield [live_line(found) for found in page]
             give_way()
 
 
-def _last_lines(line: Line, count: int) -> Line:
+def _last_lines(line: LiveLine, count: int) -> LiveLine:
     """The last lines of a message with several."""
     parts = [part for part in (line.msg or "").splitlines() if part and not part.isspace()]
-    return line._replace(msg="\n".join(parts[-count:]))
-
-
-def _line(found: PagedEvent) -> Line:
-    event, cursor = found
-    return Line(cursor.seq, cursor.timestamp, event.get("level"), event.get("worker"), event.get("msg"))
+    return msgspec.structs.replace(line, msg="\n".join(parts[-count:]))
 
 
 def _start_of(moment: int) -> Cursor:

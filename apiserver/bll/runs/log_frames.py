@@ -7,23 +7,15 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
 import orjson
 
+from apiserver.bll.events.live_log import LiveLine
 from apiserver.stores.records import SEQ_SHIFT
 
 _PROGRESS = re.compile(r"\d{1,3}%\|.*\|.*\[.*\]|\d(?:it|B|[kKMGT]B?)?(?:it)? \[\d\d:\d\d(?::\d\d)?,")
 """What tqdm prints: ` 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]`, or without a total `45it [00:12,  3.45it/s]`."""
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
-
-
-class Line(NamedTuple):
-    """A stored log line, as it comes from the bus."""
-
-    seq: int
-    timestamp: int
-    level: str | None
-    worker: str | None
-    msg: str | None
 
 
 class FrameFormat(NamedTuple):
@@ -32,7 +24,7 @@ class FrameFormat(NamedTuple):
     as_json: bool = False
     hide_progress: bool = False
 
-    def frames(self, lines: Iterable[Line]) -> list[str]:
+    def frames(self, lines: Iterable[LiveLine]) -> list[str]:
         """The frames of some lines: blank ones are never sent. As text, one frame for each line of a message; as JSON, one for each message
         (`id` is its seq as text, for clients whose numbers are doubles)."""
         frames: list[str] = []
@@ -43,7 +35,7 @@ class FrameFormat(NamedTuple):
             if not parts:
                 continue
             if self.as_json:
-                frames.append(orjson.dumps({"id": str(line.seq), **line._asdict(), "msg": "\n".join(parts)}).decode())
+                frames.append(orjson.dumps({"id": str(line.seq), **msgspec.structs.asdict(line), "msg": "\n".join(parts)}).decode())
             else:
                 frames += parts
         return frames

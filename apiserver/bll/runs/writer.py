@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import orjson
-from gevent.lock import RLock
-
+from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.run_lines import LOG_METRIC, ORDINAL, RunLines
+from apiserver.fairness import KeyedLocks
 from apiserver.stores.base import Bus, EventStore
 from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Refusal
-
-
-def log_channel(company: str, run: str) -> str:
-    """The bus channel of a run's live log: lists of [seq, timestamp, level, worker, msg]."""
-    return f"logs:{company}:{run}"
 
 
 class RunWriter:
     """Stores batches. Imported log lines (those with an ordinal) are stored once, however often they are sent."""
 
     def __init__(self, store: EventStore, bus: Bus) -> None:
-        self._store, self._bus = store, bus
-        self._locks: dict[tuple[str, str], tuple[RLock, int]] = {}
+        self._store = store
+        self._live_log = LiveLog(bus)
+        self._imports = KeyedLocks()
 
     def store(self, run: Owner, lines: RunLines) -> list[Refusal]:
         """Store what `lines` collected; on return it is durable. Returns what the store refused. Raises StoreBusy, StoreUnavailable."""
         batch = lines.finish()
         if any(line.metric == LOG_METRIC for line in batch.logs):
-            with self._alone(run):
+            with self._imports.hold((run.company, run.id)):
                 batch.logs = self._not_stored_yet(run, batch.logs)
                 return self._append(run, batch)
         return self._append(run, batch)
@@ -46,13 +38,7 @@ class RunWriter:
         if not (batch.points or batch.events or batch.logs):
             return []
         stored = self._store.append(run.company, batch)
-        refused = {refusal.line for refusal in stored.refusals}
-        message = [
-            [stored.seq + line.line, line.timestamp, line.level, line.worker, line.msg] for line in batch.logs if line.line not in refused
-        ]
-        if message and not stored.logs_were_stored_before:
-            message.sort(key=lambda line: (line[1], line[0]))
-            self._bus.publish(log_channel(run.company, run.id), orjson.dumps(message))
+        self._live_log.publish(run.company, batch.logs, stored)
         return stored.refusals
 
     def _not_stored_yet(self, run: Owner, lines: list[LogLine]) -> list[LogLine]:
@@ -68,23 +54,6 @@ class RunWriter:
         for chunk in self._store.scan_log(run.company, query):
             known.update(int(event.get(ORDINAL) or 0) for event, _ in chunk)
         return [line for line in lines if _ordinal(line) not in known or _ordinal(line) == 0]
-
-    @contextmanager
-    def _alone(self, run: Owner) -> Iterator[None]:
-        """One import into a run at a time."""
-        key = (run.company, run.id)
-        lock, users = self._locks.get(key, (None, 0))
-        lock = lock or RLock()
-        self._locks[key] = lock, users + 1
-        try:
-            with lock:
-                yield
-        finally:
-            lock, users = self._locks[key]
-            if users == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = lock, users - 1
 
 
 def _ordinal(line: LogLine) -> int:
