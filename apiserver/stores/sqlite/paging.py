@@ -51,12 +51,13 @@ class EventBuilder:
     """Makes events of the rows of one task; `order` decides what their cursors hold."""
 
     def __init__(self, connection: sqlite3.Connection, found: TaskSeries, order: Axis) -> None:
-        self._connection, self._found, self._by_iter = connection, found, order == "iter"
+        self._connection, self._by_iter = connection, order == "iter"
+        self._keys, self._model_event = found.keys, found.model_event
         self._workers: dict[int, str] = {}
 
     def event(self, series: int, iteration: int | None, timestamp: int, seq: int, worker: int, body: dict[str, Any]) -> PagedEvent:
-        _, model_event, keys = self._found
-        event = stored_event(keys[series], iteration, timestamp, seq, self._worker(worker), model_event, body)
+        name = self._workers.get(worker) or self._worker(worker)
+        event = stored_event(self._keys[series], iteration, timestamp, seq, name, self._model_event, body)
         return PagedEvent(event, Cursor(iteration if self._by_iter else timestamp, timestamp, seq))
 
     def log_line(self, row: tuple[Any, ...]) -> PagedEvent:
@@ -72,10 +73,10 @@ class EventBuilder:
         return self.event(series, iteration, timestamp, seq, worker, body)
 
     def _worker(self, worker: int) -> str:
-        if worker not in self._workers:
-            row = self._connection.execute("SELECT name FROM names WHERE id=?", (worker,)).fetchone()
-            self._workers[worker] = row[0] if row else "<unknown>"
-        return self._workers[worker]
+        row = self._connection.execute("SELECT name FROM names WHERE id=?", (worker,)).fetchone()
+        name: str = row[0] if row else "<unknown>"
+        self._workers[worker] = name
+        return name
 
 
 class RowSource(NamedTuple):
