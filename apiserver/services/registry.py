@@ -13,11 +13,14 @@ from apiserver.bll.registry.task_removal import TaskFiles, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.services.models import ModelsService
+from apiserver.services.pipelines import PipelinesService
 from apiserver.services.projects import ProjectsService
+from apiserver.services.queues import QueuesService
+from apiserver.services.reports import ReportsService
 from apiserver.services.tasks import TasksService
 from apiserver.services.tasks_status import TasksStatusService
-from apiserver.services.unused_services import PipelinesService, QueuesService, ReportsService, WorkersService
 from apiserver.services.users import OrganizationService
+from apiserver.services.workers import WorkersService
 from apiserver.stores.base import EventStore, Registry, State
 
 

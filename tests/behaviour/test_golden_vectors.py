@@ -101,7 +101,7 @@ def test_8_single_values(h: Fixture) -> None:
 
 
 def test_9_latest_values(h: Fixture) -> None:
-    # D.3 and F.3-11: true last values (negative ones too), true means, last_100_value, name and status of the task
+    # docs/protocol.md, "Charts": true last values (negative ones too), true means, last_100_value, name and status of the task
     data = h.client.call("events.get_task_latest_scalar_values", task=h.one)
     mean = (1.0 + 0.5 + 0.25 - 1.0) / 4
     assert data["metrics"] == [

@@ -67,7 +67,7 @@ class World:
 
 
 class PageModel:
-    """C.1 for one task: what is known since the last refresh, and the span that was shown last."""
+    """The pages of docs/protocol.md, "Debug images", for one task: the snapshot of the last refresh, and the span that was shown last."""
 
     def __init__(self, world: World, selection: dict[str, list[str]] | None) -> None:
         self.world = world
@@ -120,7 +120,7 @@ def content(event: dict[str, Any]) -> str:
 
 
 class SampleModel:
-    """C.2 and C.3 for one walk. Images are visited one by one, plots in groups of a metric."""
+    """Single samples (docs/protocol.md, "Debug images" and "Plots") for one session. Images are visited one by one, plots in groups of a metric."""
 
     def __init__(self, world: World, inside: str | None) -> None:
         self.world = world

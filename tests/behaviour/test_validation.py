@@ -1,4 +1,4 @@
-"""Part H.1 of the spec: which requests are refused, and how. 500s of the reference are our 400/12 or 200 (part G, F.3-21)."""
+"""Which requests are refused, and how (docs/protocol.md, "Coercion" and "Envelope and codes"). The reference's 500s are our 400/12 or 200."""
 
 from __future__ import annotations
 

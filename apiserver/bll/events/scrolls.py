@@ -44,7 +44,7 @@ class LastPage(ScrollState, frozen=True, forbid_unknown_fields=True):
     total: int
 
 
-class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _KeptScroll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the state store keeps of a scroll."""
 
     endpoint: str
@@ -71,14 +71,14 @@ class Scrolls:
         found = self._store.get(KIND, scroll.id)
         if found is None:
             raise InvalidScroll("unknown or expired", scroll_id=scroll.id[:64])
-        kept = decoded(found, _Kept, scroll)
+        kept = decoded(found, _KeptScroll, scroll)
         if (kept.endpoint, kept.company, kept.owners) != (kind.endpoint, scroll.caller, binding(owners)):
             raise InvalidScroll("made for something else", scroll_id=scroll.id[:64])
         return decoded(kept.state, kind, scroll)
 
     def keep(self, state: ScrollState, owners: Iterable[Owner], scroll: Scroll) -> str:
         """A new id under which `state` can be resumed."""
-        kept = _Kept(state.endpoint, scroll.caller, binding(owners), msgspec.to_builtins(state))
+        kept = _KeptScroll(state.endpoint, scroll.caller, binding(owners), msgspec.to_builtins(state))
         return self._store.create(KIND, msgspec.to_builtins(kept), self._ttl)
 
     def forget(self, scroll: Scroll) -> None:
