@@ -89,9 +89,11 @@ def _add_services(context: Context, storage: FileStorage) -> None:
     add(UsersService(context.identities.users))
     engine = context.engine
     tasks = TaskDirectory(engine.registry, deleted_for=context.settings.events.tombstone_expiration)
-    for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks)):
+    for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks), context.settings.events):
         add(service)
-    for service in registry_services(engine.registry, engine.events, engine.state, tasks, StoredTaskFiles(storage)):
+    for service in registry_services(
+        engine.registry, engine.events, engine.state, tasks, StoredTaskFiles(storage), context.settings.events.state_expiration
+    ):
         add(service)
 
 

@@ -9,6 +9,7 @@ from apiserver.errors import StartupError
 from apiserver.settings import Settings
 from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError
 from apiserver.stores.coordination import Coordination
+from apiserver.stores.options import WriteOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,16 @@ def _open_state(settings: Settings) -> tuple[State, Bus, Coordination | None]:
 
 
 def _open_store(settings: Settings, coordination: Coordination | None) -> tuple[EventStore, Registry]:
+    options = WriteOptions(settings.events.plot_compression_threshold, settings.events.retry_window)
     if settings.store_url.startswith("sqlite:"):
         from apiserver.stores.sqlite import open_sqlite
 
-        return open_sqlite(sqlite_path(settings.store_url), compress_from=settings.events.plot_compression_threshold)
+        return open_sqlite(sqlite_path(settings.store_url), options)
     if coordination is None:
         raise StoreDamaged("TIDEMARK_STATE: an Elasticsearch store needs Redis beside it, for example redis://127.0.0.1:6379/0")
     from apiserver.stores.elastic import open_elastic
 
-    return open_elastic(settings.store_url, coordination, settings.elastic)
+    return open_elastic(settings.store_url, coordination, settings.elastic, options)
 
 
 def sqlite_path(url: str) -> str:

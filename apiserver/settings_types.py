@@ -138,15 +138,13 @@ class EventsSettings:
     raw_size_cap: int
     """Greatest page of raw scalars and events."""
     plot_compression_threshold: int
-    """Plots with a longer `plot_str` are stored compressed; 0 = never."""
+    """Bytes of a plot from which on it is stored compressed; 0 = never."""
     validate_plot_str: bool
-    """Whether a plot that is not JSON is refused."""
-    max_multi_tasks: int
-    """Most tasks in one multi-task chart."""
+    """Whether plots that are not JSON are marked, and left out of get_task_plots."""
     ignore_iteration_metrics: tuple[str, ...]
     """Metrics that never move a task's last_iteration."""
     state_expiration: int
-    """Seconds that scroll and navigation ids live after their last use."""
+    """Seconds that the ids of scrolls and navigation live after their last use."""
     tombstone_expiration: int
     """Seconds that a deleted task's id stays refused."""
     retry_window: int
@@ -164,7 +162,7 @@ class ElasticSettings:
     timeout: float
     """Seconds for one request."""
     connect_timeout: float
-    """Seconds until a node that doesn't answer counts as away."""
+    """Seconds until a connection to a node is made, or the node counts as unavailable."""
     pool: int
     """Connections a worker keeps to each node."""
     bulk_bytes: int

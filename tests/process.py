@@ -64,9 +64,9 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         env = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK_", "CLEARML_"))}
-        env |= {"TIDEMARK_HOST": "127.0.0.1", "TIDEMARK_PORT": str(self.port), "TIDEMARK_DATA": str(self.data)} | self.env
         if self.program:
             env.pop("PYTHONPATH", None)
+        env |= {"TIDEMARK_HOST": "127.0.0.1", "TIDEMARK_PORT": str(self.port), "TIDEMARK_DATA": str(self.data)} | self.env
         command = [*(self.program or (sys.executable, "-m", "apiserver")), "serve", *self.args]
         self.process = Supervised(command, self.log, env=env, cwd=self.folder if self.program else ROOT)
         client = Client(self.url, timeout=10)

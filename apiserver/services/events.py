@@ -27,21 +27,23 @@ from apiserver.services.events_logs import EventsLogsService
 from apiserver.services.events_plots import EventsPlotsService
 from apiserver.services.events_scalars import EventsScalarsService
 from apiserver.services.events_write import EventsWriteService
+from apiserver.settings import EventsSettings
 from apiserver.stores.base import EventStore, State
 
 
-def event_services(events: EventStore, directory: TaskDirectory, state: State, ingest: Ingest) -> list[object]:
+def event_services(events: EventStore, directory: TaskDirectory, state: State, ingest: Ingest, settings: EventsSettings) -> list[object]:
     """Every class of handlers of events.*."""
     owners = EventOwners(directory)
-    scrolls = Scrolls(state)
+    ttl = settings.state_expiration
+    scrolls = Scrolls(state, ttl)
     listing = Listing(events)
-    pages = EventPages(events, scrolls)
-    navigation = Navigation(events, state)
+    pages = EventPages(events, scrolls, settings.raw_size_cap)
+    navigation = Navigation(events, state, ttl)
     return [
         EventsWriteService(owners, ingest, Deletion(events, directory)),
         EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),
         EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events)),
-        EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state)),
-        EventsPlotsService(owners, Plots(events, scrolls), navigation, PlotSamples(events, state)),
+        EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state, ttl)),
+        EventsPlotsService(owners, Plots(events, scrolls), navigation, PlotSamples(events, state, ttl)),
     ]

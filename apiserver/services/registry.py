@@ -5,6 +5,7 @@ from __future__ import annotations
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.models import Models
+from apiserver.bll.registry.paging import DocumentPages
 from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.projects import Projects
@@ -25,20 +26,24 @@ from apiserver.stores.base import EventStore, Registry, State
 
 
 def registry_services(
-    registry: Registry, events: EventStore, state: State, directory: TaskDirectory, files: TaskFiles | None
+    registry: Registry, events: EventStore, state: State, directory: TaskDirectory, files: TaskFiles | None, scroll_ttl: float
 ) -> list[object]:
-    """All services over the registry. `files`: what deletes a task's files, None without a file server."""
+    """All services over the registry. `files`: what deletes a task's files, None without a file server.
+
+    `scroll_ttl`: seconds that scrolls of lists live after their last use.
+    """
     records = Records(registry)
+    pages = DocumentPages(registry, state, scroll_ttl)
     projects = Projects(records)
-    tasks = Tasks(records, events, state, projects)
+    tasks = Tasks(records, events, pages, projects)
     runs = TaskRuns(records)
     removal = TaskRemoval(records, events, directory, files)
     filter_values = FilterValues(records, events, projects)
     return [
         TasksService(tasks, filter_values),
         TasksStatusService(tasks, runs, removal),
-        ProjectsService(projects, ProjectList(records, state, projects, ProjectStats(records), removal), filter_values),
-        ModelsService(Models(records, events, state, projects, removal, runs)),
+        ProjectsService(projects, ProjectList(records, pages, projects, ProjectStats(records), removal), filter_values),
+        ModelsService(Models(records, events, pages, projects, removal, runs)),
         OrganizationService(filter_values),
         QueuesService(),
         WorkersService(),

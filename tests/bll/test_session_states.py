@@ -31,21 +31,21 @@ STATES: list[ScrollState] = [
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
 def test_a_scroll_comes_back_as_it_was_kept(state: ScrollState) -> None:
-    scrolls = Scrolls(MemoryState())
+    scrolls = Scrolls(MemoryState(), ttl=60)
     id = scrolls.keep(state, [OWNER], Scroll("acme"))
     assert scrolls.resume(type(state), [OWNER], Scroll("acme", id)) == state
 
 
 @pytest.mark.parametrize(("owner", "caller"), [(OWNER, "other"), (SAME_MODEL, "acme"), (PUBLIC, "acme")])
 def test_a_scroll_belongs_to_its_caller_and_its_owner(owner: Owner, caller: str) -> None:
-    scrolls = Scrolls(MemoryState())
+    scrolls = Scrolls(MemoryState(), ttl=60)
     id = scrolls.keep(STATES[0], [OWNER], Scroll("acme"))
     with pytest.raises(InvalidScroll):
         scrolls.resume(EventsScroll, [owner], Scroll(caller, id))
 
 
 def test_a_scroll_belongs_to_its_endpoint() -> None:
-    scrolls = Scrolls(MemoryState())
+    scrolls = Scrolls(MemoryState(), ttl=60)
     id = scrolls.keep(STATES[0], [OWNER], Scroll("acme"))
     with pytest.raises(InvalidScroll):
         scrolls.resume(MetricEventsScroll, [OWNER], Scroll("acme", id))
@@ -54,7 +54,7 @@ def test_a_scroll_belongs_to_its_endpoint() -> None:
 @pytest.mark.parametrize("change", [{"until": "3"}, {"until": None}, {"more": 1}, {"cursor": [1]}, {"types": {}}])
 def test_a_malformed_scroll_state_is_an_invalid_scroll(change: dict[str, Any]) -> None:
     store = MemoryState()
-    scrolls = Scrolls(store)
+    scrolls = Scrolls(store, ttl=60)
     id = scrolls.keep(STATES[0], [OWNER], Scroll("acme"))
     store.update(KIND, id, lambda kept: kept | {"state": kept["state"] | change}, 60)
     with pytest.raises(InvalidScroll):
@@ -64,7 +64,7 @@ def test_a_malformed_scroll_state_is_an_invalid_scroll(change: dict[str, Any]) -
 @pytest.mark.parametrize("change", [{"cursor": {"spans": {"t1": [1]}}}, {"cursor": {"place": 1}}, {"owners": "t1"}, {"more": 1}])
 def test_a_malformed_navigation_state_is_an_invalid_scroll(change: dict[str, Any]) -> None:
     store = MemoryState()
-    sessions = NavigationSessions(store, "kind", IterationSnapshot, IterationCursor)
+    sessions = NavigationSessions(store, "kind", IterationSnapshot, IterationCursor, ttl=60)
     snapshot, cursor = IterationSnapshot("plot", {"t1": None}, {"t1": {"m": {"v": 0}}}), IterationCursor({"t1": (1, 2)})
     id = sessions.begin([OWNER], Scroll("acme"), snapshot, cursor)
     found = sessions.find([OWNER], Scroll("acme", id))

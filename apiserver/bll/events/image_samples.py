@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.iterations import Variant, at_iterations, best_per_variant, exists, metrics_of, nearest, up_to, valid_iterations
-from apiserver.bll.events.navigation_sessions import SECONDS
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
@@ -25,7 +24,7 @@ class ImageSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ImageSamples(SampleNavigation[ImageSnapshot]):
     """`get_debug_image_sample` and `next_debug_image_sample`: valid images in the order (iteration, metric, variant)."""
 
-    def __init__(self, events: EventReader, state: State, ttl: float = SECONDS) -> None:
+    def __init__(self, events: EventReader, state: State, ttl: float) -> None:
         super().__init__(events, state, "image_samples", ImageSnapshot, ttl)
 
     def get(

@@ -14,7 +14,7 @@ import msgspec
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, valid_iterations
 from apiserver.bll.events.metric_filter import Selection
-from apiserver.bll.events.navigation_sessions import SECONDS, NavigationSessions
+from apiserver.bll.events.navigation_sessions import NavigationSessions
 from apiserver.bll.events.sample_navigation import Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
@@ -41,7 +41,7 @@ class IterationCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Navigation:
     """`debug_images` (2.7 and newer) and `plots`."""
 
-    def __init__(self, events: EventReader, state: State, ttl: float = SECONDS) -> None:
+    def __init__(self, events: EventReader, state: State, ttl: float) -> None:
         self._events = events
         self._sessions = NavigationSessions(state, "iteration_pages", IterationSnapshot, IterationCursor, ttl)
 

@@ -17,8 +17,6 @@ from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
 from apiserver.stores.base import State
 
-SECONDS = 3600.0
-
 SnapshotT = TypeVar("SnapshotT", bound=msgspec.Struct)
 CursorT = TypeVar("CursorT", bound=msgspec.Struct)
 
@@ -45,7 +43,7 @@ class NavigationSession(Generic[SnapshotT, CursorT]):
 class NavigationSessions(Generic[SnapshotT, CursorT]):
     """Sessions of one kind. Each belongs to the caller's company and to one or more owners of events."""
 
-    def __init__(self, state: State, kind: str, snapshot: type[SnapshotT], cursor: type[CursorT], ttl: float = SECONDS) -> None:
+    def __init__(self, state: State, kind: str, snapshot: type[SnapshotT], cursor: type[CursorT], ttl: float) -> None:
         self._state = state
         self._kind = kind
         self._snapshots = f"{kind}_snapshot"

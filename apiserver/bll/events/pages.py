@@ -23,7 +23,6 @@ from apiserver.stores.base import EventReader
 from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.records import SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of
 
-LARGEST_PAGE = 200_000
 DEFAULT_RAW_PAGE = 10_000
 METRIC_DATA_PAGE = 500
 _SLICE = 5_000
@@ -65,8 +64,10 @@ class RawScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
 class EventPages:
     """Answers of get_task_events, scalar_metrics_iter_raw and get_scalar_metric_data, as JSON."""
 
-    def __init__(self, events: EventReader, scrolls: Scrolls) -> None:
+    def __init__(self, events: EventReader, scrolls: Scrolls, largest: int) -> None:
+        """`largest`: the most events or points of a page."""
         self._events = events
+        self._largest = largest
         self._scrolls = scrolls
 
     def of_events(
@@ -80,7 +81,7 @@ class EventPages:
         batch_size: int = 500,
         count_total: bool = True,
     ) -> bytes:
-        """{events, returned, total, scroll_id}: exactly `batch_size` events (at most 200,000) until the last page.
+        """{events, returned, total, scroll_id}: exactly `batch_size` events (at most the largest page) until the last page.
 
         Order: iteration, then timestamp, then arrival; events without iteration last. With a scroll id everything but the page's size comes
         from the scroll. Raises InvalidScroll.
@@ -93,7 +94,7 @@ class EventPages:
             series = self._events.series(owner.company, [owner.id], types, metrics)
             total = sum(one.count for one in series) if count_total else None
             state = EventsScroll(types, selection_of(metrics), descending, last_arrival(series), total, not series)
-        return self._page_of(owner, scroll, state, min(batch_size, LARGEST_PAGE))
+        return self._page_of(owner, scroll, state, min(batch_size, self._largest))
 
     def of_metric(self, owner: Owner, scroll: Scroll, metric: str, *, no_scroll: bool = False) -> bytes:
         """{events, returned, total, scroll_id}: the scalar events of a metric, newest iteration first, 500 a page.
@@ -124,7 +125,7 @@ class EventPages:
     ) -> bytes:
         """{variants: {variant: {y, <key>}}, returned, total, scroll_id}: the points of a metric in the order of the key, ascending.
 
-        `batch_size` 0: that of the page before, at first 10,000; at most 200,000. Values are as reported, null for NaN and infinities;
+        `batch_size` 0: that of the page before, at first 10,000; at most the largest page. Values are as reported, null for NaN and infinities;
         single values are included. Raises InvalidScroll.
         """
         if scroll.id == END:
@@ -137,7 +138,7 @@ class EventPages:
             state = RawScroll(metric, names, key, DEFAULT_RAW_PAGE, last_arrival(series), total, not series)
         elif state.metric != metric:
             raise InvalidScroll("made for another metric", scroll_id=scroll.id)
-        limit = min(batch_size or state.batch_size, LARGEST_PAGE)
+        limit = min(batch_size or state.batch_size, self._largest)
         if state.done:
             return _raw_page({}, 0, state.total, scroll.id or self._scrolls.keep(state, [owner], scroll))
         axis: Axis = "iter" if state.key == "iter" else "timestamp"

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, exists, nearest, up_to
-from apiserver.bll.events.navigation_sessions import SECONDS
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
@@ -25,7 +24,7 @@ class PlotSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PlotSamples(SampleNavigation[PlotSnapshot]):
     """`get_plot_sample` and `next_plot_sample`: groups of plots in the order (iteration, metric)."""
 
-    def __init__(self, events: EventReader, state: State, ttl: float = SECONDS) -> None:
+    def __init__(self, events: EventReader, state: State, ttl: float) -> None:
         super().__init__(events, state, "plot_samples", PlotSnapshot, ttl)
 
     def get(

@@ -10,7 +10,7 @@ from typing import Generic
 
 import msgspec
 
-from apiserver.bll.events.navigation_sessions import SECONDS, NavigationSession, NavigationSessions, SnapshotT, invalid
+from apiserver.bll.events.navigation_sessions import NavigationSession, NavigationSessions, SnapshotT, invalid
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventReader, State
@@ -33,7 +33,7 @@ class SampleCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SampleNavigation(ABC, Generic[SnapshotT]):
     """One kind of sample. Its subclass says what a sample is."""
 
-    def __init__(self, events: EventReader, state: State, kind: str, snapshot: type[SnapshotT], ttl: float = SECONDS) -> None:
+    def __init__(self, events: EventReader, state: State, kind: str, snapshot: type[SnapshotT], ttl: float) -> None:
         self._events = events
         self._sessions = NavigationSessions(state, kind, snapshot, SampleCursor, ttl)
 

@@ -18,7 +18,6 @@ from apiserver.stores.base import State
 END = "FFFF"
 """The id of the page after the last one, where ClearML's old endpoints have a word for it. It is always valid, and always empty."""
 
-SECONDS = 3600.0
 KIND = "scroll"
 
 StateT = TypeVar("StateT", bound="ScrollState")
@@ -56,7 +55,7 @@ class _KeptScroll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Scrolls:
     """Keeps scroll states for `ttl` seconds each."""
 
-    def __init__(self, store: State, ttl: float = SECONDS) -> None:
+    def __init__(self, store: State, ttl: float) -> None:
         self._store = store
         self._ttl = ttl
 

@@ -18,7 +18,7 @@ from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.task_status import PUBLISHED
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.errors import InvalidModel, InvalidTask, ModelInUse, ModelIsReady, NoWritePermission, ValidationFailed
-from apiserver.stores.base import Document, SeriesReader, Sort, State
+from apiserver.stores.base import Document, SeriesReader, Sort
 
 _PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
 _NEEDS_UNPUBLISHED = frozenset({"uri", "framework", "design", "labels"})
@@ -28,14 +28,14 @@ class Models:
     """Making, reading, editing, publishing and deleting models."""
 
     def __init__(
-        self, records: Records, events: SeriesReader, state: State, projects: Projects, removal: TaskRemoval, runs: TaskRuns
+        self, records: Records, events: SeriesReader, pages: DocumentPages, projects: Projects, removal: TaskRemoval, runs: TaskRuns
     ) -> None:
         self._records = records
         self._events = events
         self._projects = projects
         self._removal = removal
         self._runs = runs
-        self._pages = DocumentPages(records.registry, state)
+        self._pages = pages
 
     def create(self, company: str, user: str, fields: Mapping[str, Any]) -> str:
         """A new model; its id. Raises InvalidProject, InvalidTask, InvalidModel (parent) for unknown references."""

@@ -1,4 +1,4 @@
-"""DocumentPages of documents: by number, or by a scroll that keeps the reader's position."""
+"""Pages of documents: by number, or by a scroll that keeps the reader's position."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from apiserver.bll.registry.query import Where
 from apiserver.stores.base import Document, Kind, Registry, Sort, State
 
 SCROLL = "list_scroll"
-SECONDS = 3600.0
 SIZE = 500
 """Rows of a page when the request doesn't say."""
 
@@ -40,9 +39,11 @@ class DocumentPages:
     An unknown or expired scroll id starts a new scroll. Without any of these: all rows.
     """
 
-    def __init__(self, registry: Registry, state: State) -> None:
+    def __init__(self, registry: Registry, state: State, ttl: float) -> None:
+        """`ttl`: seconds that a scroll lives after its last use."""
         self._registry = registry
         self._state = state
+        self._ttl = ttl
 
     def read(
         self,
@@ -70,8 +71,8 @@ class DocumentPages:
             start = position
         found = self._registry.find(kind, companies, where, order=order, offset=start, limit=size, fields=fields)
         state = {"kind": kind, "scope": scope, "position": start + len(found)}
-        if scroll_id is None or self._state.update(SCROLL, scroll_id, lambda _: state, SECONDS) is None:
-            scroll_id = self._state.create(SCROLL, state, SECONDS)
+        if scroll_id is None or self._state.update(SCROLL, scroll_id, lambda _: state, self._ttl) is None:
+            scroll_id = self._state.create(SCROLL, state, self._ttl)
         return DocumentPage(found, [], scroll_id, True)
 
     def _position(self, kind: Kind, scope: str, scroll_id: str | None) -> tuple[int, str | None]:

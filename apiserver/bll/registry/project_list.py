@@ -14,7 +14,7 @@ from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, NoWritePermission, ProjectHasModels, ProjectHasTasks
-from apiserver.stores.base import Condition, Document, Sort, State
+from apiserver.stores.base import Condition, Document, Sort
 
 Body = dict[str, Any]
 
@@ -24,13 +24,13 @@ _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 class ProjectList:
     """Everything about projects beyond making them."""
 
-    def __init__(self, records: Records, state: State, projects: Projects, stats: ProjectStats, removal: TaskRemoval) -> None:
+    def __init__(self, records: Records, pages: DocumentPages, projects: Projects, stats: ProjectStats, removal: TaskRemoval) -> None:
         self._records = records
         self._registry = records.registry
         self._projects = projects
         self._stats = stats
         self._removal = removal
-        self._pages = DocumentPages(records.registry, state)
+        self._pages = pages
 
     def get(self, company: str, id: str) -> Body:
         """One project as clients see it. Raises InvalidProject."""

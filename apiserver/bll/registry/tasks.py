@@ -16,7 +16,7 @@ from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditio
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.task_status import PUBLISHED, active_duration, require
 from apiserver.errors import InvalidTask, ValidationFailed
-from apiserver.stores.base import Condition, Document, SeriesReader, Sort, State
+from apiserver.stores.base import Condition, Document, SeriesReader, Sort
 
 Body = dict[str, Any]
 
@@ -30,11 +30,11 @@ _ALWAYS_READ = ("status", "started", "active_duration", "public", "company")
 class Tasks:
     """Everything about tasks that leaves their status alone."""
 
-    def __init__(self, records: Records, events: SeriesReader, state: State, projects: Projects) -> None:
+    def __init__(self, records: Records, events: SeriesReader, pages: DocumentPages, projects: Projects) -> None:
         self._records = records
         self._events = events
         self._projects = projects
-        self._pages = DocumentPages(records.registry, state)
+        self._pages = pages
 
     # --- making
 

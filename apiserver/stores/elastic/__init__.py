@@ -12,13 +12,17 @@ from apiserver.stores.elastic.events import ElasticEvents
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.store import ElasticRegistry
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.options import WriteOptions
 
 __all__ = ["ElasticEvents", "ElasticRegistry", "open_elastic"]
 
 AGAIN_SECONDS = 1.0
+DEFAULT_OPTIONS = WriteOptions()
 
 
-def open_elastic(url: str, coordination: Coordination, settings: ElasticSettings) -> tuple[EventStore, Registry]:
+def open_elastic(
+    url: str, coordination: Coordination, settings: ElasticSettings, options: WriteOptions = DEFAULT_OPTIONS
+) -> tuple[EventStore, Registry]:
     """The store at `http(s)://[user:pass@]host:9200[,host2:9200][?prefix=name]`. Puts templates and checks mappings.
 
     Raises StoreDamaged when an index has a mapping that is not ours, StoreUnavailable when Elasticsearch can't be reached.
@@ -31,5 +35,5 @@ def open_elastic(url: str, coordination: Coordination, settings: ElasticSettings
         time.sleep(AGAIN_SECONDS)
         layout.prepare()
     visibility = Visibility(client, layout, coordination)
-    events = ElasticEvents(client, layout, visibility, settings)
+    events = ElasticEvents(client, layout, visibility, settings, options)
     return events, ElasticRegistry(client, layout, visibility, events.series_store)

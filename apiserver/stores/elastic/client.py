@@ -19,6 +19,7 @@ from elasticsearch.serializer import OrjsonSerializer
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable
 from apiserver.stores.codec import decode_json
+from apiserver.stores.elastic.node import connecting_within
 
 log = logging.getLogger(__name__)
 logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # it logs every request otherwise
@@ -107,6 +108,7 @@ class ElasticClient:
             self.elastic = Elasticsearch(
                 hosts,
                 request_timeout=settings.timeout,
+                node_class=connecting_within(settings.connect_timeout),
                 # A retry of ours on top of the client's would multiply the load just when there is too much of it.
                 max_retries=0,
                 retry_on_timeout=False,
@@ -135,7 +137,7 @@ class ElasticClient:
         except ConnectionTimeout as error:
             raise StoreUnavailable(f"Elasticsearch did not answer in {timeout or self.settings.timeout:g} s") from error
         except (NoConnection, TransportError) as error:
-            raise StoreUnavailable(f"Elasticsearch can't be reached: {error}") from error
+            raise StoreUnavailable(f"Elasticsearch can't be reached: {error.message}") from error
         except ApiError as error:
             if isinstance(error.body, bytes):
                 error.body = decode_json(error.body)

@@ -21,6 +21,7 @@ from apiserver.stores.elastic.write.batches import BatchWriter
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.elastic.write.retention import Retention
 from apiserver.stores.event_types import EVENT_TYPES
+from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import (
     IMAGE,
     Appended,
@@ -47,12 +48,14 @@ from apiserver.stores.series_row import series_of, storage_of
 class ElasticEvents:
     """EventStore over Elasticsearch; see `stores.base.EventStore` for what each method promises."""
 
-    def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, settings: ElasticSettings) -> None:
+    def __init__(
+        self, client: ElasticClient, layout: Layout, visibility: Visibility, settings: ElasticSettings, options: WriteOptions
+    ) -> None:
         self._client, self._visibility = client, visibility
         self.layout = layout
         self.generations = Generations(client, layout, visibility, settings)
         self._group_commit = group_commit = GroupCommit(client)
-        self._writer = BatchWriter(client, layout, self.generations, visibility, group_commit, settings)
+        self._writer = BatchWriter(client, layout, self.generations, visibility, group_commit, settings, options)
         self.series_store = SeriesStore(client, layout, self.generations, visibility, group_commit)
         self._points = ElasticPoints(client, visibility, self.series_store)
         self._charts = ElasticBuckets(client, visibility, self.series_store, self._points)

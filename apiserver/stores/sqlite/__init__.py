@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 from apiserver.stores.base import EventStore, Registry
+from apiserver.stores.options import WriteOptions
+
+DEFAULT_OPTIONS = WriteOptions()
 
 
-def open_sqlite(path: str | os.PathLike[str], *, compress_from: int = 100_000) -> tuple[EventStore, Registry]:
+def open_sqlite(path: str | os.PathLike[str], options: WriteOptions = DEFAULT_OPTIONS) -> tuple[EventStore, Registry]:
     """Open or create the file. Raises StoreDamaged when it can't be used, StoreBusy when another process holds it."""
     from apiserver.stores.sqlite.database import Database
     from apiserver.stores.sqlite.events import SqliteEvents
     from apiserver.stores.sqlite.registry import SqliteRegistry
 
     database = Database(path)
-    return SqliteEvents(database, compress_from=compress_from), SqliteRegistry(database)
+    return SqliteEvents(database, options), SqliteRegistry(database)

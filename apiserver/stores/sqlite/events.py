@@ -10,6 +10,7 @@ import orjson
 
 from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged
 from apiserver.stores.event_types import EVENT_TYPES, TYPES, name_of_code
+from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import (
     IMAGE,
     LOG,
@@ -41,9 +42,9 @@ from apiserver.stores.sqlite.leaves import Columns
 class SqliteEvents:
     """EventStore over one SQLite file; see `stores.base.EventStore` for what each method promises."""
 
-    def __init__(self, database: Database, *, compress_from: int = 100_000) -> None:
+    def __init__(self, database: Database, options: WriteOptions) -> None:
         self._db = database
-        self._writer = writing.SqliteBatchWriter(compress_from)
+        self._writer = writing.SqliteBatchWriter(options)
         database.on_rollback(self._writer.forget)
         deleting.resume(database)
 

@@ -13,6 +13,7 @@ import numpy as np
 from apiserver.fairness import give_way
 from apiserver.stores.codec import encode_json, pack_body
 from apiserver.stores.event_types import TYPES
+from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, SeriesKey
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite import leaves, series_rows
@@ -20,7 +21,6 @@ from apiserver.stores.sqlite.leaves import Columns, Extra
 
 GIVE_WAY = 5_000
 """Points turned into arrays at a stretch: two milliseconds."""
-LOG_RETRY_MS = 3_600_000
 _LOG_COLUMNS = 10
 _LOG_ROWS = 200
 """Log lines a statement: one call into SQLite per row would take the interpreter lock per row (3.7 µs a row against 1.9)."""
@@ -85,8 +85,8 @@ def _arrays(points: Points) -> SeriesArrays:
 class SqliteBatchWriter:
     """Stores batches. Runs in the writer thread only; what it remembers is forgotten when a transaction fails."""
 
-    def __init__(self, compress_from: int) -> None:
-        self._compress_from = compress_from
+    def __init__(self, options: WriteOptions) -> None:
+        self._options = options
         self._last_seq = 0
         self._workers: dict[str, int] = {}
 
@@ -153,7 +153,7 @@ class SqliteBatchWriter:
         series, row = series_rows.load(connection, entity, key)
         type = TYPES[key.type]
         for event in events:
-            body, packed = pack_body(event.body, self._compress_from)
+            body, packed = pack_body(event.body, self._options.compress_from)
             url = event.body.get("url") if type.has_url else None
             url = url if isinstance(url, str) and url else None
             has_iter = event.iter is not None
@@ -183,7 +183,7 @@ class SqliteBatchWriter:
         series_rows.save(connection, series, row)
 
     def _seen(self, connection: sqlite3.Connection, batch: EventBatch, entities: dict[str, int]) -> bool:
-        """Whether these log lines were stored within the hour, and not deleted since."""
+        """Whether these log lines were stored within the retry window, and not deleted since."""
         assert batch.digest is not None
         tasks = sorted({line.task for line in batch.logs})
         mark = hashlib.blake2b(batch.digest, digest_size=16)
@@ -191,10 +191,11 @@ class SqliteBatchWriter:
             epoch = connection.execute("SELECT log_epoch FROM entities WHERE id=?", (entities[task],)).fetchone()[0]
             mark.update(b"%d.%d;" % (entities[task], epoch))
         now = batch.now
-        connection.execute(
-            "DELETE FROM log_batches WHERE digest IN (SELECT digest FROM log_batches WHERE at < ? LIMIT 100)", (now - LOG_RETRY_MS,)
-        )
-        changed = connection.execute("INSERT OR IGNORE INTO log_batches VALUES(?, ?)", (mark.digest(), now)).rowcount
+        oldest = now - 1000 * self._options.retry_window
+        # The table has no index on `at`: old rows go a hundred at a time, so one of them may still be the digest that is asked for.
+        connection.execute("DELETE FROM log_batches WHERE digest IN (SELECT digest FROM log_batches WHERE at <= ? LIMIT 100)", (oldest,))
+        again = "INSERT INTO log_batches VALUES(?1, ?2) ON CONFLICT(digest) DO UPDATE SET at=?2 WHERE at <= ?3"
+        changed = connection.execute(again, (mark.digest(), now, oldest)).rowcount
         return changed == 0
 
     def _append_logs(self, connection: sqlite3.Connection, entities: dict[str, int], lines: list[LogLine], seq: int) -> None:

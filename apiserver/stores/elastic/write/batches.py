@@ -14,6 +14,7 @@ between leaves the record behind: after `PENDING_SECONDS` the next reader recomp
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -29,10 +30,10 @@ from apiserver.stores.elastic.series.row import PENDING, StatisticsRow
 from apiserver.stores.elastic.visibility import PendingBatch, Visibility
 from apiserver.stores.elastic.write.bulk_lines import log_prefix
 from apiserver.stores.elastic.write.parts import Part, parts_of
-from apiserver.stores.elastic.write.requests import BulkRequest, bulk_requests, pending_batch_record
+from apiserver.stores.elastic.write.requests import BulkLimits, BulkRequest, bulk_requests, pending_batch_record
+from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import LOG, SEQ_SHIFT, Appended, EventBatch, Refusal
 
-LOG_RETRY_MS = 3_600_000
 LISTED = 200
 """Series of a batch up to which readers are told their names, and need no refresh for their statistics."""
 
@@ -48,9 +49,11 @@ class BatchWriter:
         visibility: Visibility,
         group_commit: GroupCommit,
         settings: ElasticSettings,
+        options: WriteOptions,
     ) -> None:
         self._client, self._layout, self._generations = client, layout, generations
-        self._visibility, self._group_commit, self._settings = visibility, group_commit, settings
+        self._visibility, self._group_commit, self._options = visibility, group_commit, options
+        self._limits = BulkLimits(settings.bulk_bytes, options.compress_from)
 
     def append(self, company: str, batch: EventBatch) -> Appended:
         pending = self._visibility.begin_batch(company, batch.now, batch.lines, list(batch.touches))
@@ -88,13 +91,13 @@ class BatchWriter:
         record_id = f"{PENDING}-{seq:x}"
         record = pending_batch_record(batch, parts, statistics, record_id)
         log_ids = log_prefix(company, batch.digest) if batch.logs else ""
-        for request in bulk_requests(self._layout, company, batch, parts, seq, log_ids, record, self._settings.bulk_bytes):
+        for request in bulk_requests(self._layout, company, batch, parts, seq, log_ids, record, self._limits):
             if request.is_last:
                 changes = [*_series_changes(statistics, parts, seq), *self._activity_changes(company, batch)]
                 refusals += self._send_last(request, changes, statistics)
             else:
                 refusals += self._send_before(request)
-        self._store_late_repeats(company, batch, parts, seq)
+        self._store_late_repeats(company, batch, batch.digest, parts, seq)
         self._group_commit.remove_later(statistics, record_id)
         return refusals
 
@@ -125,20 +128,27 @@ class BatchWriter:
             changes.append(ActivityChange(self._layout.entities, document_id(kind, company, task), batch.now, touch.max_iter))
         return changes
 
-    def _store_late_repeats(self, company: str, batch: EventBatch, parts: Sequence[Part], seq: int) -> None:
-        """The same log lines once more, more than an hour after the first time, are no retry: store them under other ids."""
+    def _store_late_repeats(self, company: str, batch: EventBatch, digest: bytes | None, parts: Sequence[Part], seq: int) -> None:
+        """The same log lines once more, after the retry window, are no retry: store them under other ids.
+
+        Those ids follow from the digest and from when the first lines were stored, so that a retry of this batch is known as one too.
+        """
         repeated = [part for part in parts if part.logs and part.repeated]
-        if not repeated:
+        if not repeated or digest is None:
             return
         first = repeated[0]
-        id = f"{log_prefix(company, batch.digest)}{first.arrivals[first.created.index(False)]}"
+        id = f"{log_prefix(company, digest)}{first.arrivals[first.created.index(False)]}"
         stored = self._client.get(self._layout.writing(first.index), id)
-        if stored is None or batch.now - (stored["_source"]["seq"] >> SEQ_SHIFT) <= LOG_RETRY_MS:
+        if stored is None or batch.now - (stored["_source"]["seq"] >> SEQ_SHIFT) < 1000 * self._options.retry_window:
             return
-        copies = [part.take_repeated_logs() for part in repeated]
-        limit = self._settings.bulk_bytes
-        for request in bulk_requests(self._layout, company, batch, copies, seq, log_prefix(company, None), b"", limit):
+        digest = hashlib.blake2b(digest + int(stored["_source"]["seq"]).to_bytes(8, "big"), digest_size=16).digest()
+        copies = [part.repeated_logs() for part in repeated]
+        for request in bulk_requests(self._layout, company, batch, copies, seq, log_prefix(company, digest), b"", self._limits):
             self._send_before(request)
+        self._store_late_repeats(company, batch, digest, copies, seq)
+        for part, copy in zip(repeated, copies, strict=True):
+            if not copy.repeated:
+                part.created, part.repeated = [], False
 
 
 def _series_changes(statistics: str, parts: Sequence[Part], seq: int) -> list[Change]:

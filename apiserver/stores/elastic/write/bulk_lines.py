@@ -22,8 +22,6 @@ from apiserver.stores.elastic.series.row import series_hash
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import Event, LogLine, Points, SeriesKey
 
-COMPRESS_FROM = 100_000
-"""Bodies of at least so many bytes (plots) are kept compressed."""
 LINES = 1_000
 """Lines that are encoded at once."""
 
@@ -100,10 +98,11 @@ def chunked(lines: Iterable[str], limit: int) -> Iterator[EncodedLines]:
         yield EncodedLines(len(some), "".join(some).encode())
 
 
-def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[str, str]) -> str:
+def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[str, str], compress_from: int) -> str:
     """The lines of an event: vector, image, plot, or a scalar without iteration.
 
     `address` names the index, with a comma behind it, unless the request does. `hashes` remembers what was computed for the series.
+    `compress_from`: see `WriteOptions`.
     """
     event_key = event.key or ""
     prefix = hashes.get(event_key)
@@ -123,7 +122,7 @@ def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[
     if isinstance(url, str) and url:
         source["url"] = url
     body = encode_json(event.body)
-    if len(body) >= COMPRESS_FROM:
+    if compress_from and len(body) >= compress_from:
         source["packed"] = b64encode(zlib.compress(body, 1)).decode()
         text = ""
     else:

@@ -36,10 +36,9 @@ class Part:
         """Whether no line made a new document."""
         return bool(self.created) and not any(self.created)
 
-    def take_repeated_logs(self) -> Part:
-        """The log lines that were stored before, as a part of its own; this one counts as new."""
+    def repeated_logs(self) -> Part:
+        """The log lines that were stored before, as a part of its own."""
         lines = [line for line, created in zip(self.logs, self.created, strict=True) if not created]
-        self.created, self.repeated = [], False
         return Part(self.key, self.id, self.index, arrivals=[line.line for line in lines], logs=lines)
 
     def row(self, seq: int) -> StatisticsRow | None:

@@ -19,6 +19,13 @@ from apiserver.stores.elastic.write.parts import Part
 from apiserver.stores.records import EventBatch, Refusal
 
 
+class BulkLimits(NamedTuple):
+    """`bytes` of a request, and from how many bytes on an event is compressed (0: never)."""
+
+    bytes: int
+    compress_from: int
+
+
 class PartSlice(NamedTuple):
     """Lines lo..hi (exclusive) of a part."""
 
@@ -76,9 +83,9 @@ class BulkRequest:
 
 
 def bulk_requests(
-    layout: Layout, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, log_ids: str, record: bytes, limit: int
+    layout: Layout, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, log_ids: str, record: bytes, limits: BulkLimits
 ) -> Iterator[BulkRequest]:
-    """Requests of at most `limit` bytes (a larger line travels alone). `record`: the lines of a document at the head of the first one, or nothing.
+    """Requests of at most `limits.bytes` (a larger line travels alone). `record`: the lines of a document at the head of the first one, or nothing.
 
     Only one request exists at a time: a batch of many megabytes is not held in memory twice.
     """
@@ -88,8 +95,8 @@ def bulk_requests(
     for part in parts:
         address = "" if part.index == default else f'"_index":"{layout.writing(part.index)}",'
         done = 0
-        for count, data in _chunks(address, company, batch, part, seq, log_ids, limit):
-            if request.slices and size + len(data) > limit:
+        for count, data in _chunks(address, company, batch, part, seq, log_ids, limits):
+            if request.slices and size + len(data) > limits.bytes:
                 yield request
                 request, size = BulkRequest(target, 0, []), 0
             request.pieces.append(data)
@@ -106,14 +113,16 @@ def pending_batch_record(batch: EventBatch, parts: Sequence[Part], statistics: s
     return action("index", statistics, id, {"kind": PENDING, "task": list(batch.touches), "at": int(time.time() * 1000), "series": series})
 
 
-def _chunks(address: str, company: str, batch: EventBatch, part: Part, seq: int, log_ids: str, limit: int) -> Iterator[EncodedLines]:
+def _chunks(
+    address: str, company: str, batch: EventBatch, part: Part, seq: int, log_ids: str, limits: BulkLimits
+) -> Iterator[EncodedLines]:
     """The lines of a part; `address` as in `event_line`."""
     if part.points is not None:
-        return point_chunks(address, company, part.key, part.points, batch.worker, seq, part.positions, limit)
+        return point_chunks(address, company, part.key, part.points, batch.worker, seq, part.positions, limits.bytes)
     if part.logs:
-        return chunked((log_line(address, line, log_ids, seq) for line in part.logs), limit)
+        return chunked((log_line(address, line, log_ids, seq) for line in part.logs), limits.bytes)
     hashes: dict[str, str] = {}
-    return chunked((event_line(address, company, event, seq, hashes) for event in part.events), limit)
+    return chunked((event_line(address, company, event, seq, hashes, limits.compress_from) for event in part.events), limits.bytes)
 
 
 def _most_used(parts: Sequence[Part]) -> str:
