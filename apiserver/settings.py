@@ -10,7 +10,9 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
 
 from apiserver import hocon, resources
 from apiserver.errors import StartupError
@@ -150,67 +152,82 @@ def _build(tree: dict[str, dict[str, Any]], origins: dict[str, str]) -> Settings
 
 
 def _convert(value: Any, hint: Any, key: str, origin: str) -> Any:
-    """A HOCON or environment value as the declared type."""
+    """A HOCON or environment value as the declared type. Raises StartupError with what was expected."""
+    expected, rule = _RULES[hint]
+    try:
+        return msgspec.convert(_plain(value, hint, origin), rule, strict=False)
+    except msgspec.ValidationError:
+        secret = "secret" in key or "password" in key or key.startswith("engine.")  # addresses carry passwords
+        raise StartupError(f"{origin}: {key} must be {expected}" + ("" if secret else f", got {value!r}")) from None
 
-    def bad(expected: str) -> StartupError:
-        secret = "secret" in key or "password" in key
-        return StartupError(f"{origin}: {key} must be {expected}" + ("" if secret else f", got {value!r}"))
 
-    if get_origin(hint) is tuple:
-        if isinstance(value, str):
-            text = value.strip()
-            value = (
-                hocon.parse_text(f"v = {text}", origin)["v"]
-                if text.startswith("[")
-                else [part.strip() for part in text.split(",") if part.strip()]
-            )
-        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-            raise bad("a list of strings")
-        return tuple(value)
-    if hint is bool:
-        words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
-        if isinstance(value, bool):
-            return value
-        if str(value).lower() not in words:
-            raise bad("true or false")
-        return words[str(value).lower()]
+_RULES: dict[Any, tuple[str, Any]] = {
+    bool: ("true or false", bool),
+    int: ("a whole number of 0 or more", Annotated[int, msgspec.Meta(ge=0)]),
+    float: ("a number of 0 or more", Annotated[float, msgspec.Meta(ge=0)]),
+    str: ("text", str),
+    tuple[str, ...]: ("a list of strings", tuple[str, ...]),
+}
+"""By declared type: what an error sentence calls it, and what msgspec checks."""
+
+
+def _plain(value: Any, hint: Any, origin: str) -> Any:
+    """What msgspec takes: the ways in which people write a value in a variable are put aside."""
+    if hint is bool and isinstance(value, str):
+        return {"yes": True, "on": True, "no": False, "off": False}.get(value.lower(), value.lower())
     if hint in (int, float):
-        try:
-            number = hint(value.replace("_", "") if isinstance(value, str) else value)
-        except (TypeError, ValueError):
-            raise bad("a whole number" if hint is int else "a number") from None
-        if isinstance(value, bool) or number < 0 or number != number:
-            raise bad("a number of 0 or more")
-        return number
-    if value is None:
-        return ""
-    if isinstance(value, (dict, list)):
-        raise bad("text")
-    return str(value)
+        return value.replace("_", "") if isinstance(value, str) else value
+    if hint is str:
+        return "" if value is None else str(value) if isinstance(value, (int, float)) else value
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            return hocon.parse_text(f"v = {text}", origin)["v"]
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return value
+
+
+_Text = str | int | float
+"""HOCON takes digits without quotes for a number."""
+
+
+class _KeyGiven(msgspec.Struct, forbid_unknown_fields=True):
+    access_key: _Text
+    secret_key: _Text
+
+
+class _UserGiven(msgspec.Struct, forbid_unknown_fields=True):
+    id: _Text | None = None
+    name: _Text | None = None
+    role: str = "user"
+    keys: list[_KeyGiven] | None = None
+    password: _Text | None = None
+
+
+class _CompanyGiven(msgspec.Struct, forbid_unknown_fields=True):
+    """A company as config/auth.conf has it, under its name; users are under their ids."""
+
+    id: _Text
+    users: dict[str, _UserGiven] | None = None
 
 
 def _companies(given: Any, origin: str) -> tuple[Company, ...]:
     """`{name: {id, users: {id: {name, role, keys: [{access_key, secret_key}], password}}}}` as records."""
     if isinstance(given, str):
         given = hocon.parse_text(f"v = {given}", origin)["v"]
-    companies = []
     try:
-        for name, company in given.items():
-            users = []
-            for id, user in (company.get("users") or {}).items():
-                keys = tuple(Key(str(key["access_key"]), str(key["secret_key"])) for key in user.get("keys") or ())
-                users.append(
-                    User(
-                        str(user.get("id", id)),
-                        str(user.get("name", id)),
-                        str(user.get("role", "user")),
-                        keys,
-                        str(user.get("password") or ""),
-                    )
-                )
-            companies.append(Company(str(company["id"]), str(name), tuple(users)))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise StartupError(f"{origin}: auth.companies must look like name {{ id = ..., users {{ ... }} }}, see config/auth.conf") from error
+        found = msgspec.convert(given, dict[str, _CompanyGiven])
+    except msgspec.ValidationError as error:  # it names the place and the type, never the value
+        shape = "auth.companies must look like name { id = ..., users { ... } }, see config/auth.conf"
+        raise StartupError(f"{origin}: {shape}: {error}") from error
+    companies = []
+    for name, company in found.items():
+        users = []
+        for id, user in (company.users or {}).items():
+            keys = tuple(Key(str(key.access_key), str(key.secret_key)) for key in user.keys or ())
+            own, shown = id if user.id is None else user.id, id if user.name is None else user.name
+            users.append(User(str(own), str(shown), user.role, keys, str(user.password or "")))
+        companies.append(Company(str(company.id), name, tuple(users)))
     for what, names in (
         ("company id", [c.id for c in companies]),
         ("access key", [k.access_key for c in companies for u in c.users for k in u.keys]),
@@ -233,6 +250,14 @@ def _check(settings: Settings) -> None:
     for name, port in (("server.port", server.port), ("runs.port", settings.runs.port), ("files.port", settings.files.port)):
         need(port <= 65535, f"{name} must be a port number up to 65535, got {port}")
     need(server.workers >= 1, "server.workers must be at least 1")
+    events, elastic = settings.events, settings.elastic
+    for name, least in (
+        ("events.raw_size_cap", events.raw_size_cap),
+        ("events.state_expiration", events.state_expiration),
+        ("elastic.pool", elastic.pool),
+    ):
+        need(least >= 1, f"{name} must be at least 1")
+    need(elastic.connect_timeout > 0, "elastic.connect_timeout must be more than 0")
     need(
         server.log_level in ("debug", "info", "warning", "error"),
         f'server.log_level must be debug, info, warning or error, got "{server.log_level}"',

@@ -41,6 +41,13 @@ def test_the_mode_follows_the_address() -> None:
     ("env", "words"),
     [
         ({"TIDEMARK_PORT": "x"}, ["TIDEMARK_PORT", "whole number", "'x'"]),
+        ({"TIDEMARK_PORT": "-1"}, ["TIDEMARK_PORT", "server.port", "0 or more", "'-1'"]),
+        ({"TIDEMARK__redis__timeout": "nan"}, ["TIDEMARK__redis__timeout", "a number"]),
+        ({"TIDEMARK__cors__loopback": "maybe"}, ["cors.loopback", "true or false"]),
+        ({"TIDEMARK__cors__origins": "[1, 2]"}, ["cors.origins", "a list of strings"]),
+        ({"TIDEMARK__events__state_expiration": "0"}, ["events.state_expiration", "at least 1"]),
+        ({"TIDEMARK__elastic__connect_timeout": "0"}, ["elastic.connect_timeout", "more than 0"]),
+        ({"TIDEMARK__auth__companies": "{ a { id = 1, users { b { key = [] } } } }"}, ["auth.companies", "`key`", "config/auth.conf"]),
         ({"TIDEMARK_PORT": "70000"}, ["server.port", "65535"]),
         ({"TIDEMARK__server__prot": "1"}, ["TIDEMARK__server__prot", '"server.prot"']),
         ({"TIDEMARK__nowhere__a": "1"}, ["TIDEMARK__nowhere__a"]),
@@ -60,6 +67,13 @@ def test_a_mistake_is_one_sentence_that_names_the_setting(env: dict[str, str], w
         make_settings(env)
     assert "\n" not in str(caught.value)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_mistake_in_a_secret_does_not_show_it() -> None:
+    companies = "{ a { id = 1, users { b { keys = [{ access_key = x, secret_key = [hush] }] } } } }"
+    with pytest.raises(StartupError) as caught:
+        make_settings({"TIDEMARK__auth__companies": companies})
+    assert "hush" not in str(caught.value) and "secret_key" in str(caught.value)
 
 
 def test_urls() -> None:
