@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -9,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -230,6 +230,15 @@ def follow(runs: Runs, tmp_path: Path) -> Iterator[Follow]:
         process.communicate()
 
 
+def holds_deleted(pid: int, path: Path) -> bool:
+    """Whether a process still has the file open that was at this path."""
+    links = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(str(link.readlink()))
+    return f"{path} (deleted)" in links
+
+
 def append(path: Path, text: str) -> None:
     with path.open("a") as file:
         file.write(text)
@@ -281,8 +290,7 @@ def test_rotation_cuts_and_restarts_lose_and_repeat_nothing(runs: Runs, follow: 
         log.write_text("cut\n")
         assert received(socket, count=1) == ["cut"]
         log.unlink()
-        wait_until(lambda: not log.exists(), 5, "gone")
-        time.sleep(0.3)  # so that it is seen without the file; not seeing it is the case above
+        wait_until(lambda: not holds_deleted(process.pid, log), 20, "the follower has seen that the file is gone")
         append(log, "new\n")
         assert received(socket, count=1) == ["new"]
 

@@ -62,9 +62,10 @@ def index(client: Held) -> str:
 
 
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
+def pool(client: Held) -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(16) as pool:
         yield pool
+        client.open.set()  # a test that failed leaves requests that wait; the pool would wait for them too
 
 
 def change(index: str, variant: str, count: int = 1) -> SeriesChange:
