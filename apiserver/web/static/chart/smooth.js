@@ -1,0 +1,47 @@
+import { findBreaks } from './buckets.js';
+
+/** @typedef {import('./buckets.js').Buckets} Buckets */
+
+/** Stretches with fewer buckets are not smoothed: two points are a line, not a trend. */
+export const LEAST_POINTS = 5;
+
+/**
+ * Exponential smoothing by half-life on the axis: a point `h` behind weighs half. Every bucket weighs as much as it has points, so the curve
+ * is (nearly) the same at any number of buckets. It starts again after a gap and after a bucket without finite values.
+ * @param {Buckets} buckets @param {number} halfLife in units of x; 0: not smoothed @param {Uint8Array} [breaks]
+ * @returns {Float64Array} NaN where a bucket has no finite value
+ */
+export function smooth(buckets, halfLife, breaks = findBreaks(buckets)) {
+  const { x, mean, count } = buckets;
+  const out = Float64Array.from(mean);
+  if (!(halfLife > 0)) return out;
+  let start = 0;
+  for (let i = 0; i <= x.length; i++) {
+    if (i === x.length || breaks[i]) {
+      smoothStretch(x, mean, count, halfLife, out, start, i);
+      start = i;
+    }
+  }
+  return out;
+}
+
+/**
+ * @param {Float64Array} x @param {Float64Array} mean @param {Float64Array} count @param {number} halfLife
+ * @param {Float64Array} out @param {number} start @param {number} end
+ */
+function smoothStretch(x, mean, count, halfLife, out, start, end) {
+  let finite = 0;
+  for (let i = start; i < end; i++) if (count[i] > 0) finite++;
+  if (finite < LEAST_POINTS) return;
+  let weight = 0;
+  let value = 0;
+  let last = NaN;
+  for (let i = start; i < end; i++) {
+    if (!(count[i] > 0)) continue;
+    if (weight > 0) weight *= 2 ** (-(x[i] - last) / halfLife);
+    weight += count[i];
+    value += (mean[i] - value) * (count[i] / weight); // a mean that moves: no sum that grows, exact for a constant series
+    out[i] = value;
+    last = x[i];
+  }
+}
