@@ -111,6 +111,10 @@ class SeriesReader(Protocol):
         """A value per task that is different after any change of the task's events; None when that can't be known (then nothing may be
         cached). Cheap: no search."""
 
+    def oldest_pending(self, company: str) -> int | None:
+        """The smallest arrival number of a batch that is under way; None: no batch is. A reader that asks before it reads knows that events with
+        smaller numbers are there, or never will be."""
+
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         """One answer per request, in order; empty arrays where there is nothing."""
 

@@ -3,8 +3,46 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from apiserver.stores.records import MIN_ITER, Buckets, Floats, Ints
+from apiserver.stores.records import MIN_ITER, SINGLE_VALUE_ITER, BucketRequest, Buckets, Ends, Floats, Ints, Kinds
+
+
+def buckets_of(request: BucketRequest, iters: Ints, values: Floats, timestamps: Ints, seqs: Ints) -> Buckets:
+    """The answer to a request from points in the order of iterations; on the iteration axis, those inside its bounds. Columns of equal length."""
+    where = int(np.searchsorted(iters, SINGLE_VALUE_ITER))
+    if where < len(iters) and iters[where] == SINGLE_VALUE_ITER:
+        shown = np.arange(len(iters)) != where
+        iters, values, timestamps, seqs = iters[shown], values[shown], timestamps[shown], seqs[shown]
+    x = iters
+    if request.axis == "timestamp":
+        order = np.argsort(timestamps, kind="stable")
+        x = timestamps[order] - request.origin
+        left = 0 if request.lo is None else int(np.searchsorted(x, request.lo, "left"))
+        right = len(x) if request.hi is None else int(np.searchsorted(x, request.hi, "right"))
+        order, x = order[left:right], x[left:right]
+        iters, values, timestamps, seqs = iters[order], values[order], timestamps[order], seqs[order]
+    found = bucketed(x, values, request.interval)
+    if not len(x):
+        return found
+    starts = np.cumsum(found.count) - found.count
+    if request.ends:
+        found.ends = Ends(np.maximum.reduceat(iters, starts), np.maximum.reduceat(timestamps, starts))
+    if request.kinds and not np.isfinite(values).all():
+        found.kinds = _kinds(x, values, starts)
+    if request.since_seq is not None:
+        found = found.take(np.maximum.reduceat(seqs, starts) > request.since_seq)
+    return found
+
+
+def _kinds(x: Ints, values: Floats, starts: Ints) -> Kinds:
+    nan = np.isnan(values)
+    first_nan = int(x[nan.argmax()]) if nan.any() else None
+    return Kinds(_counts(nan, starts), _counts(values == np.inf, starts), _counts(values == -np.inf, starts), first_nan)
+
+
+def _counts(which: npt.NDArray[np.bool_], starts: Ints) -> Ints:
+    return np.add.reduceat(which.astype(np.int64), starts)
 
 
 def bucketed(x: Ints, values: Floats, interval: int) -> Buckets:

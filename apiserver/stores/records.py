@@ -230,7 +230,8 @@ class BucketRequest(NamedTuple):
 
     `series` is as `EventStore.series` gave it: its extent tells a store how much to expect. `interval` 1 on the iteration axis means every
     point by itself. Points at the single-value iteration are never included. `extremes`: whether minimum and maximum are needed; they may
-    be the mean otherwise.
+    be the mean otherwise. `ends`, `kinds`: whether these parts of `Buckets` are needed. `origin` (time axis): x is the time since then,
+    in the bounds and in the answer. `since_seq`: only the buckets that hold a point that arrived later; they are whole.
     """
 
     series: Series
@@ -239,12 +240,33 @@ class BucketRequest(NamedTuple):
     lo: int | None = None
     hi: int | None = None
     extremes: bool = True
+    ends: bool = False
+    kinds: bool = False
+    origin: int = 0
+    since_seq: int | None = None
+
+
+class Ends(NamedTuple):
+    """The greatest iteration and the greatest timestamp of each bucket."""
+
+    iters: Ints
+    timestamps: Ints
+
+
+class Kinds(NamedTuple):
+    """How many points of each bucket are not finite, by kind; and the x of the first NaN (None: there is none)."""
+
+    nan: Ints
+    pos_inf: Ints
+    neg_inf: Ints
+    first_nan: int | None
 
 
 @dataclass(slots=True)
 class Buckets:
     """The non-empty buckets of a series: arrays of equal length, ascending. Non-finite values take no part in the value columns; a bucket
-    with points but without a finite value has NaN there. `count` counts its points."""
+    with points but without a finite value has NaN there. `count` counts its points. `kinds` is None when every point is finite. `first_x` and
+    `last_x` are those of the range, whatever `since_seq` leaves out."""
 
     x: Ints
     mean: Floats
@@ -253,6 +275,17 @@ class Buckets:
     count: Ints
     first_x: int | None = None
     last_x: int | None = None
+    ends: Ends | None = None
+    kinds: Kinds | None = None
+
+    def take(self, which: npt.NDArray[np.bool_]) -> Buckets:
+        """Some of the buckets."""
+        ends = None if self.ends is None else Ends(*(column[which] for column in self.ends))
+        kinds = self.kinds
+        if kinds is not None:
+            kinds = Kinds(kinds.nan[which], kinds.pos_inf[which], kinds.neg_inf[which], kinds.first_nan)
+        columns = (self.x[which], self.mean[which], self.min[which], self.max[which], self.count[which])
+        return Buckets(*columns, self.first_x, self.last_x, ends, kinds)
 
 
 @dataclass(slots=True)

@@ -95,6 +95,9 @@ class ElasticEvents:
         revisions = self._visibility.revisions(company, tasks)
         return None if revisions is None else revisions.events
 
+    def oldest_pending(self, company: str) -> int | None:
+        return self._visibility.oldest_pending(company)
+
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         return self._charts.buckets(company, requests)
 

@@ -23,6 +23,9 @@ from apiserver.stores.records import DOCUMENT, SEQ_SHIFT
 log = logging.getLogger(__name__)
 
 CATCH_UP_SECONDS = 0.5
+FAR_FUTURE = 1e12
+LONGEST_BATCH = 60.0
+"""Seconds after which a batch is taken to be finished when nothing is known of it."""
 
 
 class PendingBatch(NamedTuple):
@@ -185,6 +188,14 @@ class Visibility:
     def pending_batches(self, company: str, since: float) -> list[tuple[int, int]]:
         """Arrival numbers (first, last) of the batches that were not acknowledged at that time. Raises StateUnavailable."""
         return self._coordination.pending_batches(company, since)
+
+    def oldest_pending(self, company: str) -> int | None:
+        """The smallest arrival number of a pending batch; None: no batch is pending. While the coordination is unavailable: that of a minute ago."""
+        try:
+            pending = self._coordination.pending_batches(company, FAR_FUTURE)
+        except StateUnavailable:
+            return int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT
+        return min((first for first, _ in pending), default=None)
 
     def clock(self) -> float:
         """Raises StateUnavailable."""

@@ -115,6 +115,9 @@ class SqliteEvents:
 
         return self._db.read(work)
 
+    def oldest_pending(self, company: str) -> int | None:
+        return None  # one writer: batches become visible in the order of their numbers
+
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         def work(connection: sqlite3.Connection, part: Sequence[BucketRequest]) -> list[Buckets]:
             ids = _series_ids(connection, company, [request.series.key for request in part])

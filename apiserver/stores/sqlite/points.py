@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apiserver.stores.bucketing import bucketed
+from apiserver.stores.bucketing import buckets_of
 from apiserver.stores.records import (
     LAST_VALUES,
     MAX_ITER,
     MIN_ITER,
-    SINGLE_VALUE_ITER,
     Axis,
     BucketRequest,
     Buckets,
@@ -110,20 +109,7 @@ def read_buckets(connection: sqlite3.Connection, series: int, request: BucketReq
     """One series' points in buckets of equal width (see BucketRequest)."""
     by_iter = request.axis == "iter"
     columns = read_series(connection, series, request.lo if by_iter else None, request.hi if by_iter else None)
-    iters, values, times = columns.iters, columns.values, columns.timestamps
-    where = int(np.searchsorted(iters, SINGLE_VALUE_ITER))
-    if where < len(iters) and iters[where] == SINGLE_VALUE_ITER:
-        shown = np.arange(len(iters)) != where
-        iters, values, times = iters[shown], values[shown], times[shown]
-    if by_iter:
-        return bucketed(iters, values, request.interval)
-    order = np.argsort(times, kind="stable")
-    times, values = times[order], values[order]
-    if request.lo is not None or request.hi is not None:
-        left = 0 if request.lo is None else int(np.searchsorted(times, request.lo, "left"))
-        right = len(times) if request.hi is None else int(np.searchsorted(times, request.hi, "right"))
-        times, values = times[left:right], values[left:right]
-    return bucketed(times, values, request.interval)
+    return buckets_of(request, columns.iters, columns.values, columns.timestamps, columns.seqs)
 
 
 @dataclass(slots=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
-from apiserver.stores.bucketing import bucketed
+from apiserver.stores.bucketing import bucketed, buckets_of
 from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.point_values import SPECIAL_CODES
 from apiserver.stores.elastic.queries import Query, all_of, span
 from apiserver.stores.elastic.read.points import ElasticPoints, choices_of
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
-from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, SeriesKey
+from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, Ends, Ints, Kinds, SeriesKey
 
 MAX_BUCKETS = 60_000
 """Buckets of one search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
@@ -26,8 +27,13 @@ EXACT = 2**53
 """Aggregations compute in doubles: greater numbers are bucketed here."""
 
 
+Content = Literal["values", "kinds", "changed"]
+"""What a search says of its buckets: the values, the numbers of points that are not finite, or only that something arrived in them."""
+Found = Iterator[tuple["_Group", "_Wanted", "_Variant"]]
+
+
 class _Group(NamedTuple):
-    """What one search can answer together."""
+    """What one search can answer together. `lo` and `hi` are on the axis itself, not relative to `origin`."""
 
     where: str
     task: str
@@ -36,6 +42,14 @@ class _Group(NamedTuple):
     lo: int | None
     hi: int | None
     extremes: bool
+    ends: bool
+    origin: int
+    since_seq: int | None
+
+    @property
+    def single(self) -> bool:
+        """Whether every point has a bucket of its own: then its value is all there is to know."""
+        return self.interval == 1 and self.axis == "iter"
 
 
 class _Wanted(NamedTuple):
@@ -44,6 +58,7 @@ class _Wanted(NamedTuple):
     place: int
     key: SeriesKey
     expected: int
+    all_finite: bool
 
 
 class _Value(msgspec.Struct, frozen=True, gc=False):
@@ -55,10 +70,26 @@ class _Value(msgspec.Struct, frozen=True, gc=False):
     max: float | None = None
 
 
+class _Kind(msgspec.Struct, frozen=True, gc=False):
+    key: int
+    doc_count: int
+
+
+class _Kinds(msgspec.Struct, frozen=True, gc=False):
+    buckets: list[_Kind] = []
+
+
 class _Bucket(msgspec.Struct, gc=False):
     key: float
     doc_count: int
     v: _Value = _Value()
+    i: _Value = _Value()
+    t: _Value = _Value()
+    kinds: _Kinds = _Kinds()
+
+
+class _First(msgspec.Struct, frozen=True, gc=False):
+    x: _Value = _Value()
 
 
 class _Buckets(msgspec.Struct):
@@ -68,8 +99,9 @@ class _Buckets(msgspec.Struct):
 class _Variant(msgspec.Struct):
     key: str
     x: _Buckets
-    lo: _Value
-    hi: _Value
+    lo: _Value = _Value()
+    hi: _Value = _Value()
+    nan: _First = _First()
 
 
 class _Variants(msgspec.Struct):
@@ -114,13 +146,40 @@ class ElasticBuckets:
             if max(-extent[0], extent[1], request.interval) >= EXACT or expected > MAX_BUCKETS:
                 answers[place] = self._bucketed_here(request, indices[key])
             else:
-                group = _Group(indices[key], key.task, request.axis, request.interval, request.lo, request.hi, request.extremes)
-                groups.setdefault(group, []).append(_Wanted(place, key, expected))
-        self._aggregate(groups, answers)
+                statistics = request.series.statistics
+                all_finite = not request.kinds or (statistics is not None and statistics.finite == statistics.count)
+                groups.setdefault(_group_of(request, indices[key]), []).append(_Wanted(place, key, expected, all_finite))
+        changed = self._changed(groups)
+        for group, wanted, variant in self._search(groups, "values"):
+            found = _buckets(group, variant)
+            arrived = changed.get(wanted.place)
+            answers[wanted.place] = found if arrived is None else found.take(np.isin(found.x, arrived))
+        special = {group: [one for one in wanted if one.place in answers and not one.all_finite] for group, wanted in groups.items()}
+        for group, wanted, variant in self._search({group: wanted for group, wanted in special.items() if wanted}, "kinds"):
+            answers[wanted.place].kinds = _kinds(group, variant, answers[wanted.place].x)
         empty = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
         return [answers.get(place, empty) for place in range(len(requests))]
 
-    def _aggregate(self, groups: Mapping[_Group, Sequence[_Wanted]], answers: dict[int, Buckets]) -> None:
+    def _changed(self, groups: dict[_Group, list[_Wanted]]) -> dict[int, Ints]:
+        """By place: the buckets in which something arrived since the seq of its group. Groups without arrivals go, the others are narrowed to
+        where these are."""
+        asked = {group: wanted for group, wanted in groups.items() if group.since_seq is not None}
+        changed: dict[int, Ints] = {}
+        found: dict[_Group, list[_Wanted]] = {}
+        for group, wanted, variant in self._search(asked, "changed"):
+            changed[wanted.place] = _starts(group, variant)
+            found.setdefault(group, []).append(wanted)
+        for group in asked:
+            del groups[group]
+        for group, some in found.items():
+            first = min(int(changed[one.place][0]) for one in some) + group.origin
+            last = max(int(changed[one.place][-1]) for one in some) + group.origin + group.interval - 1
+            lo, hi = first if group.lo is None else max(first, group.lo), last if group.hi is None else min(last, group.hi)
+            groups[group._replace(lo=lo, hi=hi)] = some
+        return changed
+
+    def _search(self, groups: Mapping[_Group, Sequence[_Wanted]], content: Content) -> Found:
+        """What there is of each series, by searches that go out together."""
         asked: list[tuple[_Group, list[_Wanted]]] = []
         for group, wanted in groups.items():
             part: list[_Wanted] = []
@@ -132,33 +191,23 @@ class ElasticBuckets:
                 part.append(one)
                 size += one.expected
             asked.append((group, part))
-        searches = [(group.where, _histograms(group, [one.key for one in part])) for group, part in asked]
+        searches = [(group.where, _histograms(group, [one.key for one in part], content)) for group, part in asked]
+        if not searches:
+            return
         for (group, part), answer in zip(asked, self._client.aggregations(searches), strict=True):
             if not answer:
                 continue
             found = {(metric.key, variant.key): variant for metric in _decode(answer).metric.buckets for variant in metric.variant.buckets}
             for one in part:
-                content = found.get((one.key.metric, one.key.variant))
-                if content is not None and content.x.buckets:
-                    answers[one.place] = _buckets(content, _single(group) or not group.extremes)
+                variant = found.get((one.key.metric, one.key.variant))
+                if variant is not None and variant.x.buckets:
+                    yield group, one, variant
 
     def _bucketed_here(self, request: BucketRequest, index: str) -> Buckets:
         lo, hi = (request.lo, request.hi) if request.axis == "iter" else (None, None)
         key = request.series.key
         columns = self._points.all_points(key, index, span("iter", lo, hi)).columns(key)
-        shown = columns.iters != SINGLE_VALUE_ITER
-        x = (columns.iters if request.axis == "iter" else columns.timestamps)[shown]
-        values = columns.values[shown]
-        if request.axis == "timestamp":
-            order = np.argsort(x, kind="stable")
-            x, values = x[order], values[order]
-            inside = np.ones(len(x), np.bool_)
-            if request.lo is not None:
-                inside &= x >= request.lo
-            if request.hi is not None:
-                inside &= x <= request.hi
-            x, values = x[inside], values[inside]
-        return bucketed(x, values, request.interval)
+        return buckets_of(request, columns.iters, columns.values, columns.timestamps, columns.seqs)
 
 
 def _extent(request: BucketRequest) -> tuple[int, int] | None:
@@ -170,24 +219,41 @@ def _extent(request: BucketRequest) -> tuple[int, int] | None:
         low, high = series.chart_min_timestamp, series.chart_max_timestamp
     if low is None or high is None:
         return None
+    low, high = low - request.origin, high - request.origin
     low = low if request.lo is None else max(low, request.lo)
     high = high if request.hi is None else min(high, request.hi)
     return (low, high) if low <= high else None
 
 
-def _single(group: _Group) -> bool:
-    """Whether every point has a bucket of its own: then its value is all there is to know."""
-    return group.interval == 1 and group.axis == "iter"
+def _group_of(request: BucketRequest, index: str) -> _Group:
+    lo, hi = (None if bound is None else bound + request.origin for bound in (request.lo, request.hi))
+    flags = (request.extremes, request.ends, request.origin, request.since_seq)
+    return _Group(index, request.series.key.task, request.axis, request.interval, lo, hi, *flags)
 
 
-def _histograms(group: _Group, keys: Sequence[SeriesKey]) -> Query:
-    values = {"v": {"max" if _single(group) else "stats" if group.extremes else "avg": {"field": "value"}}}
-    ends = {"lo": {"min": {"field": group.axis}}, "hi": {"max": {"field": group.axis}}}
-    histogram = {"histogram": {"field": group.axis, "interval": group.interval, "min_doc_count": 1}, "aggs": values}
+def _histograms(group: _Group, keys: Sequence[SeriesKey], content: Content) -> Query:
+    histogram: Query = {"field": group.axis, "interval": group.interval, "min_doc_count": 1}
+    if group.origin:
+        histogram["offset"] = group.origin % group.interval
+    of_series: Query = {"x": {"histogram": histogram}}
+    filters = [{"term": {"task": group.task}}, choices_of(keys), {"exists": {"field": "iter"}}, *span(group.axis, group.lo, group.hi)]
+    if content == "values":
+        values: Query = {"v": {"max" if group.single else "stats" if group.extremes else "avg": {"field": "value"}}}
+        if group.ends:
+            if not group.single:
+                values["i"] = {"max": {"field": "iter"}}
+            values["t"] = {"max": {"field": "timestamp"}}
+        of_series["x"]["aggs"] = values
+        of_series |= {"lo": {"min": {"field": group.axis}}, "hi": {"max": {"field": group.axis}}}
+    elif content == "kinds":
+        filters.append({"exists": {"field": "special"}})
+        of_series["x"]["aggs"] = {"kinds": {"terms": {"field": "special", "size": len(SPECIAL_CODES)}}}
+        of_series["nan"] = {"filter": {"term": {"special": SPECIAL_CODES["nan"]}}, "aggs": {"x": {"min": {"field": group.axis}}}}
+    else:
+        filters += span("seq", (group.since_seq or 0) + 1)
     metrics = len({key.metric for key in keys})
     variants = len({key.variant for key in keys})
-    filters = [{"term": {"task": group.task}}, choices_of(keys), {"exists": {"field": "iter"}}, *span(group.axis, group.lo, group.hi)]
-    by_variant = {"terms": {"field": "variant", "size": variants}, "aggs": ends | {"x": histogram}}
+    by_variant = {"terms": {"field": "variant", "size": variants}, "aggs": of_series}
     return {
         "size": 0,
         "track_total_hits": False,
@@ -196,16 +262,35 @@ def _histograms(group: _Group, keys: Sequence[SeriesKey]) -> Query:
     }
 
 
-def _buckets(variant: _Variant, single: bool) -> Buckets:
-    """`single`: a bucket has one value, which stands for minimum and maximum too."""
+def _starts(group: _Group, variant: _Variant) -> Ints:
+    return np.array([row.key for row in variant.x.buckets], np.float64).astype(np.int64) - group.origin
+
+
+def _buckets(group: _Group, variant: _Variant) -> Buckets:
     rows = variant.x.buckets
-    x = np.array([row.key for row in rows], np.float64).astype(np.int64)
+    x = _starts(group, variant)
     count = np.array([row.doc_count for row in rows], np.int64)
     values = [row.v for row in rows]
-    first, last = int(variant.lo.value or 0), int(variant.hi.value or 0)
-    if single:
-        mean = np.array([value.value for value in values], np.float64)
-        return Buckets(x, mean, mean, mean, count, first, last)
-    mean = np.array([value.avg for value in values], np.float64)
-    low, high = np.array([value.min for value in values], np.float64), np.array([value.max for value in values], np.float64)
-    return Buckets(x, mean, low, high, count, first, last)
+    first, last = int(variant.lo.value or 0) - group.origin, int(variant.hi.value or 0) - group.origin
+    if group.single or not group.extremes:  # one value stands for minimum and maximum too
+        mean = low = high = np.array([value.value for value in values], np.float64)
+    else:
+        mean = np.array([value.avg for value in values], np.float64)
+        low, high = np.array([value.min for value in values], np.float64), np.array([value.max for value in values], np.float64)
+    ends = None
+    if group.ends:
+        iters = x if group.single else np.array([row.i.value for row in rows], np.float64).astype(np.int64)
+        ends = Ends(iters, np.array([row.t.value for row in rows], np.float64).astype(np.int64))
+    return Buckets(x, mean, low, high, count, first, last, ends)
+
+
+def _kinds(group: _Group, variant: _Variant, x: Ints) -> Kinds:
+    """The kinds of points in the buckets at x."""
+    counts = {code: np.zeros(len(x), np.int64) for code in SPECIAL_CODES.values()}
+    at = {start: place for place, start in enumerate(x.tolist())}
+    for start, row in zip(_starts(group, variant).tolist(), variant.x.buckets, strict=True):
+        for kind in row.kinds.buckets if start in at else ():
+            counts[kind.key][at[start]] = kind.doc_count
+    nan, pos_inf, neg_inf = (counts[SPECIAL_CODES[name]] for name in ("nan", "inf", "-inf"))
+    first = variant.nan.x.value
+    return Kinds(nan, pos_inf, neg_inf, None if first is None else int(first) - group.origin)
