@@ -1,8 +1,8 @@
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import assert from "node:assert/strict";
+import { test } from "node:test";
 
-import * as buckets from '../../../apiserver/web/static/chart/buckets.js';
-import { smooth } from '../../../apiserver/web/static/chart/smooth.js';
+import * as buckets from "../../../apiserver/web/static/chart/buckets.js";
+import { smooth } from "../../../apiserver/web/static/chart/smooth.js";
 
 /** Numbers that are the same in every run. */
 function randoms(seed) {
@@ -32,26 +32,26 @@ function noisy(n, seed = 1) {
   );
 }
 
-test('the width is the least power of two that gives few enough buckets', () => {
+test("the width is the least power of two that gives few enough buckets", () => {
   assert.equal(buckets.ladderWidth(0, 99, 100), 1);
   assert.equal(buckets.ladderWidth(0, 100, 100), 2);
   assert.equal(buckets.ladderWidth(-5, 1_000_000, 500), 2048);
 });
 
-test('times are cut at steps of a clock', () => {
+test("times are cut at steps of a clock", () => {
   assert.equal(buckets.ladderWidth(0, 3_600_000, 100, true), 60_000);
   assert.equal(buckets.ladderWidth(0, 1e12, 100, true) % 2_592_000_000, 0);
 });
 
-test('merging twice is the same as merging once', () => {
+test("merging twice is the same as merging once", () => {
   const raw = noisy(1000);
   const twice = buckets.mergeBuckets(buckets.mergeBuckets(raw, 8), 64);
   const once = buckets.mergeBuckets(raw, 64);
-  for (const name of ['x', 'min', 'max', 'count']) assert.deepEqual([...twice[name]], [...once[name]], name);
+  for (const name of ["x", "min", "max", "count"]) assert.deepEqual([...twice[name]], [...once[name]], name);
   twice.mean.forEach((mean, i) => assert.ok(Math.abs(mean - once.mean[i]) < 1e-12));
 });
 
-test('merging keeps the extremes and the number of points, non-finite ones too', () => {
+test("merging keeps the extremes and the number of points, non-finite ones too", () => {
   const ys = Array.from({ length: 300 }, () => 0);
   ys[117] = 1e6;
   ys[200] = NaN;
@@ -61,26 +61,26 @@ test('merging keeps the extremes and the number of points, non-finite ones too',
   assert.equal(merged.nan.reduce((a, b) => a + b), 1);
 });
 
-test('late buckets replace open ones and the others stay', () => {
+test("late buckets replace open ones and the others stay", () => {
   const old = points([0, 1, 2], [1, 2, 3]);
   const next = buckets.replaceBuckets(old, points([2, 3], [30, 40]));
   assert.deepEqual([...next.x], [0, 1, 2, 3]);
   assert.deepEqual([...next.mean], [1, 2, 30, 40]);
 });
 
-test('a distance of more than eight medians breaks the line, and so does NaN', () => {
+test("a distance of more than eight medians breaks the line, and so does NaN", () => {
   assert.deepEqual([...buckets.findBreaks(points([0, 1, 2, 3, 12, 13], [1, 1, 1, 1, 1, 1]))], [0, 0, 0, 0, 1, 0]);
   assert.deepEqual([...buckets.findBreaks(points([0, 1, 2, 3], [1, NaN, 1, 1]))], [0, 0, 1, 0]);
 });
 
-test('series with other x share one column and nothing is bridged', () => {
+test("series with other x share one column and nothing is bridged", () => {
   const { x, index } = buckets.align([points([0, 2, 4], [1, NaN, 3]), points([0, 1, 2], [5, 6, 7])]);
   assert.deepEqual([...x], [0, 1, 2, 3, 4]);
   assert.deepEqual([...index[0]], [0, -1, -2, -2, 2]);
   assert.deepEqual([...index[1]], [0, 1, 2, -1, -1]);
 });
 
-test('the robust range leaves out a spike, the full range shows it', () => {
+test("the robust range leaves out a spike, the full range shows it", () => {
   const ys = Array.from({ length: 1000 }, (_, i) => i / 1000);
   ys[500] = 1e9;
   const series = [points(ys.map((_, i) => i), ys)];
@@ -89,7 +89,7 @@ test('the robust range leaves out a spike, the full range shows it', () => {
   assert.ok(high < 2 && low >= 0);
 });
 
-test('smoothing does not depend on the number of buckets', () => {
+test("smoothing does not depend on the number of buckets", () => {
   const raw = noisy(100_000);
   const exact = smooth(raw, 2000);
   for (const width of [16, 64, 256]) {
@@ -103,27 +103,27 @@ test('smoothing does not depend on the number of buckets', () => {
   }
 });
 
-test('a constant series stays constant, whatever the half-life', () => {
+test("a constant series stays constant, whatever the half-life", () => {
   const flat = points([0, 1, 5, 9, 20, 21], [1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4]);
   for (const half of [0, 1, 1e9]) assert.deepEqual([...smooth(flat, half)], Array(6).fill(1e-4));
 });
 
-test('smoothing begins again after a gap', () => {
+test("smoothing begins again after a gap", () => {
   const xs = [...Array(10).keys(), ...Array.from({ length: 10 }, (_, i) => 1000 + i)];
   const curve = smooth(points(xs, xs.map((x) => (x < 500 ? 0 : 1))), 1e6);
   assert.deepEqual([...curve], xs.map((x) => (x < 500 ? 0 : 1)));
 });
 
-test('fewer than five points are not smoothed', () => {
+test("fewer than five points are not smoothed", () => {
   assert.deepEqual([...smooth(points([0, 1, 2, 3], [0, 9, 0, 9]), 100)], [0, 9, 0, 9]);
 });
 
-test('pauses are found in times', () => {
+test("pauses are found in times", () => {
   const times = [0, 1000, 2000, 3000, 200_000, 201_000];
   assert.deepEqual(buckets.findPauses(times), [[3000, 200_000]]);
 });
 
-test('nearest finds the nearest', () => {
+test("nearest finds the nearest", () => {
   const x = [0, 10, 20];
   assert.deepEqual([-5, 4, 6, 15, 16, 99].map((t) => buckets.nearest(x, t)), [0, 0, 1, 1, 2, 2]);
   assert.equal(buckets.nearest([], 1), -1);

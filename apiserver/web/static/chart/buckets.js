@@ -18,8 +18,8 @@
  * @property {number} width        width of a bucket on the ladder; 1: every point on its own
  */
 
-/** @type {(keyof Omit<Buckets, 'width'>)[]} */
-export const COLUMNS = ['x', 'mean', 'min', 'max', 'count', 'time', 'nan', 'posInf', 'negInf'];
+/** @type {(keyof Omit<Buckets, "width">)[]} */
+export const COLUMNS = ["x", "mean", "min", "max", "count", "time", "nan", "posInf", "negInf"];
 
 /** Time ladder in ms: 1, 2, 5 per decade below a second; clock-like steps above. */
 const TIME_LADDER = [

@@ -1,6 +1,6 @@
-import { findBreaks } from './buckets.js';
+import { findBreaks } from "./buckets.js";
 
-/** @typedef {import('./buckets.js').Buckets} Buckets */
+/** @typedef {import("./buckets.js").Buckets} Buckets */
 
 /** Stretches with fewer buckets are not smoothed: two points are a line, not a trend. */
 export const LEAST_POINTS = 5;

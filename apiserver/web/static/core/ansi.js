@@ -8,7 +8,7 @@ const ESCAPE = /\x1b(?:\[([0-9;:]*)([ -/]*[@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[
 
 /** @returns {Piece} */
 function plain() {
-  return { text: '', color: -1, bold: false, dim: false, italic: false, underline: false };
+  return { text: "", color: -1, bold: false, dim: false, italic: false, underline: false };
 }
 
 /**
@@ -16,7 +16,7 @@ function plain() {
  * @param {string} line @returns {Piece[]}
  */
 export function ansiPieces(line) {
-  if (!line.includes('\x1b')) return [{ ...plain(), text: line }];
+  if (!line.includes("\x1b")) return [{ ...plain(), text: line }];
   /** @type {Piece[]} */
   const pieces = [];
   let style = plain();
@@ -24,7 +24,7 @@ export function ansiPieces(line) {
   for (const match of line.matchAll(ESCAPE)) {
     if (match.index > from) pieces.push({ ...style, text: line.slice(from, match.index) });
     from = match.index + match[0].length;
-    if (match[2] === 'm') style = styled(style, match[1]);
+    if (match[2] === "m") style = styled(style, match[1]);
   }
   if (from < line.length) pieces.push({ ...style, text: line.slice(from) });
   return pieces;
@@ -32,13 +32,13 @@ export function ansiPieces(line) {
 
 /** The line without escape sequences. @param {string} line */
 export function stripAnsi(line) {
-  return line.includes('\x1b') ? line.replace(ESCAPE, '') : line;
+  return line.includes("\x1b") ? line.replace(ESCAPE, "") : line;
 }
 
 /** @param {Piece} style @param {string} codes @returns {Piece} */
 function styled(style, codes) {
   const next = { ...style };
-  const list = (codes || '0').split(/[;:]/).map(Number);
+  const list = (codes || "0").split(/[;:]/).map(Number);
   for (let i = 0; i < list.length; i++) {
     const code = list[i];
     if (code === 0) Object.assign(next, plain());
@@ -83,14 +83,14 @@ function nearestRgb(r, g, b) {
  * @param {string} text
  */
 export function overwritten(text) {
-  if (!text.includes('\r')) return text;
+  if (!text.includes("\r")) return text;
   return text
-    .split('\n')
+    .split("\n")
     .map((line) => {
-      const parts = line.split('\r').filter((part) => part !== '');
-      return parts.length ? parts[parts.length - 1] : '';
+      const parts = line.split("\r").filter((part) => part !== "");
+      return parts.length ? parts[parts.length - 1] : "";
     })
-    .join('\n');
+    .join("\n");
 }
 
 // "12%|███   | 120/1000 [00:12<01:28, 9.9it/s]", "100%|##########| 5/5", "Epoch 3: 45%|...": tqdm; "[=====>....] 12/100": Keras; "━━━ 45%": rich.
