@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)
 # How many processes share the tests. They start servers of their own, which compute too, and wait a good part of the time.
 JOBS   := 3
 
-.PHONY: help run test lint format bench fuzz soak demo up docs test-es9 dist requirements clean
+.PHONY: help run test lint format bench fuzz soak demo up docs test-es9 dist requirements vendor clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,11 +19,12 @@ run: $(VENV)/installed ## Start the server (TIDEMARK_HOST, TIDEMARK_PORT, TIDEMA
 test: $(VENV)/installed-dev lint ## Check everything, run all tests (ARGS="-k name" picks some, ARGS="-n 0" runs one after the other)
 	$(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
-lint: $(VENV)/installed-dev ## Style, types, and which room imports which
+lint: $(VENV)/installed-dev ## Style, types, and which room imports which; types and style of the page's program (needs Node)
 	$(PYTHON) -m ruff check apiserver tests
 	$(PYTHON) -m ruff format --check apiserver tests
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PYTHON) -m tests.web.node
 
 format: $(VENV)/installed-dev ## Bring the code into the project's format
 	$(PYTHON) -m ruff check --fix apiserver tests
@@ -59,6 +60,9 @@ requirements: $(VENV)/installed-dev ## Pin what pyproject.toml and requirements-
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
 	$(COMPILE) $(ARGS) requirements-build.in -o requirements-build.txt
 	$(COMPILE) $(ARGS) pyproject.toml requirements-dev.in -o requirements-dev.txt
+
+vendor: $(VENV)/installed-dev ## Fetch the page's libraries from npm at the versions of scripts/vendor.py, compare their integrity
+	$(PYTHON) scripts/vendor.py
 
 clean: ## Remove what was built; data and the virtual environment's packages stay where they are needed
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,6 +38,7 @@ from apiserver.services.registry import registry_services
 from apiserver.services.server import ServerService
 from apiserver.services.users import UsersService
 from apiserver.settings import SCHEMA, Settings
+from apiserver.web.face import Page, register_web, wants_page
 
 log = logging.getLogger("tidemark")
 
@@ -72,8 +73,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
     app.extensions["tidemark"] = context
     app.rpc = Dispatcher(context.repo, context.authenticator, settings.server)
-    _add_status(app, context)
     _add_faces(app, context, storage)
+    _add_status(app, context, register_web(app, context))
     _add_answer_headers(app, context)
     app.wsgi_app = Draining(app.wsgi_app, settings.server.max_body)  # type: ignore[method-assign]
     return app
@@ -113,10 +114,15 @@ def _add_faces(app: Flask, context: Context, storage: FileStorage) -> None:
     register_files(app, context, storage)
 
 
-def _add_status(app: Flask, context: Context) -> None:
+def _add_status(app: Flask, context: Context, page: Page) -> None:
     @app.get("/")
     def status() -> Response:
-        return jsonify(name="tidemark", version=__version__, status="running", health="/healthz")
+        if wants_page():
+            response = page.shell()
+        else:
+            response = jsonify(name="tidemark", version=__version__, status="running", health="/healthz")
+        response.vary.add("Accept")
+        return response
 
     @app.get("/healthz")
     @app.get("/api/healthz")

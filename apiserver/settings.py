@@ -30,6 +30,7 @@ from apiserver.settings_types import (
     ServerSettings,
     Settings,
     User,
+    WebSettings,
     is_loopback,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "User",
+    "WebSettings",
     "from_environment",
     "is_loopback",
     "make_settings",

@@ -228,6 +228,16 @@ class FilesSettings:
 
 
 @dataclass(frozen=True)
+class WebSettings:
+    """The page (config/web.conf)."""
+
+    frame_ancestors: tuple[str, ...]
+    """Origins that may show the page in a frame."""
+    image_origins: tuple[str, ...]
+    """Origins beside the server's own that images of runs are loaded from."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of it. Derived answers are methods."""
 
@@ -240,6 +250,7 @@ class Settings:
     redis: RedisSettings
     runs: RunsSettings
     files: FilesSettings
+    web: WebSettings
 
     @property
     def data(self) -> Path:

@@ -1,0 +1,78 @@
+"""The routes of the page: its shell, its files, and the result links that ClearML's SDK prints.
+
+The shell is static and holds no data, so these routes stay outside the gate: a link from a chat program is a cross-site navigation and must
+work. Every call for data that follows is same-origin and authenticated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from flask import Blueprint, Flask, Response, redirect, request
+
+from apiserver.context import Context
+from apiserver.web.assets import Assets
+from apiserver.web.policy import PagePolicy
+
+STATIC = Path(__file__).parent / "static"
+FOR_EVER = "public, max-age=31536000, immutable"
+FRAMES = ("plots.html",)
+"""Documents that run in a sandboxed frame."""
+
+
+def wants_page() -> bool:
+    """Whether the client names text/html, as browsers do; `*/*` of curl and of SDKs does not count."""
+    return any(value.lower().startswith("text/html") and quality > 0 for value, quality in request.accept_mimetypes)
+
+
+class Page:
+    """The page as a part of the application. `version` changes with every change of a file."""
+
+    def __init__(self, assets: Assets, policy: PagePolicy) -> None:
+        self._assets = assets
+        self._policy = policy
+        self._shell = assets.shell()
+        self.version = assets.version
+
+    def shell(self) -> Response:
+        """The document of every view; the program finds out from the address what to show."""
+        response = self._shell.answer(request.accept_encodings, self._policy.page)
+        response.headers["Cache-Control"] = "no-cache"
+        response.set_etag(f"{self.version}-{response.headers.get('Content-Encoding', 'plain')}")
+        response.make_conditional(request)
+        return response
+
+    def file(self, version: str, name: str) -> Response:
+        """A file of this version. Another version's: 404, the page then offers to reload."""
+        asset = self._assets.get(name) if version == self.version and name != "index.html" else None
+        if asset is None:
+            return Response("no such file\n", 404, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
+        headers = self._policy.frame if name in FRAMES else self._policy.asset
+        return asset.answer(request.accept_encodings, {**headers, "Cache-Control": FOR_EVER})
+
+    def run(self, id: str) -> Response:
+        """The shell; Runicorn's viewer has the same address."""
+        return self.shell()
+
+    def results(self, project: str, id: str, rest: str = "") -> Response:
+        """The address that ClearML's SDK prints as results page."""
+        tab = "?tab=console" if rest.endswith("log") else ""
+        response: Response = redirect(f"/runs/{quote(id, safe='')}{tab}", 302)  # type: ignore[assignment]
+        return response
+
+
+def register_web(app: Flask, context: Context) -> Page:
+    """Add the page's routes, apart from `/`, which `app.py` negotiates."""
+    settings = context.settings.web
+    page = Page(Assets(STATIC), PagePolicy(settings.frame_ancestors, settings.image_origins))
+    web = Blueprint("web", __name__)
+    for path in ("/projects", "/compare", "/login"):
+        web.add_url_rule(path, f"shell {path}", page.shell)
+    web.add_url_rule("/runs/<path:id>", "run", page.run)
+    web.add_url_rule("/ui/<version>/<path:name>", "file", page.file)
+    for kind in ("experiments", "tasks"):
+        web.add_url_rule(f"/projects/<project>/{kind}/<id>", f"{kind}", page.results)
+        web.add_url_rule(f"/projects/<project>/{kind}/<id>/<path:rest>", f"{kind} tab", page.results)
+    app.register_blueprint(web)
+    return page

@@ -1,0 +1,72 @@
+// Start, router, and what lies over every view.
+import { h, render } from "./vendor/preact.js";
+import { useEffect, useErrorBoundary, useState } from "./vendor/hooks.js";
+import { loginNeeded } from "./core/api.js";
+import { loadPreferences } from "./core/prefs.js";
+import { toggleTheme } from "./core/theme.js";
+import { go, place } from "./core/url.js";
+import { Dialog } from "./ui/dialog.js";
+import { Help, helpOpen } from "./ui/help.js";
+import { div, fragment, use } from "./ui/html.js";
+import { useKeys, useSignal } from "./ui/hooks.js";
+import { Problem } from "./ui/problem.js";
+import { Page } from "./ui/shell.js";
+import { Toasts, copyText } from "./ui/toast.js";
+import { LoginForm } from "./views/login-form.js";
+import { find } from "./views/registry.js";
+import Lost from "./views/lost.js";
+
+/** Views that were loaded. @type {Map<object, any>} */
+const loaded = new Map();
+
+function View() {
+  const { path } = useSignal(place);
+  const found = find(path);
+  const [, again] = useState(0);
+  const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
+  const route = found?.route;
+  useEffect(() => {
+    setFailure(null);
+    if (!route || loaded.has(route)) return;
+    route.load().then(
+      (module) => {
+        loaded.set(route, module.default);
+        again((n) => n + 1);
+      },
+      (error) => setFailure(error),
+    );
+  }, [route]);
+  if (!found) return use(Lost, { path });
+  const component = loaded.get(found.route);
+  if (component) return use(Guard, { key: path, component, params: found.params });
+  return use(Page, {}, failure && use(Problem, { error: failure, again: () => window.location.reload() }));
+}
+
+/** @param {{component: any, params: Record<string, string>}} props */
+function Guard({ component, params }) {
+  const [error, reset] = useErrorBoundary((caught) => console.error(caught));
+  if (error) return use(Page, { class: "narrow" }, use(Problem, { error, again: reset, title: "This view failed" }));
+  return use(component, params);
+}
+
+function Session() {
+  const needed = useSignal(loginNeeded);
+  const { path } = useSignal(place);
+  if (!needed || path === "/login") return null;
+  return use(Dialog, { title: "Log in" }, use(LoginForm, {}));
+}
+
+function App() {
+  useKeys("Everywhere", [
+    { keys: "?", does: "this map", run: () => (helpOpen.value = true) },
+    { keys: "g r", does: "runs", run: () => go("/") },
+    { keys: "g p", does: "projects", run: () => go("/projects") },
+    { keys: "g c", does: "compare", run: () => go("/compare") },
+    { keys: "u", does: "copy the link to exactly this", run: () => void copyText(window.location.href, "link") },
+    { keys: "g t", does: "dark or light theme", run: toggleTheme },
+  ]);
+  return fragment(div({ class: "app" }, h(View, null)), h(Session, null), h(Help, null), h(Toasts, null));
+}
+
+render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));
+loadPreferences().catch(() => undefined); // the view that is shown reports what is wrong; preferences are not worth a message

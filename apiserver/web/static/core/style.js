@@ -1,0 +1,24 @@
+// Style sheets of views, loaded with the view.
+
+/** @type {Map<string, Promise<void>>} */
+const loaded = new Map();
+
+/**
+ * Loads `style/<name>.css` once; resolves when it applies.
+ * @param {string} name
+ */
+export function loadStyle(name) {
+  let promise = loaded.get(name);
+  if (!promise) {
+    promise = new Promise((resolve, reject) => {
+      const link = document.createElement("link");
+      link.rel = "stylesheet";
+      link.href = new URL(`../style/${name}.css`, import.meta.url).href;
+      link.onload = () => resolve();
+      link.onerror = () => reject(new Error(`the style sheet ${name}.css could not be loaded`));
+      document.head.append(link);
+    });
+    loaded.set(name, promise);
+  }
+  return promise;
+}

@@ -1,0 +1,33 @@
+// Dark and light. Charts listen to `theme` and draw again.
+import { effect, signal } from "../vendor/signals.js";
+import { preference, setPreference } from "./prefs.js";
+
+const system = matchMedia("(prefers-color-scheme: dark)");
+const systemDark = signal(system.matches);
+system.addEventListener("change", () => {
+  systemDark.value = system.matches;
+});
+
+/** "light", "dark" or "system". */
+export const themeChoice = preference("theme", "system");
+
+/** What is shown: "light" or "dark". @type {import("../vendor/signals.js").Signal<string>} */
+export const theme = signal(document.documentElement.dataset.theme ?? "light");
+
+effect(() => {
+  const choice = themeChoice.value;
+  theme.value = choice === "dark" || (choice !== "light" && systemDark.value) ? "dark" : "light";
+  document.documentElement.dataset.theme = theme.value;
+});
+
+export function toggleTheme() {
+  setPreference("theme", theme.value === "dark" ? "light" : "dark");
+}
+
+/**
+ * The value of a design token, for drawing on a canvas: `token("--line")`.
+ * @param {string} name
+ */
+export function token(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}

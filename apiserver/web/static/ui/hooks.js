@@ -1,0 +1,128 @@
+// Hooks: signals in components, calls, keys, titles.
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { effect } from "../vendor/signals.js";
+import { generation } from "../core/connection.js";
+import { addKeys } from "../core/keys.js";
+
+/**
+ * The value of a signal; the component is rendered again when it changes.
+ * @template T
+ * @param {{readonly value: T}} signal
+ * @returns {T}
+ */
+export function useSignal(signal) {
+  const [, again] = useState(0);
+  useLayoutEffect(() => {
+    let first = true;
+    return effect(() => {
+      void signal.value;
+      if (first) first = false;
+      else again((n) => n + 1);
+    });
+  }, [signal]);
+  return signal.value;
+}
+
+/**
+ * @template T
+ * @typedef {{data: T | undefined, error: Error | null, loading: boolean, again: () => void}} Called
+ */
+
+/**
+ * Runs `work` when `deps` change, when the connection is back, and on `again()`. Old data stay until new ones are there; a run that is overtaken is
+ * aborted. `work` returning null means: nothing to do now.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T> | null} work
+ * @param {unknown[]} deps
+ * @returns {Called<T>}
+ */
+export function useCall(work, deps) {
+  const [state, setState] = useState(/** @type {{data: T | undefined, error: Error | null, loading: boolean}} */ ({ data: undefined, error: null, loading: true }));
+  const [round, setRound] = useState(0);
+  const connected = useSignal(generation);
+  useEffect(() => {
+    const control = new AbortController();
+    const promise = work(control.signal);
+    if (promise === null) {
+      setState((old) => ({ ...old, loading: false }));
+      return undefined;
+    }
+    setState((old) => ({ ...old, loading: true }));
+    promise.then(
+      (data) => control.signal.aborted || setState({ data, error: null, loading: false }),
+      (error) => control.signal.aborted || setState((old) => ({ data: old.data, error, loading: false })),
+    );
+    return () => control.abort();
+  }, [...deps, round, connected]);
+  const again = useMemo(() => () => setRound((n) => n + 1), []);
+  return { ...state, again };
+}
+
+/**
+ * Adds keys to the keyboard map while the component is shown. `keys` may close over fresh state.
+ * @param {string} title
+ * @param {import("../core/keys.js").Key[]} keys
+ */
+export function useKeys(title, keys) {
+  const latest = useRef(keys);
+  latest.current = keys;
+  const shape = keys.map((key) => `${key.keys}:${key.does}`).join("\n");
+  useEffect(
+    () =>
+      addKeys(
+        title,
+        latest.current.map((key, index) => ({
+          ...key,
+          run: (event) => latest.current[index]?.run(event),
+          when: () => latest.current[index]?.when?.() ?? true,
+        })),
+      ),
+    [title, shape],
+  );
+}
+
+/**
+ * The title of the window while the component is shown.
+ * @param {string} title
+ */
+export function useTitle(title) {
+  useEffect(() => {
+    document.title = title ? `${title} · Tidemark` : "Tidemark";
+  }, [title]);
+}
+
+/**
+ * Calls `run` every `ms` while the tab is visible, and once when it becomes visible again. `ms` 0: never.
+ * @param {() => void} run
+ * @param {number} ms
+ */
+export function usePolling(run, ms) {
+  const latest = useRef(run);
+  latest.current = run;
+  useEffect(() => {
+    if (!ms) return undefined;
+    const timer = setInterval(() => document.hidden || latest.current(), ms);
+    const shown = () => document.hidden || latest.current();
+    document.addEventListener("visibilitychange", shown);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", shown);
+    };
+  }, [ms]);
+}
+
+/**
+ * A value that follows at most every `ms`.
+ * @template T
+ * @param {T} value
+ * @param {number} ms
+ * @returns {T}
+ */
+export function useDebounced(value, ms) {
+  const [shown, setShown] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setShown(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return shown;
+}

@@ -1,0 +1,69 @@
+// The frame around every view: brand, places, the view's own bar, theme, help, the message about a lost connection.
+import { useEffect, useState } from "../vendor/hooks.js";
+import { offline, tryNow } from "../core/connection.js";
+import { place } from "../core/url.js";
+import { theme, toggleTheme } from "../core/theme.js";
+import { a, button, div, fragment, header, kbd, main, nav, span } from "./html.js";
+import { useSignal } from "./hooks.js";
+import { icon } from "./icons.js";
+import { helpOpen } from "./help.js";
+import { link } from "./link.js";
+
+/**
+ * A view: `Page({bar: [...], children})`. `bar` stands in the header between the places and the buttons, `class` is put on <main>.
+ * @param {{bar?: any, class?: string, children?: any}} props
+ */
+export function Page({ bar, class: className = "", children }) {
+  const { path } = useSignal(place);
+  const dark = useSignal(theme) === "dark";
+  const at = (/** @type {boolean} */ here) => (here ? "page" : undefined);
+  return fragment(
+    a({ class: "skip", href: "#main" }, "Skip to the content"),
+    header(
+      { class: "top" },
+      link({ href: "/", class: "brand", "aria-label": "Tidemark: all runs" }, brandMark(), span("Tidemark")),
+      nav(
+        { "aria-label": "Places", class: "places" },
+        link({ href: "/", "aria-current": at(path === "/") }, "Runs"),
+        link({ href: "/projects", "aria-current": at(path === "/projects") }, "Projects"),
+        path === "/compare" && link({ href: place.value.href, "aria-current": "page" }, "Compare"),
+      ),
+      div({ class: "bar" }, bar),
+      button(
+        { type: "button", class: "icon-button", onClick: toggleTheme, "aria-label": dark ? "Light theme" : "Dark theme", title: dark ? "Light theme" : "Dark theme" },
+        icon(dark ? "sun" : "moon"),
+      ),
+      button(
+        { type: "button", class: "icon-button help-button", onClick: () => (helpOpen.value = true), "aria-label": "Keyboard map", title: "Keyboard map" },
+        kbd("?"),
+      ),
+    ),
+    offlineBar(),
+    main({ id: "main", tabIndex: -1, class: className }, children),
+  );
+}
+
+function brandMark() {
+  return span({ class: "brand-mark", "aria-hidden": "true" });
+}
+
+const offlineBar = () => div({ class: "offline-slot" }, OfflineBar({}));
+
+/** @param {object} _props */
+function OfflineBar(_props) {
+  const state = useSignal(offline);
+  const [, tick] = useState(0);
+  useEffect(() => {
+    if (!state) return undefined;
+    const timer = setInterval(() => tick((n) => n + 1), 500);
+    return () => clearInterval(timer);
+  }, [state]);
+  if (!state) return null;
+  const seconds = Math.max(0, Math.ceil((state.next - Date.now()) / 1000));
+  return div(
+    { class: "offline", role: "alert" },
+    `Not connected since ${new Date(state.since).toLocaleTimeString()}. What is shown was known then. `,
+    span({ "aria-hidden": "true" }, state.next ? `Next try in ${seconds} s. ` : "Trying now. "),
+    button({ type: "button", class: "link", onClick: () => void tryNow() }, "Try now"),
+  );
+}

@@ -1,0 +1,8 @@
+// /runs/<id>: replaced by the run view (charts, console, images, plots, config, artifacts, storage).
+import { h1, use } from "../ui/html.js";
+import { Page } from "../ui/shell.js";
+
+/** @param {Record<string, string>} props */
+export default function View(props) {
+  return use(Page, { class: "narrow" }, h1("run " + (props.id ?? "")));
+}

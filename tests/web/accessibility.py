@@ -1,0 +1,29 @@
+"""axe-core on a page, injected through the browser's protocol: the page's own Content-Security-Policy stays on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.web.node import installed
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def findings(page: Page) -> list[dict[str, Any]]:
+    """What axe-core finds wrong: rule, what is meant, the elements."""
+    source = Path(installed() / "axe-core" / "axe.min.js").read_text()
+    client = page.context.new_cdp_session(page)
+    client.send("Runtime.evaluate", {"expression": source})
+    result = page.evaluate("(tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } })", TAGS)
+    client.detach()
+    return [
+        {
+            "rule": one["id"],
+            "help": one["help"],
+            "nodes": [node["html"][:200] + " | " + node["failureSummary"][:300] for node in one["nodes"]],
+        }
+        for one in result["violations"]
+    ]

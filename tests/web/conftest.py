@@ -1,0 +1,51 @@
+"""Fixtures of the page: one Chromium a session, a watched context a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.process import Server
+from tests.web.browser import Watched, launch, watched
+
+OpenBrowser = Callable[..., Watched]
+
+
+@pytest.fixture(scope="package")  # while it lives, an asyncio loop counts as running; tests of other packages use asyncio.run
+def browser() -> Iterator[Browser]:
+    """The session's Chromium."""
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_browser(browser: Browser) -> Iterator[OpenBrowser]:
+    """Contexts with own settings: `open_browser(server.url, color_scheme="dark")`; checked and closed after the test."""
+    with ExitStack() as stack:
+        yield lambda url, **options: stack.enter_context(watched(browser, url, **options))
+
+
+@pytest.fixture
+def web(open_browser: OpenBrowser, shared_server: Server) -> Watched:
+    """A context on the shared server."""
+    return open_browser(shared_server.url)
+
+
+@pytest.fixture
+def page(web: Watched) -> Page:
+    """An empty page on the shared server; `page.goto("/")`."""
+    return web.context.new_page()
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[dict[str, Any]]]:
+    """Findings of axe-core on a page."""
+    from tests.web.accessibility import findings
+
+    return findings
