@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from apiserver.stores.means import bucket_means
 from apiserver.stores.records import MIN_ITER, SINGLE_VALUE_ITER, BucketRequest, Buckets, Ends, Floats, Ints, Kinds
 
 
@@ -69,12 +70,11 @@ def bucketed(x: Ints, values: Floats, interval: int) -> Buckets:
         return Buckets(starts_of, mean, low, high, np.ones(len(x), np.int64), first_x, last_x)
     count = np.diff(np.append(starts, len(x)))
     if finite.all():
-        mean = np.add.reduceat(values, starts) / count
+        mean = bucket_means(values, starts, count)
         low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
     else:
         filled = np.add.reduceat(finite.astype(np.int64), starts)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.add.reduceat(np.where(finite, values, 0.0), starts) / filled
+        mean = bucket_means(np.where(finite, values, 0.0), starts, filled)
         low = np.minimum.reduceat(np.where(finite, values, np.inf), starts)
         high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
         low[filled == 0] = high[filled == 0] = np.nan

@@ -168,7 +168,8 @@ class Statistics:
     """What is known of a scalar series without reading it; exact under overwrites and retries.
 
     `value` belongs to the greatest (iter, timestamp, arrival). Minimum, maximum and mean are over finite values; among equal ones the
-    smallest iteration is named; all are None when there is no finite value. `count` counts every stored point with an iteration.
+    smallest iteration is named; all are None when there is no finite value. `count` counts every stored point with an iteration, `finite`
+    those with a finite value. `sum` is infinite when it does not fit into a double; the mean always fits.
     """
 
     count: int = 0
@@ -183,11 +184,8 @@ class Statistics:
     first_value_iter: int | None = None
     sum: float = 0.0
     finite: int = 0
+    mean_value: float | None = None
     x_axis_label: str | None = None
-
-    @property
-    def mean_value(self) -> float | None:
-        return self.sum / self.finite if self.finite else None
 
 
 @dataclass(slots=True)

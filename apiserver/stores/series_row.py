@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from apiserver.stores.event_types import EVENT_TYPES, TYPES
+from apiserver.stores.means import joined_mean, sum_and_mean
 from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Series, SeriesKey, Statistics, TypeStorage
 
 FEW = 200
@@ -63,6 +64,7 @@ class SeriesRow:
             first_value_iter=self.first_value_iter,
             sum=self.sum,
             finite=self.finite,
+            mean_value=self.mean_value,
             x_axis_label=self.x_axis_label,
         )
 
@@ -201,7 +203,7 @@ def _statistics_of_many(iters: Ints, values: Floats, timestamps: Ints) -> Statis
         lowest, highest = int(values.argmin()), int(values.argmax())  # the first of equal ones: the smallest iteration
         stats.min_value, stats.min_value_iter = float(values[lowest]), int(iters[lowest])
         stats.max_value, stats.max_value_iter = float(values[highest]), int(iters[highest])
-        stats.sum, stats.finite = float(values.sum()), len(values)
+        (stats.sum, stats.mean_value), stats.finite = sum_and_mean(values), len(values)
     return stats
 
 
@@ -221,7 +223,7 @@ def _statistics_of_few(points: list[tuple[int, float, int]]) -> Statistics:
         values = [point[1] for point in finite]
         stats.min_value, stats.max_value = min(values), max(values)
         stats.min_value_iter, stats.max_value_iter = finite[values.index(stats.min_value)][0], finite[values.index(stats.max_value)][0]
-        stats.sum, stats.finite = sum(values), len(values)
+        (stats.sum, stats.mean_value), stats.finite = sum_and_mean(values), len(values)
     return stats
 
 
@@ -241,6 +243,7 @@ def merged_statistics(old: Statistics, new: Statistics) -> Statistics:
     first = new if new.first_value_iter < old.first_value_iter else old
     low = min((s for s in (old, new) if s.finite), key=lambda s: (s.min_value, s.min_value_iter), default=old)
     high = max((s for s in (old, new) if s.finite), key=lambda s: (s.max_value, -(s.max_value_iter or 0)), default=old)
+    total, mean = _joined_sums(old, new)
     return Statistics(
         count=old.count + new.count,
         value=last.value,
@@ -252,10 +255,22 @@ def merged_statistics(old: Statistics, new: Statistics) -> Statistics:
         max_value_iter=high.max_value_iter,
         first_value=first.first_value,
         first_value_iter=first.first_value_iter,
-        sum=old.sum + new.sum,
+        sum=total,
         finite=old.finite + new.finite,
+        mean_value=mean,
         x_axis_label=new.x_axis_label or old.x_axis_label,
     )
+
+
+def _joined_sums(old: Statistics, new: Statistics) -> tuple[float, float | None]:
+    """Sum and mean of both."""
+    total = old.sum + new.sum
+    if math.isfinite(total):
+        count = old.finite + new.finite
+        return total, total / count if count else None
+    if old.mean_value is None or new.mean_value is None:
+        return math.inf, new.mean_value if old.mean_value is None else old.mean_value
+    return math.inf, joined_mean(old.mean_value, old.finite, new.mean_value, new.finite)
 
 
 def _with_label(stats: Statistics, label: str | None) -> Statistics:

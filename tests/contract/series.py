@@ -9,10 +9,11 @@ import numpy as np
 
 from apiserver.stores.records import LAST_VALUES, PLOT, SCALAR, SINGLE_VALUE_ITER, BucketRequest
 from tests.contract.batches import T0, Builder
-from tests.contract.stores import StoreContract, Stores, known
+from tests.contract.numbers import NumberContract
+from tests.contract.stores import Stores, known
 
 
-class SeriesContract(StoreContract):
+class SeriesContract(NumberContract):
     """Names, extents, statistics and buckets of series."""
 
     def test_series_are_right_after_every_write(self, stores: Stores) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from apiserver.stores.elastic.point_values import SPECIAL_VALUES, body_of
+from apiserver.stores.means import GREATEST, SCALE
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, PagedEvent, SeriesKey, stored_event
 
 Query = dict[str, Any]
@@ -125,6 +127,15 @@ def event_of(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) -> P
     key = SeriesKey(source["task"], types[hit["_index"]], source["metric"], source["variant"])
     event = stored_event(key, iteration, timestamp, seq, source["worker"], source.get("model_event", False), body)
     return PagedEvent(event, Cursor(timestamp if order == "timestamp" else iteration, timestamp, seq))
+
+
+SCALED_MEAN: Query = {"weighted_avg": {"value": {"field": "value"}, "weight": {"field": "special", "missing": SCALE}}}
+"""The mean of values whose sum does not fit into a double: each counts `SCALE` times (those with a value have no `special`)."""
+
+
+def fitting_mean(mean: float | str | None) -> float:
+    """The mean that `SCALED_MEAN` answered; rounding may have made it infinite."""
+    return math.nan if mean is None else min(max(float(mean), -GREATEST), GREATEST)
 
 
 def point_value(value: float | str | None, special: int | None) -> float:

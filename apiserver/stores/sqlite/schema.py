@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
-MIGRATIONS: tuple[str, ...] = ()
+MIGRATIONS: tuple[str, ...] = (
+    "",
+    # Layout 1 kept an infinite mean with a sum that overflowed.
+    "UPDATE series SET stale=1 WHERE abs(sum)=9e999",
+)
 """MIGRATIONS[n] leads from layout n to n + 1 (statement n = 0 is never used: an empty file gets today's tables)."""
 
 EVENT_SCHEMA = (

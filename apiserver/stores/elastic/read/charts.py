@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from apiserver.stores.bucketing import bucketed, buckets_of
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.point_values import SPECIAL_CODES
-from apiserver.stores.elastic.queries import Query, all_of, span
+from apiserver.stores.elastic.queries import SCALED_MEAN, Query, all_of, fitting_mean, span
 from apiserver.stores.elastic.read.points import ElasticPoints, choices_of
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
@@ -27,8 +28,9 @@ EXACT = 2**53
 """Aggregations compute in doubles: greater numbers are bucketed here."""
 
 
-Content = Literal["values", "kinds", "changed"]
-"""What a search says of its buckets: the values, the numbers of points that are not finite, or only that something arrived in them."""
+Content = Literal["values", "means", "kinds", "changed"]
+"""What a search says of its buckets: the values, means of values whose sum does not fit into a double, the numbers of points that are not
+finite, or only that something arrived in them."""
 Found = Iterator[tuple["_Group", "_Wanted", "_Variant"]]
 
 
@@ -62,34 +64,45 @@ class _Wanted(NamedTuple):
 
 
 class _Value(msgspec.Struct, frozen=True, gc=False):
-    """What an aggregation says of the values of a bucket: `value`, or the rest; None when none of them is a number."""
+    """What an aggregation says of the values of a bucket: `value`, or the rest; None when none of them is a number. A mean is a text
+    ("Infinity", "NaN") where the sum does not fit into a double."""
 
-    value: float | None = None
-    avg: float | None = None
+    value: float | str | None = None
+    avg: float | str | None = None
     min: float | None = None
     max: float | None = None
 
 
-class _Kind(msgspec.Struct, frozen=True, gc=False):
-    key: int
-    doc_count: int
+class _Extreme(msgspec.Struct, frozen=True, gc=False):
+    value: float | None = None
 
 
-class _Kinds(msgspec.Struct, frozen=True, gc=False):
-    buckets: list[_Kind] = []
+class _Codes(msgspec.Struct, frozen=True, gc=False):
+    """What `extended_stats` says of the codes (`SPECIAL_CODES`) of the points of a bucket: one bucket less for Elasticsearch's limit than by `terms`."""
+
+    count: int = 0
+    sum: float = 0.0
+    sum_of_squares: float = 0.0
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many have the code 1, 2 and 3: three sums of three unknowns."""
+        total, squares = int(self.sum), int(self.sum_of_squares)
+        threes = (squares - 3 * total + 2 * self.count) // 2
+        twos = total - self.count - 2 * threes
+        return self.count - twos - threes, twos, threes
 
 
 class _Bucket(msgspec.Struct, gc=False):
     key: float
     doc_count: int
     v: _Value = _Value()
-    i: _Value = _Value()
-    t: _Value = _Value()
-    kinds: _Kinds = _Kinds()
+    i: _Extreme = _Extreme()
+    t: _Extreme = _Extreme()
+    codes: _Codes = _Codes()
 
 
 class _First(msgspec.Struct, frozen=True, gc=False):
-    x: _Value = _Value()
+    x: _Extreme = _Extreme()
 
 
 class _Buckets(msgspec.Struct):
@@ -99,8 +112,8 @@ class _Buckets(msgspec.Struct):
 class _Variant(msgspec.Struct):
     key: str
     x: _Buckets
-    lo: _Value = _Value()
-    hi: _Value = _Value()
+    lo: _Extreme = _Extreme()
+    hi: _Extreme = _Extreme()
     nan: _First = _First()
 
 
@@ -150,10 +163,15 @@ class ElasticBuckets:
                 all_finite = not request.kinds or (statistics is not None and statistics.finite == statistics.count)
                 groups.setdefault(_group_of(request, indices[key]), []).append(_Wanted(place, key, expected, all_finite))
         changed = self._changed(groups)
+        overflown: dict[_Group, list[_Wanted]] = {}
         for group, wanted, variant in self._search(groups, "values"):
             found = _buckets(group, variant)
+            if _overflows(variant, found):
+                overflown.setdefault(group, []).append(wanted)
             arrived = changed.get(wanted.place)
             answers[wanted.place] = found if arrived is None else found.take(np.isin(found.x, arrived))
+        for group, wanted, variant in self._search(overflown, "means"):
+            _set_means(answers[wanted.place], _starts(group, variant), variant)
         special = {group: [one for one in wanted if one.place in answers and not one.all_finite] for group, wanted in groups.items()}
         for group, wanted, variant in self._search({group: wanted for group, wanted in special.items() if wanted}, "kinds"):
             answers[wanted.place].kinds = _kinds(group, variant, answers[wanted.place].x)
@@ -245,9 +263,11 @@ def _histograms(group: _Group, keys: Sequence[SeriesKey], content: Content) -> Q
             values["t"] = {"max": {"field": "timestamp"}}
         of_series["x"]["aggs"] = values
         of_series |= {"lo": {"min": {"field": group.axis}}, "hi": {"max": {"field": group.axis}}}
+    elif content == "means":
+        of_series["x"]["aggs"] = {"v": SCALED_MEAN}
     elif content == "kinds":
         filters.append({"exists": {"field": "special"}})
-        of_series["x"]["aggs"] = {"kinds": {"terms": {"field": "special", "size": len(SPECIAL_CODES)}}}
+        of_series["x"]["aggs"] = {"codes": {"extended_stats": {"field": "special"}}}
         of_series["nan"] = {"filter": {"term": {"special": SPECIAL_CODES["nan"]}}, "aggs": {"x": {"min": {"field": group.axis}}}}
     else:
         filters += span("seq", (group.since_seq or 0) + 1)
@@ -284,13 +304,25 @@ def _buckets(group: _Group, variant: _Variant) -> Buckets:
     return Buckets(x, mean, low, high, count, first, last, ends)
 
 
+def _overflows(variant: _Variant, buckets: Buckets) -> bool:
+    """Whether a mean is missing because the sum of the bucket does not fit into a double."""
+    values = [variant.x.buckets[place].v for place in np.flatnonzero(~np.isfinite(buckets.mean))]
+    return any(isinstance(value.avg, str) or isinstance(value.value, str) for value in values)
+
+
+def _set_means(buckets: Buckets, starts: Ints, scaled: _Variant) -> None:
+    """Replace the means that are missing."""
+    means = {x: fitting_mean(row.v.value) for x, row in zip(starts.tolist(), scaled.x.buckets, strict=True)}
+    for place in np.flatnonzero(~np.isfinite(buckets.mean)).tolist():
+        buckets.mean[place] = means.get(int(buckets.x[place]), math.nan)
+
+
 def _kinds(group: _Group, variant: _Variant, x: Ints) -> Kinds:
     """The kinds of points in the buckets at x."""
-    counts = {code: np.zeros(len(x), np.int64) for code in SPECIAL_CODES.values()}
+    counts = np.zeros((3, len(x)), np.int64)
     at = {start: place for place, start in enumerate(x.tolist())}
     for start, row in zip(_starts(group, variant).tolist(), variant.x.buckets, strict=True):
-        for kind in row.kinds.buckets if start in at else ():
-            counts[kind.key][at[start]] = kind.doc_count
-    nan, pos_inf, neg_inf = (counts[SPECIAL_CODES[name]] for name in ("nan", "inf", "-inf"))
+        if start in at:
+            counts[:, at[start]] = row.codes.counts()
     first = variant.nan.x.value
-    return Kinds(nan, pos_inf, neg_inf, None if first is None else int(first) - group.origin)
+    return Kinds(counts[0], counts[1], counts[2], None if first is None else int(first) - group.origin)

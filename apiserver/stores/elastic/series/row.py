@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from array import array
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping
@@ -90,7 +91,9 @@ class StatisticsRow(SeriesRow):
 
 def row_of(source: Mapping[str, Any]) -> StatisticsRow:
     """The row in a document's source."""
-    row = StatisticsRow(**{name: source[name] for name in _NAMES if name in source})
+    row = StatisticsRow(**{name: source[name] for name in _NAMES if source.get(name) is not None})
+    if row.finite and source.get("sum") is None:
+        row.sum, row.stale = math.inf, row.stale or row.mean_value is None
     if "last" in source:
         last = source["last"]
         iters = b64decode(last["iters"]) if "iters" in last else b""
@@ -99,7 +102,7 @@ def row_of(source: Mapping[str, Any]) -> StatisticsRow:
 
 
 def source_of(key: SeriesKey, row: StatisticsRow, epoch: int) -> dict[str, Any]:
-    """The document of a series. Its empty fields are left out."""
+    """The document of a series. Its empty fields are left out, and a sum that is too great for a number in JSON."""
     source: dict[str, Any] = {
         "kind": "series",
         "task": key.task,
@@ -111,6 +114,8 @@ def source_of(key: SeriesKey, row: StatisticsRow, epoch: int) -> dict[str, Any]:
         "epoch": epoch,
     }
     source.update((name, value) for name, value in zip(_NAMES, _values(row), strict=True) if value is not None)
+    if not math.isfinite(row.sum):
+        del source["sum"]
     if row.last is not None:
         first, step, iters, values = row.last
         spaced: dict[str, Any] = {"iters": b64encode(iters).decode()} if iters else {"first": first, "step": step}

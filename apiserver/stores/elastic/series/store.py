@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +14,7 @@ from apiserver.stores.elastic.bulk_actions import action, deletes
 from apiserver.stores.elastic.client import ElasticClient, attempts
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.queries import Query, all_of, any_of, point_value
+from apiserver.stores.elastic.queries import SCALED_MEAN, Query, all_of, any_of, fitting_mean, point_value
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import PENDING, LastPoints, StatisticsRow, key_of, row_of, series_id, source_of
 from apiserver.stores.elastic.visibility import TaskView, Visibility
@@ -210,7 +211,7 @@ def _extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
     times = {"oldest": {"min": {"field": "timestamp"}}, "newest": {"max": {"field": "timestamp"}}}
     with_iter: Query = {"filter": {"exists": {"field": "iter"}}, "aggs": dict(times)}
     if points:
-        with_iter["aggs"] |= {"sum": {"sum": {"field": "value"}}, "finite": {"value_count": {"field": "value"}}}
+        with_iter["aggs"] |= {"sum": {"sum": {"field": "value"}}, "finite": {"value_count": {"field": "value"}}, "mean": SCALED_MEAN}
     common: Query = {"size": 1, "_source": False, "docvalue_fields": fields, "query": series_query(key)}
     aggregations = times | {"bytes": {"sum": {"field": "size"}}, "last": {"max": {"field": "seq"}}, "with_iter": with_iter}
     searches = [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": aggregations})]
@@ -258,7 +259,10 @@ def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> StatisticsRow:
             row.min_value, row.min_value_iter = low["value"], low["iter"]
             row.max_value, row.max_value_iter = high["value"], high["iter"]
             row.sum, row.finite = float(inside["sum"]["value"]), int(inside["finite"]["value"])
-            row.mean_value = row.sum / row.finite
+            if math.isfinite(row.sum):
+                row.mean_value = row.sum / row.finite
+            else:
+                row.sum, row.mean_value = math.inf, fitting_mean(inside["mean"]["value"])
     if TYPES[key.type].last_values:
         hits = [hit["fields"] for hit in reversed(answers[4]["hits"]["hits"])]
         values = [point_value(*(fields.get(name, (None,))[0] for name in ("value", "special"))) for fields in hits]
