@@ -110,9 +110,9 @@ class NotPublicObject(TidemarkError):
 class BodyTooLarge(TidemarkError):
     """The body, or what it unpacks to, is larger than the limit. `limit` in bytes."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, extra: str = "") -> None:
         self.limit = limit
-        super().__init__(f"the limit is {limit} bytes, after unpacking")
+        super().__init__(extra or f"the limit is {limit} bytes, after unpacking")
 
 
 class UnsupportedEncoding(TidemarkError):

@@ -11,6 +11,7 @@ from flask import Request, Response
 
 from apiserver.errors import BadBody, InternalEndpoint, InvalidVersion, MalformedPath, RoleNotAllowed, UnknownEndpoint
 from apiserver.service_repo import body as bodies
+from apiserver.service_repo import forms
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.call import Answer, Call, Encoded, RawResponse
 from apiserver.service_repo.envelope import CONTENT_TYPE, wrap
@@ -73,7 +74,10 @@ class Dispatcher:
         call.client = _either(request, "Client")
         call.worker = _either(request, "Worker") or "<unknown>"
         environ = request.environ
-        call.body = bodies.read(environ, self._settings.max_body, self._settings.max_unpacked)
+        if call.credential or entry.schema.takes_fields(call.requested_version):
+            call.body = bodies.read(environ, self._settings.max_body, self._settings.max_unpacked)
+        else:
+            bodies.check_announced(environ, self._settings.max_body)  # nobody without a login has a body read for nothing
         return handler(call, self._request(call, entry, environ))
 
     def _find(self, call: Call) -> tuple[Entry, Handler]:
@@ -106,19 +110,19 @@ class Dispatcher:
         content_type = environ.get("CONTENT_TYPE", "")
         mimetype = content_type.partition(";")[0].strip().lower()
         batch = entry.schema.is_batch(call.requested_version)
-        query = bodies.pairs(environ["QUERY_STRING"]) if environ.get("QUERY_STRING") else []
+        query = forms.pairs(environ["QUERY_STRING"]) if environ.get("QUERY_STRING") else []
         found: dict[str, Any] = {}
         if mimetype == bodies.JSON_LINES:
             call.is_batch = True  # an endpoint that takes no batch sees {}
-        elif mimetype in (bodies.FORM, bodies.MULTIPART) and not call.body.lstrip().startswith(b"{"):  # `curl -d '{...}'` calls JSON a form
-            query = [*bodies.form_pairs(mimetype, content_type, call.body), *query]
+        elif mimetype in (forms.FORM, forms.MULTIPART) and not call.body.lstrip().startswith(b"{"):  # `curl -d '{...}'` calls JSON a form
+            query = [*forms.form_pairs(mimetype, content_type, call.body), *query]
         else:
             found = bodies.as_object(call.body)
         if batch and not query:
             return found  # its lines, or its single object, are validated one by one by the handler
         reader = entry.schema.reader(call.requested_version)
         if query:
-            bodies.merge(found, query, reader.schema)
+            forms.merge(found, query, reader.schema)
         return found if batch else reader.read(found)
 
     def _failed(self, call: Call, shown: float | str, failure: Failure, error: Exception) -> Response:

@@ -67,6 +67,10 @@ class EndpointSchema:
         """Whether the call takes JSON lines, which its handler reads itself."""
         return "batch_request" in self.versions[self.key_for(requested)]
 
+    def takes_fields(self, requested: Version) -> bool:
+        """Whether the call has a body that means something."""
+        return self.is_batch(requested) or bool(self.reader(requested).schema.get("properties"))
+
     def request_schema(self, requested: Version) -> Schema:
         """The schema of a call's body, with fields that only newer keys define put in, and the service's definitions."""
         key = self.key_for(requested)

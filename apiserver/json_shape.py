@@ -1,0 +1,48 @@
+"""How many values a JSON text holds and how deep it is nested, counted before it is parsed.
+
+A parser makes an object of every `[]`: 16 MB of them are 2.7 seconds in which nobody else is answered, and a gigabyte of memory. Counting
+brackets and commas costs some milliseconds for the same text.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from apiserver.errors import BadBody
+
+MAX_NODES = 250_000
+"""Values of one JSON text. Events come line by line: a batch may hold any number of them."""
+MAX_DEPTH = 250
+"""Objects and lists inside each other."""
+
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = np.zeros(256, np.int8)
+_STEPS[list(b"[{")] = 1
+_STEPS[list(b"]}")] = -1
+
+
+def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DEPTH) -> None:
+    """Raise BadBody for a JSON text with more values or levels than allowed. The text need not be valid."""
+    opened = text.count(b"[") + text.count(b"{")
+    if opened <= max_depth and opened + text.count(b",") <= max_nodes:
+        return
+    outside = _without_strings(text, max_nodes)
+    opened = outside.count(b"[") + outside.count(b"{")
+    if opened + outside.count(b",") > max_nodes:
+        raise _too_many(max_nodes)
+    if opened > max_depth:
+        brackets = np.frombuffer(outside.translate(None, _OTHERS), np.uint8)
+        if int(np.cumsum(_STEPS[brackets], dtype=np.int32).max()) > max_depth:
+            raise BadBody(f"it is nested too deeply; at most {max_depth} levels are allowed")
+
+
+def _without_strings(text: bytes, max_nodes: int) -> bytes:
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if text.count(b'"') > 4 * max_nodes:  # every value has at most a name and a text
+        raise _too_many(max_nodes)
+    return b"".join(text.split(b'"')[::2])
+
+
+def _too_many(max_nodes: int) -> BadBody:
+    return BadBody(f"it holds too many values; at most {max_nodes} are allowed")
