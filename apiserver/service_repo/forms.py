@@ -60,7 +60,7 @@ def _decoded(text: bytes) -> str:
         while start < len(text):
             end = start + SLICE
             cut = text.find(b"%", max(start, end - 2), end)  # a code is not divided
-            end = cut if 0 <= cut and end < len(text) else end
+            end = cut if cut >= 0 and end < len(text) else end
             pieces.append(CODE.sub(_byte, text[start:end]))
             start = end
             give_way()
