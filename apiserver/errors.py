@@ -212,6 +212,10 @@ class ModelInUse(TidemarkError):
     """Tasks use the model."""
 
 
+class ModelCreatingTaskPublished(TidemarkError):
+    """The task that created the model is published."""
+
+
 class InvalidProject(TidemarkError):
     """Unknown project, or a project of another company."""
 
@@ -226,6 +230,26 @@ class ProjectHasTasks(TidemarkError):
 
 class ProjectHasModels(TidemarkError):
     """The project isn't empty."""
+
+
+class ProjectHasDatasets(TidemarkError):
+    """A dataset below the project has versions."""
+
+
+class ProjectHasPipelines(TidemarkError):
+    """A pipeline below the project has runs that are not archived."""
+
+
+class InvalidProjectName(TidemarkError):
+    """A name that is empty, or made of slashes only."""
+
+
+class ProjectLocationFixed(TidemarkError):
+    """An update would move the project; that is what projects.move does."""
+
+
+class CannotRemoveAllRuns(TidemarkError):
+    """A pipeline keeps at least one run."""
 
 
 class InvalidUser(TidemarkError):

@@ -64,7 +64,11 @@ class ModelsService:
 
     @endpoint("models.update")
     def update(self, call: Call, request: Request) -> Answer:
-        return {"updated": 1, "fields": self._models.edit(call.company, call.user, request["model"], request)}
+        return {"updated": 1, "fields": self._models.update(call.company, call.user, request["model"], request)}
+
+    @endpoint("models.update_tags")
+    def update_tags(self, call: Call, request: Request) -> Answer:
+        return {"updated": self._models.update_tags(call.company, call.user, request["ids"], request["add_tags"], request["remove_tags"])}
 
     @endpoint("models.add_or_update_metadata")
     def add_or_update_metadata(self, call: Call, request: Request) -> Answer:
@@ -119,11 +123,10 @@ class ModelsService:
         return for_each(call, request["ids"], lambda id: self._delete(call, id, request))
 
     def _publish(self, call: Call, id: str, request: Request) -> Answer:
-        changed, task = self._models.publish(
-            call.company, call.user, id, publish_task=request["publish_task"], force_task=request["force_publish_task"]
-        )
-        return {"updated": int(changed), **({"published_task": task} if task else {})}
+        publish_task, force = request["publish_task"], request["force_publish_task"]
+        task = self._models.publish(call.company, call.user, id, publish_task=publish_task, force_task=force)
+        return {"updated": 1, **({"published_task": task} if task else {})}
 
     def _delete(self, call: Call, id: str, request: Request) -> Answer:
         url = self._models.delete(call.company, id, force=request["force"])
-        return {"deleted": True, **({"url": url} if url and request["return_file_url"] else {})}
+        return {"deleted": True, **({"url": url} if url else {})}

@@ -97,7 +97,7 @@ def test_completing_can_publish_at_once(server: Client) -> None:
 
 def test_publishing_publishes_the_output_models(server: Client) -> None:
     task = reach(server, "completed")
-    model = server.call("models.create", name="m", uri="file:///m", task=task)["id"]
+    model = server.call("models.create", name="m", uri="file:///m", task=task, ready=False)["id"]
     server.call("tasks.add_or_update_model", task=task, name="m", model=model, type="output")
     server.call("tasks.publish", task=task)
     assert server.call("models.get_by_id", model=model)["model"]["ready"] is True
@@ -118,7 +118,7 @@ def test_a_reset_removes_what_the_run_left_and_keeps_what_the_user_gave(server: 
     server.call("tasks.started", task=task)
     server.add_batch([scalar(task, iter=7), log(task, "line"), image(task, url="http://f/1.png")])
     server.call("tasks.add_or_update_artifacts", task=task, artifacts=[{"key": "a", "uri": "http://f/a"}], force=True)
-    model = server.call("models.create", name="m", uri="http://f/m", task=task)["id"]
+    model = server.call("models.create", name="m", uri="http://f/m", task=task, ready=False)["id"]
     answer = server.call("tasks.reset", task=task, return_file_urls=True)
     assert answer["updated"] == 1 and answer["deleted_models"] == 1 and answer["events"]["deleted"] == 3
     assert answer["urls"] == {"event_urls": ["http://f/1.png"], "artifact_urls": ["http://f/a"], "model_urls": ["http://f/m"]}
@@ -172,8 +172,10 @@ def test_deleting_a_parent_leaves_its_children_without_one(server: Client) -> No
 
 def test_deleting_keeps_models_that_are_published_or_in_use(server: Client) -> None:
     task, other = server.new_task(), server.new_task()
-    kept, used, gone = (server.call("models.create", name=name, uri=f"u/{name}", task=task)["id"] for name in ("kept", "used", "gone"))
-    server.call("models.set_ready", model=kept)
+    kept, used, gone = (
+        server.call("models.create", name=name, uri=f"u/{name}", task=task, ready=False)["id"] for name in ("kept", "used", "gone")
+    )
+    server.call("models.set_ready", model=kept, publish_task=False)
     server.call("tasks.add_or_update_model", task=other, name="in", model=used, type="input")
     answer = server.call("tasks.delete", task=task)
     assert (answer["deleted_models"], answer["updated_models"]) == (1, 2)

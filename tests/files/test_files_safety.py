@@ -331,7 +331,6 @@ def test_a_model_that_outlives_its_task_keeps_its_file(files: Server) -> None:
         upload(files, name, b"x")
     url = f"{files.url}/files{quote(kept)}"
     model = client.call("models.create", name="kept model", uri=url, task=task)["id"]
-    client.call("models.set_ready", model=model)
     client.call("tasks.delete", task=task, force=True)
     assert client.call("models.get_by_id", model=model)["model"]["uri"] == url
     assert requests.get(url, timeout=30).content == b"x"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from apiserver.bll.registry.last_metrics import last_metrics
@@ -12,15 +13,26 @@ from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, 
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import MODELS, Where, conditions, list_conditions, sorts
 from apiserver.bll.registry.records import Body, Records
-from apiserver.bll.registry.task_parts import add_model
+from apiserver.bll.registry.tags import with_tags
+from apiserver.bll.registry.task_parts import add_model, drop_model, mark_model_deleted
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.task_status import PUBLISHED
 from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.errors import InvalidModel, InvalidTask, ModelInUse, ModelIsReady, NoWritePermission, ValidationFailed
-from apiserver.stores.base import Document, SeriesReader, Sort
+from apiserver.errors import (
+    InvalidModel,
+    InvalidTask,
+    ModelCreatingTaskPublished,
+    ModelInUse,
+    ModelIsReady,
+    NoWritePermission,
+    ValidationFailed,
+)
+from apiserver.stores.base import Condition, Document, EventStore, Sort
+from apiserver.stores.records import EventBatch, Touch
 
 _PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
+_ALWAYS_READ = ("public", "company", "labels")
 _NEEDS_UNPUBLISHED = frozenset({"uri", "framework", "design", "labels"})
 
 
@@ -28,7 +40,7 @@ class Models:
     """Making, reading, editing, publishing and deleting models."""
 
     def __init__(
-        self, records: Records, events: SeriesReader, pages: DocumentPages, projects: Projects, removal: TaskRemoval, runs: TaskRuns
+        self, records: Records, events: EventStore, pages: DocumentPages, projects: Projects, removal: TaskRemoval, runs: TaskRuns
     ) -> None:
         self._records = records
         self._events = events
@@ -42,6 +54,9 @@ class Models:
         self._check_references(company, fields)
         body = new_model(new_id(), company, user, now_ms(), {})
         _set_fields(body, fields)
+        if fields.get("task") and not fields.get("framework"):
+            task = self._records.readable("task", company, fields["task"], fields=["execution"])
+            body["framework"] = (task.body.get("execution") or {}).get("framework") or None
         self._records.create("model", company, body["id"], body)
         if fields.get("public"):
             self._records.publish_to_all("model", company, body["id"], True)
@@ -71,8 +86,13 @@ class Models:
         companies, where = self._records.scope("model", company)
         where += self.filters(company, request)
         order = sorts(request.get("order_by"), [Sort("created")])
-        page = self._pages.read("model", companies, where, order, request, top_fields(tree, ("public", "company")), scope=company)
-        return page.with_rows(self._shown(page.documents, tree, company, expand=expand))
+        page = self._pages.read("model", companies, where, order, request, top_fields(tree, _ALWAYS_READ), scope=company)
+        labels = [len(document.body.get("labels") or {}) for document in page.documents]
+        rows = self._shown(page.documents, tree, company, expand=expand)
+        if request.get("include_stats"):
+            for row, count in zip(rows, labels, strict=True):
+                row["stats"] = {"labels_count": count}
+        return page.with_rows(rows)
 
     def filters(self, company: str, request: Mapping[str, Any]) -> Where:
         """The conditions of a request."""
@@ -99,7 +119,10 @@ class Models:
     # --- editing
 
     def edit(self, company: str, user: str, id: str, fields: Mapping[str, Any]) -> Body:
-        """Replace fields; what clients are told of it. Raises ModelIsReady when the file of a published model would change."""
+        """Replace fields; what clients are told of it. Raises ModelIsReady when the file of a published model would change.
+
+        An `iteration` raises last_iteration of the model and of the task that created it.
+        """
         self._check_references(company, fields)
 
         def change(body: Body) -> None:
@@ -108,9 +131,36 @@ class Models:
             _set_fields(body, fields)
             body["last_changed_by"] = user
 
-        body = self._records.change("model", company, id, change, last_iteration=fields.get("iteration"))[1]
+        body = self._records.change("model", company, id, change)[1]
+        self._raise_iteration(company, fields.get("iteration"), id, body.get("task"))
         told = {name: body.get(name) for name in _PLAIN if name in fields}
         return {**told, "last_update": iso(body["last_update"])}
+
+    def update(self, company: str, user: str, id: str, fields: Mapping[str, Any]) -> Body:
+        """As `edit`, but a public model counts as unknown. Raises InvalidModel."""
+        try:
+            return self.edit(company, user, id, fields)
+        except NoWritePermission:
+            raise InvalidModel(id, "it is public") from None
+
+    def update_tags(self, company: str, user: str, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
+        """Add and remove tags of models; how many models there were. Raises InvalidModel when one is unknown, before any changes."""
+        self._all_known(company, ids)
+
+        def change(body: Body) -> None:
+            body.update(tags=with_tags(body.get("tags"), add, remove), last_changed_by=user)
+
+        for id in dict.fromkeys(ids):
+            self._records.change("model", company, id, change)
+        return len(set(ids))
+
+    def _raise_iteration(self, company: str, iteration: int | None, model: str, task: str | None) -> None:
+        if iteration is None:
+            return
+        touches = {model: Touch(iteration, is_model=True)}
+        if task and self._records.registry.get_many("task", company, [task], fields=["id"]):
+            touches[task] = Touch(iteration)
+        self._events.append(company, EventBatch(now_ms(), "", touches=touches))
 
     def update_for_task(self, company: str, user: str, task: str, request: Mapping[str, Any]) -> tuple[str, bool, Body]:
         """Make, or change, the output model of a task: its id, whether it is new, the changed fields."""
@@ -128,7 +178,11 @@ class Models:
             if not fields.get("uri"):
                 raise ValidationFailed("uri", "given when the task has no model yet")
             fields.setdefault("name", document.body.get("name") or task)
-            model = self.create(company, user, {**fields, "task": task, "project": document.body.get("project")})
+            execution = document.body.get("execution") or {}
+            fields |= {"task": task, "project": document.body.get("project"), "labels": execution.get("model_labels") or {}}
+            fields["ready"] = document.body.get("status") in PUBLISHED
+            model = self.create(company, user, fields)
+            self._raise_iteration(company, request.get("iteration"), model, task)
         else:
             told = self.edit(company, user, str(model), fields)
         name = fields.get("name") or document.body.get("name") or task
@@ -147,38 +201,48 @@ class Models:
 
         return self._records.change("model", company, id, change)[0]
 
-    def publish(
-        self, company: str, user: str, id: str, *, publish_task: bool = False, force_task: bool = False
-    ) -> tuple[bool, Body | None]:
-        """Make a model read-only; whether that changed it, and the published task when one was."""
+    def publish(self, company: str, user: str, id: str, *, publish_task: bool = True, force_task: bool = False) -> Body | None:
+        """Make a model read-only, after the task that created it (unless `publish_task` is false); the published task when one was.
 
-        def change(body: Body) -> tuple[bool, str | None]:
-            was = bool(body.get("ready"))
-            body["ready"] = True
-            body["last_changed_by"] = user
-            return not was, body.get("task")
+        Raises ModelIsReady when the model is published already, InvalidTaskStatus when the task has not ended (without `force_task`).
+        """
+        model = self._records.own("model", company, id)
+        if model.body.get("ready"):
+            raise ModelIsReady("it is published already", id=id)
+        task = model.body.get("task")
+        published = self._publish_task(company, user, task, force=force_task) if publish_task and task else None
+        self._records.change("model", company, id, lambda body: body.update(ready=True, last_changed_by=user))
+        return published
 
-        (changed, task), _ = self._records.change("model", company, id, change)
-        if not publish_task or not task:
-            return changed, None
+    def _publish_task(self, company: str, user: str, task: str, *, force: bool) -> Body | None:
+        """The task with what changed; None when it is published already, or is none that this company can change."""
         try:
-            owner = self._records.own("task", company, task)
-            if owner.body.get("status") in PUBLISHED:
-                return changed, None
-            fields = self._runs.publish(company, user, task, force=force_task, models=False)
+            if self._records.own("task", company, task).body.get("status") in PUBLISHED:
+                return None
+            fields = self._runs.publish(company, user, task, force=force, models=False)
         except (InvalidTask, NoWritePermission):
-            return changed, None
-        return changed, {"id": task, "data": {"updated": 1, "fields": fields}}
+            return None
+        return {"id": task, "data": {"updated": 1, "fields": fields}}
 
     def delete(self, company: str, id: str, *, force: bool) -> str | None:
-        """Remove a model with its events; where its file is. Raises ModelInUse, unless forced, when it is published or tasks use it."""
+        """Remove a model with its events; where its file is.
+
+        Raises, unless forced, ModelInUse when tasks have it as their input, ModelCreatingTaskPublished when the task that created it is
+        published. The entry of a task that keeps one becomes `__DELETED__<id>`; a task that is not published loses its output entry.
+        """
         model = self._records.own("model", company, id)
-        if not force and model.body.get("ready"):
-            raise ModelInUse("it is published; use force", id=id)
-        used = self._removal.users_of(company, id)
-        if used and not force:
-            raise ModelInUse("tasks use it as their input; use force", id=id, tasks=used)
+        tasks = self._records.registry
+        users = tasks.find("task", [company], [Condition("models.input.model", "in", (id,))], fields=["id"])
+        if users and not force:
+            raise ModelInUse("tasks use it as their input; use force", id=id, tasks=len(users))
+        creator = tasks.get("task", company, model.body.get("task") or "")
+        if creator is not None and creator.body.get("status") in PUBLISHED and not force:
+            raise ModelCreatingTaskPublished("it is published; use force", id=id, task=creator.id)
         self._removal.remove_model(company, model)
+        outputs = tasks.find("task", [company], [Condition("models.output.model", "in", (id,))], fields=["id"])
+        for task in dict.fromkeys(document.id for document in [*users, *outputs]):
+            with suppress(InvalidTask, NoWritePermission):  # deleted meanwhile, or public: nothing to do, or read-only
+                self._records.change("task", company, task, lambda body: _forget_model(body, id))
         uri: str | None = model.body.get("uri")
         return uri or None
 
@@ -195,12 +259,9 @@ class Models:
         return target
 
     def make_public(self, company: str, ids: Sequence[str], *, public: bool) -> int:
-        """Let every company read models, or only their own again; how many changed."""
-        found = self._all_known(company, ids)
-        changed = [id for id, document in found.items() if bool(document.body.get("public")) != public]
-        for id in changed:
-            self._records.publish_to_all("model", company, id, public)
-        return len(changed)
+        """Let every company read models, or only their own again; how many changed. Raises InvalidModel for unknown ids, and for private ones
+        that should become private."""
+        return self._records.share("model", company, ids, public=public)
 
     def frameworks(self, company: str, projects: Iterable[str] | None) -> list[str]:
         """The frameworks of all models, or of those in some projects, in order."""
@@ -241,6 +302,12 @@ class Models:
         for name, kind in (("project", "project"), ("task", "task"), ("parent", "model")):
             if fields.get(name):
                 self._records.readable(kind, company, fields[name], fields=["public"])  # type: ignore[arg-type]
+
+
+def _forget_model(body: Body, model: str) -> None:
+    if body.get("status") not in PUBLISHED:
+        drop_model(body, "output", model)
+    mark_model_deleted(body, model)
 
 
 def _set_fields(body: Body, fields: Mapping[str, Any]) -> None:

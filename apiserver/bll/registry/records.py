@@ -105,6 +105,20 @@ class Records:
         mine = [Condition("company", "in", (company,))]
         return [company, *owners], [AnyOf([mine, [Condition("public", "in", (True,))]])]
 
+    def share(self, kind: Kind, company: str, ids: Collection[str], *, public: bool) -> int:
+        """Let every company read documents, or only their own again; how many changed.
+
+        Raises the kind's error for unknown ids, and for documents that are not public where they should become private.
+        """
+        found = self.registry.get_many(kind, company, ids, fields=["public"])
+        for id in ids:
+            if id not in found or not (public or found[id].body.get("public")):
+                raise unknown(kind, id)
+        changed = [id for id, document in found.items() if bool(document.body.get("public")) != public]
+        for id in changed:
+            self.publish_to_all(kind, company, id, public)
+        return len(changed)
+
     def publish_to_all(self, kind: Kind, company: str, id: str, public: bool) -> None:
         """Make a document of this company readable by every company, or private again."""
         if public:

@@ -10,6 +10,9 @@ from apiserver.errors import ValidationFailed
 Body = dict[str, Any]
 Item = Mapping[str, Any]
 
+DELETED_PREFIX = "__DELETED__"
+"""In front of the id of a deleted model, in the lists of tasks that keep its entry."""
+
 
 def text_of(value: Any) -> str:
     """Parameters are texts; numbers and truth values become theirs."""
@@ -152,6 +155,21 @@ def remove_models(body: Body, wanted: Sequence[Item]) -> int:
     kept = {side: [item for item in items if (side, item.get("name")) not in gone] for side, items in lists.items()}
     body["models"] = kept
     return sum(len(lists[side]) - len(kept[side]) for side in lists)
+
+
+def drop_model(body: Body, side: str, model: str) -> None:
+    """Take a model out of one of a task's lists."""
+    lists = model_lists(body.get("models") or {})
+    body["models"] = {**lists, side: [item for item in lists[side] if item.get("model") != model]}
+
+
+def mark_model_deleted(body: Body, model: str) -> None:
+    """Let the entries of a model say that it was deleted."""
+    lists = model_lists(body.get("models") or {})
+    for item in (*lists["input"], *lists["output"]):
+        if item.get("model") == model:
+            item["model"] = f"{DELETED_PREFIX}{model}"
+    body["models"] = lists
 
 
 def artifact_urls(body: Body) -> list[str]:

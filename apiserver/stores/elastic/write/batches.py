@@ -87,6 +87,9 @@ class BatchWriter:
 
     def _send(self, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, statistics: str) -> list[Refusal]:
         """Send the lines, the record of the pending batch before and the changes after them; raises StoreBusy when any line has to come again."""
+        if not parts:  # only activity changes: nothing that a repair would have to find
+            self._group_commit.commit(self._activity_changes(company, batch))
+            return []
         refusals: list[Refusal] = []
         record_id = f"{PENDING}-{seq:x}"
         record = pending_batch_record(batch, parts, statistics, record_id)
