@@ -17,6 +17,7 @@ from apiserver.bll.events.pages import EventPages
 from apiserver.bll.events.plot_samples import PlotSamples
 from apiserver.bll.events.plots import Plots
 from apiserver.bll.events.scrolls import Scrolls
+from apiserver.bll.events.series_charts import SeriesCharts
 from apiserver.bll.events.storage import TaskStorage
 from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
@@ -26,6 +27,7 @@ from apiserver.services.events_listing import EventsListingService
 from apiserver.services.events_logs import EventsLogsService
 from apiserver.services.events_plots import EventsPlotsService
 from apiserver.services.events_scalars import EventsScalarsService
+from apiserver.services.events_series import EventsSeriesService
 from apiserver.services.events_write import EventsWriteService
 from apiserver.settings import EventsSettings
 from apiserver.stores.base import EventStore, State
@@ -42,6 +44,7 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
     return [
         EventsWriteService(owners, ingest, Deletion(events, directory)),
         EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
+        EventsSeriesService(owners, SeriesCharts(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),
         EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events)),
         EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state, ttl)),

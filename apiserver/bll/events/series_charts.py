@@ -1,0 +1,255 @@
+"""Series of any tasks as columns, for pages that draw many charts: all series of one metric stand on the same grid, and nothing is hidden.
+
+A bucket says how many points it has, how many of them are NaN or infinite, and the last iteration and time in it. With `since_seq` only what changed
+since an earlier answer is returned, late points of old iterations included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import orjson
+
+from apiserver.bll.answer_cache import AnswerCache
+from apiserver.bll.events.charts import CACHE_BYTES, ids_by_company
+from apiserver.bll.events.columns import Column, encode_columns
+from apiserver.bll.events.ladder import ladder_width
+from apiserver.bll.registry.directory import Owner
+from apiserver.errors import ValidationFailed
+from apiserver.fairness import give_way
+from apiserver.stores.base import SeriesReader
+from apiserver.stores.records import MAX_ITER, MIN_ITER, SCALAR, Axis, BucketRequest, Buckets, Ends, Ints, Series
+
+SeriesAxis = Literal["iter", "timestamp", "relative"]
+
+MAX_SERIES = 5_000
+MAX_BUCKETS = 1_000_000
+"""Buckets of an answer: 50 MB."""
+BUCKETS_AT_ONCE = 100_000
+"""Buckets after which other requests get their turn."""
+REWIND_MS = 1_000
+"""Points this much older than points of smaller iterations were reported before them."""
+SEQ_ERROR = 4_096
+"""How much the greatest arrival number of a series may be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesQuery:
+    """Which series: task -> metric -> variants (none: all). `buckets`: at most so many per series. `x_min`, `x_max`: inclusive, on the axis."""
+
+    series: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...]
+    axis: SeriesAxis = "iter"
+    buckets: int = 800
+    x_min: int | None = None
+    x_max: int | None = None
+    since_seq: int | None = None
+
+    @property
+    def stored_axis(self) -> Axis:
+        """The axis in the store."""
+        return "iter" if self.axis == "iter" else "timestamp"
+
+
+class _Chosen(NamedTuple):
+    """A series that is drawn, and where its x axis begins (ms since the epoch)."""
+
+    company: str
+    series: Series
+    origin: int
+
+
+class _Drawn(NamedTuple):
+    chosen: _Chosen
+    interval: int
+    buckets: Buckets
+
+
+class SeriesCharts:
+    """Answers of get_series."""
+
+    def __init__(self, events: SeriesReader, cache_bytes: int = CACHE_BYTES) -> None:
+        self._events = events
+        self._cache: AnswerCache[bytes] = AnswerCache(cache_bytes, len)
+
+    def as_json(self, owners: Mapping[str, Owner], query: SeriesQuery) -> bytes:
+        """{series: [...], seq}: the columns are lists; null stands for "no finite value"."""
+        return self._cached("json", owners, query, lambda: self._json(owners, query))
+
+    def as_columns(self, owners: Mapping[str, Owner], query: SeriesQuery) -> bytes:
+        """The same as `application/vnd.tidemark.columns`."""
+        return self._cached("columns", owners, query, lambda: self._columns(owners, query))
+
+    def _json(self, owners: Mapping[str, Owner], query: SeriesQuery) -> bytes:
+        seq, drawn = self._draw(owners, query)
+        series = []
+        for one in drawn:
+            columns = {name: np.ascontiguousarray(column) for name, column in _columns_of(one, query).items()}
+            series.append(orjson.Fragment(orjson.dumps({**_fields_of(one, query), **columns}, option=orjson.OPT_SERIALIZE_NUMPY)))
+        return orjson.dumps({"series": series, "seq": str(seq)})
+
+    def _columns(self, owners: Mapping[str, Owner], query: SeriesQuery) -> bytes:
+        seq, drawn = self._draw(owners, query)
+        return encode_columns(((_fields_of(one, query), _columns_of(one, query)) for one in drawn), {"seq": str(seq)}, lambda: None)
+
+    def _cached(self, form: str, owners: Mapping[str, Owner], query: SeriesQuery, build: Callable[[], bytes]) -> bytes:
+        revision: list[tuple[int, ...]] = []
+        for company, ids in ids_by_company(owners.values()).items():
+            one = self._events.revision(company, ids)
+            if one is None:
+                return build()
+            revision.append(one)
+        return self._cache.get((form, tuple(owner.company for owner in owners.values()), query), tuple(revision), build)
+
+    # --- what is drawn
+
+    def _draw(self, owners: Mapping[str, Owner], query: SeriesQuery) -> tuple[int, Iterator[_Drawn]]:
+        pending = [self._events.oldest_pending(company) for company in ids_by_company(owners.values())]
+        chosen = self._choose(owners, query)
+        if len(chosen) > MAX_SERIES:
+            raise ValidationFailed("series", f"a choice of at most {MAX_SERIES:,} series, these are {len(chosen):,}")
+        expected = sum(min(one.series.chart_count, query.buckets) for one in chosen)
+        if expected > MAX_BUCKETS:
+            raise ValidationFailed(
+                "buckets", f"so few that {len(chosen):,} series have at most {MAX_BUCKETS:,} together, these are {expected:,}"
+            )
+        seq = max((one.series.last_written for one in chosen), default=query.since_seq or 0)
+        seq = min([seq, *(oldest - 1 for oldest in pending if oldest is not None)])
+        return seq, self._bucketed(chosen, query)
+
+    def _choose(self, owners: Mapping[str, Owner], query: SeriesQuery) -> list[_Chosen]:
+        """The series in the order of the request, then by name."""
+        found: dict[str, list[Series]] = {}
+        origins: dict[str, int] = {}
+        by_filter: dict[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], list[str]] = {}
+        for task, metrics in query.series:
+            by_filter.setdefault((owners[task].company, metrics), []).append(task)
+        for (company, metrics), tasks in by_filter.items():
+            for one in self._events.series(company, tasks, [SCALAR], dict(metrics)):
+                if one.chart_count:
+                    found.setdefault(one.key.task, []).append(one)
+            if query.axis == "relative":
+                origins |= self._origins(company, tasks)
+        return [_Chosen(owners[task].company, one, origins.get(task, 0)) for task, _ in query.series for one in found.get(task, ())]
+
+    def _origins(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        """The time of the first point of each task."""
+        first: dict[str, int] = {}
+        for one in self._events.series(company, tasks, [SCALAR]):
+            if one.chart_min_timestamp is not None:
+                first[one.key.task] = min(one.chart_min_timestamp, first.get(one.key.task, MAX_ITER))
+        return first
+
+    def _bucketed(self, chosen: Sequence[_Chosen], query: SeriesQuery) -> Iterator[_Drawn]:
+        requests = _requests(chosen, query)
+        part: list[tuple[_Chosen, BucketRequest]] = []
+        size = 0
+        for one, request in requests:
+            part.append((one, request))
+            size += min(one.series.chart_count, query.buckets)
+            if size >= BUCKETS_AT_ONCE:
+                yield from self._ask(part)
+                part, size = [], 0
+                give_way()
+        yield from self._ask(part)
+
+    def _ask(self, part: Sequence[tuple[_Chosen, BucketRequest]]) -> Iterator[_Drawn]:
+        by_company: dict[str, list[int]] = {}
+        for place, (one, _) in enumerate(part):
+            by_company.setdefault(one.company, []).append(place)
+        answers: dict[int, Buckets] = {}
+        for company, places in by_company.items():
+            answers.update(zip(places, self._events.buckets(company, [part[place][1] for place in places]), strict=True))
+        for place, (one, request) in enumerate(part):
+            if len(answers[place].x):
+                yield _Drawn(one, request.interval, answers[place])
+
+
+def _requests(chosen: Sequence[_Chosen], query: SeriesQuery) -> list[tuple[_Chosen, BucketRequest]]:
+    """The buckets of the series that have something in the range; of equal width for all series of a metric."""
+    lo = None if query.x_min is None else min(max(query.x_min, MIN_ITER), MAX_ITER)
+    hi = None if query.x_max is None else min(max(query.x_max, MIN_ITER), MAX_ITER)
+    extents: dict[str, tuple[int, int]] = {}
+    inside: list[_Chosen] = []
+    for one in chosen:
+        extent = _extent(one, query.stored_axis, lo, hi)
+        if extent is None:
+            continue
+        first, last = extents.get(one.series.key.metric, extent)
+        extents[one.series.key.metric] = min(first, extent[0]), max(last, extent[1])
+        if query.since_seq is None or one.series.last_written + SEQ_ERROR > query.since_seq:
+            inside.append(one)
+    widths = {metric: ladder_width(first, last, query.buckets, query.stored_axis) for metric, (first, last) in extents.items()}
+    plain = BucketRequest(None, query.stored_axis, 1, lo, hi, True, True, True, 0, query.since_seq)  # type: ignore[arg-type]
+    return [(one, plain._replace(series=one.series, interval=widths[one.series.key.metric], origin=one.origin)) for one in inside]
+
+
+def _extent(chosen: _Chosen, axis: Axis, lo: int | None, hi: int | None) -> tuple[int, int] | None:
+    series = chosen.series
+    if axis == "iter":
+        first, last = series.chart_min_iter, series.chart_max_iter
+    else:
+        first, last = series.chart_min_timestamp, series.chart_max_timestamp
+    if first is None or last is None:
+        return None
+    first, last = first - chosen.origin, last - chosen.origin
+    first = first if lo is None else max(first, lo)
+    last = last if hi is None else min(last, hi)
+    return (first, last) if first <= last else None
+
+
+# --- what is said of a series
+
+
+def _fields_of(drawn: _Drawn, query: SeriesQuery) -> dict[str, Any]:
+    series, buckets = drawn.chosen.series, drawn.buckets
+    _, _, metric, variant = series.key
+    fields: dict[str, Any] = {
+        "task": series.key.task,
+        "metric": metric,
+        "variant": variant,
+        "interval": drawn.interval,
+        "points": int(buckets.count.sum()),
+        "first_x": buckets.first_x,
+        "last_x": buckets.last_x,
+    }
+    if query.axis == "relative":
+        fields["origin"] = drawn.chosen.origin
+    if buckets.kinds is not None and buckets.kinds.first_nan is not None:
+        fields["first_nan"] = buckets.kinds.first_nan
+    if query.axis == "iter" and query.since_seq is None and buckets.ends is not None:
+        fields["rewinds"] = _rewinds(buckets.ends)
+    if series.statistics is not None and series.statistics.x_axis_label is not None:
+        fields["x_axis_label"] = series.statistics.x_axis_label
+    return fields
+
+
+def _columns_of(drawn: _Drawn, query: SeriesQuery) -> dict[str, Column]:
+    """Columns that say the same are the same array: they are encoded once."""
+    buckets = drawn.buckets
+    columns: dict[str, Column] = {"x": buckets.x, "mean": buckets.mean, "min": buckets.min, "max": buckets.max}
+    columns["count"] = buckets.count.astype(np.uint32)
+    if buckets.ends is not None:
+        exact = drawn.interval == 1
+        columns["iter"] = buckets.x if exact and query.axis == "iter" else buckets.ends.iters
+        columns["time"] = buckets.x if exact and query.axis == "timestamp" else buckets.ends.timestamps
+    if buckets.kinds is not None:
+        kinds = buckets.kinds
+        columns |= {
+            "nan": kinds.nan.astype(np.uint32),
+            "pos_inf": kinds.pos_inf.astype(np.uint32),
+            "neg_inf": kinds.neg_inf.astype(np.uint32),
+        }
+    return columns
+
+
+def _rewinds(ends: Ends) -> list[list[int]]:
+    """Stretches of iterations, [first, last], whose points are older than those of smaller iterations: a run was resumed at a smaller iteration,
+    and has not reported these again yet."""
+    before: Ints = np.maximum.accumulate(ends.timestamps)
+    old = np.concatenate(([False], ends.timestamps[1:] < before[:-1] - REWIND_MS)).astype(np.int8)
+    edges = np.diff(np.concatenate(([0], old, [0])))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+    return [[int(ends.iters[start]), int(ends.iters[stop])] for start, stop in zip(starts[:100], stops[:100], strict=True)]
