@@ -19,6 +19,7 @@ from apiserver.bll.events.plots import Plots
 from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.series_charts import SeriesCharts
 from apiserver.bll.events.storage import TaskStorage
+from apiserver.bll.events.thumbnails import Thumbnails
 from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.services.event_owners import EventOwners
@@ -44,7 +45,7 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
     return [
         EventsWriteService(owners, ingest, Deletion(events, directory)),
         EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
-        EventsSeriesService(owners, SeriesCharts(events)),
+        EventsSeriesService(owners, SeriesCharts(events), Thumbnails(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),
         EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events)),
         EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state, ttl)),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.events.columns import CONTENT_TYPE
+from apiserver.bll.events.metric_filter import metrics_filter
 from apiserver.bll.events.series_charts import SeriesCharts, SeriesQuery
+from apiserver.bll.events.thumbnails import ThumbnailQuery, Thumbnails
 from apiserver.service_repo import Call, Encoded, RawResponse, endpoint
 from apiserver.service_repo.call import Answer
 from apiserver.services.event_owners import EventOwners
@@ -14,9 +16,10 @@ from apiserver.services.event_owners import EventOwners
 class EventsSeriesService:
     """Reads many series in one call."""
 
-    def __init__(self, owners: EventOwners, charts: SeriesCharts) -> None:
+    def __init__(self, owners: EventOwners, charts: SeriesCharts, thumbnails: Thumbnails) -> None:
         self._owners = owners
         self._charts = charts
+        self._thumbnails = thumbnails
 
     @endpoint("events.get_series")
     def get_series(self, call: Call, request: dict[str, Any]) -> Answer:
@@ -25,6 +28,16 @@ class EventsSeriesService:
         if _wants_columns(call):
             return _columns(self._charts.as_columns(owners, query))
         return Encoded(self._charts.as_json(owners, query))
+
+    @endpoint("events.get_thumbnails")
+    def get_thumbnails(self, call: Call, request: dict[str, Any]) -> Answer:
+        metrics = metrics_filter(request.get("metrics"))
+        chosen = tuple((metric, tuple(variants)) for metric, variants in metrics.items()) if metrics else None
+        query = ThumbnailQuery(chosen, request["width"])
+        owners = self._owners.several(call, request, request["tasks"])
+        if _wants_columns(call):
+            return _columns(self._thumbnails.as_columns(owners, query))
+        return Encoded(self._thumbnails.as_json(owners, query))
 
 
 def _series_query(request: dict[str, Any]) -> SeriesQuery:

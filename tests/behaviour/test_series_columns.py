@@ -78,7 +78,7 @@ def test_every_answer_equals_the_naive_model(server: Client, engine: str) -> Non
 def test_columns_hold_the_same_as_json(server: Client, task: str) -> None:
     lines = [scalar(task, "m", variant, iter=iter, timestamp=T0 + iter, value=iter / 7) for iter in range(300) for variant in "ab"]
     server.add_batch(
-        [*lines, scalar(task, "m", "b", iter=7, timestamp=T0, value="NaN"), scalar(task, "few", iter=3, timestamp=T0, value=2.0)]
+        [*lines, scalar(task, "m", "b", iter=7, timestamp=T0, value=math.nan), scalar(task, "few", iter=3, timestamp=T0, value=2.0)]
     )
     for axis in ("iter", "timestamp", "relative"):
         wanted = [(task, "few"), (task, "m")]

@@ -89,13 +89,7 @@ class Charts:
 
     def _cached(self, key: tuple[Any, ...], owners: Sequence[Owner], build: Callable[[], bytes]) -> bytes:
         """The answer of `build`, kept for as long as no event of the owners changes."""
-        revision: list[tuple[int, ...]] = []
-        for company, ids in ids_by_company(owners).items():
-            one = self._events.revision(company, ids)
-            if one is None:
-                return build()
-            revision.append(one)
-        return self._cache.get(key, tuple(revision), build)
+        return self._cache.get(key, revision_of(self._events, owners), build)
 
     def _draw(self, owners: Sequence[Owner], query: ChartQuery) -> Iterator[_Drawn]:
         metrics = dict(query.metrics) if query.metrics else None
@@ -171,6 +165,17 @@ def ids_by_company(owners: Iterable[Owner]) -> dict[str, list[str]]:
     for owner in owners:
         ids.setdefault(owner.company, {})[owner.id] = None
     return {company: list(found) for company, found in ids.items()}
+
+
+def revision_of(events: SeriesReader, owners: Iterable[Owner]) -> tuple[tuple[int, ...], ...] | None:
+    """What is different after any change of the owners' events; None when that can't be known."""
+    found: list[tuple[int, ...]] = []
+    for company, ids in ids_by_company(owners).items():
+        one = events.revision(company, ids)
+        if one is None:
+            return None
+        found.append(one)
+    return tuple(found)
 
 
 def _parts(series: Sequence[Series], samples: int) -> Iterator[list[Series]]:

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from apiserver.bll.answer_cache import AnswerCache
-from apiserver.bll.events.charts import CACHE_BYTES, ids_by_company
+from apiserver.bll.events.charts import CACHE_BYTES, ids_by_company, revision_of
 from apiserver.bll.events.columns import Column, encode_columns
 from apiserver.bll.events.ladder import ladder_width
 from apiserver.bll.registry.directory import Owner
@@ -92,16 +92,11 @@ class SeriesCharts:
 
     def _columns(self, owners: Mapping[str, Owner], query: SeriesQuery) -> bytes:
         seq, drawn = self._draw(owners, query)
-        return encode_columns(((_fields_of(one, query), _columns_of(one, query)) for one in drawn), {"seq": str(seq)}, lambda: None)
+        return encode_columns(((_fields_of(one, query), _columns_of(one, query)) for one in drawn), {"seq": str(seq)})
 
     def _cached(self, form: str, owners: Mapping[str, Owner], query: SeriesQuery, build: Callable[[], bytes]) -> bytes:
-        revision: list[tuple[int, ...]] = []
-        for company, ids in ids_by_company(owners.values()).items():
-            one = self._events.revision(company, ids)
-            if one is None:
-                return build()
-            revision.append(one)
-        return self._cache.get((form, tuple(owner.company for owner in owners.values()), query), tuple(revision), build)
+        key = (form, tuple(owner.company for owner in owners.values()), query)
+        return self._cache.get(key, revision_of(self._events, owners.values()), build)
 
     # --- what is drawn
 
