@@ -181,10 +181,10 @@ class Draining:
         self._limit = limit
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if "HTTP_UPGRADE" in environ:
-            if "gunicorn.socket" in environ:
-                environ["gunicorn.socket"].settimeout(None)  # a log socket may be silent for hours
-            return self._app(environ, start_response)
         answer = self._app(environ, start_response)
+        if environ.get("tidemark.upgraded"):
+            return answer
+        if "gunicorn.socket" in environ:
+            environ["gunicorn.socket"].refuse_body()
         drain(environ, self._limit)
         return answer

@@ -22,10 +22,10 @@ import gunicorn.http.wsgi
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.workers.ggevent import GeventWorker
 
 from apiserver.errors import StartupError
 from apiserver.settings import Settings
+from apiserver.worker import Worker
 
 LOCK = "tidemark.lock"
 
@@ -73,6 +73,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             "preload_app": False,
             "proc_name": "tidemark",
             "control_socket_disable": True,
+            # Only these may send SCRIPT_NAME and X-Forwarded-Proto; gunicorn's default trusts every program of this machine.
+            "forwarded_allow_ips": ",".join(server.proxies),
             "post_worker_init": self._worker_ready,
         }
         for name, value in options.items():
@@ -102,35 +104,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         sys.setswitchinterval(0.0005)
         # Without this each full garbage collection (one in a few hundred batches) is a pause of 70 ms.
         gc.freeze()
-        worker.idle_timeout = self._settings.server.idle_timeout
+        worker.limit(self._settings.server)
         if worker.age == 1:
             self._ready()
-
-
-class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
-    """gunicorn's gevent worker; a client that stops sending before its request is complete is disconnected."""
-
-    idle_timeout = 60
-
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        client.settimeout(self.idle_timeout)
-        super(GeventWorker, self).handle(listener, client, addr)  # skips GeventWorker.handle, which removes the timeout
-
-    def handle_exit(self, sig: Any, frame: Any) -> None:
-        self._say_goodbye()
-        super().handle_exit(sig, frame)
-
-    def handle_quit(self, sig: Any, frame: Any) -> None:
-        self._say_goodbye()
-        super().handle_quit(sig, frame)
-
-    def _say_goodbye(self) -> None:
-        """Close log sockets, which would otherwise stay open until the graceful time-out."""
-        import gevent
-
-        app = getattr(self, "wsgi", None)  # not there yet when the signal comes early
-        for goodbye in getattr(app, "extensions", {}).get("tidemark.stopping", ()):
-            gevent.spawn(goodbye)
 
 
 class Log(Logger):  # type: ignore[misc]  # untyped package

@@ -7,6 +7,7 @@ config/<section>.conf. The files hold every default, so a key exists in both pla
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -251,6 +252,8 @@ def _check(settings: Settings) -> None:
     store, state = settings.store_url.partition(":")[0], settings.state_url.partition(":")[0]
     for name, port in (("server.port", server.port), ("runs.port", settings.runs.port), ("files.port", settings.files.port)):
         need(port <= 65535, f"{name} must be a port number up to 65535, got {port}")
+    for proxy in server.proxies:
+        need(_is_network(proxy), f'server.proxies must hold addresses or networks such as 10.0.0.0/8, got "{proxy}"')
     need(server.workers >= 1, "server.workers must be at least 1")
     events, elastic = settings.events, settings.elastic
     for name, least in (
@@ -288,6 +291,14 @@ def _check(settings: Settings) -> None:
     need(company is not None, f'auth.default_company "{auth.default_company}" is not in auth.companies')
     known = [user.id for user in company.users] if company else []
     need(auth.default_user in known, f'auth.default_user "{auth.default_user}" is not a user of the company "{auth.default_company}"')
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def from_environment(overrides: Mapping[str, Any] | None = None) -> Settings:

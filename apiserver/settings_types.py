@@ -37,6 +37,12 @@ class ServerSettings:
     """Bytes of a request body after gzip."""
     connections: int
     """Simultaneous connections of one worker."""
+    connections_per_address: int
+    """The most that one address may hold; 0: half of them."""
+    connections_without_login: int
+    """The most that clients without a login may hold; 0: half of them."""
+    proxies: tuple[str, ...]
+    """Addresses or networks of proxies whose forwarded headers count."""
     timeout: int
     """Seconds without a sign of life after which a worker is replaced."""
     graceful_timeout: int
@@ -205,8 +211,6 @@ class RunsSettings:
     """Seconds that a log socket may take nothing while lines wait for it; then it is dropped."""
     ping: int
     """Seconds between two pings of a log socket; one that was not answered until the next ends it."""
-    proxies: tuple[str, ...]
-    """Addresses or networks of proxies whose X-Forwarded-For tells who the client is."""
 
 
 @dataclass(frozen=True)

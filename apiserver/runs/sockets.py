@@ -90,6 +90,9 @@ class LogSockets:
             self._authenticator.check_gate(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         except OriginRefused as error:
             return Response(orjson.dumps({"detail": failure_of(error, "").message}), 403, content_type="application/json")
+        request.environ["tidemark.upgraded"] = True
+        if "gunicorn.socket" in request.environ:
+            request.environ["gunicorn.socket"].unlimited()
         return None
 
     def _serve(self, ws: Server, run: str) -> None:

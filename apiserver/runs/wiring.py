@@ -22,7 +22,7 @@ def register_runs(app: Flask, context: Context) -> None:
     directory = TaskDirectory(engine.registry, deleted_for=settings.events.tombstone_expiration)
     records = Records(engine.registry)
     catalog = RunCatalog(records, directory, Projects(records), register_unknown=settings.events.unknown_tasks == "register")
-    clients = Clients(settings.runs.proxies)
+    clients = Clients(settings.server.proxies)
     api = RunsApi(
         store=engine.events,
         catalog=catalog,

@@ -236,7 +236,7 @@ def test_the_request_after_the_limit_is_refused_as_recorded(start_server: StartS
 
 
 def test_a_configured_proxy_tells_who_the_client_is(start_server: StartServer, run: str) -> None:
-    runs = Runs(start_server(TIDEMARK__runs__requests_per_minute="1", TIDEMARK__runs__proxies="127.0.0.0/8"))
+    runs = Runs(start_server(TIDEMARK__runs__requests_per_minute="1", TIDEMARK__server__proxies="127.0.0.0/8"))
     runs.rows(run, [{"global_step": 1, "loss": 1}])
     codes = [
         runs.get(f"/api/runs/{run}/metrics_step", headers={"X-Forwarded-For": address}).status_code

@@ -1,0 +1,232 @@
+"""gunicorn's gevent worker, with limits for clients that hold a connection and send little or nothing.
+
+A connection costs a slow client nothing, so places are limited: by address, and for clients that have shown no login yet. A request must keep
+a pace: its head within HEAD_SECONDS, its body at LEAST_RATE.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import gevent
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.ggevent import GeventWorker
+
+from apiserver.settings import ServerSettings
+
+HEAD_SECONDS = 10.0
+"""Seconds that the server waits for the head of a request, in all."""
+GRACE = 10.0
+LEAST_RATE = 1000.0
+"""Bytes a second that a body must bring, after GRACE seconds of waiting for it. The time in which the server is busy does not count."""
+REFUSED_RATE = 1_000_000.0
+"""The same for the rest of a body that nobody wants."""
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nServer: tidemark\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 52\r\n\r\n" + b'{"detail":"too many connections; try again later"}\r\n'
+)
+
+
+class Places:
+    """How many connections an address holds, and how many of them have shown no login yet."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        total = settings.connections
+        self._per_address = settings.connections_per_address or max(1, total // 2)
+        self._without_login = settings.connections_without_login or max(1, total // 2)
+        self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in settings.proxies]
+        self._held: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+        self._unknown_total = 0
+
+    def enter(self, address: str) -> Place | None:
+        """A place for a connection; None when this address, or everybody without a login, holds too many."""
+        if not self._is_proxy(address):
+            if self._held[address] >= self._per_address or self._unknown_total >= self._without_login:
+                return None
+            if self._unknown[address] >= max(1, self._without_login // 2):
+                return None
+        self._held[address] += 1
+        self._unknown[address] += 1
+        self._unknown_total += 1
+        return Place(self, address)
+
+    def admit(self, address: str) -> None:
+        """One of the address's connections has shown a login."""
+        self._unknown_total -= 1
+        _less(self._unknown, address)
+
+    def leave(self, address: str) -> None:
+        """A connection is closed."""
+        _less(self._held, address)
+
+    def held(self, address: str) -> int:
+        """The connections of an address."""
+        return self._held[address]
+
+    def _is_proxy(self, address: str) -> bool:
+        """All clients of a proxy come from its address."""
+        if not self._proxies:
+            return False
+        ip = ipaddress.ip_address(address)
+        return any(ip in network for network in self._proxies)
+
+
+class Place:
+    """The place of one connection."""
+
+    def __init__(self, places: Places, address: str) -> None:
+        self._places, self._address = places, address
+        self._unknown = True
+
+    def admit(self) -> None:
+        """The client has shown a login."""
+        if self._unknown:
+            self._unknown = False
+            self._places.admit(self._address)
+
+    def leave(self) -> None:
+        """The connection is closed."""
+        self.admit()
+        self._places.leave(self._address)
+
+
+def _less(counts: Counter[str], key: str) -> None:
+    counts[key] -= 1
+    if counts[key] <= 0:
+        del counts[key]
+
+
+class PacedSocket:
+    """A client's socket whose `recv` raises TimeoutError when the client falls behind. All else is the socket's own."""
+
+    def __init__(self, sock: Any, place: Place, idle_timeout: float) -> None:
+        self._sock, self._place, self._idle = sock, place, idle_timeout
+        self._waited = self._received = self._rate = 0.0
+        self._grace = HEAD_SECONDS
+        self._paced = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def admitted(self) -> None:
+        """The caller of this request has shown a login."""
+        self._place.admit()
+
+    def expect_body(self, rate: float = LEAST_RATE) -> None:
+        """From now on, `rate` bytes a second after GRACE seconds."""
+        self._waited = self._received = 0.0
+        self._grace, self._rate = GRACE, rate
+
+    def refuse_body(self) -> None:
+        """What still comes is read only so that the client sees the answer."""
+        self.expect_body(REFUSED_RATE)
+
+    def unlimited(self) -> None:
+        """The connection has become a WebSocket, whose reader may be silent for hours."""
+        self._paced = False
+        self._sock.settimeout(None)
+
+    def recv(self, size: int, *flags: int) -> bytes:
+        """Read; the time that passes here is the client's."""
+        if not self._paced:
+            data: bytes = self._sock.recv(size, *flags)
+            return data
+        left = self._grace - self._waited
+        if self._rate:
+            left += self._received / self._rate
+        if left <= 0:
+            raise TimeoutError("the client sends too slowly")
+        started = time.monotonic()
+        self._sock.settimeout(min(left, self._idle))
+        try:
+            data = self._sock.recv(size, *flags)
+        finally:
+            self._sock.settimeout(self._idle)
+            self._waited += time.monotonic() - started
+        self._received += len(data)
+        return data
+
+
+class CheckedBody:
+    """gunicorn's request body; a malformed chunk is an OSError, as a broken connection is."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def read(self, size: int | None = None) -> bytes:
+        """As gunicorn's."""
+        try:
+            data: bytes = self._body.read(size)
+        except ParseException as error:
+            raise OSError(f"the body is malformed: {error}") from error
+        return data
+
+    def readline(self, size: int | None = None) -> bytes:
+        """As gunicorn's."""
+        try:
+            data: bytes = self._body.readline(size)
+        except ParseException as error:
+            raise OSError(f"the body is malformed: {error}") from error
+        return data
+
+
+class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
+    """gunicorn's gevent worker with places and a pace."""
+
+    settings: ServerSettings
+    """Set before the first request."""
+    places: Places
+
+    def limit(self, settings: ServerSettings) -> None:
+        """Take the limits from the settings."""
+        self.settings, self.places = settings, Places(settings)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        place = self.places.enter(str(addr[0]))
+        if place is None:
+            with suppress(OSError):
+                client.settimeout(1)
+                client.sendall(FULL)
+                client.close()
+            return
+        try:
+            paced = PacedSocket(client, place, self.settings.idle_timeout)
+            super(GeventWorker, self).handle(listener, paced, addr)  # skips GeventWorker.handle, which removes the time-out
+        finally:
+            place.leave()
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        sock.expect_body()
+        req.body = CheckedBody(req.body)
+        super().handle_request(listener_name, req, sock, addr)
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        self._say_goodbye()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        self._say_goodbye()
+        super().handle_quit(sig, frame)
+
+    def _say_goodbye(self) -> None:
+        """Close log sockets, which would otherwise stay open until the graceful time-out."""
+        app = getattr(self, "wsgi", None)  # not there yet when the signal comes early
+        for goodbye in getattr(app, "extensions", {}).get("tidemark.stopping", ()):
+            gevent.spawn(goodbye)

@@ -1,0 +1,159 @@
+"""Clients that send slowly, or open connections and send nothing: they lose their places, others keep theirs."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from apiserver import worker
+from tests.conftest import credentials, dismiss
+from tests.process import ROOT, Server, wait_until
+
+IMPATIENT = str(Path(__file__).with_name("impatient.py"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose deadlines are 1.5 s instead of 10 s, with few places."""
+    limits = {"TIDEMARK__server__connections": "60", "TIDEMARK__server__connections_without_login": "20"}
+    started = Server(tmp_path_factory.mktemp("slow"), {"TIDEMARK_AUTH": "required", **limits}, program=[sys.executable, IMPATIENT])
+    started.env["PYTHONPATH"] = str(ROOT)
+    yield started.start()
+    dismiss(started)
+
+
+def opened(server: Server, *pieces: bytes, source: str = "127.0.0.1") -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", server.port), timeout=20, source_address=(source, 0))
+    for piece in pieces:
+        sock.sendall(piece)
+    return sock
+
+
+def trickle(sock: socket.socket) -> tuple[float, bytes]:
+    """Send a byte every 0.2 s until the server ends the connection; how long that took, and what it answered."""
+    started, answer = time.monotonic(), b""
+    sock.settimeout(0.2)
+    for _ in range(200):
+        try:
+            sock.sendall(b"a")
+        except OSError:
+            break
+        try:
+            part = sock.recv(65536)
+            answer += part
+            if not part:
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    sock.close()
+    return time.monotonic() - started, answer
+
+
+def test_a_head_that_comes_byte_by_byte_is_cut_off(server: Server) -> None:
+    with opened(server, b"GET /debug.ping HTTP/1.1\r\nHost: localhost\r\nX-A: ") as sock:
+        seconds, answer = trickle(sock)
+    assert seconds < 15 and answer == b""
+
+
+HEADS = (
+    b"Content-Length: 100000\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\nffff\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\nffff;a=",
+)
+
+
+@pytest.mark.parametrize("login", [False, True])
+def test_a_body_that_comes_byte_by_byte_is_cut_off_refused_or_not(server: Server, login: bool) -> None:
+    """Of every face, with a known length, inside a chunk and inside a chunk's size."""
+    key, secret = credentials(server)
+    token = server.client(key, secret).call("auth.login")["token"].encode()
+    shown = b"Authorization: Bearer " + token + b"\r\n" if login else b""
+    sockets = []
+    for path in (b"/events.add_batch", b"/no.such", b"/files", b"/api/runs/r/events"):
+        kind = b"multipart/form-data; boundary=B" if path == b"/files" else b"application/json-lines"
+        common = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + kind + b"\r\n"
+        sockets += [opened(server, common, shown, head) for head in HEADS]
+    with ThreadPoolExecutor(len(sockets)) as pool:
+        assert max(seconds for seconds, _ in pool.map(trickle, sockets)) < 15
+
+
+def test_an_upgrade_that_is_no_log_socket_has_the_same_deadlines(server: Server) -> None:
+    with opened(server, b"POST /debug.ping HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nContent-Length: 100000\r\n\r\n") as sock:
+        seconds, _ = trickle(sock)
+    assert seconds < 15
+
+
+def test_a_body_that_keeps_the_pace_may_take_long(server: Server) -> None:
+    """3 kB/s, for twice the grace."""
+    key, secret = credentials(server)
+    token = server.client(key, secret).call("auth.login")["token"].encode()
+    size = 60 * 150
+    head = b"POST /tasks.get_all HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nAuthorization: Bearer %b\r\n\r\n" % (size, token)
+    with opened(server, head) as sock:
+        for _ in range(60):
+            sock.sendall(b" " * 150)
+            time.sleep(0.05)
+        assert sock.recv(100).split()[1] == b"200"
+
+
+def test_silent_connections_of_one_address_leave_places_for_others(server: Server) -> None:
+    with ExitStack() as held:
+        for _ in range(80):
+            held.enter_context(opened(server, source="127.0.0.2"))
+        assert server.client().send("GET", "/debug.ping").status == 200
+        with opened(server, b"GET /debug.ping HTTP/1.1\r\nHost: localhost\r\n\r\n", source="127.0.0.2") as sock:
+            assert sock.recv(100).split()[1] == b"503"
+    wait_until(lambda: ping_from(server, "127.0.0.2") == b"200", 20, "the places are not free again")
+
+
+def ping_from(server: Server, source: str) -> bytes:
+    with opened(server, b"GET /debug.ping HTTP/1.1\r\nHost: localhost\r\n\r\n", source=source) as sock:
+        try:
+            return sock.recv(100).split()[1]
+        except OSError:
+            return b""
+
+
+def test_the_counts_of_places_return_to_zero() -> None:
+    class Limits:
+        connections, connections_per_address, connections_without_login, proxies = 10, 3, 4, ("10.0.0.0/8",)
+
+    places = worker.Places(Limits())  # type: ignore[arg-type]
+    first, second = places.enter("1.1.1.1"), places.enter("1.1.1.1")
+    assert first and second and places.enter("1.1.1.1") is None  # half of those without a login
+    first.admit()
+    third = places.enter("1.1.1.1")
+    assert third is not None and places.enter("1.1.1.1") is None  # three of one address
+    assert all(places.enter("10.1.1.1") is not None for _ in range(20))  # a proxy
+    assert places.enter("2.2.2.2") is None  # everybody without a login
+    for place in (first, second, third):
+        place.leave()
+    assert not places.held("1.1.1.1")
+
+
+def test_a_malformed_chunk_is_400(server: Server) -> None:
+    key, secret = credentials(server)
+    token = server.client(key, secret).call("auth.login")["token"].encode()
+    for path in (b"/events.add_batch", b"/api/runs/r/events", b"/files"):
+        kind = b"multipart/form-data; boundary=B" if path == b"/files" else b"application/json-lines"
+        head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: %b\r\nAuthorization: Bearer %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for chunk in (b"zz\r\nabc\r\n", b"-5\r\nabc\r\n", b"3\r\nabcdef\r\n0\r\n\r\n"):
+            with opened(server, head % (path, kind, token), chunk) as sock:
+                assert sock.recv(4096).split()[1] == b"400", (path, chunk)
+
+
+def test_only_proxies_may_say_under_which_path_and_scheme_they_were_called(server: Server) -> None:
+    with opened(
+        server, b"GET /debug.ping HTTP/1.1\r\nHost: localhost\r\nScript_Name: /debug.ping\r\nX-Forwarded-Proto: https\r\n\r\n"
+    ) as sock:
+        assert sock.recv(100).split()[1] == b"200"
+    assert "does not start with SCRIPT_NAME" not in server.log_tail()
