@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from apiserver import hocon
+from apiserver.bll.registry.identity import WRITERS
 from apiserver.service_repo.coercion import resolve
-from apiserver.service_repo.schema import EndpointSchema, SchemaSet
+from apiserver.service_repo.schema import Attributes, EndpointSchema, SchemaSet
 from apiserver.settings import SCHEMA
 
 Schema = dict[str, Any]
@@ -43,6 +44,15 @@ SAMPLES: dict[str, Any] = {
 }
 """What fields of these names look like in examples, where it fits their type."""
 
+COLUMNS = ("guest", "annotator", "user", "superuser", "admin", "root, system")
+OTHER_FACES = (
+    ("runs API: `GET /api/runs…`, `/api/v2/…`, log sockets", False),
+    ("runs API: `POST /api/runs/<run>/events`, `PUT /api/runs/<run>/meta`", True),
+    ("file server: `GET`, `HEAD`", False),
+    ("file server: `POST`, `DELETE`", True),
+)
+"""Calls that no schema file describes, and whether they change something."""
+
 
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "api"
@@ -63,6 +73,7 @@ def write_pages(schemas: SchemaSet, folder: Path) -> None:
     for service, endpoints in services.items():
         page = "\n".join(_page(service, descriptions[service], endpoints, schemas.definitions(service)))
         (folder / f"{service}.md").write_text(page.rstrip() + "\n")
+    (folder / "roles.md").write_text("\n".join(_roles(services)) + "\n")
     (folder / "README.md").write_text("\n".join(_index(services, descriptions)) + "\n")
 
 
@@ -74,7 +85,7 @@ def _index(services: dict[str, list[EndpointSchema]], descriptions: dict[str, st
     yield ""
     yield "A call is `<address>/v<version>/<service>.<action>` (without a version: the newest) with a JSON object as its body; the HTTP method does"
     yield "not matter. The answer is `{meta, data}`: `meta.result_code` is the HTTP status, `data` is described under **Answer**. A null in a request"
-    yield "counts as absent, unknown fields are ignored."
+    yield "counts as absent, unknown fields are ignored. Which role may call what is on [a page of its own](roles.md)."
     yield ""
     for service, endpoints in services.items():
         yield f"## [{service}]({service}.md)"
@@ -86,6 +97,35 @@ def _index(services: dict[str, list[EndpointSchema]], descriptions: dict[str, st
             action = endpoint.name.partition(".")[2]
             yield f"- [{action}]({service}.md#{action}): {_said(_newest(endpoint))}"
         yield ""
+
+
+def _roles(services: dict[str, list[EndpointSchema]]) -> Iterator[str]:
+    yield "# Roles"
+    yield ""
+    yield "For administrators: which role may call what. Guests read; annotators read and comment; users read and write; superusers and above also"
+    yield "manage users. Nobody gives, changes or acts for a role above their own. Any other call is 403/20. `make docs` writes this page from"
+    yield "`allow_roles`, `changes` and `fields_of_roles` in `schema/services`."
+    yield ""
+    yield f"| call | changes something | {' | '.join(COLUMNS)} |"
+    yield f"|---|---|{'---|' * len(COLUMNS)}"
+    for endpoint in (endpoint for endpoints in services.values() for endpoint in endpoints):
+        attributes = endpoint.attributes
+        if attributes.authorize is True:
+            yield _row(f"`{endpoint.name}`", attributes.changes, [_right(attributes, column.split(", ")[0]) for column in COLUMNS])
+        else:
+            yield _row(f"`{endpoint.name}`", attributes.changes, ["without a login", *[""] * (len(COLUMNS) - 1)])
+    for name, changes in OTHER_FACES:
+        yield _row(name, changes, ["yes" if not changes or column.split(", ")[0] in WRITERS else "" for column in COLUMNS])
+
+
+def _row(name: str, changes: bool, rights: Sequence[str]) -> str:
+    return f"| {name} | {'yes' if changes else ''} | {' | '.join(rights)} |"
+
+
+def _right(attributes: Attributes, role: str) -> str:
+    if attributes.allows_everything(role):
+        return "yes"
+    return ", ".join(f"`{name}`" for name in sorted(attributes.fields_of_roles.get(role, ())))
 
 
 def _page(service: str, description: str, endpoints: Sequence[EndpointSchema], definitions: Schema) -> Iterator[str]:

@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.context import Context
+from apiserver.errors import RoleNotAllowed
 from apiserver.files.disk import in_thread
 from apiserver.files.names import split
 from apiserver.files.problems import BadName
@@ -69,12 +70,15 @@ class ApiAccess:
         self._directory = directory
 
     def company(self, request: Request, *, write: bool) -> str:
-        """The caller's company id; raises the errors of `Authenticator.admit`."""
+        """The caller's company id; raises the errors of `Authenticator.admit`, and RoleNotAllowed."""
         headers = Headers(list(request.headers))
         if not write:
             # An image tag of the web application, or a link in a mail: neither lets the other page read the file.
             headers.remove("Sec-Fetch-Site")
-        return self._authenticator.admit(headers, lambda: request.cookies).identity.company  # type: ignore[arg-type]
+        identity = self._authenticator.admit(headers, lambda: request.cookies).identity  # type: ignore[arg-type]
+        if write and not identity.may_write:
+            raise RoleNotAllowed(role=identity.role)
+        return identity.company
 
     def owner(self, company: str, task: str) -> str | None:
         """The owner of a public task of another company."""

@@ -25,7 +25,7 @@ from apiserver.bll.runs.export import FORMATS, MissingExtra, export_run
 from apiserver.bll.runs.run_lines import RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
-from apiserver.errors import TidemarkError
+from apiserver.errors import RoleNotAllowed, TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
 from apiserver.runs.limits import Clients, Limiter, Verdict
@@ -189,7 +189,7 @@ class RunsApi:
 
     def add_events(self, run: str) -> Response:
         """JSON lines as events.jsonl holds them; unreadable lines are reported by number, the rest is stored."""
-        identity = self._identity()
+        identity = self._writing_identity()
         body = bodies.read(request.environ, self._server.max_body, self._server.max_unpacked)
         lines = RunLines(run, time.time_ns() // 1_000_000, request.headers.get("X-Clearml-Worker", ""))
         parts = body.splitlines()
@@ -220,7 +220,7 @@ class RunsApi:
 
     def describe(self, run: str) -> Response:
         """Store meta.json, status.json and summary.json, given as one object."""
-        identity = self._identity()
+        identity = self._writing_identity()
         facts = bodies.as_object(bodies.read(request.environ, self._server.max_body, self._server.max_unpacked))
         owner = self._catalog.writable(identity.company, identity.user, run)
         self._catalog.describe(owner, facts, identity.user)
@@ -254,6 +254,13 @@ class RunsApi:
     def _identity(self) -> Identity:
         """The caller. Raises errors that become 401 or 403."""
         return self._authenticator.admit(request.headers, lambda: request.cookies).identity  # type: ignore[arg-type]
+
+    def _writing_identity(self) -> Identity:
+        """The caller of a call that changes something."""
+        identity = self._identity()
+        if not identity.may_write:
+            raise RoleNotAllowed(role=identity.role)
+        return identity
 
     def _guarded(self, handler: Handler) -> Handler:
         @wraps(handler)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import jwt
 
 from apiserver import errors
-from apiserver.bll.registry.identity import ADMINISTRATORS, Identity, KeyRecord
+from apiserver.bll.registry.identity import ADMINISTRATORS, Identity, KeyRecord, ranks_at_least
 from apiserver.bll.registry.new_documents import now_ms
 from apiserver.service_repo.security import Gate
 from apiserver.service_repo.versions import MAXIMUM
@@ -255,6 +255,8 @@ class Authenticator:
         user = self._store.user(as_user or act_as, caller.identity.company)
         if user is None:
             raise errors.ImpersonationError("unknown user")
+        if not ranks_at_least(caller.identity.role, user.role) and not (caller.kind == "web" and user.role not in ADMINISTRATORS):
+            raise errors.ImpersonationError(f'the user has a higher role, "{user.role}"')
         return caller._replace(identity=user)
 
 

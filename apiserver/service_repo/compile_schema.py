@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from apiserver import hocon
+from apiserver.bll.registry.identity import ROLES, WEB, WRITERS
 from apiserver.errors import StartupError
 from apiserver.service_repo.versions import parse
 
 SERVICE_KEYS = {"_description", "_references", "_definitions", "_default"}
-ATTRIBUTES: dict[str, Any] = {"internal": False, "allow_roles": ["*"], "authorize": True}
+ATTRIBUTES: dict[str, Any] = {
+    "internal": False,
+    "allow_roles": None,
+    "authorize": True,
+    "changes": True,
+    "write_roles": list(WRITERS),
+    "fields_of_roles": {},
+}
 VERSION_KEYS = {"description", "method", "request", "batch_request", "response"}
 METHODS = {"get", "post", "put", "delete"}
 
@@ -28,7 +36,7 @@ SINGLE = ("additionalProperties", "additionalItems", "propertyNames", "contains"
 
 
 def compile_service(path: Path) -> dict[str, Any]:
-    """`{definitions: {name: schema}, endpoints: {action: {internal, allow_roles, authorize, versions: {"2.1": {...}}}}}`.
+    """`{definitions: {name: schema}, endpoints: {action: {internal, allow_roles, authorize, changes, fields_of_roles, versions: {"2.1": {...}}}}}`.
 
     Raises StartupError naming file, endpoint and version.
     """
@@ -61,11 +69,20 @@ def _attributes(path: Path, where: str, found: dict[str, Any]) -> dict[str, Any]
         fits = {
             "internal": isinstance(value, bool),
             "authorize": value is None or isinstance(value, bool),
-            "allow_roles": isinstance(value, list) and all(isinstance(role, str) for role in value),
+            "changes": isinstance(value, bool),
+            "allow_roles": value is None or _are_roles(value),
+            "write_roles": _are_roles(value),
+            "fields_of_roles": isinstance(value, dict)
+            and _are_roles(list(value))
+            and all(isinstance(names, list) for names in value.values()),
         }
         if not fits[key]:
             _fail(path, where, f'"{key}" can\'t be {value!r}')
     return found
+
+
+def _are_roles(value: Any) -> bool:
+    return isinstance(value, list) and all(role in (*ROLES, "*", WEB) for role in value)
 
 
 def _endpoint(path: Path, action: str, value: dict[str, Any], defaults: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +108,10 @@ def _endpoint(path: Path, action: str, value: dict[str, Any], defaults: dict[str
                 _check_schema(path, f"{where} {part}", version[part], definitions)
         if version.get("request", {}).get("type", "object") != "object":
             _fail(path, f"{where} request", 'type must be "object"')
-    return {**attributes, "versions": versions}
+    roles = attributes["allow_roles"]
+    if roles is None:
+        roles = attributes["write_roles"] if attributes["changes"] else ["*"]
+    return {**attributes, "allow_roles": roles, "versions": versions}
 
 
 def _check_schema(path: Path, where: str, schema: Any, definitions: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Request, Response
 
+from apiserver.bll.registry.identity import WEB
 from apiserver.errors import BadBody, InternalEndpoint, InvalidVersion, MalformedPath, RoleNotAllowed, UnknownEndpoint
 from apiserver.service_repo import body as bodies
 from apiserver.service_repo import forms
@@ -78,7 +79,9 @@ class Dispatcher:
             call.body = bodies.read(environ, self._settings.max_body, self._settings.max_unpacked)
         else:
             bodies.check_announced(environ, self._settings.max_body)  # nobody without a login has a body read for nothing
-        return handler(call, self._request(call, entry, environ))
+        wanted = self._request(call, entry, environ)
+        _check_fields(call, entry, wanted)
+        return handler(call, wanted)
 
     def _find(self, call: Call) -> tuple[Entry, Handler]:
         entry = self._repo.entries.get(call.endpoint)
@@ -103,7 +106,7 @@ class Dispatcher:
             raise
         call.identity, call.credential = caller.identity, caller.kind
         call.access_key, call.session = caller.access_key, caller.session_id
-        if not attributes.allows(caller.identity.role):
+        if not attributes.allows(caller.identity.role) and not (caller.kind == WEB and WEB in attributes.allow_roles):
             raise RoleNotAllowed(role=caller.identity.role)
 
     def _request(self, call: Call, entry: Entry, environ: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +146,17 @@ class Dispatcher:
         if failure.retry_after is not None:
             response.headers["Retry-After"] = str(failure.retry_after)
         return response
+
+
+def _check_fields(call: Call, entry: Entry, wanted: dict[str, Any]) -> None:
+    """Refuse a field that the caller's role may not send: an annotator comments, and changes nothing else."""
+    attributes, role = entry.schema.attributes, call.identity.role
+    if not attributes.fields_of_roles or role not in attributes.fields_of_roles or attributes.allows_everything(role):
+        return
+    further = sorted(set(wanted) - attributes.fields_of_roles[role])
+    if further:
+        allowed = ", ".join(sorted(attributes.fields_of_roles[role]))
+        raise RoleNotAllowed(f'it may send {allowed} here, not "{further[0][:100]}"', role=role)
 
 
 def _envelope(call: Call, shown: float | str, data: dict[str, Any] | Encoded | None, failure: Failure | None = None) -> bytes:

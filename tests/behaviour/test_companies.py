@@ -138,3 +138,22 @@ def test_a_public_task_is_readable_but_not_writable_by_others(two: tuple[Client,
     with pytest.raises(ApiError):
         theirs.add(log(task, "theirs"))
     assert mine.log(task) == ["mine"]
+
+
+def test_a_public_run_of_another_company_takes_no_name_away(two: tuple[Client, Client], task: str) -> None:
+    """Own things win: writes go to the own run, and reads and lists show it. (Names of runs are chosen by people.)"""
+    mine, theirs = two
+    path = f"/api/runs/{task}"
+    assert theirs.send("POST", f"{path}/events", b'{"ts": 1, "type": "metrics", "data": {"global_step": 1, "loss": 7}}').status == 200
+    theirs.call("tasks.make_public", ids=[task])
+    assert mine.send("GET", f"{path}/metrics_step").json["rows"][0]["loss"] == 7
+    assert mine.send("POST", f"{path}/events", b'{"ts": 1, "type": "metrics", "data": {"global_step": 1, "loss": 5}}').status == 200
+    assert mine.send("GET", f"{path}/metrics_step").json["rows"][0]["loss"] == 5
+    assert mine.histogram(task)["loss"]["loss"]["y"] == [5]
+    for endpoint in ("tasks.get_all", "tasks.get_all_ex"):
+        (found,) = mine.call(endpoint, id=[task])["tasks"]
+        values = [entry["value"] for variants in found["last_metrics"].values() for entry in variants.values()]
+        assert values == [5], endpoint
+    assert theirs.send("GET", f"{path}/metrics_step").json["rows"][0]["loss"] == 7
+    mine.call("tasks.delete", task=task, force=True)
+    theirs.call("tasks.make_private", ids=[task])

@@ -54,6 +54,11 @@ class TaskDirectory:
         found = find_readable(self._registry, kind, company, ids, fields=_FIELDS)
         return {id: _owner(found[id], kind) for id in dict.fromkeys(ids) if id in found}
 
+    def own(self, company: str, id: str, kind: OwnerKind = "task") -> Owner | None:
+        """The company's own object with this id; None if it has none, whatever other companies have made public."""
+        document = self._registry.get_many(kind, company, [id], fields=_FIELDS).get(id)
+        return None if document is None else _owner(document, kind)
+
     def readable(self, company: str, ids: Sequence[str], kind: OwnerKind = "task") -> dict[str, Owner]:
         """As `resolve`, but all of them. Raises InvalidTask or InvalidModel with all ids when one is unknown or foreign."""
         found = self.resolve(company, ids, kind)
@@ -68,6 +73,11 @@ class TaskDirectory:
         `allow_locked`).
         """
         owner = self.readable(company, [id], kind)[id]
+        return self.unlocked(company, owner, allow_locked=allow_locked)
+
+    def unlocked(self, company: str, owner: Owner, *, allow_locked: bool = False) -> Owner:
+        """The owner, if this company may change its events. Raises NoWritePermission, TaskNotWritable or ModelNotWritable."""
+        id, kind = owner.id, owner.kind
         if owner.company != company or owner.public:
             raise NoWritePermission(id=id)
         if owner.locked and not allow_locked:

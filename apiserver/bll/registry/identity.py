@@ -9,8 +9,13 @@ SYSTEM = "tidemark"
 """In place of a company id: documents of the installation itself (secrets, revocations)."""
 
 ROLES = ("system", "root", "admin", "superuser", "user", "annotator", "guest")
+"""From the highest rank to the lowest."""
+WRITERS = ("system", "root", "admin", "superuser", "user")
+"""Roles that may change what is stored; the others read (annotators comment too)."""
+WEB = "web"
+"""In place of a role: callers with the public key of a web application."""
 ADMINISTRATORS = ("system", "root", "admin")
-"""Roles that may act for others of their company and manage its users."""
+"""Roles that may act for others of their company."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,20 @@ class Identity:
     role: str = "user"
     user_name: str = ""
     company_name: str = ""
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the role may change what is stored."""
+        return self.role in WRITERS
+
+
+def ranks_at_least(role: str, other: str) -> bool:
+    """Whether `role` ranks as high as `other` or higher. System ranks as root. An unknown role ranks below all."""
+    return _rank(role) <= _rank(other)
+
+
+def _rank(role: str) -> int:
+    return max(ROLES.index(role), ROLES.index("root")) if role in ROLES else len(ROLES)
 
 
 NOBODY = Identity(user="", company="", role="guest")

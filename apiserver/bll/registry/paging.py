@@ -62,7 +62,8 @@ class DocumentPages:
             if request.get("page") is not None or request.get("page_size") is not None:
                 limit = request.get("page_size") or SIZE
                 offset = (request.get("page") or 0) * limit
-            return DocumentPage(self._registry.find(kind, companies, where, order=order, offset=offset, limit=limit, fields=fields), [])
+            found = self._registry.find(kind, companies, where, order=order, offset=offset, limit=limit, fields=fields)
+            return DocumentPage(self._own_first(kind, scope, found), [])
         size = request.get("size") or SIZE
         position, scroll_id = self._position(kind, scope, request.get("scroll_id"))
         if request.get("refresh_scroll"):
@@ -73,7 +74,13 @@ class DocumentPages:
         state = {"kind": kind, "scope": scope, "position": start + len(found)}
         if scroll_id is None or self._state.update(SCROLL, scroll_id, lambda _: state, self._ttl) is None:
             scroll_id = self._state.create(SCROLL, state, self._ttl)
-        return DocumentPage(found, [], scroll_id, True)
+        return DocumentPage(self._own_first(kind, scope, found), [], scroll_id, True)
+
+    def _own_first(self, kind: Kind, company: str, documents: list[Document]) -> list[Document]:
+        """Without other companies' documents whose id the company itself uses: an id means the company's own document, in lists too."""
+        foreign = [document.id for document in documents if document.company != company]
+        own = self._registry.get_many(kind, company, foreign, fields=("name",)) if foreign else {}
+        return [document for document in documents if document.company == company or document.id not in own]
 
     def _position(self, kind: Kind, scope: str, scroll_id: str | None) -> tuple[int, str | None]:
         state = self._state.get(SCROLL, scroll_id) if scroll_id else None

@@ -70,13 +70,12 @@ class RunCatalog:
         TaskNotWritable and NoWritePermission."""
         if not possible_id(run):
             raise UnknownRun(run)
-        try:
-            return self._directory.writable(company, run)
-        except InvalidTask as error:
-            if type(error) is not InvalidTask or not self._register or self._directory.was_deleted(company, [run]):
-                if type(error) is InvalidTask:
-                    raise UnknownRun(run) from None
-                raise
+        own = self._directory.own(company, run)
+        if own is not None:
+            return self._directory.unlocked(company, own)
+        # Names of runs are chosen by people: another company's public run of this name is in nobody's way.
+        if not self._register or self._directory.was_deleted(company, [run]):
+            raise UnknownRun(run)
         return self._directory.register(company, [run], user=user)[run]
 
     def runs(self, company: str) -> list[dict[str, Any]]:
