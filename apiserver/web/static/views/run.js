@@ -1,8 +1,124 @@
-// /runs/<id>: replaced by the run view (charts, console, images, plots, config, artifacts, storage).
-import { h1, use } from "../ui/html.js";
+// /runs/<id>: the head of a run and its tabs. A tab is loaded when it is opened.
+import { useEffect, useMemo, useState } from "../vendor/hooks.js";
+import { call } from "../core/api.js";
+import { ago, duration, ms, plural, stampWithZone } from "../core/format.js";
+import { loadStyle } from "../core/style.js";
+import { address, place, runHref, setParams } from "../core/url.js";
+import { button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
+import { useCall, useKeys, useSignal, useTitle } from "../ui/hooks.js";
+import { icon } from "../ui/icons.js";
+import { link } from "../ui/link.js";
+import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
+import { copyText, toast } from "../ui/toast.js";
+import { status } from "./run-status.js";
+import { useChanges } from "./run-live.js";
 
-/** @param {Record<string, string>} props */
-export default function View(props) {
-  return use(Page, { class: "narrow" }, h1("run " + (props.id ?? "")));
+await Promise.all([loadStyle("run"), loadStyle("chart")]);
+
+/** @type {{name: string, label: string, load: () => Promise<{default: any}>}[]} */
+const TABS = [
+  { name: "overview", label: "Overview", load: () => import("./overview.js") },
+  { name: "charts", label: "Charts", load: () => import("./charts.js") },
+  { name: "console", label: "Console", load: () => import("./console.js") },
+  { name: "images", label: "Images", load: () => import("./images.js") },
+  { name: "plots", label: "Plots", load: () => import("./plots.js") },
+  { name: "config", label: "Config", load: () => import("./config.js") },
+  { name: "artifacts", label: "Artifacts", load: () => import("./artifacts.js") },
+  { name: "storage", label: "Storage", load: () => import("./storage.js") },
+];
+
+/** Fields of the head; statistics of thousands of series are not among them. */
+const FIELDS = [
+  "id", "name", "status", "status_reason", "status_message", "status_changed", "type", "comment", "project.name", "project.id", "user.name", "tags",
+  "system_tags", "created", "started", "completed", "last_update", "last_change", "last_iteration", "last_worker", "parent.name", "parent.id",
+];
+
+/** @type {Map<string, any>} */
+const loaded = new Map();
+
+/** @param {{id: string}} props */
+export default function RunView({ id }) {
+  const { params } = useSignal(place);
+  const tab = TABS.find((one) => one.name === params.get("tab")) ?? TABS[1];
+  const [component, setComponent] = useState(() => loaded.get(tab.name));
+  const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
+  const found = useCall(async (signal) => (await call("tasks.get_by_id_ex", { id: [id], only_fields: FIELDS }, { signal })).tasks[0] ?? null, [id]);
+  const run = found.data;
+  const revision = useChanges(id, Boolean(run) && run.status === "in_progress", found.again);
+  useTitle(run?.name ?? "Run");
+
+  useEffect(() => {
+    setFailure(null);
+    setComponent(() => loaded.get(tab.name));
+    if (loaded.has(tab.name)) return;
+    tab.load().then(
+      (module) => {
+        loaded.set(tab.name, module.default);
+        setComponent(() => module.default);
+      },
+      setFailure,
+    );
+  }, [tab.name]);
+
+  const href = (/** @type {string} */ name) => address(runHref(id), name === "charts" ? {} : { tab: name });
+  useKeys("Run", [
+    ...TABS.map((one, index) => ({ keys: String(index + 1), does: one.label.toLowerCase(), run: () => setParams({ tab: one.name === "charts" ? "" : one.name }, { push: true }) })),
+  ]);
+  const bar = useMemo(() => run && use(Head, { run, again: found.again }), [run]);
+
+  if (found.data === null) {
+    return use(
+      Page,
+      { class: "narrow" },
+      div({ class: "blank" }, h1("This run does not exist"), p({ class: "muted" }, `There is no run ${id}. It was deleted, or it belongs to somebody else.`), p(link({ href: "/" }, "All runs"))),
+    );
+  }
+  return use(
+    Page,
+    { bar, class: "run" },
+    found.error && !run && use(Problem, { error: found.error, again: found.again, title: "The run can't be shown" }),
+    nav(
+      { class: "tabs", "aria-label": "Parts of the run" },
+      TABS.map((one) => link({ key: one.name, href: href(one.name), "aria-current": one === tab ? "page" : undefined }, one.label)),
+    ),
+    failure && use(Problem, { error: failure }),
+    run && component ? use(component, { key: `${id} ${tab.name}`, id, run, revision, again: found.again }) : !found.error && !failure && div({ class: "view-loading", "aria-busy": "true" }),
+  );
+}
+
+/** @param {{run: any, again: () => void}} props */
+function Head({ run, again }) {
+  const [editing, setEditing] = useState(false);
+  const rename = async (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const name = String(new FormData(/** @type {HTMLFormElement} */ (event.target)).get("name")).trim();
+    setEditing(false);
+    if (!name || name === run.name) return;
+    try {
+      await call("tasks.update", { task: run.id, name });
+      again();
+    } catch (error) {
+      toast(`The run was not renamed: ${/** @type {Error} */ (error).message}`, { bad: true });
+    }
+  };
+  const started = ms(run.started);
+  const ended = run.status === "in_progress" ? ms(run.last_update) : ms(run.completed) || ms(run.last_update);
+  return div(
+    { class: "run-head" },
+    editing
+      ? form(
+          { onSubmit: rename, class: "rename" },
+          input({ name: "name", "aria-label": "Name of the run", value: run.name, autofocus: true, ref: (/** @type {any} */ field) => field?.focus(), onKeyDown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && setEditing(false), onBlur: () => setEditing(false) }),
+        )
+      : h1({ class: "truncate", title: run.name }, button({ type: "button", class: "name-button truncate", title: "Rename", onClick: () => setEditing(true) }, run.name || "(no name)")),
+    status(run),
+    run.project?.name && link({ class: "muted truncate project-link", href: address("/", { project: run.project.name }), title: run.project.name }, run.project.name),
+    (run.tags ?? []).slice(0, 4).map((/** @type {string} */ tag) => span({ key: tag, class: "chip truncate", title: tag }, tag)),
+    (run.tags ?? []).length > 4 && span({ class: "muted" }, `+${run.tags.length - 4}`),
+    span({ class: "spread" }),
+    !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, `${ago(started)} · took ${duration(ended - started)} · ${plural(run.last_iteration ?? 0, "step")}`),
+    link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare with…"),
+    button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: () => void copyText(window.location.href, "link") }, icon("link")),
+  );
 }

@@ -1,0 +1,252 @@
+// A chart with its title, legend, facts and menu. Fetches what it shows while it is on screen.
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { color, dashOf } from "../core/colors.js";
+import { exact, number, plural } from "../core/format.js";
+import { theme } from "../core/theme.js";
+import { Dialog } from "../ui/dialog.js";
+import { button, div, figure, footer, header, h3, p, span, table, tbody, td, th, thead, tr, use } from "./elements.js";
+import { useSignal } from "../ui/hooks.js";
+import { icon } from "../ui/icons.js";
+import { Problem } from "../ui/problem.js";
+import { toast } from "../ui/toast.js";
+import { valueRange } from "./buckets.js";
+import { Chart } from "./chart.js";
+import { saveAll, saveDrawn, savePng } from "./export.js";
+import { at, atText, facts, outside, outsideText, spoken } from "./facts.js";
+import { CardMenu } from "./card-menu.js";
+import { storedAxis, writeRange, xText } from "./look.js";
+import { withoutPauses } from "./process.js";
+import { seriesKey } from "./source.js";
+
+/** @typedef {import("./source.js").Loaded} Loaded */
+/** @typedef {import("./source.js").Wanted} Wanted */
+/** @typedef {import("./chart.js").Look} Look */
+/** @typedef {{x: number, key: string, card: string} | null} Cursor */
+/**
+ * @typedef {object} CardProps
+ * @property {string} id            of the card among those of the view
+ * @property {string} title
+ * @property {Wanted[]} wanted
+ * @property {(one: Loaded) => {name: string, pick: number}} label   how a series is called and coloured
+ * @property {import("./source.js").SeriesSource} source
+ * @property {Look} look
+ * @property {import("../vendor/signals.js").Signal<Cursor>} cursor shared by the cards of a view
+ * @property {(range: [number, number] | null, push?: boolean) => void} onRange
+ * @property {() => void} [onBack]
+ * @property {boolean} [pinned]
+ * @property {() => void} [onPin]
+ * @property {() => void} [onFull]
+ * @property {boolean} [full]
+ * @property {string} [file]        beginning of the names of downloads
+ * @property {any} [note]
+ */
+
+const NO_SERIES = /** @type {Loaded[]} */ ([]);
+const TABLE_ROWS = 2_000;
+
+/** @param {CardProps} props */
+export function Card(props) {
+  const { id, title, wanted, label, source, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart" } = props;
+  const host = useRef(/** @type {HTMLElement | null} */ (null));
+  const chart = useRef(/** @type {Chart | null} */ (null));
+  const token = useMemo(() => ({}), []);
+  const [width, setWidth] = useState(0);
+  const [loaded, setLoaded] = useState(/** @type {Loaded[] | null} */ (null));
+  const [error, setError] = useState(/** @type {Error | null} */ (null));
+  const [round, setRound] = useState(0);
+  const [robust, setRobust] = useState(false);
+  const [box, setBox] = useState(/** @type {[number, number] | null} */ (null));
+  const [asTable, setAsTable] = useState(false);
+  const shownTheme = useSignal(theme);
+
+  useLayoutEffect(() => {
+    const element = /** @type {HTMLElement} */ (host.current);
+    chart.current = new Chart(element);
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth + element.clientHeight / 10_000));
+    observer.observe(element);
+    setWidth(element.clientWidth + element.clientHeight / 10_000);
+    return () => {
+      observer.disconnect();
+      chart.current?.destroy();
+      source.leave(token);
+    };
+  }, []);
+
+  const buckets = Math.min(2000, Math.max(100, 50 * Math.ceil((width || 400) / 50)));
+  const stored = storedAxis(look.axis);
+  // The process axis has no range of its own on the server: everything is fetched and cut here.
+  const range = look.axis === "process" ? "" : writeRange(look.range);
+  useEffect(() => {
+    if (!width) return;
+    const cut = { axis: stored, range: range ? look.range : null, buckets };
+    source.want(token, wanted, cut, (series) => {
+      setError(null);
+      setLoaded(series);
+    }, setError);
+  }, [source, JSON.stringify(wanted), stored, range, buckets, width > 0, round]);
+
+  const shown = useMemo(() => (look.axis === "process" && loaded ? withoutPauses(loaded) : (loaded ?? NO_SERIES)), [loaded, look.axis]);
+  const series = useMemo(
+    () => shown.map((one) => ({ key: seriesKey(one.task, one.metric, one.variant), buckets: one.buckets, ...label(one) })),
+    [shown, label],
+  );
+  const ownLook = useMemo(() => ({ ...look, robust, box, bands: look.bands ?? series.length <= 6 }), [look, robust, box, series.length]);
+
+  useLayoutEffect(() => {
+    const current = chart.current;
+    if (!current || !width || loaded === null) return;
+    current.wishes = {
+      onZoom: (chosen, chosenBox) => {
+        setBox(chosenBox);
+        onRange(chosen, true);
+      },
+      onBack: () => {
+        setBox(null);
+        if (onBack) onBack();
+        else onRange(null, true);
+      },
+      onCursor: (x, key) => {
+        cursor.value = x === null ? null : { x, key, card: id };
+      },
+    };
+    current.show(series, ownLook);
+    current.setCursor(cursor.value?.x ?? null);
+    performance.mark("tm:useful");
+  }, [series, ownLook, width, shownTheme]);
+
+  useEffect(
+    () =>
+      cursor.subscribe((now) => {
+        if (now?.card !== id) chart.current?.setCursor(now?.x ?? null);
+      }),
+    [cursor, id],
+  );
+
+  const name = `${file}_${title}${look.range ? `_${writeRange(look.range)}` : ""}`;
+  const failed = (/** @type {unknown} */ problem) => toast(String(/** @type {Error} */ (problem).message ?? problem), { bad: true });
+  const menu = [
+    { text: robust ? "Full range" : "Robust range", run: () => setRobust(!robust) },
+    { text: "Show as table", run: () => setAsTable(true) },
+    { text: "PNG", run: () => savePng(name, title, series, ownLook, { width: Math.floor(width), height: host.current?.clientHeight ?? 200 }).catch(failed) },
+    { text: "CSV of what is drawn", run: () => saveDrawn(name, series, ownLook) },
+    ...(wanted.length === 1
+      ? [{ text: "CSV of all points", run: () => saveAll(name, wanted[0].task, wanted[0].metric, wanted[0].variants ?? []).catch(failed) }]
+      : []),
+  ];
+  const empty = loaded !== null && !valueRange(shown.map((one) => one.buckets));
+  return figure(
+    { class: `chart-card${full ? " full" : ""}`, "data-card": id, tabIndex: 0, "aria-label": title, onKeyDown: (/** @type {KeyboardEvent} */ event) => stepCursor(event, shown, cursor, id) },
+    header(
+      h3({ class: "truncate", title }, title),
+      robust && span({ class: "chart-tag" }, "robust"),
+      box && button({ type: "button", class: "link", onClick: () => setBox(null) }, "box zoom, undo"),
+      span({ class: "spread" }),
+      onPin &&
+        button({ type: "button", class: "icon-button small", "aria-pressed": pinned ? "true" : "false", "aria-label": pinned ? "Unpin" : "Pin", title: pinned ? "Unpin (p)" : "Pin (p)", onClick: onPin }, icon("pin")),
+      onFull && button({ type: "button", class: "icon-button small", "aria-label": full ? "Small" : "Full size", title: full ? "Small (f)" : "Full size (f)", onClick: onFull }, icon("expand")),
+      use(CardMenu, { title, entries: menu }),
+    ),
+    use(Legend, { shown, series, cursor, chart }),
+    div(
+      { class: "chart-plot" },
+      div({ class: "chart-host", ref: host, role: "img", "aria-label": loaded ? spoken(title, shown, look.axis) : `${title}: loading` }),
+      loaded === null && !error && div({ class: "skeleton" }),
+      error && div({ class: "chart-message" }, use(Problem, { error, again: () => setRound(round + 1) })),
+      empty && !error && div({ class: "chart-message muted" }, p(emptyText(shown, look))),
+    ),
+    use(Foot, { shown, look, cursor, chart, robust, onShow: () => setRobust(false), note: props.note }),
+    asTable && use(Dialog, { title: `${title} as a table`, wide: true, onClose: () => setAsTable(false) }, use(AsTable, { shown, look, label })),
+  );
+}
+
+/** @param {Loaded[]} shown @param {Look} look */
+function emptyText(shown, look) {
+  const said = facts(shown, look.axis, look.y);
+  return shown.length ? `No finite values: ${said.slice(1).join(", ") || said[0]}.` : look.range ? "No points in this range." : "No points.";
+}
+
+/** @param {KeyboardEvent} event @param {Loaded[]} shown @param {import("../vendor/signals.js").Signal<Cursor>} cursor @param {string} id */
+function stepCursor(event, shown, cursor, id) {
+  if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+  if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+  const one = [...shown].sort((a, b) => b.buckets.x.length - a.buckets.x.length)[0];
+  if (!one?.buckets.x.length) return;
+  event.preventDefault();
+  const { x } = one.buckets;
+  const step = (event.shiftKey ? 10 : 1) * (event.key === "ArrowLeft" ? -1 : 1);
+  const from = cursor.value ? (at(one, cursor.value.x, undefined)?.i ?? 0) : step > 0 ? -1 : x.length;
+  const to = Math.min(x.length - 1, Math.max(0, from + step));
+  cursor.value = { x: x[to], key: seriesKey(one.task, one.metric, one.variant), card: `${id} by key` };
+}
+
+/** @param {{shown: Loaded[], series: import("./chart.js").ChartSeries[], cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}}} props */
+function Legend({ shown, series, cursor, chart }) {
+  const now = useSignal(cursor);
+  if (series.length < 2) return null;
+  const rows = series.map((one, s) => {
+    const found = now ? at(shown[s], now.x, chart.current?.smoothed[s]) : null;
+    const { mean, count } = shown[s].buckets;
+    let last = mean.length - 1;
+    while (last > 0 && !(count[last] > 0)) last--;
+    return { ...one, value: found ? (found.smoothed ?? found.mean) : mean[last], since: shown[s].firstNan };
+  });
+  if (now) rows.sort((a, b) => b.value - a.value);
+  return div(
+    { class: "chart-legend" },
+    rows.map((row) =>
+      span(
+        { key: row.key, class: `legend-entry${now && now.key === row.key ? " near" : ""}`, title: row.name },
+        swatch(row.pick),
+        span({ class: "truncate" }, row.name),
+        span({ class: "num" }, number(row.value)),
+        row.since !== null && span({ class: "flag", title: `NaN since ${row.since}` }, "NaN"),
+      ),
+    ),
+  );
+}
+
+/** A piece of the line: colour and dash. @param {number} pick */
+export function swatch(pick) {
+  return span({ class: `swatch dash-${dashOf(pick).length}`, "aria-hidden": "true", style: { color: color(pick) } });
+}
+
+/**
+ * @param {{shown: Loaded[], look: Look, cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, robust: boolean, onShow: () => void, note?: any}} props
+ */
+function Foot({ shown, look, cursor, chart, robust, onShow, note }) {
+  const now = useSignal(cursor);
+  if (now && shown.length) {
+    const place = Math.max(0, shown.findIndex((one) => seriesKey(one.task, one.metric, one.variant) === now.key));
+    const found = at(shown[place], now.x, chart.current?.smoothed[place]);
+    return footer({ class: "chart-foot" }, found ? atText(found, look.axis, look.halfLife > 0) : "");
+  }
+  const range = chart.current?.yRange;
+  const left = robust && range ? outsideText(outside(shown, range), range, look.axis) : "";
+  const said = facts(shown, look.axis, look.y).join(" · ");
+  return footer(
+    { class: "chart-foot" },
+    left ? span("▲ ", left, " ", button({ type: "button", class: "link", onClick: onShow }, "show")) : shown.length ? said : "",
+    note,
+  );
+}
+
+/** @param {{shown: Loaded[], look: Look, label: CardProps["label"]}} props */
+function AsTable({ shown, look, label }) {
+  const rows = shown.flatMap((one) => [...one.buckets.x].map((x, i) => ({ one, x, i })));
+  return div(
+    { class: "scroll-box" },
+    rows.length > TABLE_ROWS && p({ class: "muted" }, `The first ${plural(TABLE_ROWS, "row")} of ${plural(rows.length, "row")}; the CSV has all.`),
+    table(
+      { class: "plain" },
+      thead(tr(th("Series"), th({ class: "num" }, "X"), th({ class: "num" }, "Mean"), th({ class: "num" }, "Min"), th({ class: "num" }, "Max"), th({ class: "num" }, "Points"), th({ class: "num" }, "NaN"))),
+      tbody(
+        rows.slice(0, TABLE_ROWS).map(({ one, x, i }) =>
+          tr(
+            td(label(one).name), td({ class: "num" }, xText(x, look.axis)), td({ class: "num" }, exact(one.buckets.mean[i])), td({ class: "num" }, exact(one.buckets.min[i])),
+            td({ class: "num" }, exact(one.buckets.max[i])), td({ class: "num" }, one.buckets.count[i]), td({ class: "num" }, one.buckets.nan[i] || ""),
+          ),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,132 @@
+// A chart as a file: PNG at twice its size, CSV of what is drawn, CSV of every point.
+import { call } from "../core/api.js";
+import { color } from "../core/colors.js";
+import { token } from "../core/theme.js";
+import { Chart } from "./chart.js";
+
+/** @typedef {import("./chart.js").ChartSeries} ChartSeries */
+/** @typedef {import("./chart.js").Look} Look */
+
+const SCALE = 2;
+const PAGE = 100_000;
+
+/** @param {string} name */
+const fileName = (name) => name.replace(/[^\p{L}\p{N}.-]+/gu, "_").slice(0, 150);
+
+/**
+ * Offers a file to the reader.
+ * @param {string} name
+ * @param {Blob} blob
+ */
+export function save(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = fileName(name);
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/**
+ * @param {string} name file name without extension
+ * @param {string} title
+ * @param {ChartSeries[]} series
+ * @param {Look} look
+ * @param {{width: number, height: number}} size in CSS pixels
+ */
+export async function savePng(name, title, series, look, { width, height }) {
+  const host = document.createElement("div");
+  host.className = "chart-offscreen";
+  host.style.width = `${width * SCALE}px`;
+  host.style.height = `${height * SCALE}px`;
+  document.body.append(host);
+  const chart = new Chart(host, {}, SCALE / (devicePixelRatio || 1));
+  try {
+    chart.show(series, look);
+    const drawn = /** @type {HTMLCanvasElement} */ (host.querySelector("canvas"));
+    const canvas = document.createElement("canvas");
+    const head = 26 * SCALE;
+    const foot = 22 * SCALE;
+    canvas.width = width * SCALE;
+    canvas.height = height * SCALE + head + foot;
+    const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    ctx.fillStyle = token("--bg");
+    ctx.fillRect(0, 0, canvas.width, canvas.height);
+    ctx.fillStyle = token("--fg");
+    ctx.font = `600 ${13 * SCALE}px ${token("--sans")}`;
+    ctx.fillText(title, 10 * SCALE, 18 * SCALE, canvas.width - 20 * SCALE);
+    ctx.drawImage(drawn, 0, head, canvas.width, height * SCALE);
+    ctx.font = `${11 * SCALE}px ${token("--sans")}`;
+    let x = 10 * SCALE;
+    for (const one of series) {
+      const room = ctx.measureText(one.name).width + 30 * SCALE;
+      if (x + room > canvas.width) break;
+      ctx.fillStyle = color(one.pick);
+      ctx.fillRect(x, canvas.height - 13 * SCALE, 10 * SCALE, 3 * SCALE);
+      ctx.fillStyle = token("--fg");
+      ctx.fillText(one.name, x + 14 * SCALE, canvas.height - 8 * SCALE);
+      x += room;
+    }
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    if (!blob) throw new Error("the browser made no picture of the chart");
+    save(`${name}.png`, blob);
+  } finally {
+    chart.destroy();
+    host.remove();
+  }
+}
+
+/** @param {string | number} value */
+function cell(value) {
+  const text = typeof value === "number" ? spelled(value) : value;
+  // A cell that begins like a formula would be run by a spreadsheet.
+  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** @param {number} value */
+const spelled = (value) => (Number.isNaN(value) ? "NaN" : Number.isFinite(value) ? String(value) : value > 0 ? "inf" : "-inf");
+
+/** @param {(string | number)[][]} rows */
+const csv = (rows) => new Blob([rows.map((row) => row.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" });
+
+/**
+ * @param {string} name
+ * @param {ChartSeries[]} series
+ * @param {Look} look
+ */
+export function saveDrawn(name, series, look) {
+  /** @type {(string | number)[][]} */
+  const rows = [["series", look.axis === "step" ? "step" : "ms", "mean", "min", "max", "count", "nan", "pos_inf", "neg_inf"]];
+  const [from, to] = look.range ?? [-Infinity, Infinity];
+  for (const { name: label, buckets: b } of series) {
+    for (let i = 0; i < b.x.length; i++) {
+      if (b.x[i] < from || b.x[i] > to) continue;
+      rows.push([label, b.x[i], b.mean[i], b.min[i], b.max[i], b.count[i], b.nan[i], b.posInf[i], b.negInf[i]]);
+    }
+  }
+  save(`${name}.csv`, csv(rows));
+}
+
+/**
+ * Every point as reported, page by page.
+ * @param {string} name
+ * @param {string} task
+ * @param {string} metric
+ * @param {string[]} variants
+ */
+export async function saveAll(name, task, metric, variants) {
+  /** @type {(string | number)[][]} */
+  const rows = [["series", "step", "value"]];
+  let scroll;
+  for (;;) {
+    const page = await call("events.scalar_metrics_iter_raw", { task, metric: { metric, variants }, batch_size: PAGE, scroll_id: scroll });
+    for (const [variant, { iter, y }] of Object.entries(page.variants)) {
+      for (let i = 0; i < iter.length; i++) rows.push([variant, iter[i], y[i] ?? "non-finite"]);
+    }
+    if (page.returned < PAGE || !page.scroll_id) break;
+    scroll = page.scroll_id;
+  }
+  save(`${name}_all.csv`, csv(rows));
+}

@@ -1,0 +1,98 @@
+// A grid of cards of which only those near the window exist. It scrolls with the page.
+import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
+import { div, h2, span } from "../ui/html.js";
+import { integer } from "../core/format.js";
+
+/**
+ * @typedef {object} CardSpec
+ * @property {string} id
+ * @property {string} title
+ * @property {string} group
+ * @property {string[]} variants
+ * @property {import("./source.js").Wanted[]} wanted
+ * @property {(one: import("./source.js").Loaded) => {name: string, pick: number}} [label]
+ */
+/** @typedef {{key: string, top: number, height: number, head?: string, count?: number, cards?: CardSpec[]}} Row */
+
+const HEAD = 38;
+const GAP = 12;
+/** Pixels around the window in which cards exist already. */
+const AROUND = 250;
+
+/**
+ * Rows of a grid: a heading for each group, then its cards. Pinned cards come first.
+ * @param {CardSpec[]} cards
+ * @param {Set<string>} pinned
+ * @param {number} columns
+ * @param {number} height of a card
+ * @returns {Row[]}
+ */
+export function layout(cards, pinned, columns, height) {
+  /** @type {Map<string, CardSpec[]>} */
+  const groups = new Map([["\u2605", cards.filter((card) => pinned.has(card.id))], ["", []]]);
+  for (const card of cards) if (!pinned.has(card.id)) groups.set(card.group, [...(groups.get(card.group) ?? []), card]);
+  /** @type {Row[]} */
+  const rows = [];
+  let top = 0;
+  for (const [group, members] of groups) {
+    if (!members.length) continue;
+    if (group) {
+      rows.push({ key: `head ${group}`, top, height: HEAD, head: group === "\u2605" ? "Pinned" : group, count: members.length });
+      top += HEAD;
+    }
+    for (let i = 0; i < members.length; i += columns) {
+      const part = members.slice(i, i + columns);
+      rows.push({ key: part[0].id, top, height: height + GAP, cards: part });
+      top += height + GAP;
+    }
+  }
+  return rows;
+}
+
+/**
+ * @param {{rows: Row[], columns: number, height: number, render: (card: CardSpec) => any, goal?: {id: string, n: number}}} props `goal`: the card to scroll to and focus
+ */
+export function VirtualGrid({ rows, columns, height, render, goal }) {
+  const root = useRef(/** @type {HTMLElement | null} */ (null));
+  const [view, setView] = useState({ from: 0, to: innerHeight });
+  useLayoutEffect(() => {
+    let frame = 0;
+    const measure = () => {
+      frame = 0;
+      const top = root.current?.getBoundingClientRect().top ?? 0;
+      setView({ from: -top - AROUND, to: -top + innerHeight + AROUND });
+    };
+    const later = () => {
+      frame ||= requestAnimationFrame(measure);
+    };
+    measure();
+    addEventListener("scroll", later, { passive: true });
+    addEventListener("resize", later);
+    return () => {
+      cancelAnimationFrame(frame);
+      removeEventListener("scroll", later);
+      removeEventListener("resize", later);
+    };
+  }, [rows]);
+  useEffect(() => {
+    if (!goal?.id) return;
+    const row = rows.find((one) => one.cards?.some((card) => card.id === goal.id));
+    if (!row || !root.current) return;
+    const top = root.current.getBoundingClientRect().top + scrollY + row.top;
+    if (top < scrollY + 60 || top + row.height > scrollY + innerHeight) scrollTo({ top: top - 110 });
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      const cards = /** @type {NodeListOf<HTMLElement>} */ (root.current?.querySelectorAll("[data-card]") ?? []);
+      [...cards].find((card) => card.dataset.card === goal.id)?.focus({ preventScroll: true });
+    }));
+  }, [goal]);
+  const last = rows[rows.length - 1];
+  const shown = rows.filter((row) => row.top + row.height > view.from && row.top < view.to);
+  return div(
+    { class: "grid-space", ref: root, style: { height: `${last ? last.top + last.height : 0}px` } },
+    shown.map((row) =>
+      row.cards
+        ? div({ key: row.key, class: "grid-row", style: { top: `${row.top}px`, height: `${height}px`, gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` } }, row.cards.map(render))
+        : div({ key: row.key, class: "grid-head", style: { top: `${row.top}px` } }, h2(row.head), span({ class: "muted" }, integer(row.count))),
+    ),
+  );
+}

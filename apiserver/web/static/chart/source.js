@@ -1,0 +1,235 @@
+// Series for charts: what is on screen is fetched in one call, kept while it is shown, and brought up to date by what arrived since.
+import { callColumns } from "../core/api.js";
+import { readColumns } from "../core/columns.js";
+import { emptyBuckets, mergeBuckets, replaceBuckets } from "./buckets.js";
+
+/** @typedef {import("./buckets.js").Buckets} Buckets */
+/**
+ * @typedef {object} Loaded
+ * @property {string} task
+ * @property {string} metric
+ * @property {string} variant
+ * @property {number} points      of the range
+ * @property {number | null} firstNan
+ * @property {[number, number][]} rewinds  stretches of steps that were reported twice
+ * @property {number} origin      ms since the epoch where a relative x is 0
+ * @property {string} xLabel
+ * @property {Buckets} buckets
+ */
+/** @typedef {{task: string, metric: string, variants?: string[]}} Wanted */
+/** @typedef {{axis: "iter" | "timestamp" | "relative", range: [number, number] | null, buckets: number}} Cut */
+
+/** Names of one series in one text. @param {string} task @param {string} metric @param {string} variant */
+export const seriesKey = (task, metric, variant) => JSON.stringify([task, metric, variant]);
+
+/**
+ * @param {any} found a series of events.get_series
+ * @param {Cut["axis"]} axis
+ * @returns {Loaded}
+ */
+function decoded(found, axis) {
+  const { columns } = found;
+  const n = found.n ?? columns.x.length;
+  const buckets = emptyBuckets(n, found.interval);
+  const origin = found.origin ?? 0;
+  for (let i = 0; i < n; i++) {
+    const time = Number(columns.time[i]);
+    const nan = columns.nan ? Number(columns.nan[i]) : 0;
+    const posInf = columns.pos_inf ? Number(columns.pos_inf[i]) : 0;
+    const negInf = columns.neg_inf ? Number(columns.neg_inf[i]) : 0;
+    const all = Number(columns.count[i]);
+    const own = axis === "iter" ? Number(columns.iter[i]) : time - origin;
+    buckets.x[i] = all === 1 ? own : Number(columns.x[i]);
+    buckets.mean[i] = columns.mean[i];
+    buckets.min[i] = columns.min[i];
+    buckets.max[i] = columns.max[i];
+    buckets.count[i] = all - nan - posInf - negInf;
+    buckets.time[i] = time;
+    buckets.nan[i] = nan;
+    buckets.posInf[i] = posInf;
+    buckets.negInf[i] = negInf;
+  }
+  return {
+    task: found.task, metric: found.metric, variant: found.variant, points: found.points, firstNan: found.first_nan ?? null,
+    rewinds: found.rewinds ?? [], origin, xLabel: found.x_axis_label ?? "", buckets,
+  };
+}
+
+/**
+ * @param {Wanted[]} series
+ * @param {Cut} cut
+ * @param {{signal?: AbortSignal, since?: string}} [options]
+ * @returns {Promise<{seq: string, series: Loaded[]}>}
+ */
+export async function fetchSeries(series, cut, { signal, since } = {}) {
+  const body = {
+    series,
+    axis: cut.axis,
+    buckets: cut.buckets,
+    ...(cut.range ? { x_min: Math.floor(cut.range[0]), x_max: Math.ceil(cut.range[1]) } : {}),
+    ...(since ? { since_seq: since } : {}),
+  };
+  const answer = readColumns(await callColumns("events.get_series", body, { signal }));
+  return { seq: String(answer.seq), series: answer.series.map((found) => decoded(found, cut.axis)) };
+}
+
+/**
+ * The series of the cards that are on screen. `want` is called by each card; calls of one frame become one request.
+ */
+export class SeriesSource {
+  constructor() {
+    /** @type {Map<object, {card: object, wanted: Wanted[], cut: Cut, done: (loaded: Loaded[]) => void, failed: (error: Error) => void, seq: string, loaded: Loaded[], control: AbortController | null}>} */
+    this.cards = new Map();
+    /** @type {Set<object>} */
+    this.waiting = new Set();
+    this.scheduled = false;
+    this.updating = false;
+  }
+
+  /**
+   * What a card shows from now on.
+   * @param {object} card
+   * @param {Wanted[]} wanted
+   * @param {Cut} cut
+   * @param {(loaded: Loaded[]) => void} done
+   * @param {(error: Error) => void} failed
+   */
+  want(card, wanted, cut, done, failed) {
+    const old = this.cards.get(card);
+    old?.control?.abort();
+    this.cards.set(card, { card, wanted, cut, done, failed, seq: "", loaded: [], control: null });
+    this.waiting.add(card);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      this.send();
+    });
+  }
+
+  /** The card is no longer on screen. @param {object} card */
+  leave(card) {
+    this.cards.get(card)?.control?.abort();
+    this.cards.delete(card);
+    this.waiting.delete(card);
+  }
+
+  send() {
+    /** @type {Map<string, object[]>} */
+    const groups = new Map();
+    for (const card of this.waiting) {
+      const entry = this.cards.get(card);
+      if (!entry) continue;
+      const kind = JSON.stringify(entry.cut);
+      groups.set(kind, [...(groups.get(kind) ?? []), card]);
+    }
+    this.waiting.clear();
+    for (const cards of groups.values()) void this.request(cards);
+  }
+
+  /** @param {object[]} cards all with the same cut */
+  async request(cards) {
+    const control = new AbortController();
+    const entries = cards.map((card) => this.cards.get(card)).filter((entry) => entry !== undefined);
+    for (const entry of entries) entry.control = control;
+    try {
+      const { seq, series } = await fetchSeries(merged(entries.flatMap((entry) => entry.wanted)), entries[0].cut);
+      for (const entry of entries) {
+        if (entry.control !== control) continue;
+        entry.seq = seq;
+        entry.control = null;
+        entry.loaded = series.filter((one) => isWanted(entry.wanted, one));
+        entry.done(entry.loaded);
+      }
+    } catch (error) {
+      for (const entry of entries) if (entry.control === control) entry.failed(/** @type {Error} */ (error));
+    }
+  }
+
+  /** Fetches what arrived since the last answer for everything on screen. */
+  async update() {
+    if (this.updating) return;
+    this.updating = true;
+    try {
+      /** @type {Map<string, any[]>} */
+      const groups = new Map();
+      for (const entry of this.cards.values()) {
+        if (!entry.seq || entry.control) continue;
+        const kind = JSON.stringify([entry.cut, entry.seq]);
+        groups.set(kind, [...(groups.get(kind) ?? []), entry]);
+      }
+      for (const entries of groups.values()) {
+        const { seq, series } = await fetchSeries(merged(entries.flatMap((entry) => entry.wanted)), entries[0].cut, { since: entries[0].seq });
+        for (const entry of entries) {
+          if (entry.control) continue;
+          entry.seq = seq;
+          const late = series.filter((one) => isWanted(entry.wanted, one));
+          if (!late.length) continue;
+          if (entry.cut.axis !== "iter" && late.some((one) => one.buckets.width !== entry.loaded[0]?.buckets.width)) {
+            // Steps of a clock don't divide each other: these buckets can't be made of the old ones.
+            this.want(entry.card, entry.wanted, entry.cut, entry.done, entry.failed);
+            continue;
+          }
+          entry.loaded = withLate(entry.loaded, late);
+          entry.done(entry.loaded);
+        }
+      }
+    } finally {
+      this.updating = false;
+    }
+  }
+}
+
+/**
+ * @param {Loaded[]} old
+ * @param {Loaded[]} late
+ * @returns {Loaded[]}
+ */
+function withLate(old, late) {
+  const known = new Map(old.map((one) => [seriesKey(one.task, one.metric, one.variant), one]));
+  for (const fresh of late) {
+    const key = seriesKey(fresh.task, fresh.metric, fresh.variant);
+    const before = known.get(key);
+    if (!before) {
+      known.set(key, fresh);
+      continue;
+    }
+    const { width } = fresh.buckets;
+    const grown = width > before.buckets.width ? mergeBuckets(before.buckets, width) : before.buckets;
+    const buckets = replaceBuckets(grown, fresh.buckets);
+    known.set(key, {
+      ...before, ...fresh, buckets, points: total(buckets), rewinds: before.rewinds,
+      firstNan: before.firstNan ?? fresh.firstNan,
+    });
+  }
+  return [...known.values()].sort((a, b) => compare(a.task, b.task) || compare(a.metric, b.metric) || compare(a.variant, b.variant));
+}
+
+/** @param {string} a @param {string} b */
+const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** @param {Buckets} buckets */
+function total({ count, nan, posInf, negInf }) {
+  let sum = 0;
+  for (let i = 0; i < count.length; i++) sum += count[i] + nan[i] + posInf[i] + negInf[i];
+  return sum;
+}
+
+/** @param {Wanted[]} wanted @param {Loaded} one */
+function isWanted(wanted, one) {
+  return wanted.some((want) => want.task === one.task && want.metric === one.metric && (!want.variants?.length || want.variants.includes(one.variant)));
+}
+
+/** One entry per task and metric. @param {Wanted[]} all @returns {Wanted[]} */
+function merged(all) {
+  /** @type {Map<string, Wanted>} */
+  const entries = new Map();
+  for (const { task, metric, variants = [] } of all) {
+    const key = JSON.stringify([task, metric]);
+    const known = entries.get(key);
+    if (!known) entries.set(key, { task, metric, variants: [...variants] });
+    else if (!variants.length || !known.variants?.length) known.variants = [];
+    else known.variants = [...new Set([...known.variants, ...variants])];
+  }
+  return [...entries.values()];
+}

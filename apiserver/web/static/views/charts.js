@@ -1,0 +1,219 @@
+// The charts of a run: a tree of metrics, a grid of cards that is virtual, one axis, zoom and cursor for all.
+import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { signal } from "../vendor/signals.js";
+import { call } from "../core/api.js";
+import { integer, ms, plural } from "../core/format.js";
+import { preference, setPreference } from "../core/prefs.js";
+import { param, place, setParams } from "../core/url.js";
+import { Card } from "../chart/card.js";
+import { aside, button, div, h2, input, li, p, span, ul, use } from "../chart/elements.js";
+import { layout, VirtualGrid } from "../chart/grid.js";
+import { AXES, SCALES, axisOf, axisParam, parseHalfLife, parseRange, writeHalfLife, writeRange } from "../chart/look.js";
+import { SeriesSource } from "../chart/source.js";
+import { ChartBar } from "../chart/bar.js";
+import { useCall, useKeys, useSignal } from "../ui/hooks.js";
+import { Problem } from "../ui/problem.js";
+
+/** @typedef {import("../chart/grid.js").CardSpec} CardSpec */
+
+const SPLIT_FROM = 9;
+/** Heights of cards by size. @type {Record<string, {height: number, columns: number}>} */
+const SIZES = { S: { height: 250, columns: 3 }, M: { height: 300, columns: 2 }, L: { height: 400, columns: 1 } };
+
+/** @param {{id: string, run: any, revision: number}} props */
+export default function Charts({ id, run, revision }) {
+  const { params } = useSignal(place);
+  const source = useMemo(() => new SeriesSource(), [id]);
+  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (startCursor())), [id]);
+  const size = useSignal(preference("chart_size", "M"));
+  const [full, setFull] = useState("");
+  const [goal, setGoal] = useState({ id: "", n: 0 });
+  const zooms = useRef(/** @type {([number, number] | null)[]} */ ([]));
+  const names = useCall(
+    async (abort) => {
+      const [all, charted] = await Promise.all([
+        call("events.get_scalar_metrics_and_variants", { task: id }, { signal: abort }),
+        call("events.get_task_metrics", { tasks: [id], event_type: "training_stats_scalar" }, { signal: abort }),
+      ]);
+      const shown = new Set(charted.metrics[0]?.metrics ?? []);
+      return /** @type {Record<string, string[]>} */ (Object.fromEntries(Object.entries(all.metrics).filter(([metric]) => shown.has(metric))));
+    },
+    [id, Math.floor(revision / 5)],
+  );
+  useEffect(() => {
+    if (revision) source.update().catch(() => undefined); // the cards keep what they show; the next change tries again
+  }, [revision]);
+
+  const axis = axisOf(params.get("x") ?? "");
+  const y = SCALES.find((one) => one.name === params.get("y"))?.name ?? "lin";
+  const halfLife = parseHalfLife(params.get("s") ?? "", axis);
+  const rangeText = params.get("r") ?? "";
+  const range = useMemo(() => parseRange(rangeText), [rangeText]);
+  const filter = params.get("m") ?? "";
+  const pinText = params.get("pin") ?? "";
+  const pins = useMemo(() => pinText.split(",").filter(Boolean).map(unescapePin), [pinText]);
+  const look = useMemo(() => ({ axis, y, halfLife, range }), [axis, y, halfLife, range]);
+  const cards = useMemo(() => cardsOf(id, names.data ?? {}), [id, names.data]);
+  const chosen = useMemo(() => filtered(cards, filter), [cards, filter]);
+  const { columns, height } = SIZES[size] ?? SIZES.M;
+  const rows = useMemo(() => layout(chosen, new Set(pins), columns, height), [chosen, pins, columns, height]);
+  const whole = extent(run, axis);
+
+  const setRange = (/** @type {[number, number] | null} */ next, push = false) => {
+    if (push) zooms.current.push(range);
+    const text = writeRange(next);
+    const readable = parseRange(text);
+    setParams({ r: readable ? text : "" });
+  };
+  const back = () => setRange(zooms.current.pop() ?? null);
+  const zoomBy = (/** @type {number} */ factor) => {
+    const [from, to] = range ?? whole;
+    const middle = cursor.value?.x ?? (from + to) / 2;
+    setRange([middle - (middle - from) * factor, middle + (to - middle) * factor], true);
+  };
+  const togglePin = (/** @type {string} */ card) => setParams({ pin: (pins.includes(card) ? pins.filter((one) => one !== card) : [...pins, card]).map(escapePin).join(",") });
+  const setHalfLife = (/** @type {number} */ value) => setParams({ s: writeHalfLife(value, axis) });
+  const turn = (/** @type {number} */ by) => {
+    const at = AXES.findIndex((one) => one.name === axis);
+    setParams({ x: axisParam(AXES[(at + by + AXES.length) % AXES.length].name), s: "", r: "" });
+  };
+  const focused = () => /** @type {HTMLElement | null} */ (document.activeElement)?.closest?.("[data-card]")?.getAttribute("data-card") ?? "";
+  const move = (/** @type {number} */ by) => {
+    const order = rows.flatMap((row) => row.cards ?? []);
+    const now = order.findIndex((card) => card.id === focused());
+    const next = order[Math.min(order.length - 1, Math.max(0, now + by))];
+    if (next) setGoal({ id: next.id, n: goal.n + 1 });
+  };
+  const span_ = range ? range[1] - range[0] : whole[1] - whole[0];
+  useKeys("Charts", [
+    { keys: "x", does: "x axis: step, wall, relative, process", run: () => turn(1) },
+    { keys: "y", does: "y axis: linear, log, symlog", run: () => setParams({ y: nextScale(y) }) },
+    { keys: "s", does: "more smoothing", run: () => setHalfLife(halfLife > 0 ? Math.min(span_ / 2, halfLife * 2) : span_ / 200) },
+    { keys: "S", does: "less smoothing", run: () => setHalfLife(halfLife > span_ / 400 ? halfLife / 2 : 0) },
+    { keys: "0", does: "no smoothing", run: () => setHalfLife(0) },
+    { keys: "+", does: "zoom in", run: () => zoomBy(0.5) },
+    { keys: "-", does: "zoom out", run: () => zoomBy(2) },
+    { keys: "=", does: "whole range", run: () => setRange(null, true) },
+    { keys: "z", does: "one zoom back", run: back },
+    { keys: "j", does: "next card", run: () => move(1) },
+    { keys: "k", does: "previous card", run: () => move(-1) },
+    { keys: "p", does: "pin or unpin the card", run: () => focused() && togglePin(focused()) },
+    { keys: "f", does: "card in full size", run: () => setFull(full ? "" : focused()) },
+    { keys: "/", does: "find series", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".series-find"))?.focus() },
+    { keys: "Escape", does: "one level back", run: () => (full ? setFull("") : cursor.value ? (cursor.value = null) : range && back()) },
+  ]);
+
+  const card = (/** @type {CardSpec} */ spec, large = false) =>
+    use(Card, {
+      key: spec.id, id: large ? `${spec.id} full` : spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor,
+      label: spec.label ?? (spec.label = (one) => ({ name: one.variant || one.metric, pick: pickOf(spec, one.variant) })),
+      onRange: setRange, onBack: back, pinned: pins.includes(spec.id), onPin: () => togglePin(spec.id),
+      onFull: () => setFull(large ? "" : spec.id), full: large, file: run.name,
+    });
+  const large = full && cards.find((one) => one.id === full);
+  return div(
+    { class: "charts" },
+    use(ChartBar, { axis, y, halfLife, span: span_, range, size, onHalfLife: setHalfLife, onAll: () => setRange(null, true), onSize: (/** @type {string} */ one) => setPreference("chart_size", one) }),
+    names.error && use(Problem, { error: names.error, again: names.again, title: "The list of series can't be read" }),
+    div(
+      { class: "charts-body" },
+      use(Tree, { cards, chosen, filter, pins, onGo: (/** @type {string} */ one) => setGoal({ id: one, n: goal.n + 1 }) }),
+      div(
+        { class: "charts-main" },
+        names.data && !cards.length && div({ class: "blank" }, h2("No scalars yet"), p({ class: "muted" }, "Charts appear as soon as the run reports numbers with an iteration.")),
+        cards.length > 0 && !chosen.length && div({ class: "blank" }, p(`No series matches ${filter}. `, button({ type: "button", class: "link", onClick: () => setParams({ m: "" }) }, "Show all"))),
+        use(VirtualGrid, { rows, columns, height, render: (/** @type {CardSpec} */ spec) => card(spec), goal }),
+      ),
+    ),
+    large && div({ class: "chart-overlay", role: "dialog", "aria-label": large.title }, card(large, true)),
+  );
+}
+
+/** The cursor of a link: `at`. */
+function startCursor() {
+  const at = Number(param("at"));
+  return param("at") && Number.isFinite(at) ? { x: at, key: "", card: "link" } : null;
+}
+
+/** @param {CardSpec} spec @param {string} variant */
+function pickOf(spec, variant) {
+  // Variants of one card need different colours; a card with one line always has the first.
+  if (spec.variants.length === 1) return 0;
+  const at = spec.variants.indexOf(variant);
+  return at < 0 ? 32 : at;
+}
+
+/**
+ * One card per metric; a metric with many variants has one card each.
+ * @param {string} id
+ * @param {Record<string, string[]>} names
+ * @returns {CardSpec[]}
+ */
+function cardsOf(id, names) {
+  return Object.entries(names).flatMap(([metric, variants]) => {
+    const group = metric.includes("/") ? metric.slice(0, metric.indexOf("/")) : variants.length >= SPLIT_FROM ? metric : "";
+    if (variants.length < SPLIT_FROM) {
+      const title = variants.length === 1 && variants[0] && variants[0] !== metric ? `${metric} / ${variants[0]}` : metric;
+      return [{ id: metric, title: title || "(no name)", group, variants, wanted: [{ task: id, metric, variants }] }];
+    }
+    return variants.map((variant) => ({ id: `${metric}/${variant}`, title: `${metric} / ${variant}`, group, variants: [variant], wanted: [{ task: id, metric, variants: [variant] }] }));
+  });
+}
+
+/** @param {CardSpec[]} cards @param {string} filter a regular expression, or plain text if it is none */
+function filtered(cards, filter) {
+  if (!filter) return cards;
+  /** @type {(text: string) => boolean} */
+  let fits = (text) => text.toLowerCase().includes(filter.toLowerCase());
+  try {
+    const pattern = new RegExp(filter, "i");
+    fits = (text) => pattern.test(text);
+  } catch {
+    // not (yet) a regular expression: taken as plain text
+  }
+  return cards.filter((card) => fits(card.title) || card.variants.some((variant) => fits(`${card.wanted[0].metric}/${variant}`)));
+}
+
+/** First and last x of the run, as far as its record says. @param {any} run @param {string} axis @returns {[number, number]} */
+function extent(run, axis) {
+  if (axis === "step") return [0, Math.max(1, run.last_iteration ?? 1)];
+  const from = ms(run.started) || ms(run.created) || 0;
+  const to = Math.max(from + 1000, ms(run.last_update) || from);
+  return axis === "wall" ? [from, to] : [0, to - from];
+}
+
+/** @param {string} y */
+const nextScale = (y) => (y === "lin" ? "log" : y === "log" ? "sym" : "");
+const escapePin = (/** @type {string} */ name) => name.replaceAll("~", "~~").replaceAll(",", "~.");
+const unescapePin = (/** @type {string} */ name) => name.replace(/~([~.])/g, (_, letter) => (letter === "~" ? "~" : ","));
+
+/** @param {{cards: CardSpec[], chosen: CardSpec[], filter: string, pins: string[], onGo: (id: string) => void}} props */
+function Tree({ cards, chosen, filter, pins, onGo }) {
+  const [open, setOpen] = useState(/** @type {Record<string, boolean>} */ ({}));
+  const groups = useMemo(() => {
+    /** @type {Map<string, CardSpec[]>} */
+    const made = new Map();
+    for (const card of chosen) made.set(card.group, [...(made.get(card.group) ?? []), card]);
+    return [...made];
+  }, [chosen]);
+  const entry = (/** @type {CardSpec} */ card) =>
+    li({ key: card.id }, button({ type: "button", class: "tree-entry truncate", title: card.title, onClick: () => onGo(card.id) }, card.group && card.title.startsWith(card.group) ? card.title.slice(card.group.length).replace(/^[\s/]+/, "") : card.title));
+  return aside(
+    { class: "series-tree", "aria-label": "Series" },
+    input({
+      class: "series-find", type: "search", placeholder: "Find series", "aria-label": "Find series (regular expression)", value: filter, spellcheck: false,
+      onInput: (/** @type {any} */ event) => setParams({ m: event.target.value }),
+    }),
+    p({ class: "muted small" }, filter ? `${integer(chosen.length)} of ${plural(cards.length, "chart")}` : plural(cards.length, "chart"), pins.length ? ` · ${pins.length} pinned` : ""),
+    groups.map(([group, members]) => {
+      if (!group) return ul({ key: "" }, members.slice(0, 200).map(entry));
+      const isOpen = open[group] ?? (groups.length < 12 && members.length <= 12);
+      return div(
+        { key: group, class: "tree-group" },
+        button({ type: "button", class: "tree-head", "aria-expanded": isOpen ? "true" : "false", onClick: () => setOpen({ ...open, [group]: !isOpen }) }, span({ class: "tree-arrow", "aria-hidden": "true" }, isOpen ? "▾" : "▸"), span({ class: "truncate" }, group), span({ class: "muted" }, integer(members.length))),
+        isOpen && ul(members.slice(0, 200).map(entry)),
+        isOpen && members.length > 200 && p({ class: "muted small" }, `and ${integer(members.length - 200)} more; use the search`),
+      );
+    }),
+  );
+}
