@@ -137,7 +137,7 @@ export class Chart {
     return data;
   }
 
-  /** @param {number} width @param {number} height */
+  /** @param {number} width @param {number} height @returns {any} */
   options(width, height) {
     const { axis, y, halfLife, bands = true } = this.look;
     const muted = token("--muted");

@@ -83,6 +83,7 @@ export function bytes(count) {
 /**
  * A length of time with its two largest units: "41 s", "3 h 12 min", "2 d 4 h".
  * @param {number | null | undefined} ms
+ * @returns {string}
  */
 export function duration(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return "";

@@ -1,0 +1,44 @@
+// Where a stored file can be fetched from by this page.
+import { call } from "./api.js";
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+/** @type {string[]} addresses of the server's own files, as training code knows them */
+let prefixes = [];
+/** @type {Promise<void> | null} */
+let asked = null;
+
+/** Reads from the server under which addresses training code knows its files. */
+export function loadPrefixes() {
+  asked ??= call("server.page").then(
+    (page) => {
+      prefixes = page.file_prefixes ?? page.files ?? [];
+    },
+    () => {
+      asked = null; // asked again by the next view
+    },
+  );
+  return asked;
+}
+
+/**
+ * The address of a stored file for this page, "" when no browser can fetch it (s3://, a path of the training machine). Files of this server become relative:
+ * training code may know it under another name, and a cross-site request is refused.
+ * @param {string | null | undefined} url
+ */
+export function fileUrl(url) {
+  if (!url) return "";
+  for (const prefix of prefixes) if (url.startsWith(prefix)) return `/files/${url.slice(prefix.length).replace(/^\//, "")}`;
+  let parsed;
+  try {
+    parsed = new URL(url, window.location.href);
+  } catch {
+    return "";
+  }
+  if (parsed.protocol === "data:" && /^data:(image|audio|video)\//.test(url)) return url;
+  if (parsed.protocol !== "http:" && parsed.protocol !== "https:") return "";
+  if (parsed.origin === window.location.origin || (LOOPBACK.test(parsed.hostname) && parsed.pathname.startsWith("/files/"))) return parsed.pathname + parsed.search;
+  return parsed.href;
+}
+
+/** Whether this page may load it: its own server's files. @param {string} address of `fileUrl` */
+export const isOwn = (address) => address.startsWith("/");

@@ -1,0 +1,162 @@
+// Runs inside of a sandboxed frame of opaque origin: figures come from training code. Talks with the page by messages only.
+(() => {
+  // Trace types of the small bundle; any other loads the large one.
+  const SMALL = new Set(["bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image", "pie", "scatter", "scatterternary", "violin"]);
+  const MOST_SVG_POINTS = 50_000;
+  const root = document.getElementById("figures");
+  const script = document.currentScript;
+  let large = null;
+  let theme = {};
+  const known = new Map();
+
+  const tell = (message) => parent.postMessage(message, "*");
+  const sayHeight = () => tell({ kind: "height", height: Math.ceil(root.getBoundingClientRect().height) });
+  new ResizeObserver(sayHeight).observe(root);
+
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        near.unobserve(entry.target);
+        void draw(entry.target.dataset.id);
+      }
+    },
+    { rootMargin: "300px" },
+  );
+
+  addEventListener("message", (event) => {
+    if (event.source !== parent) return;
+    const { kind } = event.data ?? {};
+    if (kind === "theme") setTheme(event.data.theme);
+    else if (kind === "figures") show(event.data.figures);
+  });
+
+  function setTheme(next) {
+    theme = next;
+    for (const [name, value] of Object.entries(theme)) document.documentElement.style.setProperty(`--${name}`, value);
+    for (const [id, one] of known) if (one.drawn) void draw(id);
+  }
+
+  function show(figures) {
+    const wanted = new Set(figures.map((figure) => figure.id));
+    for (const [id, one] of known) {
+      if (wanted.has(id)) continue;
+      window.Plotly?.purge(one.plot);
+      one.element.remove();
+      known.delete(id);
+    }
+    figures.forEach((figure, place) => {
+      let one = known.get(figure.id);
+      if (!one) {
+        one = build(figure);
+        known.set(figure.id, one);
+      }
+      const changed = one.figure.text !== figure.text;
+      one.figure = figure;
+      one.step.textContent = `step ${figure.iter.toLocaleString("en-US")}`;
+      one.slider.min = figure.min;
+      one.slider.max = figure.max;
+      one.slider.value = figure.iter;
+      one.slider.disabled = one.earlier.disabled = figure.min >= figure.max || figure.iter <= figure.min;
+      one.slider.disabled = figure.min >= figure.max;
+      one.later.disabled = figure.iter >= figure.max;
+      one.controls.hidden = figure.min >= figure.max;
+      if (root.children[place] !== one.element) root.insertBefore(one.element, root.children[place] ?? null);
+      if (changed && one.drawn) void draw(figure.id);
+    });
+  }
+
+  function build(figure) {
+    const element = document.createElement("figure");
+    element.dataset.id = figure.id;
+    const caption = document.createElement("figcaption");
+    const title = document.createElement("b");
+    title.textContent = title.title = figure.title;
+    const step = document.createElement("span");
+    const controls = document.createElement("span");
+    const button = (text, label, direction) => {
+      const made = document.createElement("button");
+      made.type = "button";
+      made.textContent = text;
+      made.setAttribute("aria-label", label);
+      made.addEventListener("click", () => tell({ kind: "step", id: figure.id, direction }));
+      return made;
+    };
+    const slider = document.createElement("input");
+    slider.type = "range";
+    slider.setAttribute("aria-label", `Step of ${figure.title}`);
+    slider.addEventListener("change", () => tell({ kind: "step", id: figure.id, iteration: Number(slider.value) }));
+    const earlier = button("◀", "Earlier step", "earlier");
+    const later = button("▶", "Later step", "later");
+    controls.append(earlier, " ", slider, " ", later);
+    caption.append(title, step, controls);
+    const plot = document.createElement("div");
+    plot.className = "plot";
+    element.append(caption, plot);
+    near.observe(element);
+    return { element, plot, step, slider, earlier, later, controls, figure: { text: null }, drawn: false };
+  }
+
+  async function draw(id) {
+    const one = known.get(id);
+    if (!one) return;
+    one.drawn = true;
+    try {
+      const { data, layout } = parsed(one.figure);
+      if (data.some((trace) => !SMALL.has(trace.type ?? "scatter"))) await loadLarge();
+      await window.Plotly.react(one.plot, data, styled(layout), { responsive: true, displaylogo: false, showSendToCloud: false });
+      tell({ kind: "drawn", id });
+    } catch (error) {
+      window.Plotly?.purge(one.plot);
+      one.plot.textContent = `This figure can't be drawn: ${error.message ?? error}`;
+      one.plot.classList.add("refused");
+      tell({ kind: "failed", id });
+    }
+  }
+
+  function parsed(figure) {
+    const made = JSON.parse(figure.text);
+    if (!Array.isArray(made.data)) throw new Error("it has no list of traces");
+    for (const trace of made.data) {
+      const points = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
+      if (trace.type === "scattergl" && points <= MOST_SVG_POINTS) trace.type = "scatter";
+    }
+    const layout = made.layout ?? {};
+    (layout.images ?? []).forEach((image, place) => {
+      const blob = figure.images?.[place];
+      image.source = blob ? URL.createObjectURL(blob) : /^data:image\//.test(image.source ?? "") ? image.source : "";
+    });
+    return { data: made.data, layout };
+  }
+
+  function styled(layout) {
+    const axes = Object.fromEntries(
+      Object.keys({ xaxis: 1, yaxis: 1, ...layout })
+        .filter((name) => /^[xy]axis\d*$/.test(name))
+        .map((name) => [name, { gridcolor: theme.line, zerolinecolor: theme.line, linecolor: theme.line, automargin: true, ...layout[name] }]),
+    );
+    const { width: _width, height: _height, ...rest } = layout;
+    return {
+      ...rest,
+      ...axes,
+      autosize: true,
+      margin: { l: 50, r: 20, t: layout.title ? 46 : 20, b: 40, ...layout.margin },
+      paper_bgcolor: theme.bg,
+      plot_bgcolor: theme.bg,
+      font: { ...layout.font, color: theme.fg, family: "system-ui, DejaVu Sans, sans-serif" },
+    };
+  }
+
+  function loadLarge() {
+    large ??= new Promise((resolve, reject) => {
+      const element = document.createElement("script");
+      element.src = new URL("../vendor/plotly-strict.js", script.src).href;
+      element.onload = resolve;
+      element.onerror = () => reject(new Error("the library for this kind of figure could not be loaded"));
+      document.head.append(element);
+    });
+    return large;
+  }
+
+  tell({ kind: "ready" });
+})();
