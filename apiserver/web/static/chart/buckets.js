@@ -191,7 +191,7 @@ export function robustRange(all, from = -Infinity, to = Infinity) {
  */
 export function align(all) {
   /** @type {number[]} */
-  let xs = [];
+  const xs = [];
   /** @type {Map<number, number>[]} */
   const at = [];
   for (const buckets of all) {

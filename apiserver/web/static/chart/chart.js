@@ -105,7 +105,8 @@ export class Chart {
 
   /** @param {Buckets[]} all @param {[number, number]} wanted @returns {[number, number]} */
   logRange(all, wanted) {
-    let [low, high] = wanted;
+    const high = wanted[1];
+    let low = wanted[0];
     if (!(low > 0)) low = leastMagnitude(all, true);
     if (!(high > low)) return [low / 2, Math.max(high, low) * 2];
     const room = (high / low) ** 0.04;
@@ -150,7 +151,7 @@ export class Chart {
     const ratio = devicePixelRatio || 1;
     this.series.forEach((one) => {
       const stroke = one.faded ? alpha(color(one.pick), 0.35) : color(one.pick);
-      const edge = bands && !one.faded ? alpha(color(one.pick), 0.4) : undefined;
+      const edge = bands && !one.faded ? alpha(color(one.pick), halfLife > 0 ? 0.15 : 0.4) : undefined;
       const hidden = { points: { show: false } };
       areas.push({ series: [series.length, series.length + 1], fill: bands && !one.faded ? alpha(color(one.pick), 0.15) : "transparent" });
       series.push({ ...hidden, stroke: edge, width: edge ? 1 / ratio : 0 }, { ...hidden, stroke: edge, width: edge ? 1 / ratio : 0 });

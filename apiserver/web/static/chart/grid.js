@@ -30,7 +30,17 @@ const AROUND = 250;
 export function layout(cards, pinned, columns, height) {
   /** @type {Map<string, CardSpec[]>} */
   const groups = new Map([["\u2605", cards.filter((card) => pinned.has(card.id))], ["", []]]);
-  for (const card of cards) if (!pinned.has(card.id)) groups.set(card.group, [...(groups.get(card.group) ?? []), card]);
+  /** @type {Map<string, number>} */
+  const sizes = new Map();
+  for (const card of cards) sizes.set(card.group, (sizes.get(card.group) ?? 0) + 1);
+  for (const card of cards) {
+    if (pinned.has(card.id)) continue;
+    // A group that does not fill two rows is no heading's worth.
+    const group = (sizes.get(card.group) ?? 0) > 2 * columns ? card.group : "";
+    const members = groups.get(group);
+    if (members) members.push(card);
+    else groups.set(group, [card]);
+  }
   /** @type {Row[]} */
   const rows = [];
   let top = 0;

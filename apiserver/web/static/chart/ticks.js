@@ -88,5 +88,11 @@ export function durationLabel(tick) {
 export function valueLabels(ticks, step) {
   const most = Math.max(...ticks.map(Math.abs), step);
   const digits = Math.min(15, Math.max(4, Math.ceil(Math.log10(most / step)) + 1));
+  if (most < 1e-3) {
+    // One notation for all: powers of ten of the greatest.
+    const power = Math.floor(Math.log10(most));
+    const decimals = Math.max(0, Math.ceil(power - Math.log10(step) - 1e-9));
+    return ticks.map((tick) => (tick === 0 ? "0" : `${(tick / 10 ** power).toFixed(decimals)}e${power}`.replaceAll("-", "\u2212")));
+  }
   return ticks.map((tick) => (Math.abs(tick) >= 10_000 && step >= 100 ? short(tick) : number(tick, digits)));
 }

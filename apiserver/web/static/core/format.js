@@ -16,7 +16,7 @@ export function number(value, digits = 4) {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "+Inf" : `${MINUS}Inf`;
   if (value === 0) return "0";
-  const size = Math.abs(value);
+  const size = Math.abs(Number(value.toPrecision(digits)));
   if (size >= 1e15 || size < 1e-4) return signed(value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e"));
   if (size >= 10 ** (digits - 1)) return signed(GROUPED.format(Math.round(value)));
   return signed(GROUPED.format(Number(value.toPrecision(digits))));

@@ -135,10 +135,11 @@
         .filter((name) => /^[xy]axis\d*$/.test(name))
         .map((name) => [name, { gridcolor: theme.line, zerolinecolor: theme.line, linecolor: theme.line, automargin: true, ...layout[name] }]),
     );
-    const { width: _width, height: _height, ...rest } = layout;
     return {
-      ...rest,
+      ...layout,
       ...axes,
+      width: undefined,
+      height: undefined,
       autosize: true,
       margin: { l: 50, r: 20, t: layout.title ? 46 : 20, b: 40, ...layout.margin },
       paper_bgcolor: theme.bg,

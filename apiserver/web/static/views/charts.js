@@ -55,7 +55,8 @@ export default function Charts({ id, run, revision }) {
   const look = useMemo(() => ({ axis, y, halfLife, range }), [axis, y, halfLife, range]);
   const cards = useMemo(() => cardsOf(id, names.data ?? {}), [id, names.data]);
   const chosen = useMemo(() => filtered(cards, filter), [cards, filter]);
-  const { columns, height } = SIZES[size] ?? SIZES.M;
+  const { columns: most, height } = SIZES[size] ?? SIZES.M;
+  const columns = Math.min(most, useRoom());
   const rows = useMemo(() => layout(chosen, new Set(pins), columns, height), [chosen, pins, columns, height]);
   const whole = extent(run, axis);
 
@@ -129,6 +130,18 @@ export default function Charts({ id, run, revision }) {
   );
 }
 
+/** How many cards fit beside each other. */
+function useRoom() {
+  const room = () => Math.max(1, Math.floor((innerWidth - (innerWidth > 900 ? 216 : 0)) / 300));
+  const [fits, setFits] = useState(room);
+  useEffect(() => {
+    const measure = () => setFits(room());
+    addEventListener("resize", measure);
+    return () => removeEventListener("resize", measure);
+  }, []);
+  return fits;
+}
+
 /** The cursor of a link: `at`. */
 function startCursor() {
   const at = Number(param("at"));
@@ -194,6 +207,13 @@ function Tree({ cards, chosen, filter, pins, onGo }) {
     /** @type {Map<string, CardSpec[]>} */
     const made = new Map();
     for (const card of chosen) made.set(card.group, [...(made.get(card.group) ?? []), card]);
+    const few = [...made].flatMap(([group, members]) => (group && members.length < 2 ? members : []));
+    if (few.length) {
+      for (const card of few) made.delete(card.group);
+      const alone = new Set([...(made.get("") ?? []), ...few]);
+      made.delete("");
+      return /** @type {[string, CardSpec[]][]} */ ([["", chosen.filter((card) => alone.has(card))], ...made]);
+    }
     return [...made];
   }, [chosen]);
   const entry = (/** @type {CardSpec} */ card) =>

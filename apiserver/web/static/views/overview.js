@@ -6,6 +6,7 @@ import { address } from "../core/url.js";
 import { b, button, dd, div, dl, dt, h2, input, p, section, span, table, tbody, td, th, thead, tr, use } from "../chart/elements.js";
 import { useCall } from "../ui/hooks.js";
 import { link } from "../ui/link.js";
+import { statusWord } from "./run-status.js";
 import { Problem } from "../ui/problem.js";
 
 const NO_ITERATION = -2147483648;
@@ -66,7 +67,7 @@ export default function Overview({ id, run, revision }) {
       h2("Run"),
       dl(
         { class: "facts" },
-        fact("Status", run.status_message || run.status_reason ? `${run.status}: ${run.status_message || run.status_reason}` : run.status),
+        fact("Status", run.status_message || run.status_reason ? `${statusWord(run.status)}: ${run.status_message || run.status_reason}` : statusWord(run.status)),
         fact("Started", Number.isNaN(started) ? "" : `${ago(started)}`, stampWithZone(started)),
         fact("Took", duration(ended - started)),
         fact("Last report", Number.isNaN(last) ? "" : ago(last), stampWithZone(last)),

@@ -19,11 +19,14 @@ const STATUSES = {
 
 const SILENT_MS = 120_000;
 
+/** The word for a status. @param {string} name */
+export const statusWord = (name) => STATUSES[name]?.[1] ?? String(name);
+
 /** @param {any} run */
 export function status(run) {
   const [name, word, kind] = STATUSES[run.status] ?? ["warning", String(run.status), ""];
   const last = ms(run.last_update);
-  const said = run.status !== "in_progress" || Number.isNaN(last) ? "" : Date.now() - last > SILENT_MS ? `, silent since ${ago(last).replace(" ago", "")}` : `, last said ${ago(last)}`;
+  const said = run.status !== "in_progress" || Number.isNaN(last) ? "" : Date.now() - last > SILENT_MS ? `, silent for ${ago(last).replace(" ago", "")}` : `, last said ${ago(last)}`;
   const since = ms(run.status_changed);
   const reason = run.status_message || run.status_reason;
   return span(

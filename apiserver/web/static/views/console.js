@@ -1,0 +1,222 @@
+// The console of a run: one list over the whole log, of which only what is on screen exists.
+import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "../vendor/hooks.js";
+import { call, request, VERSION } from "../core/api.js";
+import { integer, plural, stampWithZone } from "../core/format.js";
+import { loadStyle } from "../core/style.js";
+import { param, place, setParams } from "../core/url.js";
+import { save } from "../chart/export.js";
+import { button, div, h2, p, span, use } from "../ui/html.js";
+import { useKeys, useSignal } from "../ui/hooks.js";
+import { Problem } from "../ui/problem.js";
+import { toast } from "../ui/toast.js";
+import { ConsoleBar } from "./console-bar.js";
+import { LogLine } from "./log-line.js";
+import { LogMap } from "./log-map.js";
+import { ROW, rowsFrom, rowsUpTo, useLogScroll } from "./log-scroll.js";
+import { highlighter, searchLog } from "./log-search.js";
+import { LogSource } from "./log-source.js";
+
+await loadStyle("console");
+
+const SLICES = 300;
+const LISTED = 300;
+
+/** @typedef {import("./log-search.js").Found} Found */
+
+/** @param {{id: string, run: any, revision: number}} props */
+export default function Console({ id, run, revision }) {
+  const { params } = useSignal(place);
+  const levelText = params.get("lvl") ?? "";
+  const levels = useMemo(() => levelText.split(",").filter(Boolean), [levelText]);
+  const [, again] = useReducer((n) => n + 1, 0);
+  const source = useMemo(() => new LogSource(id, levels, () => again(0)), [id, levels]);
+  const [overview, setOverview] = useState(/** @type {{slices: any[], total: number, levels: Record<string, number>}} */ ({ slices: [], total: 0, levels: {} }));
+  const [wrap, setWrap] = useState(false);
+  const [time, setTime] = useState("clock");
+  const [whole, setWhole] = useState(/** @type {Set<number>} */ (new Set()));
+  const [unfolded, setUnfolded] = useState(/** @type {Set<number>} */ (new Set()));
+  const picked = params.get("line") ? Number(params.get("line")) - 1 : -1;
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const scroll = useLogScroll(source, box);
+  const search = useSearch(id, levels, params);
+
+  useEffect(() => {
+    let gone = false;
+    source.open().then(() => {
+      if (gone) return;
+      again(0);
+      const line = Number(param("line"));
+      if (line > 0) scroll.goTo(line - 1);
+      else scroll.toEnd();
+    });
+    return () => {
+      gone = true;
+      source.close();
+    };
+  }, [source]);
+  useEffect(() => {
+    call("events.get_task_log_overview", { task: id, slices: SLICES }).then(
+      (answer) => setOverview(overviewOf(answer)),
+      () => undefined, // without the map the log can be read all the same
+    );
+  }, [id, Math.floor(revision / 3), source.total < 0]);
+  useEffect(() => {
+    if (revision) void source.refresh().then(() => scroll.follow && scroll.toEnd());
+  }, [revision]);
+  useLayoutEffect(() => scroll.measure(), [source.total, wrap]);
+
+  const total = Math.max(0, source.total);
+  const count = Math.ceil(scroll.height / ROW) + 2;
+  const rows = scroll.atEnd ? rowsUpTo(source, total, count, unfolded) : rowsFrom(source, scroll.top, count, unfolded);
+  const first = rows.find((row) => row.position >= 0)?.position ?? scroll.top;
+  const last = rows[rows.length - 1]?.end ?? first;
+  const pattern = useMemo(() => highlighter(search.query), [search.query]);
+  const { found, current } = search;
+  const hit = found && current >= 0 ? found.hits[current] : undefined;
+
+  const show = (/** @type {number} */ index) => {
+    const line = found?.hits[index];
+    if (!line) return;
+    search.setCurrent(index);
+    scroll.goTo(line.position);
+  };
+  const turn = (/** @type {number} */ by) => found?.hits.length && show((Math.max(-1, current) + by + found.hits.length) % found.hits.length);
+  // The first hit is shown as soon as it is there.
+  useEffect(() => {
+    if (found && current < 0 && found.hits.length) show(0);
+  }, [found]);
+  const follow = () => (scroll.follow ? scroll.stop() : scroll.toEnd());
+  useKeys("Console", [
+    { keys: "/", does: "search the log", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".log-find"))?.focus() },
+    { keys: "n", does: "next hit", run: () => turn(1) },
+    { keys: "N", does: "previous hit", run: () => turn(-1) },
+    { keys: "f", does: "follow", run: follow },
+    { keys: "w", does: "wrap lines", run: () => setWrap(!wrap) },
+    { keys: "j | ArrowDown", does: "next line", run: () => scroll.by(1) },
+    { keys: "k | ArrowUp", does: "previous line", run: () => scroll.by(-1) },
+    { keys: "PageDown | Space", does: "next page", run: () => scroll.by(count - 3) },
+    { keys: "PageUp | Shift+Space", does: "previous page", run: () => scroll.by(3 - count) },
+    { keys: "Home", does: "beginning", run: () => scroll.goTo(0, 0) },
+    { keys: "End", does: "end, and follow", run: () => scroll.toEnd() },
+    { keys: "Escape", does: "end the search", run: () => search.set({ text: "" }) },
+  ]);
+  const download = async () => {
+    try {
+      const response = await request(`/v${VERSION}/events.download_task_log`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ task: id, line_type: "text" }) });
+      if (!response.ok) throw new Error(`the server answered ${response.status}`);
+      save(`${run.name || id}.log`, await response.blob());
+    } catch (error) {
+      toast(`The log was not downloaded: ${/** @type {Error} */ (error).message}`, { bad: true });
+    }
+  };
+  const start = useMemo(() => Date.parse(run.started ?? "") || 0, [run.started]);
+
+  return div(
+    { class: "console" },
+    use(ConsoleBar, { search, counts: overview.levels, levels, wrap, time, follow: scroll.follow, onTurn: turn, onWrap: () => setWrap(!wrap), onTime: setTime, onFollow: follow, onDownload: download }),
+    source.error && use(Problem, { error: source.error, again: () => void source.refresh() }),
+    div(
+      { class: "log-body" },
+      div(
+        { class: "log-box", ref: box, tabIndex: 0, role: "region", "aria-label": "Log", onScroll: scroll.onScroll },
+        div({ class: "log-space", style: { height: `${scroll.space}px` } }),
+        div(
+          { class: "log-window" },
+          div(
+            { class: `log-rows${wrap ? " wrap" : ""}${scroll.atEnd ? " at-end" : ""}`, style: scroll.atEnd ? {} : { transform: `translateY(${-scroll.offset}px)` } },
+            rows.map((row) =>
+              row.fold
+                ? div(
+                    { key: `fold ${row.position}`, class: "log-line fold" },
+                    span({ class: "log-number" }),
+                    span({ class: "log-text" }, `⋯ ${plural(row.fold, "progress line")} `, button({ type: "button", class: "link", onClick: () => setUnfolded(new Set(unfolded).add(row.group)) }, "show")),
+                  )
+                : row.line
+                  ? use(LogLine, {
+                      key: row.position, line: row.line, run: id, time, start, before: source.get(row.position - 1)?.timestamp ?? null, pattern,
+                      current: row.position === hit?.position || row.position === picked, whole: whole.has(row.position),
+                      onWhole: () => setWhole(new Set(whole).add(row.position)), onPick: () => setParams({ line: row.position + 1 }),
+                    })
+                  : div({ key: row.position, class: "log-line missing", "data-line": row.position }, span({ class: "log-number" }, integer(row.position + 1))),
+            ),
+          ),
+        ),
+        source.total === 0 && div({ class: "blank log-empty" }, h2(levels.length ? "No lines of these levels" : "No log lines"), p({ class: "muted" }, levels.length ? "Other levels may have lines." : "What the run prints appears here.")),
+      ),
+      use(LogMap, { slices: levels.length ? [] : overview.slices, total, from: first, to: last, hits: mapHits(found), onGo: (/** @type {number} */ position) => scroll.goTo(position) }),
+    ),
+    found && found.hits.length > 1 && use(Hits, { found, current, onShow: show }),
+    div(
+      { class: "log-foot muted" },
+      total ? `lines ${integer(first + 1)}–${integer(last)} of ${integer(total)}` : "",
+      total && source.get(first) ? ` · ${stampWithZone(source.get(first)?.timestamp).slice(0, 19)}` : "",
+      total && source.get(first)?.worker ? ` · ${source.get(first)?.worker}` : "",
+    ),
+  );
+}
+
+/** Hits for the map; of many only some. @param {Found | null} found */
+function mapHits(found) {
+  if (!found) return [];
+  const every = Math.ceil(found.hits.length / 1000);
+  return found.hits.filter((_, index) => index % every === 0).map((line) => line.position);
+}
+
+/** @param {any} answer */
+function overviewOf(answer) {
+  /** @type {Record<string, number>} */
+  const levels = {};
+  const slices = (answer.slices ?? []).map((/** @type {any} */ slice) => {
+    for (const [level, count] of Object.entries(slice.levels ?? {})) levels[level] = (levels[level] ?? 0) + Number(count);
+    return { position: slice.position, count: slice.count, levels: slice.levels ?? {}, span: Math.max(1, slice.last_timestamp - slice.first_timestamp) };
+  });
+  return { slices, total: answer.total ?? 0, levels };
+}
+
+/** The search of the address and what it found so far. @param {string} id @param {string[]} levels @param {URLSearchParams} params */
+function useSearch(id, levels, params) {
+  const text = params.get("find") ?? "";
+  const regex = params.get("re") === "1";
+  const matchCase = params.get("case") === "1";
+  const query = useMemo(() => ({ text, regex, ignoreCase: !matchCase, levels }), [text, regex, matchCase, levels]);
+  const [found, setFound] = useState(/** @type {Found | null} */ (null));
+  const [current, setCurrent] = useState(-1);
+  const control = useRef(/** @type {AbortController | null} */ (null));
+  useEffect(() => {
+    control.current?.abort();
+    setFound(null);
+    setCurrent(-1);
+    if (!query.text) return undefined;
+    const mine = new AbortController();
+    control.current = mine;
+    const timer = setTimeout(() => void searchLog(id, query, (now) => mine.signal.aborted || setFound(now), mine.signal), 150);
+    return () => {
+      clearTimeout(timer);
+      mine.abort();
+    };
+  }, [id, query]);
+  return {
+    query, found, current, setCurrent,
+    set: (/** @type {{text?: string, regex?: boolean, matchCase?: boolean}} */ next) =>
+      setParams({
+        ...(next.text === undefined ? {} : { find: next.text }),
+        ...(next.regex === undefined ? {} : { re: next.regex ? "1" : "" }),
+        ...(next.matchCase === undefined ? {} : { case: next.matchCase ? "1" : "" }),
+      }),
+    stop: () => {
+      control.current?.abort();
+      setFound((old) => old && { ...old, done: true, more: true });
+    },
+  };
+}
+
+/** @param {{found: Found, current: number, onShow: (index: number) => void}} props */
+function Hits({ found, current, onShow }) {
+  return div(
+    { class: "log-hits", role: "region", "aria-label": "Hits", tabIndex: 0 },
+    found.hits.slice(0, LISTED).map((line, index) =>
+      button({ key: line.position, type: "button", class: `log-hit${index === current ? " current" : ""}`, onClick: () => onShow(index) }, span({ class: "log-number" }, integer(line.position + 1)), span({ class: "truncate" }, line.msg.slice(0, 300))),
+    ),
+    found.hits.length > LISTED && p({ class: "muted" }, `The first ${LISTED} are listed; n and N go through all.`),
+  );
+}

@@ -1,0 +1,112 @@
+// The log of a run by position: pages around what is looked at, never the whole log.
+import { call } from "../core/api.js";
+import { isProgress, overwritten } from "../core/ansi.js";
+
+/** @typedef {{position: number, timestamp: number, level: string, msg: string, worker: string, progress: boolean, iter: number | null}} Line */
+
+export const PAGE = 500;
+const KEPT_PAGES = 24;
+
+/** @param {any} event @param {number} position @returns {Line} */
+export function lineOf(event, position) {
+  const msg = overwritten(String(event.msg ?? "")).replace(/\n$/, "");
+  return { position, timestamp: event.timestamp, level: String(event.level ?? "").toLowerCase(), msg, worker: event.worker ?? "", progress: isProgress(msg), iter: event.iter ?? null };
+}
+
+export class LogSource {
+  /**
+   * @param {string} task
+   * @param {string[]} levels only these; empty: all
+   * @param {() => void} changed called when pages or the total changed
+   */
+  constructor(task, levels, changed) {
+    this.task = task;
+    this.levels = levels;
+    this.changed = changed;
+    this.total = -1;
+    /** @type {Map<number, Line[]>} */
+    this.pages = new Map();
+    /** @type {Map<number, Promise<void>>} */
+    this.loading = new Map();
+    /** @type {Error | null} */
+    this.error = null;
+    this.closed = false;
+  }
+
+  close() {
+    this.closed = true;
+  }
+
+  /** Begins: asks for the length of the log and its last page. */
+  async open() {
+    await this.fetchLines(Number.MAX_SAFE_INTEGER, 1);
+    if (this.total > 0) await this.load(Math.floor((this.total - 1) / PAGE));
+  }
+
+  /** @param {number} position @returns {Line | undefined} */
+  get(position) {
+    return this.pages.get(Math.floor(position / PAGE))?.[position % PAGE];
+  }
+
+  /** Loads the pages of [from, to) that are missing. @param {number} from @param {number} to */
+  need(from, to) {
+    const last = Math.floor((Math.min(to, this.total) - 1) / PAGE);
+    for (let page = Math.max(0, Math.floor(from / PAGE)); page <= last; page++) {
+      const known = this.pages.get(page);
+      if (known) {
+        this.pages.delete(page); // the map's order is the order of use
+        this.pages.set(page, known);
+      } else void this.load(page);
+    }
+  }
+
+  /** @param {number} page */
+  load(page) {
+    let promise = this.loading.get(page);
+    if (!promise) {
+      promise = this.fetchPage(page).finally(() => this.loading.delete(page));
+      this.loading.set(page, promise);
+    }
+    return promise;
+  }
+
+  /** @param {number} page */
+  async fetchPage(page) {
+    const lines = await this.fetchLines(page * PAGE, PAGE);
+    if (!lines || this.closed) return;
+    this.pages.set(page, lines);
+    for (const old of this.pages.keys()) {
+      if (this.pages.size <= KEPT_PAGES) break;
+      if (old !== page) this.pages.delete(old);
+    }
+    this.changed();
+  }
+
+  /** @param {number} position @param {number} count @returns {Promise<Line[] | null>} */
+  async fetchLines(position, count) {
+    try {
+      const answer = await call("events.get_task_log_lines", { task: this.task, position: Math.min(position, Math.max(0, this.total)), count, ...(this.levels.length ? { levels: this.levels } : {}) });
+      this.total = answer.total;
+      this.error = null;
+      const first = answer.position ?? position;
+      return answer.events.map((/** @type {any} */ event, /** @type {number} */ i) => lineOf(event, first + i));
+    } catch (error) {
+      this.error = /** @type {Error} */ (error);
+      this.changed();
+      return null;
+    }
+  }
+
+  /** Looks whether the log has grown; reads the page that was the last. */
+  async refresh() {
+    const before = this.total;
+    if (before < 0) return this.open();
+    await this.fetchLines(before, 1);
+    if (this.closed || this.total === before) return undefined;
+    if (this.total < before) this.pages.clear();
+    await this.load(Math.floor(Math.max(0, Math.min(before, this.total) - 1) / PAGE));
+    const last = Math.floor(Math.max(0, this.total - 1) / PAGE);
+    await this.load(last);
+    return this.changed();
+  }
+}
