@@ -88,4 +88,5 @@ def _chart_query(request: dict[str, Any]) -> ChartQuery:
         envelope=request["aggregation"] == "envelope",
         x_min=request.get("x_min"),
         x_max=request.get("x_max"),
+        keep_non_finite=request["non_finite"] == "null",
     )

@@ -39,6 +39,12 @@ class Runs:
     def post(self, run: str, body: bytes, **args: Any) -> requests.Response:
         return requests.post(f"{self.server.url}/api/runs/{run}/events", data=body, timeout=30, **args)
 
+    def post_lines(self, path: str, body: bytes) -> Any:
+        """The answer to JSON lines."""
+        response = requests.post(self.server.url + path, data=body, timeout=30, headers={"Content-Type": "application/json-lines"})
+        assert response.status_code == 200, response.text
+        return response.json()
+
     def add(self, run: str, events: Iterable[dict[str, Any]]) -> Any:
         """Add events; all of them must be stored."""
         body = "\n".join(json.dumps(event) for event in events).encode()

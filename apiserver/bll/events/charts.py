@@ -18,7 +18,7 @@ from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
-from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Series
+from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Kinds, Series
 
 XKey = Literal["iter", "timestamp", "iso_time"]
 
@@ -39,6 +39,8 @@ class ChartQuery:
     envelope: bool = False
     x_min: int | None = None
     x_max: int | None = None
+    keep_non_finite: bool = False
+    """Whether buckets without a finite value stay, with y None."""
 
     @property
     def axis(self) -> Axis:
@@ -47,8 +49,11 @@ class ChartQuery:
 
 
 class _Drawn(NamedTuple):
+    """`points` counts the stored points in the range, those that are not drawn too."""
+
     series: Series
     buckets: Buckets
+    points: int
 
 
 class Charts:
@@ -117,8 +122,10 @@ class Charts:
             if fine:
                 answers.update(zip(fine, self._events.buckets(company, list(fine.values())), strict=True))
         for number, series in enumerate(part):
-            if number in answers and len((shown := with_values(answers[number])).x):
-                yield _Drawn(series, shown)
+            if number in answers:
+                shown = answers[number] if query.keep_non_finite else with_values(answers[number])
+                if len(shown.x):
+                    yield _Drawn(series, shown, int(answers[number].count.sum()))
 
 
 def with_values(buckets: Buckets) -> Buckets:
@@ -126,15 +133,9 @@ def with_values(buckets: Buckets) -> Buckets:
     keep = np.isfinite(buckets.mean)
     if keep.all():
         return buckets
-    return Buckets(
-        buckets.x[keep],
-        buckets.mean[keep],
-        buckets.min[keep],
-        buckets.max[keep],
-        buckets.count[keep],
-        buckets.first_x if keep[0] else None,
-        buckets.last_x if keep[-1] else None,
-    )
+    shown = buckets.take(keep)
+    shown.first_x, shown.last_x = buckets.first_x if keep[0] else None, buckets.last_x if keep[-1] else None
+    return shown
 
 
 def request_for(series: Series, query: ChartQuery) -> BucketRequest | None:
@@ -156,7 +157,7 @@ def request_for(series: Series, query: ChartQuery) -> BucketRequest | None:
         interval = max(1, -((first - last - 1) // query.samples))
     # The bounds are the clipped ones: they fit into 64 bits, whatever was asked for.
     lo, hi = None if query.x_min is None else first, None if query.x_max is None else last
-    return BucketRequest(series, query.axis, interval, lo, hi, query.envelope)
+    return BucketRequest(series, query.axis, interval, lo, hi, query.envelope, kinds=query.envelope)
 
 
 def ids_by_company(owners: Iterable[Owner]) -> dict[str, list[str]]:
@@ -207,14 +208,26 @@ def _encoded(drawn: _Drawn, name: str, query: ChartQuery) -> orjson.Fragment:
         data["min"] = np.ascontiguousarray(buckets.min)
         data["max"] = np.ascontiguousarray(buckets.max)
         data["count"] = np.ascontiguousarray(buckets.count)
-        data["points"] = int(buckets.count.sum())
+        if buckets.kinds is not None:
+            data |= _counted(buckets.kinds, query)
+        data["points"] = drawn.points
     label = drawn.series.statistics.x_axis_label if drawn.series.statistics else None
     if label is not None:
         data["x_axis_label"] = label
     return orjson.Fragment(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
+def _counted(kinds: Kinds, query: ChartQuery) -> dict[str, Any]:
+    columns: dict[str, Any] = {name: np.ascontiguousarray(getattr(kinds, name)) for name in ("nan", "pos_inf", "neg_inf")}
+    first = kinds.first_nan
+    return {**columns, "first_nan": _iso_time(first) if query.key == "iso_time" and first is not None else first}
+
+
 def iso_times(milliseconds: Ints) -> orjson.Fragment:
     """A JSON list of ISO 8601 times in UTC, `2023-11-14T22:13:20.000Z`."""
     texts = np.datetime_as_string(milliseconds.astype("datetime64[ms]"), unit="ms").tolist()
     return orjson.Fragment(('["' + 'Z","'.join(texts) + 'Z"]').encode() if texts else b"[]")
+
+
+def _iso_time(milliseconds: int) -> str:
+    return str(np.datetime_as_string(np.datetime64(milliseconds, "ms"), unit="ms")) + "Z"

@@ -10,6 +10,7 @@ import numpy as np
 from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventReader
+from apiserver.stores.means import mean_of
 from apiserver.stores.records import (
     LAST_VALUES,
     SCALAR,
@@ -44,8 +45,8 @@ class Latest:
                 {
                     "name": series.key.variant,
                     "last_value": _number(values[-1]) if len(values) else None,
-                    "last_10_value": _mean(values[-10:]),
-                    "last_100_value": _mean(values[-100:]),
+                    "last_10_value": mean_of(values[-10:]),
+                    "last_100_value": mean_of(values[-100:]),
                 }
             )
         return {
@@ -93,11 +94,6 @@ def _chart_values(last: LastValues) -> Floats:
     """The values in order of iteration, without the single value if there are others."""
     shown = last.iters != SINGLE_VALUE_ITER
     return last.values[shown] if shown.any() else last.values
-
-
-def _mean(values: Floats) -> float | None:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else None
 
 
 def _number(value: Any) -> float | None:

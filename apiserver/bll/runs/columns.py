@@ -8,6 +8,8 @@ column. A text is kept with its point, as the extra field TEXT_FIELD. No ClearML
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from apiserver.stores.records import ATTRIBUTE, SCALAR, SeriesKey
 
 NUMBER = "number"
@@ -42,8 +44,38 @@ def attribute(task: str, kind: str, name: str) -> SeriesKey:
     return SeriesKey(task, ATTRIBUTE, kind, name)
 
 
-def column_name(key: SeriesKey) -> str:
-    """The column of a series: the metric if the variant is empty or equal to it, else `metric/variant`; an attribute's own name."""
-    if key.type == ATTRIBUTE:
-        return key.variant
-    return key.metric if not key.variant or key.variant == key.metric else f"{key.metric}/{key.variant}"
+SEPARATOR = "/"
+
+
+def column_names(keys: Iterable[SeriesKey]) -> dict[SeriesKey, str]:
+    """The column of every series of a run: the metric if the variant is empty or equal to it, else `metric/variant`; an attribute's own name.
+
+    No two metrics share a column. Where they would, the names of all of them are escaped: `/` inside a part is `%2F`, `%` is `%25`, and an empty
+    variant keeps its `/`. No two escaped names are equal; an escaped name that is the plain name of another series has that one escaped too.
+    """
+    names = {key: _name(_parts(key)) for key in keys}
+    while shared := _shared(names):
+        names |= {key: _escaped(_parts(key)) for key, name in names.items() if name in shared}
+    return names
+
+
+def _parts(key: SeriesKey) -> tuple[str, str]:
+    return (key.variant, key.variant) if key.type == ATTRIBUTE else (key.metric, key.variant)
+
+
+def _name(parts: tuple[str, str]) -> str:
+    metric, variant = parts
+    return metric if not variant or variant == metric else f"{metric}{SEPARATOR}{variant}"
+
+
+def _escaped(parts: tuple[str, str]) -> str:
+    metric, variant = (part.replace("%", "%25").replace(SEPARATOR, "%2F") for part in parts)
+    return metric if variant == metric else f"{metric}{SEPARATOR}{variant}"
+
+
+def _shared(names: Mapping[SeriesKey, str]) -> set[str]:
+    """The names that stand for more than one pair of metric and variant."""
+    owners: dict[str, set[tuple[str, str]]] = {}
+    for key, name in names.items():
+        owners.setdefault(name, set()).add(_parts(key))
+    return {name for name, parts in owners.items() if len(parts) > 1}

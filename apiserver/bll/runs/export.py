@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import orjson
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.row_encoding import row_slices
-from apiserver.bll.runs.rows import RunRows
+from apiserver.bll.runs.rows import Objects, RunRows, Window
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore, LogReader
-from apiserver.stores.records import LOG, EventQuery
+from apiserver.stores.records import LOG, EventQuery, Floats
 
 FORMATS = ("csv", "excel", "jsonl", "parquet", "log")
+
+SPELLINGS = {"nan": "NaN", "inf": "inf", "-inf": "-inf"}
+"""What CSV cells, JSON strings and text columns of Parquet say of a value that is no finite number, by its `repr`."""
 
 _BOM = "\ufeff".encode()
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
@@ -34,7 +38,7 @@ def export_run(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
     """The pieces of the file. `form` is one of FORMATS; `excel` is CSV with a byte order mark and without cells that a spreadsheet takes for formulas. Raises MissingExtra at once."""
     if form == "log":
         return _log(store, run)
-    run_rows = RunRows(store, run)
+    run_rows = RunRows(store, run, nulls=True)
     if form == "jsonl":
         return _json_lines(run_rows)
     if form == "parquet":
@@ -47,7 +51,7 @@ def export_run(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
 
 def _rows(run_rows: RunRows) -> Iterator[list[dict[str, Any]]]:
     for window in run_rows.windows():
-        for rows in row_slices(window, window.steps.tolist()):
+        for rows in row_slices(_spelled(window), window.steps.tolist()):
             yield rows
             give_way()
 
@@ -60,7 +64,7 @@ def _csv(run_rows: RunRows, *, excel: bool) -> Iterator[bytes]:
     writer.writerow([_harmless(name) for name in names] if excel else names)
     for rows in _rows(run_rows):
         for row in rows:
-            cells = [_cell(row.get(name)) for name in names]
+            cells = [row.get(name) for name in names]
             writer.writerow([_harmless(cell) for cell in cells] if excel else cells)
         yield head + _taken(text)
         head = b""
@@ -76,12 +80,17 @@ def _taken(text: io.StringIO) -> bytes:
     return data
 
 
-def _cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return value
+def _spelled(window: Window) -> Window:
+    """The window with a text for every value that is no finite number: what was not logged stays empty, and a null is None."""
+    return window._replace(cells={name: cell._replace(values=_spelled_values(cell.values)) for name, cell in window.cells.items()})
+
+
+def _spelled_values(values: Floats | Objects) -> Floats | Objects:
+    if values.dtype != object and np.isfinite(values).all():
+        return values
+    made = np.empty(len(values), dtype=object)
+    made[:] = [SPELLINGS[repr(value)] if isinstance(value, float) and not math.isfinite(value) else value for value in values.tolist()]
+    return made
 
 
 def _harmless(value: Any) -> Any:
@@ -113,7 +122,9 @@ def _parquet_pieces(run_rows: RunRows, arrow: Any, parquet: Any, schema: Any) ->
             for field in schema:
                 values = [row.get(field.name) for row in rows]
                 if field.type == arrow.string():
-                    values = [value if value is None or isinstance(value, str) else str(value) for value in values]
+                    values = [
+                        value if value is None or isinstance(value, str) else SPELLINGS.get(repr(value), str(value)) for value in values
+                    ]
                 columns.append(arrow.array(values, field.type))
             writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
             yield from out.taken()

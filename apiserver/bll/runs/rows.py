@@ -56,7 +56,8 @@ class RunRows:
     """The rows of one run between two steps (inclusive). `columns` are in code point order, without `global_step`.
 
     `only`: the columns wanted (None: all of /metrics_step). `numeric`: as metrics/fast shows a run, metrics and booleans as numbers, with
-    `epoch` and without `time`. `by_time`: as /metrics needs it, where `time` is nothing but the attribute.
+    `epoch` and without `time`. `by_time`: as /metrics needs it, where `time` is nothing but the attribute. `nulls`: a null that was logged is None,
+    not NaN.
     """
 
     def __init__(
@@ -69,15 +70,16 @@ class RunRows:
         numeric: bool = False,
         by_time: bool = False,
         only: Sequence[str] | None = None,
+        nulls: bool = False,
     ) -> None:
         self._store, self._company, self._run = store, run.company, run.id
-        self._numeric, self._by_time = numeric, by_time
+        self._numeric, self._by_time, self._nulls = numeric, by_time, nulls
         self._sources: dict[str, list[SeriesKey]] = defaultdict(list)
         self.series: list[Series] = []
-        for series in store.series(run.company, [run.id], types=(SCALAR, ATTRIBUTE)):
-            if not series.chart_count:
-                continue
-            name = names.column_name(series.key)
+        found = [series for series in store.series(run.company, [run.id], types=(SCALAR, ATTRIBUTE)) if series.chart_count]
+        named = names.column_names(series.key for series in found)
+        for series in found:
+            name = named[series.key]
             if self._is_column(series.key, name) and (only is None or name in only):
                 self._sources[name].append(series.key)
             elif numeric or only is not None:
@@ -162,13 +164,13 @@ class RunRows:
         extras = self._store.point_extras(self._company, keys, lo=steps[0], hi=steps[-1], iters=steps)
         cells = dict(window.cells)
         for key, found in extras.items():
-            cell = cells[key.variant]
+            cell = cells[self._owner[key]]
             rows = cell.rows_in(len(steps)).tolist()
             values = cell.values.copy()
             for position, row in enumerate(rows):
                 if values[position] is UNREAD:
                     values[position] = found.get(steps[row], {}).get(names.TEXT_FIELD)
-            cells[key.variant] = cell._replace(values=values)
+            cells[self._owner[key]] = cell._replace(values=values)
         return window._replace(cells=cells)
 
     def ascending_times(self) -> Floats | None:
@@ -238,6 +240,8 @@ class RunRows:
 
     def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]], texts: bool) -> Floats | Objects:
         key, values = column.key, column.values
+        if self._nulls and key.type == ATTRIBUTE and key.metric == names.NULL:
+            return np.full(len(values), None, dtype=object)
         if key.type == SCALAR or key.metric in (names.NUMBER, names.NULL) or self._numeric:
             return values
         made = np.empty(len(values), dtype=object)

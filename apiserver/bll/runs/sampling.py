@@ -86,9 +86,11 @@ def _most_outstanding(metrics: Sequence[MetricValues], room: int) -> Ints:
     """More metrics than rows: the extremes that are farthest from their metric's mean, in standard deviations."""
     candidates: list[tuple[float, int]] = []
     for metric in metrics:
-        middle, spread = float(metric.values.mean()), float(metric.values.std()) or 1.0
-        positions = int(metric.values.argmax()), int(metric.values.argmin())
-        candidates += [(-abs(float(metric.values[at]) - middle) / spread, int(metric.rows[at])) for at in positions]
+        # Of values between -1 and 1: neither their differences nor their squares overflow.
+        values = metric.values / (float(np.abs(metric.values).max()) or 1.0)
+        middle, spread = float(values.mean()), float(values.std()) or 1.0
+        positions = int(values.argmax()), int(values.argmin())
+        candidates += [(-abs(float(values[at]) - middle) / spread, int(metric.rows[at])) for at in positions]
     rows: set[int] = set()
     for _, row in sorted(candidates):
         if len(rows) == room:

@@ -1,0 +1,98 @@
+"""No two series share a column, in the runs API and in exports; exports spell NaN and infinities."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apiserver.bll.runs.columns import attribute, column_names
+from apiserver.stores.records import SCALAR, SeriesKey
+from tests.client import json_lines, scalar
+from tests.runs.conftest import Runs
+
+JOINED = [("a", "b/c"), ("a/b", "c"), ("a/b/c", "a/b/c"), ("a/b/c", ""), ("a", "b%2Fc"), ("loss", "train"), ("lr", "lr"), ("x/y", "z")]
+
+
+def report(runs: Runs, task: str, points: list[tuple[str, str, int, float | None]]) -> None:
+    body = json_lines(scalar(task, metric, variant, iter=step, value=value) for metric, variant, step, value in points)
+    answer = runs.post_lines("/events.add_batch", body)
+    assert answer["data"]["errors"] == 0, answer
+
+
+def exported(runs: Runs, task: str, form: str) -> str:
+    response = runs.get(f"/api/runs/{task}/export", params={"format": form})
+    assert response.status_code == 200
+    response.encoding = "utf-8"
+    return response.text
+
+
+def test_series_of_equal_joined_names_have_columns_of_their_own(runs: Runs, run: str) -> None:
+    report(runs, run, [(*pair, 1, float(number)) for number, pair in enumerate(JOINED)])
+    (row,) = runs.steps(run)["rows"]
+    assert sorted(value for name, value in row.items() if name != "global_step") == [float(n) for n in range(len(JOINED))]
+    assert (row["loss/train"], row["lr"], row["x/y/z"]) == (5.0, 6.0, 7.0)
+    names, values = csv.reader(io.StringIO(exported(runs, run, "csv")))
+    assert dict(zip(names, map(float, values), strict=True)) == row
+    assert json.loads(exported(runs, run, "jsonl")) == row
+    fast = runs.get(f"/api/v2/experiments/{run}/metrics/fast").json()["columns"]
+    assert set(fast) == set(row)
+    one = runs.get(f"/api/v2/experiments/{run}/metrics/fast", params={"metric_names": "a/b%2Fc"}).json()["columns"]
+    assert one == ["global_step", "a/b%2Fc"]
+
+
+def test_a_row_and_its_texts_stay_one_column_beside_a_metric_of_the_same_name(runs: Runs, run: str) -> None:
+    runs.rows(
+        run, [{"global_step": 1, "a/b": 0.5}, {"global_step": 2, "a/b": "broken"}, *({"global_step": n, "a/b": 1.0} for n in range(3, 300))]
+    )
+    report(runs, run, [("a", "b", 1, 7.0)])
+    for rows in (runs.steps(run)["rows"], runs.steps(run, downsample=299)["rows"]):
+        assert rows[:2] == [{"global_step": 1, "a%2Fb": 0.5, "a/b": 7.0}, {"global_step": 2, "a%2Fb": "broken"}]
+
+
+@given(st.sets(st.tuples(st.text("a/%2F", max_size=4), st.text("a/%2F", max_size=4)), max_size=8))
+def test_columns_are_injective_and_plain_where_they_can_be(pairs: set[tuple[str, str]]) -> None:
+    keys = [SeriesKey("t", SCALAR, *pair) for pair in pairs]
+    names = column_names([*keys, *(attribute("t", "text", metric) for metric, variant in pairs if metric == variant)])
+    assert len({names[key] for key in keys}) == len(keys)
+    plain = {key: key.metric if key.variant in ("", key.metric) else f"{key.metric}/{key.variant}" for key in keys}
+    escaped = {name for key, name in names.items() if name != plain.get(key, name)}
+    for key in keys:
+        if list(plain.values()).count(plain[key]) == 1 and not escaped:
+            assert names[key] == plain[key]
+        if key.metric == key.variant:
+            assert names[attribute("t", "text", key.metric)] == names[key]
+
+
+def test_exports_spell_what_is_no_finite_number(runs: Runs, run: str) -> None:
+    values: list[float | None] = [1.0, math.nan, math.inf, -math.inf, None]
+    report(runs, run, [("loss", "loss", step, value) for step, value in enumerate(values)] + [("other", "other", 1, 2.0)])
+    runs.rows(
+        run, [{"global_step": 1, "stage": "x", "note": None}, {"global_step": 2, "mixed": "text"}, {"global_step": 3, "mixed": math.nan}]
+    )
+    table = list(csv.DictReader(io.StringIO(exported(runs, run, "csv"))))
+    assert [row["loss"] for row in table] == ["1.0", "NaN", "inf", "-inf", "NaN"]
+    assert [row["other"] for row in table] == ["", "2.0", "", "", ""]
+    assert [row["note"] for row in table] == [""] * 5 and [row["mixed"] for row in table] == ["", "", "text", "NaN", ""]
+    lines: list[dict[str, Any]] = [json.loads(line) for line in exported(runs, run, "jsonl").splitlines()]
+    assert [row["loss"] for row in lines] == [1.0, "NaN", "inf", "-inf", "NaN"]
+    assert ["other" in row for row in lines] == [False, True, False, False, False]
+    assert lines[1]["note"] is None and lines[3]["mixed"] == "NaN"
+    excel = exported(runs, run, "excel")
+    assert [row["loss"] for row in csv.DictReader(io.StringIO(excel.removeprefix("\ufeff")))] == ["1.0", "NaN", "inf", "-inf", "NaN"]
+
+
+def test_parquet_keeps_the_values_of_ieee(runs: Runs, run: str) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    report(
+        runs, run, [("loss", "loss", step, value) for step, value in enumerate([1.0, math.nan, math.inf, -math.inf])] + [("x", "x", 0, 1.0)]
+    )
+    data = runs.get(f"/api/runs/{run}/export", params={"format": "parquet"}).content
+    table = parquet.read_table(io.BytesIO(data)).to_pydict()
+    assert repr(table["loss"]) == "[1.0, nan, inf, -inf]" and table["x"] == [1.0, None, None, None]
