@@ -10,6 +10,7 @@ from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.task_clone import TaskClone
 from apiserver.bll.registry.task_removal import TaskFiles, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
@@ -40,7 +41,7 @@ def registry_services(
     removal = TaskRemoval(records, events, directory, files)
     filter_values = FilterValues(records, events, projects)
     return [
-        TasksService(tasks, filter_values),
+        TasksService(tasks, TaskClone(records, tasks, projects), filter_values),
         TasksStatusService(tasks, runs, removal),
         ProjectsService(projects, ProjectList(records, pages, projects, ProjectStats(records), removal), filter_values),
         ModelsService(Models(records, events, pages, projects, removal, runs)),

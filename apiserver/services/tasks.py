@@ -6,8 +6,11 @@ from typing import Any
 
 from apiserver.bll.registry import task_parts as parts
 from apiserver.bll.registry.filter_values import FilterValues
-from apiserver.bll.registry.tasks import Tasks
+from apiserver.bll.registry.paging import DocumentPage
+from apiserver.bll.registry.task_clone import TaskClone
+from apiserver.bll.registry.tasks import ANY_STATUS, NOT_PUBLISHED, NOT_STARTED, Tasks
 from apiserver.service_repo import Call, endpoint
+from apiserver.services.old_clients import modern_request, old_answers
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -16,39 +19,42 @@ Answer = dict[str, Any]
 class TasksService:
     """Handlers of `tasks.*` that leave the status alone."""
 
-    def __init__(self, tasks: Tasks, filter_values: FilterValues) -> None:
+    def __init__(self, tasks: Tasks, clones: TaskClone, filter_values: FilterValues) -> None:
         self._tasks = tasks
+        self._clones = clones
         self._filter_values = filter_values
 
     @endpoint("tasks.create")
     def create(self, call: Call, request: Request) -> Answer:
-        return {"id": self._tasks.create(call.company, call.user, request)}
+        return {"id": self._tasks.create(call.company, call.user, modern_request(call, request))}
 
     @endpoint("tasks.clone")
     def clone(self, call: Call, request: Request) -> Answer:
-        id, project = self._tasks.clone(call.company, call.user, request["task"], request)
+        id, project = self._clones.clone(call.company, call.user, request["task"], request)
         return {"id": id, "new_project": project} if project else {"id": id}
 
     # --- reading
 
     @endpoint("tasks.get_by_id")
     def get_by_id(self, call: Call, request: Request) -> Answer:
-        return {"task": self._tasks.get(call.company, request["task"])}
+        task = self._tasks.get(call.company, request["task"])
+        old_answers(call, [task])
+        return {"task": task}
 
     @endpoint("tasks.get_all")
     def get_all(self, call: Call, request: Request) -> Answer:
-        return self._tasks.find(call.company, request, expand=False).answer("tasks")
+        return self._find(call, request, expand=False).answer("tasks")
 
     @endpoint("tasks.get_all_ex")
     def get_all_ex(self, call: Call, request: Request) -> Answer:
-        return self._tasks.find(call.company, request, expand=True).answer("tasks")
+        return self._find(call, request, expand=True).answer("tasks")
 
     @endpoint("tasks.get_by_id_ex")
     def get_by_id_ex(self, call: Call, request: Request) -> Answer:
         if not request["id"]:
             return {"tasks": []}
         wanted = {"id": request["id"], "only_fields": request.get("only_fields")}
-        return self._tasks.find(call.company, wanted, expand=True).answer("tasks")
+        return self._find(call, wanted, expand=True).answer("tasks")
 
     @endpoint("tasks.get_types")
     def get_types(self, call: Call, request: Request) -> Answer:
@@ -80,33 +86,44 @@ class TasksService:
 
     @endpoint("tasks.edit")
     def edit(self, call: Call, request: Request) -> Answer:
-        return _updated(self._tasks.edit(call.company, call.user, request["task"], request, force=request["force"]))
+        fields = modern_request(call, request)
+        return _updated(self._tasks.edit(call.company, call.user, request["task"], fields, force=request["force"]))
 
     @endpoint("tasks.update")
     def update(self, call: Call, request: Request) -> Answer:
         allowed = ("name", "tags", "system_tags", "comment", "project")
-        fields = {name: request[name] for name in allowed if name in request}
+        given = modern_request(call, request)
+        fields = {name: given[name] for name in allowed if name in given}
         return _updated(self._tasks.update(call.company, call.user, request["task"], fields))
+
+    @endpoint("tasks.update_tags")
+    def update_tags(self, call: Call, request: Request) -> Answer:
+        add, remove = request["add_tags"], request["remove_tags"]
+        return {"updated": self._tasks.update_tags(call.company, call.user, request["ids"], add, remove)}
 
     @endpoint("tasks.edit_hyper_params")
     def edit_hyper_params(self, call: Call, request: Request) -> Answer:
         items, replace = request["hyperparams"], request["replace_hyperparams"]
-        self._part(call, request, lambda body: parts.edit_hyper_params(body, items, replace))
+        allowed = ANY_STATUS if replace != "all" and parts.properties_only(items) else NOT_STARTED
+        self._part(call, request, lambda body: parts.edit_hyper_params(body, items, replace), allowed)
         return {"updated": 1}
 
     @endpoint("tasks.delete_hyper_params")
     def delete_hyper_params(self, call: Call, request: Request) -> Answer:
-        return {"deleted": self._part(call, request, lambda body: parts.delete_hyper_params(body, request["hyperparams"]))}
+        items = request["hyperparams"]
+        allowed = ANY_STATUS if parts.properties_only(items) else NOT_STARTED
+        return {"deleted": self._part(call, request, lambda body: parts.delete_hyper_params(body, items), allowed)}
 
     @endpoint("tasks.edit_configuration")
     def edit_configuration(self, call: Call, request: Request) -> Answer:
         items, replace = request["configuration"], request["replace_configuration"]
-        self._part(call, request, lambda body: parts.edit_configuration(body, items, replace=replace))
+        self._part(call, request, lambda body: parts.edit_configuration(body, items, replace=replace), NOT_STARTED)
         return {"updated": 1}
 
     @endpoint("tasks.delete_configuration")
     def delete_configuration(self, call: Call, request: Request) -> Answer:
-        return {"deleted": self._part(call, request, lambda body: parts.delete_configuration(body, request["configuration"]))}
+        names = request["configuration"]
+        return {"deleted": self._part(call, request, lambda body: parts.delete_configuration(body, names), NOT_STARTED)}
 
     @endpoint("tasks.add_or_update_artifacts")
     def add_or_update_artifacts(self, call: Call, request: Request) -> Answer:
@@ -149,8 +166,13 @@ class TasksService:
     def make_private(self, call: Call, request: Request) -> Answer:
         return {"updated": self._tasks.make_public(call.company, request["ids"], public=False)}
 
-    def _part(self, call: Call, request: Request, change: Any) -> Any:
-        return self._tasks.change_part(call.company, call.user, request["task"], change, force=request["force"])
+    def _find(self, call: Call, request: Request, *, expand: bool) -> DocumentPage:
+        page = self._tasks.find(call.company, modern_request(call, request), expand=expand)
+        old_answers(call, page.rows)
+        return page
+
+    def _part(self, call: Call, request: Request, change: Any, allowed: frozenset[str] = NOT_PUBLISHED) -> Any:
+        return self._tasks.change_part(call.company, call.user, request["task"], change, force=request["force"], allowed=allowed)
 
 
 def _updated(fields: Answer) -> Answer:

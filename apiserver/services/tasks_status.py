@@ -47,7 +47,7 @@ class TasksStatusService:
     @endpoint("tasks.completed")
     def completed(self, call: Call, request: Request) -> Answer:
         fields, published = self._runs.complete(call.company, call.user, request["task"], **_said(request), publish=request["publish"])
-        return {"updated": 1, "fields": fields, **({"published": 1} if published else {})}
+        return {"updated": 1, "fields": fields, "published": int(published)}
 
     @endpoint("tasks.publish")
     def publish(self, call: Call, request: Request) -> Answer:

@@ -275,10 +275,12 @@ class AnyOf:
 
 class Sort(NamedTuple):
     """Order by a field; absent values come last in both directions. `last_metrics.<md5>.<md5>.<field>` sorts tasks by a statistic of a series
-    (field: value, min_value, max_value, mean_value, first_value, count, ..._iteration)."""
+    (field: value, min_value, max_value, mean_value, first_value, count, ..._iteration). With `numeric` texts that are decimal numbers count as
+    numbers, which come before other texts."""
 
     path: str | tuple[str, ...]
     descending: bool = False
+    numeric: bool = False
 
 
 class Registry(Protocol):

@@ -39,8 +39,6 @@ class EventType:
     """A stored event always has a `value`, null when none was sent."""
     has_url: bool = False
     """`url` is searched for: iterations count only where there is one, and of several events of a variant the greatest url is shown."""
-    names_files: bool = False
-    """Its events name files (`url`, `source_urls`) that go when their task goes."""
     last_values: bool = False
     """The last values of a series are kept with its statistics."""
     flat_extras: bool = False
@@ -106,8 +104,8 @@ EVENT_TYPES: Mapping[str, EventType] = _TypesOfApis()
 for _type in (
     EventType(SCALAR, 0, "points", "metrics_scalar_event", {"value": "value"}, has_value=True, last_values=True),
     EventType(VECTOR, 1, "event", "metrics_vector_event", {"values": "value"}, has_value=True),
-    EventType(IMAGE, 2, "event", "metrics_image_event", {"key": "key", "url": "url"}, has_url=True, names_files=True),
-    EventType(PLOT, 3, "event", "metrics_plot_event", names_files=True),
+    EventType(IMAGE, 2, "event", "metrics_image_event", {"key": "key", "url": "url"}, has_url=True),
+    EventType(PLOT, 3, "event", "metrics_plot_event"),
     EventType(LOG, 4, "line", "task_log_event"),
     EventType(ATTRIBUTE, 5, "points", has_value=True, flat_extras=True),
 ):

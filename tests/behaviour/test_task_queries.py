@@ -109,6 +109,10 @@ def test_a_pattern_that_cannot_be_read_is_said_so(server: Client, pattern: str) 
         {"_any_": "x"},
         {"_any_": {"pattern": 5, "fields": ["name"]}},
         {"filters": {"tags": ["a"]}},
+        {"filters": {"tags": {"test": ["a"]}}},
+        {"filters": {"tags": {"any": {"includes": ["a"]}}}},
+        {"filters": {"tags": {"op": "xor", "any": {"include": ["a"]}}}},
+        {"_any_": {"datetime": ["yesterday"], "fields": ["started"]}},
         {"tags": [["a"]]},
         {"tags": {"a": 1}},
         {"page": -1},
@@ -316,3 +320,44 @@ def test_a_batch_of_hundreds_of_unknown_tasks_makes_them_all_known(server: Clien
     assert server.add_batch([scalar(id, iter=1) for id in ids])["added"] == 300
     found = server.call("tasks.get_all", name=f"^{prefix}", order_by=["name"], only_fields=["status", "last_iteration"])["tasks"]
     assert [(task["id"], task["status"], task["last_iteration"]) for task in found] == [(id, "in_progress", 1) for id in ids]
+
+
+def test_times_of_any_or_all_of_some_fields_are_compared(server: Client, shelf: Shelf) -> None:
+    for name in ("fresh", "running", "ended"):
+        shelf.add(name)
+    for name in ("running", "ended"):
+        server.call("tasks.started", task=shelf.ids[name])
+    server.call("tasks.completed", task=shelf.ids["ended"])
+    past, future, fields = ">=2020-01-01T00:00:00", ">=2100-01-01T00:00:00", ["started", "completed"]
+
+    def found(name: str, times: Any) -> list[str]:
+        return shelf.find(**{name: {"datetime": times, "fields": fields}}, order_by=["name"])
+
+    assert found("_any_", [past]) == ["ended", "running"]
+    assert found("_all_", [past]) == ["ended"]
+    assert found("_any_", [future]) == found("_all_", [future]) == []
+    assert found("_any_", [past, "<2100-01-01"]) == ["ended", "running"]
+    assert shelf.find(_any_={"datetime": [past], "pattern": "run", "fields": ["started"]}) == []
+
+
+def test_parameters_that_are_numbers_are_ordered_as_numbers(shelf: Shelf) -> None:
+    values = {"ten": "10", "nine": " 9 ", "tiny": "1e-3", "minus": "-2.5", "text": "9 lives", "hex": "0x10", "big": "123456789012345678901"}
+    for name, value in values.items():
+        shelf.add(name, hyperparams={"General": {"lr": {"value": value}}})
+    shelf.add("none")
+    ascending = ["minus", "tiny", "nine", "ten", "big", "hex", "text"]
+    assert shelf.find(order_by=["hyperparams.General.lr.value"]) == [*ascending, "none"]
+    assert shelf.find(order_by=["-hyperparams.General.lr.value"]) == [*ascending[::-1], "none"]
+    assert shelf.find(order_by=["hyperparams.General.lr.value"], page=0, page_size=2) == ascending[:2]
+
+
+def test_values_of_a_parameter_are_found_by_a_pattern(server: Client, shelf: Shelf) -> None:
+    for value in ("Adam", "AdamW", "sgd"):
+        shelf.add(value, hyperparams={"General": {"optimizer": {"value": value}}})
+    query = {"projects": [shelf.project], "section": "General", "name": "optimizer"}
+
+    def found(pattern: str) -> list[str]:
+        return server.call("projects.get_hyperparam_values", query, pattern=pattern)["values"]  # type: ignore[no-any-return]
+
+    assert found("^adam$") == ["Adam"] and found("w|s") == ["AdamW", "sgd"] and found("") == ["Adam", "AdamW", "sgd"]
+    assert server.refused("projects.get_hyperparam_values", query, pattern="(").codes == (400, 21)

@@ -92,6 +92,7 @@ def test_completing_can_publish_at_once(server: Client) -> None:
     task = reach(server, "in_progress")
     answer = server.call("tasks.completed", task=task, publish=True)
     assert answer["published"] == 1
+    assert server.call("tasks.completed", task=reach(server, "in_progress"))["published"] == 0
     assert server.task(task)["status"] == "published" and server.task(task)["published"]
 
 
@@ -121,7 +122,7 @@ def test_a_reset_removes_what_the_run_left_and_keeps_what_the_user_gave(server: 
     model = server.call("models.create", name="m", uri="http://f/m", task=task, ready=False)["id"]
     answer = server.call("tasks.reset", task=task, return_file_urls=True)
     assert answer["updated"] == 1 and answer["deleted_models"] == 1 and answer["events"]["deleted"] == 3
-    assert answer["urls"] == {"event_urls": ["http://f/1.png"], "artifact_urls": ["http://f/a"], "model_urls": ["http://f/m"]}
+    assert answer["urls"] == {"event_urls": [], "artifact_urls": ["http://f/a"], "model_urls": ["http://f/m"]}
     found = server.task(task)
     assert found["status"] == "created" and found["last_iteration"] == 0 and found["last_metrics"] == {}
     assert found["hyperparams"]["General"]["lr"]["value"] == "1" and found["tags"] == ["t"]
@@ -134,7 +135,7 @@ def test_a_reset_can_clear_everything(server: Client) -> None:
     task = server.new_task(hyperparams={"General": {"lr": {"value": "1"}}}, script={"diff": "x"})
     server.call("tasks.reset", task=task, clear_all=True)
     found = server.task(task)
-    assert found["hyperparams"] == {} and found["script"] == {}
+    assert found["hyperparams"] == {} and "script" not in found
 
 
 def test_a_published_task_is_reset_by_force_only(server: Client) -> None:
@@ -177,7 +178,8 @@ def test_deleting_keeps_models_that_are_published_or_in_use(server: Client) -> N
     )
     server.call("models.set_ready", model=kept, publish_task=False)
     server.call("tasks.add_or_update_model", task=other, name="in", model=used, type="input")
-    answer = server.call("tasks.delete", task=task)
+    assert server.refused("tasks.delete", task=task).codes == (400, 123)  # for the published one
+    answer = server.call("tasks.delete", task=task, force=True)
     assert (answer["deleted_models"], answer["updated_models"]) == (1, 2)
     assert "task" not in server.call("models.get_by_id", model=kept)["model"]
     assert server.refused("models.get_by_id", model=gone).codes == (400, 201)
@@ -205,3 +207,51 @@ def test_how_long_a_deleted_id_stays_refused_is_a_setting(start_server: StartSer
     client.call("tasks.delete", task=task, force=True)
     assert client.send_batch([scalar(task, iter=5)]).codes == (200, 0)
     assert client.task(task)["last_iteration"] == 5
+
+
+def test_what_a_task_runs_with_is_changed_before_it_starts_or_by_force(server: Client) -> None:
+    task = reach(server, "in_progress")
+    item = {"section": "Args", "name": "lr", "value": "1"}
+    calls = [
+        ("tasks.edit_hyper_params", {"hyperparams": [item]}),
+        ("tasks.delete_hyper_params", {"hyperparams": [{"section": "Args"}]}),
+        ("tasks.edit_configuration", {"configuration": [{"name": "c", "value": "x"}]}),
+        ("tasks.delete_configuration", {"configuration": ["c"]}),
+    ]
+    for endpoint, request in calls:
+        assert server.refused(endpoint, request, task=task).codes == (400, 110)
+        server.call(endpoint, request, task=task, force=True)
+        server.call(endpoint, request, task=server.new_task())
+
+
+def test_user_properties_change_at_any_time(server: Client) -> None:
+    own = {"section": "properties", "name": "note", "value": "1"}
+    for status in ("in_progress", "completed", "published"):
+        task = reach(server, status)
+        server.call("tasks.edit_hyper_params", task=task, hyperparams=[own], replace_hyperparams="section")
+        assert server.task(task)["hyperparams"]["properties"]["note"]["value"] == "1"
+        refused = {"hyperparams": [own], "replace_hyperparams": "all"}  # other sections would go
+        assert server.refused("tasks.edit_hyper_params", refused, task=task).codes == (400, 110)
+        assert server.call("tasks.delete_hyper_params", task=task, hyperparams=[{"section": "properties"}]) == {"deleted": 1}
+
+
+def test_an_edit_can_take_a_task_to_another_status(server: Client) -> None:
+    task = server.new_task()
+    fields = server.call("tasks.edit", task=task, status="queued")["fields"]
+    assert fields["status"] == server.task(task)["status"] == "queued" and isinstance(fields["status_changed"], str)
+    assert server.refused("tasks.edit", task=task, status="completed").codes == (400, 110)
+    server.call("tasks.edit", task=task, status="completed", force=True)
+    found = server.task(task)
+    assert found["status"] == "completed" and found["completed"]
+    assert server.refused("tasks.edit", task=task, status="nonsense", force=True).codes == (400, 12)
+
+
+def test_a_reset_keeps_models_that_other_tasks_use(server: Client) -> None:
+    task = server.new_task()
+    listed, named, gone = (server.call("models.create", name=name, uri=f"u/{name}", task=task, ready=False)["id"] for name in "abc")
+    server.new_task(models={"input": [{"name": "m", "model": listed}]})
+    server.new_task(execution={"model": named})
+    assert server.call("tasks.reset", task=task)["deleted_models"] == 1
+    for model in (listed, named):
+        assert "task" not in server.call("models.get_by_id", model=model)["model"]
+    assert server.refused("models.get_by_id", model=gone).codes == (400, 201)

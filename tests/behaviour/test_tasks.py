@@ -31,7 +31,7 @@ def test_a_new_task_has_what_was_given_and_empty_objects_for_the_rest(server: Cl
     assert task["status"] == "created" and task["comment"] == "by hand"
     assert task["tags"] == ["x"] and task["system_tags"] == ["development"]
     assert task["last_iteration"] == 0 and task["last_metrics"] == {}
-    for name in ("runtime", "script", "execution", "hyperparams", "configuration", "container"):
+    for name in ("runtime", "hyperparams", "configuration", "container"):
         assert task[name] == {}
     assert task["models"] == {"input": [], "output": []}
     assert task["created"] == task["last_update"] == task["last_change"] == task["status_changed"]
@@ -186,13 +186,16 @@ def test_models_are_put_into_and_taken_out_of_a_tasks_lists(server: Client) -> N
     model = server.call("models.create", name="m", uri="file:///m")["id"]
     server.call("tasks.add_or_update_model", task=task, name="w", model=model, type="output")
     assert server.task(task)["models"] == {"input": [], "output": [{"name": "w", "model": model}]}
+    server.call("tasks.add_or_update_model", task=task, name="w", model="later", type="input")
+    assert server.task(task)["models"]["input"] == [{"name": "w", "model": "later"}]
     assert server.call("tasks.delete_models", task=task, models=[{"name": "w", "type": "output"}]) == {"updated": 1}
 
 
 def test_requirements_join_the_script(server: Client) -> None:
     task = server.new_task(script={"entry_point": "train.py"})
     server.call("tasks.set_requirements", task=task, requirements={"pip": "numpy == 1", "conda": ""})
-    assert server.task(task)["script"] == {"entry_point": "train.py", "requirements": {"pip": "numpy == 1", "conda": ""}}
+    script = server.task(task)["script"]
+    assert script["entry_point"] == "train.py" and script["requirements"] == {"pip": "numpy == 1", "conda": ""}
 
 
 def test_a_clone_has_the_configuration_and_none_of_the_results(server: Client) -> None:
@@ -202,7 +205,7 @@ def test_a_clone_has_the_configuration_and_none_of_the_results(server: Client) -
     server.add(scalar(task, iter=5))
     clone = server.task(server.call("tasks.clone", task=task, new_task_name="cl", new_task_parent=task)["id"])
     assert clone["name"] == "cl" and clone["parent"] == task and clone["status"] == "created"
-    assert clone["hyperparams"]["General"]["lr"]["value"] == "1" and clone["script"] == {"diff": "print()"} and clone["tags"] == ["t"]
+    assert clone["hyperparams"]["General"]["lr"]["value"] == "1" and clone["script"]["diff"] == "print()" and clone["tags"] == ["t"]
     assert [item["key"] for item in clone["execution"]["artifacts"]] == ["in"]
     assert clone["last_metrics"] == {} and clone["last_iteration"] == 0
 
@@ -271,3 +274,51 @@ def test_names_and_values_are_kept_verbatim(server: Client) -> None:
     assert found["hyperparams"] == {odd: {odd: {"section": odd, "name": odd, "value": odd}}}
     assert found["runtime"] == {"CLEARML VERSION": "1", "a.b": {"c": 1}}
     assert server.call("tasks.get_all", name="^" + "".join("\\" + c if c in '"\\{}%.$' else c for c in odd) + "$")["tasks"][0]["id"] == task
+
+
+def test_a_clone_leaves_behind_what_says_something_of_the_source_only(server: Client) -> None:
+    task = server.new_task(tags=["development"], system_tags=["development", "archived", "pipeline"])
+    clone = server.task(server.call("tasks.clone", task=task)["id"])
+    assert (clone["tags"], clone["system_tags"]) == (["development"], ["pipeline"])
+    given = server.call("tasks.clone", task=task, new_task_system_tags=["development"])["id"]
+    assert server.task(given)["system_tags"] == ["development"]
+
+
+def test_a_clone_with_unknown_models_is_refused(server: Client) -> None:
+    task = server.new_task(models={"input": [{"name": "m", "model": "gone"}]})
+    clone = server.task(server.call("tasks.clone", task=task)["id"])
+    assert clone["models"]["input"] == [{"name": "m", "model": "gone"}]
+    refused = [
+        {"validate_references": True},
+        {"execution_overrides": {"model": "nope"}},
+        {"new_task_input_models": [{"name": "m", "model": "nope"}]},
+    ]
+    for request in refused:
+        assert server.refused("tasks.clone", task=task, **request).codes == (400, 201)
+    model = server.call("models.create", name="m", uri="file:///m")["id"]
+    given = {"new_task_input_models": [{"name": "m", "model": model}], "execution_overrides": {"model": model}}
+    clone = server.task(server.call("tasks.clone", task=task, validate_references=True, **given)["id"])
+    assert clone["models"]["input"] == [{"name": "m", "model": model}] and clone["execution"]["model"] == model
+
+
+def test_what_only_a_screen_uses_is_not_kept(server: Client) -> None:
+    item = {"section": "S", "name": "p", "value": "1", "type": "int", "description": "d"}
+    screen = {"id": 7, "isMaximize": True, "isJson": False}
+    task = server.new_task(hyperparams={"S": {"p": {**item, **screen}}})
+    assert server.task(task)["hyperparams"] == {"S": {"p": item}}
+    server.call("tasks.edit_hyper_params", task=task, hyperparams=[{**item, **screen}], replace_hyperparams="all")
+    assert server.task(task)["hyperparams"] == {"S": {"p": item}}
+    server.call("tasks.edit_configuration", task=task, configuration=[{"name": "c", "value": "x", **screen}])
+    assert server.task(task)["configuration"] == {"c": {"name": "c", "value": "x"}}
+    clone = server.call("tasks.clone", task=task, new_task_hyperparams={"S": {"p": {**item, **screen}}})["id"]
+    assert server.task(clone)["hyperparams"] == {"S": {"p": item}}
+
+
+def test_tags_of_many_tasks_are_added_and_removed(server: Client) -> None:
+    first, second = server.new_task(tags=["a", "b"]), server.new_task()
+    assert server.call("tasks.update_tags", ids=[first, second], add_tags=["c", "b"], remove_tags=["a"]) == {"updated": 2}
+    assert server.task(first)["tags"] == ["b", "c"] and server.task(second)["tags"] == ["c", "b"]
+    assert server.refused("tasks.update_tags", ids=[first, "nope"], add_tags=["d"]).codes == (400, 101)
+    assert server.task(first)["tags"] == ["b", "c"]
+    server.call("tasks.update_tags", ids=[second], remove_tags=["c", "b"])
+    assert server.task(second)["tags"] == []

@@ -27,7 +27,6 @@ AUDIO = EventType(
     columns={"url": "url", "seconds": "length"},
     has_value=True,
     has_url=True,
-    names_files=True,
 )
 ENERGY = EventType("energy", code=101, form="points", has_value=True, last_values=True)
 """A type that is stored as scalars are."""

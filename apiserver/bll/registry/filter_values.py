@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from apiserver.bll.registry.directory import OwnerKind
 from apiserver.bll.registry.projects import Projects
-from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_conditions
+from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_conditions, pattern_condition
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.stores.base import Condition, SeriesReader, Sort
+from apiserver.stores.conditions import searched
 from apiserver.stores.records import SCALAR, name_hash
 
 Body = dict[str, Any]
@@ -89,12 +90,14 @@ class FilterValues:
     def hyperparam_values(
         self, company: str, projects: Sequence[str] | None, section: str, name: str, *, subprojects: bool, pattern: str | None = None
     ) -> list[str]:
-        """The values that a parameter has in the tasks, in order."""
+        """The values that a parameter has in the tasks, in order; with `pattern` (RE2, upper and lower case alike) those in which it is found.
+        Raises InvalidRegex."""
         where = self._inside(company, projects, subprojects)
         path = ("hyperparams", section, name, "value")
+        holds = searched(*pattern_condition(path, pattern, ignore_case=True, name="pattern").values) if pattern else None
         found = self._registry.tally("task", [company], [*where, Condition(path, "exists")], [path])
         values = sorted(value for (value,) in found if isinstance(value, str))
-        return [value for value in values if not pattern or pattern.lower() in value.lower()]
+        return [value for value in values if holds is None or holds(value)]
 
     def metric_variants(
         self, company: str, kind: OwnerKind, projects: Sequence[str] | None, ids: Sequence[str] | None, *, subprojects: bool

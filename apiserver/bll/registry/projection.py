@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from apiserver.bll.registry import task_shape
 from apiserver.bll.registry.query import field_path
 from apiserver.fairness import give_way
 from apiserver.stores.base import Kind, Registry
@@ -86,11 +87,17 @@ def shown(kind: Kind, body: Body) -> Body:
     answer = {name: iso(value) if name in TIMES else value for name, value in body.items() if value is not None and name != "public"}
     if body.get("public"):
         answer["company"] = ""
+    if kind == "model":
+        answer["public"] = bool(body.get("public"))
     for name in OBJECTS.get(kind, ()):  # clients open these without looking
         answer.setdefault(name, {})
     if kind in REFERENCES:
         for name in LISTS:
             answer.setdefault(name, [])
+    if kind == "task":
+        if "script" in body and body["script"] is None:  # cleared by a reset
+            del answer["script"]
+        task_shape.complete(answer)
     return answer
 
 

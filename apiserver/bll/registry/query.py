@@ -9,6 +9,7 @@ Filters stand beside the other fields of a request, by the name of the field the
 | `"__$and"` (`"__$all"`), `"__$or"` (`"__$any"`) in a list | all, or any, of the values that follow |
 | `name`, `comment` ... as text | RE2 pattern, found anywhere, upper and lower case differ |
 | `_any_` / `_all_`: {pattern, fields} | the pattern in any / all of the fields, upper and lower case alike |
+| `_any_` / `_all_`: {datetime, fields} | any / all of these times in a range, as below |
 | `filters`: {field: {op, any: {include, exclude}, all: {...}}} | lists with explicit operators |
 | [low, high] on numbers, `[">=2026-01-01", "<2026-02-01"]` on times | range |
 | any dotted path (`hyperparams.General.lr.value`, `last_metrics.<md5>.<md5>.value`) | as above |
@@ -139,7 +140,8 @@ def field_path(name: str) -> tuple[str, ...]:
 
 
 def sorts(order_by: str | Sequence[str] | None, default: Sequence[Sort] = ()) -> list[Sort]:
-    """`["-last_update", "name"]` as the port wants it. Fields of joined objects sort by the object's id."""
+    """`["-last_update", "name"]` as the port wants it. Fields of joined objects sort by the object's id; parameters are texts, those that are
+    numbers are ordered as numbers."""
     found = []
     for item in [order_by] if isinstance(order_by, str) else order_by or ():
         descending = item.startswith("-")
@@ -150,7 +152,7 @@ def sorts(order_by: str | Sequence[str] | None, default: Sequence[Sort] = ()) ->
         path = (head,) if head in ("project", "user", "parent", "company") and rest else field_path(name)
         if path == ("last_metrics",):
             continue
-        found.append(Sort(path, descending))
+        found.append(Sort(path, descending, numeric=path[0] == "hyperparams"))
     return found or list(default)
 
 
@@ -250,14 +252,18 @@ def _search(value: Any, name: str, fields: Fields, *, alternatives: bool) -> Whe
         return []
     if not isinstance(value, dict):
         raise ValidationFailed(name, "an object with pattern and fields", value)
-    pattern = value.get("pattern")
+    pattern, datetimes = value.get("pattern"), value.get("datetime")
     paths = value.get("fields") or []
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise ValidationFailed(f"{name}.fields", "a list of field names", paths)
-    if not pattern or not paths:
-        return []
-    found = [pattern_condition(field_path(path), pattern, ignore_case=True, name=f"{name}.pattern") for path in paths]
-    return [AnyOf([[condition] for condition in found])] if alternatives else list(found)
+    where: Where = []
+    if pattern and paths:
+        found = [pattern_condition(field_path(path), pattern, ignore_case=True, name=f"{name}.pattern") for path in paths]
+        where += [AnyOf([[condition] for condition in found])] if alternatives else found
+    if datetimes and paths:
+        found = [_range(f"{name}.datetime", datetimes, is_time=True, path=field_path(path)) for path in paths]
+        where += [AnyOf([[condition] for condition in found])] if alternatives else found
+    return where
 
 
 def _filters(value: Any) -> Where:
@@ -269,6 +275,9 @@ def _filters(value: Any) -> Where:
     for name, item in value.items():
         if not isinstance(item, dict):
             raise ValidationFailed(f"filters.{name}", "an object with any, all and op", item)
+        _only(item, ("any", "all", "op"), f"filters.{name}")
+        if item.get("op") not in (None, "and", "or"):
+            raise ValidationFailed(f"filters.{name}.op", '"and" or "or"', item["op"])
         path = field_path(name)
         every = [condition for group in _parts(item, "all", name, path) for condition in group]
         some = _parts(item, "any", name, path)
@@ -281,6 +290,12 @@ def _filters(value: Any) -> Where:
     return where
 
 
+def _only(item: Mapping[str, Any], names: Collection[str], where: str) -> None:
+    for name in item:
+        if name not in names:
+            raise ValidationFailed(where, f"an object with {' and '.join(names)} only", name)
+
+
 def _parts(item: Mapping[str, Any], key: str, name: str, path: tuple[str, ...]) -> list[list[Condition]]:
     """One condition per included or excluded value, each in a group of its own."""
     part = item.get(key)
@@ -288,6 +303,7 @@ def _parts(item: Mapping[str, Any], key: str, name: str, path: tuple[str, ...]) 
         return []
     if not isinstance(part, dict):
         raise ValidationFailed(f"filters.{name}.{key}", "an object with include and exclude", part)
+    _only(part, ("include", "exclude"), f"filters.{name}.{key}")
     groups = []
     for word, negate in (("include", False), ("exclude", True)):
         values = part.get(word) or []

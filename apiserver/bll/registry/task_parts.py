@@ -14,6 +14,14 @@ DELETED_PREFIX = "__DELETED__"
 """In front of the id of a deleted model, in the lists of tasks that keep its entry."""
 
 
+PARAMETER_FIELDS = ("section", "name", "value", "type", "description")
+CONFIGURATION_FIELDS = ("name", "value", "type", "description")
+"""What is kept of a parameter or configuration object. Web applications send what their screens need along with it (`id`, `isMaximize` ...)."""
+
+PROPERTIES = "properties"
+"""The section that users may edit at any time."""
+
+
 def text_of(value: Any) -> str:
     """Parameters are texts; numbers and truth values become theirs."""
     return value if isinstance(value, str) else "" if value is None else str(value)
@@ -33,8 +41,17 @@ def sections(value: Mapping[str, Any]) -> dict[str, dict[str, Body]]:
 
 
 def _parameter(section: str, name: str, item: Any) -> Body:
-    fields = dict(item) if isinstance(item, dict) else {"value": item}
+    fields = _only(PARAMETER_FIELDS, item)
     return {**fields, "section": section, "name": name, "value": text_of(fields.get("value"))}
+
+
+def _only(names: Sequence[str], item: Any) -> Body:
+    return {name: value for name, value in item.items() if name in names} if isinstance(item, Mapping) else {"value": item}
+
+
+def properties_only(items: Sequence[Item]) -> bool:
+    """Whether all of these parameters are user properties."""
+    return all(item["section"] == PROPERTIES for item in items)
 
 
 def edit_hyper_params(body: Body, items: Sequence[Item], replace: str) -> None:
@@ -78,7 +95,7 @@ def configurations(value: Mapping[str, Any]) -> dict[str, Body]:
     """`{name: object}` with the name in every object."""
     found = {}
     for name, item in value.items():
-        fields = dict(item) if isinstance(item, dict) else {"value": item}
+        fields = _only(CONFIGURATION_FIELDS, item)
         found[name] = {**fields, "name": name, "value": text_of(fields.get("value"))}
     return found
 

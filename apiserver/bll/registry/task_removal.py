@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Collection
+from typing import NamedTuple, Protocol
 
 from apiserver.bll.registry import task_parts as parts
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.query import Where
 from apiserver.bll.registry.records import Body, Records
 from apiserver.bll.registry.task_status import PUBLISHED, clear_run, require, step
 from apiserver.errors import InvalidModel, NoWritePermission, TaskCannotBeDeleted
-from apiserver.stores.base import Condition, Document, EventStore
-from apiserver.stores.event_types import EVENT_TYPES
-from apiserver.stores.records import EventQuery
+from apiserver.stores.base import AnyOf, Condition, Document, EventStore
 
 RESETTABLE = frozenset({"created", "queued", "in_progress", "stopped", "closed", "failed", "completed", "unknown"})
-PAGE = 1000
 
 
 class TaskFiles(Protocol):
@@ -72,7 +70,7 @@ class TaskRemoval:
             changed = step(body, "created", user=user, force=True)
             clear_run(body)
             if clear_all:
-                body.update(script={}, hyperparams={}, configuration={}, container={}, execution={}, models={"input": [], "output": []})
+                body.update(script=None, hyperparams={}, configuration={}, container={}, execution={}, models={"input": [], "output": []})
             return changed
 
         changed, _ = self._records.change("task", company, id, change, last_iteration=0)
@@ -87,13 +85,15 @@ class TaskRemoval:
     ) -> Removed:
         """Remove a task for good. Its id stays refused for an hour.
 
-        Raises TaskCannotBeDeleted, unless forced, when it runs, is published, or other tasks name it as their parent.
+        Raises TaskCannotBeDeleted, unless forced, when it runs, is published, has a published model, or is the parent of others.
         """
         task = self._records.own("task", company, id)
         status = task.body.get("status") or "created"
         children = self._registry.find("task", [company], [Condition("parent", "in", (id,))], fields=["id"])
         if not force and (status in PUBLISHED or status in ("queued", "in_progress")):
             raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=id, current_status=status)
+        if not force and self._published_models(company, id):
+            raise TaskCannotBeDeleted("it has published models; use force", id=id)
         if not force and children:
             raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
         found = self._urls(task) if urls else None
@@ -117,8 +117,8 @@ class TaskRemoval:
         self._events.delete(company, model.id)
 
     def users_of(self, company: str, model: str, besides: str | None = None) -> int:
-        """How many tasks use a model as their input."""
-        where = [Condition("models.input.model", "in", (model,))]
+        """How many tasks use a model as their input: in their list of models, or as clients before 2.13 name it."""
+        where: Where = [AnyOf([[Condition(path, "in", (model,))] for path in ("models.input.model", "execution.model")])]
         if besides is not None:
             where.append(Condition("id", "in", (besides,), negate=True))
         return self._registry.count("task", [company], where)
@@ -139,29 +139,19 @@ class TaskRemoval:
                 kept.append(str(model.body.get("uri") or ""))
         return gone, kept
 
+    def _published_models(self, company: str, task: str) -> int:
+        return self._registry.count("model", [company], [Condition("task", "in", (task,)), Condition("ready", "in", (True,))])
+
     def _model_files(self, company: str, task: str) -> list[str]:
         """Where the files of the task's output models are."""
         models = self._registry.find("model", [company], [Condition("task", "in", (task,))], fields=["uri"])
         return [str(model.body.get("uri") or "") for model in models]
 
     def _urls(self, task: Document) -> dict[str, list[str]]:
-        """Where the task's files are: what its images, plots, artifacts and output models name."""
+        """Where the task's artifacts and output models are. The files of images and plots go with the events, so clients have none to delete."""
         models = self._registry.find("model", [task.company], [Condition("task", "in", (task.id,))], fields=["uri"])
         return {
             "model_urls": sorted({model.body["uri"] for model in models if model.body.get("uri")}),
-            "event_urls": sorted(set(self._event_urls(task.company, task.id))),
+            "event_urls": [],
             "artifact_urls": sorted(set(parts.artifact_urls(task.body))),
         }
-
-    def _event_urls(self, company: str, task: str) -> Iterator[str]:
-        query = EventQuery(task, [name for name, type in EVENT_TYPES.items() if type.names_files])
-        after: Any = None
-        while True:
-            page = self._events.page(company, query, "timestamp", after=after, limit=PAGE)
-            for event, _ in page:
-                if isinstance(event.get("url"), str):
-                    yield event["url"]
-                yield from (url for url in event.get("source_urls") or [] if isinstance(url, str))
-            if len(page) < PAGE:
-                return
-            after = page[-1].cursor

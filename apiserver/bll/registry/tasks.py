@@ -7,14 +7,16 @@ from typing import Any
 
 from apiserver.bll.registry import task_parts as parts
 from apiserver.bll.registry.last_metrics import last_metrics
+from apiserver.bll.registry.legacy_forms import take_execution
 from apiserver.bll.registry.new_documents import new_id, new_task, now_ms
 from apiserver.bll.registry.paging import DocumentPage, DocumentPages
-from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
+from apiserver.bll.registry.projection import TIMES, Projector, Tree, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions, sorts
 from apiserver.bll.registry.records import Records
-from apiserver.bll.registry.task_status import PUBLISHED, active_duration, require
+from apiserver.bll.registry.tags import with_tags
+from apiserver.bll.registry.task_status import PUBLISHED, STATUSES, active_duration, require, step
 from apiserver.errors import InvalidTask, ValidationFailed
 from apiserver.stores.base import Condition, Document, SeriesReader, Sort
 
@@ -22,8 +24,11 @@ Body = dict[str, Any]
 
 ARCHIVED = "archived"
 EDITABLE = frozenset({"created", "queued", "in_progress"})
+NOT_STARTED = frozenset({"created"})
+ANY_STATUS = frozenset(STATUSES)
+NOT_PUBLISHED = ANY_STATUS - PUBLISHED
 
-_PLAIN = ("name", "type", "comment", "tags", "system_tags", "execution", "script", "container", "runtime", "report")
+_PLAIN = ("name", "type", "comment", "tags", "system_tags", "script", "container", "runtime", "report")
 _ALWAYS_READ = ("status", "started", "active_duration", "public", "company")
 
 
@@ -47,39 +52,6 @@ class Tasks:
         if body["project"]:
             self._projects.note_use(company, body["project"])
         return str(body["id"])
-
-    def clone(self, company: str, user: str, id: str, request: Mapping[str, Any]) -> tuple[str, Body | None]:
-        """A new task with the configuration of another one, without its results; its id, and the project if that was made for it."""
-        source = self._records.readable("task", company, id).body
-        made = None
-        project = request.get("new_task_project")
-        if not project and request.get("new_project_name"):
-            project, created = self._projects.find_or_create(company, user, request["new_project_name"])
-            made = {"id": project, "name": request["new_project_name"]} if created else None
-        fields: Body = {name: source[name] for name in ("type", "script", "hyperparams", "configuration", "container") if source.get(name)}
-        execution = {**(source.get("execution") or {}), **(request.get("execution_overrides") or {})}
-        execution["artifacts"] = [item for item in execution.get("artifacts") or [] if item.get("mode") == "input"]
-        fields |= {
-            "name": request.get("new_task_name") or source.get("name") or id,
-            "comment": request.get("new_task_comment", source.get("comment") or ""),
-            "parent": request.get("new_task_parent") or id,
-            "project": project or source.get("project"),
-            "tags": request.get("new_task_tags", source.get("tags") or []),
-            "system_tags": request.get("new_task_system_tags", [tag for tag in source.get("system_tags") or [] if tag != ARCHIVED]),
-            "execution": execution,
-            "models": {"input": request.get("new_task_input_models", (source.get("models") or {}).get("input") or []), "output": []},
-        }
-        for given, name in (("new_task_hyperparams", "hyperparams"), ("new_task_configuration", "configuration")):
-            if given in request:
-                fields[name] = request[given]
-        if "new_task_container" in request:
-            fields["container"] = request["new_task_container"]
-        destination = (source.get("output") or {}).get("destination")
-        if destination:
-            fields["output_dest"] = destination
-        if source.get("company") != company:
-            fields["project"] = project  # a public task's project is not the caller's
-        return self.create(company, user, fields), made
 
     # --- reading
 
@@ -140,12 +112,16 @@ class Tasks:
     # --- editing
 
     def edit(self, company: str, user: str, id: str, fields: Mapping[str, Any], *, force: bool) -> Body:
-        """Replace top-level fields as a whole. Without `force` only before and during a run (InvalidTaskStatus)."""
+        """Replace top-level fields as a whole; `status` is a step as of `TaskRuns.move`. Without `force` only before and during a run.
+
+        Raises InvalidTaskStatus.
+        """
         self._check_references(company, fields)
 
-        def change(body: Body) -> None:
+        def change(body: Body) -> Body:
             require(body, EDITABLE, force=force, doing="editing")
             set_fields(body, fields)
+            return step(body, fields["status"], user=user, force=force) if "status" in fields else {}
 
         return self._change(company, user, id, change)
 
@@ -154,20 +130,31 @@ class Tasks:
         self._check_references(company, fields)
         return self._change(company, user, id, lambda body: set_fields(body, fields))
 
-    def change_part(self, company: str, user: str, id: str, change: Callable[[Body], Any], *, force: bool) -> Any:
-        """Change a part of a task that is not published (or with `force`); what `change` returned."""
+    def update_tags(self, company: str, user: str, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
+        """Add tags to tasks and remove others, in any status; how many tasks there were. Raises InvalidTask when one is unknown."""
+        self.some(company, ids, ["id"])
+
+        def change(body: Body) -> None:
+            body["tags"] = with_tags(body.get("tags"), add, remove)
+
+        for id in dict.fromkeys(ids):
+            self._change(company, user, id, change)
+        return len(set(ids))
+
+    def change_part(
+        self, company: str, user: str, id: str, change: Callable[[Body], Any], *, force: bool, allowed: frozenset[str] = NOT_PUBLISHED
+    ) -> Any:
+        """Change a part of a task in one of the `allowed` statuses (or with `force`); what `change` returned. Raises InvalidTaskStatus."""
 
         def guarded(body: Body) -> Any:
-            status = body.get("status") or "created"
-            if status in PUBLISHED:
-                require(body, frozenset(), force=force, doing="changing a published task")
+            require(body, allowed, force=force, doing="changing this part of a task")
             body["last_changed_by"] = user
             return change(body)
 
         return self._records.change("task", company, id, guarded)[0]
 
     def add_model(self, company: str, user: str, id: str, request: Mapping[str, Any]) -> None:
-        """Put a model into the task's lists, in any status; the model need not exist."""
+        """Put a model into the task's lists, in any status. The model need not exist yet."""
 
         def change(body: Body) -> None:
             parts.add_model(body, request["type"], request["name"], request["model"], request.get("iteration"))
@@ -218,13 +205,17 @@ class Tasks:
         that should become private."""
         return self._records.share("task", company, ids, public=public)
 
-    def _change(self, company: str, user: str, id: str, change: Callable[[Body], None]) -> Body:
-        def noted(body: Body) -> None:
-            change(body)
-            body["last_changed_by"] = user
+    def _change(self, company: str, user: str, id: str, change: Callable[[Body], Body | None]) -> Body:
+        """Apply `change`; what clients are told: the fields that it returned, and the times of the change."""
 
-        body = self._records.change("task", company, id, noted)[1]
-        return {"last_update": iso(body["last_update"]), "last_change": iso(body["last_change"])}
+        def noted(body: Body) -> Body | None:
+            told = change(body)
+            body["last_changed_by"] = user
+            return told
+
+        told, body = self._records.change("task", company, id, noted)
+        fields = {**(told or {}), "last_update": body["last_update"], "last_change": body["last_change"]}
+        return {name: iso(value) if name in TIMES else value for name, value in fields.items()}
 
     def _check_references(self, company: str, fields: Mapping[str, Any]) -> None:
         if fields.get("project"):
@@ -247,5 +238,7 @@ def set_fields(body: Body, fields: Mapping[str, Any]) -> None:
         body["hyperparams"] = parts.sections(fields["hyperparams"])
     if "configuration" in fields:
         body["configuration"] = parts.configurations(fields["configuration"])
+    if "execution" in fields:  # after these two: its old form adds to them
+        body["execution"] = take_execution(body, fields["execution"])
     if "models" in fields:
         body["models"] = parts.model_lists(fields["models"])

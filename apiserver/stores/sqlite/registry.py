@@ -343,5 +343,5 @@ def _encoded(kind: Kind, body: Mapping[str, Any]) -> tuple[str, str | None]:
     apart = BULK_FIELDS.get(kind, frozenset())
     skipped = ACTIVITY_FIELDS if kind in ACTIVITY_KINDS else ()
     main = {key: value for key, value in body.items() if key not in apart and key not in skipped}
-    bulk = {key: value for key, value in body.items() if key in apart and value}
+    bulk = {key: value for key, value in body.items() if key in apart and (value or value is None)}
     return orjson.dumps(main).decode(), orjson.dumps(bulk).decode() if bulk else None

@@ -162,8 +162,15 @@ class Statement:
         for sort in sorts:
             path = path_of(sort.path)
             parts.append(f"{self.scalar(path, params)} IS NULL")
-            parts.append(f"{self.scalar(path, params)}{' DESC' if sort.descending else ''}")
+            value = self._number_or_value(path, params) if sort.numeric else self.scalar(path, params)
+            parts.append(f"{value}{' DESC' if sort.descending else ''}")
         return ", ".join([*parts, "d.id", "d.company"])
+
+    def _number_or_value(self, path: Path, params: list[Any]) -> str:
+        """The value at a path, as a number if it is the text of one. Only such a text equals its own cast: the comparison turns texts that are
+        numbers as a whole into numbers, and a cast those that begin with one."""
+        value, cast, number, text = [self.scalar(path, params) for _ in range(4)]
+        return f"CASE WHEN {value} = CAST({cast} AS NUMERIC) THEN CAST({number} AS NUMERIC) ELSE {text} END"
 
 
 def _needs_walk(part: str) -> bool:

@@ -37,7 +37,7 @@ def source_of(kind: str, company: str, id: str, body: Mapping[str, Any], revisio
         elif isinstance(value, int | float):
             numbers[name] = float(value)
     apart = BULK_FIELDS.get(kind, frozenset())
-    bulk = {name: value for name, value in plain.items() if name in apart and value}
+    bulk = {name: value for name, value in plain.items() if name in apart and (value or value is None)}
     main = {name: value for name, value in plain.items() if name not in apart}
     source: dict[str, Any] = {
         "kind": kind,

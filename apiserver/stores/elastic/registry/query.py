@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,11 @@ from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of
 from apiserver.stores.elastic.registry.documents import exists_token, value_token
 
 EVERYTHING: Query = {"match_all": {}}
+
+
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
+"""What SQLite takes for a number, and what fits 64 bits."""
 
 
 def is_statistic(path: Path) -> bool:
@@ -102,6 +108,8 @@ class SearchFilter:
         keys: list[Any] = []
         for sort in sorts:
             path = path_of(sort.path)
+            if sort.numeric:
+                return None
             way = {"order": "desc" if sort.descending else "asc", "missing": "_last"}
             if len(path) == 1 and (path[0] in ("id", "company") or self._is_activity(path)):
                 keys.append({path[0]: way})
@@ -180,8 +188,10 @@ def _inside(value: Any, low: Any, high: Any) -> bool:
     return bool((low is None or value >= low) and (high is None or value <= high))
 
 
-def sort_key(value: Any) -> tuple[int, Any]:
-    """Numbers before texts before anything else."""
+def sort_key(value: Any, numeric: bool = False) -> tuple[int, Any]:
+    """Numbers before texts before anything else; with `numeric` texts that are numbers count as numbers."""
+    if numeric and isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = int(value) if _WHOLE.fullmatch(value) else float(value)
     if isinstance(value, int | float):
         return (0, value)
     return (1, value.encode()) if isinstance(value, str) else (2, str(value).encode())

@@ -277,7 +277,7 @@ class DocumentTables:
 def first(rows: list[TableRow], sorts: Sequence[Sort], stop: int | None) -> list[TableRow]:
     """The first `stop` rows of `ordered`; of many, only those that may be among them are put in order."""
     if sorts and stop is not None and 0 < stop < len(rows) // 4:
-        keys = [(sort_key(row.values[0]), number) for number, row in enumerate(rows) if row.values[0] is not None]
+        keys = [(sort_key(row.values[0], sorts[0].numeric), number) for number, row in enumerate(rows) if row.values[0] is not None]
         if len(keys) >= stop:
             last = (heapq.nlargest if sorts[0].descending else heapq.nsmallest)(stop, keys)[-1][0]
             rows = [rows[number] for key, number in keys if (key >= last if sorts[0].descending else key <= last)]
@@ -290,9 +290,13 @@ def ordered(rows: list[TableRow], sorts: Sequence[Sort]) -> list[TableRow]:
     for column in range(len(sorts) - 1, -1, -1):
         there = [row for row in rows if row.values[column] is not None]
         absent = [row for row in rows if row.values[column] is None]
-        there.sort(key=lambda row, column=column: sort_key(row.values[column]), reverse=sorts[column].descending)  # type: ignore[misc]
+        there.sort(key=_key_at(column, sorts[column].numeric), reverse=sorts[column].descending)
         rows = there + absent
     return rows
+
+
+def _key_at(column: int, numeric: bool) -> Callable[[TableRow], tuple[int, Any]]:
+    return lambda row: sort_key(row.values[column], numeric)
 
 
 def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str]) -> set[str]:
