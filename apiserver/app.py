@@ -36,7 +36,6 @@ from apiserver.services.debug import DebugService
 from apiserver.services.events import event_services
 from apiserver.services.registry import registry_services
 from apiserver.services.server import ServerService
-from apiserver.services.users import UsersService
 from apiserver.settings import SCHEMA, Settings
 from apiserver.web.face import Page, register_web, wants_page
 
@@ -87,14 +86,12 @@ def _add_services(context: Context, storage: FileStorage) -> None:
     add(ServerService())
     add(AuthService(context.authenticator, context.identities))
     add(LoginService(context.authenticator, context.identities, open_mode=context.settings.open))
-    add(UsersService(context.identities.users))
     engine = context.engine
     tasks = TaskDirectory(engine.registry, deleted_for=context.settings.events.tombstone_expiration)
     for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks), context.settings.events):
         add(service)
-    for service in registry_services(
-        engine.registry, engine.events, engine.state, tasks, StoredTaskFiles(storage), context.settings.events.state_expiration
-    ):
+    users, files, ttl = context.identities.users, StoredTaskFiles(storage), context.settings.events.state_expiration
+    for service in registry_services(engine.registry, engine.events, engine.state, tasks, users, files, ttl):
         add(service)
 
 

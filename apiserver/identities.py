@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import time
 from collections.abc import Callable
 
 from apiserver.bll.registry.credentials import CredentialBook, matches
@@ -13,7 +14,13 @@ from apiserver.bll.registry.revocations import Revocations
 from apiserver.bll.registry.users import ConfiguredUser, Users
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine
+from apiserver.errors import NotAvailable
 from apiserver.settings import Settings
+from apiserver.stores.base import StoreError
+
+USE_INTERVAL = 60.0
+"""Seconds between two updates of a key's `last_used`, per worker process."""
+MAX_NOTED = 10_000
 
 MAX_ID = 256
 """Characters of a key or user id that is looked up; longer ones are unknown."""
@@ -44,6 +51,7 @@ class Identities:
         self._default = self._identity(company.id, self._settings.default_user)
         self._stamp = -1
         self._records: dict[str, KeyRecord] = {}
+        self._noted: dict[str, float] = {}
 
     # --- for the Authenticator
 
@@ -75,6 +83,23 @@ class Identities:
     def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
         """Whether a session, key or user was revoked after the token was issued."""
         return self.revocations.refuses(session=session, access_key=access_key, company=company, user=user, issued=issued)
+
+    def note_use(self, who: Identity, access_key: str, worker: str) -> None:
+        """Store that a key was used, at most once a minute. A store that is unavailable is no error."""
+        now = time.monotonic()
+        if now - self._noted.get(access_key, -USE_INTERVAL) < USE_INTERVAL:
+            return
+        if len(self._noted) > MAX_NOTED:
+            self._noted.clear()
+        self._noted[access_key] = now
+        record = self._records.get(access_key)
+        try:
+            if record is not None:
+                self.users.note_key_use(record.identity.company, record.identity.user, access_key, worker)
+            else:
+                self.book.note_use(who.company, access_key, worker)
+        except (StoreError, NotAvailable):
+            self._noted.pop(access_key, None)
 
     # --- for the services
 

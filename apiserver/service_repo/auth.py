@@ -38,6 +38,9 @@ class IdentityStore(Protocol):
     def user(self, id: str, company: str) -> Identity | None:
         """A user of this company."""
 
+    def note_use(self, who: Identity, access_key: str, worker: str) -> None:
+        """Store when and from where a key was last used."""
+
     def default(self) -> Identity:
         """To whom calls without credentials belong in `open` mode."""
 
@@ -119,6 +122,10 @@ class Authenticator:
         if (caller.identity.company, caller.identity.user) != outdated.owner:
             raise outdated
         return caller
+
+    def note_use(self, caller: Identity, access_key: str, worker: str) -> None:
+        """A key, or a token that was made with it, is used from a host."""
+        self._store.note_use(caller, access_key, worker)
 
     def check_gate(self, headers: Mapping[str, str]) -> None:
         """For endpoints without credentials: only the Host and Origin rules of `open` mode."""

@@ -74,6 +74,8 @@ class Dispatcher:
         self._authorize(call, entry, request)
         call.client = _either(request, "Client")
         call.worker = _either(request, "Worker") or "<unknown>"
+        if call.access_key and call.credential != "web":
+            self._auth.note_use(call.identity, call.access_key, call.worker)
         environ = request.environ
         if call.credential or entry.schema.takes_fields(call.requested_version):
             call.body = bodies.read(environ, self._settings.max_body, self._settings.max_unpacked)

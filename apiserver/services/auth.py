@@ -29,8 +29,6 @@ class AuthService:
     def login(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         token, life = self._auth.make_token(call.identity, request.get("expiration_sec"), access_key=call.access_key)
         call.set_cookie(self._auth.cookie_name, token, life)
-        if call.credential == "basic" and call.access_key:
-            self._book.note_use(call.company, call.access_key, call.worker)
         return {"token": token}
 
     @endpoint("auth.validate_token")
@@ -49,8 +47,14 @@ class AuthService:
 
     @endpoint("auth.get_credentials")
     def get_credentials(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        uses = self._users.key_uses(call.company, call.user)
         configured = [
-            {"access_key": key, "label": "from the server's configuration", "last_used": None, "last_used_from": None}
+            {
+                "access_key": key,
+                "label": "from the server's configuration",
+                "last_used": iso(uses.get(key, {}).get("last_used")),
+                "last_used_from": uses.get(key, {}).get("last_used_from"),
+            }
             for key in self._identities.configured_keys(call.company, call.user)
         ]
         own = [

@@ -6,6 +6,7 @@ from typing import Any
 
 from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.project_list import ProjectList
+from apiserver.bll.registry.project_removal import ProjectRemoval
 from apiserver.bll.registry.projects import Projects
 from apiserver.service_repo import Call, endpoint
 
@@ -18,9 +19,10 @@ _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 class ProjectsService:
     """Handlers of `projects.*`."""
 
-    def __init__(self, projects: Projects, listed: ProjectList, filter_values: FilterValues) -> None:
+    def __init__(self, projects: Projects, listed: ProjectList, removal: ProjectRemoval, filter_values: FilterValues) -> None:
         self._projects = projects
         self._list = listed
+        self._removal = removal
         self._filter_values = filter_values
 
     @endpoint("projects.create")
@@ -55,13 +57,12 @@ class ProjectsService:
 
     @endpoint("projects.validate_delete")
     def validate_delete(self, call: Call, request: Request) -> Answer:
-        return self._list.contents(call.company, request["project"])
+        return self._removal.contents(call.company, request["project"])
 
     @endpoint("projects.delete")
     def delete(self, call: Call, request: Request) -> Answer:
-        return self._list.delete(
-            call.company, call.user, request["project"], force=request["force"], delete_contents=request["delete_contents"]
-        )
+        force, contents = request["force"], request["delete_contents"]
+        return self._removal.delete(call.company, request["project"], force=force, delete_contents=contents)
 
     # --- what is in use
 
@@ -127,7 +128,7 @@ class ProjectsService:
         found = self._filter_values.parents(
             call.company,
             request.get("projects"),
-            request["tasks_state"],
+            request.get("tasks_state"),
             subprojects=request["include_subprojects"],
             name=request.get("task_name"),
         )

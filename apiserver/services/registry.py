@@ -1,12 +1,15 @@
-"""The services of tasks, projects and models, made of what they share."""
+"""The services of tasks, projects, models and users, made of what they share."""
 
 from __future__ import annotations
 
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.entity_counts import EntityCounts
 from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.models import Models
 from apiserver.bll.registry.paging import DocumentPages
+from apiserver.bll.registry.pipeline_runs import PipelineRuns
 from apiserver.bll.registry.project_list import ProjectList
+from apiserver.bll.registry.project_removal import ProjectRemoval
 from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
@@ -14,20 +17,29 @@ from apiserver.bll.registry.task_clone import TaskClone
 from apiserver.bll.registry.task_removal import TaskFiles, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
+from apiserver.bll.registry.users import Users
+from apiserver.services.empty import ServingService, StorageService
 from apiserver.services.models import ModelsService
+from apiserver.services.organization import OrganizationService
 from apiserver.services.pipelines import PipelinesService
 from apiserver.services.projects import ProjectsService
 from apiserver.services.queues import QueuesService
 from apiserver.services.reports import ReportsService
 from apiserver.services.tasks import TasksService
 from apiserver.services.tasks_status import TasksStatusService
-from apiserver.services.users import OrganizationService
+from apiserver.services.users import UsersService
 from apiserver.services.workers import WorkersService
 from apiserver.stores.base import EventStore, Registry, State
 
 
 def registry_services(
-    registry: Registry, events: EventStore, state: State, directory: TaskDirectory, files: TaskFiles | None, scroll_ttl: float
+    registry: Registry,
+    events: EventStore,
+    state: State,
+    directory: TaskDirectory,
+    users: Users,
+    files: TaskFiles | None,
+    scroll_ttl: float,
 ) -> list[object]:
     """All services over the registry. `files`: what deletes a task's files, None without a file server.
 
@@ -40,14 +52,24 @@ def registry_services(
     runs = TaskRuns(records)
     removal = TaskRemoval(records, events, directory, files)
     filter_values = FilterValues(records, events, projects)
+    models = Models(records, events, pages, projects, removal, runs)
+    listed = ProjectList(records, pages, projects, ProjectStats(records))
     return [
         TasksService(tasks, TaskClone(records, tasks, projects), filter_values),
         TasksStatusService(tasks, runs, removal),
-        ProjectsService(projects, ProjectList(records, pages, projects, ProjectStats(records), removal), filter_values),
-        ModelsService(Models(records, events, pages, projects, removal, runs)),
-        OrganizationService(filter_values),
+        ProjectsService(
+            projects,
+            listed,
+            ProjectRemoval(records, projects, removal),
+            filter_values,
+        ),
+        ModelsService(models),
+        UsersService(users, filter_values),
+        OrganizationService(filter_values, EntityCounts(records, tasks, models, listed), users),
         QueuesService(),
         WorkersService(),
+        ServingService(),
+        StorageService(),
         ReportsService(tasks, filter_values),
-        PipelinesService(tasks, removal),
+        PipelinesService(tasks, PipelineRuns(records), removal),
     ]

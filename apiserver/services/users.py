@@ -1,9 +1,9 @@
-"""The users and organization services: who is there, what a user prefers, which tags are in use."""
+"""users.*: who is there, and what a user prefers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.projection import iso
@@ -13,14 +13,13 @@ from apiserver.service_repo import Call, endpoint
 SETTINGS = {"max_download_items": 1000}
 """What the web application reads from the server about itself."""
 
-TAGGED: tuple[Literal["task", "model"], ...] = ("task", "model")
-
 
 class UsersService:
     """Users of the caller's company, and the caller himself."""
 
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: Users, filter_values: FilterValues) -> None:
         self._users = users
+        self._filter_values = filter_values
 
     @endpoint("users.get_current_user")
     def get_current_user(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +39,13 @@ class UsersService:
     @endpoint("users.get_all_ex")
     def get_all_ex(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         company = {"id": call.company, "name": call.identity.company_name}
-        found = [{**_shown(user), "company": company} for user in self._some(call, request)]
+        wanted = dict(request)
+        if "active_in_projects" in request:
+            active = self._filter_values.active_users(call.company, request["active_in_projects"])
+            wanted["id"] = [id for id in request["id"] if id in active] if request.get("id") else sorted(active)
+            if not wanted["id"]:
+                return {"users": []}
+        found = [{**_shown(user), "company": company} for user in self._some(call, wanted)]
         return {"users": [_cut(user, request.get("only_fields")) for user in found]}
 
     @endpoint("users.get_by_id")
@@ -69,27 +74,6 @@ class UsersService:
             start = request.get("page", 0) * request["page_size"]
             found = found[start : start + request["page_size"]]
         return found
-
-
-class OrganizationService:
-    """What holds for a whole company."""
-
-    def __init__(self, filter_values: FilterValues) -> None:
-        self._filter_values = filter_values
-
-    @endpoint("organization.get_tags")
-    def get_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        filters = request.get("filter")
-        tags = {tag for kind in TAGGED for tag in self._filter_values.tags(call.company, kind, None, filters)}
-        answer = {"tags": sorted(tags)}
-        if request.get("include_system"):
-            system = {tag for kind in TAGGED for tag in self._filter_values.system_tags(call.company, kind, None)}
-            answer["system_tags"] = sorted(system)
-        return answer
-
-    @endpoint("organization.get_user_companies")
-    def get_user_companies(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"companies": [{"id": call.company, "name": call.identity.company_name, "allocated": 1, "owners": []}]}
 
 
 def _shown(user: Mapping[str, Any]) -> dict[str, Any]:

@@ -346,10 +346,11 @@ class Registry(Protocol):
         by: Sequence[str | tuple[str, ...]],
         *,
         total: str | tuple[str, ...] | None = None,
+        greatest: bool = False,
     ) -> dict[tuple[Any, ...], tuple[int, float]]:
         """Matching documents counted by the values of one or more fields (None: absent or null; a list field counts once per item, and as
-        None when empty): for each combination the number of documents and the sum of the numbers at `total` (0.0 without). Exact, and all
-        combinations."""
+        None when empty): for each combination the number of documents and the sum of the numbers at `total` (with `greatest` the greatest of
+        them, which must not be negative; 0.0 without any). Exact, and all combinations."""
 
 
 # --- state -----------------------------------------------------------------------------------------------------------------------

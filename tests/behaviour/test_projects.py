@@ -45,7 +45,8 @@ def test_a_name_is_taken_once(server: Client, name: str) -> None:
     create(server, name)
     assert server.refused("projects.create", name=name).codes == (400, 801)
     assert server.refused("projects.create", name=f" {name} / ").codes == (400, 801)
-    assert server.refused("projects.create", name=" / ").codes == (400, 12)
+    assert server.refused("projects.create", name=" / ").codes == (400, 407)
+    assert server.refused("projects.create", name="/").codes == (400, 407)
 
 
 def test_processes_that_make_a_project_at_once_make_one(server: Client, name: str) -> None:
@@ -113,18 +114,28 @@ def test_statistics_count_tasks_by_status_with_those_below(server: Client, name:
     assert counts == {"created": 1, "in_progress": 1, "completed": 1}
     assert active["total_tasks"] == 3 and active["completed_tasks_24h"] == 1 and archived["total_tasks"] == 1
     assert project["sub_projects"] == [{"id": below, "name": f"{name}/sub"}]
-    assert (project["own_tasks"], project["own_models"]) == (1, 0)
+    assert (project["own_tasks"], project["own_models"], project["own_datasets"]) == (1, 0, 0)
     (project,) = server.call("projects.get_all_ex", query, stats_for_state="active", stats_with_children=False)["projects"]
     assert list(project["stats"]) == ["active"] and project["stats"]["active"]["total_tasks"] == 1
 
 
-def test_renaming_moves_the_projects_below_along(server: Client, name: str) -> None:
+def test_renaming_renames_the_projects_below_along(server: Client, name: str) -> None:
     top, leaf = create(server, name), create(server, f"{name}/a/b")
-    server.call("projects.update", project=top, name=f"{name}-new/up", description="x")
-    assert get(server, leaf)["name"] == f"{name}-new/up/a/b"
-    assert [get(server, id)["name"] for id in get(server, leaf)["path"]] == [f"{name}-new", f"{name}-new/up", f"{name}-new/up/a"]
-    assert server.refused("projects.update", project=top, name=f"{name}-new/up/a/deeper").codes == (400, 15)
+    server.call("projects.update", project=top, name=f"{name}-new", description="x")
+    assert get(server, leaf)["name"] == f"{name}-new/a/b"
+    assert [get(server, id)["name"] for id in get(server, leaf)["path"]] == [f"{name}-new", f"{name}-new/a"]
+    server.call("projects.update", project=leaf, name=f"{name}-new/a/c")
+    assert get(server, leaf)["basename"] == "c"
     assert create(server, name) != top
+
+
+def test_an_update_does_not_move_a_project(server: Client, name: str) -> None:
+    top, leaf = create(server, name), create(server, f"{name}/a/b")
+    for project, new in [(top, f"{name}-new/up"), (leaf, "b"), (leaf, f"{name}/b")]:
+        assert server.refused("projects.update", project=project, name=new).codes == (400, 408)
+    assert server.refused("projects.update", project=leaf, name="//").codes == (400, 407)
+    assert get(server, leaf)["name"] == f"{name}/a/b"
+    assert server.refused("projects.move", project=top, new_location=f"{name}/a").codes == (400, 15)
 
 
 def test_a_project_moves_under_another_one(server: Client, name: str) -> None:
@@ -183,6 +194,9 @@ def test_menus_show_what_is_in_use_in_a_project_and_below(server: Client, name: 
     assert server.call("projects.get_task_parents", projects)["parents"] == [
         {"id": parent, "name": "parent", "project": {"id": top, "name": name}}
     ]
+    server.call("tasks.archive", tasks=[child])
+    assert [found["id"] for found in server.call("projects.get_task_parents", projects)["parents"]] == [parent]
+    assert server.call("projects.get_task_parents", projects, tasks_state="active")["parents"] == []
     assert server.call("models.get_frameworks", projects=[below]) == {"frameworks": ["PyTorch"]}
     answer = server.call("projects.get_hyper_parameters", project=top)
     assert answer["parameters"] == [{"section": "S", "name": "x"}, {"section": "S", "name": "y"}] and answer["total"] == 2
@@ -191,3 +205,4 @@ def test_menus_show_what_is_in_use_in_a_project_and_below(server: Client, name: 
     metrics = server.call("projects.get_unique_metric_variants", project=top)["metrics"]
     assert [(item["metric"], item["variant"]) for item in metrics] == [("acc", "test"), ("loss", "train")]
     assert server.call("projects.get_model_metadata_keys", project=top)["keys"] == ["k"]
+    assert server.call("projects.get_model_metadata_keys", project=top, include_subprojects=False)["keys"] == []

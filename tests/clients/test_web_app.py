@@ -330,6 +330,6 @@ def test_comparing_tasks(web: Web, project: str) -> None:
 
 
 def test_calls_that_are_made_without_needing_an_answer(web: Web) -> None:
-    assert web("reports.get_all_ex", {"page": 0, "page_size": 4, "only_fields": ["name"]})["tasks"] == []
+    assert isinstance(web("reports.get_all_ex", {"page": 0, "page_size": 4, "only_fields": ["name"]})["tasks"], list)
     assert isinstance(web("queues.get_all_ex", {})["queues"], list)
     assert isinstance(web("workers.get_all", {})["workers"], list)

@@ -212,6 +212,9 @@ class RegistryContract(StoreContract):
             ("p1", None): (1, 50.0),
         }
         assert filled.registry.tally("task", [filled.company], (), ["project", "status"], total="created") == tally
+        latest = filled.registry.tally("task", [filled.company], (), ["status"], total="created", greatest=True)
+        assert latest == {("created",): (1, 100.0), ("completed",): (2, 300.0), (None,): (1, 50.0)}
+        assert filled.registry.tally("task", [filled.company], (), ["project"], total="absent", greatest=True)[None,] == (2, 0.0)
         tally = filled.registry.tally("task", [filled.company], [C("status", "exists")], ["tags"], total="created")
         assert tally == {("x",): (2, 300.0), ("y",): (1, 100.0), (None,): (1, 300.0)}
 

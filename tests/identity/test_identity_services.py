@@ -172,7 +172,10 @@ def test_keys_are_listed_with_label_and_last_use_and_without_secrets(required: S
     found = {key["access_key"]: key for key in answer["credentials"]}
     key = found[made["access_key"]]
     assert (key["label"], key["last_used_from"]) == ("desk", "host:gpu0") and key["last_used"]
-    assert "BOB" in found
+    unused = bob.call("auth.create_credentials")["credentials"]["access_key"]
+    keys = {key["access_key"]: key for key in bob.call("auth.get_credentials")["credentials"]}
+    assert keys[unused]["last_used"] is None
+    assert found["BOB"]["last_used"] and found["BOB"]["last_used_from"] == "w"
     assert made["secret_key"] not in json.dumps(answer) and "bob-secret" not in json.dumps(answer)
 
 
@@ -245,12 +248,21 @@ def test_acting_for_somebody_is_for_administrators_and_inside_their_company(ann:
     assert ann.raw("/users.get_current_user", headers=both).codes == (400, 5)
 
 
-def test_preferences_merge_and_belong_to_one_user(required: Server, ann: Client, bob: Client) -> None:
+def test_preferences_are_replaced_by_dotted_name_and_belong_to_one_user(required: Server, ann: Client, bob: Client) -> None:
     assert ann.call("users.get_preferences") == {"preferences": {"version": 1}}
-    ann.call("users.set_preferences", preferences={"version": 2, "charts.x--DOT--y.axis": "iter"})
-    answer = ann.call("users.set_preferences", preferences={"charts": {"smooth": 0.5}, "hidden": ["a"]}, return_updated=True)
-    expected = {"version": 2, "charts": {"x--DOT--y": {"axis": "iter"}, "smooth": 0.5}, "hidden": ["a"]}
+    ann.call("users.set_preferences", preferences={"version": 2, "charts.x--DOT--y": {"axis": "iter", "filters": {"name": "a"}}})
+    answer = ann.call("users.set_preferences", preferences={"charts.smooth": 0.5, "hidden": ["a"]}, return_updated=True)
+    expected: dict[str, Any] = {
+        "version": 2,
+        "charts": {"x--DOT--y": {"axis": "iter", "filters": {"name": "a"}}, "smooth": 0.5},
+        "hidden": ["a"],
+    }
     assert answer["preferences"] == expected
+    ann.call("users.set_preferences", preferences={"charts.x--DOT--y": {"axis": "time", "filters": {}}})
+    expected["charts"]["x--DOT--y"] = {"axis": "time", "filters": {}}
+    assert ann.call("users.get_preferences") == {"preferences": expected}
+    ann.call("users.set_preferences", preferences={"charts": {"smooth": 0.1}})
+    expected["charts"] = {"smooth": 0.1}
     assert ann.call("users.get_preferences") == {"preferences": expected}
     assert bob.call("users.get_preferences") == {"preferences": {"version": 1}}
 
@@ -266,7 +278,32 @@ def test_tags_of_the_company(bob: Client, required: Server) -> None:
     assert bob.call("organization.get_tags") == {"tags": ["a", "b"]}
     assert bob.call("organization.get_tags", include_system=True)["system_tags"] == ["development"]
     assert required.client("ZOE", "zoe-secret").call("organization.get_tags")["tags"] == []
-    assert bob.call("organization.get_user_companies")["companies"][0]["name"] == "one"
+
+
+def test_a_company_has_its_users_as_owners(bob: Client) -> None:
+    (company,) = bob.call("organization.get_user_companies")["companies"]
+    owners = {owner["id"]: owner["name"] for owner in company["owners"]}
+    assert company["name"] == "one" and company["allocated"] == len(owners)
+    assert owners["ann"] == "Ann Lee" and owners["bob"] == "Bob" and "zoe" not in owners
+
+
+def test_users_are_found_by_the_projects_they_work_in(ann: Client, bob: Client, required: Server) -> None:
+    top = ann.call("projects.create", name="active users")["id"]
+    below = ann.call("projects.create", name="active users/below")["id"]
+    empty = ann.call("projects.create", name="nobody works here")["id"]
+    bob.new_task(project=below)
+    tom = required.client("TOM", "tom-secret")
+    tom.call("models.create", name="m", uri="u", project=top)
+
+    def active(*projects: str, **query: Any) -> set[str]:
+        found = ann.call("users.get_all_ex", query, active_in_projects=list(projects))["users"]
+        return {user["id"] for user in found}
+
+    assert active(top) == {"ann", "bob", "tom"} and active(below) == {"ann", "bob"}
+    assert active(empty) == {"ann"} and active("nope") == set()
+    assert active(top, id=["bob", "zoe"]) == {"bob"} and active(top, id=["zoe"]) == set()
+    assert {"ann", "bob", "tom"} <= active() and "old" not in active()
+    assert "old" in {user["id"] for user in ann.call("users.get_all_ex")["users"]}
 
 
 def test_the_server_reports_nothing_to_anybody(bob: Client) -> None:

@@ -9,19 +9,14 @@ import hashlib
 import hmac
 import secrets
 import string
-import time
 from typing import Any
 
 from apiserver.bll.registry.document_changes import change
 from apiserver.bll.registry.new_documents import now_ms
-from apiserver.errors import NotAvailable
-from apiserver.stores.base import Condition, Registry, Sort, StoreError
+from apiserver.stores.base import Condition, Registry, Sort
 
 LETTERS = string.ascii_uppercase + string.digits
 SECRET_LETTERS = string.ascii_letters + string.digits
-USE_INTERVAL = 60.0
-"""Seconds between two updates of `last_used`."""
-MAX_NOTED = 10_000
 
 
 def new_access_key() -> str:
@@ -55,7 +50,6 @@ class CredentialBook:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._noted: dict[str, float] = {}
 
     def find(self, access_key: str) -> dict[str, Any] | None:
         """`{company, user, secret, label, created, last_used, last_used_from}` of a key."""
@@ -94,19 +88,10 @@ class CredentialBook:
         return document is not None and document.body["user"] == user and self._registry.delete("credential", company, access_key)
 
     def note_use(self, company: str, access_key: str, worker: str) -> None:
-        """Store when and from where a key was last used, at most once a minute. A store that is unavailable is no error."""
-        now = time.monotonic()
-        if now - self._noted.get(access_key, -USE_INTERVAL) < USE_INTERVAL:
-            return
-        if len(self._noted) > MAX_NOTED:
-            self._noted.clear()
-        self._noted[access_key] = now
+        """Store when and from where a key was last used."""
 
         def edit(body: dict[str, Any]) -> bool:
             body["last_used"], body["last_used_from"] = now_ms(), worker
             return True
 
-        try:
-            change(self._registry, "credential", company, access_key, edit)
-        except (StoreError, NotAvailable):
-            self._noted.pop(access_key, None)
+        change(self._registry, "credential", company, access_key, edit)

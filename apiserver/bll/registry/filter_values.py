@@ -35,6 +35,13 @@ class FilterValues:
         """Who made the tasks or models, in order of ids."""
         return self._values(kind, company, self._inside(company, projects, subprojects), "user")
 
+    def active_users(self, company: str, projects: Sequence[str]) -> set[str]:
+        """Who has a task or model in some projects or below, or made one of these; empty: in any project."""
+        inside = self._inside(company, projects)
+        made: Where = [Condition("id", "in", self._projects.with_descendants(company, projects))] if projects else []
+        found = {user for kind in ("task", "model") for user in self._values(kind, company, inside, "user")}  # type: ignore[arg-type]
+        return found | set(self._values("project", company, made, "user"))
+
     def user_names(self, company: str, ids: Sequence[str]) -> list[Body]:
         """`[{id, name}]` of users; a user that is not known has its id as a name."""
         known = self._registry.get_many("user", company, ids, fields=["name"])

@@ -8,12 +8,10 @@ from typing import Any
 from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.projection import Projector, iso, top_fields, tree_of
-from apiserver.bll.registry.projects import Projects, clean_name
+from apiserver.bll.registry.projects import HIDDEN, Projects, clean_name, is_hidden
 from apiserver.bll.registry.query import PROJECTS, Where, conditions, sorts
 from apiserver.bll.registry.records import Records
-from apiserver.bll.registry.task_removal import TaskRemoval
-from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, NoWritePermission, ProjectHasModels, ProjectHasTasks
+from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, ProjectLocationFixed
 from apiserver.stores.base import Condition, Document, Sort
 
 Body = dict[str, Any]
@@ -24,12 +22,11 @@ _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 class ProjectList:
     """Everything about projects beyond making them."""
 
-    def __init__(self, records: Records, pages: DocumentPages, projects: Projects, stats: ProjectStats, removal: TaskRemoval) -> None:
+    def __init__(self, records: Records, pages: DocumentPages, projects: Projects, stats: ProjectStats) -> None:
         self._records = records
         self._registry = records.registry
         self._projects = projects
         self._stats = stats
-        self._removal = removal
         self._pages = pages
 
     def get(self, company: str, id: str) -> Body:
@@ -41,7 +38,7 @@ class ProjectList:
         """One page of projects, with statistics when the request asks for them."""
         tree = tree_of(request.get("only_fields"))
         companies, where = self._records.scope("project", company)
-        where += self._filters(company, request)
+        where += self.filters(company, request)
         order = sorts(request.get("order_by"), [Sort("created")])
         page = self._pages.read("project", companies, where, order, request, top_fields(tree, ("public", "company")), scope=company)
         rows = Projector(self._registry, "project", company, expand=expand).project([document.body for document in page.documents], tree)
@@ -49,7 +46,8 @@ class ProjectList:
             self._add_statistics(company, request, page.documents, rows)
         return page.with_rows(rows)
 
-    def _filters(self, company: str, request: Mapping[str, Any]) -> Where:
+    def filters(self, company: str, request: Mapping[str, Any]) -> Where:
+        """The conditions of a request."""
         wanted = {name: value for name, value in request.items() if name not in ("parent", "project")}
         where = conditions(wanted, PROJECTS)
         parents = request.get("parent") or []
@@ -59,12 +57,26 @@ class ProjectList:
         elif parents:
             where.append(Condition("path", "in", parents))
         if not request.get("search_hidden") and not request.get("id"):
-            where.append(Condition("system_tags", "in", ("hidden",), negate=True))
+            where.append(Condition("system_tags", "in", (HIDDEN,), negate=True))
         users = request.get("active_users") or []
         if users:
             of_users = self._registry.tally("task", [company], [Condition("user", "in", users)], ["project"])
             where.append(Condition("id", "in", self._with_ancestors(company, [id for (id,) in of_users if id])))
+        if request.get("children_type"):
+            where.append(Condition("id", "in", self._above_children(company, request)))
         return where
+
+    def _above_children(self, company: str, request: Mapping[str, Any]) -> list[str]:
+        """The projects with datasets, pipelines or reports in them or further below, of which the request's tags are."""
+        kind = request["children_type"]
+        given = request.get("children_tags_filter") or {}
+        filters = {"tags": request.get("children_tags"), "filters": given if "tags" in given else {"tags": given} if given else None}
+        tagged = conditions(filters, PROJECTS)
+        if kind == "report":
+            found = self._registry.tally("task", [company], [Condition("type", "in", ("report",)), *tagged], ["project"])
+            return self._with_ancestors(company, [id for (id,) in found if id])
+        children = self._registry.find("project", [company], [Condition("system_tags", "in", (kind,)), *tagged], fields=["path"])
+        return sorted({above for document in children for above in document.body.get("path") or []})
 
     def _with_ancestors(self, company: str, ids: Sequence[str]) -> list[str]:
         found = self._registry.get_many("project", company, ids, fields=["path"])
@@ -72,24 +84,35 @@ class ProjectList:
 
     def _add_statistics(self, company: str, request: Mapping[str, Any], documents: Sequence[Document], rows: Sequence[Body]) -> None:
         ids = [document.id for document in documents]
-        filters = request.get("include_stats_filter")
+        filters, hidden = request.get("include_stats_filter"), bool(request.get("search_hidden"))
+        with_datasets = request.get("children_type") == "dataset"
         if request.get("include_stats"):
-            below = self._below(company, ids) if request.get("stats_with_children", True) else {}
-            nested = {id: [document.id for document in items] for id, items in below.items()}
+            every = self._below(company, ids)
+            below = {id: [item for item in items if hidden or not is_hidden(item.body)] for id, items in every.items()}
+            nested = {id: [item.id for item in items] for id, items in below.items()} if request.get("stats_with_children", True) else {}
             users = request.get("active_users") or []
-            found = self._stats.stats(company, ids, nested, state=request.get("stats_for_state"), filters=filters, users=users)
-            sub_projects = self._stats.sub_projects(below)
+            state = request.get("stats_for_state")
+            found = self._stats.stats(company, ids, nested, state=state, filters=filters, users=users, hidden=hidden)
+            sub_projects = self._stats.sub_projects(below if nested else {})
             for id, row in zip(ids, rows, strict=True):
                 row["stats"] = found[id]
+                datasets = self._stats.datasets(every[id])
+                if with_datasets or datasets["count"]:
+                    row["stats"]["datasets"] = datasets
                 row["sub_projects"] = sub_projects.get(id, [])
         if request.get("check_own_contents"):
-            own = self._stats.own(company, ids, filters)
+            own = self._stats.own(company, ids, filters, hidden=hidden)
             for id, row in zip(ids, rows, strict=True):
                 row.update(own[id])
+        if request.get("include_dataset_stats"):
+            versions = self._stats.newest_versions(company, ids)
+            for id, row in zip(ids, rows, strict=True):
+                if id in versions:
+                    row["dataset_stats"] = versions[id]
 
     def _below(self, company: str, ids: Sequence[str]) -> dict[str, list[Document]]:
         below: dict[str, list[Document]] = {id: [] for id in ids}
-        for document in self._projects.descendants(company, ids, fields=("name", "path")):
+        for document in self._projects.descendants(company, ids, fields=("name", "path", "tags", "system_tags")):
             for above in document.body.get("path") or []:
                 if above in below:
                     below[above].append(document)
@@ -98,11 +121,15 @@ class ProjectList:
     # --- changing
 
     def update(self, company: str, user: str, id: str, fields: Mapping[str, Any]) -> Body:
-        """Change fields; a new name moves the projects below along. Raises InvalidProject, ExpectedUnique."""
+        """Change fields; a new name renames the projects below along. Raises InvalidProject, ExpectedUnique, InvalidProjectName, and
+        ProjectLocationFixed for a name below another project."""
         changed = {name: fields[name] for name in _FIELDS if name in fields}
         if "name" in fields:
-            self._rename(company, user, id, clean_name(fields["name"]))
-            changed["name"] = clean_name(fields["name"])
+            changed["name"] = name = clean_name(fields["name"])
+            old = self._records.own("project", company, id).body["name"]
+            if name.rpartition("/")[0] != old.rpartition("/")[0]:
+                raise ProjectLocationFixed("projects.move moves it", id=id, name=name)
+            self._rename(company, user, id, name)
         rest = {name: value for name, value in changed.items() if name != "name"}
         body = self._change(company, id, rest)
         return {**changed, "last_update": iso(body["last_update"])}
@@ -130,59 +157,6 @@ class ProjectList:
             self._rename(company, user, child.id, f"{target.body['name']}/{child.body['name'].rsplit('/', 1)[-1]}")
         self._registry.delete("project", company, source.id)
         return entities, len(children)
-
-    def contents(self, company: str, id: str) -> dict[str, int]:
-        """What a delete would meet: tasks and models of the project and those below, and how many of each are not archived."""
-        self._records.own("project", company, id)
-        inside = [Condition("project", "in", self._projects.with_descendants(company, [id]))]
-        active = Condition("system_tags", "in", (ARCHIVED,), negate=True)
-        count = self._registry.count
-        return {
-            "tasks": count("task", [company], inside),
-            "models": count("model", [company], inside),
-            "non_archived_tasks": count("task", [company], [*inside, active]),
-            "non_archived_models": count("model", [company], [*inside, active]),
-        }
-
-    def delete(self, company: str, user: str, id: str, *, force: bool, delete_contents: bool) -> Body:
-        """Remove a project and those below it.
-
-        Without `force` it must hold no task and no model that is not archived (ProjectHasTasks, ProjectHasModels). Its tasks and models are
-        deleted with `delete_contents`, else they are left without a project.
-        """
-        found = self.contents(company, id)
-        if not force and found["non_archived_tasks"]:
-            raise ProjectHasTasks("use force", id=id, tasks=found["non_archived_tasks"])
-        if not force and found["non_archived_models"]:
-            raise ProjectHasModels("use force", id=id, models=found["non_archived_models"])
-        ids = self._projects.with_descendants(company, [id])
-        inside = [Condition("project", "in", ids)]
-        public = [*inside, Condition("public", "in", (True,))]
-        if self._registry.count("task", [company], public) or self._registry.count("model", [company], public):
-            raise NoWritePermission("it holds public tasks or models; make them private first", id=id)
-        tasks = self._registry.find("task", [company], inside, fields=["id"])
-        deleted_tasks = deleted_models = 0
-        if delete_contents:
-            for task in tasks:
-                self._removal.delete(company, task.id, force=True)
-                deleted_tasks += 1
-        else:
-            for task in tasks:
-                self._records.change("task", company, task.id, lambda body: body.update(project=None), touch=False)
-        for model in self._registry.find("model", [company], inside, fields=["public"]):
-            if delete_contents:
-                self._removal.remove_model(company, model)
-                deleted_models += 1
-            else:
-                self._records.change("model", company, model.id, lambda body: body.update(project=None), touch=False)
-        for project in reversed(ids):
-            self._registry.delete("project", company, project)
-        return {
-            "deleted": len(ids),
-            "disassociated_tasks": len(tasks) - deleted_tasks,
-            "deleted_tasks": deleted_tasks,
-            "deleted_models": deleted_models,
-        }
 
     def _rename(self, company: str, user: str, id: str, name: str) -> int:
         """Give a project its full name, move those below along, and set parents and paths; how many projects changed."""

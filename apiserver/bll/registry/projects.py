@@ -8,20 +8,30 @@ from typing import Any
 
 from apiserver.bll.registry.new_documents import new_id, new_project, now_ms, project_id
 from apiserver.bll.registry.records import Records
-from apiserver.errors import ExpectedUnique, InvalidProject, NoWritePermission, ValidationFailed
+from apiserver.errors import ExpectedUnique, InvalidProject, InvalidProjectName, NoWritePermission
 from apiserver.stores.base import Condition, Conflict, Document, Sort
 
 Body = dict[str, Any]
 
 USE_RESOLUTION_MS = 10_000
 
+HIDDEN = "hidden"
+DATASETS = ".datasets"
+HIDDEN_NAMES = frozenset({DATASETS, ".pipelines", ".reports"})
+"""Folders that clients make below a project for what has pages of its own: hidden, with everything below them."""
+
+
+def is_hidden(body: Mapping[str, Any]) -> bool:
+    """Whether a project is left out of lists and counts unless they ask for hidden ones."""
+    return HIDDEN in (body.get("system_tags") or ()) or not HIDDEN_NAMES.isdisjoint(body["name"].split("/"))
+
 
 def clean_name(name: str) -> str:
-    """A full project name: parts separated by single slashes. Raises ValidationFailed when nothing is left."""
+    """A full project name: parts separated by single slashes. Raises InvalidProjectName when nothing is left."""
     parts = [part.strip() for part in name.split("/")]
     kept = [part for part in parts if part]
     if not kept:
-        raise ValidationFailed("name", "a project name", name)
+        raise InvalidProjectName("it must be a path of names such as a/b", name=name)
     return "/".join(kept)
 
 
@@ -72,6 +82,8 @@ class Projects:
             path = [*(document.body.get("path") or []), parent] if document else [parent]
         id = project_id(company, name)
         body = new_project(id, company, user, now_ms(), name, parent, path, dict(fields))
+        if body["basename"] in HIDDEN_NAMES:
+            body["system_tags"] = list(dict.fromkeys([*(body["system_tags"] or []), HIDDEN]))
         try:
             self._records.create("project", company, id, body)
             return id, True

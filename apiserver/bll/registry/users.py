@@ -120,13 +120,27 @@ class Users:
         change(self._registry, "user", company, id, edit)
         return bool(before != role)
 
+    def note_key_use(self, company: str, id: str, access_key: str, worker: str) -> None:
+        """Store when and from where a key of the configuration was last used; keys that calls made have documents of their own."""
+
+        def edit(body: dict[str, Any]) -> bool:
+            body.setdefault("keys", {})[access_key] = {"last_used": now_ms(), "last_used_from": worker}
+            return True
+
+        change(self._registry, "user", company, id, edit)
+
+    def key_uses(self, company: str, id: str) -> dict[str, dict[str, Any]]:
+        """`{last_used, last_used_from}` by access key, for keys of the configuration that were used."""
+        document = self._registry.get("user", company, id)
+        return dict(document.body.get("keys") or {}) if document else {}
+
     def preferences(self, company: str, id: str) -> dict[str, Any]:
         """What the web application stores for the user. Without a `version` the application greets a first-time user on every page."""
         document = self._registry.get("preference", company, id)
         return {"version": PREFERENCES_VERSION, **(document.body["preferences"] if document else {})}
 
     def set_preferences(self, company: str, id: str, updates: Mapping[str, Any]) -> dict[str, Any]:
-        """Set values at dotted (or nested) names; returns all preferences. Raises FieldsValueError."""
+        """Replace the values at dotted names, whatever they were; returns all preferences. Raises FieldsValueError."""
         create_or_get(self._registry, "preference", company, id, {"id": id, "preferences": {}})
 
         def edit(body: dict[str, Any]) -> bool:
@@ -152,18 +166,13 @@ def _new_user(company: str, id: str, name: str, role: str) -> dict[str, Any]:
 
 
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    """Objects merge, anything else replaces."""
     *folders, last = path
     for folder in folders:
         inner = tree.get(folder)
         if not isinstance(inner, dict):
             inner = tree[folder] = {}
         tree = inner
-    if isinstance(value, Mapping) and isinstance(tree.get(last), dict):
-        for name, inner in value.items():
-            _put(tree[last], [name], inner)
-    else:
-        tree[last] = value
+    tree[last] = value
 
 
 def _size(value: Any) -> int:

@@ -153,11 +153,12 @@ class SqliteRegistry:
         by: Sequence[str | tuple[str, ...]],
         *,
         total: str | tuple[str, ...] | None = None,
+        greatest: bool = False,
     ) -> dict[tuple[Any, ...], tuple[int, float]]:
         self._freshen(where)
         query = _Query(kind, companies, where)
         keys = [path_of(path) for path in by]
-        return self._database.read(lambda connection: query.tally(connection, keys, None if total is None else path_of(total)))
+        return self._database.read(lambda connection: query.tally(connection, keys, None if total is None else path_of(total), greatest))
 
     def _freshen(self, where: Sequence[Condition | AnyOf], order: Sequence[Sort] = ()) -> None:
         """Compute statistics that replaced events made untrue, if the answer depends on statistics."""
@@ -185,8 +186,10 @@ class _Query:
         found: int = connection.execute(f"SELECT count(*) FROM {_source(statement)} WHERE {where}", params).fetchone()[0]
         return found
 
-    def tally(self, connection: sqlite3.Connection, keys: Sequence[Path], total: Path | None) -> dict[tuple[Any, ...], tuple[int, float]]:
-        """Counts (and sums) by the values of fields; items of list fields one by one."""
+    def tally(
+        self, connection: sqlite3.Connection, keys: Sequence[Path], total: Path | None, greatest: bool
+    ) -> dict[tuple[Any, ...], tuple[int, float]]:
+        """Counts (and sums, or greatest numbers) by the values of fields; items of list fields one by one."""
         statement = Statement(self._kind)
         selected: list[Any] = []
         joined: list[Any] = []
@@ -197,7 +200,8 @@ class _Query:
             else:
                 joins.append(f" LEFT JOIN json_each({statement.list_of(path, joined)}) AS j{number}")
                 columns.append(f"j{number}.value AS k{number}")
-        summed = "0.0" if total is None else f"total({statement.scalar(total, selected)})"
+        measure = "ifnull(max({}), 0.0)" if greatest else "total({})"
+        summed = "0.0" if total is None else measure.format(statement.scalar(total, selected))
         filtered: list[Any] = []
         if self._patterns:
             rows = self._matching(connection)

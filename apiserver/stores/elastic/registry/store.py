@@ -200,13 +200,14 @@ class ElasticRegistry:
         by: Sequence[str | tuple[str, ...]],
         *,
         total: str | tuple[str, ...] | None = None,
+        greatest: bool = False,
     ) -> dict[tuple[Any, ...], tuple[int, float]]:
         keys = [path_of(path) for path in by]
         summed = None if total is None else path_of(total)
         fields = [path[0] for path in [*keys, *([summed] if summed else [])]]
         chosen = SearchFilter(kind, companies, where)
         if not chosen.rest and keys and _can_count(keys, summed):
-            return self._counted(chosen, [path[0] for path in keys], summed[0] if summed else None)
+            return self._counted(chosen, [path[0] for path in keys], summed[0] if summed else None, greatest)
         paths = [*keys, *([summed] if summed else [])]
         rows = self._tables.select(kind, companies, where, paths)
         if rows is None:
@@ -221,26 +222,28 @@ class ElasticRegistry:
                 items = (value or [None]) if isinstance(value, list) else [value]
                 combinations = [(*combination, item) for combination in combinations for item in items]
             for combination in combinations:
-                count, sum_ = counted.get(combination, (0, 0.0))
-                counted[combination] = (count + 1, sum_ + amount)
+                count, before = counted.get(combination, (0, 0.0))
+                counted[combination] = (count + 1, max(before, amount) if greatest else before + amount)
         return counted
 
     # --- inside
 
-    def _counted(self, chosen: SearchFilter, fields: Sequence[str], summed: str | None) -> dict[tuple[Any, ...], tuple[int, float]]:
-        """Counts (and sums) by fields that hold one text, without reading a document."""
+    def _counted(
+        self, chosen: SearchFilter, fields: Sequence[str], summed: str | None, greatest: bool
+    ) -> dict[tuple[Any, ...], tuple[int, float]]:
+        """Counts (and sums, or greatest numbers) by fields that hold one text, without reading a document."""
         index = self._layout.registry(chosen.kind)
         self._visibility.make_all_visible([index])
         sources = [{field: {"terms": {"field": f"texts.{field}", "missing_bucket": True}}} for field in fields]
         composite: dict[str, Any] = {"size": 10_000, "sources": sources}
         body: dict[str, Any] = {"size": 0, "track_total_hits": False, "query": chosen.query, "aggs": {"all": {"composite": composite}}}
         if summed:
-            body["aggs"]["all"]["aggs"] = {"sum": {"sum": {"field": f"numbers.{summed}"}}}
+            body["aggs"]["all"]["aggs"] = {"measure": {"max" if greatest else "sum": {"field": f"numbers.{summed}"}}}
         counted: dict[tuple[Any, ...], tuple[int, float]] = {}
         while True:
             found = self._client.search(index, body)["aggregations"]["all"]
             for bucket in found["buckets"]:
-                total = float(bucket["sum"]["value"]) if summed else 0.0
+                total = float(bucket["measure"]["value"] or 0.0) if summed else 0.0
                 counted[tuple(bucket["key"][field] for field in fields)] = (bucket["doc_count"], total)
             if "after_key" not in found or len(found["buckets"]) < composite["size"]:
                 return counted

@@ -1,0 +1,31 @@
+"""Runs of pipelines: the controller tasks of a pipeline's project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apiserver.bll.registry.records import Records
+from apiserver.errors import CannotRemoveAllRuns
+from apiserver.stores.base import Condition
+
+
+class PipelineRuns:
+    """What must be true of the runs of a pipeline."""
+
+    def __init__(self, records: Records) -> None:
+        self._registry = records.registry
+
+    def check_some_stay(self, company: str, ids: Sequence[str], project: str | None = None) -> None:
+        """Raise CannotRemoveAllRuns when these tasks are all runs of a pipeline (`project`; None: of any pipeline they belong to)."""
+        chosen = [Condition("id", "in", list(ids)), *self._in(project)]
+        projects = [id for (id,) in self._registry.tally("task", [company], chosen, ["project"]) if id]
+        for id in projects:
+            runs = [Condition("project", "in", (id,))]
+            controllers = [*runs, Condition("type", "in", ("controller",))]
+            if self._registry.count("task", [company], controllers):
+                runs = controllers
+            if not self._registry.count("task", [company], [*runs, Condition("id", "in", list(ids), negate=True)]):
+                raise CannotRemoveAllRuns("at least one must stay; delete the pipeline's project instead", project=id)
+
+    def _in(self, project: str | None) -> list[Condition]:
+        return [Condition("project", "in", (project,))] if project else []
