@@ -1,8 +1,225 @@
-// Stub.
-import { h1, use } from "../ui/html.js";
+// The runs table: filter, columns, sort, selection. Everything but the reader's widths is in the address.
+import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { hiddenRuns, picks, toggleHidden } from "../core/picks.js";
+import { integer } from "../core/format.js";
+import { loadStyle } from "../core/style.js";
+import { theme } from "../core/theme.js";
+import { thumbnails } from "../core/thumbnails.js";
+import { address, go, place, runHref, setParams } from "../core/url.js";
+import { vocabulary } from "../core/vocabulary.js";
+import { ROW_FIELDS, column, defaults, orderBy } from "../query/columns.js";
+import { compile } from "../query/compile.js";
+import { csv, save } from "../query/csv.js";
+import { LanguageError, parse, quote } from "../query/language.js";
+import { a, button, div, fragment, h1, p, span, use } from "../ui/html.js";
+import { useCall, useKeys, usePolling, useSignal, useTitle } from "../ui/hooks.js";
+import { icon } from "../ui/icons.js";
+import { Menu } from "../ui/menu.js";
+import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
+import { toast } from "../ui/toast.js";
+import { Empty } from "./empty.js";
+import { Facets } from "./facets.js";
+import { Filter } from "./filter.js";
+import { GroupMenu, Groups } from "./runs-groups.js";
+import { Bulk } from "./runs-bulk.js";
+import { ColumnPicker } from "./runs-columns.js";
+import { Rows } from "./runs-data.js";
+import { RunsTable } from "./runs-table.js";
 
-/** @param {Record<string, string>} props */
-export default function View(props) {
-  return use(Page, { class: "narrow" }, h1("runs " + (props.id ?? "")));
+const POLL_MS = 5_000;
+const EXPORTED = 10_000;
+const SORT = "-started";
+
+await loadStyle("runs");
+
+export default function Runs() {
+  const { params } = useSignal(place);
+  useSignal(theme);
+  const q = params.get("q") ?? "";
+  const project = params.get("project") ?? "";
+  const sort = params.get("sort") ?? SORT;
+  const group = (params.get("group") ?? "").split(",").filter(Boolean);
+  const selected = useMemo(() => new Set((params.get("sel") ?? "").split(",").filter(Boolean)), [params.get("sel")]);
+  const hidden = useSignal(hiddenRuns);
+  const [cursor, setCursor] = useState(-1);
+  const [mistake, setMistake] = useState(/** @type {import("../query/language.js").Mistake | null} */ (null));
+  const [thumbs, setThumbs] = useState(new Map());
+  const range = useRef({ from: 0, to: 0, atTop: true });
+  useTitle(project ? `Runs of ${project}` : "Runs");
+
+  const names = useCall(() => vocabulary(), []);
+  const cols = names.data && (params.get("cols")?.split(",").filter(Boolean) ?? defaults(names.data.series).filter((id) => !(project && id === "project")));
+  const columns = useMemo(() => (names.data && cols ? cols.flatMap((id) => column(id, /** @type {any} */ (names.data)) ?? []) : []), [names.data, cols?.join(",")]);
+  const fields = [...new Set([...ROW_FIELDS, ...columns.flatMap((one) => one.fields)])].sort();
+
+  // The rows of the last complete answer stay until the next one is there.
+  const answer = useCall(
+    (signal) => {
+      if (!names.data) return null;
+      const text = project ? `${q} project:${quote(project)}` : q;
+      const { terms, mistake: wrong } = parse(text);
+      setMistake(wrong);
+      if (wrong) return null;
+      const known = names.data;
+      return (async () => {
+        let query;
+        try {
+          query = await compile(terms, known);
+        } catch (error) {
+          if (!(error instanceof LanguageError)) throw error;
+          setMistake(error.mistake);
+          return null;
+        }
+        const rows = new Rows(query, orderBy(sort, known), fields);
+        signal.addEventListener("abort", () => rows.stop());
+        return rows.start();
+      })();
+    },
+    [names.data, q, project, sort, fields.join(",")],
+  );
+  const kept = useRef(/** @type {Rows | null} */ (null));
+  if (answer.data) kept.current = answer.data;
+  const rows = kept.current;
+  const version = useSignal(rows?.changed ?? NEVER);
+  const failed = useSignal(rows?.error ?? NEVER);
+
+  usePolling(() => {
+    const { from, to, atTop } = range.current;
+    rows?.refresh(from, to, atTop).catch(() => undefined); // a lost connection has its own message
+  }, POLL_MS);
+
+  // Curves of the rows in view, one call for all of them.
+  const sparks = columns.flatMap((one) => one.spark ?? []);
+  const [view, setView] = useState({ first: 0, last: 0 });
+  const inView = rows ? rows.ids(view.first, view.last) : [];
+  const missing = inView.filter((id) => sparks.some((one) => !thumbs.has(`${id}\n${one.metric}\n${one.variant}`)));
+  useEffect(() => {
+    if (!missing.length || !sparks.length) return undefined;
+    const control = new AbortController();
+    const timer = setTimeout(() => {
+      thumbnails(missing, sparks, control.signal).then(
+        (found) => {
+          const none = missing.flatMap((id) => sparks.map((one) => [`${id}\n${one.metric}\n${one.variant}`, null]));
+          setThumbs((old) => new Map([...old, .../** @type {any} */ (none), ...found]));
+        },
+        () => undefined, // a table without curves is still a table
+      );
+    }, 60);
+    return () => {
+      clearTimeout(timer);
+      control.abort();
+    };
+  }, [missing.join(","), sparks.map((one) => `${one.metric}/${one.variant}`).join(",")]);
+
+  const select = (/** @type {string[]} */ ids, /** @type {boolean} */ on) => {
+    const next = new Set(selected);
+    for (const id of ids) next[on ? "add" : "delete"](id);
+    setParams({ sel: [...next].join(",") });
+  };
+  const sortBy = (/** @type {string} */ id, /** @type {boolean} */ add) => {
+    const parts = sort.split(",").filter(Boolean);
+    const at = parts.findIndex((one) => one === id || one === `-${id}`);
+    // A first click on a number shows the smallest loss or the newest time first.
+    const next = at < 0 ? (["started", "ended", "updated", "iter"].includes(id) || id.startsWith("max:") ? `-${id}` : id) : parts[at]?.startsWith("-") ? id : `-${id}`;
+    const all = add ? (at < 0 ? [...parts, next] : parts.map((one, index) => (index === at ? next : one))) : [next];
+    setParams({ sort: all.join(",") === SORT ? "" : all.join(",") });
+  };
+  const filter = (/** @type {string} */ text) => setParams({ q: text });
+  const move = (/** @type {number} */ by) => setCursor((old) => Math.max(0, Math.min((rows?.length ?? 1) - 1, old + by)));
+  const open = (/** @type {boolean} */ tab) => {
+    const run = rows?.runs.get(cursor);
+    if (!run) return;
+    if (tab) window.open(runHref(run.id), "_blank", "noopener");
+    else go(runHref(run.id));
+  };
+  const at = () => rows?.runs.get(cursor);
+  useKeys("Runs", [
+    { keys: "j | ArrowDown", does: "next run", run: () => move(1) },
+    { keys: "k | ArrowUp", does: "previous run", run: () => move(-1) },
+    { keys: "Space", does: "select", run: () => { const run = at(); if (run) select([run.id], !selected.has(run.id)); } },
+    { keys: "Shift+ArrowDown", does: "select and go on", run: () => { const run = at(); if (run) select([run.id], true); move(1); } },
+    { keys: "Enter", does: "open", run: () => open(false) },
+    { keys: "o", does: "open in a new tab", run: () => open(true) },
+    { keys: "h", does: "hide the run in charts", run: () => { const run = at(); if (run) toggleHidden(run.id); } },
+  ]);
+
+  const pickOf = useMemo(() => (rows ? picks.of([...new Set([...selected, ...inView])]) : new Map()), [inView.join(","), selected]);
+  const exported = async () => {
+    if (!rows) return;
+    const chosen = selected.size ? [...selected].flatMap((id) => rows.byId(id) ?? []) : await rows.all(EXPORTED);
+    const shown = columns.filter((one) => !one.spark);
+    save("runs.csv", csv(["id", "name", ...shown.map((one) => (one.id === "took" ? "took_ms" : one.id))], chosen.map((run) => [run.id, run.name, ...shown.map((one) => RAW[one.id]?.(run) ?? one.value?.(run) ?? one.text(run))])));
+    toast(`${integer(chosen.length)} runs saved as runs.csv`);
+  };
+
+  const bar = fragment(
+    use(Filter, { value: q, onChange: filter, mistake }),
+    names.data && use(GroupMenu, { group, names: names.data, onChange: (/** @type {string[]} */ keys) => setParams({ group: keys.join(",") }) }),
+    names.data &&
+      cols &&
+      use(Menu, { label: fragment(icon("columns"), span({ class: "wide-only" }, "Columns")), title: "Columns", children: () => use(ColumnPicker, { chosen: cols, names: names.data, onChange: (/** @type {string[] | null} */ ids) => setParams({ cols: ids?.join(",") }) }) }),
+  );
+  const error = names.error ?? answer.error ?? failed;
+  const nothing = rows && rows.length === 0 && !answer.loading;
+  if (nothing && !q && !project) return use(Page, { bar }, use(Empty, {}));
+  return use(
+    Page,
+    { bar, class: "runs-page" },
+    h1({ class: "visually-hidden" }, project ? `Runs of ${project}` : "Runs"),
+    rows &&
+      use(Facets, {
+        rows,
+        version,
+        q,
+        project,
+        onFilter: filter,
+        onDownload: () => void exported(),
+        onNews: () => document.querySelector(".runs-scroll")?.scrollTo(0, 0),
+      }),
+    error && use(Problem, { error, again: names.error ? names.again : answer.again }),
+    nothing && !error && !group.length && nothingFound(q, project),
+    group.length > 0 && rows && names.data
+      ? use(Groups, { rows, group, columns, names: names.data, onOpen: (/** @type {string} */ text) => setParams({ q: `${q} ${text}`.trim(), group: "" }, { push: true }) })
+      : rows
+        ? !nothing &&
+          use(RunsTable, {
+            rows,
+            columns,
+            sort,
+            onSort: sortBy,
+            selected,
+            onSelect: select,
+            picks: pickOf,
+            hidden,
+            onHide: toggleHidden,
+            cursor,
+            onCursor: setCursor,
+            thumbs,
+            busy: answer.loading,
+            onRange: (/** @type {number} */ first, /** @type {number} */ last, /** @type {boolean} */ atTop) => {
+              range.current = { from: first, to: last, atTop };
+              setView({ first, last });
+              rows.ensure(first, last);
+            },
+          })
+        : !error && div({ class: "runs-loading", "aria-busy": "true" }, Array.from({ length: 12 }, (_, index) => div({ key: index, class: "skeleton-row" }, span({ class: "skeleton" })))),
+    rows && use(Bulk, { selected, runs: [...selected].flatMap((id) => rows.byId(id) ?? []), onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
+  );
 }
+
+const NEVER = { value: /** @type {any} */ (null) };
+
+/** What a CSV holds instead of the page's wording. @type {Record<string, (run: import("../query/columns.js").Run) => unknown>} */
+const RAW = { started: (run) => run.started ?? "", ended: (run) => run.completed ?? "", updated: (run) => run.last_update ?? "" };
+
+/** @param {string} q @param {string} project */
+function nothingFound(q, project) {
+  return div(
+    { class: "blank narrow-blank" },
+    p(q ? span("No run fits ", span({ class: "mono" }, q), project && ` in ${project}`) : `${project} has no runs.`),
+    q && button({ type: "button", class: "button", onClick: () => setParams({ q: "" }) }, "Clear the filter"),
+    !q && a({ href: address("/", {}), class: "button" }, "All runs"),
+  );
+}
+

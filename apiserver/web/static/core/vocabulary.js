@@ -1,0 +1,61 @@
+// The names that exist: hyper-parameters, series, tags, users, projects. Read once a minute; completion and filters use them.
+import { call } from "./api.js";
+
+const FRESH_MS = 60_000;
+/** @type {Map<string, {at: number, promise: Promise<any>}>} */
+const kept = new Map();
+
+/**
+ * @template T
+ * @param {string} key
+ * @param {() => Promise<T>} read
+ * @returns {Promise<T>}
+ */
+function once(key, read) {
+  const found = kept.get(key);
+  if (found && Date.now() - found.at < FRESH_MS) return found.promise;
+  const promise = read();
+  kept.set(key, { at: Date.now(), promise });
+  promise.catch(() => kept.delete(key));
+  return promise;
+}
+
+/** What was read is old: the reader changed something. */
+export function forget() {
+  kept.clear();
+}
+
+/** @returns {Promise<{section: string, name: string}[]>} */
+export const parameters = () => once("parameters", async () => (await call("projects.get_hyper_parameters", { page_size: 10_000 })).parameters);
+
+/** @returns {Promise<{metric: string, variant: string, metric_hash: string, variant_hash: string}[]>} */
+export const series = () => once("series", async () => (await call("projects.get_unique_metric_variants")).metrics);
+
+/** @returns {Promise<string[]>} */
+export const tags = () => once("tags", async () => (await call("projects.get_task_tags")).tags);
+
+/** @returns {Promise<{id: string, name: string}[]>} */
+export const users = () => once("users", async () => (await call("projects.get_user_names")).users);
+
+/** @returns {Promise<string[]>} */
+export const types = () => once("types", async () => (await call("tasks.get_types")).types);
+
+/** @param {{section: string, name: string}} parameter @returns {Promise<string[]>} */
+export const valuesOf = ({ section, name }) =>
+  once(`values ${section}/${name}`, async () => (await call("projects.get_hyperparam_values", { section, name })).values);
+
+/** @returns {Promise<{id: string, name: string}[]>} */
+export const projects = () => once("projects", async () => (await call("projects.get_all", { only_fields: ["name"] })).projects);
+
+/** Everything that `query/compile.js` needs. */
+export async function vocabulary() {
+  const [known, all] = await Promise.all([parameters(), series()]);
+  return {
+    parameters: known,
+    series: all,
+    values: valuesOf,
+    projects: async (/** @type {string[]} */ names) =>
+      (await projects()).filter((one) => names.some((name) => one.name === name || one.name.startsWith(`${name}/`))).map((one) => one.id),
+    users: async (/** @type {string[]} */ names) => (await users()).filter((one) => names.includes(one.name) || names.includes(one.id)).map((one) => one.id),
+  };
+}

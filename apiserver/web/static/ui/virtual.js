@@ -1,0 +1,35 @@
+// Which rows of a long list are on screen.
+import { useEffect, useLayoutEffect, useState } from "../vendor/hooks.js";
+
+const BEYOND = 8;
+
+/**
+ * The rows of `count` that are in view of a scrolling element, with some beyond its edges.
+ * @param {{current: HTMLElement | null}} scroller
+ * @param {number} count
+ * @param {number} height px of a row
+ * @param {number} [head] px above the first row that scroll with it
+ */
+export function useVirtual(scroller, count, height, head = 0) {
+  const [top, setTop] = useState(0);
+  const [room, setRoom] = useState(900);
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element) return undefined;
+    const measure = () => setRoom(element.clientHeight);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return undefined;
+    const scrolled = () => setTop(Math.floor(element.scrollTop / height)); // renders once per row, not once per pixel
+    element.addEventListener("scroll", scrolled, { passive: true });
+    return () => element.removeEventListener("scroll", scrolled);
+  }, [height]);
+  const first = Math.max(0, Math.min(top - Math.ceil(head / height), count) - BEYOND);
+  const last = Math.min(count, top + Math.ceil(room / height) + BEYOND);
+  return { first, last, before: first * height, after: Math.max(0, (count - last) * height), atTop: top === 0 };
+}

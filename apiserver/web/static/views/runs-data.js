@@ -1,0 +1,144 @@
+// Rows of one query: read by pages as they come into view, kept, and brought up to date without moving what is on screen.
+import { signal } from "../vendor/signals.js";
+import { call } from "../core/api.js";
+
+export const PAGE = 100;
+
+/** @typedef {import("../query/columns.js").Run} Run */
+
+export class Rows {
+  /**
+   * @param {Record<string, any>} query filters of tasks.get_all_ex
+   * @param {string[]} order
+   * @param {string[]} fields
+   */
+  constructor(query, order, fields) {
+    this.query = query;
+    this.order = order;
+    this.fields = fields;
+    /** @type {Map<number, Run>} index -> run */
+    this.runs = new Map();
+    /** @type {Set<number>} pages that were asked for */
+    this.asked = new Set();
+    /** @type {number | null} null: not known yet */
+    this.total = null;
+    /** @type {Record<string, {value: string | null, count: number}[]>} */
+    this.facets = {};
+    this.news = 0;
+    /** Rises with every change. */
+    this.changed = signal(0);
+    this.error = signal(/** @type {Error | null} */ (null));
+    this.control = new AbortController();
+  }
+
+  stop() {
+    this.control.abort();
+  }
+
+  /** Rows to leave room for: all of them, or one page more than is known. */
+  get length() {
+    return this.total ?? this.runs.size;
+  }
+
+  /** Reads the first page; throws what the call throws. */
+  async start() {
+    await this.page(0);
+    return this;
+  }
+
+  /**
+   * Makes rows `from` to `to` available.
+   * @param {number} from
+   * @param {number} to
+   */
+  ensure(from, to) {
+    const last = Math.floor(Math.max(0, Math.min(to, this.length - 1)) / PAGE);
+    for (let page = Math.floor(Math.max(0, from) / PAGE); page <= last; page++) {
+      if (this.asked.has(page)) continue;
+      this.page(page).catch((error) => {
+        this.asked.delete(page);
+        if (!this.control.signal.aborted) this.error.value = error;
+      });
+    }
+  }
+
+  /** @param {number} page */
+  async page(page) {
+    this.asked.add(page);
+    const answer = await this.ask({ page, page_size: PAGE, ...(page === 0 ? TOTALS : {}) });
+    answer.tasks.forEach((/** @type {Run} */ run, /** @type {number} */ index) => this.runs.set(page * PAGE + index, run));
+    if (typeof answer.total === "number") this.total = answer.total;
+    else if (answer.tasks.length < PAGE) this.total = page * PAGE + answer.tasks.length;
+    if (answer.facets) this.facets = answer.facets;
+    this.error.value = null;
+    this.changed.value += 1;
+  }
+
+  /** @param {Record<string, any>} extra */
+  ask(extra) {
+    return call("tasks.get_all_ex", { ...this.query, order_by: this.order, only_fields: this.fields, ...extra }, { signal: this.control.signal });
+  }
+
+  /**
+   * Reads what is on screen again. Rows stay where they are; new runs come in only at the top (`atTop`), otherwise `news` counts them.
+   * @param {number} from
+   * @param {number} to
+   * @param {boolean} atTop
+   */
+  async refresh(from, to, atTop) {
+    if (atTop) {
+      const before = this.ids(0, PAGE);
+      const answer = await this.ask({ page: 0, page_size: PAGE, ...TOTALS });
+      const same = answer.tasks.length === before.length && answer.tasks.every((/** @type {Run} */ run, /** @type {number} */ i) => run.id === before[i]);
+      if (!same) {
+        this.runs.clear();
+        this.asked = new Set([0]);
+      }
+      answer.tasks.forEach((/** @type {Run} */ run, /** @type {number} */ index) => this.runs.set(index, run));
+      this.total = typeof answer.total === "number" ? answer.total : answer.tasks.length < PAGE ? answer.tasks.length : this.total;
+      if (answer.facets) this.facets = answer.facets;
+      this.news = 0;
+    } else {
+      const ids = this.ids(from, to);
+      if (!ids.length) return;
+      const [answer, count] = await Promise.all([
+        call("tasks.get_all_ex", { id: ids, only_fields: this.fields }, { signal: this.control.signal }),
+        this.ask({ page: 0, page_size: 1, ...TOTALS }),
+      ]);
+      const fresh = new Map(answer.tasks.map((/** @type {Run} */ run) => [run.id, run]));
+      for (const [index, run] of this.runs) if (fresh.has(run.id)) this.runs.set(index, fresh.get(run.id) ?? run);
+      if (typeof count.total === "number" && this.total !== null) this.news = Math.max(0, count.total - this.total);
+    }
+    this.changed.value += 1;
+  }
+
+  /** Ids of known rows. @param {number} from @param {number} to */
+  ids(from, to) {
+    const ids = [];
+    for (let index = from; index < to; index++) {
+      const run = this.runs.get(index);
+      if (run) ids.push(run.id);
+    }
+    return ids;
+  }
+
+  /** A known run. @param {string} id */
+  byId(id) {
+    for (const run of this.runs.values()) if (run.id === id) return run;
+    return undefined;
+  }
+
+  /** Every run of the query, read by pages; for groups and downloads. @param {number} limit */
+  async all(limit) {
+    /** @type {Run[]} */
+    const runs = [];
+    for (let page = 0; runs.length < limit; page++) {
+      const { tasks } = await this.ask({ page, page_size: 500 });
+      runs.push(...tasks);
+      if (tasks.length < 500) break;
+    }
+    return runs.slice(0, limit);
+  }
+}
+
+const TOTALS = {};

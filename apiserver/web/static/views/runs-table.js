@@ -1,0 +1,147 @@
+// The table itself: virtual rows, sticky head and names, sorting, selection, a cursor for the keyboard.
+import { useEffect, useRef } from "../vendor/hooks.js";
+import { alpha, color } from "../core/colors.js";
+import { runHref } from "../core/url.js";
+import { ago, ms } from "../core/format.js";
+import { button, div, input, span, table, tag, tbody, td, th, thead, tr, use } from "../ui/html.js";
+import { icon } from "../ui/icons.js";
+import { link } from "../ui/link.js";
+import { statusBadge } from "../ui/status.js";
+import { useVirtual } from "../ui/virtual.js";
+import { Sparkline } from "./sparkline.js";
+
+export const ROW = 33;
+const HEAD = 33;
+const col = tag("col");
+const colgroup = tag("colgroup");
+
+/**
+ * @param {{
+ *   rows: import("./runs-data.js").Rows, columns: import("../query/columns.js").Column[], sort: string, onSort: (id: string, add: boolean) => void,
+ *   selected: Set<string>, onSelect: (ids: string[], on: boolean) => void, picks: Map<string, number>, hidden: Set<string>, onHide: (id: string) => void,
+ *   cursor: number, onCursor: (index: number) => void, onRange: (from: number, to: number, atTop: boolean) => void,
+ *   thumbs: Map<string, any>, busy: boolean,
+ * }} props
+ */
+export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, thumbs, busy }) {
+  const scroller = useRef(/** @type {HTMLElement | null} */ (null));
+  const { first, last, before, after, atTop } = useVirtual(scroller, rows.length, ROW);
+  const anchor = useRef(-1);
+  useEffect(() => onRange(first, last, atTop), [first, last, atTop, rows]);
+  useEffect(() => {
+    scroller.current?.scrollTo(0, 0);
+  }, [rows]);
+  useEffect(() => {
+    if (cursor < 0 || !scroller.current) return;
+    const { scrollTop, clientHeight } = scroller.current;
+    const top = cursor * ROW;
+    if (top < scrollTop) scroller.current.scrollTop = top;
+    else if (top + ROW > scrollTop + clientHeight - HEAD) scroller.current.scrollTop = top + ROW - clientHeight + HEAD;
+    requestAnimationFrame(() => /** @type {HTMLElement | null} */ (scroller.current?.querySelector(`[data-index="${cursor}"] .run-name`))?.focus({ preventScroll: true }));
+  }, [cursor]);
+
+  const shown = [];
+  for (let index = first; index < last; index++) shown.push(index);
+  const known = rows.ids(0, rows.length);
+  const all = known.length > 0 && known.every((id) => selected.has(id));
+  const choose = (/** @type {number} */ index, /** @type {MouseEvent} */ event) => {
+    const run = rows.runs.get(index);
+    if (!run) return;
+    const on = !selected.has(run.id);
+    const from = event.shiftKey && anchor.current >= 0 ? Math.min(anchor.current, index) : index;
+    onSelect(rows.ids(from, event.shiftKey && anchor.current >= 0 ? Math.max(anchor.current, index) + 1 : index + 1), on);
+    anchor.current = index;
+    onCursor(index);
+  };
+  const width = 36 + 300 + columns.reduce((sum, one) => sum + one.width, 0);
+  return div(
+    { class: busy ? "runs-scroll busy" : "runs-scroll", ref: scroller, tabIndex: -1 },
+    table(
+      { class: "runs", "aria-rowcount": rows.length + 1, "aria-label": "Runs", style: { minWidth: `${width}px` } },
+      colgroup(col({ style: { width: "36px" } }), col({ class: "name-col" }), ...columns.map((one) => col({ key: one.id, style: { width: `${one.width}px` } }))),
+      thead(
+        tr(
+          { "aria-rowindex": 1 },
+          th(
+            { class: "pick", scope: "col" },
+            input({ type: "checkbox", checked: all, "aria-label": "Select all runs that are loaded", onChange: () => onSelect(known, !all) }),
+          ),
+          head({ id: "name", title: "Run", sort: ["name"], numeric: false }, sort, onSort),
+          ...columns.map((one) => head(one, sort, onSort)),
+        ),
+      ),
+      tbody(
+        before > 0 && tr({ key: "before", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 2, style: { height: `${before}px` } })),
+        shown.map((index) => {
+          const run = rows.runs.get(index);
+          if (!run) return tr({ key: index, class: "row waiting", "aria-rowindex": index + 2 }, td({ class: "pick" }), td({ class: "name" }, span({ class: "skeleton" })), ...columns.map((one) => td({ key: one.id })));
+          return row(run, index);
+        }),
+        after > 0 && tr({ key: "after", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 2, style: { height: `${after}px` } })),
+      ),
+    ),
+  );
+
+  /** @param {import("../query/columns.js").Run} run @param {number} index */
+  function row(run, index) {
+    const on = selected.has(run.id);
+    const paint = color(picks.get(run.id) ?? 32);
+    const off = hidden.has(run.id);
+    return tr(
+      { key: run.id, class: `row${on ? " on" : ""}${index === cursor ? " cursor" : ""}`, "data-index": index, "aria-rowindex": index + 2, "aria-selected": on },
+      td({ class: "pick" }, input({ type: "checkbox", checked: on, "aria-label": `Select ${run.name}`, onClick: (/** @type {MouseEvent} */ event) => choose(index, event) })),
+      td(
+        { class: "name" },
+        div(
+          button(
+            { type: "button", class: "dot-button", "aria-pressed": off, "aria-label": `${off ? "Show" : "Hide"} ${run.name} in charts`, title: off ? "Show in charts" : "Hide in charts", onClick: () => onHide(run.id) },
+            span({ class: "dot", style: off ? { boxShadow: `inset 0 0 0 2px ${paint}` } : { background: paint } }),
+          ),
+          link({ href: runHref(run.id), class: "run-name truncate", title: run.name }, run.name || run.id),
+          (run.tags ?? []).slice(0, 2).map((/** @type {string} */ one) => span({ key: one, class: "chip truncate", title: one }, one)),
+          (run.tags ?? []).length > 2 && span({ class: "muted", title: run.tags.join(", ") }, `+${run.tags.length - 2}`),
+        ),
+      ),
+      ...columns.map((one) => td({ key: one.id, class: one.numeric ? "num" : one.id === "project" ? "truncate" : "truncate" }, cell(one, run, paint))),
+    );
+  }
+
+  /** @param {import("../query/columns.js").Column} one @param {import("../query/columns.js").Run} run @param {string} paint */
+  function cell(one, run, paint) {
+    if (one.id === "status") return statusBadge(run.status, run.status === "in_progress" ? silence(run) : run.status_message);
+    if (one.spark) {
+      const thumb = thumbs.get(`${run.id}\n${one.spark.metric}\n${one.spark.variant}`);
+      return thumb ? use(Sparkline, { thumb, stroke: paint, fill: alpha(paint, 0.22) }) : null;
+    }
+    if (one.id === "project" && run.project?.name) return link({ href: `/?project=${encodeURIComponent(run.project.name)}`, class: "quiet", title: run.project.name }, run.project.name);
+    return span({ title: one.hint?.(run) || one.text(run) }, one.text(run));
+  }
+}
+
+/** @param {import("../query/columns.js").Run} run */
+function silence(run) {
+  return run.last_update ? `last said ${ago(ms(run.last_update))}` : "";
+}
+
+/**
+ * @param {{id: string, title: string, sort: string[] | null, numeric: boolean}} one
+ * @param {string} sort
+ * @param {(id: string, add: boolean) => void} onSort
+ */
+function head(one, sort, onSort) {
+  const parts = sort.split(",");
+  const direction = parts.includes(one.id) ? "ascending" : parts.includes(`-${one.id}`) ? "descending" : undefined;
+  const at = parts.length > 1 ? parts.findIndex((part) => part === one.id || part === `-${one.id}`) + 1 : 0;
+  const title = one.id.startsWith("~") ? span({ class: "truncate" }, span({ class: "muted" }, "~ "), one.title) : span({ class: "truncate" }, one.title);
+  return th(
+    { key: one.id, scope: "col", class: `${one.numeric ? "num" : ""} ${one.id === "name" ? "name" : ""}`, "aria-sort": direction },
+    one.sort
+      ? button(
+          { type: "button", title: `Sort by ${one.title}; with shift as a further key`, onClick: (/** @type {MouseEvent} */ event) => onSort(one.id, event.shiftKey) },
+          title,
+          direction && icon(direction === "ascending" ? "up" : "down"),
+          at > 0 && direction && span({ class: "muted" }, String(at)),
+        )
+      : span({ class: "head-text truncate", title: one.title }, title),
+  );
+}
