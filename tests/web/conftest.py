@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.process import Server
 from tests.web.browser import Watched, launch, watched
+
+expect.set_options(timeout=15_000)  # many tests share two cores
 
 OpenBrowser = Callable[..., Watched]
 

@@ -50,7 +50,8 @@ function handle(event) {
   const name = nameOf(event);
   const target = /** @type {HTMLElement} */ (event.target);
   // A focused button or link keeps its own keys.
-  if ((name === "Space" || name === "Enter") && target.closest?.("button, a, summary, input, [role=option], [role=menuitem]")) return;
+  if (name === "Enter" && target.closest?.("button, a, summary, input, [role=option], [role=menuitem]")) return;
+  if (name === "Space" && target.closest?.("button, summary, input, [role=option], [role=menuitem]")) return;
   if (name.startsWith("Arrow") && target instanceof HTMLInputElement) return;
   const sequence = pending && event.timeStamp - pendingSince < SEQUENCE_MS ? `${pending} ${name}` : "";
   pending = "";

@@ -37,7 +37,7 @@ export class Rows {
 
   /** Rows to leave room for: all of them, or one page more than is known. */
   get length() {
-    return this.total ?? this.runs.size;
+    return this.total ?? this.runs.size + 20;
   }
 
   /** Reads the first page; throws what the call throws. */

@@ -53,7 +53,7 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
     anchor.current = index;
     onCursor(index);
   };
-  const width = 36 + 300 + columns.reduce((sum, one) => sum + one.width, 0);
+  const width = 36 + (innerWidth < 720 ? 210 : 300) + columns.reduce((sum, one) => sum + one.width, 0);
   return div(
     { class: busy ? "runs-scroll busy" : "runs-scroll", ref: scroller, tabIndex: -1 },
     table(
@@ -102,7 +102,7 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
           (run.tags ?? []).length > 2 && span({ class: "muted", title: run.tags.join(", ") }, `+${run.tags.length - 2}`),
         ),
       ),
-      ...columns.map((one) => td({ key: one.id, class: one.numeric ? "num" : one.id === "project" ? "truncate" : "truncate" }, cell(one, run, paint))),
+      ...columns.map((one) => td({ key: one.id, class: one.numeric ? "num" : "truncate" }, cell(one, run, paint))),
     );
   }
 
