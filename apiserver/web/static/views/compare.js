@@ -1,8 +1,150 @@
-// Stub.
-import { h1, use } from "../ui/html.js";
+// Two to a hundred runs side by side. The runs, the tab and what is hidden are in the address.
+import { useEffect, useMemo, useState } from "../vendor/hooks.js";
+import { call } from "../core/api.js";
+import { color } from "../core/colors.js";
+import { plural } from "../core/format.js";
+import { picks } from "../core/picks.js";
+import { loadStyle } from "../core/style.js";
+import { theme } from "../core/theme.js";
+import { address, place, runHref, setParams } from "../core/url.js";
+import { aside, button, div, h1, li, nav, p, span, ul, use } from "../ui/html.js";
+import { useCall, useKeys, usePolling, useSignal, useTitle } from "../ui/hooks.js";
+import { icon } from "../ui/icons.js";
+import { link } from "../ui/link.js";
+import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
+import { statusBadge } from "../ui/status.js";
 
-/** @param {Record<string, string>} props */
-export default function View(props) {
-  return use(Page, { class: "narrow" }, h1("compare " + (props.id ?? "")));
+await Promise.all([loadStyle("run"), loadStyle("chart"), loadStyle("runs"), loadStyle("compare")]);
+
+const MOST = 100;
+const POLL_MS = 3_000;
+
+/** @type {{name: string, label: string, load: () => Promise<{default: any}>}[]} */
+const TABS = [
+  { name: "charts", label: "Charts", load: () => import("./compare-charts.js") },
+  { name: "config", label: "Config", load: () => import("./compare-config.js") },
+  { name: "images", label: "Images", load: () => import("./compare-images.js") },
+  { name: "values", label: "Values", load: () => import("./compare-values.js") },
+];
+/** @type {Map<string, any>} */
+const loaded = new Map();
+const FIELDS = ["name", "status", "tags", "started", "completed", "last_update", "last_change", "last_iteration", "project.name"];
+
+/** @typedef {{id: string, name: string, pick: number, status: string, hidden: boolean, last_iteration: number, [field: string]: any}} Compared */
+
+export default function Compare() {
+  const { params } = useSignal(place);
+  useSignal(theme);
+  const text = params.get("runs") ?? "";
+  const ids = useMemo(() => [...new Set(text.split(",").filter(Boolean))].slice(0, MOST), [text]);
+  const tab = TABS.find((one) => one.name === params.get("tab")) ?? /** @type {(typeof TABS)[0]} */ (TABS[0]);
+  const [component, setComponent] = useState(() => loaded.get(tab.name));
+  const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
+  const [revision, setRevision] = useState(0);
+  useTitle(`Compare ${plural(ids.length, "run")}`);
+  useEffect(() => {
+    setFailure(null);
+    setComponent(() => loaded.get(tab.name));
+    if (loaded.has(tab.name)) return;
+    tab.load().then((module) => {
+      loaded.set(tab.name, module.default);
+      setComponent(() => module.default);
+    }, setFailure);
+  }, [tab.name]);
+  const found = useCall(async (signal) => (ids.length ? (await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal })).tasks : []), [ids.join(",")]);
+  const running = (found.data ?? []).some((/** @type {any} */ run) => run.status === "in_progress");
+  usePolling(() => {
+    call("tasks.get_all_ex", { id: ids, only_fields: ["last_change"] }).then(
+      ({ tasks }) => {
+        const now = stamp(tasks);
+        if (now !== stamp(found.data ?? [])) {
+          setRevision((n) => n + 1);
+          found.again();
+        }
+      },
+      () => undefined, // a lost connection has its own message
+    );
+  }, running ? POLL_MS : 0);
+
+  const hide = new Set((params.get("hide") ?? "").split(",").filter(Boolean));
+  const solo = params.get("solo") ?? "";
+  const pickOf = picks.of(ids);
+  const byId = new Map((found.data ?? []).map((/** @type {any} */ run) => [run.id, run]));
+  /** @type {Compared[]} */
+  const runs = ids.flatMap((id) => {
+    const run = byId.get(id);
+    return run ? [{ ...run, name: run.name || id, pick: pickOf.get(id) ?? 32, hidden: solo ? solo !== id : hide.has(id) }] : [];
+  });
+  const missing = found.data ? ids.filter((id) => !byId.has(id)) : [];
+  const toggle = (/** @type {string} */ id) => {
+    const next = new Set(solo ? ids.filter((one) => one !== solo) : hide);
+    if (!next.delete(id)) next.add(id);
+    setParams({ hide: [...next].join(","), solo: "" });
+  };
+  const without = (/** @type {string} */ id) => setParams({ runs: ids.filter((one) => one !== id).join(","), hide: [...hide].filter((one) => one !== id).join(","), solo: solo === id ? "" : solo });
+  const move = (/** @type {number} */ from, /** @type {number} */ by) => {
+    const next = [...ids];
+    const [one] = next.splice(from, 1);
+    if (one) next.splice(from + by, 0, one);
+    setParams({ runs: next.join(",") });
+  };
+  useKeys(
+    "Tabs",
+    TABS.map((one, index) => ({ keys: String(index + 1), does: one.label, run: () => setParams({ tab: index ? one.name : "" }, { push: true }) })),
+  );
+  if (!ids.length) {
+    return use(
+      Page,
+      { class: "narrow" },
+      div({ class: "blank" }, h1("Compare runs"), p({ class: "muted" }, "Select two runs or more in the table, then press c."), p(link({ href: "/", class: "button primary" }, "Choose runs"))),
+    );
+  }
+  const bar = div({ class: "compare-bar" }, h1(`Compare ${plural(ids.length, "run")}`), link({ href: address("/", { sel: ids.join(",") }), class: "button" }, icon("plus"), "Add runs"));
+  return use(
+    Page,
+    { bar },
+    nav(
+      { class: "tabs", "aria-label": "Views of the comparison" },
+      TABS.map((one, index) => link({ key: one.name, href: tabHref(params, index ? one.name : ""), "aria-current": one === tab ? "page" : undefined }, one.label)),
+    ),
+    found.error && use(Problem, { error: found.error, again: found.again }),
+    failure && use(Problem, { error: failure }),
+    missing.length > 0 && p({ class: "compare-missing", role: "status" }, icon("warning"), ` ${plural(missing.length, "run")} of this link no longer ${missing.length === 1 ? "exists" : "exist"}: ${missing.join(", ")}`),
+    div(
+      { class: "compare" },
+      aside(
+        { class: "compare-runs", "aria-label": "Compared runs" },
+        ul(
+          runs.map((run, index) =>
+            li(
+              { key: run.id, class: run.hidden ? "off" : "" },
+              span({ class: "dot", style: { background: color(run.pick) } }),
+              link({ href: runHref(run.id), class: "run-name truncate", title: run.name }, run.name),
+              span(
+                { class: "compare-actions" },
+                index > 0 && button({ type: "button", class: "icon-button small", "aria-label": `Move ${run.name} up`, onClick: () => move(index, -1) }, icon("up")),
+                button({ type: "button", class: "icon-button small", "aria-label": `Only ${run.name}`, "aria-pressed": solo === run.id, title: "Only this one", onClick: () => setParams({ solo: solo === run.id ? "" : run.id }) }, icon("star")),
+                button({ type: "button", class: "icon-button small", "aria-label": `${run.hidden ? "Show" : "Hide"} ${run.name}`, "aria-pressed": run.hidden, title: run.hidden ? "Show" : "Hide", onClick: () => toggle(run.id) }, icon(run.hidden ? "eyeoff" : "eye")),
+                button({ type: "button", class: "icon-button small", "aria-label": `Leave ${run.name} out`, title: "Leave out", onClick: () => without(run.id) }, icon("close")),
+              ),
+              span({ class: "compare-facts" }, statusBadge(run.status), run.project?.name && span({ class: "muted truncate", title: run.project.name }, run.project.name)),
+            ),
+          ),
+        ),
+      ),
+      div({ class: "compare-main" }, component && runs.length > 0 && use(component, { runs, revision })),
+    ),
+  );
+}
+
+/** @param {any[]} tasks */
+const stamp = (tasks) => tasks.map((one) => `${one.id} ${one.last_change}`).sort().join("\n");
+
+/** @param {URLSearchParams} params @param {string} tab */
+function tabHref(params, tab) {
+  const next = new URLSearchParams(params);
+  next.delete("tab");
+  if (tab) next.set("tab", tab);
+  return address("/compare", next);
 }

@@ -13,8 +13,8 @@ const MOST = 6;
  */
 export function Facets({ rows, q, project, onFilter, onDownload, onNews }) {
   const chips = [
-    ...(rows.facets.status ?? []).map((one) => ({ term: `status:${wordOf(String(one.value))}`, text: statusWord(String(one.value)), count: one.count })),
-    ...(rows.facets.tags ?? []).slice(0, MOST).map((one) => ({ term: `tag:${quote(String(one.value))}`, text: String(one.value), count: one.count })),
+    ...(rows.facets.status?.values ?? []).map((one) => ({ term: `status:${wordOf(String(one.value))}`, text: statusWord(String(one.value)), count: one.count })),
+    ...(rows.facets.tags?.values ?? []).filter((one) => one.value !== null).slice(0, MOST).map((one) => ({ term: `tag:${quote(String(one.value))}`, text: String(one.value), count: one.count })),
   ];
   const total = rows.total;
   return div(

@@ -22,7 +22,7 @@ export class Rows {
     this.asked = new Set();
     /** @type {number | null} null: not known yet */
     this.total = null;
-    /** @type {Record<string, {value: string | null, count: number}[]>} */
+    /** @type {Record<string, {values: {value: string | null, count: number}[], distinct: number}>} */
     this.facets = {};
     this.news = 0;
     /** Rises with every change. */
@@ -141,4 +141,5 @@ export class Rows {
   }
 }
 
-const TOTALS = {};
+/** Fields whose values are counted. */
+const TOTALS = { count_total: true, facets: ["status", "tags"], facet_values: 12 };
