@@ -64,8 +64,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             "logger_class": Log,
             "loglevel": server.log_level if server.log_level != "info" else "warning",
             "accesslog": "-" if server.access_log else None,
-            # Every answer closes its connection: ClearML's SDK forks with open sockets, and parent and child then read each other's answers.
-            "keepalive": 0,
+            # Not 0: connections of browsers are kept. How long, and that all others close, is decided in worker.py.
+            "keepalive": 1,
             "timeout": server.timeout,
             "graceful_timeout": server.graceful_timeout,
             "limit_request_line": 8190,

@@ -7,9 +7,10 @@ a pace: its head within HEAD_SECONDS, its body at LEAST_RATE.
 from __future__ import annotations
 
 import ipaddress
+import socket
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import gevent
@@ -25,6 +26,9 @@ LEAST_RATE = 1000.0
 """Bytes a second that a body must bring, after GRACE seconds of waiting for it. The time in which the server is busy does not count."""
 REFUSED_RATE = 1_000_000.0
 """The same for the rest of a body that nobody wants."""
+KEPT_SECONDS = 15.0
+"""Seconds that a browser's connection stays open for its next request."""
+KEPT_BODY = 1_000_000
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nServer: tidemark\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
     b"Content-Length: 52\r\n\r\n" + b'{"detail":"too many connections; try again later"}\r\n'
@@ -122,6 +126,11 @@ class PacedSocket:
         self._waited = self._received = 0.0
         self._grace, self._rate = GRACE, rate
 
+    def expect_head(self) -> None:
+        """From now on, the next request of a connection that is kept."""
+        self._waited = self._received = self._rate = 0.0
+        self._grace = KEPT_SECONDS
+
     def refuse_body(self) -> None:
         """What still comes is read only so that the client sees the answer."""
         self.expect_body(REFUSED_RATE)
@@ -187,6 +196,17 @@ class CheckedBody:
         return data
 
 
+def _is_kept(headers: dict[str, str]) -> bool:
+    """Whether the connection of a request stays open for the next one.
+
+    ClearML's SDK forks with open sockets, and parent and child would read each other's answers. Only browsers send `Sec-Fetch-Mode`. A large body
+    ends its connection, so that what is left of a refused one need not be read.
+    """
+    length = headers.get("CONTENT-LENGTH", "0")
+    small = "TRANSFER-ENCODING" not in headers and length.isascii() and length.isdigit() and int(length) <= KEPT_BODY
+    return "SEC-FETCH-MODE" in headers and small
+
+
 class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
     """gunicorn's gevent worker with places and a pace."""
 
@@ -197,6 +217,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
     def limit(self, settings: ServerSettings) -> None:
         """Take the limits from the settings."""
         self.settings, self.places = settings, Places(settings)
+        self._kept: set[PacedSocket] = set()
+
+    def timeout_ctx(self) -> AbstractContextManager[None]:
+        """No time-out beside the pace of `PacedSocket`."""
+        return nullcontext()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         place = self.places.enter(str(addr[0]))
@@ -206,16 +231,22 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
                 client.sendall(FULL)
                 client.close()
             return
+        paced = PacedSocket(client, place, self.settings.idle_timeout)
         try:
-            paced = PacedSocket(client, place, self.settings.idle_timeout)
             super(GeventWorker, self).handle(listener, paced, addr)  # skips GeventWorker.handle, which removes the time-out
         finally:
+            self._kept.discard(paced)
             place.leave()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        self._kept.discard(sock)
         sock.expect_body()
         req.body = CheckedBody(req.body)
+        if not _is_kept(dict(req.headers)):
+            req.must_close = True
         super().handle_request(listener_name, req, sock, addr)
+        sock.expect_head()
+        self._kept.add(sock)
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         self._say_goodbye()
@@ -226,7 +257,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
         super().handle_quit(sig, frame)
 
     def _say_goodbye(self) -> None:
-        """Close log sockets, which would otherwise stay open until the graceful time-out."""
+        """Close log sockets and kept connections, which would otherwise stay open until the graceful time-out."""
+        for sock in list(getattr(self, "_kept", ())):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         app = getattr(self, "wsgi", None)  # not there yet when the signal comes early
         for goodbye in getattr(app, "extensions", {}).get("tidemark.stopping", ()):
             gevent.spawn(goodbye)

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +50,45 @@ def test_every_answer_closes_its_connection(server: Server) -> None:
         assert b"\r\nConnection: close\r\n" in answer
         assert b"\r\nServer: tidemark\r\n" in answer
         assert answer.count(b"\r\nDate: ") == 1
+
+
+def ask_as_browser(sock: socket.socket, port: int, body: bytes = b"{}") -> bytes:
+    """One call with the header that browsers send; its answer's head and body."""
+    head = f"POST /debug.ping HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nSec-Fetch-Mode: cors\r\nContent-Type: application/json\r\n"
+    sock.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        part = sock.recv(65536)
+        assert part, answer
+        answer += part
+    length = int(re.search(rb"Content-Length: (\d+)", answer)[1])  # type: ignore[index]
+    while len(answer.partition(b"\r\n\r\n")[2]) < length:
+        answer += sock.recv(65536)
+    return answer
+
+
+def test_a_browser_keeps_its_connection(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+        for _ in range(3):
+            answer = ask_as_browser(sock, server.port)
+            assert answer.startswith(b"HTTP/1.1 200 ") and b"\r\nConnection: keep-alive\r\n" in answer
+
+
+def test_a_large_body_ends_a_browsers_connection(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+        assert b"\r\nConnection: close\r\n" in ask_as_browser(sock, server.port, b"[" + b" " * 1_000_001 + b"]")
+
+
+def test_a_kept_connection_does_not_hold_the_server_up(tmp_path: Path) -> None:
+    own = Server(tmp_path, {"TIDEMARK__server__graceful_timeout": "60"}).start()
+    with socket.create_connection(("127.0.0.1", own.port), timeout=20) as sock:
+        ask_as_browser(sock, own.port)
+        process = own.process
+        assert process is not None
+        process.signal(signal.SIGTERM)
+        assert sock.recv(1) == b""
+        process.wait(20)  # raises when it waits for the connection
+    own.stop()
 
 
 def test_a_get_with_a_body_and_chunks_are_read(server: Server) -> None:

@@ -13,6 +13,8 @@ import { Problem } from "../ui/problem.js";
 
 const FIELDS = ["hyperparams", "configuration", "script", "container", "type"];
 const LONG = 200;
+/** Digits of a commit that are shown. */
+const COMMIT = 12;
 
 /** @param {{runs: Compared[], revision: number}} props */
 export default function CompareConfig({ runs, revision }) {
@@ -33,7 +35,7 @@ export default function CompareConfig({ runs, revision }) {
   return div(
     { class: "view compare-view" },
     div(
-      { class: "view-bar compare-search" },
+      { class: "compare-search" },
       h2(rows.length ? `${integer(differing.length)} of ${plural(rows.length, "parameter")} differ` : "No parameters"),
       rows.length > 0 && input({ type: "search", placeholder: "Find parameter or value", "aria-label": "Find parameter or value", value: search, onInput: (/** @type {any} */ event) => setSearch(event.target.value) }),
       rows.length > differing.length && label(input({ type: "checkbox", checked: all, onChange: () => setAll(!all) }), " show equal ones too"),
@@ -77,7 +79,7 @@ function rowsOf(tasks) {
       for (const [name, one] of Object.entries(/** @type {Record<string, any>} */ (parameters))) put(section, name, index, one.value);
     }
     const script = task.script ?? {};
-    for (const name of ["repository", "branch", "tag", "version_num", "entry_point", "working_dir", "binary"]) put("code", name === "version_num" ? "commit" : name, index, script[name]);
+    for (const name of ["repository", "branch", "tag", "version_num", "entry_point", "working_dir", "binary"]) put("code", name === "version_num" ? "commit" : name, index, name === "version_num" ? script[name]?.slice(0, COMMIT) : script[name]);
     put("container", "image", index, task.container?.image);
   });
   for (const row of rows.values()) row.differs = new Set(row.values).size > 1;
@@ -105,7 +107,7 @@ function Texts({ runs, tasks }) {
   const choose = (/** @type {string} */ name, /** @type {number} */ value, /** @type {(index: number) => void} */ set) =>
     select({ "aria-label": name, value, onChange: (/** @type {any} */ event) => set(Number(event.target.value)) }, runs.map((run, index) => option({ key: run.id, value: index, selected: index === value }, run.name)));
   return fragment(
-    div({ class: "view-bar compare-search" }, h2("Texts"), choose("From run", left, setLeft), span({ class: "muted" }, "to"), choose("To run", right, setRight)),
+    div({ class: "compare-search" }, h2("Texts"), choose("From run", left, setLeft), span({ class: "muted" }, "to"), choose("To run", right, setRight)),
     names.map((name) => use(Difference, { key: name, name, left: from[name] ?? "", right: to[name] ?? "" })),
   );
 }

@@ -55,7 +55,7 @@ export default function CompareImages({ runs, revision }) {
   return div(
     { class: "view compare-view" },
     div(
-      { class: "view-bar compare-search" },
+      { class: "compare-search" },
       h2("Images"),
       label(span({ class: "muted" }, "metric "), select({ value: chosen, onChange: (/** @type {any} */ event) => setMetric(event.target.value) }, metrics.map((name) => option({ key: name, value: name, selected: name === chosen }, name)))),
       label(span({ class: "muted" }, "variant "), select({ value: one, onChange: (/** @type {any} */ event) => setVariant(event.target.value) }, names.map((name) => option({ key: name, value: name, selected: name === one }, name)))),

@@ -38,7 +38,7 @@ export default function CompareValues({ runs, revision }) {
     { class: "view compare-view" },
     use(Scatter, { runs, rows: [...parameters, ...rows] }),
     div(
-      { class: "view-bar compare-search" },
+      { class: "compare-search" },
       h2("Values"),
       div(
         { class: "segments", role: "group", "aria-label": "Statistic" },
@@ -111,7 +111,7 @@ function bestOf(row) {
 }
 
 const WIDTH = 620;
-const HEIGHT = 300;
+const HEIGHT = 320;
 const LEFT = 64;
 const BOTTOM = 40;
 
@@ -129,18 +129,19 @@ function Scatter({ runs, rows }) {
   });
   const log = points.length > 1 && points.every((one) => one.px > 0) && Math.max(...points.map((one) => one.px)) / Math.min(...points.map((one) => one.px)) > 50;
   const toX = scale(points.map((one) => one.px), LEFT, WIDTH - 16, log);
-  const toY = scale(points.map((one) => one.py), HEIGHT - BOTTOM, 14, false);
+  const toY = scale(points.map((one) => one.py), HEIGHT - BOTTOM, 32, false);
   const choose = (/** @type {string} */ name, /** @type {Row} */ chosen, /** @type {(name: string) => void} */ set) =>
     label(span({ class: "muted" }, `${name} `), select({ value: chosen.name, onChange: (/** @type {any} */ event) => set(event.target.value) }, rows.map((row) => option({ key: row.name, value: row.name, selected: row === chosen }, row.name))));
   return fragment(
-    div({ class: "view-bar compare-search" }, h2("Scatter"), choose("x", x, setX), choose("y", y, setY), log && span({ class: "muted" }, "x is logarithmic")),
+    div({ class: "compare-search" }, h2("Scatter"), choose("x", x, setX), choose("y", y, setY), log && span({ class: "muted" }, "x is logarithmic")),
     points.length
       ? h(
           "svg",
           { class: "scatter", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${y.name} over ${x.name}: ${points.map((one) => `${one.run.name} ${number(one.px)}, ${number(one.py)}`).join("; ")}` },
           ...toY.ticks.map((tick) => h("g", { key: `y${tick}` }, h("line", { class: "grid", x1: LEFT, x2: WIDTH - 16, y1: toY.at(tick), y2: toY.at(tick) }), h("text", { x: LEFT - 8, y: toY.at(tick) + 4, "text-anchor": "end" }, number(tick, 3)))),
           ...toX.ticks.map((tick) => h("text", { key: `x${tick}`, x: toX.at(tick), y: HEIGHT - BOTTOM + 18, "text-anchor": "middle" }, number(tick, 3))),
-          h("text", { class: "axis", x: (LEFT + WIDTH) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, x.name),
+          h("text", { class: "axis", x: 8, y: 18 }, y.name),
+          h("text", { class: "axis", x: (LEFT + WIDTH) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, x.name),
           ...points.map(({ run, px, py }) => h("circle", { key: run.id, cx: toX.at(px), cy: toY.at(py), r: 6, style: { fill: color(run.pick) } }, h("title", null, `${run.name}: ${number(px)}, ${number(py)}`))),
         )
       : p({ class: "muted" }, "No run has both values."),

@@ -120,15 +120,19 @@ export default function Compare() {
             li(
               { key: run.id, class: run.hidden ? "off" : "" },
               span({ class: "dot", style: { background: color(run.pick) } }),
-              link({ href: runHref(run.id), class: "run-name truncate", title: run.name }, run.name),
+              link({ href: runHref(run.id), class: "run-name truncate", title: [run.name, run.project?.name].filter(Boolean).join("\n") }, run.name),
               span(
-                { class: "compare-actions" },
-                index > 0 && button({ type: "button", class: "icon-button small", "aria-label": `Move ${run.name} up`, onClick: () => move(index, -1) }, icon("up")),
-                button({ type: "button", class: "icon-button small", "aria-label": `Only ${run.name}`, "aria-pressed": solo === run.id, title: "Only this one", onClick: () => setParams({ solo: solo === run.id ? "" : run.id }) }, icon("star")),
-                button({ type: "button", class: "icon-button small", "aria-label": `${run.hidden ? "Show" : "Hide"} ${run.name}`, "aria-pressed": run.hidden, title: run.hidden ? "Show" : "Hide", onClick: () => toggle(run.id) }, icon(run.hidden ? "eyeoff" : "eye")),
-                button({ type: "button", class: "icon-button small", "aria-label": `Leave ${run.name} out`, title: "Leave out", onClick: () => without(run.id) }, icon("close")),
+                { class: "compare-facts" },
+                statusBadge(run.status),
+                span({ class: "spacer" }),
+                span(
+                  { class: "compare-actions" },
+                  index > 0 && button({ type: "button", class: "icon-button small", "aria-label": `Move ${run.name} up`, onClick: () => move(index, -1) }, icon("up")),
+                  button({ type: "button", class: "icon-button small", "aria-label": `Only ${run.name}`, "aria-pressed": solo === run.id, title: "Only this one", onClick: () => setParams({ solo: solo === run.id ? "" : run.id }) }, icon("star")),
+                  button({ type: "button", class: "icon-button small", "aria-label": `${run.hidden ? "Show" : "Hide"} ${run.name}`, "aria-pressed": run.hidden, title: run.hidden ? "Show" : "Hide", onClick: () => toggle(run.id) }, icon(run.hidden ? "eyeoff" : "eye")),
+                  button({ type: "button", class: "icon-button small", "aria-label": `Leave ${run.name} out`, title: "Leave out", onClick: () => without(run.id) }, icon("close")),
+                )
               ),
-              span({ class: "compare-facts" }, statusBadge(run.status), run.project?.name && span({ class: "muted truncate", title: run.project.name }, run.project.name)),
             ),
           ),
         ),
