@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from apiserver.bll.events.charts import Charts
 from apiserver.bll.events.deletion import Deletion
+from apiserver.bll.events.image_index import ImageIndex
 from apiserver.bll.events.image_samples import ImageSamples
 from apiserver.bll.events.images import Images
 from apiserver.bll.events.ingest import Ingest
 from apiserver.bll.events.latest import Latest
 from apiserver.bll.events.listing import Listing
 from apiserver.bll.events.log_download import LogDownload
+from apiserver.bll.events.log_overview import LogOverviews
 from apiserver.bll.events.log_search import LogSearch
 from apiserver.bll.events.logs import Logs
 from apiserver.bll.events.navigation import Navigation
@@ -47,7 +49,7 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
         EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
         EventsSeriesService(owners, SeriesCharts(events), Thumbnails(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),
-        EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events)),
-        EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state, ttl)),
+        EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events), LogOverviews(events)),
+        EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state, ttl), ImageIndex(events)),
         EventsPlotsService(owners, Plots(events, scrolls), navigation, PlotSamples(events, state, ttl)),
     ]

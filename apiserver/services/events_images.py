@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver.bll.events.image_index import ImageIndex
 from apiserver.bll.events.image_samples import ImageSamples
 from apiserver.bll.events.images import Images
-from apiserver.bll.events.metric_filter import selections_by_task
+from apiserver.bll.events.metric_filter import metrics_filter, selections_by_task
 from apiserver.bll.events.navigation import Navigation
-from apiserver.service_repo import Call, endpoint
+from apiserver.service_repo import Call, Encoded, endpoint
 from apiserver.services.event_owners import EventOwners, scroll_of
 from apiserver.stores.records import IMAGE
 
@@ -16,11 +17,22 @@ from apiserver.stores.records import IMAGE
 class EventsImagesService:
     """Shows debug images."""
 
-    def __init__(self, owners: EventOwners, images: Images, navigation: Navigation, samples: ImageSamples) -> None:
+    def __init__(self, owners: EventOwners, images: Images, navigation: Navigation, samples: ImageSamples, index: ImageIndex) -> None:
         self._owners = owners
         self._images = images
         self._navigation = navigation
         self._samples = samples
+        self._index = index
+
+    @endpoint("events.get_image_index")
+    def get_image_index(self, call: Call, request: dict[str, Any]) -> Encoded:
+        owners = self._owners.several(call, request, request["tasks"])
+        return Encoded(self._index.stops(owners, metrics_filter(request.get("metrics"))))
+
+    @endpoint("events.get_debug_image_samples")
+    def get_debug_image_samples(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        owners = self._owners.several(call, request, request["tasks"])
+        return {"samples": self._index.at(owners, metrics_filter(request.get("metrics")), request.get("iteration"))}
 
     @endpoint("events.debug_images", min_version="2.7")
     def debug_images(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from apiserver.bll.events.log_download import LogDownload
 from apiserver.bll.events.log_formats import text_writer, write_json
+from apiserver.bll.events.log_overview import LogOverviews
 from apiserver.bll.events.log_search import LogSearch, SearchQuery
 from apiserver.bll.events.logs import LogPage, Logs
 from apiserver.bll.events.metric_filter import metrics_filter, selection_of
@@ -17,9 +18,10 @@ from apiserver.services.event_owners import EventOwners, scroll_of
 class EventsLogsService:
     """Reads logs."""
 
-    def __init__(self, owners: EventOwners, logs: Logs, search: LogSearch, download: LogDownload) -> None:
+    def __init__(self, owners: EventOwners, logs: Logs, search: LogSearch, download: LogDownload, overviews: LogOverviews) -> None:
         self._owners = owners
         self._logs = logs
+        self._overviews = overviews
         self._search = search
         self._download = download
 
@@ -54,6 +56,7 @@ class EventsLogsService:
             query,
             size=request["batch_size"],
             order=request.get("order"),
+            budget=request["budget_ms"] / 1000 if request.get("budget_ms") else None,
         )
         return {
             "events": page.events,
@@ -61,6 +64,7 @@ class EventsLogsService:
             "total": page.total,
             "positions": page.positions,
             "matched": page.matched,
+            "searched_to": page.searched_to,
             "scroll_id": page.scroll_id,
         }
 
@@ -82,6 +86,25 @@ class EventsLogsService:
             metrics=metrics_filter(request.get("metrics")),
         )
         return {"events": page.events, "returned": len(page.events), "total": page.total, "scroll_id": page.scroll_id}
+
+    @endpoint("events.get_task_log_lines")
+    def get_task_log_lines(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        found = self._overviews.lines(self._owners.task(call, request), request["position"], request["count"])
+        return {"position": found.position, "events": found.events, "returned": len(found.events), "total": found.total}
+
+    @endpoint("events.get_task_log_overview")
+    def get_task_log_overview(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        found = self._overviews.overview(self._owners.task(call, request), request["slices"])
+        return {
+            "total": found.total,
+            "interval": found.interval,
+            "first_timestamp": found.first_timestamp,
+            "last_timestamp": found.last_timestamp,
+            "start": [one.start for one in found.slices],
+            "position": found.positions,
+            "count": [one.lines for one in found.slices],
+            "levels": [{"level": level, "count": [one.levels.get(level, 0) for one in found.slices]} for level in found.levels()],
+        }
 
     @endpoint("events.download_task_log")
     def download_task_log(self, call: Call, request: dict[str, Any]) -> RawResponse:

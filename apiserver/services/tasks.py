@@ -47,7 +47,7 @@ class TasksService:
 
     @endpoint("tasks.get_all_ex")
     def get_all_ex(self, call: Call, request: Request) -> Answer:
-        return self._find(call, request, expand=True).answer("tasks")
+        return self._find(call, request, expand=True).answer("tasks") | self._tasks.counts(call.company, modern_request(call, request))
 
     @endpoint("tasks.get_by_id_ex")
     def get_by_id_ex(self, call: Call, request: Request) -> Answer:

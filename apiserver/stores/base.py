@@ -22,9 +22,11 @@ from apiserver.stores.records import (
     ImageVariant,
     LastValues,
     LineSearch,
+    LogSlice,
     Metrics,
     PagedEvent,
     PointColumns,
+    SearchedStretch,
     Series,
     SeriesKey,
     TypeStorage,
@@ -186,16 +188,28 @@ class LogReader(Protocol):
         after: Cursor | None = None,
         descending: bool = False,
         chunk: int = 10_000,
-        search: LineSearch | None = None,
     ) -> Iterator[list[PagedEvent]]:
-        """The log lines of a query in order of (timestamp, seq), in lists of at most `chunk`.
+        """The log lines of a query in order of (timestamp, seq), in lists of at most `chunk`."""
 
-        With `search`, only the lines that it picks: no document is made of the others, and lists may be empty, so that the caller can give
-        way between them. Its `match` may be called in a thread.
-        """
+    def search_log(
+        self,
+        company: str,
+        query: EventQuery,
+        search: LineSearch,
+        *,
+        after: Cursor | None = None,
+        descending: bool = False,
+        chunk: int = 10_000,
+    ) -> Iterator[SearchedStretch]:
+        """The lines of a query that the search picks, in the same order. No document is made of the others. A stretch may hold no line, so that the
+        caller can give way or stop between them. `search.match` may be called in a thread."""
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         """For each cursor (ascending, on the timestamp axis) how many log lines of the task come before it."""
+
+    def log_slices(self, company: str, task: str, interval: int, lo: int, hi: int) -> list[LogSlice]:
+        """The lines with lo <= timestamp <= hi in slices that begin at multiples of `interval` (ms), ascending; slices without lines are left
+        out. At most 2,000 slices may be asked for."""
 
 
 class Upkeep(Protocol):

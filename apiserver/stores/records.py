@@ -364,6 +364,22 @@ class LineSearch(NamedTuple):
         return self.literal if self.literal and (not self.ignore_case or self.literal.isascii()) else None
 
 
+class SearchedStretch(NamedTuple):
+    """The matching lines of a stretch of a log, and the last line that was looked at (None: the end of the log was reached)."""
+
+    lines: list[PagedEvent]
+    end: Cursor | None
+
+
+class LogSlice(NamedTuple):
+    """The log lines of a stretch of time: when it starts, how many lines, and by level how many of them (levels that are rare among many may be
+    left out)."""
+
+    start: int
+    lines: int
+    levels: dict[str | None, int]
+
+
 class ImageVariant(NamedTuple):
     """What navigation needs of one variant of debug images (only events with a url count).
 

@@ -192,3 +192,28 @@ def test_a_search_finds_what_re2_and_python_find(server: Client, engine: str) ->
                 break
             request["scroll_id"] = data["scroll_id"]
         assert found == expected
+
+
+def test_a_search_with_a_budget_goes_on_where_it_stopped_and_finds_everything(server: Client, task: str) -> None:
+    lines = [log(task, "needle" if number in (17, 9_000, 24_999) else f"hay {number}", timestamp=number) for number in range(25_000)]
+    server.add_batch(lines)
+    request: dict[str, Any] = {
+        "task": task,
+        "search": "needle|nothing",
+        "search_regex": True,
+        "batch_size": 100,
+        "navigate_earlier": False,
+        "budget_ms": 1,
+    }
+    found: list[int] = []
+    times: list[int] = []
+    while True:
+        page = server.call("events.get_task_log", request)
+        found += page["positions"]
+        if page["scroll_id"] is None:
+            break
+        assert page["matched"] is None and page["searched_to"] is not None
+        times.append(page["searched_to"])
+        request["scroll_id"] = page["scroll_id"]
+    assert (found, page["matched"], page["searched_to"]) == ([17, 9_000, 24_999], 3, None)
+    assert len(times) >= 2 and times == sorted(times)

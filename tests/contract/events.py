@@ -84,7 +84,9 @@ class LogContract(StoreContract):
                 return [place for place, line in enumerate(lines) if part in line]
 
             search = LineSearch(match, literal, ignore_case)
-            found = stores.events.scan_log(stores.company, log, search=search, descending=descending)
+            stretches = list(stores.events.search_log(stores.company, log, search, descending=descending))
+            assert [stretch.end is None for stretch in stretches] == [False] * (len(stretches) - 1) + [True]
+            found = [stretch.lines for stretch in stretches]
             return [line["msg"] for chunk in found for line, _ in chunk]
 
         for literal in (None, "ut of mem", "out of memory"):

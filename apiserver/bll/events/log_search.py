@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar, NamedTuple, Protocol
 
 import msgspec
@@ -45,13 +46,22 @@ class SearchScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
 
 class FoundPage(NamedTuple):
     """Matching lines. `positions[i]` is the place of `events[i]` in the log, 0 for its oldest line. `matched` counts the matching lines of
-    all pages up to this one once the search is through, else it is None. `scroll_id` leads to the next page; None: there is none."""
+    all pages up to this one once the search is through, else it is None. `searched_to` is the time up to which the log was searched by then; None: to its
+    end. `scroll_id` leads to the next page; None: there is none."""
 
     events: list[StoredEvent]
     positions: list[int]
     total: int
     matched: int | None
+    searched_to: int | None
     scroll_id: str | None
+
+
+class _Scanned(NamedTuple):
+    """The matches of a page, and the cursor behind which the search goes on; None: there are no more."""
+
+    found: list[PagedEvent]
+    after: Cursor | None
 
 
 class SearchedEvents(EventReader, LogReader, Protocol):
@@ -65,10 +75,13 @@ class LogSearch:
         self._events = events
         self._scrolls = scrolls
 
-    def page(self, owner: Owner, scroll: Scroll, query: SearchQuery, *, size: int, order: Order | None = None) -> FoundPage:
+    def page(
+        self, owner: Owner, scroll: Scroll, query: SearchQuery, *, size: int, order: Order | None = None, budget: float | None = None
+    ) -> FoundPage:
         """The next `size` matching lines (and those of the last one's millisecond), newest first when going to earlier lines.
 
-        `total` counts the lines that are searched. The log is read until the page is full and one more match is known, or to its end.
+        `total` counts the lines that are searched. The log is read until the page is full and one more match is known, to its end, or until `budget`
+        seconds are over: then the page is short, or empty.
         Raises InvalidRegex; InvalidScroll when the id was made for another search.
         """
         matcher = query.matcher()
@@ -80,36 +93,40 @@ class LogSearch:
             if state.query != query:
                 raise InvalidScroll("made for another search", scroll_id=str(scroll.id)[:64])
             after, before, total = state.cursor, state.matched, state.total
-        found, more = self._scan(owner, query, matcher, after, size) if size else ([], True)
+        found, last = self._scan(owner, query, matcher, after, size, budget) if size else _Scanned([], None)
         cursors = [cursor for _, cursor in found]
         ascending = self._events.log_positions(owner.company, owner.id, cursors[::-1] if query.earlier else cursors) if cursors else []
         positions = ascending[::-1] if query.earlier else ascending
         next_id = None
-        if more and cursors:
-            next_id = self._scrolls.keep(SearchScroll(query, cursors[-1], before + len(found), total), [owner], scroll)
+        if last is not None:
+            next_id = self._scrolls.keep(SearchScroll(query, last, before + len(found), total), [owner], scroll)
         if order is not None and (order == "desc") != query.earlier:
             found.reverse()
             positions.reverse()
-        return FoundPage(events_of(found), positions, total, None if more else before + len(found), next_id)
+        matched = before + len(found) if size and last is None else None
+        return FoundPage(events_of(found), positions, total, matched, None if last is None else last.timestamp, next_id)
 
-    def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int) -> tuple[list[PagedEvent], bool]:
-        """A page of matches, and whether there are more behind it."""
+    def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int, budget: float | None) -> _Scanned:
+        """A page of matches."""
         found: list[PagedEvent] = []
-        stretches = self._events.scan_log(
+        deadline = None if budget is None else time.monotonic() + budget
+        stretches = self._events.search_log(
             owner.company,
             EventQuery(owner.id, (LOG,), metrics=query.metrics, levels=query.levels),
+            LineSearch(matcher.match, matcher.literal, matcher.ignore_case),
             after=after,
             descending=query.earlier,
             chunk=min(max(2 * size, 2_000), 10_000),
-            search=LineSearch(matcher.match, matcher.literal, matcher.ignore_case),
         )
         for stretch in stretches:
-            found += stretch
+            found += stretch.lines
             end = _page_end(found, size)
             if end < len(found):
-                return found[:end], True
+                return _Scanned(found[:end], found[end - 1].cursor)
+            if stretch.end is not None and deadline is not None and time.monotonic() >= deadline:
+                return _Scanned(found, stretch.end)
             give_way()
-        return found, False
+        return _Scanned(found, None)
 
 
 def _page_end(found: list[PagedEvent], size: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from apiserver.bll.registry import task_parts as parts
+from apiserver.bll.registry.facets import facet_path, listed_facet
 from apiserver.bll.registry.last_metrics import last_metrics
 from apiserver.bll.registry.legacy_forms import take_execution
 from apiserver.bll.registry.new_documents import new_id, new_task, now_ms
@@ -68,6 +69,23 @@ class Tasks:
         order = sorts(request.get("order_by"), [Sort("created")])
         page = self._pages.read("task", companies, where, order, request, top_fields(tree, _ALWAYS_READ), scope=company)
         return page.with_rows(self._shown(page.documents, tree, company, expand=expand))
+
+    def counts(self, company: str, request: Mapping[str, Any]) -> Body:
+        """What the request asks to know of all tasks that match, whatever page it shows: `total`, and the values of its `facets` with the number
+        of tasks that have each, the most frequent first."""
+        found: Body = {}
+        if not request.get("count_total") and not request.get("facets"):
+            return found
+        companies, where = self._records.scope("task", company)
+        where += self.filters(company, request)
+        registry = self._records.registry
+        if request.get("count_total"):
+            found["total"] = registry.count("task", companies, where)
+        if request.get("facets"):
+            limit = request["facet_values"]
+            paths = {name: facet_path(name) for name in request["facets"]}
+            found["facets"] = {name: listed_facet(registry.tally("task", companies, where, [path]), limit) for name, path in paths.items()}
+        return found
 
     def filters(self, company: str, request: Mapping[str, Any]) -> Where:
         """The conditions of a request, sub-projects and hidden tasks taken into account."""

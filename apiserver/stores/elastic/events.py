@@ -34,10 +34,12 @@ from apiserver.stores.records import (
     ImageVariant,
     LastValues,
     LineSearch,
+    LogSlice,
     Metrics,
     PagedEvent,
     Paging,
     PointColumns,
+    SearchedStretch,
     Series,
     SeriesKey,
     TypeStorage,
@@ -148,19 +150,27 @@ class ElasticEvents:
         return self._reader.image_variants(company, task, rows)
 
     def scan_log(
+        self, company: str, query: EventQuery, *, after: Cursor | None = None, descending: bool = False, chunk: int = 10_000
+    ) -> Iterator[list[PagedEvent]]:
+        return self._logs.scan(company, query, Paging("timestamp", descending, after, chunk))
+
+    def search_log(
         self,
         company: str,
         query: EventQuery,
+        search: LineSearch,
         *,
         after: Cursor | None = None,
         descending: bool = False,
         chunk: int = 10_000,
-        search: LineSearch | None = None,
-    ) -> Iterator[list[PagedEvent]]:
-        return self._logs.scan(company, query, Paging("timestamp", descending, after, chunk), search)
+    ) -> Iterator[SearchedStretch]:
+        return self._logs.search(company, query, Paging("timestamp", descending, after, chunk), search)
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         return self._logs.positions(company, task, cursors)
+
+    def log_slices(self, company: str, task: str, interval: int, lo: int, hi: int) -> list[LogSlice]:
+        return self._logs.slices(company, task, interval, lo, hi)
 
     def storage(self, company: str, task: str) -> list[TypeStorage]:
         return storage_of((key.type, row) for key, row in self.series_store.rows(company, [task], EVENT_TYPES).items())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -24,10 +25,12 @@ from apiserver.stores.records import (
     ImageVariant,
     LastValues,
     LineSearch,
+    LogSlice,
     Metrics,
     PagedEvent,
     Paging,
     PointColumns,
+    SearchedStretch,
     Series,
     SeriesKey,
     TypeStorage,
@@ -216,29 +219,41 @@ class SqliteEvents:
         return self._db.read(work)
 
     def scan_log(
+        self, company: str, query: EventQuery, *, after: Cursor | None = None, descending: bool = False, chunk: int = 10_000
+    ) -> Iterator[list[PagedEvent]]:
+        for lines, _ in self._stretches(company, query, Paging("timestamp", descending, after, chunk), logs.Stretch.lines):
+            if lines:
+                yield lines
+
+    def search_log(
         self,
         company: str,
         query: EventQuery,
+        search: LineSearch,
         *,
         after: Cursor | None = None,
         descending: bool = False,
         chunk: int = 10_000,
-        search: LineSearch | None = None,
-    ) -> Iterator[list[PagedEvent]]:
+    ) -> Iterator[SearchedStretch]:
+        paging = Paging("timestamp", descending, after, chunk)
+        for lines, end in self._stretches(company, query, paging, lambda stretch: stretch.matches(search)):
+            yield SearchedStretch(lines, end)
+
+    def _stretches(
+        self, company: str, query: EventQuery, paging: Paging, read: Callable[[logs.Stretch], tuple[list[PagedEvent], Cursor | None]]
+    ) -> Iterator[tuple[list[PagedEvent], Cursor | None]]:
+        """The log bit by bit, with the place where it goes on (None: at the end); one reading a bit."""
         while True:
 
-            def work(connection: sqlite3.Connection, after: Cursor | None = after) -> tuple[list[PagedEvent], Cursor | None]:
+            def work(connection: sqlite3.Connection, paging: Paging = paging) -> tuple[list[PagedEvent], Cursor | None]:
                 found = _found(connection, company, query)
-                if found is None:
-                    return [], None
-                stretch = logs.Stretch(connection, found, query, Paging("timestamp", descending, after, chunk))
-                return stretch.lines() if search is None else stretch.matches(search)
+                return ([], None) if found is None else read(logs.Stretch(connection, found, query, paging))
 
             lines, after = self._db.read(work)
-            if lines or search is not None:
-                yield lines
+            yield lines, after
             if after is None:
                 return
+            paging = replace(paging, after=after)
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         query = EventQuery(task, (LOG,))
@@ -248,6 +263,13 @@ class SqliteEvents:
             if found is None or not cursors:
                 return [0] * len(cursors)
             return logs.positions(connection, found.entity, listing.count(connection, found, query), cursors)
+
+        return self._db.read(work)
+
+    def log_slices(self, company: str, task: str, interval: int, lo: int, hi: int) -> list[LogSlice]:
+        def work(connection: sqlite3.Connection) -> list[LogSlice]:
+            entity = _entities(connection, company, [task]).get(task)
+            return [] if entity is None else logs.slices(connection, entity[0], interval, lo, hi)
 
         return self._db.read(work)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import LOG, MIN_ITER, Cursor, EventQuery, LineSearch, PagedEvent, Paging
+from apiserver.stores.records import LOG, MIN_ITER, Cursor, EventQuery, LineSearch, LogSlice, PagedEvent, Paging
 from apiserver.stores.sqlite.paging import LOG_COLUMNS, EventBuilder, TaskSeries, conditions
 
 Key = tuple[int, int]
@@ -107,3 +107,16 @@ def positions(connection: sqlite3.Connection, entity: int, total: int, cursors: 
         step = connection.execute(between, (entity, one.timestamp, one.seq, other.timestamp, other.seq)).fetchone()[0]
         found.append(found[-1] + step)
     return found
+
+
+def slices(connection: sqlite3.Connection, entity: int, interval: int, lo: int, hi: int) -> list[LogSlice]:
+    """How many lines of each level there are in slices of time (see LogReader.log_slices)."""
+    origin = lo // interval * interval  # SQLite's division rounds towards zero: times before the origin are none
+    rows = connection.execute(
+        "SELECT (timestamp - ?2) / ?3, level, count(*) FROM logs WHERE entity=?1 AND timestamp BETWEEN ?4 AND ?5 GROUP BY 1, 2 ORDER BY 1",
+        (entity, origin, interval, lo, hi),
+    )
+    found: dict[int, dict[str | None, int]] = {}
+    for number, level, count in rows:
+        found.setdefault(number, {})[level] = count
+    return [LogSlice(origin + number * interval, sum(levels.values()), levels) for number, levels in found.items()]

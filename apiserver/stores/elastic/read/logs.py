@@ -9,8 +9,10 @@ from typing import Any
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.queries import Query, all_of, any_of, event_filters, event_of, span
 from apiserver.stores.elastic.read.events import ElasticEventPages
-from apiserver.stores.records import LOG, Cursor, EventQuery, LineSearch, PagedEvent, Paging
+from apiserver.stores.records import LOG, Cursor, EventQuery, LineSearch, LogSlice, PagedEvent, Paging, SearchedStretch
 
+LEVELS = 30
+"""Levels that are counted one by one."""
 MAX_WORDS = 3
 """Words of a literal that narrow the search; the longest ones say most."""
 
@@ -21,30 +23,33 @@ class ElasticLogLines:
     def __init__(self, client: ElasticClient, reader: ElasticEventPages) -> None:
         self._client, self._reader = client, reader
 
-    def scan(self, company: str, query: EventQuery, paging: Paging, search: LineSearch | None) -> Iterator[list[PagedEvent]]:
+    def scan(self, company: str, query: EventQuery, paging: Paging) -> Iterator[list[PagedEvent]]:
         """`paging.limit`: lines a list, at most."""
         types = self._reader.indices(company, query.task, [LOG])
-        if search is None:
-            for hits in self._stretches(types, query, paging, []):
+        for hits, _ in self._stretches(types, query, paging, []):
+            if hits:
                 yield [event_of(hit, types, "timestamp") for hit in hits]
-            return
-        for hits in self._stretches(types, query, paging, [{"exists": {"field": "msg"}}, *_narrowed(search.narrowing)]):
+
+    def search(self, company: str, query: EventQuery, paging: Paging, search: LineSearch) -> Iterator[SearchedStretch]:
+        """`paging.limit`: lines that are looked at for a stretch, at most."""
+        types = self._reader.indices(company, query.task, [LOG])
+        for hits, end in self._stretches(types, query, paging, [{"exists": {"field": "msg"}}, *_narrowed(search.narrowing)]):
             found = search.match([hit["_source"]["msg"] for hit in hits])
-            yield [event_of(hits[place], types, "timestamp") for place in found]
+            yield SearchedStretch([event_of(hits[place], types, "timestamp") for place in found], end)
 
     def _stretches(
         self, types: Mapping[str, str], query: EventQuery, paging: Paging, more: Sequence[Query]
-    ) -> Iterator[list[dict[str, Any]]]:
+    ) -> Iterator[tuple[list[dict[str, Any]], Cursor | None]]:
+        """Hits, and the last of them unless the log ends there."""
         size = max(1, min(paging.limit, PAGE))
         after = paging.after
         while types:
             hits = self._reader.hits(types, query, "timestamp", paging.descending, after, size, more)
-            if hits:
-                yield hits
-            if len(hits) < size:
+            last = hits[-1]["_source"] if len(hits) == size else None
+            after = None if last is None else Cursor(last["timestamp"], last["timestamp"], last["seq"])
+            yield hits, after
+            if after is None:
                 return
-            last = hits[-1]["_source"]
-            after = Cursor(last["timestamp"], last["timestamp"], last["seq"])
 
     def positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         types = self._reader.indices(company, task, [LOG])
@@ -67,6 +72,24 @@ class ElasticLogLines:
             total += answer["hits"]["total"]["value"]
             positions.append(total)
         return positions
+
+    def slices(self, company: str, task: str, interval: int, lo: int, hi: int) -> list[LogSlice]:
+        types = self._reader.indices(company, task, [LOG])
+        if not types:
+            return []
+        filters, _ = event_filters(EventQuery(task, (LOG,), min_timestamp=lo, max_timestamp=hi), None)
+        by_level: Query = {"terms": {"field": "level", "size": LEVELS}}
+        by_time: Query = {"histogram": {"field": "timestamp", "interval": interval, "min_doc_count": 1}, "aggs": {"level": by_level}}
+        body: Query = {"size": 0, "track_total_hits": False, "query": all_of(filters), "aggs": {"time": by_time}}
+        [answer] = self._client.msearch([(next(iter(types)), body)], "aggregations")
+        return [_slice(bucket) for bucket in answer.get("aggregations", {}).get("time", {}).get("buckets", [])]
+
+
+def _slice(bucket: Mapping[str, Any]) -> LogSlice:
+    of_level = bucket["level"]
+    levels: dict[str | None, int] = {item["key"]: item["doc_count"] for item in of_level["buckets"]}
+    without = bucket["doc_count"] - sum(levels.values()) - of_level["sum_other_doc_count"]
+    return LogSlice(int(bucket["key"]), bucket["doc_count"], levels | ({None: without} if without else {}))
 
 
 def _at(cursor: Cursor, relation: str) -> Query:
