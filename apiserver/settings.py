@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -254,6 +255,11 @@ def _check(settings: Settings) -> None:
         need(port <= 65535, f"{name} must be a port number up to 65535, got {port}")
     for proxy in server.proxies:
         need(_is_network(proxy), f'server.proxies must hold addresses or networks such as 10.0.0.0/8, got "{proxy}"')
+    for script in settings.files.script_origins:
+        need(
+            re.fullmatch(r"https?://[A-Za-z0-9.:-]+", script) is not None,
+            f'files.script_origins must hold origins such as https://cdn.bokeh.org, got "{script}"',
+        )
     need(server.workers >= 1, "server.workers must be at least 1")
     events, elastic = settings.events, settings.elastic
     for name, least in (

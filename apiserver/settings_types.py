@@ -227,6 +227,8 @@ class FilesSettings:
     """Bytes of the disk that uploads leave free."""
     allow_scripts: bool
     """Whether uploaded HTML may run its scripts (in an origin of its own)."""
+    script_origins: tuple[str, ...]
+    """With allow_scripts: the origins that it may load scripts from."""
     public_url: str
     """Address that clients are told; empty: the server's own + /files."""
 

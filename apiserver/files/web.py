@@ -14,7 +14,7 @@ from typing import Protocol
 import orjson
 from flask import Blueprint, Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.http import http_date, parse_range_header, quote_etag
+from werkzeug.http import dump_options_header, http_date, parse_range_header, quote_etag
 from werkzeug.routing import PathConverter
 
 from apiserver.fairness import give_way
@@ -48,9 +48,10 @@ class Access(Protocol):
 
 @dataclass(frozen=True)
 class Policy:
-    """`allow_scripts`: uploaded HTML may run its scripts, in an origin of its own."""
+    """`allow_scripts`: uploaded HTML may run its scripts, and load those of `script_origins`, in an origin of its own."""
 
     allow_scripts: bool = False
+    script_origins: tuple[str, ...] = ()
 
 
 class FileServer:
@@ -59,8 +60,8 @@ class FileServer:
     def __init__(self, storage: FileStorage, access: Access, policy: Policy) -> None:
         self._storage = storage
         self._access = access
-        scripts = (" allow-scripts", "; script-src 'unsafe-inline' 'unsafe-eval'") if policy.allow_scripts else ("", "")
-        self._csp = _SANDBOX.format(*scripts)
+        sources = " ".join(["'unsafe-inline'", "'unsafe-eval'", *policy.script_origins])
+        self._csp = _SANDBOX.format(*((" allow-scripts", f"; script-src {sources}") if policy.allow_scripts else ("", "")))
 
     def blueprint(self) -> Blueprint:
         """POST /files, and everything else at /files/<name>."""
@@ -156,6 +157,8 @@ class FileServer:
         }
         if not is_inert(kind):
             headers["Content-Security-Policy"] = self._csp
+        if "download" in request.args:  # the web application's button: without it a browser would show the file
+            headers["Content-Disposition"] = dump_options_header("attachment", {"filename": name.rpartition("/")[2]})
         if request.if_none_match.contains_weak(file.etag):
             os.close(file.fd)
             headers.pop("Content-Type")

@@ -31,7 +31,7 @@ def register_files(app: Flask, context: Context, storage: FileStorage) -> None:
     """Mount the file server below /files and, with `files.port`, at the root of that port."""
     settings = context.settings
     access = ApiAccess(context.authenticator, TaskDirectory(context.engine.registry))
-    mount(app, storage, access, Policy(allow_scripts=settings.files.allow_scripts))
+    mount(app, storage, access, Policy(settings.files.allow_scripts, tuple(settings.files.script_origins)))
     if settings.files.port:
         app.wsgi_app = SecondPort(app.wsgi_app, settings.files.port)  # type: ignore[method-assign]
 

@@ -7,10 +7,13 @@ import os
 import re
 import uuid
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
+from werkzeug.http import parse_options_header
 
+from tests.conftest import StartServer
 from tests.files.helpers import get, upload
 from tests.process import Server
 
@@ -173,6 +176,27 @@ def test_what_a_browser_could_run_is_locked_in_a_sandbox(files: Server, name: st
     assert answer.headers["Content-Type"] == kind
     assert policy.startswith("sandbox;") is sandboxed
     assert "allow" not in policy and "Content-Encoding" not in answer.headers
+
+
+def test_uploaded_html_runs_scripts_of_named_origins_only_where_it_is_allowed(start_server: StartServer, name: str) -> None:
+    server = start_server(TIDEMARK__files__allow_scripts="true")
+    upload(server, f"{name}.html", b"<script src=https://cdn.bokeh.org/bokeh/release/bokeh-3.6.0.min.js></script>")
+    policy = dict(part.strip().partition(" ")[::2] for part in get(server, f"{name}.html").headers["Content-Security-Policy"].split(";"))
+    assert policy["sandbox"] == "allow-scripts"  # not allow-same-origin: an origin of its own, without the login
+    assert policy["script-src"].split() == ["'unsafe-inline'", "'unsafe-eval'", "https://cdn.bokeh.org", "https://cdn.plot.ly"]
+    assert policy["default-src"] == "'none'"
+
+
+@pytest.mark.parametrize("path", ["/plain name.html", '/é "quoted" ü.png'])
+def test_a_file_is_downloaded_on_request(files: Server, name: str, path: str) -> None:
+    name = name.rpartition("/")[0] + path
+    upload(files, name, b"x")
+    assert "Content-Disposition" not in get(files, name).headers
+    for query in ("?download=", "?download=1"):
+        answer = requests.get(f"{files.url}/files{quote(name)}{query}", timeout=30)
+        kind, options = parse_options_header(answer.headers["Content-Disposition"])
+        assert (answer.status_code, answer.content, kind) == (200, b"x", "attachment")
+        assert options["filename"] == path[1:].replace('"', "%22") or options["filename"] == path[1:]
 
 
 # --- deleting
