@@ -167,7 +167,8 @@ class Appended:
 class Statistics:
     """What is known of a scalar series without reading it; exact under overwrites and retries.
 
-    `value` belongs to the greatest (iter, timestamp, arrival). Minimum, maximum and mean are over finite values; among equal ones the
+    `value` belongs to the greatest (iter, timestamp, arrival); a single value (iteration -2^31) that arrived after that point is the newest
+    report and goes before it. Minimum, maximum and mean are over finite values; among equal ones the
     smallest iteration is named; all are None when there is no finite value. `count` counts every stored point with an iteration, `finite`
     those with a finite value. `sum` is infinite when it does not fit into a double; the mean always fits.
     """

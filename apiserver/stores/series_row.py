@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints, Series, Se
 
 FEW = 200
 """Up to so many points lists are faster than numpy, of which every call costs as much as counting ten points."""
+
+
+Newest = tuple[int, float | None, int] | None
+"""Iteration, value and timestamp of a point."""
 
 
 @dataclass(slots=True)
@@ -78,25 +83,28 @@ class SeriesRow:
         self.sum, self.finite, self.mean_value = stats.sum, stats.finite, stats.mean_value
         self.x_axis_label = stats.x_axis_label
 
-    def add_points(self, iters: Ints | list[int], values: Floats | list[float], timestamps: Ints | list[int]) -> None:
-        """Count points (sorted by iteration, unique) none of which was there before."""
+    def add_points(
+        self, iters: Ints | list[int], values: Floats | list[float], timestamps: Ints | list[int], arrivals: Ints | list[int]
+    ) -> None:
+        """Count points (sorted by iteration, unique) none of which was there before. `arrivals`: any numbers that grow with the arrival."""
+        single = _newest_single(iters, values, timestamps, arrivals)
         if len(iters) <= FEW:
             some = zip(_list(iters), _list(values), _list(timestamps), strict=True)
-            self._add_few(list(some))
+            self._add_few(list(some), single)
             return
-        self._add_many(np.asarray(iters, np.int64), np.asarray(values, np.float64), np.asarray(timestamps, np.int64))
+        self._add_many(np.asarray(iters, np.int64), np.asarray(values, np.float64), np.asarray(timestamps, np.int64), single)
 
-    def _add_many(self, iters: Ints, values: Floats, timestamps: Ints) -> None:
-        self._add(_statistics_of_many(iters, values, timestamps), int(timestamps.min()), int(timestamps.max()))
+    def _add_many(self, iters: Ints, values: Floats, timestamps: Ints, single: Newest) -> None:
+        self._add(_statistics_of_many(iters, values, timestamps), single, int(timestamps.min()), int(timestamps.max()))
         if iters[0] <= SINGLE_VALUE_ITER <= iters[-1]:
             shown = iters != SINGLE_VALUE_ITER
             iters, timestamps = iters[shown], timestamps[shown]
         self.extend_chart(len(iters), (int(iters[0]), int(iters[-1])), (int(timestamps.min()), int(timestamps.max())))
 
-    def _add_few(self, points: list[tuple[int, float, int]]) -> None:
+    def _add_few(self, points: list[tuple[int, float, int]], single: Newest) -> None:
         """Points (iteration, value, timestamp), as for `add_points`."""
         times = [point[2] for point in points]
-        self._add(_statistics_of_few(points), min(times), max(times))
+        self._add(_statistics_of_few(points), single, min(times), max(times))
         if points[0][0] <= SINGLE_VALUE_ITER <= points[-1][0]:
             points = [point for point in points if point[0] != SINGLE_VALUE_ITER]
             if not points:
@@ -104,14 +112,23 @@ class SeriesRow:
             times = [point[2] for point in points]
         self.extend_chart(len(points), (points[0][0], points[-1][0]), (min(times), max(times)))
 
-    def _add(self, new: Statistics, oldest: int, newest: int) -> None:
+    def _add(self, new: Statistics, single: Newest, oldest: int, newest: int) -> None:
         assert new.first_value_iter is not None and new.value_iter is not None
         self.extend(new.count, (new.first_value_iter, new.value_iter), (oldest, newest))
+        if single is not None:
+            new.value_iter, new.value, new.value_timestamp = single
         if self.points:
-            new = merged_statistics(self.statistics, new)
+            self._merge(new, has_single=single is not None)
         else:
             new.x_axis_label = self.x_axis_label
-        self.statistics = new
+            self.statistics = new
+
+    def _merge(self, new: Statistics, *, has_single: bool) -> None:
+        """Take in the statistics of points that arrived after those that are counted here; the chart's extents are still those of before."""
+        is_last = new.value_iter == SINGLE_VALUE_ITER or self.chart_max_iter is None or _greater(new.value_iter, self.chart_max_iter)
+        # A single value that came before a point of its own batch, but after the greatest point of the series: it is not known here any more.
+        self.stale = self.stale or (has_single and not is_last)
+        self.statistics = merged_statistics(self.statistics, new, new_is_last=is_last)
 
     def extend(self, count: int, iters: tuple[int, int] | None, times: tuple[int, int]) -> None:
         """Count events with these (least, greatest) iterations and timestamps."""
@@ -136,15 +153,15 @@ class SeriesRow:
             assert new.min_timestamp is not None and new.max_timestamp is not None
             iters = None if new.min_iter is None or new.max_iter is None else (new.min_iter, new.max_iter)
             self.extend(new.count, iters, (new.min_timestamp, new.max_timestamp))
+        if new.points:
+            self._merge(new.statistics, has_single=new.points > new.chart_count)
+        elif new.x_axis_label is not None:
+            self.x_axis_label = new.x_axis_label
         if new.chart_count:
             assert new.chart_min_iter is not None and new.chart_max_iter is not None
             assert new.chart_min_timestamp is not None and new.chart_max_timestamp is not None
             times = (new.chart_min_timestamp, new.chart_max_timestamp)
             self.extend_chart(new.chart_count, (new.chart_min_iter, new.chart_max_iter), times)
-        if new.points:
-            self.statistics = merged_statistics(self.statistics, new.statistics)
-        elif new.x_axis_label is not None:
-            self.x_axis_label = new.x_axis_label
 
 
 def series_of(key: SeriesKey, row: SeriesRow) -> Series:
@@ -175,6 +192,10 @@ def storage_of(rows: Iterable[tuple[str, SeriesRow]]) -> list[TypeStorage]:
         newest = max((time for time in (old.newest, row.max_timestamp) if time is not None), default=None)
         totals[type] = TypeStorage(type, old.count + row.count, old.bytes + row.bytes, oldest, newest)
     return [totals[type] for type in EVENT_TYPES if type in totals]
+
+
+def _greater(new: int | None, old: int) -> bool:
+    return new is not None and new > old
 
 
 def lower(old: int | None, new: int) -> int:
@@ -231,15 +252,30 @@ def _list(column: Ints | Floats | list[Any]) -> list[Any]:
     return column if isinstance(column, list) else column.tolist()
 
 
-def merged_statistics(old: Statistics, new: Statistics) -> Statistics:
-    """The statistics of two disjoint sets of points of one series (no iteration is in both)."""
+def _newest_single(
+    iters: Ints | list[int], values: Floats | list[float], timestamps: Ints | list[int], arrivals: Ints | list[int]
+) -> Newest:
+    """Which point of a set that holds a single value is the newest report: the single value, or the point of the greatest other iteration if that
+    arrived later. None when the set holds no single value."""
+    if not iters[0] <= SINGLE_VALUE_ITER <= iters[-1]:
+        return None
+    place = bisect_left(iters, SINGLE_VALUE_ITER)
+    if iters[place] != SINGLE_VALUE_ITER:
+        return None
+    last = len(iters) - 1 if place < len(iters) - 1 else place - 1
+    if last >= 0 and arrivals[last] > arrivals[place]:
+        place = last
+    return int(iters[place]), _number(values[place]), int(timestamps[place])
+
+
+def merged_statistics(old: Statistics, new: Statistics, *, new_is_last: bool) -> Statistics:
+    """The statistics of two disjoint sets of points of one series (no iteration is in both). `new_is_last`: the value is that of `new`."""
     if not old.count:
         return _with_label(new, new.x_axis_label or old.x_axis_label)
     if not new.count:
         return _with_label(old, new.x_axis_label or old.x_axis_label)
-    assert old.value_iter is not None and new.value_iter is not None
     assert old.first_value_iter is not None and new.first_value_iter is not None
-    last = new if new.value_iter > old.value_iter else old
+    last = new if new_is_last else old
     first = new if new.first_value_iter < old.first_value_iter else old
     low = min((s for s in (old, new) if s.finite), key=lambda s: (s.min_value, s.min_value_iter), default=old)
     high = max((s for s in (old, new) if s.finite), key=lambda s: (s.max_value, -(s.max_value_iter or 0)), default=old)

@@ -80,6 +80,14 @@ def test_task_metrics_count_events_with_an_iteration(server: Client, task: str, 
     assert found == [{"task": task, "metrics": names}, {"task": other, "metrics": []}, {"task": task, "metrics": names}]
 
 
+def test_log_lines_with_metric_and_iteration_are_listed(server: Client, task: str) -> None:
+    lines = [log(task, "a", metric="stage", variant="v", iter=3), log(task, "b", metric="no iteration"), log(task, "c", iter=4)]
+    server.add_batch([*lines, log(task, "d", metric="single", iter=SINGLE_VALUE_ITER), scalar(task)])
+    for event_type, names in (("log", ["stage"]), ("*", ["loss", "stage"]), (SCALAR, ["loss"])):
+        found = server.call("events.get_task_metrics", tasks=[task], event_type=event_type)["metrics"]
+        assert found == [{"task": task, "metrics": names}]
+
+
 def test_vectors_of_mixed_case_names_are_read_back(server: Client, task: str) -> None:
     server.add_batch([vector(task, [iter, iter / 2], "Hist of W", "Layer-1", iter=iter) for iter in (3, 1, 2)])
     request = {"task": task, "metric": "Hist of W", "variant": "Layer-1"}

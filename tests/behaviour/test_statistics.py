@@ -63,6 +63,37 @@ def test_a_single_value_is_the_latest_report(server: Client, task: str) -> None:
     assert server.task(task)["last_iteration"] in (None, 0)
 
 
+def test_a_single_value_after_points_of_its_series_is_the_newest_report(server: Client, task: str) -> None:
+    single = scalar(task, iter=SINGLE_VALUE_ITER, value=0.5)
+
+    def value() -> tuple[float, int]:
+        found = statistics(server, task)
+        return found["value"], found["iter"]
+
+    server.add_batch([scalar(task, iter=10, value=1.0)])
+    server.add_batch([single])
+    assert value() == (0.5, SINGLE_VALUE_ITER)
+    server.add_batch([scalar(task, iter=5, value=2.0)])  # late: iteration 10 is still the last one
+    assert value() == (0.5, SINGLE_VALUE_ITER)
+    server.add_batch([scalar(task, iter=11, value=3.0)])
+    assert value() == (3.0, 11)
+    server.add_batch([{**single, "value": 0.75}])  # replaced: computed anew
+    assert value() == (0.75, SINGLE_VALUE_ITER)
+    server.add_batch([scalar(task, iter=11, value=4.0)])
+    assert value() == (4.0, 11)
+
+
+def test_the_order_inside_a_batch_says_whether_a_single_value_is_the_newest(server: Client, task: str) -> None:
+    batch = {
+        "first": [scalar(task, "first", iter=SINGLE_VALUE_ITER, value=0.5), scalar(task, "first", iter=1, value=1.0)],
+        "last": [scalar(task, "last", iter=1, value=1.0), scalar(task, "last", iter=SINGLE_VALUE_ITER, value=0.5)],
+        "between": [scalar(task, "between", iter=SINGLE_VALUE_ITER, value=0.5), scalar(task, "between", iter=1, value=1.0)],
+    }
+    server.add_batch([scalar(task, "between", iter=9, value=9.0)])
+    server.add_batch([event for events in batch.values() for event in events])
+    assert {name: statistics(server, task, name)["value"] for name in batch} == {"first": 1.0, "last": 0.5, "between": 0.5}
+
+
 def test_last_iteration_never_falls_and_ignores_monitors_and_single_values(server: Client, task: str) -> None:
     server.add_batch([scalar(task, iter=7)])
     server.add_batch(

@@ -22,16 +22,49 @@ def test_few_points_are_counted_as_many_are(points: dict[int, tuple[float, int]]
     iters = sorted(points)
     values, times = [points[i][0] for i in iters], [points[i][1] for i in iters]
     few, many = SeriesRow(), SeriesRow()
-    few.add_points(iters, values, times)
+    few.add_points(iters, values, times, list(range(len(iters))))
     assert len(iters) <= series_row.FEW
     if iters != [SINGLE_VALUE_ITER]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(series_row, "FEW", 0)
-            many.add_points(iters, values, times)
+            many.add_points(iters, values, times, list(range(len(iters))))
         assert math.isclose(few.sum, many.sum, rel_tol=1e-9, abs_tol=1e-6 * max(1.0, *(abs(v) for v in values if math.isfinite(v)), 1.0))
         few.sum = many.sum = 0.0
         few.mean_value = many.mean_value = None
         assert few == many
+
+
+FEW_ITERS = st.one_of(st.integers(-3, 6), st.just(SINGLE_VALUE_ITER), st.just(SINGLE_VALUE_ITER - 1))
+
+
+@given(st.lists(st.lists(FEW_ITERS, min_size=1, max_size=4, unique=True), min_size=1, max_size=6))
+def test_the_value_is_the_newest_report(batches: list[list[int]]) -> None:
+    """Of the point of the greatest iteration and the single value the one that arrived later; a row that can't know is stale."""
+    whole, sums = SeriesRow(), SeriesRow()
+    arrived: dict[int, int] = {}
+    for batch in batches:
+        new = [iteration for iteration in batch if iteration not in arrived]
+        if not new:
+            continue
+        arrived |= {iteration: len(arrived) + place for place, iteration in enumerate(new)}
+        iters = sorted(new)
+        columns = ([float(i % 1000) for i in iters], [arrived[i] for i in iters], [arrived[i] for i in iters])
+        part = SeriesRow()
+        part.add_points(iters, *columns)
+        sums.add(part)
+        whole.add_points(iters, *columns)
+    others = [iteration for iteration in arrived if iteration != SINGLE_VALUE_ITER]
+    candidates = [max(others)] if others else []
+    candidates += [SINGLE_VALUE_ITER] if SINGLE_VALUE_ITER in arrived else []
+    expected = max(candidates, key=arrived.__getitem__)
+    at_once = SeriesRow()
+    every = sorted(arrived)
+    at_once.add_points(every, [0.0] * len(every), [0] * len(every), [arrived[i] for i in every])
+    assert at_once.value_iter == expected
+    for row in (whole, sums):
+        assert row.stale or (row.value_iter, row.value_timestamp) == (expected, arrived[expected])
+        if SINGLE_VALUE_ITER not in arrived or len(batches) == 1:
+            assert not row.stale
 
 
 @given(st.lists(st.lists(ITERS, min_size=1, max_size=130), min_size=1, max_size=5), st.integers(1, 40))

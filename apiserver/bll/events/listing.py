@@ -8,6 +8,7 @@ from typing import Any
 from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import SeriesReader
+from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, Series
 
 
 class Listing:
@@ -24,14 +25,15 @@ class Listing:
         return found
 
     def metrics_per_task(self, owners: Sequence[Owner], event_type: str | None) -> list[dict[str, Any]]:
-        """Per owner, in the order given, the metrics that have events with an iteration other than the single-value one.
+        """Per owner, in the order given, the metrics that have events with an iteration other than the single-value one; log lines without a
+        metric don't count.
 
         `event_type` None: of all types.
         """
         found: dict[str, set[str]] = {}
         for company, ids in ids_by_company(owners).items():
             for series in self._events.series(company, ids, _types(event_type)):
-                if series.chart_count:
+                if series.chart_count or _is_log_with_metric(series):
                     found.setdefault(series.key.task, set()).add(series.key.metric)
         return [{"task": owner.id, "metrics": sorted(found.get(owner.id, ()), key=str.encode)} for owner in owners]
 
@@ -42,6 +44,10 @@ class Listing:
             for series in self._events.series(company, ids, _types(event_type)):
                 found.setdefault(series.key.metric, set()).add(series.key.variant)
         return [{"metric": metric, "variants": sorted(found[metric], key=str.encode)} for metric in sorted(found, key=str.encode)]
+
+
+def _is_log_with_metric(series: Series) -> bool:
+    return series.key.type == LOG and series.key.metric != "" and series.max_iter is not None and series.max_iter > SINGLE_VALUE_ITER
 
 
 def _types(event_type: str | None) -> list[str] | None:

@@ -78,7 +78,7 @@ def recompute(connection: sqlite3.Connection, series: int) -> None:
     if type.is_points:
         points = unpack_all(connection.execute("SELECT n, data FROM leaves WHERE series=? ORDER BY first_iter", (series,)))
         if len(points.iters):
-            row.add_points(points.iters, points.values, points.timestamps)
+            row.add_points(points.iters, points.values, points.timestamps, points.seqs)
             row.bytes += int(points.sizes.sum())
     table = "logs" if type.is_lines else "events"
     has_iter = "iter IS NOT NULL" if type.is_lines else "has_iter=1"

@@ -140,7 +140,7 @@ class SqliteBatchWriter:
             workers[points.columns.seqs == line] = self._worker(connection, name)
         new = points.columns._replace(seqs=points.columns.seqs + seq)
         replaced = leaves.insert(connection, series, new, points.extra, last_iter=_last_point(row))
-        row.add_points(new.iters, new.values, new.timestamps)
+        row.add_points(new.iters, new.values, new.timestamps, new.seqs)
         row.bytes += int(new.sizes.sum())
         if replaced:
             row.stale = True

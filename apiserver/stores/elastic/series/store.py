@@ -186,6 +186,8 @@ class SeriesStore:
             answers = iter(self._client.msearch(searches))
             for key in charts:
                 _set_chart(rows[key], next(answers), next(answers))
+                if TYPES[key.type].is_points:
+                    _set_value(rows[key], next(answers), next(answers))
         return rows
 
     def event_indices(self, company: str, keys: Iterable[SeriesKey], view: TaskView) -> dict[SeriesKey, str]:
@@ -230,7 +232,12 @@ def _chart_extents(key: SeriesKey, index: str) -> list[tuple[str, Query]]:
     query = series_query(key, {"exists": {"field": "iter"}}, without=[{"term": {"iter": SINGLE_VALUE_ITER}}])
     common: Query = {"size": 1, "_source": False, "docvalue_fields": ["iter"], "query": query}
     times = {"oldest": {"min": {"field": "timestamp"}}, "newest": {"max": {"field": "timestamp"}}}
-    return [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": times}), (index, common | {"sort": _ITER_DESC})]
+    searches = [(index, common | {"sort": _ITER_ASC, "track_total_hits": True, "aggs": times}), (index, common | {"sort": _ITER_DESC})]
+    if TYPES[key.type].is_points:
+        newest = common | {"docvalue_fields": ["iter", "timestamp", "value", "seq"]}
+        single = newest | {"query": series_query(key, {"term": {"iter": SINGLE_VALUE_ITER}})}
+        searches += [(index, newest | {"sort": _ITER_DESC}), (index, single)]
+    return searches
 
 
 def _row(key: SeriesKey, answers: Sequence[dict[str, Any]]) -> StatisticsRow:
@@ -279,6 +286,14 @@ def _set_chart(row: SeriesRow, first: dict[str, Any], last: dict[str, Any]) -> N
     row.chart_min_iter, row.chart_max_iter = low["iter"], high["iter"]
     times = first["aggregations"]
     row.chart_min_timestamp, row.chart_max_timestamp = int(times["oldest"]["value"]), int(times["newest"]["value"])
+
+
+def _set_value(row: SeriesRow, last: dict[str, Any], single: dict[str, Any]) -> None:
+    """The value of a series with a single value: the single value, or the point of the greatest other iteration if that arrived later."""
+    found = [fields for fields in (_fields(last), _fields(single)) if fields is not None]
+    newest = max(found, key=lambda fields: int(fields["seq"]), default=None)
+    if newest is not None:
+        row.value, row.value_iter, row.value_timestamp = newest.get("value"), newest["iter"], newest["timestamp"]
 
 
 def _fields(answer: dict[str, Any]) -> dict[str, Any] | None:

@@ -67,14 +67,16 @@ class Part:
             chosen = [position for position, new in zip(self.positions, self.created, strict=True) if new]
         if not chosen:
             return
-        columns: tuple[list[int], list[float], list[int], list[int]] = (points.iters, points.values, points.timestamps, points.sizes)
+        columns: tuple[list[int], list[float], list[int], list[int], list[int]]
+        columns = (points.iters, points.values, points.timestamps, points.sizes, points.lines)
         if len(chosen) < len(points.iters):
             columns = tuple([column[p] for p in chosen] for column in columns)  # type: ignore[assignment]
-        iters, values, timestamps, sizes = columns
+        iters, values, timestamps, sizes, lines = columns
         if not all(map(lt, iters, iters[1:])):
             order = sorted(range(len(iters)), key=iters.__getitem__)
             iters, values, timestamps = [iters[p] for p in order], [values[p] for p in order], [timestamps[p] for p in order]
-        row.add_points(iters, values, timestamps)
+            lines = [lines[p] for p in order]
+        row.add_points(iters, values, timestamps, lines)
         if TYPES[self.key.type].last_values:
             row.last = LastPoints.of(iters, values)
         row.bytes = sum(sizes)
