@@ -4,13 +4,13 @@ import { color, dashOf } from "../core/colors.js";
 import { exact, number, plural } from "../core/format.js";
 import { theme } from "../core/theme.js";
 import { Dialog } from "../ui/dialog.js";
-import { button, div, figure, footer, header, h3, p, span, table, tbody, td, th, thead, tr, use } from "./elements.js";
+import { button, div, figure, footer, h2, header, p, span, table, tbody, td, th, thead, tr, use } from "./elements.js";
 import { useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
 import { toast } from "../ui/toast.js";
-import { valueRange } from "./buckets.js";
-import { Chart } from "./chart.js";
+import { robustRange, valueRange } from "./buckets.js";
+import { Chart, padded } from "./chart.js";
 import { saveAll, saveDrawn, savePng } from "./export.js";
 import { at, atText, facts, outside, outsideText, spoken } from "./facts.js";
 import { CardMenu } from "./card-menu.js";
@@ -137,7 +137,7 @@ export function Card(props) {
   return figure(
     { class: `chart-card${full ? " full" : ""}`, "data-card": id, tabIndex: 0, "aria-label": title, onKeyDown: (/** @type {KeyboardEvent} */ event) => stepCursor(event, shown, cursor, id) },
     header(
-      h3({ class: "truncate", title }, title),
+      h2({ class: "truncate", title }, title),
       robust && span({ class: "chart-tag" }, "robust"),
       box && button({ type: "button", class: "link", onClick: () => setBox(null) }, "box zoom, undo"),
       span({ class: "spread" }),
@@ -220,8 +220,8 @@ function Foot({ shown, look, cursor, chart, robust, onShow, note }) {
     const found = at(shown[place], now.x, chart.current?.smoothed[place]);
     return footer({ class: "chart-foot" }, found ? atText(found, look.axis, look.halfLife > 0) : "");
   }
-  const range = chart.current?.yRange;
-  const left = robust && range ? outsideText(outside(shown, range), range, look.axis) : "";
+  const range = robust ? robustRange(shown.map((one) => one.buckets), ...(look.range ?? [])) : null;
+  const left = range ? outsideText(outside(shown, padded(range)), padded(range), look.axis) : "";
   const said = facts(shown, look.axis, look.y).join(" · ");
   return footer(
     { class: "chart-foot" },

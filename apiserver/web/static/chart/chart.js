@@ -327,7 +327,7 @@ export class Chart {
 }
 
 /** 4 % of room; a constant series stands in the middle. @param {[number, number]} range @returns {[number, number]} */
-function padded([low, high]) {
+export function padded([low, high]) {
   if (low === high) {
     const room = Math.abs(low) * 0.1 || 1;
     return [low - room, high + room];

@@ -29,7 +29,7 @@ export function ConsoleBar({ search, counts, levels, wrap, time, follow, onTurn,
       button({ type: "button", class: "button square", "aria-pressed": pressed(!query.ignoreCase), "aria-label": "Match case", title: "Match case", onClick: () => search.set({ matchCase: query.ignoreCase }) }, "Aa"),
       button({ type: "button", class: "button square", "aria-pressed": pressed(query.regex), "aria-label": "Regular expression", title: "Regular expression (RE2)", onClick: () => search.set({ regex: !query.regex }) }, ".*"),
     ),
-    query.text &&
+    (query.text || levels.length > 0) &&
       div(
         { class: "log-progress", role: "status" },
         found?.error

@@ -1,6 +1,7 @@
 // The console of a run: one list over the whole log, of which only what is on screen exists.
 import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "../vendor/hooks.js";
 import { call, request, VERSION } from "../core/api.js";
+import { stripAnsi } from "../core/ansi.js";
 import { integer, plural, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { param, place, setParams } from "../core/url.js";
@@ -29,8 +30,8 @@ export default function Console({ id, run, revision }) {
   const levelText = params.get("lvl") ?? "";
   const levels = useMemo(() => levelText.split(",").filter(Boolean), [levelText]);
   const [, again] = useReducer((n) => n + 1, 0);
-  const source = useMemo(() => new LogSource(id, levels, () => again(0)), [id, levels]);
-  const [overview, setOverview] = useState(/** @type {{slices: any[], total: number, levels: Record<string, number>}} */ ({ slices: [], total: 0, levels: {} }));
+  const source = useMemo(() => new LogSource(id, () => again(0)), [id]);
+  const [overview, setOverview] = useState(/** @type {import("./log-map.js").Overview} */ ({ slices: [], total: 0, levels: {} }));
   const [wrap, setWrap] = useState(false);
   const [time, setTime] = useState("clock");
   const [whole, setWhole] = useState(/** @type {Set<number>} */ (new Set()));
@@ -38,7 +39,7 @@ export default function Console({ id, run, revision }) {
   const picked = params.get("line") ? Number(params.get("line")) - 1 : -1;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const scroll = useLogScroll(source, box);
-  const search = useSearch(id, levels, params);
+  const search = useSearch(id, levels, params, overview);
 
   useEffect(() => {
     let gone = false;
@@ -70,6 +71,7 @@ export default function Console({ id, run, revision }) {
   const rows = scroll.atEnd ? rowsUpTo(source, total, count, unfolded) : rowsFrom(source, scroll.top, count, unfolded);
   const first = rows.find((row) => row.position >= 0)?.position ?? scroll.top;
   const last = rows[rows.length - 1]?.end ?? first;
+  const worker = source.get(first)?.worker?.replace("<unknown>", "");
   const pattern = useMemo(() => highlighter(search.query), [search.query]);
   const { found, current } = search;
   const hit = found && current >= 0 ? found.hits[current] : undefined;
@@ -98,7 +100,7 @@ export default function Console({ id, run, revision }) {
     { keys: "PageUp | Shift+Space", does: "previous page", run: () => scroll.by(3 - count) },
     { keys: "Home", does: "beginning", run: () => scroll.goTo(0, 0) },
     { keys: "End", does: "end, and follow", run: () => scroll.toEnd() },
-    { keys: "Escape", does: "end the search", run: () => search.set({ text: "" }) },
+    { keys: "Escape", does: "end the search", run: () => setParams({ find: "", lvl: "" }) },
   ]);
   const download = async () => {
     try {
@@ -141,16 +143,16 @@ export default function Console({ id, run, revision }) {
             ),
           ),
         ),
-        source.total === 0 && div({ class: "blank log-empty" }, h2(levels.length ? "No lines of these levels" : "No log lines"), p({ class: "muted" }, levels.length ? "Other levels may have lines." : "What the run prints appears here.")),
+        source.total === 0 && div({ class: "blank log-empty" }, h2("No log lines"), p({ class: "muted" }, "What the run prints appears here.")),
       ),
-      use(LogMap, { slices: levels.length ? [] : overview.slices, total, from: first, to: last, hits: mapHits(found), onGo: (/** @type {number} */ position) => scroll.goTo(position) }),
+      use(LogMap, { slices: overview.slices, total, from: first, to: last, hits: mapHits(found), onGo: (/** @type {number} */ position) => scroll.goTo(position) }),
     ),
     found && found.hits.length > 1 && use(Hits, { found, current, onShow: show }),
     div(
       { class: "log-foot muted" },
       total ? `lines ${integer(first + 1)}–${integer(last)} of ${integer(total)}` : "",
       total && source.get(first) ? ` · ${stampWithZone(source.get(first)?.timestamp).slice(0, 19)}` : "",
-      total && source.get(first)?.worker ? ` · ${source.get(first)?.worker}` : "",
+      worker ? ` · ${worker}` : "",
     ),
   );
 }
@@ -162,19 +164,29 @@ function mapHits(found) {
   return found.hits.filter((_, index) => index % every === 0).map((line) => line.position);
 }
 
-/** @param {any} answer */
+/** @param {any} answer @returns {import("./log-map.js").Overview} */
 function overviewOf(answer) {
   /** @type {Record<string, number>} */
   const levels = {};
-  const slices = (answer.slices ?? []).map((/** @type {any} */ slice) => {
-    for (const [level, count] of Object.entries(slice.levels ?? {})) levels[level] = (levels[level] ?? 0) + Number(count);
-    return { position: slice.position, count: slice.count, levels: slice.levels ?? {}, span: Math.max(1, slice.last_timestamp - slice.first_timestamp) };
-  });
-  return { slices, total: answer.total ?? 0, levels };
+  const slices = answer.position.map((/** @type {number} */ position, /** @type {number} */ at) => ({ position, start: answer.start[at], count: answer.count[at], bad: 0, warn: 0 }));
+  for (const { level, count } of answer.levels) {
+    const name = String(level ?? "").toLowerCase();
+    count.forEach((/** @type {number} */ lines, /** @type {number} */ at) => {
+      if (name) levels[name] = (levels[name] ?? 0) + lines;
+      if (name === "error" || name === "critical" || name === "fatal") slices[at].bad += lines;
+      if (name === "warning" || name === "warn") slices[at].warn += lines;
+    });
+  }
+  return { slices, total: answer.total, levels };
 }
 
-/** The search of the address and what it found so far. @param {string} id @param {string[]} levels @param {URLSearchParams} params */
-function useSearch(id, levels, params) {
+/**
+ * The search of the address and what it found so far.
+ * @param {string} id @param {string[]} levels @param {URLSearchParams} params @param {import("./log-map.js").Overview} overview
+ */
+function useSearch(id, levels, params, overview) {
+  const known = useRef(overview);
+  known.current = overview;
   const text = params.get("find") ?? "";
   const regex = params.get("re") === "1";
   const matchCase = params.get("case") === "1";
@@ -186,10 +198,10 @@ function useSearch(id, levels, params) {
     control.current?.abort();
     setFound(null);
     setCurrent(-1);
-    if (!query.text) return undefined;
+    if (!query.text && !query.levels.length) return undefined;
     const mine = new AbortController();
     control.current = mine;
-    const timer = setTimeout(() => void searchLog(id, query, (now) => mine.signal.aborted || setFound(now), mine.signal), 150);
+    const timer = setTimeout(() => void searchLog(id, query, (when) => positionOf(known.current, when), (now) => mine.signal.aborted || setFound(now), mine.signal), 150);
     return () => {
       clearTimeout(timer);
       mine.abort();
@@ -210,12 +222,19 @@ function useSearch(id, levels, params) {
   };
 }
 
+/** Position of a time, as far as the map knows. @param {import("./log-map.js").Overview} overview @param {number} when */
+function positionOf({ slices }, when) {
+  const after = slices.find((slice) => slice.start > when);
+  const last = slices[slices.length - 1];
+  return after ? after.position : last ? last.position : 0;
+}
+
 /** @param {{found: Found, current: number, onShow: (index: number) => void}} props */
 function Hits({ found, current, onShow }) {
   return div(
     { class: "log-hits", role: "region", "aria-label": "Hits", tabIndex: 0 },
     found.hits.slice(0, LISTED).map((line, index) =>
-      button({ key: line.position, type: "button", class: `log-hit${index === current ? " current" : ""}`, onClick: () => onShow(index) }, span({ class: "log-number" }, integer(line.position + 1)), span({ class: "truncate" }, line.msg.slice(0, 300))),
+      button({ key: line.position, type: "button", class: `log-hit${index === current ? " current" : ""}`, onClick: () => onShow(index) }, span({ class: "log-number" }, integer(line.position + 1)), span({ class: "truncate" }, stripAnsi(line.msg).slice(0, 300))),
     ),
     found.hits.length > LISTED && p({ class: "muted" }, `The first ${LISTED} are listed; n and N go through all.`),
   );

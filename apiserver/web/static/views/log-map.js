@@ -6,7 +6,8 @@ import { useSignal } from "../ui/hooks.js";
 
 const WIDTH = 64;
 
-/** @typedef {{position: number, count: number, levels: Record<string, number>, span?: number}} Slice */
+/** @typedef {{position: number, start: number, count: number, bad: number, warn: number}} Slice of time; all are equally long */
+/** @typedef {{slices: Slice[], total: number, levels: Record<string, number>}} Overview */
 
 /**
  * @param {{slices: Slice[], total: number, from: number, to: number, hits: number[], onGo: (position: number) => void}} props
@@ -62,23 +63,19 @@ function draw(target, slices, total, from, to, hits) {
   if (!ctx || !total) return;
   ctx.scale(ratio, ratio);
   const y = (/** @type {number} */ position) => (position / total) * height;
-  // Lines a minute, seen as darkness: a slice covers equally many lines, so short slices are loud ones.
-  const spans = slices.map((slice) => slice.span ?? 0);
-  const least = Math.min(...spans.filter((value) => value > 0), Infinity);
-  slices.forEach((slice, index) => {
+  const most = Math.max(1, ...slices.map((slice) => slice.count));
+  ctx.fillStyle = token("--edge");
+  ctx.globalAlpha = 0.35;
+  for (const slice of slices) {
     const top = y(slice.position);
     const tall = Math.max(1, y(slice.position + slice.count) - top);
-    const loud = spans[index] > 0 ? Math.min(1, Math.sqrt(least / spans[index])) : 1;
-    ctx.fillStyle = token("--edge");
-    ctx.globalAlpha = 0.35;
-    ctx.fillRect(6, top, Math.max(3, (WIDTH - 12) * loud), Math.max(0.5, tall - 0.3));
-    ctx.globalAlpha = 1;
-  });
-  for (const [levels, color, width] of /** @type {[string[], string, number][]} */ ([[["warning", "warn"], token("--warn"), 18], [["error", "critical", "fatal"], token("--bad"), 30]])) {
+    ctx.fillRect(6, top, Math.max(3, (WIDTH - 12) * Math.sqrt(slice.count / most)), Math.max(0.5, tall - 0.3));
+  }
+  ctx.globalAlpha = 1;
+  for (const [kind, color, width] of /** @type {["warn" | "bad", string, number][]} */ ([["warn", token("--warn"), 18], ["bad", token("--bad"), 30]])) {
     ctx.fillStyle = color;
     for (const slice of slices) {
-      const count = levels.reduce((sum, level) => sum + (slice.levels[level] ?? 0), 0);
-      if (count) ctx.fillRect(WIDTH - width - 3, y(slice.position), width, Math.max(1.5, Math.min(4, y(slice.count))));
+      if (slice[kind]) ctx.fillRect(WIDTH - width - 3, y(slice.position), width, Math.max(1.5, Math.min(4, y(slice.count))));
     }
   }
   ctx.fillStyle = token("--mark-bg");

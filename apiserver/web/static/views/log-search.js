@@ -6,6 +6,8 @@ import { lineOf } from "./log-source.js";
 /** @typedef {{text: string, regex: boolean, ignoreCase: boolean, levels: string[]}} Query */
 /** @typedef {{query: Query, hits: Line[], searched: number, total: number, done: boolean, more: boolean, error: Error | null}} Found */
 
+/** Matches every line: a search for levels alone. */
+const ANY = "^";
 const BUDGET_MS = 250;
 const BATCH = 200;
 export const MOST_HITS = 10_000;
@@ -13,10 +15,11 @@ export const MOST_HITS = 10_000;
 /**
  * @param {string} task
  * @param {Query} query
+ * @param {(time: number) => number} positionOf position of a time in the log, for the progress
  * @param {(found: Found) => void} tell called after every page
  * @param {AbortSignal} signal
  */
-export async function searchLog(task, query, tell, signal) {
+export async function searchLog(task, query, positionOf, tell, signal) {
   /** @type {Found} */
   let found = { query, hits: [], searched: 0, total: 0, done: false, more: false, error: null };
   let scroll;
@@ -25,14 +28,14 @@ export async function searchLog(task, query, tell, signal) {
       const page = await call(
         "events.get_task_log",
         {
-          task, search: query.text, search_regex: query.regex, search_ignore_case: query.ignoreCase, navigate_earlier: false, order: "asc", batch_size: BATCH, budget_ms: BUDGET_MS,
+          task, search: query.text || ANY, search_regex: query.regex || !query.text, search_ignore_case: query.ignoreCase, navigate_earlier: false, order: "asc", batch_size: BATCH, budget_ms: BUDGET_MS,
           scroll_id: scroll, ...(query.levels.length ? { levels: query.levels } : {}),
         },
         { signal },
       );
       const hits = page.events.map((/** @type {any} */ event, /** @type {number} */ i) => lineOf(event, page.positions[i]));
       const last = hits[hits.length - 1]?.position ?? -1;
-      found = { ...found, hits: [...found.hits, ...hits], total: page.total, searched: Math.max(found.searched, page.searched ?? 0, last + 1), more: false };
+      found = { ...found, hits: [...found.hits, ...hits], total: page.total, searched: Math.max(found.searched, page.searched_to ? positionOf(page.searched_to) : 0, last + 1), more: false };
       scroll = page.scroll_id;
       if (!scroll) {
         tell({ ...found, searched: page.total, done: true });

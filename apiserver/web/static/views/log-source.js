@@ -16,12 +16,10 @@ export function lineOf(event, position) {
 export class LogSource {
   /**
    * @param {string} task
-   * @param {string[]} levels only these; empty: all
    * @param {() => void} changed called when pages or the total changed
    */
-  constructor(task, levels, changed) {
+  constructor(task, changed) {
     this.task = task;
-    this.levels = levels;
     this.changed = changed;
     this.total = -1;
     /** @type {Map<number, Line[]>} */
@@ -39,7 +37,7 @@ export class LogSource {
 
   /** Begins: asks for the length of the log and its last page. */
   async open() {
-    await this.fetchLines(Number.MAX_SAFE_INTEGER, 1);
+    await this.fetchLines(0, 0);
     if (this.total > 0) await this.load(Math.floor((this.total - 1) / PAGE));
   }
 
@@ -85,11 +83,13 @@ export class LogSource {
   /** @param {number} position @param {number} count @returns {Promise<Line[] | null>} */
   async fetchLines(position, count) {
     try {
-      const answer = await call("events.get_task_log_lines", { task: this.task, position: Math.min(position, Math.max(0, this.total)), count, ...(this.levels.length ? { levels: this.levels } : {}) });
+      const answer = await call("events.get_task_log_lines", { task: this.task, position, count });
       this.total = answer.total;
       this.error = null;
-      const first = answer.position ?? position;
-      return answer.events.map((/** @type {any} */ event, /** @type {number} */ i) => lineOf(event, first + i));
+      // At the end of the log the answer begins earlier than asked, so that it is full.
+      return answer.events
+        .map((/** @type {any} */ event, /** @type {number} */ i) => lineOf(event, answer.position + i))
+        .filter((/** @type {Line} */ line) => line.position >= position);
     } catch (error) {
       this.error = /** @type {Error} */ (error);
       this.changed();
@@ -101,7 +101,7 @@ export class LogSource {
   async refresh() {
     const before = this.total;
     if (before < 0) return this.open();
-    await this.fetchLines(before, 1);
+    await this.fetchLines(0, 0);
     if (this.closed || this.total === before) return undefined;
     if (this.total < before) this.pages.clear();
     await this.load(Math.floor(Math.max(0, Math.min(before, this.total) - 1) / PAGE));

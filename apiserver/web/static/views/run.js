@@ -20,6 +20,7 @@ await Promise.all([loadStyle("run"), loadStyle("chart")]);
 const TABS = [
   { name: "overview", label: "Overview", load: () => import("./overview.js") },
   { name: "charts", label: "Charts", load: () => import("./charts.js") },
+  { name: "images", label: "Images", load: () => import("./images.js") },
   { name: "plots", label: "Plots", load: () => import("./plots.js") },
   { name: "config", label: "Config", load: () => import("./config.js") },
   { name: "artifacts", label: "Artifacts", load: () => import("./artifacts.js") },

@@ -1,0 +1,141 @@
+// Images of a run: one slider over the steps that exist, thumbnails of every variant, a viewer.
+import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { integer, plural } from "../core/format.js";
+import { isOwn, loadPrefixes } from "../core/files.js";
+import { preference, setPreference } from "../core/prefs.js";
+import { loadStyle } from "../core/style.js";
+import { place, setParams } from "../core/url.js";
+import { segments } from "../chart/bar.js";
+import { a, audio, button, div, figcaption, figure, h2, img, input, label, option, p, select, span, use, video } from "../chart/elements.js";
+import { useCall, useKeys, useSignal } from "../ui/hooks.js";
+import { icon } from "../ui/icons.js";
+import { Problem } from "../ui/problem.js";
+import { ImageSource } from "./image-source.js";
+import { Viewer } from "./viewer.js";
+
+await loadStyle("images");
+
+/** @typedef {import("./image-source.js").Picture} Picture */
+
+const PLAY_MS = 700;
+const SHOWN = 240;
+/** @type {Record<string, number>} */
+const SIZES = { S: 110, M: 180, L: 320 };
+
+/** @param {{id: string, run: any, revision: number}} props */
+export default function Images({ id, run, revision }) {
+  const { params } = useSignal(place);
+  const size = useSignal(preference("image_size", "M"));
+  const [playing, setPlaying] = useState(false);
+  const [all, setAll] = useState(false);
+  const [round, setRound] = useState(0);
+  const found = useCall(
+    async (signal) => {
+      await loadPrefixes();
+      return new ImageSource(id).open(signal);
+    },
+    [id, Math.floor(revision / 5)],
+  );
+  const source = found.data;
+  const steps = source?.steps ?? [];
+  const wanted = params.get("at");
+  // Without `at` the newest step is shown, also when newer ones arrive; a reader who chose a step stays there.
+  const place_ = wanted ? nearestStep(steps, Number(wanted)) : steps.length - 1;
+  const step = steps[place_] ?? 0;
+  const metric = params.get("metric") ?? "";
+  const filter = params.get("m") ?? "";
+  const pictures = useMemo(() => (source ? source.at(step) : []), [source, step, round]);
+  const metrics = useMemo(() => [...new Set(pictures.map((picture) => picture.metric))], [pictures]);
+  const shown = pictures.filter((picture) => (!metric || picture.metric === metric) && `${picture.metric}/${picture.variant}`.toLowerCase().includes(filter.toLowerCase()));
+  const go = (/** @type {number} */ to) => {
+    const next = Math.min(steps.length - 1, Math.max(0, to));
+    setParams({ at: next === steps.length - 1 ? "" : String(steps[next]) });
+  };
+  const latest = useRef(() => {});
+  latest.current = () => (place_ >= steps.length - 1 ? setPlaying(false) : go(place_ + 1));
+  useEffect(() => {
+    if (!playing) return undefined;
+    const timer = setInterval(() => latest.current(), PLAY_MS);
+    return () => clearInterval(timer);
+  }, [playing]);
+  const opened = shown.find((picture) => picture.key === params.get("img"));
+  const open = (/** @type {Picture | undefined} */ picture) => setParams({ img: picture?.key ?? "" });
+  useKeys("Images", [
+    { keys: "ArrowLeft", does: "previous step", run: () => go(place_ - 1) },
+    { keys: "ArrowRight", does: "next step", run: () => go(place_ + 1) },
+    { keys: "Shift+ArrowLeft", does: "ten steps back", run: () => go(place_ - 10) },
+    { keys: "Shift+ArrowRight", does: "ten steps on", run: () => go(place_ + 10) },
+    { keys: "Space", does: "play or stop", run: () => setPlaying(!playing) },
+    { keys: "f", does: "open the first image", run: () => open(shown[0]) },
+    { keys: "/", does: "find image", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".image-find"))?.focus() },
+  ]);
+  if (found.error && !source) return use(Problem, { error: found.error, again: found.again });
+  if (!source) return div({ class: "view-loading", "aria-busy": "true" });
+  if (!steps.length) return div({ class: "view" }, div({ class: "blank" }, h2("No images"), p({ class: "muted" }, "Debug samples that the run reports (images, audio, video) appear here.")));
+  const older = async () => {
+    await source.older(500);
+    setRound(round + 1);
+  };
+  const visible = all ? shown : shown.slice(0, SHOWN);
+  return div(
+    { class: "images", style: { "--thumb": `${SIZES[size] ?? SIZES.M}px` } },
+    div(
+      { class: "view-bar" },
+      metrics.length > 1 &&
+        select({ "aria-label": "Metric", value: metric, onChange: (/** @type {any} */ event) => setParams({ metric: event.target.value }) }, option({ value: "" }, "All metrics"), metrics.map((name) => option({ key: name, value: name }, name || "(no name)"))),
+      input({ type: "search", class: "image-find", placeholder: "Find variant", "aria-label": "Find variant", value: filter, onInput: (/** @type {any} */ event) => setParams({ m: event.target.value }) }),
+      div(
+        { class: "step-slider" },
+        button({ type: "button", class: "button square", "aria-label": "Previous step", title: "Previous step (←)", disabled: place_ <= 0, onClick: () => go(place_ - 1) }, icon("left")),
+        label(
+          span({ class: "visually-hidden" }, "Step"),
+          input({ type: "range", min: 0, max: steps.length - 1, step: 1, value: place_, "aria-valuetext": `step ${integer(step)}`, onInput: (/** @type {any} */ event) => go(Number(event.target.value)) }),
+        ),
+        button({ type: "button", class: "button square", "aria-label": "Next step", title: "Next step (→)", disabled: place_ >= steps.length - 1, onClick: () => go(place_ + 1) }, icon("right")),
+        span({ class: "step-name" }, `step ${integer(step)}`),
+        span({ class: "muted" }, `${integer(place_ + 1)} of ${plural(steps.length, "step")}${source.complete ? "" : "+"}`),
+        button({ type: "button", class: "icon-button", "aria-label": playing ? "Stop" : "Play", title: playing ? "Stop (space)" : "Play (space)", onClick: () => setPlaying(!playing) }, icon(playing ? "pause" : "play")),
+        !source.complete && button({ type: "button", class: "link", onClick: () => void older() }, "older steps"),
+      ),
+      span({ class: "spread" }),
+      segments("Size of images", ["S", "M", "L"].map((one) => ({ text: one, title: `${{ S: "Small", M: "Medium", L: "Large" }[one]} images`, on: one === size, run: () => setPreference("image_size", one) }))),
+    ),
+    div(
+      { class: "gallery" },
+      visible.map((picture) => use(Thumb, { key: picture.key, picture, step, onOpen: () => open(picture) })),
+      !shown.length && p({ class: "muted" }, "No image matches."),
+    ),
+    visible.length < shown.length && p({ class: "gallery-more" }, button({ type: "button", class: "button", onClick: () => setAll(true) }, `Show all ${integer(shown.length)}`)),
+    opened && use(Viewer, { picture: opened, all: source.of(opened.key), variants: shown.filter((picture) => picture.kind === "image"), run, onGo: (/** @type {number} */ to) => setParams({ at: String(to) }), onVariant: open, onClose: () => open(undefined) }),
+  );
+}
+
+/** Index of the newest step up to `wanted`; the first if there is none. @param {number[]} steps @param {number} wanted */
+function nearestStep(steps, wanted) {
+  let at = 0;
+  for (let i = 0; i < steps.length && steps[i] <= wanted; i++) at = i;
+  return at;
+}
+
+/** @param {{picture: Picture, step: number, onOpen: () => void}} props */
+function Thumb({ picture, step, onOpen }) {
+  const [broken, setBroken] = useState("");
+  const name = picture.variant || picture.metric;
+  return figure(
+    { class: "thumb" },
+    content(picture, name, broken === picture.url, () => setBroken(picture.url), onOpen),
+    figcaption({ title: `${picture.metric} / ${picture.variant}` }, span({ class: "truncate" }, name), picture.iter !== step && span({ class: "muted" }, `step ${integer(picture.iter)}`)),
+  );
+}
+
+/** @param {Picture} picture @param {string} name @param {boolean} broken @param {() => void} onError @param {() => void} onOpen */
+function content(picture, name, broken, onError, onOpen) {
+  const { url, kind, stored } = picture;
+  if (!url) return div({ class: "thumb-box no-file" }, span("not on a server that a browser reaches"), span({ class: "muted wrap-anywhere" }, stored.slice(0, 120)));
+  if (!isOwn(url) && !url.startsWith("data:")) return div({ class: "thumb-box no-file" }, a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open on its own server"));
+  if (kind === "audio") return div({ class: "thumb-box" }, audio({ src: url, controls: true, preload: "none", "aria-label": name }));
+  if (kind === "video") return video({ class: "thumb-box", src: url, controls: true, preload: "metadata", "aria-label": name });
+  if (kind === "other") return div({ class: "thumb-box no-file" }, icon("file"), a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open the file"));
+  if (broken) return div({ class: "thumb-box no-file" }, icon("warning"), span("the file can't be shown"), a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open it"));
+  return button({ type: "button", class: "thumb-box", onClick: onOpen, "aria-label": `Open ${name}` }, img({ src: url, alt: name, loading: "lazy", decoding: "async", onError }));
+}
