@@ -65,6 +65,31 @@ def split(name: str) -> list[str]:
     return segments
 
 
+_CODE = re.compile("%([0-9A-Fa-f]{2})")
+_ALWAYS_CODED = frozenset(b' "<>\\^`{|}[]')
+"""What every client writes as a code in a URL."""
+
+
+def other_readings(path: str) -> list[str]:
+    """What else a path, as it was sent, can stand for: names that hold percent codes themselves (`offline %C3%BC`).
+
+    Clients write such a name into a URL without escaping its percent signs, so decoding the path once makes another name of it. Codes of ASCII and of other
+    characters are left alone in turn, and together.
+    """
+    found = [_partly_decoded(path, ascii=ascii, others=others) for ascii, others in ((True, False), (False, True), (False, False))]
+    return list(dict.fromkeys([*found, path]))
+
+
+def _partly_decoded(path: str, *, ascii: bool, others: bool) -> str:
+    def decoded(code: re.Match[str]) -> str:
+        byte = int(code[1], 16)
+        wanted = byte in _ALWAYS_CODED or (ascii if byte < 128 else others)
+        return chr(byte) if wanted else code[0]
+
+    # As bytes in latin-1, so that codes of one character come together.
+    return _CODE.sub(decoded, path.encode().decode("latin-1")).encode("latin-1").decode("utf-8", "replace")
+
+
 def _decoded(segment: str) -> str:
     """The segment as a careless reader could see it, after as many rounds of percent-decoding as change something."""
     for _ in range(8):

@@ -6,10 +6,12 @@ Stored files come from clients: they must never run in the origin of this server
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import orjson
 from flask import Blueprint, Flask, Request, Response, request
@@ -19,10 +21,13 @@ from werkzeug.routing import PathConverter
 
 from apiserver.fairness import give_way
 from apiserver.files.disk import in_thread
+from apiserver.files.names import other_readings
 from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
 from apiserver.files.storage import FileStorage, OpenFile
 from apiserver.files.types import content_type, is_inert
 from apiserver.files.uploads import receive
+
+_T = TypeVar("_T")
 
 _READ = 256 * 1024
 _DRAIN = 64 * 1024
@@ -110,7 +115,7 @@ class FileServer:
 
     def _delete(self, company: str, name: str) -> Response:
         try:
-            in_thread(self._storage.delete, company, name)
+            _first_found(name, lambda reading: in_thread(self._storage.delete, company, reading))
         except NoSuchFile:
             # The SDK deletes a task, which takes its files with it, and then each file; it reports a 404 as a failure.
             task = self._storage.task_of(name)
@@ -130,14 +135,14 @@ class FileServer:
 
     def _find(self, company: str, name: str) -> OpenFile:
         try:
-            return in_thread(self._storage.open, company, name)
+            return _first_found(name, lambda reading: in_thread(self._storage.open, company, reading))
         except BadName:
             raise NoSuchFile("there is no such file") from None
         except NoSuchFile:
             owner = self._owner_of(company, name)
             if owner is None:
                 raise
-            return in_thread(self._storage.open, owner, name)
+            return _first_found(name, lambda reading: in_thread(self._storage.open, owner, reading))
 
     def _owner_of(self, company: str, name: str) -> str | None:
         task = self._storage.task_of(name)
@@ -178,6 +183,18 @@ class FileServer:
             os.close(file.fd)
             return Response(status=status, headers=headers)
         return Response(_Body(file.fd, start, end), status=status, headers=headers)
+
+
+def _first_found(name: str, act: Callable[[str], _T]) -> _T:
+    """What `act` does with the name, or with another one that the path as it was sent can stand for."""
+    try:
+        return act(name)
+    except NoSuchFile:
+        sent = str(request.environ.get("RAW_URI", "")).partition("?")[0].partition("/files/")[2]
+        for reading in other_readings(sent) if "%" in sent else ():
+            with contextlib.suppress(NoSuchFile, BadName):
+                return act(reading)
+        raise
 
 
 class _Anything(PathConverter):
@@ -241,6 +258,7 @@ class SecondPort:
     def __call__(self, environ: dict[str, object], start_response: Callable[..., object]) -> Iterable[bytes]:
         if environ.get("SERVER_PORT") == self._port:
             environ["PATH_INFO"] = "/files" + str(environ.get("PATH_INFO", "") or "/")
+            environ["RAW_URI"] = "/files" + urlsplit(str(environ.get("RAW_URI", ""))).path
         return self._app(environ, start_response)
 
 

@@ -14,7 +14,7 @@ from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.context import Context
 from apiserver.errors import RoleNotAllowed
 from apiserver.files.disk import in_thread
-from apiserver.files.names import split
+from apiserver.files.names import other_readings, split
 from apiserver.files.problems import BadName
 from apiserver.files.storage import FileStorage
 from apiserver.files.web import Policy, SecondPort, mount
@@ -52,14 +52,16 @@ class StoredTaskFiles:
 
 def names_in(url: str) -> Iterator[str]:
     """The names that a URL may mean: only the client knows how many folders of its path belong to the address of the file server."""
-    segments = [segment for segment in unquote(urlsplit(url).path).split("/") if segment]
-    for start in range(min(len(segments), MAX_PREFIX + 1)):
-        name = "/".join(segments[start:])
-        try:
-            split(name)
-        except BadName:
-            continue
-        yield name
+    path = urlsplit(url).path
+    for reading in dict.fromkeys([unquote(path), *other_readings(path)]):
+        segments = [segment for segment in reading.split("/") if segment]
+        for start in range(min(len(segments), MAX_PREFIX + 1)):
+            name = "/".join(segments[start:])
+            try:
+                split(name)
+            except BadName:
+                continue
+            yield name
 
 
 class ApiAccess:

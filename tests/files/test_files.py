@@ -79,6 +79,28 @@ def test_odd_names_come_back(files: Server, odd: str) -> None:
     assert get(files, name).content == b"odd"
 
 
+@pytest.mark.parametrize("odd", ["offline %C3%BC", "100%25 sure", "a%2Fb c", "%20", "ü %2F ü", "%C3%BC%2F", "%zz %4", "x%3Fy", "a%22b"])
+def test_a_name_with_percent_codes_is_found_by_its_url_however_that_was_written(files: Server, odd: str) -> None:
+    """The SDK registers the name as the URL: `requests` escapes what must be, and leaves percent codes alone."""
+    name = f"/{odd}/t.{uuid.uuid4().hex}/artifacts/{odd}.json"
+    root = f"http://127.0.0.1:{files.env['TIDEMARK_FILES_PORT']}"
+    assert upload(files, name, b"{}").status_code == 200
+    assert get(files, name).content == b"{}"  # escaped once more
+    for address in (f"{files.url}/files", root):
+        assert requests.get(address + name, timeout=30).content == b"{}"
+        assert requests.head(address + name, timeout=30).status_code == 200
+    assert requests.delete(f"{files.url}/files{name}", timeout=30).status_code == 200
+    assert requests.get(f"{files.url}/files{name}", timeout=30).status_code == 404
+
+
+def test_the_name_that_was_meant_comes_first(files: Server) -> None:
+    folder = f"/p/t.{uuid.uuid4().hex}"
+    upload(files, f"{folder}/ü", b"decoded")
+    upload(files, f"{folder}/%C3%BC", b"as sent")
+    assert requests.get(f"{files.url}/files{folder}/%C3%BC", timeout=30).content == b"decoded"
+    assert requests.get(f"{files.url}/files{folder}/%25C3%25BC", timeout=30).content == b"as sent"
+
+
 def test_names_that_are_long_and_alike_stay_apart(files: Server) -> None:
     stem = f"/long/t.{uuid.uuid4().hex}/" + "x" * 240
     upload(files, stem + "a", b"a")

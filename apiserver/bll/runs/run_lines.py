@@ -62,6 +62,7 @@ class RunLines:
     _scalars: dict[str, Points] = field(default_factory=dict)
     _attributes: dict[tuple[str, str], Points] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
+    _refused_names: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._touch = Touch()
@@ -81,6 +82,9 @@ class RunLines:
             self._take(event)
         except BadLine as error:
             self.errors.append(RefusedLine(number, str(error)))
+        if self._refused_names:
+            self.errors += [RefusedLine(number, f"{_too_long(name)}; the rest of the row is stored") for name in self._refused_names]
+            self._refused_names.clear()
 
     def finish(self) -> EventBatch:
         """The batch of what was added so far."""
@@ -125,10 +129,8 @@ class RunLines:
 
     def _timestamp(self, seconds: Any) -> int:
         """Seconds as milliseconds; missing, null or impossible: now."""
-        if isinstance(seconds, (int, float)) and math.isfinite(seconds):
-            milliseconds = round(seconds * 1000)
-            if -62_135_596_800_000 <= milliseconds <= _MAX_TIMESTAMP:
-                return milliseconds
+        if isinstance(seconds, (int, float)) and -62_135_596_800 <= seconds <= _MAX_TIMESTAMP / 1000:
+            return round(seconds * 1000)
         return self.now
 
     def _take_row(self, data: dict[str, Any], timestamp: int) -> None:
@@ -142,8 +144,9 @@ class RunLines:
         if not MIN_ITER <= step <= MAX_ITER or step == SINGLE_VALUE_ITER:
             raise BadLine(f"the step {_brief(step)} is outside the 64-bit range or reserved")
         if not data.keys() <= self._known:
-            for name in data:
-                _check_name(name)
+            self._refused_names += [name for name in data if len(name.encode()) > _MAX_NAME]
+            if self._refused_names:
+                data = {name: value for name, value in data.items() if name not in self._refused_names}
             if len(self._known) < 10_000:
                 self._known.update(data)
         start = offset = self._offset
@@ -255,7 +258,11 @@ def to_step(step: Any) -> int:
 
 def _check_name(name: str) -> None:
     if len(name.encode()) > _MAX_NAME:
-        raise BadLine(f"a name must have at most {_MAX_NAME} bytes, got {_brief(name)}")
+        raise BadLine(_too_long(name))
+
+
+def _too_long(name: str) -> str:
+    return f"a name must have at most {_MAX_NAME} bytes, got {_brief(name)}"
 
 
 def _brief(value: Any) -> str:

@@ -1,0 +1,39 @@
+"""Lines of a run with names that are too long and numbers that no double and no clock holds."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.runs.conftest import Runs
+
+HUGE = "9" * 4000
+
+
+def test_a_name_that_is_too_long_is_refused_and_its_row_kept(runs: Runs, run: str) -> None:
+    long = "é" * 550
+    body = f'{{"ts": 1, "type": "metrics", "data": {{"global_step": 1, "loss": 0.5, "{long}": 1, "stage": "a"}}}}\n'
+    answer = runs.post(run, (body + body.replace('"global_step": 1', '"global_step": 2')).encode()).json()
+    assert (answer["added"], answer["errors"], [error["line"] for error in answer["error_lines"]]) == (2, 2, [1, 2])
+    assert "1024 bytes" in answer["error_lines"][0]["reason"]
+    assert runs.steps(run)["rows"] == [{"global_step": step, "loss": 0.5, "stage": "a"} for step in (1, 2)]
+
+
+@pytest.mark.parametrize("moment", ["1e308", "-1e308", "1e400", HUGE, "-" + HUGE, "NaN", str(2**63)])
+def test_a_time_that_is_none_is_the_time_of_arrival(runs: Runs, run: str, moment: str) -> None:
+    before = time.time()
+    answer = runs.post(run, f'{{"ts": {moment}, "type": "log", "data": {{"text": "x"}}}}\n'.encode())
+    assert (answer.status_code, answer.json()["added"]) == (200, 1)
+    log = runs.get(f"/api/runs/{run}/export", params={"format": "log"})
+    assert log.text == "x\n"
+    assert runs.get("/api/runs").status_code == 200
+    created = next(one["created_time"] for one in runs.get("/api/runs").json() if one["id"] == run)
+    assert created >= before - 1
+
+
+def test_integers_that_no_double_holds_are_rounded(runs: Runs, run: str) -> None:
+    body = f'{{"ts": 1, "type": "metrics", "data": {{"global_step": 1, "big": {2**70 + 1}, "huge": {HUGE}, "time": {HUGE}}}}}\n'
+    assert runs.post(run, body.encode()).json()["errors"] == 0
+    (row,) = runs.steps(run)["rows"]
+    assert (row["big"], row["huge"]) == (float(2**70), None)
