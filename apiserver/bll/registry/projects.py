@@ -14,6 +14,8 @@ from apiserver.stores.base import Condition, Conflict, Document, Sort
 Body = dict[str, Any]
 
 USE_RESOLUTION_MS = 10_000
+MAX_LEVELS = 100
+"""Parts of a project's name; each is a project of its own, made by a recursion."""
 
 HIDDEN = "hidden"
 DATASETS = ".datasets"
@@ -27,11 +29,13 @@ def is_hidden(body: Mapping[str, Any]) -> bool:
 
 
 def clean_name(name: str) -> str:
-    """A full project name: parts separated by single slashes. Raises InvalidProjectName when nothing is left."""
+    """A full project name: parts separated by single slashes. Raises InvalidProjectName when nothing is left, or too much."""
     parts = [part.strip() for part in name.split("/")]
     kept = [part for part in parts if part]
     if not kept:
         raise InvalidProjectName("it must be a path of names such as a/b", name=name)
+    if len(kept) > MAX_LEVELS:
+        raise InvalidProjectName(f"it has {len(kept)} levels; at most {MAX_LEVELS} are allowed", name=name[:200])
     return "/".join(kept)
 
 

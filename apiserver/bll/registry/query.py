@@ -30,6 +30,11 @@ from apiserver.stores.base import AnyOf, Condition, Sort
 
 Where = list[Condition | AnyOf]
 
+MAX_CONDITIONS = 500
+"""Conditions of one request: every field of `_any_`, every value of `filters`, every dotted filter is one. SQLite nests them, up to 1,000."""
+MAX_NAMES = 100
+"""Names in a dotted path."""
+
 _OPERATORS = {"__$and": "all", "__$all": "all", "__$or": "any", "__$any": "any"}
 _NOT = "__$not"
 _COMPARISON = re.compile(r"^\s*(>=|<=|>|<|==?)\s*(.*)$", re.DOTALL)
@@ -84,6 +89,9 @@ def conditions(request: Mapping[str, Any], fields: Fields) -> Where:
     where += _search(request.get("_any_"), "_any_", fields, alternatives=True)
     where += _search(request.get("_all_"), "_all_", fields, alternatives=False)
     where += _filters(request.get("filters"))
+    count = sum(sum(map(len, item.groups)) if isinstance(item, AnyOf) else 1 for item in where)
+    if count > MAX_CONDITIONS:
+        raise ValidationFailed("", f"a request with at most {MAX_CONDITIONS} conditions (this one has {count})")
     return where
 
 
@@ -129,8 +137,10 @@ def pattern_condition(path: str | tuple[str, ...], pattern: Any, *, ignore_case:
 
 
 def field_path(name: str) -> tuple[str, ...]:
-    """A dotted name as clients write it. Names of parameters may hold dots, plain or as `%2E`."""
+    """A dotted name as clients write it. Raises ValidationFailed when it is too long. Names of parameters may hold dots, plain or as `%2E`."""
     parts = name.split(".")
+    if len(parts) > MAX_NAMES:
+        raise ValidationFailed(name[:100], f"a path of at most {MAX_NAMES} names")
     if parts[0] in ("hyperparams", "configuration") and len(parts) > 2:
         size = 2 if parts[0] == "hyperparams" else 1  # hyperparams.<section>.<name>.<field>, configuration.<name>.<field>
         last = parts[-1:] if len(parts) > size + 1 and parts[-1] in ("value", "type", "name", "section", "description") else []

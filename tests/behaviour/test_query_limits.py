@@ -1,0 +1,58 @@
+"""Limits of a store never reach a caller: lists are answered, or refused with a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+
+LISTS = ("tasks.get_all", "tasks.get_all_ex", "models.get_all", "models.get_all_ex", "projects.get_all", "projects.get_all_ex")
+HUGE = 10**4000
+
+
+@pytest.mark.parametrize("endpoint", LISTS)
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"page": 2**63 - 1, "page_size": 500},
+        {"page": 1, "page_size": 2**63 - 1},
+        {"page": HUGE},
+        {"size": 2**63 - 1},
+        {"order_by": [f"hyperparams.a.b{n}.value" for n in range(2000)]},
+        {"_any_": {"pattern": "x", "fields": [f"hyperparams.a.b{n}.value" for n in range(20_000)]}},
+        {"_all_": {"pattern": "x", "fields": ["name"] * 501}},
+        {f"hyperparams.a.b{n}.value": ["1"] for n in range(5000)},
+        {"filters": {"tags": {"any": {"include": [f"t{n}" for n in range(3000)], "exclude": [f"u{n}" for n in range(3000)]}}}},
+        {"system_tags": ["__$all", *(f"t{n}" for n in range(5000))]},
+        {"hyperparams." + "a." * 5000 + "b": ["1"]},
+        {"last_metrics.a.b.value": [HUGE, None]},
+        {"order_by": ["a." * 5000 + "b"]},
+    ],
+    ids=lambda body: f"{next(iter(body))}"[:30],
+)
+def test_what_no_store_can_do_is_refused_with_a_reason(server: Client, endpoint: str, request_body: dict[str, Any]) -> None:
+    error = server.refused(endpoint, request_body)
+    assert error.code == 400 and error.msg
+
+
+@pytest.mark.parametrize("endpoint", ["tasks.get_all", "models.get_all", "projects.get_all"])
+def test_what_is_just_inside_of_the_limits_is_answered(server: Client, endpoint: str) -> None:
+    wide: list[dict[str, Any]] = [
+        {"page": 1_000_000_000, "page_size": 1_000_000_000},
+        {"order_by": [f"hyperparams.a.b{n}.value" for n in range(100)], "page_size": 10},
+        {"_any_": {"pattern": "x", "fields": [f"hyperparams.a.b{n}.value" for n in range(500)]}},
+        {f"hyperparams.a.b{n}.value": ["1"] for n in range(400)},
+        {"filters": {"tags": {"any": {"include": [f"t{n}" for n in range(450)]}}}},
+        {"id": [f"{n:032x}" for n in range(20_000)], "only_fields": ["id"]},
+        {"tags": [f"t{n}" for n in range(20_000)], "only_fields": ["id"], "page_size": 10},
+    ]
+    for body in wide:
+        assert server.raw(f"/{endpoint}", body).status == 200, str(body)[:100]
+
+
+def test_a_project_name_of_too_many_levels_is_refused(server: Client) -> None:
+    for name in ("/".join("a" * 500), "/".join(["deep"] * 101)):
+        assert server.refused("projects.create", name=name).code == 400
+        assert server.refused("tasks.move", ids=[server.new_task()], project_name=name).code == 400
