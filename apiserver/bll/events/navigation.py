@@ -15,6 +15,7 @@ import msgspec
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, valid_iterations
 from apiserver.bll.events.metric_filter import Selection
 from apiserver.bll.events.navigation_sessions import NavigationSessions
+from apiserver.bll.events.plot_text import make_readable
 from apiserver.bll.events.sample_navigation import Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
@@ -145,6 +146,8 @@ class Navigation:
             valid = valid_iterations(self._events, owner, valid_from, beyond=beyond, descending=descending, count=iters)
             read(sorted(set(valid) - set(candidates)))
         kept = sorted(found, reverse=descending)[:iters]
+        for iteration in kept:
+            make_readable(found[iteration])
         return {iteration: found[iteration] for iteration in kept}
 
 

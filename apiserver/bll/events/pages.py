@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from apiserver.bll.events.metric_filter import Selection, selection_of
+from apiserver.bll.events.plot_text import make_readable
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls, ScrollState
 from apiserver.bll.registry.directory import Owner
 from apiserver.encoding import encode
@@ -180,7 +181,9 @@ class EventPages:
             page = self._events.page(owner.company, query, "iter", descending=state.descending, after=cursor, limit=wanted)
             if page:
                 cursor = page[-1].cursor
-                slices.append(encode(events_of(page))[1:-1])
+                events = events_of(page)
+                make_readable(events)
+                slices.append(encode(events)[1:-1])
             returned += len(page)
             if len(page) < wanted:
                 break

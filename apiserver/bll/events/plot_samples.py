@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, exists, nearest, up_to
+from apiserver.bll.events.plot_text import make_readable
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
@@ -86,7 +87,9 @@ class PlotSamples(SampleNavigation[PlotSnapshot]):
 
     def _plots(self, owner: Owner, metric: str, iteration: int) -> list[StoredEvent]:
         best = best_per_variant(PLOT, at_iterations(self._events, owner, PLOT, {metric: ()}, [iteration]))
-        return [best[variant] for variant in sorted(best)]
+        found = [best[variant] for variant in sorted(best)]
+        make_readable(found)
+        return found
 
     def _survey(self, owner: Owner, metric: str | None) -> PlotSnapshot:
         metrics: dict[str, Span] = {}

@@ -11,6 +11,7 @@ from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.events.metric_filter import selection_of
 from apiserver.bll.events.newest_events import newest_first, newest_per_series
 from apiserver.bll.events.pages import last_arrival
+from apiserver.bll.events.plot_text import make_readable
 from apiserver.bll.events.scrolls import END, LastPage, Scroll, Scrolls, ScrollState
 from apiserver.bll.registry.directory import Owner
 from apiserver.stores.base import EventReader
@@ -71,7 +72,9 @@ class Plots:
         """`{plots, returned, total, scroll_id}`: of every metric and variant the `iters` plots with the greatest iterations, all in one
         answer: metric, variant ascending, iteration descending. Plots that were found to be no JSON when they came in are left out."""
         plots = newest_per_series(self._events, owner, PLOT, metrics, iters, lambda event: event.get("valid_plot") is not False)
-        return {"plots": events_of(plots), "returned": len(plots), "total": len(plots), "scroll_id": None}
+        events = events_of(plots)
+        make_readable(events)
+        return {"plots": events, "returned": len(plots), "total": len(plots), "scroll_id": None}
 
     def of_owner_scrolled(self, owner: Owner, scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None) -> dict[str, Any]:
         """As clients below 1.8 ask: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second page
@@ -83,6 +86,7 @@ class Plots:
             return {"plots": [], "returned": 0, "total": state.total, "scroll_id": END}
         total = sum(series.count for series in self._events.series(owner.company, [owner.id], [PLOT], metrics))
         plots = newest_first(newest_per_series(self._events, owner, PLOT, metrics, iters))
+        make_readable(plots)
         next_id = self._scrolls.keep(TaskPlotsScroll(total), [owner], scroll) if plots else END
         return {"plots": plots, "returned": len(plots), "total": total, "scroll_id": next_id}
 
@@ -192,6 +196,7 @@ def _plant(tree: Tree, owner: Owner, plots: Iterable[StoredEvent], most: int) ->
         if sum(len(leaf["plots"]) for leaf in of_task.values()) < most:
             iteration = plot.get("iter")
             leaf = of_task.setdefault("null" if iteration is None else str(iteration), {"name": owner.name, "plots": []})
+            make_readable([plot])
             leaf["plots"].append(plot)
 
 

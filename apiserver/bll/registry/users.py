@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from apiserver.bll.registry.document_changes import change, create_or_get
 from apiserver.bll.registry.identity import ROLES, Identity
 from apiserver.bll.registry.new_documents import new_id, now_ms
+from apiserver.bll.registry.records import checked
 from apiserver.errors import ExpectedUnique, FieldsValueError, InvalidUser
 from apiserver.stores.base import Condition, Registry, Sort
 
@@ -140,7 +141,7 @@ class Users:
         return {"version": PREFERENCES_VERSION, **(document.body["preferences"] if document else {})}
 
     def set_preferences(self, company: str, id: str, updates: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the values at dotted names, whatever they were; returns all preferences. Raises FieldsValueError."""
+        """Replace the values at dotted names, whatever they were; returns all preferences. Raises FieldsValueError, ValidationFailed."""
         create_or_get(self._registry, "preference", company, id, {"id": id, "preferences": {}})
 
         def edit(body: dict[str, Any]) -> bool:
@@ -148,6 +149,7 @@ class Users:
                 _put(body["preferences"], name.split("."), value)
             if _size(body["preferences"]) > MAX_PREFERENCES:
                 raise FieldsValueError(f"preferences may not be larger than {MAX_PREFERENCES} characters")
+            checked(body)
             return True
 
         document = change(self._registry, "preference", company, id, edit)

@@ -1,0 +1,48 @@
+"""Plots as browsers can parse them: JSON has no NaN, Infinity and -Infinity, but Python's writers put them into figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import orjson
+
+from apiserver.fairness import give_way
+from apiserver.stores.records import PLOT, StoredEvent
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
+"""A text (inside of which nothing changes), or a number that JSON has no word for."""
+_SLICE = 200_000
+"""Characters after which other requests get their turn."""
+
+
+def make_readable(events: Iterable[StoredEvent]) -> None:
+    """Put null in place of the numbers that JSON has no word for, in every plot of an answer; what is stored stays as it was sent."""
+    for event in events:
+        text = event.get("plot_str")
+        if isinstance(text, str) and event.get("type") == PLOT:
+            event["plot_str"] = readable(text)
+
+
+def readable(text: str) -> str:
+    """JSON that every reader takes. A text that is no JSON otherwise either stays as it is."""
+    if "NaN" not in text and "Infinity" not in text:
+        return text
+    pieces: list[str] = []
+    done = paused = 0
+    for token in _TOKEN.finditer(text):
+        if token[0][0] != '"':
+            pieces += (text[done : token.start()], "null")
+            done = token.end()
+        if token.end() - paused > _SLICE:
+            paused = token.end()
+            give_way()
+    if not pieces:
+        return text
+    pieces.append(text[done:])
+    made = "".join(pieces)
+    try:
+        orjson.loads(made)
+    except orjson.JSONDecodeError:
+        return text
+    return made
