@@ -6,9 +6,12 @@ copy for `tidemark keys`. It holds secrets: its mode is 0600, and nothing here i
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +52,23 @@ class Credentials:
 
     def add_key(self, company: str, company_name: str, user: str) -> tuple[str, str]:
         """Make a key for a user of a company (both ids) and keep it in the file."""
-        content = self._read() or self._content
         pair = new_access_key(), new_secret()
         entry = {"company": company, "company_name": company_name, "user": user, "access_key": pair[0], "secret_key": pair[1]}
-        content.setdefault("keys", []).append(entry)
-        self._draft(content).replace(self.path)
+        with self._alone():
+            content = self._read() or self._content
+            content.setdefault("keys", []).append(entry)
+            self._draft(content).replace(self.path)
         return pair
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process changes the file meanwhile."""
+        handle = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def stamp(self) -> int:
         """Changes when the file does."""

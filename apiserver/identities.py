@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import logging
 import time
 from collections.abc import Callable
 
 from apiserver.bll.registry.credentials import CredentialBook, matches
-from apiserver.bll.registry.identity import Identity, KeyRecord
+from apiserver.bll.registry.identity import Identity, KeyRecord, may_act_for
 from apiserver.bll.registry.passwords import Passwords
 from apiserver.bll.registry.revocations import Revocations
 from apiserver.bll.registry.users import ConfiguredUser, Users
@@ -34,6 +35,8 @@ class Identities:
     def __init__(self, settings: Settings, credentials: Credentials, engine: Engine) -> None:
         """Writes the configuration's companies and users to the registry."""
         self._settings = settings.auth
+        self._is_open = settings.open
+        self._listed = {(company.id, user.id) for company in settings.auth.companies for user in company.users}
         self._credentials = credentials
         self.users = Users(engine.registry)
         self.book = CredentialBook(engine.registry)
@@ -49,6 +52,8 @@ class Identities:
             ]
         )
         self._default = self._identity(company.id, self._settings.default_user)
+        self._secrets: tuple[int, dict[str, str]] | None = None
+        self._proof_key = hashlib.sha256(b"tidemark proof " + credentials.token_secret.encode()).digest()
         self._stamp = -1
         self._records: dict[str, KeyRecord] = {}
         self._noted: dict[str, float] = {}
@@ -68,13 +73,39 @@ class Identities:
         found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None
         if found is None:
             return None
-        who = self._identity(found["company"], found["user"])
+        owner = self._present(found["company"], found["user"])
+        if owner is None:
+            return None
         stored = found["secret"]
-        return KeyRecord(who, lambda given: matches(given, stored), access_key=access_key)
+        return KeyRecord(owner, lambda given: matches(given, stored), access_key=access_key)
 
     def user(self, id: str, company: str) -> Identity | None:
         """A user of this company."""
-        return self.users.identity(company, id) if 0 < len(id) <= MAX_ID else None
+        return self._present(company, id) if 0 < len(id) <= MAX_ID else None
+
+    def proof(self, access_key: str) -> str:
+        """`<digest>:<key or login>`; the digest changes with the secret."""
+        stamp = self._credentials.stamp()
+        if self._secrets is None or self._secrets[0] != stamp:
+            self._secrets = stamp, self._configured_secrets()
+        secret = self._secrets[1].get(access_key)
+        if secret is None and 0 < len(access_key) <= MAX_ID:
+            found = self.book.find(access_key)
+            secret = None if found is None else str(found["secret"])
+        if secret is None:
+            return ""
+        digest = hashlib.blake2b(secret.encode("utf-8", "replace"), key=self._proof_key, digest_size=12).hexdigest()
+        return f"{digest}:{access_key}"
+
+    def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
+        """The user with the rights of now; None when the user, the key or login of `proof`, or the right of `actor` is gone."""
+        if proof and self.proof(proof.partition(":")[2]) != proof:
+            return None
+        found = self._present(company, user)
+        if found is None or not actor:
+            return found
+        by = self._present(company, actor)
+        return found if by is not None and may_act_for(by.role, found.role) else None
 
     def default(self) -> Identity:
         """The default user of the default company."""
@@ -118,6 +149,21 @@ class Identities:
         found = self.users.identity(company, user)
         return found if found is not None else Identity(user, company, "user", user, self.users.company_name(company))
 
+    def _present(self, company: str, user: str) -> Identity | None:
+        """A user of the registry, unless the configuration no longer lists it."""
+        return self.users.identity(company, user, listed=self._listed)
+
+    def _configured_secrets(self) -> dict[str, str]:
+        """Key or login name -> its secret (or stored password), as the configuration and credentials.json have them."""
+        users = [user for company in self._settings.companies for user in company.users]
+        found = {login: user.password for user in users if user.password for login in (user.id, user.name)}
+        found |= {key.access_key: key.secret_key for user in users for key in user.keys}
+        found |= {made["access_key"]: made["secret_key"] for made in self._credentials.more_keys()}
+        found[self._credentials.access_key] = self._credentials.secret_key
+        if self._settings.web_access_key and self._is_open:
+            found[self._settings.web_access_key] = self._settings.web_secret_key
+        return found
+
     def _load(self) -> dict[str, KeyRecord]:
         records: dict[str, KeyRecord] = {}
         for company in self._settings.companies:
@@ -127,11 +173,10 @@ class Identities:
                     records[user.name] = KeyRecord(who, self._passwords.checker(company.id, user.id, user.password))
                 for key in user.keys:
                     records[key.access_key] = KeyRecord(who, _secret(key.secret_key), access_key=key.access_key)
-        configured = {(company.id, user.id) for company in self._settings.companies for user in company.users}
         for made in self._credentials.more_keys():
-            if (made["company"], made["user"]) not in configured:
+            if (made["company"], made["user"]) not in self._listed:
                 name = made.get("company_name") or made["company"]
-                self.users.configure([ConfiguredUser(made["company"], name, made["user"], made["user"], "user")])
+                self.users.configure([ConfiguredUser(made["company"], name, made["user"], made["user"], "user", listed=False)])
             who = Identity(made["user"], made["company"])
             records[made["access_key"]] = KeyRecord(who, _secret(made["secret_key"]), access_key=made["access_key"])
         first = self._credentials.access_key

@@ -23,7 +23,7 @@ from apiserver.runs import parameters
 from apiserver.runs.limits import Clients
 from apiserver.runs.parameters import BadParameter
 from apiserver.runs.socket_reader import Gone, SocketReader
-from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo.auth import Authenticator, Caller
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings
 from apiserver.stores.base import Bus, BusLost, LogReader, State, StateUnavailable, StoreBusy, StoreError
@@ -37,6 +37,8 @@ MAX_INCOMING = 4096
 MAX_TAIL = 100_000
 OPENED = "tidemark.opened"
 MAILBOX = 1_000
+CHECK = 3.0
+"""Seconds between two looks at whether the reader's login still stands."""
 RENEW = 30.0
 """Seconds after which an idle reader renews its place among its client's sockets."""
 
@@ -125,34 +127,38 @@ class LogSockets:
         if not self._claim(place, reader):
             raise Refuse(POLICY, f"at most {self._settings.sockets} log sockets for one client")
         try:
-            owner, wanted = self._admit(run)
+            caller, owner, wanted = self._admit(run)
             with self._live_log.subscribe(owner, MAILBOX) as mailbox:
                 feed = LogFeed(self._store, owner, wanted, reader.send, request.environ[OPENED] << SEQ_SHIFT)
                 feed.history()
-                self._follow(feed, mailbox, place, reader)
+                self._follow(feed, mailbox, place, reader, caller)
         finally:
             self._release(place, reader)
 
-    def _follow(self, feed: LogFeed, mailbox: LiveLogReader, place: str, reader: SocketReader) -> None:
-        renewed = time.monotonic()
+    def _follow(self, feed: LogFeed, mailbox: LiveLogReader, place: str, reader: SocketReader, caller: Caller) -> None:
+        checked = renewed = time.monotonic()
         while True:
             try:
-                lines = mailbox.get(RENEW)
+                lines = mailbox.get(CHECK)
             except BusLost:
                 feed.catch_up()
                 continue
+            if time.monotonic() - checked >= CHECK:
+                if not self._authenticator.stands(caller):
+                    raise Refuse(POLICY, "the login has ended")
+                checked = time.monotonic()
             feed.live(lines)
             if time.monotonic() - renewed >= RENEW:
                 self._claim(place, reader)
                 renewed = time.monotonic()
 
-    def _admit(self, run: str) -> tuple[Owner, LogRequest]:
+    def _admit(self, run: str) -> tuple[Caller, Owner, LogRequest]:
         try:
-            identity = self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token")).identity  # type: ignore[arg-type]
+            caller = self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token"))  # type: ignore[arg-type]
         except TidemarkError as error:
             raise Refuse(POLICY, failure_of(error, "").message[:120]) from None
         try:
-            return self._catalog.find(identity.company, run), _wanted(request.args)
+            return caller, self._catalog.find(caller.identity.company, run), _wanted(request.args)
         except UnknownRun:
             raise Refuse(NORMAL, "", "[error] run not found") from None
         except BadParameter as error:

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import jwt
@@ -19,6 +20,7 @@ from apiserver.bll.registry.new_documents import now_ms
 from apiserver.service_repo.security import Gate
 from apiserver.service_repo.versions import MAXIMUM
 from apiserver.settings import Settings
+from apiserver.stores.base import StoreError
 
 SERVER_VERSION = "2.3.0"
 """The ClearML server version whose API this is; the SDK compares it."""
@@ -27,6 +29,9 @@ REMEMBERED_TOKENS = 2000
 REMEMBERED_KEYS = 2000
 KEY_SECONDS = 60.0
 """For how long a secret that was checked need not be checked again."""
+STANDING_SECONDS = 3.0
+"""For how long a caller keeps rights that were looked up."""
+REMEMBERED_STANDINGS = 2000
 
 
 class IdentityStore(Protocol):
@@ -44,6 +49,13 @@ class IdentityStore(Protocol):
     def default(self) -> Identity:
         """To whom calls without credentials belong in `open` mode."""
 
+    def proof(self, access_key: str) -> str:
+        """A text that names this key or login and changes with its secret; empty for an unknown one. Tokens carry it."""
+
+    def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
+        """The user with the rights of now; None when the user, the key or login of `proof`, or the right of `actor` to act for the user is
+        gone. `proof` and `actor` may be empty: there is none."""
+
     def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
         """Whether what was issued (or checked) at `issued`, in ms, was revoked since."""
 
@@ -58,6 +70,10 @@ class Caller(NamedTuple):
     issued: int = 0
     expires: float = 0.0
     """Epoch seconds at which the token ends; 0 for callers without one."""
+    proof: str = ""
+    """The key or login with which the caller came in (see `IdentityStore.proof`)."""
+    actor: str = ""
+    """The user who acts for `identity`; empty: nobody else."""
 
 
 class OutdatedToken(errors.InvalidToken):
@@ -83,6 +99,7 @@ class Authenticator:
         # (or 50 ms of password hashing) once a minute, and no secret is kept in memory.
         self._digest_key = secrets.token_bytes(32)
         self._pairs: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._standings: OrderedDict[tuple[str, str, str, str], tuple[Identity | None, float]] = OrderedDict()
 
     def admit(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None = None) -> Caller:
         """The caller of a request, or the 401 or 403 that it deserves as an exception.
@@ -106,7 +123,7 @@ class Authenticator:
             return self._impersonated(self._by_token(cookie, "cookie"), headers)
         if not self._open:
             raise errors.NoCredentials
-        return self._impersonated(Caller(self._store.default(), "open"), headers)
+        return self._impersonated(self._standing(Caller(self._store.default(), "open")), headers)
 
     def _renewed(self, outdated: OutdatedToken, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]]) -> Caller:
         """The caller, by the cookie of a newer login.
@@ -131,6 +148,14 @@ class Authenticator:
         """For endpoints without credentials: only the Host and Origin rules of `open` mode."""
         self._gate.check(headers)
 
+    def stands(self, caller: Caller) -> bool:
+        """Whether a caller who was admitted earlier would be admitted now: for sockets, which outlive a call."""
+        try:
+            self._standing(caller)
+        except errors.InvalidToken:
+            return False
+        return not (caller.expires and time.time() >= caller.expires) and not self._refused(caller)
+
     def check_token(self, token: str) -> Caller:
         """Whose token this is. Raises InvalidToken."""
         return self._by_token(token, "bearer")
@@ -150,7 +175,8 @@ class Authenticator:
         digest = hashlib.blake2b(pair, key=self._digest_key, digest_size=32).digest()
         known = self._pairs.get(digest)
         if known is not None and time.monotonic() < known[1] and not self._refused(known[0]):
-            return known[0]
+            with suppress(OutdatedToken):  # the key or its user is gone: the look-up below says so
+                return self._standing(known[0])
         caller = self._by_pair(pair)
         self._pairs[digest] = caller, time.monotonic() + KEY_SECONDS
         self._pairs.move_to_end(digest)
@@ -167,7 +193,10 @@ class Authenticator:
         record = self._store.lookup(access_key) if separator else None
         if record is None or not record.check(secret) or (record.open_only and not self._open):
             raise errors.InvalidCredentials("unknown access key or wrong secret")
-        return Caller(record.identity, "web" if record.open_only else "basic", access_key=record.access_key, issued=checked)
+        kind, proof = "web" if record.open_only else "basic", self._store.proof(access_key)
+        caller = Caller(record.identity, kind, access_key=record.access_key, issued=checked, proof=proof)
+        self._remember(caller, record.identity)
+        return caller
 
     # --- tokens
 
@@ -183,12 +212,37 @@ class Authenticator:
             raise OutdatedToken("expired", caller)
         if self._refused(caller):
             raise OutdatedToken("revoked, or the user's role has changed; log in again", caller)
-        return caller._replace(kind=kind)
+        return self._standing(caller)._replace(kind=kind)
+
+    def _standing(self, caller: Caller) -> Caller:
+        """The caller with the rights of now, looked up every three seconds. Raises OutdatedToken when they are gone."""
+        key = (caller.identity.company, caller.identity.user, caller.proof, caller.actor)
+        known = self._standings.get(key)
+        if known is None or time.monotonic() >= known[1]:
+            try:
+                known = self._remember(caller, self._store.standing(*key))
+            except StoreError:
+                if known is None:
+                    raise  # else: what was true last, until the store answers again
+        if known[0] is None:
+            raise OutdatedToken("its user or key is gone; log in again", caller)
+        return caller if known[0] == caller.identity else caller._replace(identity=known[0])
+
+    def _remember(self, caller: Caller, identity: Identity | None) -> tuple[Identity | None, float]:
+        key = (caller.identity.company, caller.identity.user, caller.proof, caller.actor)
+        self._standings[key] = known = identity, time.monotonic() + STANDING_SECONDS
+        self._standings.move_to_end(key)
+        if len(self._standings) > REMEMBERED_STANDINGS:
+            self._standings.popitem(last=False)
+        return known
 
     def _refused(self, caller: Caller) -> bool:
         who = caller.identity
         return self._store.refuses(
             session=caller.session_id, access_key=caller.access_key, company=who.company, user=who.user, issued=caller.issued
+        ) or (
+            bool(caller.actor)
+            and self._store.refuses(session="", access_key="", company=who.company, user=caller.actor, issued=caller.issued)
         )
 
     def _decoded(self, token: str) -> Caller:
@@ -199,6 +253,8 @@ class Authenticator:
         found = claims.get("identity")
         if not isinstance(found, dict) or not all(isinstance(found.get(name), str) and found[name] for name in ("user", "company")):
             raise errors.InvalidToken("it names no user")
+        if claims.get("open") and not self._open:
+            raise errors.InvalidToken("it was given without credentials, which this server needs now")
         texts = {name: str(found.get(name) or "") for name in ("user", "company", "role", "user_name", "company_name")}
         return Caller(
             Identity(**texts),
@@ -207,17 +263,23 @@ class Authenticator:
             access_key=str(claims.get("access_key") or ""),
             issued=int(_number(claims.get("issued_ms") or _number(claims.get("iat")) * 1000)),
             expires=_number(claims["exp"]),
+            proof=str(claims.get("proof") or ""),
+            actor=str(claims.get("actor") or ""),
         )
 
-    def make_token(self, identity: Identity, expiration: int | None = None, *, access_key: str = "") -> tuple[str, int]:
+    def make_token(self, identity: Identity, expiration: int | None = None, *, caller: Caller | None = None) -> tuple[str, int]:
         """A signed token for `identity` and its life in seconds (the default, or `expiration` up to the configured maximum).
 
-        `access_key` is the key that was shown for it: when the key goes, so does the token.
+        `caller` is who asks for it. A token for a caller with a token belongs to the same session and does not live longer; when the
+        caller's key, login or right to act for others goes, so does the token.
         """
         if expiration is not None and expiration <= 0:
             raise errors.ValidationFailed("expiration_sec", "at least 1", expiration)
+        caller = caller or Caller(identity, "")
         life = min(expiration or self._settings.token_expiration, self._settings.max_token_expiration)
         now = now_ms()
+        if caller.expires:
+            life = max(1, min(life, int(caller.expires) - now // 1000))
         claims: dict[str, Any] = {
             "auth_type": "Bearer",
             "identity": {
@@ -230,8 +292,11 @@ class Authenticator:
             "iat": now // 1000,
             "issued_ms": now,
             "exp": now // 1000 + life,
-            "session_id": secrets.token_hex(16),
-            "access_key": access_key,
+            "session_id": caller.session_id or secrets.token_hex(16),
+            "access_key": caller.access_key,
+            "proof": caller.proof,
+            "actor": caller.actor,
+            "open": caller.kind == "open",
             "env": "<unknown>",
             "api_version": str(MAXIMUM),
             "server_version": SERVER_VERSION,
@@ -264,7 +329,8 @@ class Authenticator:
             raise errors.ImpersonationError("unknown user")
         if not ranks_at_least(caller.identity.role, user.role) and not (caller.kind == "web" and user.role not in ADMINISTRATORS):
             raise errors.ImpersonationError(f'the user has a higher role, "{user.role}"')
-        return caller._replace(identity=user)
+        actor = "" if caller.kind == "web" else caller.actor or caller.identity.user
+        return caller._replace(identity=user, actor=actor)
 
 
 def _either(headers: Mapping[str, str], name: str) -> str:

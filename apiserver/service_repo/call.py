@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiserver.bll.registry.identity import NOBODY, Identity
 from apiserver.service_repo.versions import MAXIMUM, Version
+
+if TYPE_CHECKING:
+    from apiserver.service_repo.auth import Caller
 
 __all__ = ["NOBODY", "Answer", "Call", "Cookie", "Encoded", "Identity", "RawResponse"]
 
@@ -46,6 +49,8 @@ class Call:
     """The key behind it, if there is one."""
     session: str = ""
     """The session of the token it was shown with."""
+    caller: Caller | None = None
+    """All that is known of the caller; None: nobody."""
     cookies: list[Cookie] = field(default_factory=list)
 
     @property

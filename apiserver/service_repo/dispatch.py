@@ -107,7 +107,7 @@ class Dispatcher:
                 return  # credentials are optional here
             raise
         call.identity, call.credential = caller.identity, caller.kind
-        call.access_key, call.session = caller.access_key, caller.session_id
+        call.access_key, call.session, call.caller = caller.access_key, caller.session_id, caller
         if not attributes.allows(caller.identity.role) and not (caller.kind == WEB and WEB in attributes.allow_roles):
             raise RoleNotAllowed(role=caller.identity.role)
 

@@ -27,7 +27,7 @@ class AuthService:
 
     @endpoint("auth.login")
     def login(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        token, life = self._auth.make_token(call.identity, request.get("expiration_sec"), access_key=call.access_key)
+        token, life = self._auth.make_token(call.identity, request.get("expiration_sec"), caller=call.caller)
         call.set_cookie(self._auth.cookie_name, token, life)
         return {"token": token}
 

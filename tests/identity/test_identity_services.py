@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -379,3 +380,12 @@ def test_a_client_that_asks_for_vaults_gets_none(ann: Client) -> None:
     """ClearML's SDK asks so when its feature set is not the basic one."""
     answer = ann.send("GET", "/v2.23/users.get_vaults?enabled=true&types=config&types=config")
     assert answer.codes == (200, 0) and answer.data == {"vaults": []}
+
+
+def test_keys_made_at_the_same_time_are_all_kept(start_server: StartServer) -> None:
+    """Six processes at once: each reads the file, adds its key, and writes it."""
+    server = start_server(TIDEMARK_AUTH="required")
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda number: keys(server, "--company", "other", "--user", f"u{number}"), range(6)))
+    pairs = [(block["CLEARML_API_ACCESS_KEY"], block["CLEARML_API_SECRET_KEY"]) for block in made]
+    assert [server.client(*pair).raw("/users.get_current_user").codes for pair in pairs] == [(200, 0)] * 6

@@ -158,6 +158,12 @@ class Identities:
     def default(self) -> Identity:
         return ONE
 
+    def proof(self, access_key: str) -> str:
+        return access_key
+
+    def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
+        return self.user(user, company) or Identity(user, company)
+
     def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
         return session in self.revoked
 

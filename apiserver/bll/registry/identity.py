@@ -39,6 +39,11 @@ def ranks_at_least(role: str, other: str) -> bool:
     return _rank(role) <= _rank(other)
 
 
+def may_act_for(role: str, other: str) -> bool:
+    """Whether users of `role` may act for those of `other`."""
+    return role in ADMINISTRATORS and ranks_at_least(role, other)
+
+
 def _rank(role: str) -> int:
     return max(ROLES.index(role), ROLES.index("root")) if role in ROLES else len(ROLES)
 

@@ -37,6 +37,7 @@ MAX_NAMES = 100
 
 _OPERATORS = {"__$and": "all", "__$all": "all", "__$or": "any", "__$any": "any"}
 _NOT = "__$not"
+_IMPOSSIBLE = re.compile(r"[\"\\\x00-\x1f]")
 _COMPARISON = re.compile(r"^\s*(>=|<=|>|<|==?)\s*(.*)$", re.DOTALL)
 
 
@@ -137,10 +138,13 @@ def pattern_condition(path: str | tuple[str, ...], pattern: Any, *, ignore_case:
 
 
 def field_path(name: str) -> tuple[str, ...]:
-    """A dotted name as clients write it. Raises ValidationFailed when it is too long. Names of parameters may hold dots, plain or as `%2E`."""
+    """A dotted name as clients write it. Names of parameters may hold dots, plain or as `%2E`. Raises ValidationFailed for a path that is too
+    long, and for a name that no field can have."""
     parts = name.split(".")
     if len(parts) > MAX_NAMES:
         raise ValidationFailed(name[:100], f"a path of at most {MAX_NAMES} names")
+    if len(parts) == 1 and _IMPOSSIBLE.search(name):
+        raise ValidationFailed(name[:100], "the name of a field, without quotes, backslashes and control characters")
     if parts[0] in ("hyperparams", "configuration") and len(parts) > 2:
         size = 2 if parts[0] == "hyperparams" else 1  # hyperparams.<section>.<name>.<field>, configuration.<name>.<field>
         last = parts[-1:] if len(parts) > size + 1 and parts[-1] in ("value", "type", "name", "section", "description") else []

@@ -7,7 +7,7 @@ configuration itself changes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from apiserver.bll.registry.document_changes import change, create_or_get
@@ -19,6 +19,8 @@ from apiserver.stores.base import Condition, Registry, Sort
 
 DOT = "--DOT--"
 """How the web application writes a dot inside a preference's name."""
+MAX_LEVELS = 100
+"""Levels of nesting of a user's preferences; a dot in a name is one too."""
 MAX_PREFERENCES = 1_000_000
 """Characters of all preferences of a user, as a guard."""
 
@@ -33,6 +35,8 @@ class ConfiguredUser(NamedTuple):
     id: str
     name: str
     role: str
+    listed: bool = True
+    """False: `tidemark keys` made it; only the file credentials.json names it."""
 
 
 class Users:
@@ -48,13 +52,13 @@ class Users:
         for company, name in {(user.company, user.company_name) for user in users}:
             self.add_company(company, name)
         for user in users:
-            configured = {"name": user.name, "role": user.role}
+            configured: dict[str, Any] = {"name": user.name, "role": user.role, "listed": user.listed}
             body = {**_new_user(user.company, user.id, user.name, user.role), "configured": configured}
             found = create_or_get(self._registry, "user", user.company, user.id, body)
             if found.body.get("configured") != configured:
 
-                def edit(body: dict[str, Any], configured: dict[str, str] = configured) -> bool:
-                    body.update(configured)
+                def edit(body: dict[str, Any], configured: dict[str, Any] = configured) -> bool:
+                    body.update(name=configured["name"], role=configured["role"])
                     body["configured"] = configured
                     return True
 
@@ -93,12 +97,15 @@ class Users:
             raise InvalidUser("there is no such user in this company", id=id)
         return document.body
 
-    def identity(self, company: str, id: str) -> Identity | None:
-        """A user as the caller of a call."""
+    def identity(self, company: str, id: str, listed: Collection[tuple[str, str]] | None = None) -> Identity | None:
+        """A user as the caller of a call. `listed`: the users (company, id) of the configuration; one that came from there and is no
+        longer listed is None."""
         document = self._registry.get("user", company, id)
         if document is None:
             return None
         body = document.body
+        if listed is not None and (body.get("configured") or {}).get("listed") and (company, id) not in listed:
+            return None
         return Identity(id, company, str(body.get("role") or "user"), str(body.get("name") or id), self.company_name(company))
 
     def all(self, company: str, ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -142,6 +149,9 @@ class Users:
 
     def set_preferences(self, company: str, id: str, updates: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the values at dotted names, whatever they were; returns all preferences. Raises FieldsValueError, ValidationFailed."""
+        for name, value in updates.items():
+            if name.count(".") + depth(value, MAX_LEVELS) >= MAX_LEVELS:
+                raise FieldsValueError(f"preferences may not be nested deeper than {MAX_LEVELS} levels", name=name[:100])
         create_or_get(self._registry, "preference", company, id, {"id": id, "preferences": {}})
 
         def edit(body: dict[str, Any]) -> bool:
@@ -175,6 +185,19 @@ def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
             inner = tree[folder] = {}
         tree = inner
     tree[last] = value
+
+
+def depth(value: Any, most: int) -> int:
+    """How deep a value is nested (0: not at all), counted up to `most`."""
+    level, inner = 0, [value]
+    while level < most:
+        inner = [
+            below for item in inner if isinstance(item, (Mapping, list)) for below in (item.values() if isinstance(item, Mapping) else item)
+        ]
+        if not inner:
+            break
+        level += 1
+    return level
 
 
 def _size(value: Any) -> int:

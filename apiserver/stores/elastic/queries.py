@@ -13,6 +13,14 @@ from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery
 Query = dict[str, Any]
 MISSING = "-Infinity"
 NO_MATCH: Query = {"match_none": {}}
+MAX_TERM = 32_766
+"""Bytes of the longest term that Lucene can hold; a search for a longer one is an error."""
+
+
+def terms(field: str, values: Collection[Any]) -> Query:
+    """Documents with one of these values. A text that is too long for a term is in no document."""
+    fitting = [value for value in values if not isinstance(value, str) or len(value.encode("utf-8", "replace")) <= MAX_TERM]
+    return {"terms": {field: fitting}} if fitting else NO_MATCH
 
 
 def series_filter(metrics: Metrics | None) -> list[Query]:

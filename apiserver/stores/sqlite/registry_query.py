@@ -99,7 +99,12 @@ class Statement:
     def is_scalar(self, path: Path) -> bool:
         head = path[0]
         if len(path) == 1:
-            return head in ("id", "company") or head in COLUMNS or (head in ACTIVITY_FIELDS and self.kind in ACTIVITY_KINDS)
+            return (
+                head in ("id", "company")
+                or head in COLUMNS
+                or (head in ACTIVITY_FIELDS and self.kind in ACTIVITY_KINDS)
+                or _needs_walk(head)
+            )
         return head == "last_metrics" or any(_needs_walk(part) for part in path)
 
     # --- conditions

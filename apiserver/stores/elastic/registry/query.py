@@ -9,7 +9,7 @@ from typing import Any
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_of, searched, simplified
 from apiserver.stores.elastic.layout import SORTED_FIELDS
-from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of
+from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, terms
 from apiserver.stores.elastic.registry.documents import exists_token, value_token
 
 EVERYTHING: Query = {"match_all": {}}
@@ -82,7 +82,7 @@ class SearchFilter:
         if self._is_activity(path):
             choices.append({"terms": {path[0]: [value for value in wanted if _is_long(value)]}})
         elif wanted and path in (("company",), ("id",)):
-            choices.append({"terms": {path[0]: wanted}})
+            choices.append(terms(path[0], wanted))
         elif wanted:
             choices.append({"terms": {"tokens": [value_token(path, value) for value in wanted]}})
         if len(wanted) < len(values):

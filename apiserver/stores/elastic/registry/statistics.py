@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from apiserver.stores.conditions import STATISTICS, Path
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.queries import Query, all_of
+from apiserver.stores.elastic.queries import Query, all_of, terms
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import SCALAR
@@ -53,8 +53,8 @@ class StatisticColumns:
         with self._lock:
             column = self._columns.setdefault((company, path), _StatisticColumn())
         _, metric, variant, name = path
-        terms = {"kind": "series", "type": SCALAR, "metric_hash": metric, "variant_hash": variant}
-        series = all_of([{"term": {field: value}} for field, value in terms.items()])
+        wanted = {"kind": "series", "type": SCALAR, "metric_hash": metric, "variant_hash": variant}
+        series = all_of([terms(field, [value]) for field, value in wanted.items()])
         index = self._layout.statistics(company)
         self._visibility.make_all_visible([index])
         with column.lock:

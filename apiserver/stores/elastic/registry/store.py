@@ -14,7 +14,7 @@ from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, pat
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, attempts, reason
 from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
-from apiserver.stores.elastic.queries import all_of
+from apiserver.stores.elastic.queries import all_of, terms
 from apiserver.stores.elastic.registry.documents import document_id, document_of, source_of, without_bulk
 from apiserver.stores.elastic.registry.query import DocumentTest, Lookup, SearchFilter, is_statistic, value_at
 from apiserver.stores.elastic.registry.statistics import StatisticColumns
@@ -61,7 +61,7 @@ class ElasticRegistry:
         if not ids:
             return []
         self._visibility.make_all_visible([index])
-        query = {"bool": {"filter": [{"term": {"kind": kind}}, {"terms": {"id": list(ids)}}]}}
+        query = {"bool": {"filter": [{"term": {"kind": kind}}, terms("id", ids)]}}
         body = {"query": query, "sort": ["id", "company"], "_source": _wanted(kind, None)}
         return [document_of(hit) for hits in self._client.scan(index, body) for hit in hits]
 
