@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from apiserver.bll.registry.projection import TIMES, iso
 from apiserver.bll.registry.task_removal import Removed, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
+from apiserver.errors import InvalidTask, InvalidTaskStatus
 from apiserver.service_repo import Call, endpoint
 from apiserver.services.batch_calls import for_each
 
@@ -34,7 +36,7 @@ class TasksStatusService:
 
     @endpoint("tasks.stop")
     def stop(self, call: Call, request: Request) -> Answer:
-        return self._move(call, request, "stopped")
+        return self._stop(call, request["task"], request)
 
     @endpoint("tasks.failed")
     def failed(self, call: Call, request: Request) -> Answer:
@@ -84,7 +86,7 @@ class TasksStatusService:
 
     @endpoint("tasks.stop_many")
     def stop_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {**self._move(call, {**request, "task": id}, "stopped"), "stopped": True})
+        return for_each(call, request["ids"], lambda id: {**self._stop(call, id, request), "stopped": True})
 
     @endpoint("tasks.publish_many")
     def publish_many(self, call: Call, request: Request) -> Answer:
@@ -104,8 +106,22 @@ class TasksStatusService:
         fields, _ = self._runs.move(call.company, call.user, request["task"], status, **_said(request))
         return {"updated": 1, "fields": fields}
 
+    def _stop(self, call: Call, id: str, request: Request) -> Answer:
+        answer = self._move(call, {**request, "task": id}, "stopped")
+        for step in self._steps(call, id, request):
+            if step["status"] in ("queued", "in_progress"):
+                with suppress(InvalidTask, InvalidTaskStatus):  # it ended meanwhile, or was deleted
+                    self._move(call, {**request, "task": step["id"]}, "stopped")
+        return answer
+
+    def _steps(self, call: Call, id: str, request: Request) -> list[dict[str, Any]]:
+        return self._tasks.steps_of(call.company, id) if request["include_pipeline_steps"] else []
+
     def _archive(self, call: Call, id: str, request: Request, archived: bool) -> bool:
         reason, message = request["status_reason"], request["status_message"]
+        for step in self._steps(call, id, request):
+            with suppress(InvalidTask):  # deleted meanwhile
+                self._tasks.archive(call.company, call.user, step["id"], archived=archived, reason=reason, message=message)
         return self._tasks.archive(call.company, call.user, id, archived=archived, reason=reason, message=message)
 
     def _archive_all(self, call: Call, request: Request, archived: bool) -> int:
@@ -120,7 +136,8 @@ class TasksStatusService:
         return {"updated": 1, "fields": fields, "deleted_indices": [], "dequeued": {}, **_told(removed)}
 
     def _delete(self, call: Call, id: str, request: Request) -> Answer:
-        removed = self._removal.delete(call.company, id, force=request["force"], **_extent(request))
+        steps = [step["id"] for step in self._steps(call, id, request)]
+        removed = self._removal.delete(call.company, id, force=request["force"], steps=steps, **_extent(request))
         return {"deleted": True, "updated_children": removed.children, "updated_models": removed.models_kept, **_told(removed)}
 
 

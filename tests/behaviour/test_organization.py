@@ -62,6 +62,33 @@ def test_a_pipeline_keeps_one_run(server: Client) -> None:
     assert server.task(second)["id"] == second
 
 
+def test_the_steps_of_a_pipeline_go_with_their_run_on_request(server: Client) -> None:
+    run = server.new_task(type="controller", system_tags=["pipeline"])
+    steps = [server.new_task(parent=run, type="data_processing") for _ in range(2)]
+    for task in (run, steps[0]):
+        server.call("tasks.started", task=task)
+    server.call("tasks.stop", task=run, include_pipeline_steps=True)
+    assert [server.task(task)["status"] for task in (run, *steps)] == ["stopped", "stopped", "created"]
+    assert server.call("tasks.archive", tasks=[run])["archived"] == 1
+    assert server.task(steps[0])["system_tags"] == []
+    server.call("tasks.archive_many", ids=[run], include_pipeline_steps=True)
+    assert [server.task(step)["system_tags"] for step in steps] == [["archived"], ["archived"]]
+    server.call("tasks.unarchive_many", ids=[run], include_pipeline_steps=True)
+    assert [server.task(step)["system_tags"] for step in steps] == [[], []]
+    assert server.refused("tasks.delete", task=run).codes == (400, 123)
+    assert server.call("tasks.delete", task=run, include_pipeline_steps=True)["deleted"] is True
+    for task in (run, *steps):
+        assert server.refused("tasks.get_by_id", task=task).codes == (400, 101)
+
+
+def test_children_of_a_plain_task_are_no_steps(server: Client) -> None:
+    parent = server.new_task()
+    child = server.new_task(parent=parent)
+    assert server.refused("tasks.delete", task=parent, include_pipeline_steps=True).codes == (400, 123)
+    server.call("tasks.delete_many", ids=[parent], force=True, include_pipeline_steps=True)
+    assert server.task(child)["id"] == child
+
+
 def test_parts_that_are_not_here_have_nothing(server: Client) -> None:
     assert server.call("serving.get_endpoints") == {"endpoints": []}
     assert server.call("serving.get_loading_instances") == {"instances": []}

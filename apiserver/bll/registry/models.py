@@ -28,7 +28,7 @@ from apiserver.errors import (
     NoWritePermission,
     ValidationFailed,
 )
-from apiserver.stores.base import Condition, Document, EventStore, Sort
+from apiserver.stores.base import AnyOf, Condition, Document, EventStore, Sort
 from apiserver.stores.records import EventBatch, Touch
 
 _PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
@@ -232,7 +232,8 @@ class Models:
         """
         model = self._records.own("model", company, id)
         tasks = self._records.registry
-        users = tasks.find("task", [company], [Condition("models.input.model", "in", (id,))], fields=["id"])
+        naming = AnyOf([[Condition(path, "in", (id,))] for path in ("models.input.model", "execution.model")])
+        users = tasks.find("task", [company], [naming], fields=["id"])
         if users and not force:
             raise ModelInUse("tasks use it as their input; use force", id=id, tasks=len(users))
         creator = tasks.get("task", company, model.body.get("task") or "")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from apiserver.bll.registry import task_parts as parts
 from apiserver.bll.registry.directory import TaskDirectory
@@ -81,21 +81,32 @@ class TaskRemoval:
         return Removed(changed, events, models, found, models_kept=len(kept) if delete_models else 0)
 
     def delete(
-        self, company: str, id: str, *, force: bool, urls: bool = False, delete_models: bool = True, delete_files: bool = True
+        self,
+        company: str,
+        id: str,
+        *,
+        force: bool,
+        urls: bool = False,
+        delete_models: bool = True,
+        delete_files: bool = True,
+        steps: Sequence[str] = (),
     ) -> Removed:
-        """Remove a task for good. Its id stays refused for an hour.
+        """Remove a task for good, after its `steps` (children that go with it). Its id stays refused for an hour.
 
         Raises TaskCannotBeDeleted, unless forced, when it runs, is published, has a published model, or is the parent of others.
         """
         task = self._records.own("task", company, id)
         status = task.body.get("status") or "created"
         children = self._registry.find("task", [company], [Condition("parent", "in", (id,))], fields=["id"])
+        children = [child for child in children if child.id not in steps]
         if not force and (status in PUBLISHED or status in ("queued", "in_progress")):
             raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=id, current_status=status)
         if not force and self._published_models(company, id):
             raise TaskCannotBeDeleted("it has published models; use force", id=id)
         if not force and children:
             raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
+        extent: dict[str, Any] = {"urls": urls, "delete_models": delete_models, "delete_files": delete_files}
+        gone = [self.delete(company, child, force=force, **extent) for child in steps]
         found = self._urls(task) if urls else None
         # Marked and deleted first, and the events once more afterwards: a batch that still found the task leaves nothing behind.
         self._directory.add_tombstones(company, [id])
@@ -107,7 +118,7 @@ class TaskRemoval:
             self._files.delete(company, id, keep=kept)  # a model that stays needs its file
         for child in children:
             self._records.change("task", company, child.id, lambda body: body.update(parent=None), touch=False)
-        return Removed({}, events, models, found, len(children), len(kept) if delete_models else 0)
+        return _together([Removed({}, events, models, found, len(children), len(kept) if delete_models else 0), *gone])
 
     def remove_model(self, company: str, model: Document) -> None:
         """Remove a model with its events."""
@@ -155,3 +166,19 @@ class TaskRemoval:
             "event_urls": [],
             "artifact_urls": sorted(set(parts.artifact_urls(task.body))),
         }
+
+
+def _together(removed: Sequence[Removed]) -> Removed:
+    """What several tasks left, as one."""
+    first = removed[0]
+    urls = first.urls
+    if urls is not None:
+        urls = {name: sorted({url for one in removed for url in (one.urls or {}).get(name, ())}) for name in urls}
+    return Removed(
+        first.fields,
+        sum(one.events for one in removed),
+        sum(one.models for one in removed),
+        urls,
+        sum(one.children for one in removed),
+        sum(one.models_kept for one in removed),
+    )

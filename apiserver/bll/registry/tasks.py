@@ -101,6 +101,15 @@ class Tasks:
             where.append(Condition("system_tags", "in", ("hidden",), negate=True))
         return where
 
+    def steps_of(self, company: str, id: str) -> list[Body]:
+        """`id` and `status` of the steps of a pipeline run: the tasks that name it as their parent. Empty for other tasks."""
+        run = self._records.registry.get_many("task", company, [id], fields=["type", "system_tags"]).get(id)
+        if run is None or (run.body.get("type") != "controller" and "pipeline" not in (run.body.get("system_tags") or ())):
+            return []
+        where = [Condition("parent", "in", (id,))]
+        found = self._records.registry.find("task", [company], where, order=[Sort("created")], fields=["id", "status"])
+        return [{"id": step.id, "status": step.body.get("status") or "created"} for step in found]
+
     def count(self, company: str, where: Where) -> int:
         """How many of the company's own tasks match."""
         return self._records.registry.count("task", [company], where)
