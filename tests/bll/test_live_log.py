@@ -34,6 +34,14 @@ def test_a_reader_gets_the_lines_of_its_task_only() -> None:
         assert reader.get(0) == []
 
 
+def test_names_with_colons_are_channels_of_their_own() -> None:
+    live = LiveLog(MemoryBus())
+    with live.subscribe(OWNER._replace(company="acme", id="b:c"), 10) as reader:
+        live.publish("acme:b", [line(0, task="c")], Appended(1))
+        live.publish("acme", [line(0, task="b:c", msg="mine")], Appended(5))
+        assert [found.msg for found in reader.get(5)] == ["mine"]
+
+
 def test_what_was_refused_or_stored_before_is_not_sent() -> None:
     live = LiveLog(MemoryBus())
     with live.subscribe(OWNER, 10) as reader:

@@ -45,6 +45,13 @@ class CoordinationContract:
         assert counters == {index: WriteCounter(2, None), other: WriteCounter(0, None)}
         assert coordination.task_states(company, ["t", "unknown"]) == (run, [TaskState(None, {index: 2}), TaskState(None, {})])
 
+    def test_names_with_colons_are_tasks_of_their_own(self, coordination: Coordination, company: str) -> None:
+        write(coordination, company, "b:c", f"i-{company}")
+        for other, task in ((f"{company}:b", "c"), (f"{company}:b:c", "")):
+            assert coordination.task_states(other, [task])[1] == [TaskState(None, {})]
+        coordination.remember_generations(f"{company}:b", {"c": 7})
+        assert coordination.task_states(company, ["b:c"])[1][0].generation is None
+
     def test_visible_counters_only_grow_and_belong_to_one_run(self, coordination: Coordination, company: str) -> None:
         index = f"i-{company}"
         write(coordination, company, "t", index)

@@ -78,4 +78,4 @@ def live_line(found: PagedEvent) -> LiveLine:
 
 
 def _channel(company: str, task: str) -> str:
-    return f"logs:{company}:{task}"
+    return f"logs:{len(company)}:{company}:{task}"  # with the length, (a, b:c) and (a:b, c) are two channels

@@ -6,6 +6,7 @@ A run folder holds events.jsonl, logs.txt, meta.json, status.json, summary.json 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -54,17 +55,35 @@ class RunFolder:
         return facts
 
     @property
+    def boards_only(self) -> bool:
+        """Whether TensorBoard wrote the run: then its id is made of its path."""
+        return bool(self.tensorboard) and not self.events.is_file()
+
+    @property
     def running(self) -> bool:
         """Whether a program may still write: a last line without its end may then be half a line."""
         return str(self.facts().get("status", "")) == "running"
 
 
 def find_runs(path: Path) -> Iterator[RunFolder]:
-    """The runs at a path: a file, a run folder, or everything below a storage root. Those in the recycle bin are left out."""
+    """The runs at a path: a file, a run folder, or everything below a storage root. Those in the recycle bin are left out. No two runs of TensorBoard
+    have one id: where joined paths are equal, those that lie deeper get a digest of theirs."""
     path = path.resolve()
     if path.is_file():
         yield _file(path)
         return
+    runs = list(_below(path))
+    paths: dict[str, list[Path]] = {}
+    for run in runs:
+        paths.setdefault(run.id, []).append(run.path)
+    for run in runs:
+        nearest = min(paths[run.id], key=lambda found: (len(found.parts), found))
+        if run.path != nearest and run.boards_only:  # `x9/b` beside `x9_b`
+            run.id += "~" + hashlib.sha256(run.path.relative_to(path).as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        yield run
+
+
+def _below(path: Path) -> Iterator[RunFolder]:
     for folder, folders, files in os.walk(path, followlinks=True):
         folders.sort()
         here = Path(folder)

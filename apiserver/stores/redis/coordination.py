@@ -55,7 +55,7 @@ class RedisCoordination:
     # --- batches
 
     def begin_batch(self, company: str, now: int, lines: int, tasks: Sequence[str]) -> BatchStart:
-        ms, offset, *generations = self._begin_batch(company, now, max(lines, 1), *tasks)
+        ms, offset, *generations = self._begin_batch(_key_part(company), now, max(lines, 1), *tasks)
         token = f"{ms.decode()}:{offset.decode()}:{max(lines, 1)}"
         return BatchStart((int(ms) << SEQ_SHIFT) + int(offset), token, [int(number) if number else None for number in generations])
 
@@ -70,11 +70,11 @@ class RedisCoordination:
     ) -> None:
         entries = orjson.dumps([[task, *written] for task, written in tasks.items()])
         others, listed = orjson.dumps(list(indices)), orjson.dumps(documents)
-        self._record_writes(company, token, secrets.randbelow(2**40), entries, others, statistics, listed)
+        self._record_writes(_key_part(company), token, secrets.randbelow(2**40), entries, others, statistics, listed)
 
     def pending_batches(self, company: str, since: float) -> list[tuple[int, int]]:
         ranges = []
-        for token in self._pending_batches(company, f"{since:.6f}"):
+        for token in self._pending_batches(_key_part(company), f"{since:.6f}"):
             ms, offset, lines = (int(part) for part in token.split(b":"))
             first = (ms << SEQ_SHIFT) + offset
             ranges.append((first, first + lines - 1))
@@ -94,7 +94,7 @@ class RedisCoordination:
         self._record_visible(run, *(item for pair in counters.items() for item in pair))
 
     def pending_documents(self, company: str, statistics: str, needed: Mapping[str, int]) -> list[str] | None:
-        _, counter, *hashes = self._pending_documents(company, statistics, *needed)
+        _, counter, *hashes = self._pending_documents(_key_part(company), statistics, *needed)
         visible = int(counter) if counter else -1
         found: list[str] = []
         for number, flat in zip(needed.values(), hashes, strict=True):
@@ -108,21 +108,26 @@ class RedisCoordination:
     # --- tasks and their documents
 
     def task_states(self, company: str, tasks: Sequence[str]) -> tuple[str, list[TaskState]]:
-        run, *hashes = self._task_states(company, *tasks)
+        run, *hashes = self._task_states(_key_part(company), *tasks)
         return run.decode(), [_task_state(pairs(flat)) for flat in hashes]
 
     def revisions(self, company: str, tasks: Sequence[str]) -> Revisions:
-        run, *numbers = self._revisions(secrets.randbelow(2**40), company, *tasks)
+        run, *numbers = self._revisions(secrets.randbelow(2**40), _key_part(company), *tasks)
         return Revisions(run.decode(), tuple(map(int, numbers[::2])), tuple(map(int, numbers[1::2])))
 
     def changed_documents(self, company: str, since: int) -> ChangedDocuments:
-        run, number, ids = self._changed_documents(company, since)
+        run, number, ids = self._changed_documents(_key_part(company), since)
         return ChangedDocuments(run.decode(), int(number), None if ids is None else [id.decode() for id in ids])
 
     def remember_generations(self, company: str, generations: Mapping[str, int | None]) -> None:
         if generations:
             flat: list[Any] = [item for task, number in generations.items() for item in (task, "" if number is None else number)]
-            self._remember_generations(company, *flat)
+            self._remember_generations(_key_part(company), *flat)
+
+
+def _key_part(company: str) -> str:
+    """A company in the names of keys: with its length, so that (a, b:c) and (a:b, c) are two tasks."""
+    return f"{len(company)}:{company}"
 
 
 def _task_state(fields: dict[str, str]) -> TaskState:
