@@ -83,7 +83,7 @@ def _add_services(context: Context, storage: FileStorage) -> None:
     """One line per service."""
     add = context.repo.add_service
     add(DebugService())
-    add(ServerService())
+    add(ServerService(context.settings.files, context.settings.web))
     add(AuthService(context.authenticator, context.identities))
     add(LoginService(context.authenticator, context.identities, open_mode=context.settings.open))
     engine = context.engine

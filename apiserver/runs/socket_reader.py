@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket as sockets
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -24,12 +25,13 @@ class Gone(Exception):
 class SocketReader:
     """One socket: sends frames, and ends its greenlet when the client disconnects."""
 
-    def __init__(self, ws: Server, patience: float) -> None:
+    def __init__(self, ws: Server, patience: float, received: Callable[[str | bytes], None] | None = None) -> None:
+        """`received` is called with each message of the client, in another greenlet; None: they are dropped."""
         self.id = secrets.token_hex(8)
         self._ws = ws
         self._wire = Wire(ws.sock, patience)
         ws.sock = self._wire
-        ws.input_buffer = _Discarding()
+        ws.input_buffer = _Incoming(received)
         self._greenlet: Any = gevent.getcurrent()
         ws.event = self  # what a closed connection wakes
         if not ws.connected:
@@ -99,8 +101,14 @@ class Wire:
         return getattr(self._sock, name)
 
 
-class _Discarding(list[Any]):
-    """Drops messages from readers."""
+class _Incoming(list[Any]):
+    """Hands messages of the client on instead of keeping them."""
+
+    def __init__(self, received: Callable[[str | bytes], None] | None) -> None:
+        super().__init__()
+        self._received = received
 
     def append(self, item: Any) -> None:
-        """Drop it."""
+        """Hand it on."""
+        if self._received is not None:
+            self._received(item)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import gevent
@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
+from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog, LiveLogReader
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun
@@ -21,12 +22,13 @@ from apiserver.bll.runs.log_frames import FrameFormat
 from apiserver.errors import OriginRefused, TidemarkError
 from apiserver.runs import parameters
 from apiserver.runs.limits import Clients
+from apiserver.runs.live import LiveFeed
 from apiserver.runs.parameters import BadParameter
 from apiserver.runs.socket_reader import Gone, SocketReader
 from apiserver.service_repo.auth import Authenticator, Caller
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings
-from apiserver.stores.base import Bus, BusLost, LogReader, State, StateUnavailable, StoreBusy, StoreError
+from apiserver.stores.base import Bus, BusLost, LogReader, Registry, State, StateUnavailable, StoreBusy, StoreError
 from apiserver.stores.records import SEQ_SHIFT
 
 log = logging.getLogger("tidemark.runs")
@@ -39,6 +41,8 @@ OPENED = "tidemark.opened"
 MAILBOX = 1_000
 CHECK = 3.0
 """Seconds between two looks at whether the reader's login still stands."""
+LIVE_SOCKETS = 100
+"""Live sockets of one user: one for each browser, or for each tab where browsers can't share."""
 RENEW = 30.0
 """Seconds after which an idle reader renews its place among its client's sockets."""
 
@@ -59,6 +63,7 @@ class LogSockets:
         *,
         store: LogReader,
         bus: Bus,
+        registry: Registry,
         state: State,
         catalog: RunCatalog,
         clients: Clients,
@@ -66,6 +71,7 @@ class LogSockets:
         settings: RunsSettings,
     ) -> None:
         self._store, self._live_log, self._state, self._catalog = store, LiveLog(bus), state, catalog
+        self._live_changes, self._registry = LiveChanges(bus), registry
         self._clients, self._authenticator, self._settings = clients, authenticator, settings
         self._readers: set[SocketReader] = set()
         self._stopping = False
@@ -76,7 +82,9 @@ class LogSockets:
         blueprint = Blueprint("run_logs", __name__)
         blueprint.before_request(self._before_handshake)
         blueprint.register_error_handler(Exception, _bad_handshake)
-        Sock(app).route("/api/runs/<run>/logs/ws", bp=blueprint)(self._serve)
+        sock = Sock(app)
+        sock.route("/api/runs/<run>/logs/ws", bp=blueprint)(self._serve_log)
+        sock.route("/api/live", bp=blueprint)(self._serve_live)
         app.register_blueprint(blueprint)
 
     def stop(self) -> None:
@@ -97,11 +105,47 @@ class LogSockets:
             request.environ["gunicorn.socket"].unlimited()
         return None
 
-    def _serve(self, ws: Server, run: str) -> None:
-        reader = SocketReader(ws, self._settings.patience)
+    def _serve_log(self, ws: Server, run: str) -> None:
+        self._serve(SocketReader(ws, self._settings.patience), lambda reader: self._read(reader, run))
+
+    def _serve_live(self, ws: Server) -> None:
+        mailbox: list[str | bytes] = []
+        handlers: list[Callable[[str | bytes], None]] = [mailbox.append]  # messages may come before the login is checked
+        reader = SocketReader(ws, self._settings.patience, lambda message: handlers[-1](message))
+        self._serve(reader, lambda reader: self._live(reader, mailbox, handlers))
+
+    def _live(self, reader: SocketReader, early: list[str | bytes], handlers: list[Callable[[str | bytes], None]]) -> None:
+        """Tell a page what changes. Its sockets are limited for each user: behind a proxy all users have one address."""
+        if self._stopping:
+            raise Refuse(GOING_AWAY, "the server stops")
+        caller = self._identify()
+        identity = caller.identity
+        place = f"live:{identity.company}:{identity.user}"
+        if not self._claim(place, reader, LIVE_SOCKETS):
+            raise Refuse(POLICY, f"at most {LIVE_SOCKETS} live sockets for one user")
+        try:
+            feed = LiveFeed(self._registry, identity.company, reader.send)
+            with self._live_changes.subscribe(identity.company, MAILBOX) as mailbox:
+                handlers.append(feed.received)
+                for message in early[-1:]:
+                    feed.received(message)
+                checked = renewed = time.monotonic()
+                while True:
+                    feed.step(mailbox)
+                    if time.monotonic() - checked >= CHECK:
+                        if not self._authenticator.stands(caller):
+                            raise Refuse(POLICY, "the login has ended")
+                        checked = time.monotonic()
+                    if time.monotonic() - renewed >= RENEW:
+                        self._claim(place, reader, LIVE_SOCKETS)
+                        renewed = time.monotonic()
+        finally:
+            self._release(place, reader)
+
+    def _serve(self, reader: SocketReader, read: Callable[[SocketReader], None]) -> None:
         self._readers.add(reader)
         try:
-            self._read(reader, run)
+            read(reader)
         except Gone:
             pass
         except Refuse as refusal:
@@ -124,7 +168,7 @@ class LogSockets:
         if self._stopping:
             raise Refuse(GOING_AWAY, "the server stops")
         place = f"sockets:{self._clients.address(request.environ)}"
-        if not self._claim(place, reader):
+        if not self._claim(place, reader, self._settings.sockets):
             raise Refuse(POLICY, f"at most {self._settings.sockets} log sockets for one client")
         try:
             caller, owner, wanted = self._admit(run)
@@ -149,14 +193,17 @@ class LogSockets:
                 checked = time.monotonic()
             feed.live(lines)
             if time.monotonic() - renewed >= RENEW:
-                self._claim(place, reader)
+                self._claim(place, reader, self._settings.sockets)
                 renewed = time.monotonic()
 
-    def _admit(self, run: str) -> tuple[Caller, Owner, LogRequest]:
+    def _identify(self) -> Caller:
         try:
-            caller = self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token"))  # type: ignore[arg-type]
+            return self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token"))  # type: ignore[arg-type]
         except TidemarkError as error:
             raise Refuse(POLICY, failure_of(error, "").message[:120]) from None
+
+    def _admit(self, run: str) -> tuple[Caller, Owner, LogRequest]:
+        caller = self._identify()
         try:
             return caller, self._catalog.find(caller.identity.company, run), _wanted(request.args)
         except UnknownRun:
@@ -165,9 +212,9 @@ class LogSockets:
             name = error.problem["loc"][1]
             raise Refuse(POLICY, f"bad parameter {name}", f"[error] {name}: {error}") from None
 
-    def _claim(self, place: str, reader: SocketReader) -> bool:
+    def _claim(self, place: str, reader: SocketReader, limit: int) -> bool:
         try:
-            return not self._settings.sockets or self._state.claim(place, reader.id, self._settings.sockets, 3 * RENEW)
+            return not limit or self._state.claim(place, reader.id, limit, 3 * RENEW)
         except StateUnavailable:
             return True
 

@@ -36,6 +36,7 @@ def register_runs(app: Flask, context: Context) -> None:
     sockets = LogSockets(
         store=engine.events,
         bus=engine.bus,
+        registry=engine.registry,
         state=engine.state,
         catalog=catalog,
         clients=clients,

@@ -16,6 +16,7 @@ import msgspec
 
 from apiserver.bll.events.batch_builder import BatchBuilder, Refused
 from apiserver.bll.events.event_decoder import EventDecoder, LineError
+from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.errors import EmptyBatch, EventsNotAdded
@@ -51,7 +52,7 @@ class Ingest:
     ) -> None:
         self._events = events
         self._directory = directory
-        self._live_log = LiveLog(bus)
+        self._live_log, self._live_changes = LiveLog(bus), LiveChanges(bus)
         self._decoder = EventDecoder(definitions)
         self._settings = settings
         self._clock = clock
@@ -99,6 +100,7 @@ class Ingest:
                 batch.digest = hashlib.blake2b(body, key=hashlib.blake2b(company.encode()).digest()[:16], digest_size=16).digest()
             outcome = self._events.append(company, batch)
             refused += [Refused(r.line, "an event was refused by the store", r.reason, r.field) for r in outcome.refusals]
+            self._live_changes.publish(company, batch, outcome)
             if batch.logs:
                 self._live_log.publish(company, batch.logs, outcome)
         return _answer(builder.lines, refused)

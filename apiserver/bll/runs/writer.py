@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.run_lines import LOG_METRIC, ORDINAL, RunLines
@@ -15,7 +16,7 @@ class RunWriter:
 
     def __init__(self, store: EventStore, bus: Bus) -> None:
         self._store = store
-        self._live_log = LiveLog(bus)
+        self._live_log, self._live_changes = LiveLog(bus), LiveChanges(bus)
         self._imports = KeyedLocks()
 
     def store(self, run: Owner, lines: RunLines) -> list[Refusal]:
@@ -38,6 +39,7 @@ class RunWriter:
         if not (batch.points or batch.events or batch.logs):
             return []
         stored = self._store.append(run.company, batch)
+        self._live_changes.publish(run.company, batch, stored)
         self._live_log.publish(run.company, batch.logs, stored)
         return stored.refusals
 

@@ -1,0 +1,118 @@
+"""What happens now, for one page: changes of the runs that it shows, gathered for a moment and sent as one frame.
+
+The client sends `{"want": {"runs": [ids]}}` (or `"*"`: every run of the company) whenever what it shows changes; the newest message counts. Frames:
+
+    {"events": [{"task", "types", "seq"}]}         events arrived; `seq` is text
+    {"runs": [{"id", "status", "last_iteration", "last_update", "last_change"}]}     as they are now, when they differ from what was sent
+    {"lost": true}                                 messages may be missing: read again from your last `seq`
+    {"error": "..."}                               the last message was not understood
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import orjson
+
+from apiserver.bll.events.live_changes import Change, ChangeReader
+from apiserver.stores.base import BusLost, Registry
+
+TICK = 0.05
+"""Seconds for which changes are gathered: at most 20 frames a second."""
+POLL = 2.0
+"""Seconds after which the documents of the wanted runs are looked at: statuses and names change without events."""
+IDLE = 0.25
+"""Seconds after which a new wish is seen at the latest."""
+MAX_RUNS = 1_000
+FIELDS = ("status", "last_iteration", "last_update", "last_change")
+
+
+class _Want(msgspec.Struct):
+    runs: list[str] | str = []
+
+
+class _Message(msgspec.Struct):
+    want: _Want
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+
+
+class LiveFeed:
+    """Tells one page what changes."""
+
+    def __init__(self, registry: Registry, company: str, send: Callable[[list[str]], None]) -> None:
+        """`send` takes frames; what it raises ends the feed."""
+        self._registry, self._company, self._send = registry, company, send
+        self._runs: frozenset[str] = frozenset()
+        self._all = False
+        self._problem: str | None = None
+        self._pending: dict[str, tuple[set[str], int]] = {}
+        self._flush_at = 0.0
+        self._poll_at = 0.0
+        self._sent: dict[str, dict[str, Any]] = {}
+
+    def received(self, message: str | bytes) -> None:
+        """A message of the page. Called in another greenlet: only keeps what it says."""
+        try:
+            runs = _decode(message).want.runs
+        except msgspec.DecodeError as error:
+            self._problem = str(error)
+            return
+        self._all = runs == "*"
+        if isinstance(runs, str):
+            runs = []
+        self._runs = frozenset(runs[:MAX_RUNS])
+        self._poll_at = 0.0
+
+    def step(self, mailbox: ChangeReader) -> None:
+        """Wait a moment for changes, and send what is due."""
+        now = time.monotonic()
+        try:
+            changes = mailbox.get(max(self._flush_at - now, 0.0) if self._pending else IDLE)
+        except BusLost:
+            self._pending.clear()
+            self._frame({"lost": True})
+            return
+        for change in changes:
+            self._note(change)
+        now = time.monotonic()
+        if self._problem is not None:
+            problem, self._problem = self._problem, None
+            self._frame({"error": problem})
+        if self._pending and now >= self._flush_at:
+            pending, self._pending = self._pending, {}
+            self._frame({"events": [{"task": task, "types": sorted(types), "seq": str(seq)} for task, (types, seq) in pending.items()]})
+            self._show(frozenset(pending))
+        if now >= self._poll_at:
+            self._poll_at = now + POLL
+            self._sent = {id: fields for id, fields in self._sent.items() if id in self._runs}
+            self._show(self._runs)
+
+    def _note(self, change: Change) -> None:
+        if not self._all and change.task not in self._runs:
+            return
+        if not self._pending:
+            self._flush_at = time.monotonic() + TICK
+        types, seq = self._pending.get(change.task, (set(), 0))
+        self._pending[change.task] = types | set(change.types), max(seq, change.seq)
+
+    def _show(self, ids: frozenset[str]) -> None:
+        """Send the documents that differ from what was sent."""
+        if not ids:
+            return
+        news = []
+        for id, document in self._registry.get_many("task", self._company, ids, fields=FIELDS).items():
+            fields = {name: document.body.get(name) for name in FIELDS}
+            if self._sent.get(id) != fields:
+                news.append({"id": id, **fields})
+                if id in self._runs:
+                    self._sent[id] = fields
+        if news:
+            self._frame({"runs": news})
+
+    def _frame(self, data: dict[str, Any]) -> None:
+        self._send([orjson.dumps(data).decode()])
