@@ -113,6 +113,7 @@ class PacedSocket:
         self._waited = self._received = self._rate = 0.0
         self._grace = HEAD_SECONDS
         self._paced = True
+        self._ended = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -130,6 +131,12 @@ class PacedSocket:
         """From now on, the next request of a connection that is kept."""
         self._waited = self._received = self._rate = 0.0
         self._grace = KEPT_SECONDS
+
+    def end(self) -> None:
+        """No further request is awaited: `recv` returns as if the client had closed."""
+        self._ended = True
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def refuse_body(self) -> None:
         """What still comes is read only so that the client sees the answer."""
@@ -154,6 +161,10 @@ class PacedSocket:
         self._sock.settimeout(min(left, self._idle))
         try:
             data = self._sock.recv(size, *flags)
+        except OSError:
+            if not self._ended:
+                raise
+            data = b""
         finally:
             self._sock.settimeout(self._idle)
             self._waited += time.monotonic() - started
@@ -259,8 +270,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
     def _say_goodbye(self) -> None:
         """Close log sockets and kept connections, which would otherwise stay open until the graceful time-out."""
         for sock in list(getattr(self, "_kept", ())):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            sock.end()
         app = getattr(self, "wsgi", None)  # not there yet when the signal comes early
         for goodbye in getattr(app, "extensions", {}).get("tidemark.stopping", ()):
             gevent.spawn(goodbye)

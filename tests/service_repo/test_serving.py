@@ -88,6 +88,7 @@ def test_a_kept_connection_does_not_hold_the_server_up(tmp_path: Path) -> None:
         process.signal(signal.SIGTERM)
         assert sock.recv(1) == b""
         process.wait(20)  # raises when it waits for the connection
+    assert "Traceback" not in own.log_tail()
     own.stop()
 
 

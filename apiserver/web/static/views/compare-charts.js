@@ -10,7 +10,7 @@ import { Card } from "../chart/card.js";
 import { VirtualGrid, layout } from "../chart/grid.js";
 import { AXES, SCALES, axisOf, axisParam, parseHalfLife, parseRange, writeHalfLife, writeRange } from "../chart/look.js";
 import { SeriesSource } from "../chart/source.js";
-import { div, input, p, span, use } from "../ui/html.js";
+import { div, h2, input, p, span, use } from "../ui/html.js";
 import { useCall, useKeys, useSignal } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 
@@ -72,6 +72,7 @@ export default function CompareCharts({ runs, revision }) {
     });
   const large = full && cards.find((one) => one.id === full);
   return div(
+    h2({ class: "visually-hidden" }, "Charts"),
     use(ChartBar, { axis, y, halfLife, span: length, range, size, onHalfLife: setHalfLife, onAll: () => setRange(null), onSize: (/** @type {string} */ one) => setPreference("chart_size", one) }),
     names.error && use(Problem, { error: names.error, again: names.again }),
     div(
