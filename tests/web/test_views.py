@@ -93,7 +93,7 @@ def test_a_comparison_shows_curves_and_differing_parameters_first(
     expect(page.locator(".chart-card canvas").first).to_be_visible()
     assert axe(page) == []
     page.keyboard.press("2")
-    expect(page.get_by_role("heading", name="4 of 7 parameters differ")).to_be_visible()
+    expect(page.get_by_role("heading", name="4 of 8 parameters differ")).to_be_visible()
     expect(page.locator("tbody th").first).to_have_text("General/lr")
     expect(page.get_by_text("code/repository")).to_have_count(0)
     page.get_by_label("show equal ones too").check()

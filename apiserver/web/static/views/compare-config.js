@@ -13,8 +13,7 @@ import { Problem } from "../ui/problem.js";
 
 const FIELDS = ["hyperparams", "configuration", "script", "container", "type"];
 const LONG = 200;
-/** Digits of a commit that are shown. */
-const COMMIT = 12;
+
 
 /** @param {{runs: Compared[], revision: number}} props */
 export default function CompareConfig({ runs, revision }) {
@@ -52,7 +51,7 @@ export default function CompareConfig({ runs, revision }) {
               return tr(
                 { key: `${row.group}/${row.name}` },
                 th({ scope: "row" }, span({ class: "muted" }, `${row.group}/`), row.name),
-                ...row.values.map((value, index) => td({ key: ids[index], class: row.differs && value !== usual ? "odd" : "", title: value }, value.length > LONG ? `${value.slice(0, LONG)}…` : value)),
+                ...row.values.map((value, index) => td({ key: ids[index], class: row.differs && value !== usual ? "odd" : "", title: value }, shortened(row, value))),
               );
             }),
           ),
@@ -79,11 +78,17 @@ function rowsOf(tasks) {
       for (const [name, one] of Object.entries(/** @type {Record<string, any>} */ (parameters))) put(section, name, index, one.value);
     }
     const script = task.script ?? {};
-    for (const name of ["repository", "branch", "tag", "version_num", "entry_point", "working_dir", "binary"]) put("code", name === "version_num" ? "commit" : name, index, name === "version_num" ? script[name]?.slice(0, COMMIT) : script[name]);
+    for (const name of ["repository", "branch", "tag", "version_num", "entry_point", "working_dir", "binary"]) put("code", name === "version_num" ? "commit" : name, index, script[name]);
     put("container", "image", index, task.container?.image);
   });
   for (const row of rows.values()) row.differs = new Set(row.values).size > 1;
   return [...rows.values()];
+}
+
+/** A cell of the table; the whole value is its title. @param {Row} row @param {string} value */
+function shortened(row, value) {
+  if (row.name === "commit" && row.group === "code" && value.length > 14) return `${value.slice(0, 6)}…${value.slice(-6)}`;
+  return value.length > LONG ? `${value.slice(0, LONG)}…` : value;
 }
 
 /** @param {string[]} values */
