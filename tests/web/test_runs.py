@@ -101,6 +101,20 @@ def test_a_mistake_is_underlined_where_it_is_and_nothing_is_sent(runs: Page) -> 
     assert runs.url == before
 
 
+def test_a_link_with_a_mistake_says_so(runs: Page) -> None:
+    runs.goto("/?q=iter>soon")
+    expect(runs.get_by_text("The filter has a mistake")).to_be_visible()
+    runs.get_by_role("button", name="Clear the filter").last.click()
+    expect(names(runs)).to_have_count(len(ALL))
+
+
+def test_counts_by_status_and_tag_filter(runs: Page) -> None:
+    chip = runs.get_by_role("button", name="completed 4")
+    chip.click()
+    expect(names(runs)).to_have_count(4)
+    assert "q=status:completed" in runs.url
+
+
 def test_an_unknown_name_is_explained(runs: Page) -> None:
     filtered(runs, "learning_rate:3")
     expect(runs.get_by_role("alert")).to_contain_text('"learning_rate" is neither a field nor a parameter')

@@ -124,7 +124,6 @@ export default function Compare() {
               span(
                 { class: "compare-facts" },
                 statusBadge(run.status),
-                span({ class: "spacer" }),
                 span(
                   { class: "compare-actions" },
                   index > 0 && button({ type: "button", class: "icon-button small", "aria-label": `Move ${run.name} up`, onClick: () => move(index, -1) }, icon("up")),

@@ -203,7 +203,9 @@ export default function Runs() {
               rows.ensure(first, last);
             },
           })
-        : !error && div({ class: "runs-loading", "aria-busy": "true" }, Array.from({ length: 12 }, (_, index) => div({ key: index, class: "skeleton-row" }, span({ class: "skeleton" })))),
+        : mistake
+          ? div({ class: "blank narrow-blank" }, p("The filter has a mistake: ", mistake.message), button({ type: "button", class: "button", onClick: () => filter("") }, "Clear the filter"))
+          : !error && div({ class: "runs-loading", "aria-busy": "true" }, Array.from({ length: 12 }, (_, index) => div({ key: index, class: "skeleton-row" }, span({ class: "skeleton" })))),
     rows && use(Bulk, { selected, runs: [...selected].flatMap((id) => rows.byId(id) ?? []), onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
   );
 }
