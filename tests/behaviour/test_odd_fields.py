@@ -34,3 +34,9 @@ def test_metric_data_shows_them_too(server: Client, task: str) -> None:
     server.add_batch([f'{{"type":"training_stats_scalar","task":"{task}","metric":"m","variant":"v","iter":1,"value":1,"huge":{2**70}}}'])
     data: dict[str, Any] = server.call("events.get_scalar_metric_data", task=task, metric="m")
     assert data["events"][0]["huge"] == 2**70
+
+
+@pytest.mark.parametrize("kind", [["x"], {"a": 1}, 5, True, [], ""])
+def test_a_type_that_is_no_text_is_refused(server: Client, task: str, kind: object) -> None:
+    assert server.refused("events.add", type=kind, task=task).code == 400
+    assert server.send_batch([{"type": kind, "task": task, "value": 1}]).codes == (400, 131)

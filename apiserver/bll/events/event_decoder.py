@@ -126,11 +126,11 @@ def _kind(value: Any) -> str:
     if value is None:
         raise LineError("an event has no type", '"type" is missing: it must be one of ' + ", ".join(EVENT_TYPES), "type")
     kind = value.replace(" ", "_") if isinstance(value, str) else value
-    if kind not in EVENT_TYPES:
+    if not isinstance(kind, str) or kind not in EVENT_TYPES:
         raise LineError(
             f"unknown event type {_brief(value)}", f'"type" must be one of {", ".join(EVENT_TYPES)}, got {_brief(value)}', "type"
         )
-    return str(kind)
+    return kind
 
 
 _INTEGER_RANGES = {"iter": (MIN_ITER, MAX_ITER), "timestamp": (MIN_TIMESTAMP, MAX_TIMESTAMP)}
