@@ -68,15 +68,21 @@ def split(name: str) -> list[str]:
 _CODE = re.compile("%([0-9A-Fa-f]{2})")
 _ALWAYS_CODED = frozenset(b' "<>\\^`{|}[]')
 """What every client writes as a code in a URL."""
+_MAX_ESCAPED = 12
+"""Leading segments that may hold codes: folders of the file server's address, levels of the project, the task."""
 
 
 def other_readings(path: str) -> list[str]:
     """What else a path, as it was sent, can stand for: names that hold percent codes themselves (`offline %C3%BC`).
 
     Clients write such a name into a URL without escaping its percent signs, so decoding the path once makes another name of it. Codes of ASCII and of other
-    characters are left alone in turn, and together.
+    characters are left alone in turn, and together; then in the leading segments only (the SDK escapes project and task, but not the names behind them).
     """
     found = [_partly_decoded(path, ascii=ascii, others=others) for ascii, others in ((True, False), (False, True), (False, False))]
+    segments = path.split("/")
+    for end in range(1, min(len(segments), _MAX_ESCAPED + 1)):
+        escaped = [_partly_decoded(segment, ascii=True, others=False) for segment in segments[:end]]
+        found.append("/".join([*escaped, *(_partly_decoded(segment, ascii=True, others=True) for segment in segments[end:])]))
     return list(dict.fromkeys([*found, path]))
 
 

@@ -232,3 +232,11 @@ def test_a_deleted_file_is_gone_with_its_empty_folders(files: Server, name: str)
     assert get(files, name).status_code == 404
     task = re.search(r"[0-9a-f]{32}", name)
     assert task and not list((files.data / "files").rglob(f"*{task[0]}*"))
+
+
+def test_a_name_whose_folders_only_are_escaped_is_found(files: Server) -> None:
+    """What the SDK uploads for the artifact `größe` of an offline session: project and task are escaped, the artifact is not."""
+    name = f"/offline %C3%BC/%E6%A8%A1/%C3%9Cbung %C3%A9.{uuid.uuid4().hex}/artifacts/größe/größe.json"
+    assert upload(files, name, b"{}").status_code == 200
+    assert requests.get(f"{files.url}/files{name}", timeout=30).content == b"{}"
+    assert requests.delete(f"{files.url}/files{name}", timeout=30).status_code == 200
