@@ -21,9 +21,8 @@ class World:
         self.mine, self.theirs = mine, theirs
         self.project = mine.call("projects.create", name="secret/project")["id"]
         self.task = mine.new_task("secret task", project=self.project, tags=["secret"], hyperparams={"S": {"x": {"value": "1"}}})
-        self.model = mine.call("models.create", name="secret model", uri="secret", project=self.project, task=self.task, tags=["secret"])[
-            "id"
-        ]
+        fields = {"project": self.project, "task": self.task, "tags": ["secret"], "ready": False}
+        self.model = mine.call("models.create", fields, name="secret model", uri="secret")["id"]
         mine.add_batch([scalar(self.task, "secret", "v"), log(self.task, "mine")])
 
     def put(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ result(found)
 
 def test_every_events_action(sdk: Sdk, server: Client) -> None:
     first, second = server.new_task("task one"), server.new_task("task two")
-    model = server.call("models.create", name="model one", uri="file:///m")["id"]
+    model = server.call("models.create", name="model one", uri="file:///m", ready=False)["id"]
     for task in (first, second):
         server.add_batch(
             [
