@@ -20,7 +20,8 @@ FROM python:3.12-slim-bookworm
 # Data (uploads, credentials.json, the lock) lives in a volume that belongs to this user.
 RUN useradd --system --create-home --uid 10001 tidemark && install -d -o tidemark -g tidemark /data
 COPY --from=build /opt/tidemark /opt/tidemark
-ENV PATH=/opt/tidemark/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# "container": the server prints no secrets, because what it prints goes to a log.
+ENV container=docker PATH=/opt/tidemark/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /data
 USER tidemark
 VOLUME /data

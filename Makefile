@@ -24,6 +24,7 @@ lint: $(VENV)/installed-dev ## Style, types, and which room imports which; types
 	$(PYTHON) -m ruff format --check apiserver tests
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PYTHON) scripts/find_secrets.py
 	$(PYTHON) -m tests.web.node
 
 format: $(VENV)/installed-dev ## Bring the code into the project's format
@@ -63,6 +64,9 @@ requirements: $(VENV)/installed-dev ## Pin what pyproject.toml and requirements-
 
 vendor: $(VENV)/installed-dev ## Fetch the page's libraries from npm at the versions of scripts/vendor.py, compare their integrity
 	$(PYTHON) scripts/vendor.py
+
+sbom: ## Write dist/sbom.cdx.json, a bill of materials of what is shipped (CycloneDX)
+	@python3 scripts/sbom.py
 
 clean: ## Remove what was built; data and the virtual environment's packages stay where they are needed
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

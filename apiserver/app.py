@@ -126,7 +126,8 @@ def _add_status(app: Flask, context: Context, page: Page) -> None:
     def healthz() -> tuple[Response, int]:
         parts = context.engine.check()
         fine = all(part.ok for part in parts.values())
-        shown = {name: {"ok": part.ok, "detail": part.detail} for name, part in parts.items()}
+        details = context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ)  # type: ignore[arg-type]
+        shown = {name: {"ok": part.ok, "detail": part.detail} if details else {"ok": part.ok} for name, part in parts.items()}
         return jsonify(status="ok" if fine else "unavailable", **shown), 200 if fine else 503
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import re
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from apiserver.bll.registry.credentials import CredentialBook, matches
@@ -25,6 +27,9 @@ MAX_NOTED = 10_000
 
 MAX_ID = 256
 """Characters of a key or user id that is looked up; longer ones are unknown."""
+
+LOOKS_LIKE_A_KEY = re.compile("[A-Z0-9]{20}").fullmatch
+"""An unknown access key is no unknown user: refusing it costs no password check."""
 
 log = logging.getLogger("tidemark.identity")
 
@@ -57,27 +62,17 @@ class Identities:
         self._stamp = -1
         self._records: dict[str, KeyRecord] = {}
         self._noted: dict[str, float] = {}
+        self._stored_passwords: dict[str, str] = {}
 
     # --- for the Authenticator
 
-    def lookup(self, access_key: str) -> KeyRecord | None:
-        """A key or login name of the configuration, the file, or the registry."""
-        if self._stamp != self._credentials.stamp():
-            self._stamp = self._credentials.stamp()
-            self._records = self._load()
-        record = self._records.get(access_key)
-        if record is not None:
-            # The registry knows of a role that was changed by a call.
-            who = record.identity
-            return KeyRecord(self._identity(who.company, who.user), record.check, record.open_only, record.access_key)
-        found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None
-        if found is None:
-            return None
-        owner = self._present(found["company"], found["user"])
-        if owner is None:
-            return None
-        stored = found["secret"]
-        return KeyRecord(owner, lambda given: matches(given, stored), access_key=access_key)
+    def verify(self, access_key: str, secret: str, address: str) -> KeyRecord | None:
+        """The record of a key or login name if this is its secret, else None. Raises TooManyRequests."""
+        record = self._lookup(access_key)
+        password = self._stored_passwords.get(access_key)
+        if password is not None or (record is None and not LOOKS_LIKE_A_KEY(access_key)):
+            return record if self._passwords.verify(access_key, password, secret, address) else None
+        return record if record is not None and record.check(secret) else None
 
     def user(self, id: str, company: str) -> Identity | None:
         """A user of this company."""
@@ -136,7 +131,7 @@ class Identities:
 
     def configured_keys(self, company: str, user: str) -> list[str]:
         """Access keys of a user that calls can't revoke: those of the configuration and of credentials.json."""
-        self.lookup("")
+        self._lookup("")
         return [
             record.access_key
             for record in self._records.values()
@@ -144,6 +139,25 @@ class Identities:
         ]
 
     # --- inside
+
+    def _lookup(self, access_key: str) -> KeyRecord | None:
+        """A key or login name of the configuration, the file, or the registry."""
+        if self._stamp != self._credentials.stamp():
+            self._stamp = self._credentials.stamp()
+            self._records = self._load()
+        record = self._records.get(access_key)
+        if record is not None:
+            # The registry knows of a role that was changed by a call.
+            who = record.identity
+            return KeyRecord(self._identity(who.company, who.user), record.check, record.open_only, record.access_key)
+        found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None
+        if found is None:
+            return None
+        owner = self._present(found["company"], found["user"])
+        if owner is None:
+            return None
+        stored = found["secret"]
+        return KeyRecord(owner, lambda given: matches(given, stored), access_key=access_key)
 
     def _identity(self, company: str, user: str) -> Identity:
         found = self.users.identity(company, user)
@@ -166,11 +180,17 @@ class Identities:
 
     def _load(self) -> dict[str, KeyRecord]:
         records: dict[str, KeyRecord] = {}
+        stored: dict[str, str] = {}
+        logins = Counter(
+            login for company in self._settings.companies for user in company.users if user.password for login in {user.name, user.id}
+        )
         for company in self._settings.companies:
             for user in company.users:
                 who = Identity(user.id, company.id, user.role, user.name, company.name)
                 if user.password:
-                    records[user.name] = KeyRecord(who, self._passwords.checker(company.id, user.id, user.password))
+                    for login in (user.name, user.id) if logins[user.id] == 1 else (user.name,):
+                        records[login] = KeyRecord(who, _never)  # Passwords checks it
+                        stored[login] = user.password
                 for key in user.keys:
                     records[key.access_key] = KeyRecord(who, _secret(key.secret_key), access_key=key.access_key)
         for made in self._credentials.more_keys():
@@ -185,7 +205,13 @@ class Identities:
             # The key can be read in the web application's code: it may call as the default user, or as the user chosen on the login page.
             web = self._settings.web_access_key
             records[web] = KeyRecord(self._default, _secret(self._settings.web_secret_key), open_only=True, access_key=web)
+        self._stored_passwords = stored
+        self._passwords.configure(stored.values())
         return records
+
+
+def _never(given: str) -> bool:
+    return False
 
 
 def _secret(expected: str) -> Callable[[str], bool]:

@@ -10,6 +10,7 @@ import fcntl
 import gc
 import json
 import logging
+import logging.handlers
 import os
 import resource
 import socket
@@ -32,6 +33,8 @@ LOCK = "tidemark.lock"
 
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises StartupError; a worker that can't start ends the process with code 2."""
+    os.umask(0o077)  # what the server writes is for its own user
+    _check_log_file(settings.server.log_file)
     lock = claim_data_folder(settings)
     ports = [settings.server.port, *(port for port in (settings.runs.port, settings.files.port) if port)]
     sockets = [listen(settings.server.host, port) for port in ports]
@@ -63,7 +66,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             "worker_connections": server.connections,
             "logger_class": Log,
             "loglevel": server.log_level if server.log_level != "info" else "warning",
-            "accesslog": "-" if server.access_log else None,
+            "accesslog": (server.log_file or "-") if server.access_log else None,
+            "errorlog": server.log_file or "-",
             # Not 0: connections of browsers are kept. How long, and that all others close, is decided in worker.py.
             "keepalive": 1,
             "timeout": server.timeout,
@@ -84,9 +88,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
     def load(self) -> Any:
         from apiserver.app import create_app
 
+        file = self._settings.server.log_file
         logging.basicConfig(
             level=self._settings.server.log_level.upper(),
-            stream=sys.stderr,
+            # A watched file may be moved away by logrotate.
+            handlers=[logging.handlers.WatchedFileHandler(file) if file else logging.StreamHandler(sys.stderr)],
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
             force=True,
         )
@@ -154,8 +160,12 @@ def claim_data_folder(settings: Settings) -> TextIO:
     """Make the data folder and lock it. The lock lasts until the file is closed by all processes of this server."""
     folder = settings.data
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+")  # open as long as the server runs
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(folder)
+        # Nobody else may open it: whoever can read a file can lock it.
+        lock = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a+")
+        if os.fstat(lock.fileno()).st_uid == os.geteuid():
+            os.fchmod(lock.fileno(), 0o600)
     except OSError as error:
         raise StartupError(
             f"{folder}: the data folder can't be written: {error.strerror}; choose one with --data or TIDEMARK_DATA"
@@ -167,6 +177,26 @@ def claim_data_folder(settings: Settings) -> TextIO:
         where = f" at {holder['address']} (process {holder['pid']})" if holder else ""
         raise StartupError(f"{folder}: another server{where} uses this data folder; stop it, or choose another one with --data") from error
     return lock
+
+
+def _close_to_others(folder: Path) -> None:
+    """A data folder of our own is for this user only. A folder with other things in it is left as it is."""
+    found = folder.stat()
+    if found.st_uid != os.geteuid() or not found.st_mode & 0o077:
+        return
+    names = {path.name for path in folder.iterdir()}
+    if not names or names & {LOCK, "credentials.json", "tidemark.db"}:
+        folder.chmod(0o700)
+
+
+def _check_log_file(path: str) -> None:
+    """Raise StartupError when the log can't be written. An existing file keeps its mode."""
+    if not path:
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StartupError(f"{path}: the log can't be written: {error.strerror}; choose another file with server.log_file") from error
 
 
 def write_lock(lock: TextIO, address: str) -> None:
@@ -200,32 +230,38 @@ def running_server(folder: Path) -> str | None:
 
 def address_of(host: str, port: int) -> str:
     """The address a client on this machine uses."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 (nothing listens here)
     return f"http://{shown}:{port}"
 
 
 def exports(settings: Settings, address: str, access_key: str, secret_key: str) -> str:
     """Lines for a shell, after which ClearML's SDK talks to us."""
+    keys = [f"export CLEARML_API_ACCESS_KEY={access_key}", f"export CLEARML_API_SECRET_KEY={secret_key}"]
+    return "\n".join([*addresses(settings, address), *keys])
+
+
+def addresses(settings: Settings, address: str) -> list[str]:
+    """The same without the key."""
     files = settings.files.public_url or f"{address}/files"
-    return "\n".join(
-        [
-            f"export CLEARML_API_HOST={address}",
-            f"export CLEARML_WEB_HOST={address}",
-            f"export CLEARML_FILES_HOST={files}",
-            f"export CLEARML_API_ACCESS_KEY={access_key}",
-            f"export CLEARML_API_SECRET_KEY={secret_key}",
-        ]
-    )
+    return [f"export CLEARML_API_HOST={address}", f"export CLEARML_WEB_HOST={address}", f"export CLEARML_FILES_HOST={files}"]
 
 
 def banner(settings: Settings, address: str) -> str:
     """What a starting server prints. Called in a worker, which has everything imported."""
     from apiserver.credentials import Credentials
 
-    credentials = Credentials(settings)
-    keys = exports(settings, address, credentials.access_key, credentials.secret_key)
+    if settings.open and not in_container():
+        credentials = Credentials(settings)
+        shown = exports(settings, address, credentials.access_key, credentials.secret_key)
+    else:  # what a server prints is kept by journals and log collectors
+        shown = "\n".join([*addresses(settings, address), "", "The access key and its secret: tidemark keys"])
     mode = "open: calls from this machine need no credentials" if settings.open else "credentials required"
-    return f"Tidemark listens on {address} ({mode})\n\n{keys}\n"
+    return f"Tidemark listens on {address} ({mode})\n\n{shown}\n"
+
+
+def in_container() -> bool:
+    """Whether this is a container of our image, Podman or Kubernetes; what it prints goes to a log."""
+    return any(os.environ.get(name) for name in ("container", "KUBERNETES_SERVICE_HOST"))
 
 
 def _raise_file_limit(connections: int) -> None:

@@ -235,6 +235,7 @@ def _companies(given: Any, origin: str) -> tuple[Company, ...]:
     for what, names in (
         ("company id", [c.id for c in companies]),
         ("access key", [k.access_key for c in companies for u in c.users for k in u.keys]),
+        ("login name", [u.name for c in companies for u in c.users if u.password]),
     ):
         twice = {name for name in names if names.count(name) > 1}
         if twice:

@@ -49,8 +49,10 @@ class ServerSettings:
     """Seconds that running calls get at shutdown."""
     idle_timeout: int
     """Seconds a client may keep its connection silent before its request is complete."""
+    log_file: str
+    """File of the log; empty: stderr."""
     access_log: bool
-    """One line per request on stderr."""
+    """One line per request in the log."""
     log_level: str
     """debug, info, warning or error."""
 
@@ -111,6 +113,8 @@ class AuthSettings:
     """The most a login may ask for."""
     cookie: str
     """Name of the login cookie."""
+    secure_cookie: bool
+    """Whether the cookie is for https although the server itself is called by http."""
     default_company: str
     """Name of the company that calls without credentials, and the keys made at the first start, belong to."""
     default_user: str

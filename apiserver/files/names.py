@@ -25,18 +25,26 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 # urllib3 writes these characters of a multipart file name as percent codes, and leaves real percent signs alone. The name that comes back
 # in a URL has them decoded: both must find the same file.
-_FOLDED = {'"': "%22", "\r": "%0D", "\n": "%0A"}
+_FOLDED = {"\r": "%0D", "\n": "%0A"}
 
 
 def place(company: str, name: str) -> list[str]:
     """The path of a file below the root folder, as names of folders and of the file itself.
 
     Raises BadName for anything that could lead elsewhere: dot segments, also behind (repeated) percent codes or backslashes, control
-    characters, text that is not UTF-8. Two different names never get the same place, apart from the folding of quotes and line ends.
+    characters, text that is not UTF-8. Two different names never get the same place, apart from the folding of line ends.
     """
     segments = split(name)
     owner = next((found[1] for segment in segments if (found := _TASK_ID.search(segment))), SHARED)
     return [component(company), owner, *map(component, segments)]
+
+
+def spellings(name: str) -> list[str]:
+    """The names under which a file that a client calls `name` may be stored, the likeliest first.
+
+    urllib3 sends the name `a"b` as `a%22b`, which is also how it sends `a%22b`: the file has that name then. Other clients send the quote.
+    """
+    return [name, name.replace('"', "%22")] if '"' in name else [name]
 
 
 def task_folder(company: str, task: str) -> list[str] | None:

@@ -13,14 +13,16 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from apiserver.errors import StartupError
-from apiserver.files.names import SHARED, place, task_folder
+from apiserver.files.names import SHARED, place, spellings, task_folder
 from apiserver.files.problems import DiskFull, FileProblem, InTheWay, NoSuchFile, TooLarge
 from apiserver.settings import Settings
+
+T = TypeVar("T")
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STALE = 24 * 3600.0
@@ -79,6 +81,18 @@ class FileStorage:
 
     def open(self, company: str, name: str) -> OpenFile:
         """Raises NoSuchFile, BadName."""
+        return self._first_spelling(name, lambda spelling: self._open(company, spelling))
+
+    def _first_spelling(self, name: str, act: Callable[[str], T]) -> T:
+        *others, last = spellings(name)
+        for spelling in others:
+            try:
+                return act(spelling)
+            except NoSuchFile:
+                continue
+        return act(last)
+
+    def _open(self, company: str, name: str) -> OpenFile:
         *folders, last = place(company, name)
         try:
             with self._folder(folders) as folder:
@@ -102,6 +116,9 @@ class FileStorage:
 
     def delete(self, company: str, name: str) -> None:
         """Remove one file and the folders that are empty then. Raises NoSuchFile, BadName."""
+        self._first_spelling(name, lambda spelling: self._delete(company, spelling))
+
+    def _delete(self, company: str, name: str) -> None:
         *folders, last = place(company, name)
         try:
             with self._folder(folders) as folder:

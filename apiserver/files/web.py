@@ -53,10 +53,12 @@ class Access(Protocol):
 
 @dataclass(frozen=True)
 class Policy:
-    """`allow_scripts`: uploaded HTML may run its scripts, and load those of `script_origins`, in an origin of its own."""
+    """`allow_scripts`: uploaded HTML may run its scripts, and load those of `script_origins`, in an origin of its own. `other_sites`: pages of
+    other sites (those of cors.origins) may show files."""
 
     allow_scripts: bool = False
     script_origins: tuple[str, ...] = ()
+    other_sites: bool = False
 
 
 class FileServer:
@@ -65,6 +67,7 @@ class FileServer:
     def __init__(self, storage: FileStorage, access: Access, policy: Policy) -> None:
         self._storage = storage
         self._access = access
+        self._readers = "cross-origin" if policy.other_sites else "same-site"
         sources = " ".join(["'unsafe-inline'", "'unsafe-eval'", *policy.script_origins])
         self._csp = _SANDBOX.format(*((" allow-scripts", f"; script-src {sources}") if policy.allow_scripts else ("", "")))
 
@@ -97,6 +100,7 @@ class FileServer:
 
     def _upload(self) -> Response:
         company = self._access.company(request, write=True)
+        request.environ["tidemark.admitted"] = True
         request.max_content_length = None  # the API's limit; files have their own
         length = request.content_length
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -109,7 +113,7 @@ class FileServer:
 
     def _refused(self, status: int, text: str, headers: dict[str, str]) -> Response:
         """A refusal, sent after the rest of the body was read: a client that is still sending would see a reset instead of the answer."""
-        if request.method == "POST":
+        if request.method == "POST" and "tidemark.admitted" in request.environ:  # of others, as much is read as of any refused body
             _drain(request, self._storage.max_size)
         return _json(status, {"detail": text}, headers)
 
@@ -159,6 +163,7 @@ class FileServer:
             "Cache-Control": "private, no-cache, no-transform",
             "Accept-Ranges": "bytes",
             "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": self._readers,
         }
         if not is_inert(kind):
             headers["Content-Security-Policy"] = self._csp

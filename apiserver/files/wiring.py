@@ -14,7 +14,7 @@ from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.context import Context
 from apiserver.errors import RoleNotAllowed
 from apiserver.files.disk import in_thread
-from apiserver.files.names import other_readings, split
+from apiserver.files.names import other_readings, spellings, split
 from apiserver.files.problems import BadName
 from apiserver.files.storage import FileStorage
 from apiserver.files.web import Policy, SecondPort, mount
@@ -31,7 +31,8 @@ def register_files(app: Flask, context: Context, storage: FileStorage) -> None:
     """Mount the file server below /files and, with `files.port`, at the root of that port."""
     settings = context.settings
     access = ApiAccess(context.authenticator, TaskDirectory(context.engine.registry))
-    mount(app, storage, access, Policy(settings.files.allow_scripts, tuple(settings.files.script_origins)))
+    policy = Policy(settings.files.allow_scripts, tuple(settings.files.script_origins), other_sites=bool(settings.cors.origins))
+    mount(app, storage, access, policy)
     if settings.files.port:
         app.wsgi_app = SecondPort(app.wsgi_app, settings.files.port)  # type: ignore[method-assign]
 
@@ -61,7 +62,7 @@ def names_in(url: str) -> Iterator[str]:
                 split(name)
             except BadName:
                 continue
-            yield name
+            yield from spellings(name)
 
 
 class ApiAccess:
@@ -77,7 +78,8 @@ class ApiAccess:
         if not write:
             # An image tag of the web application, or a link in a mail: neither lets the other page read the file.
             headers.remove("Sec-Fetch-Site")
-        identity = self._authenticator.admit(headers, lambda: request.cookies).identity  # type: ignore[arg-type]
+        visit = self._authenticator.visit(request.environ, changes=write)
+        identity = self._authenticator.admit(headers, lambda: request.cookies, visit=visit).identity  # type: ignore[arg-type]
         if write and not identity.may_write:
             raise RoleNotAllowed(role=identity.role)
         return identity.company

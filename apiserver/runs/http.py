@@ -28,8 +28,8 @@ from apiserver.bll.runs.writer import RunWriter
 from apiserver.errors import RoleNotAllowed, TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
-from apiserver.runs.limits import Clients, Limiter, Verdict
-from apiserver.runs.openapi import DESCRIPTION, PAGE
+from apiserver.runs.limits import Limiter, Verdict
+from apiserver.runs.openapi import DESCRIPTION, PAGE, PAGE_HEADERS
 from apiserver.runs.parameters import BadParameter
 from apiserver.service_repo import body as bodies
 from apiserver.service_repo.auth import Authenticator
@@ -70,13 +70,12 @@ class RunsApi:
         catalog: RunCatalog,
         writer: RunWriter,
         limiter: Limiter,
-        clients: Clients,
         authenticator: Authenticator,
         server: ServerSettings,
         storage: str,
     ) -> None:
         self._store, self._catalog, self._writer = store, catalog, writer
-        self._limiter, self._clients, self._authenticator = limiter, clients, authenticator
+        self._limiter, self._authenticator = limiter, authenticator
         self._server, self._storage = server, storage
         self._rows = RunAnswers(store)
         self._cache: AnswerCache[RowsAnswer] = AnswerCache(CACHE_BYTES, _size)
@@ -154,7 +153,7 @@ class RunsApi:
     def _limited(self, endpoint: str, run: str, read: Callable[[Owner, RowSelection], RowsAnswer]) -> Response:
         """An answer under the rate limit. A 304 costs nothing, so it is looked for first."""
         identity = self._identity()
-        who = f"{identity.company}:{self._clients.address(request.environ)}:{endpoint}:{run}"
+        who = f"{identity.company}:{self._authenticator.visit(request.environ, changes=False).address}:{endpoint}:{run}"
         if request.headers.get("If-None-Match"):
             owner, wanted = self._wanted(identity, run, Verdict({}))
             unchanged = self._unchanged(self._tag((endpoint, owner.company, run, wanted), owner), self._limiter.check(who, count=False))
@@ -237,14 +236,16 @@ class RunsApi:
     def health(self) -> Response:
         self._authenticator.check_gate(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         store = self._store.check()
-        answer = {"status": "ok" if store.ok else "unavailable", "storage": self._storage, "version": __version__}
+        answer = {"status": "ok" if store.ok else "unavailable", "version": __version__}
+        if self._authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ):  # type: ignore[arg-type]
+            answer["storage"] = self._storage
         return _json(answer, 200 if store.ok else 503)
 
     def openapi(self) -> Response:
         return Response(orjson.dumps(DESCRIPTION), content_type=JSON)
 
     def page(self) -> Response:
-        return Response(PAGE, content_type="text/html; charset=utf-8")
+        return Response(PAGE, content_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
 
     def nothing(self, rest: str) -> Response:
         return _problem(404, "Not Found")
@@ -253,7 +254,8 @@ class RunsApi:
 
     def _identity(self) -> Identity:
         """The caller. Raises errors that become 401 or 403."""
-        return self._authenticator.admit(request.headers, lambda: request.cookies).identity  # type: ignore[arg-type]
+        visit = self._authenticator.visit(request.environ, changes=request.method not in ("GET", "HEAD"))
+        return self._authenticator.admit(request.headers, lambda: request.cookies, visit=visit).identity  # type: ignore[arg-type]
 
     def _writing_identity(self) -> Identity:
         """The caller of a call that changes something."""

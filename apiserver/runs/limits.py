@@ -1,11 +1,9 @@
-"""Rate limits, and the address of a client behind proxies."""
+"""Rate limits."""
 
 from __future__ import annotations
 
-import ipaddress
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from apiserver.stores.base import State, StateUnavailable
 
@@ -38,26 +36,3 @@ class Limiter:
         if hit.allowed or not count:
             return Verdict(headers)
         return Verdict({**headers, "X-RateLimit-Remaining": "0", "Retry-After": str(reset)}, reset)
-
-
-class Clients:
-    """The address of a client: the peer's, or what a configured proxy forwarded."""
-
-    def __init__(self, proxies: Sequence[str]) -> None:
-        self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in proxies]
-
-    def address(self, environ: Mapping[str, Any]) -> str:
-        """The right-most address that is no proxy of ours: a client can write anything to the left of it."""
-        address = str(environ.get("REMOTE_ADDR") or "")
-        for hop in reversed(str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")):
-            if not self._is_proxy(address) or not hop.strip():
-                break
-            address = hop.strip()
-        return address
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(ip in network for network in self._proxies)

@@ -160,6 +160,13 @@ DESCRIPTION: dict[str, Any] = {
     },
 }
 
+PAGE_HEADERS = {
+    # The page sends what its visitor typed: another page that frames it could have it typed.
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Runs API</title>
 <style>

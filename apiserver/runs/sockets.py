@@ -21,7 +21,6 @@ from apiserver.bll.runs.log_feed import LogFeed, LogRequest
 from apiserver.bll.runs.log_frames import FrameFormat
 from apiserver.errors import OriginRefused, TidemarkError
 from apiserver.runs import parameters
-from apiserver.runs.limits import Clients
 from apiserver.runs.live import LiveFeed
 from apiserver.runs.parameters import BadParameter
 from apiserver.runs.socket_reader import Gone, SocketReader
@@ -66,13 +65,12 @@ class LogSockets:
         registry: Registry,
         state: State,
         catalog: RunCatalog,
-        clients: Clients,
         authenticator: Authenticator,
         settings: RunsSettings,
     ) -> None:
         self._store, self._live_log, self._state, self._catalog = store, LiveLog(bus), state, catalog
         self._live_changes, self._registry = LiveChanges(bus), registry
-        self._clients, self._authenticator, self._settings = clients, authenticator, settings
+        self._authenticator, self._settings = authenticator, settings
         self._readers: set[SocketReader] = set()
         self._stopping = False
 
@@ -167,7 +165,7 @@ class LogSockets:
     def _read(self, reader: SocketReader, run: str) -> None:
         if self._stopping:
             raise Refuse(GOING_AWAY, "the server stops")
-        place = f"sockets:{self._clients.address(request.environ)}"
+        place = f"sockets:{self._authenticator.visit(request.environ, changes=False).address}"
         if not self._claim(place, reader, self._settings.sockets):
             raise Refuse(POLICY, f"at most {self._settings.sockets} log sockets for one client")
         try:
@@ -198,7 +196,8 @@ class LogSockets:
 
     def _identify(self) -> Caller:
         try:
-            return self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token"))  # type: ignore[arg-type]
+            visit = self._authenticator.visit(request.environ, changes=False)
+            return self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token"), visit=visit)  # type: ignore[arg-type]
         except TidemarkError as error:
             raise Refuse(POLICY, failure_of(error, "").message[:120]) from None
 

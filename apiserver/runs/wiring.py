@@ -12,7 +12,7 @@ from apiserver.bll.runs.writer import RunWriter
 from apiserver.context import Context
 from apiserver.engine import without_password
 from apiserver.runs.http import RunsApi, refuse_methods
-from apiserver.runs.limits import Clients, Limiter
+from apiserver.runs.limits import Limiter
 from apiserver.runs.sockets import LogSockets
 
 
@@ -22,13 +22,11 @@ def register_runs(app: Flask, context: Context) -> None:
     directory = TaskDirectory(engine.registry, deleted_for=settings.events.tombstone_expiration)
     records = Records(engine.registry)
     catalog = RunCatalog(records, directory, Projects(records), register_unknown=settings.events.unknown_tasks == "register")
-    clients = Clients(settings.server.proxies)
     api = RunsApi(
         store=engine.events,
         catalog=catalog,
         writer=RunWriter(engine.events, engine.bus),
         limiter=Limiter(engine.state, settings.runs.requests_per_minute),
-        clients=clients,
         authenticator=context.authenticator,
         server=settings.server,
         storage=without_password(settings.store_url),
@@ -39,7 +37,6 @@ def register_runs(app: Flask, context: Context) -> None:
         registry=engine.registry,
         state=engine.state,
         catalog=catalog,
-        clients=clients,
         authenticator=context.authenticator,
         settings=settings.runs,
     )

@@ -19,6 +19,7 @@ from apiserver.bll.registry.identity import ADMINISTRATORS, Identity, KeyRecord,
 from apiserver.bll.registry.new_documents import now_ms
 from apiserver.service_repo.security import Gate
 from apiserver.service_repo.versions import MAXIMUM
+from apiserver.service_repo.visit import Visit
 from apiserver.settings import Settings
 from apiserver.stores.base import StoreError
 
@@ -27,6 +28,8 @@ SERVER_VERSION = "2.3.0"
 
 REMEMBERED_TOKENS = 2000
 REMEMBERED_KEYS = 2000
+SECURE_PREFIX = "__Host-"
+"""Browsers take a cookie of such a name only from the host itself, over https."""
 KEY_SECONDS = 60.0
 """For how long a secret that was checked need not be checked again."""
 STANDING_SECONDS = 3.0
@@ -37,8 +40,8 @@ REMEMBERED_STANDINGS = 2000
 class IdentityStore(Protocol):
     """Where keys and users are looked up."""
 
-    def lookup(self, access_key: str) -> KeyRecord | None:
-        """The record of an access key or login name."""
+    def verify(self, access_key: str, secret: str, address: str) -> KeyRecord | None:
+        """The record of an access key or login name if this is its secret, else None. Raises TooManyRequests."""
 
     def user(self, id: str, company: str) -> Identity | None:
         """A user of this company."""
@@ -101,28 +104,41 @@ class Authenticator:
         self._pairs: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
         self._standings: OrderedDict[tuple[str, str, str, str], tuple[Identity | None, float]] = OrderedDict()
 
-    def admit(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None = None) -> Caller:
+    def admit(
+        self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None = None, *, visit: Visit
+    ) -> Caller:
         """The caller of a request, or the 401 or 403 that it deserves as an exception.
 
         `cookies` is called only when no header tells; `token` is one from the query string (sockets).
         Credentials that are sent are checked in `open` mode too.
         """
+        caller = self._admitted(headers, cookies, token, visit)
+        visit.admitted()
+        return caller
+
+    def visit(self, environ: Mapping[str, Any], *, changes: bool) -> Visit:
+        """What `admit` must know of a WSGI request; `changes`: whether the call changes what is stored."""
+        return self._gate.visitors.visit(environ, changes=changes)
+
+    def _admitted(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None, visit: Visit) -> Caller:
         self._gate.check(headers)
         header = headers.get("Authorization", "")
         if header:
             try:
-                caller = self._by_header(header)
+                caller = self._by_header(header, visit.address)
             except OutdatedToken as outdated:
                 caller = self._renewed(outdated, headers, cookies)
             return self._impersonated(caller, headers)
         if token:
             return self._impersonated(self._by_token(token, "bearer"), headers)
-        cookie = cookies().get(self._settings.cookie) if headers.get("Cookie") else None
+        cookie = self._cookie(headers, cookies)
         if cookie:
             self._gate.check(headers, cookie=True)
+            self._gate.check_change(headers, visit)
             return self._impersonated(self._by_token(cookie, "cookie"), headers)
         if not self._open:
             raise errors.NoCredentials
+        self._gate.check_change(headers, visit)
         return self._impersonated(self._standing(Caller(self._store.default(), "open")), headers)
 
     def _renewed(self, outdated: OutdatedToken, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]]) -> Caller:
@@ -131,7 +147,7 @@ class Authenticator:
         A header wins over a cookie, with one exception: ClearML's SDK answers a 401 with a login, and then repeats the call with its old
         token in the header and the new one in the cookie. Refused again, it would drop the batch.
         """
-        cookie = cookies().get(self._settings.cookie) if headers.get("Cookie") else None
+        cookie = self._cookie(headers, cookies)
         if not cookie:
             raise outdated
         self._gate.check(headers, cookie=True)
@@ -143,6 +159,15 @@ class Authenticator:
     def note_use(self, caller: Identity, access_key: str, worker: str) -> None:
         """A key, or a token that was made with it, is used from a host."""
         self._store.note_use(caller, access_key, worker)
+
+    def _cookie(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]]) -> str | None:
+        """The login cookie. Where it is sent over https only, its name is one that no other host can set a cookie by."""
+        if not headers.get("Cookie"):
+            return None
+        found = cookies()
+        return found.get(SECURE_PREFIX + self._settings.cookie) or (
+            None if self._settings.secure_cookie else found.get(self._settings.cookie)
+        )
 
     def check_gate(self, headers: Mapping[str, str]) -> None:
         """For endpoints without credentials: only the Host and Origin rules of `open` mode."""
@@ -156,13 +181,23 @@ class Authenticator:
             return False
         return not (caller.expires and time.time() >= caller.expires) and not self._refused(caller)
 
+    def may_see_details(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], environ: Mapping[str, Any]) -> bool:
+        """Whether the caller may know where the store is: a program of this machine, or somebody with a login."""
+        visit = self.visit(environ, changes=False)
+        if visit.is_local:
+            return True
+        try:
+            return self.admit(headers, cookies, visit=visit).kind != "open"
+        except (errors.TidemarkError, StoreError):
+            return False
+
     def check_token(self, token: str) -> Caller:
         """Whose token this is. Raises InvalidToken."""
         return self._by_token(token, "bearer")
 
     # --- Basic
 
-    def _by_header(self, header: str) -> Caller:
+    def _by_header(self, header: str, address: str) -> Caller:
         scheme, _, value = header.partition(" ")
         if scheme.lower() == "bearer":
             return self._by_token(value.strip(), "bearer")
@@ -177,21 +212,21 @@ class Authenticator:
         if known is not None and time.monotonic() < known[1] and not self._refused(known[0]):
             with suppress(OutdatedToken):  # the key or its user is gone: the look-up below says so
                 return self._standing(known[0])
-        caller = self._by_pair(pair)
+        caller = self._by_pair(pair, address)
         self._pairs[digest] = caller, time.monotonic() + KEY_SECONDS
         self._pairs.move_to_end(digest)
         if len(self._pairs) > REMEMBERED_KEYS:
             self._pairs.popitem(last=False)
         return caller
 
-    def _by_pair(self, pair: bytes) -> Caller:
+    def _by_pair(self, pair: bytes, address: str) -> Caller:
         try:
             access_key, separator, secret = pair.decode("utf-8").partition(":")
         except UnicodeDecodeError:
             access_key, separator, secret = pair.decode("latin-1").partition(":")
         checked = now_ms()
-        record = self._store.lookup(access_key) if separator else None
-        if record is None or not record.check(secret) or (record.open_only and not self._open):
+        record = self._store.verify(access_key, secret, address) if separator else None
+        if record is None or (record.open_only and not self._open):
             raise errors.InvalidCredentials("unknown access key or wrong secret")
         kind, proof = "web" if record.open_only else "basic", self._store.proof(access_key)
         caller = Caller(record.identity, kind, access_key=record.access_key, issued=checked, proof=proof)
@@ -309,6 +344,11 @@ class Authenticator:
     def cookie_name(self) -> str:
         """The login cookie."""
         return self._settings.cookie
+
+    @property
+    def secure_cookie(self) -> bool:
+        """Whether the cookie is for https although the server itself is called by http."""
+        return self._settings.secure_cookie
 
     def longest_life(self) -> float:
         """The time (epoch seconds) by which every token that exists now has ended."""

@@ -64,7 +64,7 @@ class Call:
         return self.identity.user
 
     def set_cookie(self, name: str, value: str, max_age: int) -> None:
-        """Set a cookie with the answer (HttpOnly, SameSite=Lax, Path=/)."""
+        """Set a cookie with the answer (HttpOnly, SameSite=Strict, Path=/; over https also Secure, under a name with the prefix __Host-)."""
         self.cookies.append(Cookie(name, value, max_age))
 
 

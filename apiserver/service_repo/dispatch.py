@@ -13,7 +13,7 @@ from apiserver.bll.registry.identity import WEB
 from apiserver.errors import BadBody, InternalEndpoint, InvalidVersion, MalformedPath, RoleNotAllowed, UnknownEndpoint
 from apiserver.service_repo import body as bodies
 from apiserver.service_repo import forms
-from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo.auth import SECURE_PREFIX, Authenticator
 from apiserver.service_repo.call import Answer, Call, Encoded, RawResponse
 from apiserver.service_repo.envelope import CONTENT_TYPE, wrap
 from apiserver.service_repo.errors import Failure, failure_of
@@ -63,10 +63,10 @@ class Dispatcher:
                 response = Response(_envelope(call, shown, answer), 200, content_type=CONTENT_TYPE)
             except Exception as error:
                 return self._failed(call, shown, failure_of(error, id), error)
+        secure = request.is_secure or self._auth.secure_cookie
         for cookie in call.cookies:
-            response.set_cookie(
-                cookie.name, cookie.value, max_age=cookie.max_age, path="/", httponly=True, samesite="Lax", secure=request.is_secure
-            )
+            name = SECURE_PREFIX + cookie.name if secure else cookie.name
+            response.set_cookie(name, cookie.value, max_age=cookie.max_age, path="/", httponly=True, samesite="Strict", secure=secure)
         return response
 
     def _answer(self, call: Call, request: Request) -> Answer:
@@ -101,7 +101,8 @@ class Dispatcher:
             self._auth.check_gate(call.headers)
             return
         try:
-            caller = self._auth.admit(call.headers, lambda: request.cookies)
+            visit = self._auth.visit(request.environ, changes=attributes.changes)
+            caller = self._auth.admit(call.headers, lambda: request.cookies, visit=visit)
         except Exception as error:
             if attributes.authorize is None and failure_of(error, call.id).code == 401:
                 return  # credentials are optional here

@@ -4,6 +4,9 @@ A server that lets its own machine in without credentials is reachable for every
 cross-origin call, a form or an image tag, or through a DNS name that suddenly leads to 127.0.0.1. So in `open` mode, and wherever a
 cookie is the credential, Host and Origin are looked at before a handler runs. Tokens and keys in headers need none of that: no foreign
 page has them.
+
+Browsers send `Sec-Fetch-Site` to https and loopback addresses only, and no Origin with a link or an image. So beyond loopback a call that
+changes something must also be one that no form, link or image can make.
 """
 
 from __future__ import annotations
@@ -13,9 +16,12 @@ import re
 from collections.abc import Mapping
 
 from apiserver.errors import OriginRefused
+from apiserver.service_repo.visit import Visit, Visitors, host_name
 from apiserver.settings import Settings, is_loopback
 
 ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#@]+)", re.IGNORECASE)
+FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+"""What a form, or a call that a browser makes without asking first, can send."""
 METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
@@ -24,6 +30,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self.open = settings.open
+        self.visitors = Visitors(settings.server.proxies)
         self._hosts = {host.lower() for host in (*settings.server.hosts, settings.server.host)}
         self._any_address = settings.server.allow_open
         self._origins = {origin.lower().rstrip("/") for origin in settings.cors.origins}
@@ -41,8 +48,19 @@ class Gate:
         if origin is not None:
             if not self.allows(origin, host):
                 raise OriginRefused(f'pages of "{origin[:100]}" may not call this server; name it in cors.origins if they should')
-        elif headers.get("Sec-Fetch-Site", "").lower() == "cross-site":  # image tags, forms and links carry no Origin
+        elif headers.get("Sec-Fetch-Site", "").lower() in ("cross-site", "same-site"):  # image tags and links carry no Origin
             raise OriginRefused("a page of another site may not call this server")
+
+    def check_change(self, headers: Mapping[str, str], visit: Visit) -> None:
+        """Raise OriginRefused for a change that only a cookie or open mode admits, if a foreign page could have made the call."""
+        if not visit.changes or headers.get("Origin") is not None or visit.is_local:  # an Origin was checked
+            return
+        if visit.method in ("GET", "HEAD", "OPTIONS"):
+            raise OriginRefused(f"{visit.method} may not change anything here without an Authorization header; send POST")
+        if visit.method == "POST" and visit.media_type in FORM_TYPES:
+            raise OriginRefused(
+                "a form may not change anything here: send Content-Type: application/json (or application/json-lines), or an Authorization header"
+            )
 
     def is_ours(self, host: str) -> bool:
         """Whether a Host header names this machine, or a name from the configuration."""
@@ -74,13 +92,6 @@ class Gate:
             if headers.get("Access-Control-Request-Private-Network") == "true":
                 answer["Access-Control-Allow-Private-Network"] = "true"
         return answer
-
-
-def host_name(authority: str) -> str:
-    """Host without port and brackets, lower case."""
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0].lower()
-    return authority.rpartition(":")[0].lower() if authority.count(":") == 1 else authority.lower()
 
 
 def _is_address(name: str) -> bool:

@@ -81,7 +81,7 @@ def test_a_token_can_be_renewed_with_itself_and_with_its_own_life_time(required:
 def test_the_login_cookie_counts_as_a_token_and_a_header_wins_over_it(required: Server) -> None:
     answer = required.client(KEY, SECRET).raw("/auth.login")
     cookie = next(cookie for cookie in answer.cookies if cookie.startswith("clearml_token_basic="))
-    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/" in cookie
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie
     pair = cookie.split(";")[0]
     assert ask(required, None, Cookie=pair).codes == (400, 101)
     assert ask(required, basic("a:b"), Cookie=pair).codes == (401, 22)

@@ -70,6 +70,13 @@ def test_only_the_api_is_published_and_only_on_loopback() -> None:
     assert "8.19" in services["elasticsearch"]["image"]
 
 
+def test_no_service_has_rights_that_it_does_not_need() -> None:
+    services = compose()["services"]
+    assert all(service["cap_drop"] == ["ALL"] for service in services.values())
+    assert all(service["security_opt"] == ["no-new-privileges:true"] for service in services.values())
+    assert services["tidemark"]["read_only"] and services["redis"]["read_only"]
+
+
 def test_the_tidemark_service_works_as_compose_starts_it(start_worker: StartWorker, prefix: str) -> None:
     key = {"TIDEMARK_ACCESS_KEY": "A" * 20, "TIDEMARK_SECRET_KEY": "S" * 40}
     service = filled(compose(), {"ELASTIC_PASSWORD": "secret", "REDIS_PASSWORD": "secret", **key})["services"]["tidemark"]

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.client import LOG, SCALAR
-from tests.conftest import StartServer
+from tests.conftest import StartServer, credentials
 from tests.runs.conftest import UNLIMITED, Runs
 from tests.runs.recordings import V06
 
@@ -236,8 +236,9 @@ def test_the_request_after_the_limit_is_refused_as_recorded(start_server: StartS
 
 
 def test_a_configured_proxy_tells_who_the_client_is(start_server: StartServer, run: str) -> None:
-    runs = Runs(start_server(TIDEMARK__runs__requests_per_minute="1", TIDEMARK__server__proxies="127.0.0.0/8"))
-    runs.rows(run, [{"global_step": 1, "loss": 1}])
+    server = start_server(TIDEMARK__runs__requests_per_minute="1", TIDEMARK__server__proxies="127.0.0.0/8")
+    runs = Runs(server)
+    assert runs.post(run, b'{"type":"metrics","data":{"global_step":1,"loss":1}}', auth=credentials(server)).status_code == 200
     codes = [
         runs.get(f"/api/runs/{run}/metrics_step", headers={"X-Forwarded-For": address}).status_code
         for address in ("9.9.9.9", "9.9.9.8", "1.1.1.1, 9.9.9.9")

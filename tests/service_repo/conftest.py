@@ -146,11 +146,11 @@ class Identities:
     def __init__(self) -> None:
         self.revoked: set[str] = set()
 
-    def lookup(self, access_key: str) -> KeyRecord | None:
-        if access_key not in self.secrets:
+    def verify(self, access_key: str, secret: str, address: str) -> KeyRecord | None:
+        identity, expected = self.secrets.get(access_key, (ONE, ""))
+        if not expected or secret != expected:
             return None
-        identity, secret = self.secrets[access_key]
-        return KeyRecord(identity, lambda given: given == secret, open_only=access_key == "WEB", access_key=access_key)
+        return KeyRecord(identity, lambda given: given == expected, open_only=access_key == "WEB", access_key=access_key)
 
     def user(self, id: str, company: str) -> Identity | None:
         return next((user for user in (ONE, BOSS, HAND) if (user.user, user.company) == (id, company)), None)
@@ -163,6 +163,9 @@ class Identities:
 
     def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
         return self.user(user, company) or Identity(user, company)
+
+    def note_use(self, who: Identity, access_key: str, worker: str) -> None:
+        """Nobody asks here."""
 
     def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
         return session in self.revoked

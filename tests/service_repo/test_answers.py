@@ -115,7 +115,7 @@ def test_roles_internal_endpoints_and_endpoints_without_login(closed: Api) -> No
 
 def test_cookies_of_a_handler_are_for_the_server_only(api: Api) -> None:
     cookie = api.send("/sample.answer", {"what": "cookie"}).headers["Set-Cookie"]
-    assert all(part in cookie for part in ("name=value", "HttpOnly", "SameSite=Lax", "Path=/"))
+    assert all(part in cookie for part in ("name=value", "HttpOnly", "SameSite=Strict", "Path=/"))
 
 
 @pytest.mark.parametrize("size", [100, 5_000, 3 * OFFLOAD])

@@ -1,18 +1,41 @@
-"""Passwords that people choose can be guessed: slow hashes, and a limit on attempts."""
+"""Passwords that people choose can be guessed: slow hashes, the same work for names that don't exist, and a limit on guesses.
+
+Guesses are counted for an address and a name together, so nobody can lock a user out from elsewhere.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-from collections.abc import Callable
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable
 
-from gevent import get_hub
+import gevent
+from gevent.threadpool import ThreadPool
 
 from apiserver.errors import TooManyRequests
+from apiserver.fairness import KeyedLocks
 from apiserver.stores.base import State, StateUnavailable
 
-ATTEMPTS = 20
 WINDOW = 60.0
-"""At most so many checks of one user's password in so many seconds; correct ones that are cached don't count."""
+"""Seconds for which a wrong password counts."""
+FREE = 5
+"""Wrong passwords without consequence; each further one makes the next check wait twice as long, up to LONGEST_DELAY."""
+SHORTEST_DELAY = 0.125
+LONGEST_DELAY = 4.0
+ATTEMPTS = 20
+"""Wrong passwords for one name from one address, after which checks are refused. An address from which the right one has come is only delayed."""
+ADDRESS_ATTEMPTS = 100
+"""Wrong passwords from one address, whatever the names."""
+KNOWN = 30 * 86400.0
+"""Seconds for which an address is remembered that knew the password."""
+WAITING = 8
+"""Checks that one address may have waiting."""
+ALL_WAITING = 64
+THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""A check takes 64 MB and all of a core for tens of milliseconds: never on all cores."""
 BCRYPT = ("$2a$", "$2b$", "$2y$")
 
 
@@ -21,27 +44,72 @@ class Passwords:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._pool = ThreadPool(THREADS)
+        self._one_at_a_time = KeyedLocks()
+        self._waiting: Counter[str] = Counter()
+        self._decoys: list[str] = []
+        self._decoy_key = secrets.token_bytes(16)
 
-    def checker(self, company: str, user: str, stored: str) -> Callable[[str], bool]:
-        """A function that compares a password with the stored form. It raises TooManyRequests."""
+    def configure(self, stored: Iterable[str]) -> None:
+        """Tell the stored forms of all passwords: a name that doesn't exist is checked against one of them."""
+        self._decoys = sorted(set(stored))
 
-        def check(given: str) -> bool:
-            self._count(company, user)
-            # 50 ms or more of computing, with the interpreter lock released: other requests continue.
-            return bool(get_hub().threadpool.apply(_verify, (stored, given)))
+    def verify(self, name: str, stored: str | None, given: str, address: str) -> bool:
+        """Whether a password is right. `stored` None: there is no such name; this takes as long as for one that exists.
 
-        return check
-
-    def _count(self, company: str, user: str) -> None:
+        Raises TooManyRequests.
+        """
+        if stored is None and not self._decoys:
+            return False
+        if self._waiting[address] >= WAITING or self._waiting.total() >= ALL_WAITING:
+            raise TooManyRequests("too many passwords are being checked", 2.0)
+        self._waiting[address] += 1
         try:
-            limit = self._state.hit(f"password:{company}:{user}", ATTEMPTS, WINDOW)
+            with self._one_at_a_time.hold((name, address)):
+                return self._verify(name, stored, given, address)
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
+
+    def _verify(self, name: str, stored: str | None, given: str, address: str) -> bool:
+        who = hashlib.blake2b(f"{len(address)}:{address}{name}".encode("utf-8", "replace"), digest_size=16).hexdigest()
+        self._slow_down(who, address)
+        # 50 ms or more of computing, with the interpreter lock released: other requests continue.
+        right = bool(self._pool.apply(_matches, (stored or self._decoy(name), given))) and stored is not None
+        if right:
+            self._count(f"password-known:{who}", 1, KNOWN)
+        else:
+            self._count(f"password:{who}", ATTEMPTS, WINDOW)
+            self._count(f"password-address:{address}", ADDRESS_ATTEMPTS, WINDOW)
+        return right
+
+    def _slow_down(self, who: str, address: str) -> None:
+        try:
+            wrong = self._state.hit(f"password:{who}", ATTEMPTS, WINDOW, 0)
+            everywhere = self._state.hit(f"password-address:{address}", ADDRESS_ATTEMPTS, WINDOW, 0)
+            if not (wrong.remaining and everywhere.remaining) and self._state.hit(f"password-known:{who}", 1, KNOWN, 0).remaining:
+                limit = everywhere if wrong.remaining else wrong
+                raise TooManyRequests("too many wrong passwords from this address", limit.reset_after)
         except StateUnavailable:
             return
-        if not limit.allowed:
-            raise TooManyRequests("too many attempts with this user's password", limit.reset_after)
+        exponent = ATTEMPTS - wrong.remaining - FREE
+        if exponent >= 0:
+            gevent.sleep(min(SHORTEST_DELAY * 2.0**exponent, LONGEST_DELAY))
+
+    def _count(self, key: str, limit: int, window: float) -> None:
+        try:
+            self._state.hit(key, limit, window)
+        except StateUnavailable:
+            return
+
+    def _decoy(self, name: str) -> str:
+        """Always the same one for a name: its time tells nothing."""
+        digest = hmac.digest(self._decoy_key, name.encode("utf-8", "replace"), "sha256")
+        return self._decoys[int.from_bytes(digest[:8], "big") % len(self._decoys)]
 
 
-def _verify(stored: str, given: str) -> bool:
+def _matches(stored: str, given: str) -> bool:
     secret = given.encode("utf-8", "replace")
     if stored.startswith("$argon2"):
         from argon2 import PasswordHasher

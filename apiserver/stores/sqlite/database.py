@@ -5,6 +5,7 @@ Callers are greenlets; the work runs in gevent's own thread pool, so that a writ
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -145,6 +146,7 @@ class Database:
 
     def _prepare(self) -> None:
         """Create or migrate the file; what can't be used is said in one sentence."""
+        _close_to_others(self.path)
         try:
             connection = self._writer()
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -190,3 +192,14 @@ def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
     if "malformed" in text or "not a database" in text:
         return StoreDamaged(f"{path} is damaged: {text}")
     return error
+
+
+def _close_to_others(path: Path) -> None:
+    """The file is readable by its owner only; SQLite gives -wal and -shm the mode of the file."""
+    with contextlib.suppress(FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError):  # sqlite3 says what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            found = file.stat()
+            if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+                file.chmod(0o600)
