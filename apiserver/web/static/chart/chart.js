@@ -1,11 +1,14 @@
 // One chart: uPlot behind a small face. It gets series as buckets and a look; it tells where the cursor is and what was chosen with the mouse.
 import uPlot from "../vendor/uplot.js";
 import { alpha, color, dashOf } from "../core/colors.js";
+import { loadStyle } from "../core/style.js";
 import { token } from "../core/theme.js";
 import { align, findBreaks, nearest, robustRange, valueRange } from "./buckets.js";
 import { drawGaps, drawLanes, drawOutside, drawPauses } from "./lanes.js";
 import { smooth } from "./smooth.js";
 import { durationLabel, durationTicks, linearTicks, logTicks, symlogTicks, timeLabel, timeTicks, valueLabels } from "./ticks.js";
+
+await loadStyle("../vendor/uplot");
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 /** @typedef {{key: string, name: string, pick: number, buckets: Buckets, faded?: boolean}} ChartSeries */

@@ -4,9 +4,7 @@ import { fileUrl } from "../core/files.js";
 
 /** @typedef {{key: string, metric: string, variant: string, iter: number, url: string, stored: string, kind: "image" | "audio" | "video" | "other", timestamp: number}} Picture */
 
-const STEPS_AT_ONCE = 50;
-/** Steps that are read at first; older ones on demand. */
-const FIRST_STEPS = 500;
+const KEPT_STEPS = 60;
 
 const KINDS = /** @type {[RegExp, Picture["kind"]][]} */ ([
   [/\.(wav|mp3|ogg|oga|flac|m4a|aac)$/i, "audio"],
@@ -14,11 +12,14 @@ const KINDS = /** @type {[RegExp, Picture["kind"]][]} */ ([
   [/\.(html?|txt|json|csv|md|pdf|zip)$/i, "other"],
 ]);
 
+/** @param {string} metric @param {string} variant */
+const keyOf = (metric, variant) => JSON.stringify([metric, variant]);
+
 /** @param {any} event @returns {Picture} */
 function pictureOf(event) {
   const path = String(event.url ?? "").replace(/[?#].*$/, "");
   return {
-    key: JSON.stringify([event.metric, event.variant]), metric: event.metric, variant: event.variant, iter: event.iter ?? 0, stored: event.url ?? "", url: fileUrl(event.url),
+    key: keyOf(event.metric, event.variant), metric: event.metric, variant: event.variant, iter: event.iter ?? 0, stored: event.url ?? "", url: fileUrl(event.url),
     kind: KINDS.find(([pattern]) => pattern.test(path))?.[1] ?? "image", timestamp: event.timestamp,
   };
 }
@@ -27,48 +28,65 @@ export class ImageSource {
   /** @param {string} task */
   constructor(task) {
     this.task = task;
-    /** @type {Map<number, Picture[]>} */
-    this.byStep = new Map();
-    /** @type {number[]} ascending */
+    /** @type {number[]} steps at which any variant has an image, ascending */
     this.steps = [];
-    this.scroll = "";
-    this.complete = false;
+    /** @type {Map<string, number[]>} the same by variant */
+    this.byVariant = new Map();
+    /** @type {Map<number, Promise<Picture[]>>} */
+    this.known = new Map();
   }
 
-  /** Reads the newest steps. @param {AbortSignal} [signal] */
+  /** Reads which steps exist. @param {AbortSignal} [signal] */
   async open(signal) {
-    await this.older(FIRST_STEPS, signal);
+    const { variants } = await call("events.get_image_index", { tasks: [this.task] }, { signal });
+    const all = new Set();
+    for (const { metric, variant, runs } of variants) {
+      const steps = expand(runs);
+      this.byVariant.set(keyOf(metric, variant), steps);
+      for (const step of steps) all.add(step);
+    }
+    this.steps = [...all].sort((a, b) => a - b);
     return this;
   }
 
-  /** Reads `count` older steps. @param {number} count @param {AbortSignal} [signal] */
-  async older(count, signal) {
-    const before = this.byStep.size;
-    while (!this.complete && this.byStep.size < before + count) {
-      const answer = await call("events.debug_images", { metrics: [{ task: this.task }], iters: STEPS_AT_ONCE, navigate_earlier: true, scroll_id: this.scroll || undefined }, { signal });
-      this.scroll = answer.scroll_id;
-      const iterations = answer.metrics[0]?.iterations ?? [];
-      for (const { iter, events } of iterations) this.byStep.set(iter, events.map(pictureOf));
-      this.complete = iterations.length < STEPS_AT_ONCE;
-    }
-    this.steps = [...this.byStep.keys()].sort((a, b) => a - b);
-  }
-
-  /** Every variant's newest picture up to a step. @param {number} step @returns {Picture[]} */
+  /** Every variant's newest picture up to a step. @param {number} step @returns {Promise<Picture[]>} */
   at(step) {
-    /** @type {Map<string, Picture>} */
-    const found = new Map();
-    for (const iter of this.steps) {
-      if (iter > step) break;
-      for (const picture of this.byStep.get(iter) ?? []) found.set(picture.key, picture);
+    const found = this.known.get(step);
+    if (found) return found;
+    const asked = call("events.get_debug_image_samples", { tasks: [this.task], iteration: step }).then((/** @type {any} */ { samples }) =>
+      samples
+        .filter((/** @type {any} */ sample) => sample.event)
+        .map((/** @type {any} */ sample) => pictureOf(sample.event))
+        .sort((/** @type {Picture} */ a, /** @type {Picture} */ b) => order(a.metric, b.metric) || order(a.variant, b.variant)),
+    );
+    asked.catch(() => this.known.delete(step));
+    this.known.set(step, asked);
+    for (const old of this.known.keys()) {
+      if (this.known.size <= KEPT_STEPS) break;
+      this.known.delete(old);
     }
-    return [...found.values()].sort((a, b) => order(a.metric, b.metric) || order(a.variant, b.variant));
+    return asked;
   }
 
-  /** All steps of one variant, ascending. @param {string} key @returns {Picture[]} */
-  of(key) {
-    return this.steps.flatMap((iter) => (this.byStep.get(iter) ?? []).filter((picture) => picture.key === key));
+  /** One variant's picture at a step. @param {string} key @param {number} step @returns {Promise<Picture | null>} */
+  async one(key, step) {
+    return (await this.at(step)).find((picture) => picture.key === key) ?? null;
   }
+
+  /** The steps of one variant, ascending. @param {string} key */
+  stepsOf(key) {
+    return this.byVariant.get(key) ?? [];
+  }
+}
+
+/** Steps written as [first, last, distance]; distance 0: a single one. @param {[number, number, number][]} runs */
+export function expand(runs) {
+  const steps = [];
+  for (const [first, last, distance] of runs) {
+    steps.push(first);
+    if (distance > 0) for (let step = first + distance; step <= last; step += distance) steps.push(step);
+  }
+  return steps;
 }
 
 const collator = new Intl.Collator("en", { numeric: true });

@@ -7,7 +7,7 @@ import { loadStyle } from "../core/style.js";
 import { place, setParams } from "../core/url.js";
 import { segments } from "../chart/bar.js";
 import { a, audio, button, div, figcaption, figure, h2, img, input, label, option, p, select, span, use, video } from "../chart/elements.js";
-import { useCall, useKeys, useSignal } from "../ui/hooks.js";
+import { useCall, useDebounced, useKeys, useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
 import { ImageSource } from "./image-source.js";
@@ -17,6 +17,7 @@ await loadStyle("images");
 
 /** @typedef {import("./image-source.js").Picture} Picture */
 
+const NONE = /** @type {Picture[]} */ ([]);
 const PLAY_MS = 700;
 const SHOWN = 240;
 /** @type {Record<string, number>} */
@@ -28,7 +29,6 @@ export default function Images({ id, run, revision }) {
   const size = useSignal(preference("image_size", "M"));
   const [playing, setPlaying] = useState(false);
   const [all, setAll] = useState(false);
-  const [round, setRound] = useState(0);
   const found = useCall(
     async (signal) => {
       await loadPrefixes();
@@ -44,7 +44,10 @@ export default function Images({ id, run, revision }) {
   const step = steps[place_] ?? 0;
   const metric = params.get("metric") ?? "";
   const filter = params.get("m") ?? "";
-  const pictures = useMemo(() => (source ? source.at(step) : []), [source, step, round]);
+  // A slider that is dragged asks for the step at which it rests, not for all on the way.
+  const rested = useDebounced(step, 40);
+  const sampled = useCall(() => (source && steps.length ? source.at(rested) : null), [source, rested]);
+  const pictures = sampled.data ?? NONE;
   const metrics = useMemo(() => [...new Set(pictures.map((picture) => picture.metric))], [pictures]);
   const shown = pictures.filter((picture) => (!metric || picture.metric === metric) && `${picture.metric}/${picture.variant}`.toLowerCase().includes(filter.toLowerCase()));
   const go = (/** @type {number} */ to) => {
@@ -72,10 +75,6 @@ export default function Images({ id, run, revision }) {
   if (found.error && !source) return use(Problem, { error: found.error, again: found.again });
   if (!source) return div({ class: "view-loading", "aria-busy": "true" });
   if (!steps.length) return div({ class: "view" }, div({ class: "blank" }, h2("No images"), p({ class: "muted" }, "Debug samples that the run reports (images, audio, video) appear here.")));
-  const older = async () => {
-    await source.older(500);
-    setRound(round + 1);
-  };
   const visible = all ? shown : shown.slice(0, SHOWN);
   return div(
     { class: "images", style: { "--thumb": `${SIZES[size] ?? SIZES.M}px` } },
@@ -93,9 +92,8 @@ export default function Images({ id, run, revision }) {
         ),
         button({ type: "button", class: "button square", "aria-label": "Next step", title: "Next step (→)", disabled: place_ >= steps.length - 1, onClick: () => go(place_ + 1) }, icon("right")),
         span({ class: "step-name" }, `step ${integer(step)}`),
-        span({ class: "muted" }, `${integer(place_ + 1)} of ${plural(steps.length, "step")}${source.complete ? "" : "+"}`),
+        span({ class: "muted" }, `${integer(place_ + 1)} of ${plural(steps.length, "step")}`),
         button({ type: "button", class: "icon-button", "aria-label": playing ? "Stop" : "Play", title: playing ? "Stop (space)" : "Play (space)", onClick: () => setPlaying(!playing) }, icon(playing ? "pause" : "play")),
-        !source.complete && button({ type: "button", class: "link", onClick: () => void older() }, "older steps"),
       ),
       span({ class: "spread" }),
       segments("Size of images", ["S", "M", "L"].map((one) => ({ text: one, title: `${{ S: "Small", M: "Medium", L: "Large" }[one]} images`, on: one === size, run: () => setPreference("image_size", one) }))),
@@ -103,10 +101,11 @@ export default function Images({ id, run, revision }) {
     div(
       { class: "gallery" },
       visible.map((picture) => use(Thumb, { key: picture.key, picture, step, onOpen: () => open(picture) })),
-      !shown.length && p({ class: "muted" }, "No image matches."),
+      sampled.error && use(Problem, { error: sampled.error, again: sampled.again }),
+      !shown.length && sampled.data && p({ class: "muted" }, "No image matches."),
     ),
     visible.length < shown.length && p({ class: "gallery-more" }, button({ type: "button", class: "button", onClick: () => setAll(true) }, `Show all ${integer(shown.length)}`)),
-    opened && use(Viewer, { picture: opened, all: source.of(opened.key), variants: shown.filter((picture) => picture.kind === "image"), run, onGo: (/** @type {number} */ to) => setParams({ at: String(to) }), onVariant: open, onClose: () => open(undefined) }),
+    opened && use(Viewer, { picture: opened, steps: source.stepsOf(opened.key), load: (/** @type {number} */ one) => source.one(opened.key, one), variants: shown.filter((picture) => picture.kind === "image"), run, onGo: (/** @type {number} */ to) => setParams({ at: String(to) }), onVariant: open, onClose: () => open(undefined) }),
   );
 }
 

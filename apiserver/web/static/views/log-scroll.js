@@ -67,10 +67,11 @@ export function useLogScroll(source, box) {
   const [, again] = useReducer((n) => n + 1, 0);
   const state = useRef({ top: 0, offset: 0, atEnd: true, follow: true, height: 600, expected: -1 });
   const now = state.current;
-  const total = Math.max(0, source.total);
-  const space = Math.min(MOST_SPACE, Math.max(total * ROW, now.height));
-  const scaled = total * ROW > MOST_SPACE;
-  const perPixel = scaled ? total / (space - now.height) : 1 / ROW;
+  // Read when they are needed: the log grows between two renderings.
+  const lines = () => Math.max(0, source.total);
+  const spaceNow = () => Math.min(MOST_SPACE, Math.max(lines() * ROW, now.height));
+  const isScaled = () => lines() * ROW > MOST_SPACE;
+  const perPixel = () => (isScaled() ? lines() / (spaceNow() - now.height) : 1 / ROW);
 
   const put = (/** @type {number} */ scrollTop) => {
     const element = box.current;
@@ -79,27 +80,27 @@ export function useLogScroll(source, box) {
     now.expected = element.scrollTop;
   };
   const set = (/** @type {number} */ exact) => {
-    const most = Math.max(0, total - Math.floor(now.height / ROW));
+    const most = Math.max(0, lines() - Math.floor(now.height / ROW));
     const top = Math.min(most, Math.max(0, exact));
     now.atEnd = exact >= most;
     now.follow = now.atEnd && exact > top - 1 && now.follow;
     now.top = Math.floor(top);
-    now.offset = scaled ? 0 : (top - now.top) * ROW;
+    now.offset = isScaled() ? 0 : (top - now.top) * ROW;
     again(0);
   };
   const scroll = {
     ...now,
-    space,
+    space: spaceNow(),
     /** The scroll bar was moved. */
     onScroll: () => {
       const element = box.current;
       if (!element || Math.abs(element.scrollTop - now.expected) < 1) return;
       now.expected = -1;
-      const bottom = element.scrollTop >= space - now.height - 2;
+      const bottom = element.scrollTop >= spaceNow() - now.height - 2;
       if (bottom) scroll.toEnd(false);
       else {
         now.follow = false;
-        set(element.scrollTop * perPixel);
+        set(element.scrollTop * perPixel());
       }
     },
     /** Shows a position, a third from the top. @param {number} position @param {number} [above] lines above it */
@@ -107,17 +108,17 @@ export function useLogScroll(source, box) {
       now.follow = false;
       const top = Math.max(0, position - above);
       set(top);
-      put(now.atEnd ? space : top / perPixel);
+      requestAnimationFrame(() => put(now.atEnd ? spaceNow() : top / perPixel())); // once the scroll bar has the log's length
     },
-    /** Moves by lines. @param {number} lines */
-    by: (lines) => {
-      if (lines < 0) now.follow = false;
-      const most = Math.max(0, total - Math.floor(now.height / ROW));
+    /** Moves by lines. @param {number} count */
+    by: (count) => {
+      if (count < 0) now.follow = false;
+      const most = Math.max(0, lines() - Math.floor(now.height / ROW));
       const from = now.atEnd ? most : now.top;
-      if (lines > 0 && from + lines >= most) scroll.toEnd();
+      if (count > 0 && from + count >= most) scroll.toEnd();
       else {
-        set(from + lines);
-        put(now.top / perPixel);
+        set(from + count);
+        put(now.top / perPixel());
       }
     },
     /** Goes to the end and stays there. @param {boolean} [move] */
@@ -146,8 +147,8 @@ export function useLogScroll(source, box) {
   };
   const latest = useRef(scroll);
   latest.current = scroll;
-  const isScaled = useRef(scaled);
-  isScaled.current = scaled;
+  const scaled = useRef(isScaled);
+  scaled.current = isScaled;
   useEffect(() => {
     const element = box.current;
     if (!element) return undefined;
@@ -156,7 +157,7 @@ export function useLogScroll(source, box) {
     const wheel = (/** @type {WheelEvent} */ event) => {
       if (event.deltaY < 0) now.follow = false;
       // One pixel of a scaled scroll bar stands for many lines: the wheel moves by lines all the same.
-      if (!isScaled.current || event.ctrlKey || event.shiftKey) return;
+      if (!scaled.current() || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
       const pixels = event.deltaMode === 1 ? event.deltaY * ROW : event.deltaY;
       latest.current.by(Math.sign(pixels) * Math.max(1, Math.round(Math.abs(pixels) / ROW)));

@@ -69,7 +69,7 @@ export default function Overview({ id, run, revision }) {
         { class: "facts" },
         fact("Status", run.status_message || run.status_reason ? `${statusWord(run.status)}: ${run.status_message || run.status_reason}` : statusWord(run.status)),
         fact("Started", Number.isNaN(started) ? "" : `${ago(started)}`, stampWithZone(started)),
-        fact("Took", duration(ended - started)),
+        fact("Took", duration(Math.max(0, ended - started))),
         fact("Last report", Number.isNaN(last) ? "" : ago(last), stampWithZone(last)),
         fact("Last iteration", integer(run.last_iteration)),
         fact("User", run.user?.name),

@@ -9,14 +9,17 @@ const ENDED_MS = 15_000;
 /**
  * @param {string} id
  * @param {boolean} running
+ * @param {string} known what the caller has read: time of the last change and status; "": nothing yet
  * @param {() => void} changed called when the run itself has to be read again
  */
-export function useChanges(id, running, changed) {
+export function useChanges(id, running, known, changed) {
   const [revision, setRevision] = useState(0);
   const last = useRef("");
   useEffect(() => {
     last.current = "";
   }, [id]);
+  // What arrives between that reading and the first look here counts too.
+  if (!last.current) last.current = known;
   usePolling(
     () => {
       call("tasks.get_by_id_ex", { id: [id], only_fields: ["last_change", "status"] }).then(

@@ -20,6 +20,7 @@ await Promise.all([loadStyle("run"), loadStyle("chart")]);
 const TABS = [
   { name: "overview", label: "Overview", load: () => import("./overview.js") },
   { name: "charts", label: "Charts", load: () => import("./charts.js") },
+  { name: "console", label: "Console", load: () => import("./console.js") },
   { name: "images", label: "Images", load: () => import("./images.js") },
   { name: "plots", label: "Plots", load: () => import("./plots.js") },
   { name: "config", label: "Config", load: () => import("./config.js") },
@@ -44,7 +45,7 @@ export default function RunView({ id }) {
   const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
   const found = useCall(async (signal) => (await call("tasks.get_by_id_ex", { id: [id], only_fields: FIELDS }, { signal })).tasks[0] ?? null, [id]);
   const run = found.data;
-  const revision = useChanges(id, Boolean(run) && run.status === "in_progress", found.again);
+  const revision = useChanges(id, Boolean(run) && run.status === "in_progress", run ? `${run.last_change} ${run.status}` : "", found.again);
   useTitle(run?.name ?? "Run");
 
   useEffect(() => {
@@ -116,7 +117,7 @@ function Head({ run, again }) {
     (run.tags ?? []).slice(0, 4).map((/** @type {string} */ tag) => span({ key: tag, class: "chip truncate", title: tag }, tag)),
     (run.tags ?? []).length > 4 && span({ class: "muted" }, `+${run.tags.length - 4}`),
     span({ class: "spread" }),
-    !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, `${ago(started)} · took ${duration(ended - started)} · ${plural(run.last_iteration ?? 0, "step")}`),
+    !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, `${ago(started)} · took ${duration(Math.max(0, ended - started))} · ${plural(run.last_iteration ?? 0, "step")}`),
     link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare with…"),
     button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: () => void copyText(window.location.href, "link") }, icon("link")),
   );

@@ -10,9 +10,9 @@ import { icon } from "../ui/icons.js";
 /** @typedef {{scale: number, x: number, y: number} | null} View null: as large as fits */
 
 /**
- * @param {{picture: Picture, all: Picture[], variants: Picture[], run: any, onGo: (step: number) => void, onVariant: (picture: Picture) => void, onClose: () => void}} props `all`: every step of this variant
+ * @param {{picture: Picture, steps: number[], load: (step: number) => Promise<Picture | null>, variants: Picture[], run: any, onGo: (step: number) => void, onVariant: (picture: Picture) => void, onClose: () => void}} props `steps`: of this variant, ascending
  */
-export function Viewer({ picture, all, variants, onGo, onVariant, onClose }) {
+export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClose }) {
   const [view, setView] = useState(/** @type {View} */ (null));
   const [nearest, setNearest] = useState(false);
   const [brightness, setBrightness] = useState(1);
@@ -24,11 +24,12 @@ export function Viewer({ picture, all, variants, onGo, onVariant, onClose }) {
   const root = useRef(/** @type {HTMLElement | null} */ (null));
   const image = useRef(/** @type {HTMLImageElement | null} */ (null));
   const drag = useRef(/** @type {{x: number, y: number} | null} */ (null));
-  const at = all.findIndex((one) => one.iter === picture.iter);
-  const compared = all[other >= 0 ? other : at > 0 ? at - 1 : Math.min(1, all.length - 1)];
+  const [compared, setCompared] = useState(/** @type {Picture | null} */ (null));
+  const at = steps.indexOf(picture.iter);
+  const against = steps[other >= 0 ? other : at > 0 ? at - 1 : Math.min(1, steps.length - 1)];
   const go = (/** @type {number} */ by) => {
-    const next = all[at + by];
-    if (next) onGo(next.iter);
+    const next = steps[at + by];
+    if (next !== undefined) onGo(next);
   };
   const turn = (/** @type {number} */ by) => {
     const now = variants.findIndex((one) => one.key === picture.key);
@@ -42,8 +43,24 @@ export function Viewer({ picture, all, variants, onGo, onVariant, onClose }) {
   }, []);
   // The neighbours are fetched beforehand: the next step appears at once.
   useEffect(() => {
-    for (const near of [all[at + 1], all[at - 1]]) if (near && isOwn(near.url)) new Image().src = near.url;
+    for (const near of [steps[at + 1], steps[at - 1]]) {
+      if (near === undefined) continue;
+      load(near).then(
+        (found) => {
+          if (found && isOwn(found.url)) new Image().src = found.url;
+        },
+        () => undefined, // asked again when it is opened
+      );
+    }
   }, [picture.url]);
+  useEffect(() => {
+    let gone = false;
+    setCompared(null);
+    if (mode !== "one" && against !== undefined) load(against).then((found) => gone || setCompared(found), () => gone || setCompared(null));
+    return () => {
+      gone = true;
+    };
+  }, [mode, against, picture.key]);
 
   const fitted = () => {
     const room = stage.current;
@@ -106,16 +123,16 @@ export function Viewer({ picture, all, variants, onGo, onVariant, onClose }) {
       h2({ class: "truncate", title: `${picture.metric} / ${picture.variant}` }, name),
       button({ type: "button", class: "button square", "aria-label": "Previous step", disabled: at <= 0, onClick: () => go(-1) }, icon("left")),
       span({ class: "step-name" }, `step ${integer(picture.iter)}`),
-      button({ type: "button", class: "button square", "aria-label": "Next step", disabled: at >= all.length - 1, onClick: () => go(1) }, icon("right")),
+      button({ type: "button", class: "button square", "aria-label": "Next step", disabled: at >= steps.length - 1, onClick: () => go(1) }, icon("right")),
       span({ class: "spread" }),
       button({ type: "button", class: "button", "aria-pressed": pressed(view === null), onClick: () => setView(null) }, "Fit"),
       button({ type: "button", class: "button", "aria-pressed": pressed(view?.scale === 1), onClick: () => setView({ x: 0, y: 0, scale: 1 }) }, "1:1"),
       button({ type: "button", class: "button", "aria-pressed": pressed(nearest), title: "Sharp pixels (n)", onClick: () => setNearest(!nearest) }, "Pixels"),
       label({ class: "smoothing" }, span("Brightness"), input({ type: "range", min: 0.2, max: 4, step: 0.1, value: brightness, onInput: (/** @type {any} */ event) => setBrightness(Number(event.target.value)) })),
-      all.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "difference"), title: "Difference with another step (d)", onClick: () => setMode(mode === "difference" ? "one" : "difference") }, "Difference"),
-      all.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "beside"), title: "Side by side (b)", onClick: () => setMode(mode === "beside" ? "one" : "beside") }, "Side by side"),
+      steps.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "difference"), title: "Difference with another step (d)", onClick: () => setMode(mode === "difference" ? "one" : "difference") }, "Difference"),
+      steps.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "beside"), title: "Side by side (b)", onClick: () => setMode(mode === "beside" ? "one" : "beside") }, "Side by side"),
       mode !== "one" &&
-        select({ "aria-label": "Step to compare with", value: all.indexOf(compared), onChange: (/** @type {any} */ event) => setOther(Number(event.target.value)) }, all.map((one, index) => option({ key: one.iter, value: index }, `step ${integer(one.iter)}`))),
+        select({ "aria-label": "Step to compare with", value: steps.indexOf(against), onChange: (/** @type {any} */ event) => setOther(Number(event.target.value)) }, steps.map((one, index) => option({ key: one, value: index }, `step ${integer(one)}`))),
       a({ class: "icon-button", href: picture.url, download: "", "aria-label": "Download", title: "Download" }, icon("download")),
       button({ type: "button", class: "icon-button", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
     ),
