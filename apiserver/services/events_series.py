@@ -29,6 +29,14 @@ class EventsSeriesService:
             return _columns(self._charts.as_columns(owners, query))
         return Encoded(self._charts.as_json(owners, query))
 
+    @endpoint("events.get_group_series")
+    def get_group_series(self, call: Call, request: dict[str, Any]) -> Encoded:
+        groups = {group["name"]: group["tasks"] for group in request["groups"]}
+        tasks = list(dict.fromkeys(task for ids in groups.values() for task in ids))
+        wanted = [{"task": task, **entry} for task in tasks for entry in request["metrics"]]
+        owners = self._owners.several(call, request, tasks)
+        return Encoded(self._charts.groups(owners, _series_query({**request, "series": wanted}), groups))
+
     @endpoint("events.get_thumbnails")
     def get_thumbnails(self, call: Call, request: dict[str, Any]) -> Answer:
         metrics = metrics_filter(request.get("metrics"))

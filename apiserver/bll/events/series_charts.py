@@ -6,7 +6,7 @@ since an earlier answer is returned, late points of old iterations included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -81,6 +81,17 @@ class SeriesCharts:
     def as_columns(self, owners: Mapping[str, Owner], query: SeriesQuery) -> bytes:
         """The same as `application/vnd.tidemark.columns`."""
         return self._cached("columns", owners, query, lambda: self._columns(owners, query))
+
+    def groups(self, owners: Mapping[str, Owner], query: SeriesQuery, groups: Mapping[str, Sequence[str]]) -> bytes:
+        """{groups: [...], seq}: every metric and variant of each group of tasks (name -> ids) as one line with its band."""
+
+        def build() -> bytes:
+            seq, drawn = self._draw(owners, query)
+            lines = [orjson.Fragment(orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY)) for line in grouped(drawn, groups)]
+            return orjson.dumps({"groups": lines, "seq": str(seq)})
+
+        named = tuple((name, tuple(ids)) for name, ids in groups.items())
+        return self._cached(str(named), owners, query, build)
 
     def _json(self, owners: Mapping[str, Owner], query: SeriesQuery) -> bytes:
         seq, drawn = self._draw(owners, query)
@@ -196,6 +207,40 @@ def _extent(chosen: _Chosen, axis: Axis, lo: int | None, hi: int | None) -> tupl
 
 
 # --- what is said of a series
+
+
+def grouped(drawn: Iterable[_Drawn], groups: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+    """The series of the tasks of each group, merged; in the order of the groups, then by metric and variant."""
+    found: dict[tuple[str, str], dict[str, _Drawn]] = {}
+    for one in drawn:
+        key = one.chosen.series.key
+        found.setdefault((key.metric, key.variant), {})[key.task] = one
+    names = sorted(found, key=lambda pair: (pair[0].encode(), pair[1].encode()))
+    for group, tasks in groups.items():
+        for metric, variant in names:
+            of_task = found[metric, variant]
+            mine = [of_task[task] for task in dict.fromkeys(tasks) if task in of_task]
+            if mine:
+                fields = {"group": group, "metric": metric, "variant": variant, "interval": mine[0].interval, "runs": len(mine)}
+                yield {**fields, **_merged([one.buckets for one in mine])}
+
+
+def _merged(parts: Sequence[Buckets]) -> dict[str, Column]:
+    """Buckets on one grid: the mean of the runs' means (every run counts the same), their least and greatest values, and how many runs and points
+    there are in each bucket."""
+    x, place = np.unique(np.concatenate([part.x for part in parts]), return_inverse=True)
+    n, mean = len(x), np.concatenate([part.mean for part in parts])
+    finite = np.isfinite(mean)
+    at = place[finite]
+    runs = np.bincount(at, minlength=n)
+    # Each mean is divided before it is added: a sum of finite numbers may be infinite, a mean is not.
+    means = np.bincount(at, mean[finite] / runs[at], minlength=n)
+    least, most = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(least, at, np.concatenate([part.min for part in parts])[finite])
+    np.maximum.at(most, at, np.concatenate([part.max for part in parts])[finite])
+    means[runs == 0] = least[runs == 0] = most[runs == 0] = np.nan
+    count = np.bincount(place, np.concatenate([part.count for part in parts]), minlength=n).astype(np.int64)
+    return {"x": x, "mean": means, "min": least, "max": most, "count": count, "present": runs.astype(np.int64)}
 
 
 def _fields_of(drawn: _Drawn, query: SeriesQuery) -> dict[str, Any]:
