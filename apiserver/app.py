@@ -101,6 +101,8 @@ def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
         reject_unknown=events.unknown_tasks == "reject",
         ignored_metrics=events.ignore_iteration_metrics,
         validate_plots=events.validate_plot_str,
+        max_batch_tasks=events.max_batch_tasks,
+        max_batch_series=events.max_batch_series,
     )
     return Ingest(context.engine.events, tasks, context.engine.bus, context.schemas.definitions("events"), settings)
 

@@ -159,6 +159,12 @@ class EventsSettings:
     """Seconds that a deleted task's id stays refused."""
     retry_window: int
     """Seconds within which an identical log batch is a retry."""
+    max_batch_tasks: int
+    """Tasks in one batch of events."""
+    max_batch_series: int
+    """Series of scalars in one batch of events."""
+    search_seconds: float
+    """Seconds that one call may search in a log."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +215,10 @@ class RunsSettings:
     """A second port (Runicorn's documented one is 23300); 0 = none."""
     requests_per_minute: int
     """Of one client, endpoint and run; 0 counts nothing."""
+    max_lines: int
+    """Lines of one request that adds events."""
+    max_runs: int
+    """Runs in one answer of GET /api/runs."""
     sockets: int
     """Log sockets one client may hold; 0 counts nothing."""
     patience: int

@@ -25,7 +25,7 @@ from apiserver.bll.runs.export import FORMATS, MissingExtra, export_run
 from apiserver.bll.runs.run_lines import RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
-from apiserver.errors import RoleNotAllowed, TidemarkError
+from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
 from apiserver.runs.limits import Limiter, Verdict
@@ -35,13 +35,16 @@ from apiserver.service_repo import body as bodies
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.call import Identity
 from apiserver.service_repo.errors import failure_of
-from apiserver.settings import ServerSettings, is_loopback
+from apiserver.settings import RunsSettings, ServerSettings, is_loopback
 from apiserver.stores.base import EventStore, StoreDamaged
 
 log = logging.getLogger("tidemark.runs")
 
 JSON = "application/json"
 MAX_ERROR_LINES = 100
+MAX_ERROR_BYTES = 1_000_000
+"""An answer tells of broken lines in so many bytes; `errors` counts all of them."""
+MAX_OFFSET = 2**31
 CACHE_BYTES = 96 * 1024 * 1024
 PLAIN_FROM = 100_000
 """Bytes from which an answer to this machine is not compressed."""
@@ -73,7 +76,9 @@ class RunsApi:
         authenticator: Authenticator,
         server: ServerSettings,
         storage: str,
+        settings: RunsSettings,
     ) -> None:
+        self._max_lines, self._max_runs = settings.max_lines, settings.max_runs
         self._store, self._catalog, self._writer = store, catalog, writer
         self._limiter, self._authenticator = limiter, authenticator
         self._server, self._storage = server, storage
@@ -107,7 +112,9 @@ class RunsApi:
     # --- reading
 
     def runs(self) -> Response:
-        return _json(self._catalog.runs(self._identity().company))
+        company = self._identity().company
+        limit = parameters.whole(request.args, "limit", 1, self._max_runs) or self._max_runs
+        return _json(self._catalog.runs(company, parameters.whole(request.args, "offset", 0, MAX_OFFSET) or 0, limit))
 
     def run(self, run: str) -> Response:
         return self._detail(self._catalog.find(self._identity().company, run))
@@ -191,6 +198,8 @@ class RunsApi:
         identity = self._writing_identity()
         body = bodies.read(request.environ, self._server.max_body, self._server.max_unpacked)
         lines = RunLines(run, time.time_ns() // 1_000_000, request.headers.get("X-Clearml-Worker", ""))
+        if body.count(b"\n") > self._max_lines:
+            raise BodyTooLarge(self._max_lines, "lines (runs.max_lines)")
         parts = body.splitlines()
         del body
         for start in range(0, len(parts), SLICE):
@@ -206,7 +215,11 @@ class RunsApi:
         elif not possible_id(run):
             raise UnknownRun(run)
         shown = parameters.whole(request.args, "error_lines", 0)
-        answer = {"added": lines.added, "errors": len(problems), "error_lines": problems[: MAX_ERROR_LINES if shown is None else shown]}
+        answer = {
+            "added": lines.added,
+            "errors": len(problems),
+            "error_lines": _bounded(problems, MAX_ERROR_LINES if shown is None else shown),
+        }
         if not lines.added:
             reason = "No line could be stored" if problems else "The body has no lines to store"
             return _json({"detail": reason, **answer}, 400)
@@ -273,6 +286,16 @@ class RunsApi:
                 return _failed(error, request.environ.get("tidemark.limit_headers") or {})
 
         return guarded
+
+
+def _bounded(problems: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """The first problems, as many as were asked for and fit into MAX_ERROR_BYTES."""
+    size = 0
+    for number, problem in enumerate(problems[:most]):
+        size += 60 + len(problem["reason"])
+        if size > MAX_ERROR_BYTES:
+            return problems[:number]
+    return problems[:most]
 
 
 def refuse_methods(app: Flask) -> None:

@@ -30,6 +30,7 @@ def register_runs(app: Flask, context: Context) -> None:
         authenticator=context.authenticator,
         server=settings.server,
         storage=without_password(settings.store_url),
+        settings=settings.runs,
     )
     sockets = LogSockets(
         store=engine.events,

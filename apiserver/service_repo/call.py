@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class Call:
     caller: Caller | None = None
     """All that is known of the caller; None: nobody."""
     cookies: list[Cookie] = field(default_factory=list)
+    is_gone: Callable[[], bool] = lambda: False
+    """Whether the client has closed its connection: nobody waits for the answer."""
 
     @property
     def company(self) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+import select
 import uuid
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Request, Response
+from gevent.monkey import get_original
 
 from apiserver.bll.registry.identity import WEB
 from apiserver.errors import BadBody, InternalEndpoint, InvalidVersion, MalformedPath, RoleNotAllowed, UnknownEndpoint
@@ -20,6 +24,9 @@ from apiserver.service_repo.errors import Failure, failure_of
 from apiserver.service_repo.repo import Entry, Handler, ServiceRepo
 from apiserver.service_repo.versions import NUMBERS_END, Version, parse
 from apiserver.settings import ServerSettings
+
+_poll = get_original("select", "poll")
+"""gevent's own knows no POLLRDHUP."""
 
 log = logging.getLogger("tidemark.calls")
 
@@ -77,6 +84,7 @@ class Dispatcher:
         if call.access_key and call.credential != "web":
             self._auth.note_use(call.identity, call.access_key, call.worker)
         environ = request.environ
+        call.is_gone = partial(_is_gone, environ)
         if call.credential or entry.schema.takes_fields(call.requested_version):
             call.body = bodies.read(environ, self._settings.max_body, self._settings.max_unpacked)
         else:
@@ -149,6 +157,16 @@ class Dispatcher:
         if failure.retry_after is not None:
             response.headers["Retry-After"] = str(failure.retry_after)
         return response
+
+
+def _is_gone(environ: Mapping[str, Any]) -> bool:
+    """Whether the client of a WSGI request has closed its connection. Never waits."""
+    connection = environ.get("gunicorn.socket")
+    if connection is None or connection.fileno() < 0:
+        return False
+    poll = _poll()
+    poll.register(connection.fileno(), select.POLLRDHUP | select.POLLHUP)
+    return bool(poll.poll(0))
 
 
 def _check_fields(call: Call, entry: Entry, wanted: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from apiserver.errors import TidemarkError
+from apiserver.fairness import give_way
 from apiserver.service_repo import Call
 from apiserver.service_repo.errors import failure_of
 
@@ -15,6 +16,7 @@ def for_each(call: Call, ids: Sequence[str], work: Callable[[str], dict[str, Any
     succeeded: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for id in dict.fromkeys(ids):
+        give_way()
         try:
             succeeded.append({"id": id, **work(id)})
         except TidemarkError as error:

@@ -49,7 +49,9 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
         EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
         EventsSeriesService(owners, SeriesCharts(events), Thumbnails(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),
-        EventsLogsService(owners, Logs(events, scrolls), LogSearch(events, scrolls), LogDownload(events), LogOverviews(events)),
+        EventsLogsService(
+            owners, Logs(events, scrolls), LogSearch(events, scrolls, settings.search_seconds), LogDownload(events), LogOverviews(events)
+        ),
         EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state, ttl), ImageIndex(events)),
         EventsPlotsService(owners, Plots(events, scrolls), navigation, PlotSamples(events, state, ttl)),
     ]

@@ -56,6 +56,7 @@ class EventsLogsService:
             query,
             size=request["batch_size"],
             order=request.get("order"),
+            is_gone=call.is_gone,
             budget=request["budget_ms"] / 1000 if request.get("budget_ms") else None,
         )
         return {

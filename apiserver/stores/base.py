@@ -202,7 +202,7 @@ class LogReader(Protocol):
         chunk: int = 10_000,
     ) -> Iterator[SearchedStretch]:
         """The lines of a query that the search picks, in the same order. No document is made of the others. A stretch may hold no line, so that the
-        caller can give way or stop between them. `search.match` may be called in a thread."""
+        caller can give way or stop between them. Where `search.match` stops, the last stretch ends."""
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         """For each cursor (ascending, on the timestamp axis) how many log lines of the task come before it."""

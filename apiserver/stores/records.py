@@ -347,8 +347,15 @@ class PagedEvent(NamedTuple):
     cursor: Cursor
 
 
-TextMatch = Callable[[list[str]], list[int]]
-"""Picks lines of a log: their texts -> the indexes of those that match, ascending."""
+class Matches(NamedTuple):
+    """`indexes` of the texts that match, ascending. `looked`: how many texts were looked at, one or more; fewer than given: the search stops."""
+
+    indexes: list[int]
+    looked: int
+
+
+TextMatch = Callable[[list[str]], Matches]
+"""Picks lines of a log by their texts. Called by the caller's greenlet, not in a thread of the store."""
 
 
 class LineSearch(NamedTuple):

@@ -27,6 +27,7 @@ from apiserver.stores.records import (
     Cursor,
     EventQuery,
     LineSearch,
+    Matches,
     PagedEvent,
 )
 from tests.contract.batches import T0, Builder
@@ -80,8 +81,8 @@ class LogContract(StoreContract):
         assert len(late) == 4
 
         def search(part: str, literal: str | None = None, ignore_case: bool = False, descending: bool = False) -> list[str]:
-            def match(lines: list[str]) -> list[int]:
-                return [place for place, line in enumerate(lines) if part in line]
+            def match(lines: list[str]) -> Matches:
+                return Matches([place for place, line in enumerate(lines) if part in line], len(lines))
 
             search = LineSearch(match, literal, ignore_case)
             stretches = list(stores.events.search_log(stores.company, log, search, descending=descending))
@@ -93,6 +94,12 @@ class LogContract(StoreContract):
             assert search("ut of mem", literal) == texts[::10]
         assert search("CUDA", "cuda", ignore_case=True, descending=True) == texts[90::-10]
         assert len(search("needle", "needle")) == 1
+        (stopped,) = stores.events.search_log(stores.company, log, LineSearch(lambda lines: Matches([0, 2], 3)))
+        assert [line["msg"] for line, _ in stopped.lines] == [texts[0], texts[2]]
+        rest = next(
+            iter(stores.events.search_log(stores.company, log, LineSearch(lambda lines: Matches([0], len(lines))), after=stopped.end))
+        )
+        assert rest.lines[0].event["msg"] == texts[3]
         cursors = [line.cursor for line in (chunks[0][0], chunks[0][5], chunks[2][21])]
         assert stores.events.log_positions(stores.company, "t", cursors) == [0, 5, 101]
 

@@ -230,6 +230,16 @@ class BatchBuilder:
     def _flag(self, event: Any) -> None:
         self._flags.add((event.task, bool(event.allow_locked), bool(event.model_event)))
 
+    def check_sizes(self, tasks: int, series: int) -> None:
+        """Raises ValidationFailed for a batch of more tasks or series than these."""
+        if len(self._columns) > series:
+            raise ValidationFailed(
+                "metric", f"at most {series} series of scalars in one batch (events.max_batch_series)", len(self._columns)
+            )
+        found = len({flags[0] for flags in self._flags} | {key[0] for key in self._columns})
+        if found > tasks:
+            raise ValidationFailed("task", f"at most {tasks} tasks in one batch (events.max_batch_tasks)", found)
+
     # --- owners
 
     def owners(self) -> dict[OwnerKind, dict[str, bool]]:

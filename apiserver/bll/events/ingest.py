@@ -25,6 +25,8 @@ from apiserver.stores.base import Bus, EventWriter
 
 SLICE = 1 << 17
 """Bytes between two chances for other requests: a millisecond or two."""
+SLICE_LINES = 2_000
+"""Lines of a slice at most: blank and broken ones are short, and take longest."""
 MAX_ERROR_LINES = 100
 
 
@@ -36,6 +38,9 @@ class IngestSettings:
     reject_unknown: bool = False
     ignored_metrics: tuple[str, ...] = (":monitor:machine", ":monitor:gpu")
     validate_plots: bool = False
+    max_batch_tasks: int = 1_000
+    max_batch_series: int = 20_000
+    """Tasks, and series of scalars, in one batch."""
 
 
 class Ingest:
@@ -91,6 +96,7 @@ class Ingest:
     def _store(self, company: str, user: str, builder: BatchBuilder, body: bytes) -> dict[str, Any]:
         if not builder.lines:
             raise EmptyBatch()
+        builder.check_sizes(self._settings.max_batch_tasks, self._settings.max_batch_series)
         for kind, ids in builder.owners().items():
             self._admit(company, user, kind, ids, builder)
         batch = builder.finish()
@@ -132,7 +138,9 @@ def _slices(body: bytes) -> Iterator[list[bytes]]:
         if end < len(body):
             cut = body.rfind(b"\n", start, end)
             end = (cut if cut >= 0 else body.find(b"\n", end)) + 1 or len(body)
-        yield body[start:end].splitlines()
+        lines = body[start:end].splitlines()
+        for first in range(0, len(lines), SLICE_LINES):
+            yield lines[first : first + SLICE_LINES]
         start = end
 
 

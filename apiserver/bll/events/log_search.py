@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from apiserver.bll.events.logs import Order, clamped_time, starting_time
 from apiserver.bll.events.metric_filter import Selection
 from apiserver.bll.events.scrolls import Scroll, Scrolls, ScrollState
+from apiserver.bll.events.search_budget import SearchBudget
 from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
 from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
@@ -71,17 +72,27 @@ class SearchedEvents(EventReader, LogReader, Protocol):
 class LogSearch:
     """Searches logs."""
 
-    def __init__(self, events: SearchedEvents, scrolls: Scrolls) -> None:
+    def __init__(self, events: SearchedEvents, scrolls: Scrolls, seconds: float) -> None:
+        """`seconds`: the time that one call may take, at most."""
+        self._seconds = seconds
         self._events = events
         self._scrolls = scrolls
 
     def page(
-        self, owner: Owner, scroll: Scroll, query: SearchQuery, *, size: int, order: Order | None = None, budget: float | None = None
+        self,
+        owner: Owner,
+        scroll: Scroll,
+        query: SearchQuery,
+        *,
+        size: int,
+        order: Order | None = None,
+        budget: float | None = None,
+        is_gone: Callable[[], bool] = lambda: False,
     ) -> FoundPage:
         """The next `size` matching lines (and those of the last one's millisecond), newest first when going to earlier lines.
 
         `total` counts the lines that are searched. The log is read until the page is full and one more match is known, to its end, or until `budget`
-        seconds are over: then the page is short, or empty.
+        seconds are over (or the time that one call may take, or `is_gone` says that nobody waits): then the page is short, or empty.
         Raises InvalidRegex; InvalidScroll when the id was made for another search.
         """
         matcher = query.matcher()
@@ -93,7 +104,10 @@ class LogSearch:
             if state.query != query:
                 raise InvalidScroll("made for another search", scroll_id=str(scroll.id)[:64])
             after, before, total = state.cursor, state.matched, state.total
-        found, last = self._scan(owner, query, matcher, after, size, budget) if size else _Scanned([], None)
+        seconds = self._seconds if budget is None else min(budget, self._seconds)
+        found, last = (
+            self._scan(owner, query, matcher, SearchBudget(matcher.match, seconds, is_gone), after, size) if size else _Scanned([], None)
+        )
         cursors = [cursor for _, cursor in found]
         ascending = self._events.log_positions(owner.company, owner.id, cursors[::-1] if query.earlier else cursors) if cursors else []
         positions = ascending[::-1] if query.earlier else ascending
@@ -106,14 +120,13 @@ class LogSearch:
         matched = before + len(found) if size and last is None else None
         return FoundPage(events_of(found), positions, total, matched, None if last is None else last.timestamp, next_id)
 
-    def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, after: Cursor | None, size: int, budget: float | None) -> _Scanned:
+    def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, budget: SearchBudget, after: Cursor | None, size: int) -> _Scanned:
         """A page of matches."""
         found: list[PagedEvent] = []
-        deadline = None if budget is None else time.monotonic() + budget
         stretches = self._events.search_log(
             owner.company,
             EventQuery(owner.id, (LOG,), metrics=query.metrics, levels=query.levels),
-            LineSearch(matcher.match, matcher.literal, matcher.ignore_case),
+            LineSearch(budget.match, matcher.literal, matcher.ignore_case),
             after=after,
             descending=query.earlier,
             chunk=min(max(2 * size, 2_000), 10_000),
@@ -123,7 +136,7 @@ class LogSearch:
             end = _page_end(found, size)
             if end < len(found):
                 return _Scanned(found[:end], found[end - 1].cursor)
-            if stretch.end is not None and deadline is not None and time.monotonic() >= deadline:
+            if stretch.end is not None and budget.is_over():
                 return _Scanned(found, stretch.end)
             give_way()
         return _Scanned(found, None)

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 from typing import NamedTuple
 
 import re2
 
 from apiserver.errors import InvalidRegex
-from apiserver.stores.records import TextMatch
+
+PATTERN_MEMORY = 4 << 20
+"""Bytes that RE2 may use for a pattern."""
+MAX_PROGRAM = 10_000
+"""Instructions of a compiled pattern (nested repetitions multiply). In the worst case each costs time for every byte of a log."""
 
 
 class Matcher(NamedTuple):
-    """`match` picks texts; `literal` (compared ignoring ASCII case if `ignore_case`) is contained in every one of them, None: unknown."""
+    """`match` gives the indexes of the texts that are wanted; `literal` (compared ignoring ASCII case if `ignore_case`) is contained in every one of them, None: unknown."""
 
-    match: TextMatch
+    match: Callable[[list[str]], list[int]]
     literal: str | None
     ignore_case: bool
 
@@ -42,12 +47,17 @@ def regex_matcher(pattern: str, ignore_case: bool = False) -> Matcher:
     options.case_sensitive = not ignore_case
     options.never_capture = True
     options.log_errors = False
+    options.max_mem = PATTERN_MEMORY
     try:
         single = re2.compile(pattern, options)
         joined = re2.compile(f"(?m:{pattern})".encode(), options) if _works_joined(pattern, single) else None
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0] if error.args else "unreadable"
         raise InvalidRegex(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason), pattern=pattern) from error
+    if single.programsize > MAX_PROGRAM:
+        raise InvalidRegex(
+            f"it is too large ({single.programsize} instructions, {MAX_PROGRAM} are allowed); repeat less", pattern=pattern[:200]
+        )
     literal = required_literal(pattern)
     if ignore_case and literal is not None:
         # RE2 folds K with the Kelvin sign and S with the long s; stores may not.

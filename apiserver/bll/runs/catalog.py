@@ -11,9 +11,12 @@ from apiserver.bll.registry.new_documents import default_project_id
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.errors import InvalidTask
+from apiserver.fairness import give_way
 from apiserver.stores.base import Document, Sort
 
 MAX_ID = 256
+SLICE = 200
+"""Runs described between two chances for other requests."""
 
 _STATUS = {
     "created": "created",
@@ -78,11 +81,16 @@ class RunCatalog:
             raise UnknownRun(run)
         return self._directory.register(company, [run], user=user)[run]
 
-    def runs(self, company: str) -> list[dict[str, Any]]:
-        """Every run of the company, newest first."""
-        found = self._registry.find("task", [company], order=[Sort("created", descending=True)], fields=_FIELDS)
-        projects = self._projects(company, found)
-        return [self._described(document, projects) for document in found]
+    def runs(self, company: str, offset: int, limit: int) -> list[dict[str, Any]]:
+        """Up to `limit` runs of the company, newest first, from the `offset`th on."""
+        found = self._registry.find("task", [company], order=[Sort("created", descending=True)], fields=_FIELDS, offset=offset, limit=limit)
+        runs: list[dict[str, Any]] = []
+        for start in range(0, len(found), SLICE):
+            some = found[start : start + SLICE]
+            projects = self._projects(company, some)
+            runs += [self._described(document, projects) for document in some]
+            give_way()
+        return runs
 
     def detail(self, run: Owner) -> dict[str, Any]:
         """One run with its times and its summary. Raises UnknownRun when it was deleted meanwhile."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import orjson
 
@@ -40,6 +41,8 @@ from apiserver.stores.series_row import series_of, storage_of
 from apiserver.stores.sqlite import deleting, listing, logs, paging, points, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
+
+Read = TypeVar("Read")
 
 
 class SqliteEvents:
@@ -236,8 +239,29 @@ class SqliteEvents:
         chunk: int = 10_000,
     ) -> Iterator[SearchedStretch]:
         paging = Paging("timestamp", descending, after, chunk)
-        for lines, end in self._stretches(company, query, paging, lambda stretch: stretch.matches(search)):
+        nothing: tuple[list[logs.Text], Cursor | None] = ([], None)
+        while True:
+            texts, end = self._in_stretch(company, query, paging, partial(logs.Stretch.candidates, search=search), nothing)
+            # Not in a reader thread: there are four of them, and a pattern may take seconds.
+            indexes, looked = search.match([text for _, _, text in texts]) if texts else ([], 0)
+            lines: list[PagedEvent] = []
+            if indexes:
+                places = partial(logs.Stretch.picked, keys=[texts[index][:2] for index in indexes])
+                lines = self._in_stretch(company, query, paging, places, lines)
+            if looked < len(texts):
+                timestamp, seq, _ = texts[looked - 1]
+                end = Cursor(timestamp, timestamp, seq)
             yield SearchedStretch(lines, end)
+            if end is None or looked < len(texts):
+                return
+            paging = replace(paging, after=end)
+
+    def _in_stretch(self, company: str, query: EventQuery, paging: Paging, read: Callable[[logs.Stretch], Read], nothing: Read) -> Read:
+        def work(connection: sqlite3.Connection) -> Read:
+            found = _found(connection, company, query)
+            return nothing if found is None else read(logs.Stretch(connection, found, query, paging))
+
+        return self._db.read(work)
 
     def _stretches(
         self, company: str, query: EventQuery, paging: Paging, read: Callable[[logs.Stretch], tuple[list[PagedEvent], Cursor | None]]

@@ -12,6 +12,8 @@ from apiserver.stores.sqlite.paging import LOG_COLUMNS, EventBuilder, TaskSeries
 
 Key = tuple[int, int]
 """Timestamp and seq of a line."""
+Text = tuple[int, int, str]
+"""Timestamp, seq and text of a line."""
 
 STRETCH_CHARACTERS = 4_000_000
 ROWS_AT_ONCE = 500
@@ -37,8 +39,8 @@ class Stretch:
         lines = [self._build(row) for row in rows]
         return lines, lines[-1].cursor if len(lines) == self._paging.limit else None
 
-    def matches(self, search: LineSearch) -> tuple[list[PagedEvent], Cursor | None]:
-        """The matching lines of the next stretch, and where to go on (None: at the end).
+    def candidates(self, search: LineSearch) -> tuple[list[Text], Cursor | None]:
+        """The texts of the next stretch that may match, and where to go on (None: at the end).
 
         With a literal SQLite looks at up to 100,000 rows by itself, else `limit` rows are read. Only times and texts are read of lines that
         don't match.
@@ -54,8 +56,13 @@ class Stretch:
         rows, cut = _some(self._select("timestamp, seq, msg"), self._paging.limit)
         last = rows[-1][:2] if cut else end
         texts = [(timestamp, seq, msg) for timestamp, seq, msg in rows if msg is not None]
-        lines = [self._line(*texts[index][:2]) for index in search.match([text[2] for text in texts])]
-        return lines, None if last is None else Cursor(last[0], last[0], last[1])
+        return texts, None if last is None else Cursor(last[0], last[0], last[1])
+
+    def picked(self, keys: Sequence[Key]) -> list[PagedEvent]:
+        """The lines at these places; those that were deleted meanwhile are left out."""
+        statement = f"SELECT {LOG_COLUMNS} FROM logs WHERE entity=? AND timestamp=? AND seq=?"
+        found = [self._connection.execute(statement, (self._found.entity, *key)).fetchone() for key in keys]
+        return [self._build(row) for row in found if row is not None]
 
     def _add(self, condition: str, *values: int | str) -> None:
         self._where += f" AND {condition}"
@@ -65,12 +72,6 @@ class Stretch:
         return self._connection.execute(
             f"SELECT {columns} FROM logs WHERE entity=?{self._where} ORDER BY timestamp {self._way}, seq {self._way} LIMIT ? OFFSET ?",
             (self._found.entity, *self._values, limit, offset),
-        )
-
-    def _line(self, timestamp: int, seq: int) -> PagedEvent:
-        place = (self._found.entity, timestamp, seq)
-        return self._build(
-            self._connection.execute(f"SELECT {LOG_COLUMNS} FROM logs WHERE entity=? AND timestamp=? AND seq=?", place).fetchone()
         )
 
 

@@ -34,8 +34,13 @@ class ElasticLogLines:
         """`paging.limit`: lines that are looked at for a stretch, at most."""
         types = self._reader.indices(company, query.task, [LOG])
         for hits, end in self._stretches(types, query, paging, [{"exists": {"field": "msg"}}, *_narrowed(search.narrowing)]):
-            found = search.match([hit["_source"]["msg"] for hit in hits])
-            yield SearchedStretch([event_of(hits[place], types, "timestamp") for place in found], end)
+            indexes, looked = search.match([hit["_source"]["msg"] for hit in hits]) if hits else ([], 0)
+            lines = [event_of(hits[place], types, "timestamp") for place in indexes]
+            if looked < len(hits):
+                last = hits[looked - 1]["_source"]
+                yield SearchedStretch(lines, Cursor(last["timestamp"], last["timestamp"], last["seq"]))
+                return
+            yield SearchedStretch(lines, end)
 
     def _stretches(
         self, types: Mapping[str, str], query: EventQuery, paging: Paging, more: Sequence[Query]

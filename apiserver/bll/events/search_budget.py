@@ -1,0 +1,80 @@
+"""The time that one search may take, and the threads in which patterns are matched: other requests neither wait for it nor share them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gevent.threadpool import ThreadPool
+
+from apiserver.stores.records import Matches
+
+THREADS = 2
+"""RE2 works without the interpreter lock: more threads would only take more of the machine."""
+LOOK = 0.25
+"""Seconds between two looks at whether the client still waits."""
+FIRST, LARGEST, QUICK = 16_000, 256_000, 0.05
+"""Characters that are matched at once: from FIRST on, doubled while a part takes less than QUICK seconds."""
+
+_pool: ThreadPool | None = None
+
+
+def _threads() -> ThreadPool:
+    global _pool
+    if _pool is None:  # made by the process that searches, not by its parent
+        _pool = ThreadPool(THREADS)
+    return _pool
+
+
+class SearchBudget:
+    """Matches the texts of one search until its time is over or its client is gone. At least one part of a list is always looked at, so that
+    a search that goes on where the last one stopped comes to an end."""
+
+    def __init__(self, match: Callable[[list[str]], list[int]], seconds: float, is_gone: Callable[[], bool]) -> None:
+        self._match, self._is_gone = match, is_gone
+        self._deadline = time.monotonic() + seconds
+        self._cancelled = False
+        self._part = FIRST
+
+    def is_over(self) -> bool:
+        """Whether the search is to stop."""
+        return self._cancelled or time.monotonic() >= self._deadline
+
+    def match(self, texts: list[str]) -> Matches:
+        """The texts that match, and how many were looked at."""
+        if not texts:
+            return Matches([], 0)
+        result = _threads().spawn(self._work, texts)
+        while not result.ready():
+            result.wait(LOOK)
+            if not result.ready() and self._is_gone():
+                self._cancelled = True
+        found: Matches
+        found, error = result.get()
+        if error is not None:
+            raise error
+        return found
+
+    def _work(self, texts: list[str]) -> tuple[Matches, Exception | None]:
+        """In a thread. An exception is returned: gevent would also print it."""
+        try:
+            return self._matches(texts), None
+        except Exception as error:
+            return Matches([], 0), error
+
+    def _matches(self, texts: list[str]) -> Matches:
+        indexes: list[int] = []
+        start = 0
+        while start < len(texts) and (start == 0 or not self.is_over()):
+            end, characters = start, 0
+            while end < len(texts) and (characters < self._part or end == start):
+                characters += len(texts[end])
+                end += 1
+            began = time.monotonic()
+            indexes += [start + index for index in self._match(texts[start:end])]
+            if time.monotonic() - began < QUICK:
+                self._part = min(2 * self._part, LARGEST)
+            else:
+                self._part = max(self._part // 2, FIRST)
+            start = end
+        return Matches(indexes, start)
