@@ -1,0 +1,118 @@
+"""Overview, images, plots, configuration, artifacts and storage of a run."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.client import Client, image, log, plot, scalar
+from tests.web.browser import Watched
+
+HEATMAP = json.dumps({"data": [{"type": "heatmap", "z": [[1, 2], [3, 4]]}], "layout": {"title": {"text": "h"}}})
+
+
+@pytest.fixture
+def task() -> str:
+    """A new id."""
+    return uuid.uuid4().hex
+
+
+def test_the_overview_shows_single_values_and_statistics(server: Client, page: Page, task: str) -> None:
+    server.add_batch(
+        [
+            scalar(task, "Summary", "accuracy", iter=-(2**31), value=0.93125),
+            *(scalar(task, iter=i, value=v) for i, v in enumerate([3.0, 1.0, 2.0])),
+        ]
+    )
+    page.goto(f"/runs/{task}?tab=overview")
+    expect(page.locator(".value-card")).to_contain_text("accuracy")
+    expect(page.locator(".value-card b")).to_have_text("0.93125")
+    row = page.get_by_role("row").filter(has_text="loss")
+    expect(row.get_by_role("cell")).to_have_text(["loss", "train", "2", "2", "1", "1", "3", "0", "2", "3"])
+
+
+def test_an_image_on_another_host_is_no_request(server: Client, page: Page, task: str) -> None:
+    server.add_batch([image(task, "s", "a", url="https://elsewhere.example/x.png"), image(task, "s", "b", url="s3://bucket/y.png")])
+    page.goto(f"/runs/{task}?tab=images")
+    expect(page.get_by_role("link", name="open on its own server")).to_be_visible()
+    expect(page.get_by_text("s3://bucket/y.png")).to_be_visible()
+
+
+def test_figures_are_drawn_in_the_frame(server: Client, page: Page, task: str) -> None:
+    server.add_batch([plot(task, "matrix", "test", iter=i, plot_str=HEATMAP) for i in (1, 2)])
+    page.goto(f"/runs/{task}?tab=plots")
+    frame = page.frame_locator("iframe.plot-frame")
+    expect(frame.locator("figure .plot svg.main-svg").first).to_be_visible(timeout=30_000)
+    expect(frame.locator("figcaption")).to_contain_text("step 2")
+    frame.get_by_role("button", name="Earlier step").click()
+    expect(frame.locator("figcaption")).to_contain_text("step 1")
+
+
+def test_the_frame_of_figures_reaches_nothing(server: Client, page: Page, web: Watched, task: str) -> None:
+    server.add_batch([plot(task, "matrix", "test", plot_str=HEATMAP)])
+    page.goto(f"/runs/{task}?tab=plots")
+    expect(page.frame_locator("iframe.plot-frame").locator("figure")).to_be_visible(timeout=30_000)
+    frame = next(frame for frame in page.frames if "plots.html" in frame.url)
+    assert frame.evaluate("self.origin") == "null"
+    web.expected += ["fetch", "Connecting to", "connect-src", "Fetch API"]  # what the policy refuses is written to the console
+    assert frame.evaluate("fetch('/v2.34/debug.ping').then(() => 'reached', () => 'refused')") == "refused"
+    assert frame.evaluate("(() => { try { return document.cookie } catch (e) { return 'refused' } })()") == "refused"
+
+
+def test_a_hostile_figure_is_text(server: Client, page: Page, task: str) -> None:
+    hostile = json.dumps(
+        {
+            "data": [{"type": "bar", "x": ["<img src=x onerror=parent.bad=1>"], "y": [1]}],
+            "layout": {"title": {"text": "<script>bad=1</script>"}},
+        }
+    )
+    server.add_batch([plot(task, "<b>m</b>", "x", plot_str=hostile), plot(task, "no json", "x", plot_str="{")])
+    page.goto(f"/runs/{task}?tab=plots")
+    frame = page.frame_locator("iframe.plot-frame")
+    expect(frame.locator("figcaption b").filter(has_text="<b>m</b> / x")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_text("This figure can't be drawn")).to_be_visible(timeout=30_000)
+    assert page.evaluate("window.bad") is None
+
+
+def test_tables_are_tables(server: Client, page: Page, task: str) -> None:
+    table = {
+        "data": [{"type": "table", "header": {"values": ["name", "value"]}, "cells": {"values": [["a", "<b>b</b>"], [1, 2.5]]}}],
+        "layout": {},
+    }
+    server.add_batch([plot(task, "best", "table", plot_str=json.dumps(table))])
+    page.goto(f"/runs/{task}?tab=plots")
+    expect(page.get_by_role("row")).to_have_text(["namevalue", "a1", "b2.5"])
+
+
+def test_the_configuration_can_be_searched(server: Client, page: Page) -> None:
+    task = server.new_task(
+        hyperparams={
+            "General": {
+                "lr": {"section": "General", "name": "lr", "value": "0.001"},
+                "batch": {"section": "General", "name": "batch", "value": "96"},
+            }
+        },
+        configuration={"model": {"name": "model", "value": "layers: 3\nwidth: 5"}},
+        script={"repository": "git@x:y.git", "entry_point": "train.py", "diff": "+added\n-removed"},
+    )
+    page.goto(f"/runs/{task}?tab=config")
+    expect(page.get_by_role("cell", name="0.001")).to_be_visible()
+    expect(page.get_by_text("width: 5")).to_be_visible()
+    expect(page.locator(".text-block .added")).to_have_text("+added")
+    page.keyboard.press("/")
+    page.keyboard.type("batch")
+    expect(page.get_by_role("cell", name="0.001")).not_to_be_visible()
+    expect(page.get_by_role("cell", name="96")).to_be_visible()
+
+
+def test_log_lines_are_deleted_after_a_question(server: Client, page: Page, task: str) -> None:
+    server.add_batch([log(task, f"line {i}", timestamp=1_600_000_000_000 + i) for i in range(5)])
+    page.goto(f"/runs/{task}?tab=storage")
+    expect(page.get_by_role("row").filter(has_text="Log lines")).to_contain_text("5")
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("5 log lines deleted.")).to_be_visible()
+    expect(page.get_by_text("This run has no events.")).to_be_visible()
