@@ -78,7 +78,9 @@ class Sender:
         assert sorted(lines) == sorted(f"batch {number} line {line}" for number in range(self.acknowledged) for line in range(self.logs))
         task = patiently(client, "tasks.get_by_id", task=self.task)["task"]
         (variant,) = next(iter(task["last_metrics"].values())).values()
-        assert (variant["count"], variant["max_value"], task["last_iteration"]) == (len(seen), max(seen) / 8, max(seen))
+        said = {"count": variant["count"], "max_value": variant["max_value"], "last_iteration": task["last_iteration"]}
+        true = {"count": len(seen), "max_value": max(seen) / 8, "last_iteration": max(seen)}
+        assert said == true, f"task {self.task}, refused {self.refused} times: the statistics say {said}, the events {true}"
 
 
 def patiently(client: Client, endpoint: str, **request: Any) -> dict[str, Any]:

@@ -81,6 +81,7 @@ _STATISTICS: dict[str, Any] = {
     "at": _NUMBER,
     "epoch": _values("long"),
     "series": _KEPT,
+    "batches": _KEPT,
     "x_axis_label": _KEPT,
     "last": _KEPT,
     "max_timestamp": _NUMBER,

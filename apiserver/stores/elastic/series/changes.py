@@ -13,19 +13,24 @@ from apiserver.stores.records import SeriesKey
 
 ACTIVITY = ("last_iteration", "last_update", "last_change")
 
+BATCHES = 16
+"""Batches that a series remembers beside those of its last write."""
+
 DocumentKey = tuple[str, str]
 """Index and id of a document."""
 
 
 @dataclass(slots=True)
 class SeriesChange:
-    """What a batch did to a series. `epoch` is the one that was read before the batch was written (None: there was no document)."""
+    """What a batch did to a series. `epoch` is the one that was read before the batch was written (None: there was no document); `batch`: the batch's
+    name (see `parts.batch_name`), empty when it has none."""
 
     index: str
     id: str
     key: SeriesKey
     row: StatisticsRow
     epoch: int | None
+    batch: str = ""
 
 
 @dataclass(slots=True)
@@ -71,13 +76,19 @@ def prepare(document: DocumentKey, before: DocumentState, changes: Sequence[Chan
     if isinstance(changes[0], ActivityChange):
         return _prepare_activity(document, before, changes)
     row = before.row.copy() if before.row is not None else StatisticsRow()
+    counted = row.batches
     for change in changes:
         assert isinstance(change, SeriesChange)
         # The series was recomputed or deleted after the batch read the epoch: whether its events were counted then can't be known.
         other_epoch = change.epoch != before.epoch and not (change.epoch is None and before.created_here)
         row.add(change.row)
-        row.stale = row.stale or other_epoch
+        # A crash can keep the statistics and lose the events, which are in another shard: the batch comes again, and each of its lines is new.
+        counted_before = bool(change.batch) and change.batch in counted
+        row.stale = row.stale or other_epoch or counted_before
         key = change.key
+    names = [change.batch for change in changes if isinstance(change, SeriesChange) and change.batch]
+    if names:
+        row.batches = " ".join([*counted.split()[-BATCHES:], *dict.fromkeys(names)])
     epoch = before.epoch if before.exists else secrets.randbelow(2**31)
     after = DocumentState(epoch=epoch, created_here=before.created_here or not before.exists, row=row)
     operation: Operation = "index" if before.exists else "create"

@@ -74,10 +74,12 @@ class StatisticsRow(SeriesRow):
     None where they are not known."""
 
     last: LastPoints | None = None
+    batches: str = ""
+    """Names of the latest batches that are counted in it, with a space between: see `changes.prepare`."""
 
     def copy(self) -> StatisticsRow:
         made = StatisticsRow(*_values(self))
-        made.last = self.last
+        made.last, made.batches = self.last, self.batches
         return made
 
     def add(self, new: SeriesRow) -> None:
@@ -94,6 +96,7 @@ def row_of(source: Mapping[str, Any]) -> StatisticsRow:
     row = StatisticsRow(**{name: source[name] for name in _NAMES if source.get(name) is not None})
     if row.finite and source.get("sum") is None:
         row.sum, row.stale = math.inf, row.stale or row.mean_value is None
+    row.batches = source.get("batches", "")
     if "last" in source:
         last = source["last"]
         iters = b64decode(last["iters"]) if "iters" in last else b""
@@ -116,6 +119,8 @@ def source_of(key: SeriesKey, row: StatisticsRow, epoch: int) -> dict[str, Any]:
     source.update((name, value) for name, value in zip(_NAMES, _values(row), strict=True) if value is not None)
     if not math.isfinite(row.sum):
         del source["sum"]
+    if row.batches:
+        source["batches"] = row.batches
     if row.last is not None:
         first, step, iters, values = row.last
         spaced: dict[str, Any] = {"iters": b64encode(iters).decode()} if iters else {"first": first, "step": step}

@@ -7,6 +7,8 @@
 5. the coordination raises the write counters and finishes the batch.
 
 The statistics are right if every line of the last request is new. If a line is not, its series becomes stale, and its next reader recomputes it.
+Each series also remembers the names of its latest batches: a crash of Elasticsearch may keep the statistics of a batch and lose its events, which are in
+another shard. When such a batch comes again, all of its lines are new, but its name is known: the series becomes stale too.
 
 The first request also writes a record of the pending batch, which names its series; a later request of any batch removes it. A worker that dies in
 between leaves the record behind: after `PENDING_SECONDS` the next reader recomputes the series that it names.
@@ -29,7 +31,7 @@ from apiserver.stores.elastic.series.group_commit import BatchLines, GroupCommit
 from apiserver.stores.elastic.series.row import PENDING, StatisticsRow
 from apiserver.stores.elastic.visibility import PendingBatch, Visibility
 from apiserver.stores.elastic.write.bulk_lines import log_prefix
-from apiserver.stores.elastic.write.parts import Part, parts_of
+from apiserver.stores.elastic.write.parts import Part, batch_name, parts_of
 from apiserver.stores.elastic.write.requests import BulkLimits, BulkRequest, bulk_requests, pending_batch_record
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import LOG, SEQ_SHIFT, Appended, EventBatch, Refusal
@@ -96,7 +98,7 @@ class BatchWriter:
         log_ids = log_prefix(company, batch.digest) if batch.logs else ""
         for request in bulk_requests(self._layout, company, batch, parts, seq, log_ids, record, self._limits):
             if request.is_last:
-                changes = [*_series_changes(statistics, parts, seq), *self._activity_changes(company, batch)]
+                changes = [*_series_changes(statistics, batch, parts, seq), *self._activity_changes(company, batch)]
                 refusals += self._send_last(request, changes, statistics)
             else:
                 refusals += self._send_before(request)
@@ -154,13 +156,15 @@ class BatchWriter:
                 part.created, part.repeated = [], False
 
 
-def _series_changes(statistics: str, parts: Sequence[Part], seq: int) -> list[Change]:
+def _series_changes(statistics: str, batch: EventBatch, parts: Sequence[Part], seq: int) -> list[Change]:
     """What the parts do to their series."""
     changes: list[Change] = []
+    name = batch_name(batch, parts)
     for part in parts:
         row = part.row(seq)
         if row is not None:
-            changes.append(SeriesChange(statistics, part.id, part.key, row, part.epoch))
+            known_again = not part.logs or batch.digest is not None
+            changes.append(SeriesChange(statistics, part.id, part.key, row, part.epoch, name if known_again else ""))
     return changes
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import lt
+from typing import Any
+
+import orjson
 
 from apiserver.stores.elastic.series.row import LastPoints, StatisticsRow, series_id
 from apiserver.stores.event_types import TYPES
@@ -110,6 +116,22 @@ def parts_of(company: str, batch: EventBatch) -> list[Part]:
         part.arrivals.append(line.line)
         part.logs.append(line)
     return [*parts.values(), *extra]
+
+
+def batch_name(batch: EventBatch, parts: Sequence[Part]) -> str:
+    """The same for a batch that comes again. Two others have the same one only if they replace each other's events: then the series is stale anyway.
+
+    Log lines without a digest never are the same: parts of such lines have no name.
+    """
+    ends: list[Any] = [batch.digest.hex() if batch.digest else None]
+    for part in parts:
+        if part.points is not None:
+            iters = part.points.iters
+            ends.append((part.id, len(iters), iters[0], iters[-1]))
+        elif part.events:
+            first, last = part.events[0], part.events[-1]
+            ends.append((part.id, len(part.events), first.iter, first.key, last.iter, last.key))
+    return urlsafe_b64encode(hashlib.blake2b(orjson.dumps(ends), digest_size=9).digest()).decode()
 
 
 def _last_of_each(iters: list[int]) -> range | list[int]:

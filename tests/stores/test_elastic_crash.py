@@ -1,0 +1,170 @@
+"""Elasticsearch dies at any step of a bulk request: what the client then sends again is stored and counted once.
+
+Shards are independent: each keeps what reached its translog, the first part of its share of the request. So a crash is modelled by sending, of
+every index's lines, only the first few to a real Elasticsearch, and by losing the answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import orjson
+import pytest
+
+from apiserver.stores.base import EventStore, Registry, StoreBusy, StoreUnavailable
+from apiserver.stores.elastic import ElasticEvents, ElasticRegistry
+from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.options import WriteOptions
+from apiserver.stores.records import LOG, SCALAR
+from apiserver.stores.redis import open_redis
+from tests.contract.batches import Builder
+from tests.servers import elasticsearch_address, elasticsearch_url, redis_address, run_prefix
+from tests.stores.settings import ELASTIC, REDIS
+
+SHARES = (0.0, 0.5, 1.0)
+
+
+class DyingElastic(ElasticClient):
+    """The real client, unless `kept` is set: then Elasticsearch dies in the next bulk with events, or after some more of them (`after`). `kept`: the
+    share of the bulk's lines that survives, by kind of index."""
+
+    kept: Mapping[str, float] | None = None
+    after = 0
+
+    def bulk(self, body: bytes, index: str = "", *, details: bool = False) -> BulkAnswer:
+        if self.kept is None or not index:  # without an index: records of earlier batches are removed
+            return super().bulk(body, index, details=details)
+        if self.after:
+            self.after -= 1
+            return super().bulk(body, index, details=details)
+        kept, self.kept = self.kept, None
+        by_kind: dict[str, list[bytes]] = {kind: [] for kind in kept}
+        lines = iter(body.splitlines(keepends=True))
+        for line in lines:
+            ((operation, target),) = orjson.loads(line).items()
+            kind = target.get("_index", index).removeprefix(self.prefix).split("-")[0]
+            by_kind[kind].append(line if operation == "delete" else line + next(lines))
+        survivors = b"".join(b"".join(of_kind[: round(kept[kind] * len(of_kind))]) for kind, of_kind in by_kind.items())
+        if survivors:
+            super().bulk(survivors, index)
+        raise StoreUnavailable("Elasticsearch was killed")
+
+
+class Worker(NamedTuple):
+    client: DyingElastic
+    events: EventStore
+    registry: Registry
+
+
+@pytest.fixture(scope="module", params=[ELASTIC.bulk_bytes, 2_000], ids=["large bulks", "bulks of 2,000 bytes"])
+def workers(request: pytest.FixtureRequest) -> Iterator[list[Worker]]:
+    """Two worker processes of one server, as far as the store is concerned."""
+    elasticsearch_url()  # has this run's indices removed at its end
+    prefix = f"{run_prefix()}-crash{request.param}"
+    state, bus, coordination = open_redis(f"{redis_address()}?prefix={prefix}", REDIS)
+    settings = dataclasses.replace(ELASTIC, bulk_bytes=request.param)
+    made = []
+    for _ in range(2):
+        client = DyingElastic(f"{elasticsearch_address()}?prefix={prefix}", settings)
+        layout = Layout(client, settings)
+        layout.prepare()
+        visibility = Visibility(client, layout, coordination)
+        events = ElasticEvents(client, layout, visibility, settings, WriteOptions())
+        made.append(Worker(client, events, ElasticRegistry(client, layout, visibility, events.series_store)))
+    yield made
+    for worker in made:
+        worker.events.close()
+    bus.close()
+    state.close()
+
+
+def batch(task: str, number: int) -> Builder:
+    """Ten points of one series and two log lines."""
+    builder = Builder(digest=f"{task} {number}".encode())
+    builder.scalars(task, "loss", "train", [(iteration, iteration / 8) for iteration in range(number * 10, number * 10 + 10)])
+    return builder.log(task, f"batch {number} line 0").log(task, f"batch {number} line 1")
+
+
+def check(worker: Worker, company: str, batches: Mapping[str, int], steps: Mapping[str, object]) -> None:
+    """The statistics say what the acknowledged batches of each task hold. `steps`: what happened to a task, for the message."""
+    series = {(one.key.task, one.key.type): one for one in worker.events.series(company, list(batches))}
+    documents = worker.registry.get_many("task", company, batches)
+    for task, count in batches.items():
+        loss, last = series[task, SCALAR], count * 10 - 1
+        assert loss.statistics is not None
+        said = (loss.count, loss.statistics.count, loss.max_iter, loss.statistics.max_value, documents[task].body["last_iteration"])
+        assert (*said, series[task, LOG].count) == (count * 10, count * 10, last, last / 8, last, count * 2), steps[task]
+
+
+class Crash(NamedTuple):
+    """`before`: batches before it; `events`, `statistics`: the share of them that survives; `meanwhile`: what happens before the batch comes again, to
+    worker `retried_by`."""
+
+    before: int
+    events: float
+    statistics: float
+    meanwhile: str
+    retried_by: int
+
+
+CRASHES = [
+    Crash(before, events, statistics, meanwhile, retried_by)
+    for before, events, statistics in itertools.product((0, 1), SHARES, SHARES)
+    for meanwhile, retried_by in (("nothing", 0), ("nothing", 1), ("a read", 0), ("another batch", 1))
+]
+
+
+@pytest.mark.parametrize("workers", [ELASTIC.bulk_bytes], ids=["large bulks"], indirect=True)
+def test_a_batch_that_comes_again_after_a_crash_is_counted_once(workers: list[Worker]) -> None:
+    company = uuid.uuid4().hex
+    tasks = [uuid.uuid4().hex for _ in CRASHES]
+    workers[0].registry.create_many("task", company, {task: {"name": task} for task in tasks})
+    for number, (task, crash) in enumerate(zip(tasks, CRASHES, strict=True)):
+        if crash.before:
+            workers[0].events.append(company, batch(task, 0).build())
+        workers[0].client.kept = {"events": crash.events, "statistics": crash.statistics, "registry": number % 2}
+        with pytest.raises(StoreBusy):
+            workers[0].events.append(company, batch(task, crash.before).build())
+        if crash.meanwhile == "another batch":
+            workers[1].events.append(company, batch(task, crash.before + 1).build())
+    workers[1].events.series(company, [task for task, crash in zip(tasks, CRASHES, strict=True) if crash.meanwhile == "a read"])
+    for task, crash in zip(tasks, CRASHES, strict=True):
+        workers[crash.retried_by].events.append(company, batch(task, crash.before).build())
+    batches = {task: crash.before + 1 + (crash.meanwhile == "another batch") for task, crash in zip(tasks, CRASHES, strict=True)}
+    for worker in reversed(workers):
+        check(worker, company, batches, dict(zip(tasks, CRASHES, strict=True)))
+
+
+def test_many_crashes_in_a_row(workers: list[Worker]) -> None:
+    rng = random.Random(20_261_130)
+    company = uuid.uuid4().hex
+    tasks = [uuid.uuid4().hex for _ in range(3)]
+    for task in tasks:
+        workers[0].registry.create("task", company, task, {"name": task})
+    acknowledged = dict.fromkeys(tasks, 0)
+    for number in range(30):
+        task = rng.choice(tasks)
+        while True:
+            worker = rng.choice(workers)
+            worker.client.kept = None
+            if rng.random() < 0.6:
+                worker.client.after = rng.randrange(3)
+                worker.client.kept = {kind: rng.choice([0.0, 0.2, 0.5, 1.0, 1.0]) for kind in ("events", "statistics", "registry")}
+            try:
+                worker.events.append(company, batch(task, acknowledged[task]).build())
+            except StoreBusy:
+                continue
+            break
+        acknowledged[task] += 1
+        for worker in workers:
+            worker.client.kept = None
+        if rng.random() < 0.5:
+            check(rng.choice(workers), company, {task: acknowledged[task]}, {task: f"batch {number}"})
+    check(workers[0], company, acknowledged, dict.fromkeys(tasks, "at the end"))
