@@ -15,6 +15,7 @@ if "serve" in sys.argv[1:2]:  # before anything else is imported, as in apiserve
     gevent.monkey.patch_all()
 
 import dataclasses  # noqa: E402
+import inspect  # noqa: E402
 import os  # noqa: E402
 from typing import Any, get_type_hints  # noqa: E402
 
@@ -25,7 +26,8 @@ _noted: set[tuple[int, str]] = set()
 
 def _reader() -> str:
     """The file of the code that reads: the first frame outside of this file and of the properties in settings_types."""
-    frame = sys._getframe(2)
+    frame = inspect.currentframe()
+    assert frame is not None
     while frame.f_back is not None and frame.f_code.co_filename in (__file__, settings_types.__file__):
         frame = frame.f_back
     return frame.f_code.co_filename
