@@ -99,6 +99,6 @@ def test_the_tidemark_service_works_as_compose_starts_it(start_worker: StartWork
 
 def test_the_image_runs_the_same_command_as_the_console_script() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    assert 'ENTRYPOINT ["python", "-m", "apiserver"]' in text and 'CMD ["serve"]' in text
+    assert 'ENTRYPOINT ["tidemark"]' in text and 'CMD ["serve"]' in text
     assert re.search(r"^USER (?!root)\w+$", text, re.MULTILINE)
     assert "COPY requirements.txt" in text

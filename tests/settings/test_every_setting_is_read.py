@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import get_type_hints
 
@@ -28,9 +29,10 @@ def program(notes: Path) -> list[str]:
 def use(server: Server) -> None:
     """One call of each kind that has settings of its own."""
     client = server.client()
-    client.add_batch([scalar("t", iter=step) for step in range(3)] + [plot("t", plot_str="no json")])
+    task = uuid.uuid4().hex  # a new one at each start: it is given a generation
+    client.add_batch([scalar(task, iter=step) for step in range(3)] + [plot(task, plot_str="no json")])
     token = client.call("auth.login")["token"]
-    Client(server.url, token=token).call("events.get_task_events", task="t")
+    Client(server.url, token=token).call("events.get_task_events", task=task)
     answer = client.send("POST", "/auth.login", b"{}", {"Content-Type": "application/json", "Origin": "http://localhost:1"})
     assert answer.headers["access-control-allow-origin"] == "http://localhost:1"
     client.send("OPTIONS", "/auth.login", None, {"Origin": "http://localhost:1", "Access-Control-Request-Method": "POST"})
