@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apiserver import hocon
 from apiserver.bll.registry.identity import ROLES, WRITERS
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.settings import SCHEMA
@@ -18,7 +19,7 @@ USERS = "\n".join(
     f'{role} {{ name = "The {role}", role = "{role}", keys = [{{ access_key = "{role}", secret_key = "s" }}] }}' for role in ROLES
 )
 CONFIG = f'auth.companies {{ one {{ id = "company-one", users {{ {USERS} }} }} }}'
-SCHEMAS = SchemaSet(SCHEMA)
+SCHEMAS = SchemaSet(SCHEMA, hocon.cache_folder())  # compiled once for all processes of a run
 READS = ("get_", "next_", "validate_", "scalar_", "multi_task_", "vector_", "download_")
 """What the name of an endpoint begins with that only reads."""
 

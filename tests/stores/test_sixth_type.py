@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from apiserver import hocon
 from apiserver.bll.events.batch_builder import BatchBuilder
 from apiserver.bll.events.event_decoder import EventDecoder
 from apiserver.service_repo.schema import SchemaSet
@@ -86,7 +87,7 @@ def store(types: None, engine: str, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def definitions() -> dict[str, object]:
     """What clients may send of the other types."""
-    return dict(SchemaSet(ROOT / "schema" / "services").definitions("events"))
+    return dict(SchemaSet(ROOT / "schema" / "services", hocon.cache_folder()).definitions("events"))
 
 
 @pytest.fixture
