@@ -37,7 +37,7 @@ def test_the_last_plots_of_every_series_come_by_name_newest_first(server: Client
 
 
 def test_plots_come_back_as_they_were_sent(server: Client, task: str) -> None:
-    text = '{"data": [{"y": [NaN, 1, "ü\\u00fc"]}],  "layout": {"title": "t"}}'
+    text = '{"data": [{"y": [0.10, 1, "ü\\u00fc"]}],  "layout": {"title": "t"}}'
     server.add_batch([plot(task, plot_str=text, iter=1)])
     (event,) = server.call("events.get_task_plots", task=task)["plots"]
     assert event["plot_str"] == text
