@@ -142,7 +142,7 @@ def _shared_keys(settings: Settings, company: str | None, user: str | None) -> t
         id, name, owner = _user_of(settings, company, user)
         users = Users(engine.registry)
         if users.identity(id, owner) is None:
-            users.configure([ConfiguredUser(id, name, owner, owner, "user")])
+            users.configure([ConfiguredUser(id, name, owner, owner, "user", listed=False)])
         made = CredentialBook(engine.registry).create(id, owner, "tidemark keys")
         return made["access_key"], made["secret_key"]
     finally:

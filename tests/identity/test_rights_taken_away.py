@@ -12,7 +12,7 @@ import pytest
 import websocket
 
 from tests.client import Client
-from tests.conftest import StartServer
+from tests.conftest import StartServer, own_store
 from tests.process import Server
 
 KEY = 'keys = [{{ access_key = "{0}", secret_key = "{1}" }}]'
@@ -36,8 +36,8 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(start_server: StartServer, config: Path) -> Server:
-    return start_server(TIDEMARK_AUTH="required", TIDEMARK_CONFIG=str(config))
+def server(start_server: StartServer, config: Path, engine_env: dict[str, str]) -> Server:
+    return start_server(TIDEMARK_AUTH="required", TIDEMARK_CONFIG=str(config), **own_store(engine_env))
 
 
 def claims(token: str) -> dict[str, Any]:

@@ -49,8 +49,10 @@ def test_a_folder_with_other_things_keeps_its_mode(start_server: StartServer, tm
 def test_another_user_can_not_lock_the_data_folder(start_server: StartServer) -> None:
     server = start_server()
     server.stop()
-    code = f"import fcntl; fcntl.flock(open({str(server.data / 'tidemark.lock')!r}), fcntl.LOCK_SH | fcntl.LOCK_NB)"
-    tried = subprocess.run([sys.executable, "-S", "-c", code], user=65534, cwd="/", capture_output=True, text=True, check=False)
+    # Changes the user after its start: the interpreter may lie where only root can run it.
+    lock = str(server.data / "tidemark.lock")
+    code = f"import fcntl, os; os.setgid(65534); os.setuid(65534); fcntl.flock(open({lock!r}), fcntl.LOCK_SH | fcntl.LOCK_NB)"
+    tried = subprocess.run([sys.executable, "-S", "-c", code], cwd="/", capture_output=True, text=True, check=False)
     assert "PermissionError" in tried.stderr
 
 

@@ -68,9 +68,11 @@ def trainings(server: Client, project: str = "vision/imagenet", *, steps: int = 
 
 def many(server: Client, count: int, prefix: str = "run") -> None:
     """`count` runs that are known by one log line each."""
-    server.add_batch(
-        [{"type": "log", "task": f"{prefix}-{number:05}", "msg": "started", "level": "info", "worker": "w"} for number in range(count)]
-    )
+    for first in range(0, count, 1000):  # events.max_batch_tasks
+        numbers = range(first, min(first + 1000, count))
+        server.add_batch(
+            [{"type": "log", "task": f"{prefix}-{number:05}", "msg": "started", "level": "info", "worker": "w"} for number in numbers]
+        )
 
 
 def _project(server: Client, name: str) -> str:
