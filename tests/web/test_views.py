@@ -45,8 +45,10 @@ def test_an_empty_server_shows_how_to_report_and_fills_by_itself(fresh: Server, 
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_login_brings_back_what_was_asked_for(start_server: StartServer, open_browser: OpenBrowser, axe: Axe, theme: str) -> None:
-    server = start_server(TIDEMARK_AUTH="required")
+def test_a_login_brings_back_what_was_asked_for(
+    start_server: StartServer, engine_env: dict[str, str], open_browser: OpenBrowser, axe: Axe, theme: str
+) -> None:
+    server = start_server(TIDEMARK_AUTH="required", **own_store(engine_env))
     name, secret = credentials(server)
     page = open_browser(server.url, color_scheme=theme).open("/projects")
     dialog = page.get_by_role("dialog", name="Log in")
