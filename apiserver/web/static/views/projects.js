@@ -55,7 +55,7 @@ export default function Projects() {
               { key: one.id, class: "row" },
               td(
                 div(
-                  { class: "project-cell", style: { paddingLeft: `${depth * 20}px` } },
+                  { class: "project-cell", style: { paddingLeft: `min(${depth * 20}px, 6vw)` } },
                   children && !search
                     ? button({ type: "button", class: "icon-button small", "aria-expanded": !closed.has(one.name), "aria-label": `Subprojects of ${one.name}`, onClick: () => toggle(one.name) }, icon(closed.has(one.name) ? "right" : "down"))
                     : span({ class: "project-space" }),
