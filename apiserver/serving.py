@@ -162,7 +162,7 @@ def claim_data_folder(settings: Settings) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _close_to_others(folder)
-        # Nobody else may open it: whoever can read a file can lock it.
+        # Only the owner may open it: a user who can read a file can lock it.
         lock = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a+")
         if os.fstat(lock.fileno()).st_uid == os.geteuid():
             os.fchmod(lock.fileno(), 0o600)

@@ -61,7 +61,7 @@ def main(settings: dict[str, Any]) -> int:
 
 
 def report(descriptor: int, number: int) -> None:
-    """Tell whoever started the supervisor the command's process id, and later its status."""
+    """Tell the process that started the supervisor the command's process id, and later its status."""
     with contextlib.suppress(BrokenPipeError):  # it may be gone
         os.write(descriptor, b"%d\n" % number)
 

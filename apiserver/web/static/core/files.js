@@ -14,7 +14,7 @@ export function loadPrefixes() {
       prefixes = page.file_prefixes ?? page.files ?? [];
     },
     () => {
-      asked = null; // asked again by the next view
+      asked = null; // the next view repeats the call
     },
   );
   return asked;

@@ -1,4 +1,4 @@
-// Icons: 16 × 16 outlines in the colour of the text. Decoration only; whoever uses one adds the words.
+// Icons: 16 × 16 outlines in the colour of the text. Decoration only; the caller adds the words.
 import { h } from "../vendor/preact.js";
 
 /** @type {Record<string, string>} */

@@ -10,18 +10,23 @@ const STATUSES = {
   stopped: ["stop", "stopped", ""],
   completed: ["check", "completed", "good"],
   closed: ["check", "closed", "good"],
+  publishing: ["check", "publishing", ""],
   published: ["check", "published", "good"],
   failed: ["close", "failed", "bad"],
+  unknown: ["warning", "unknown", ""],
 };
+
+/** Icon, word and class of a status. @param {string} name @returns {[string, string, string]} */
+export const statusLook = (name) => STATUSES[name] ?? ["warning", String(name), ""];
 
 /**
  * @param {string} status
  * @param {string} [reason]
  */
 export function statusBadge(status, reason = "") {
-  const [name, word, kind] = STATUSES[status] ?? ["warning", status, ""];
+  const [name, word, kind] = statusLook(status);
   return span({ class: `badge ${kind}`, title: reason || undefined }, icon(name), word);
 }
 
 /** @param {string} status */
-export const statusWord = (status) => STATUSES[status]?.[1] ?? status;
+export const statusWord = (status) => statusLook(status)[1];

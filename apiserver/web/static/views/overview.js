@@ -6,7 +6,7 @@ import { address } from "../core/url.js";
 import { b, button, dd, div, dl, dt, h2, input, p, section, span, table, tbody, td, th, thead, tr, use } from "../chart/elements.js";
 import { useCall } from "../ui/hooks.js";
 import { link } from "../ui/link.js";
-import { statusWord } from "./run-status.js";
+import { statusWord } from "../ui/status.js";
 import { Problem } from "../ui/problem.js";
 
 const NO_ITERATION = -2147483648;

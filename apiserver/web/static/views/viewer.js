@@ -49,7 +49,7 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
         (found) => {
           if (found && isOwn(found.url)) new Image().src = found.url;
         },
-        () => undefined, // asked again when it is opened
+        () => undefined, // loaded when it is opened
       );
     }
   }, [picture.url]);
