@@ -18,6 +18,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from apiserver import __version__
 from apiserver.bll.answer_cache import AnswerCache
+from apiserver.bll.events.retries import digest_of
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.answers import RowCounts, RowsAnswer, RowSelection, RunAnswers
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun, possible_id
@@ -201,6 +202,7 @@ class RunsApi:
         if body.count(b"\n") > self._max_lines:
             raise BodyTooLarge(self._max_lines, "lines (runs.max_lines)")
         parts = body.splitlines()
+        digest = digest_of(identity.company, body, run) if b'"log"' in body else None
         del body
         for start in range(0, len(parts), SLICE):
             for number in range(start, min(start + SLICE, len(parts))):
@@ -209,6 +211,8 @@ class RunsApi:
         problems: list[dict[str, Any]] = [{"line": error.line, "reason": error.reason} for error in lines.errors]
         if lines.added:
             owner = self._catalog.writable(identity.company, identity.user, run)
+            if lines.timed:
+                lines.batch.digest = digest
             refused = self._writer.store(owner, lines)
             lines.added -= len(refused)
             problems += [{"line": None, "reason": refusal.reason} for refusal in refused]

@@ -129,8 +129,8 @@ class Touch:
 class EventBatch:
     """A batch after normalising, ready to be stored; everything in it belongs to one company.
 
-    `lines` is one more than the greatest arrival offset in it. `digest` identifies the raw body and its sender when every line carried its
-    own timestamp: the log lines of a batch whose digest was stored within the last hour are a retry and are not stored again.
+    `lines` is one more than the greatest arrival offset in it. `digest` identifies the raw body and its sender when any line carried a
+    timestamp of its own: the log lines of a batch whose digest was stored within the last hour are a retry and are not stored again.
     """
 
     now: int

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
-from tests.client import IMAGE, LOG, SCALAR, VECTOR, Client, image, log, plot, scalar, vector
+from tests.client import IMAGE, LOG, SCALAR, VECTOR, Client, image, json_lines, log, plot, scalar, vector
 from tests.properties import prove
 
 
@@ -118,10 +120,40 @@ def test_log_lines_without_timestamp_are_stored_every_time(server: Client, task:
     assert server.log(task) == ["tick", "tick"]
 
 
-def test_a_batch_in_which_one_line_has_no_timestamp_is_no_retry(server: Client, task: str) -> None:
-    for _ in range(2):
-        server.add_batch([log(task, "with", timestamp=1), log(task, "without")])
-    assert sorted(server.log(task)) == ["with", "with", "without", "without"]
+MODEL = {"model_event": True, "allow_locked": True}
+UNTIMED: dict[str, list[dict[str, Any]]] = {
+    "a log line": [{"type": LOG, "msg": "without"}],
+    "a scalar": [scalar("", iter=1, value=1.0)],
+    "a scalar with fields of its own": [scalar("", iter=1, value=1.0, worker="other", more=1)],
+    "a scalar without iteration": [scalar("", iter=None, value=1.0)],
+    "a single value": [scalar("", iter=-(2**31), value=1.0)],
+    "a vector": [vector("", [1.0, 2.0], iter=1)],
+    "an image": [image("", iter=1)],
+    "an image without iteration": [{name: value for name, value in image("").items() if name != "iter"}],
+    "a plot": [plot("", iter=1)],
+    "an event of a model": [{**scalar("", iter=1, value=1.0), **MODEL}],
+    "a line that is refused": [{"type": "nonsense"}],
+    "a blank line and a broken one": [],
+}
+
+
+@pytest.mark.parametrize("kind", list(UNTIMED))
+def test_a_retry_is_known_by_its_bytes_whatever_else_is_in_the_batch(server: Client, task: str, kind: str) -> None:
+    """Events without a timestamp get the time of each arrival: that must not make the log lines beside them new ones."""
+    others = [{**event, "task": f"{task}-model" if event.get("model_event") else task} for event in UNTIMED[kind]]
+    body = json_lines([log(task, "with", timestamp=1), *others, log(task, "with", timestamp=2)]) + (b"" if others else b"\n \n{broken\n")
+    answers = [server.send("POST", "/v2.23/events.add_batch", body, {"Content-Type": "application/json-lines"}).data for _ in range(3)]
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["added"] == len(others) - (kind == "a line that is refused") + 2
+    assert sorted(server.log(task)) == ["with", "with"] + ["without"] * (kind == "a log line")
+    if kind.startswith(("a scalar", "a single")):
+        assert len(server.events(task, SCALAR)) == 1
+
+
+def test_log_lines_beside_a_timed_event_are_retried_once(server: Client, task: str) -> None:
+    for _ in range(3):
+        server.add_batch([log(task, "tick"), scalar(task, iter=1, value=1.0, timestamp=5)])
+    assert server.log(task) == ["tick"]
 
 
 names = st.text(alphabet="ab-/.\u00e9 ", max_size=4)

@@ -37,3 +37,12 @@ def test_integers_that_no_double_holds_are_rounded(runs: Runs, run: str) -> None
     assert runs.post(run, body.encode()).json()["errors"] == 0
     (row,) = runs.steps(run)["rows"]
     assert (row["big"], row["huge"]) == (float(2**70), None)
+
+
+def test_lines_that_are_sent_again_are_stored_once_even_beside_a_row_without_time(runs: Runs, run: str) -> None:
+    body = b'{"ts": 1, "type": "log", "data": {"text": "x"}}\n{"type": "metrics", "data": {"global_step": 1, "loss": 0.5}}\n'
+    for _ in range(3):
+        assert runs.post(run, body).json()["added"] == 2
+    assert runs.get(f"/api/runs/{run}/export", params={"format": "log"}).text == "x\n"
+    runs.post(run, b'{"type": "log", "data": {"text": "x"}}\n')  # without a single time there is nothing to know it by
+    assert runs.get(f"/api/runs/{run}/export", params={"format": "log"}).text == "x\nx\n"

@@ -73,19 +73,20 @@ class BatchBuilder:
         self.lines = 0
         """Lines that hold anything."""
         self.last_line = 0
-        self.untimed = 0
-        """Events without a timestamp of their own."""
+        self.timed = 0
+        """Events with a timestamp of their own."""
 
     # --- collecting
 
     def add_lines(self, lines: list[bytes], first: int) -> None:
         """Take lines of which the first has this number; blank ones are skipped."""
         fast, scalar, columns, now = self._decoder.fast, self._scalar, self._columns, self._now
-        blank = 0
+        blank = slow = untimed = 0
         for number, line in enumerate(lines, first):
             try:
                 event = fast(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                slow += 1
                 if line.strip():
                     self._careful(number, line)
                 else:
@@ -106,15 +107,17 @@ class BatchBuilder:
                 timestamp = event.timestamp
                 if timestamp is None:
                     timestamp = now
-                    self.untimed += 1
+                    untimed += 1
                 column.iter(event.iter)
                 column.value(event.value)
                 column.timestamp(timestamp)
                 column.line(number)
                 column.size(len(line))
             else:
+                slow += 1
                 self.add(number, event, None, len(line), counted=True)
         self.lines += len(lines) - blank
+        self.timed += len(lines) - slow - untimed
         self.last_line = max(self.last_line, first + len(lines))
 
     def _careful(self, number: int, line: bytes) -> None:
@@ -137,7 +140,8 @@ class BatchBuilder:
             self.last_line = max(self.last_line, number + 1)
         if event.timestamp is None:
             event.timestamp = self._now
-            self.untimed += 1
+        else:
+            self.timed += 1
         kind = event.__struct_config__.tag
         problem = _too_long(event, unknown)
         if problem is not None:

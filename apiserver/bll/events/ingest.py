@@ -6,7 +6,6 @@ thousands of lines holds nobody up. What depends on a task or a series is checke
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from apiserver.bll.events.batch_builder import BatchBuilder, Refused
 from apiserver.bll.events.event_decoder import EventDecoder, LineError
 from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
+from apiserver.bll.events.retries import digest_of
 from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.errors import EmptyBatch, EventsNotAdded
 from apiserver.fairness import give_way
@@ -102,8 +102,8 @@ class Ingest:
         batch = builder.finish()
         refused = builder.refused
         if batch.points or batch.events or batch.logs:
-            if batch.logs and not builder.untimed:
-                batch.digest = hashlib.blake2b(body, key=hashlib.blake2b(company.encode()).digest()[:16], digest_size=16).digest()
+            if batch.logs and builder.timed:  # equal bodies without a single timestamp are two reports
+                batch.digest = digest_of(company, body)
             outcome = self._events.append(company, batch)
             refused += [Refused(r.line, "an event was refused by the store", r.reason, r.field) for r in outcome.refusals]
             self._live_changes.publish(company, batch, outcome)

@@ -56,6 +56,8 @@ class RunLines:
     errors: list[RefusedLine] = field(default_factory=list)
     added: int = 0
     passed_over: int = 0
+    timed: int = 0
+    """Lines with a time of their own."""
     batch: EventBatch = field(init=False)
     _offset: int = 0
     _touch: Touch = field(init=False)
@@ -130,6 +132,7 @@ class RunLines:
     def _timestamp(self, seconds: Any) -> int:
         """Seconds as milliseconds; missing, null or impossible: now."""
         if isinstance(seconds, (int, float)) and -62_135_596_800 <= seconds <= _MAX_TIMESTAMP / 1000:
+            self.timed += 1
             return round(seconds * 1000)
         return self.now
 
