@@ -32,6 +32,22 @@ class Commands(click.Group):
         except StartupError as error:
             click.echo(f"tidemark: {error}", err=True)
             ctx.exit(2)
+        except Exception as error:
+            sentence = _of_the_store(error)
+            if sentence is None:
+                raise
+            click.echo(f"tidemark: {sentence}", err=True)
+            ctx.exit(2)
+
+
+def _of_the_store(error: Exception) -> str | None:
+    """What a command says when the store could not do it now; None for any other error."""
+    from apiserver.stores.base import StoreError, StoreReadOnly
+
+    if not isinstance(error, StoreError):
+        return None
+    advice = "" if not isinstance(error, StoreReadOnly) or "space" in str(error) else ". Free space first: tidemark retention --older-than AGE"
+    return f"{error}{advice}"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -15,14 +15,16 @@ from flask_compress import Compress
 from gevent import get_hub
 from werkzeug.exceptions import NotFound
 
-from apiserver import __version__, hocon
+from apiserver import __version__, hocon, patience
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.context import Context
 from apiserver.credentials import Credentials
-from apiserver.engine import Engine, open_engine
+from apiserver.engine import Engine, open_engine, without_password
+from apiserver.errors import StoreNotReady
 from apiserver.files.storage import FileStorage, open_storage
 from apiserver.files.wiring import StoredTaskFiles, register_files
+from apiserver.health import WAIT_SECONDS, HealthWatch, Report, shown
 from apiserver.identities import Identities
 from apiserver.runs.wiring import register_runs
 from apiserver.service_repo import ServiceRepo
@@ -37,6 +39,8 @@ from apiserver.services.events import event_services
 from apiserver.services.registry import registry_services
 from apiserver.services.server import ServerService
 from apiserver.settings import SCHEMA, Settings
+from apiserver.stores.base import StoreBusy
+from apiserver.upkeep import Upkeep
 from apiserver.web.face import Page, register_web, wants_page
 
 log = logging.getLogger("tidemark")
@@ -46,15 +50,19 @@ OFFLOAD = 128_000
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
-    """The application with an open engine. Raises StartupError when the installation can't be used."""
+    """The application with an open engine. Raises StartupError when the installation can't be used, StoreNotReady when it may be later."""
     # A container often has no home: then the data folder holds the compiled schemas, which take seconds to compile.
     cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
     schemas = SchemaSet(SCHEMA, cache)
     settings.data.mkdir(parents=True, exist_ok=True)
     gate = Gate(settings)
     engine = engine or open_engine(settings)
-    credentials = Credentials(settings, engine.registry if settings.shared_store else None)
-    identities = Identities(settings, credentials, engine)
+    try:
+        credentials = Credentials(settings, engine.registry if settings.shared_store else None)
+        identities = Identities(settings, credentials, engine)
+    except StoreBusy as error:
+        engine.close()
+        raise StoreNotReady(f"{without_password(settings.store_url)}: {error}") from error
     context = Context(
         settings=settings,
         engine=engine,
@@ -71,11 +79,12 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app = TidemarkApp("tidemark", static_folder=None)
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
     app.extensions["tidemark"] = context
+    app.extensions["tidemark.upkeep"] = Upkeep(settings, engine, identities)
     app.rpc = Dispatcher(context.repo, context.authenticator, settings.server)
     _add_faces(app, context, storage)
     _add_status(app, context, register_web(app, context))
     _add_answer_headers(app, context)
-    app.wsgi_app = Draining(app.wsgi_app, settings.server.max_body)  # type: ignore[method-assign]
+    app.wsgi_app = Draining(app.wsgi_app, settings.server.max_body, settings.elastic.timeout)  # type: ignore[method-assign]
     return app
 
 
@@ -119,18 +128,29 @@ def _add_status(app: Flask, context: Context, page: Page) -> None:
         if wants_page():
             response = page.shell()
         else:
-            response = jsonify(name="tidemark", version=__version__, status="running", health="/healthz")
+            response = jsonify(name="tidemark", version=__version__, status="running", health="/healthz", ready="/readyz")
         response.vary.add("Accept")
         return response
 
+    watch = HealthWatch(context.engine)
+
+    def health() -> tuple[Report, Response]:
+        report = watch.report()
+        patience.begin(WAIT_SECONDS)  # looking up the caller must not take longer than the health itself
+        details = context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ)  # type: ignore[arg-type]
+        return report, jsonify(shown(report, details=details))
+
     @app.get("/healthz")
     @app.get("/api/healthz")
-    def healthz() -> tuple[Response, int]:
-        parts = context.engine.check()
-        fine = all(part.ok for part in parts.values())
-        details = context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ)  # type: ignore[arg-type]
-        shown = {name: {"ok": part.ok, "detail": part.detail} if details else {"ok": part.ok} for name, part in parts.items()}
-        return jsonify(status="ok" if fine else "unavailable", **shown), 200 if fine else 503
+    def healthz() -> Response:
+        """Alive: a proxy or supervisor must not end a server because something behind it is unavailable."""
+        return health()[1]
+
+    @app.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        """Ready: calls are answered here."""
+        report, response = health()
+        return response, 200 if report.is_ready else 503
 
 
 def _add_answer_headers(app: Flask, context: Context) -> None:
@@ -174,14 +194,18 @@ class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package
 
 
 class Draining:
-    """WSGI middleware: the unread rest of a request body is read before the answer is sent."""
+    """WSGI middleware around every call: its patience with the store, and the unread rest of its body, read before the answer is sent."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], limit: int) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], limit: int, patience: float) -> None:
+        """`limit`: bytes of a body that are read for nothing; `patience`: seconds that a call waits for a store that does not answer."""
         self._app = app
         self._limit = limit
+        self._patience = patience
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        patience.begin(self._patience)
         answer = self._app(environ, start_response)
+        patience.end()  # a stream goes on by itself, at the pace of its reader
         if environ.get("tidemark.upgraded"):
             return answer
         if "gunicorn.socket" in environ:

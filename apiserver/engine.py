@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from apiserver.errors import StartupError
+from apiserver.errors import StartupError, StoreNotReady
 from apiserver.settings import Settings
 from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError
 from apiserver.stores.coordination import Coordination
@@ -33,14 +33,19 @@ class Engine:
 
 
 def open_engine(settings: Settings) -> Engine:
-    """Open what the settings name. Raises StartupError with a sentence for the operator. Called after the fork: no connection is shared."""
+    """Open what the settings name. Raises StartupError with a sentence for the operator, StoreNotReady when it may work later. Called after the fork: no connection is shared."""
     try:
         state, bus, coordination = _open_state(settings)
-        events, registry = _open_store(settings, coordination)
     except StoreDamaged as error:
         raise StartupError(str(error)) from error
+    try:
+        events, registry = _open_store(settings, coordination)
     except StoreError as error:
-        raise StartupError(f"{without_password(settings.store_url)}: {error}") from error
+        state.close()
+        bus.close()
+        if isinstance(error, StoreDamaged):
+            raise StartupError(str(error)) from error
+        raise StoreNotReady(f"{without_password(settings.store_url)}: {error}") from error
     return Engine(events, registry, state, bus)
 
 

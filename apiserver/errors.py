@@ -346,6 +346,10 @@ class StartupError(Exception):
     """The server can't start. The text is one sentence for the operator: what is wrong, where, what to do; the exit code is 2."""
 
 
+class StoreNotReady(StartupError):
+    """The store does not answer, or takes no writes that the start needs; later it may."""
+
+
 def brief(value: Any, limit: int = 60) -> str:
     """A value as it appears in a message: JSON-like, on one line, shortened."""
     if isinstance(value, str):

@@ -19,7 +19,7 @@ from apiserver.credentials import Credentials
 from apiserver.engine import Engine
 from apiserver.errors import NotAvailable
 from apiserver.settings import Settings
-from apiserver.stores.base import StoreError
+from apiserver.stores.base import StoreBusy, StoreError, StoreUnavailable
 
 USE_INTERVAL = 60.0
 """Seconds between two updates of a key's `last_used`, per worker process."""
@@ -38,7 +38,7 @@ class Identities:
     """The `IdentityStore` of the application."""
 
     def __init__(self, settings: Settings, credentials: Credentials, engine: Engine) -> None:
-        """Writes the configuration's companies and users to the registry."""
+        """Writes the configuration's companies and users to the registry, if it takes writes now."""
         self._settings = settings.auth
         self._is_open = settings.open
         self._listed = {(company.id, user.id) for company in settings.auth.companies for user in company.users}
@@ -49,13 +49,14 @@ class Identities:
         self._passwords = Passwords(engine.state)
         company = next(company for company in self._settings.companies if company.name == self._settings.default_company)
         self._company = company.id
-        self.users.configure(
-            [
-                ConfiguredUser(company.id, company.name, user.id, user.name, user.role)
-                for company in self._settings.companies
-                for user in company.users
-            ]
-        )
+        self.is_configured = False
+        """Whether the registry has the companies and users of the configuration."""
+        try:
+            self.configure()
+        except StoreUnavailable:
+            raise
+        except StoreBusy as error:  # a full disk: calls can be answered, and who is in the configuration is known
+            log.warning("companies and users of the configuration are written to the registry later: %s", error)
         self._default = self._identity(company.id, self._settings.default_user)
         self._secrets: tuple[int, dict[str, str]] | None = None
         self._proof_key = hashlib.sha256(b"tidemark proof " + credentials.token_secret.encode()).digest()
@@ -63,6 +64,17 @@ class Identities:
         self._records: dict[str, KeyRecord] = {}
         self._noted: dict[str, float] = {}
         self._stored_passwords: dict[str, str] = {}
+
+    def configure(self) -> None:
+        """Write companies and users of the configuration to the registry. Raises StoreBusy when it can't be written now."""
+        self.users.configure(
+            [
+                ConfiguredUser(company.id, company.name, user.id, user.name, user.role)
+                for company in self._settings.companies
+                for user in company.users
+            ]
+        )
+        self.is_configured = True
 
     # --- for the Authenticator
 

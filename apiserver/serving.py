@@ -11,6 +11,7 @@ import gc
 import json
 import logging
 import logging.handlers
+import math
 import os
 import resource
 import socket
@@ -22,18 +23,22 @@ from typing import Any, TextIO
 import gunicorn.http.wsgi
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from apiserver.errors import StartupError
+from apiserver.outages import is_first, share_between_processes
 from apiserver.settings import Settings
 from apiserver.worker import Worker
 
 LOCK = "tidemark.lock"
+log = logging.getLogger("tidemark")
 
 
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises StartupError; a worker that can't start ends the process with code 2."""
     os.umask(0o077)  # what the server writes is for its own user
+    share_between_processes()
     _check_log_file(settings.server.log_file)
     lock = claim_data_folder(settings)
     ports = [settings.server.port, *(port for port in (settings.runs.port, settings.files.port) if port)]
@@ -44,8 +49,9 @@ def serve(settings: Settings) -> None:
     gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
     try:
         Server(settings, sockets, lambda: print(banner(settings, address), flush=True)).run()
-    except SystemExit as error:
-        raise SystemExit(2 if error.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else error.code) from None
+    except (SystemExit, HaltServer) as error:  # HaltServer comes once more while the server ends because of a first one
+        code = error.exit_status if isinstance(error, HaltServer) else error.code
+        raise SystemExit(2 if code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else code) from None
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped package
@@ -87,6 +93,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
 
     def load(self) -> Any:
         from apiserver.app import create_app
+        from apiserver.starting import StartingApp
 
         file = self._settings.server.log_file
         logging.basicConfig(
@@ -98,21 +105,31 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         )
         for chatty in ("elastic_transport", "elasticsearch", "urllib3"):  # a line per request at "info"
             logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
-        try:
-            return create_app(self._settings)
-        except StartupError as error:
-            print(f"tidemark: {error}", file=sys.stderr, flush=True)
-            os._exit(Arbiter.APP_LOAD_ERROR)
+        return StartingApp(lambda: create_app(self._settings), self._app_ready, _give_up, self._settings.server.max_body)
+
+    def _app_ready(self, app: Any) -> None:
+        # Without this each full garbage collection (one in a few hundred batches) is a pause of 70 ms.
+        gc.freeze()
+        app.extensions["tidemark.upkeep"].start()
+        if is_first("ready", math.inf):
+            self._ready()
 
     def _worker_ready(self, worker: Any) -> None:
         # SQLite hands the interpreter lock back and forth at every statement; beside a big batch each turn would wait Python's usual 5 ms, and a
         # small read 100 ms in all.
         sys.setswitchinterval(0.0005)
-        # Without this each full garbage collection (one in a few hundred batches) is a pause of 70 ms.
-        gc.freeze()
         worker.limit(self._settings.server)
-        if worker.age == 1:
-            self._ready()
+        worker.wsgi.start()
+
+
+def _give_up(error: Exception) -> None:
+    """End the worker process, and with it the server; the first to find out says why."""
+    if is_first(f"tidemark: {error}", 60.0):
+        if isinstance(error, StartupError):
+            print(f"tidemark: {error}", file=sys.stderr, flush=True)
+        else:
+            log.error("the server can't start", exc_info=error)
+    os._exit(Arbiter.APP_LOAD_ERROR)
 
 
 class Log(Logger):  # type: ignore[misc]  # untyped package

@@ -191,6 +191,8 @@ class ElasticSettings:
     """Documents after which new tasks go to a new generation."""
     generation_bytes: int
     """Bytes after which new tasks go to a new generation."""
+    generation_days: float
+    """Days after which new tasks go to a new generation; 0 = never."""
     prefix: str
     """Put before every index name, so that several servers can share a cluster."""
 

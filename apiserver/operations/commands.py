@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from apiserver.errors import StartupError
 from apiserver.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from apiserver.stores.base import AgeOf
 
 _DATA = click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
 _STORE = click.option("--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.")
@@ -31,17 +36,23 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
 @_DATA
 @_STORE
 @_STATE
-def doctor(data: str | None, store: str | None, state: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: {ok, findings: [{level, text, advice}]}.")
+def doctor(data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
     """Check this installation: settings, store, mappings, disks, Redis. One line each, with what to do.
 
     Changes nothing. Exit code 1 when a check failed.
     """
     from apiserver.operations.doctor import examine
 
-    failed = False
+    findings = []
     for finding in examine(_settings(data, store, state)):
-        click.echo(f"{finding.level:<5}{finding.text}" + (f": {finding.advice}" if finding.advice else ""))
-        failed = failed or finding.level == "FAIL"
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.level:<5}{finding.text}" + (f": {finding.advice}" if finding.advice else ""))
+    failed = any(finding.level == "FAIL" for finding in findings)
+    if as_json:
+        listed = [{**finding._asdict(), "level": finding.level.lower()} for finding in findings]
+        click.echo(json.dumps({"ok": not failed, "findings": listed}, indent=2))
     if failed:
         click.get_current_context().exit(1)
 
@@ -63,14 +74,24 @@ class Age(click.ParamType[float]):
 @click.command()
 @click.option("--older-than", type=Age(), required=True, metavar="AGE", help="12h, 90d, 8w, 2y: since the newest event of a task.")
 @click.option("--company", metavar="ID", help="Only this company's.  [default: all]")
+@click.option(
+    "--by",
+    type=click.Choice(["arrival", "event-time"]),
+    default="arrival",
+    show_default=True,
+    help="What is old: what arrived long ago, or what has old timestamps (of the client).",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
 @_DATA
 @_STORE
 @_STATE
-def retention(older_than: float, company: str | None, dry_run: bool, data: str | None, store: str | None, state: str | None) -> None:
+def retention(
+    older_than: float, company: str | None, by: AgeOf, dry_run: bool, data: str | None, store: str | None, state: str | None
+) -> None:
     """Remove the events of tasks whose newest event is older than a limit. The tasks stay listed.
 
-    On Elasticsearch whole generations of indices are dropped where all their tasks are old. On SQLite stop the server first.
+    On Elasticsearch whole generations of indices are dropped where all their tasks are old: that works, and frees space, also when the disk is full
+    and the indices are read-only. On SQLite stop the server first.
     """
     from apiserver.engine import open_engine
     from apiserver.serving import running_server
@@ -83,7 +104,7 @@ def retention(older_than: float, company: str | None, dry_run: bool, data: str |
     tasks = events = 0
     try:
         for name in [company] if company else engine.events.companies():
-            for step in engine.events.retire(name, before, dry_run=dry_run):
+            for step in engine.events.retire(name, before, by=by, dry_run=dry_run):
                 click.echo(
                     f"{'would remove' if dry_run else 'removed'} {step.what}: {step.events:,} events of {len(step.tasks):,} tasks (company {name})"
                 )
@@ -92,4 +113,8 @@ def retention(older_than: float, company: str | None, dry_run: bool, data: str |
     finally:
         engine.close()
     day = datetime.fromtimestamp(before / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    click.echo(f"{'Would remove' if dry_run else 'Removed'} {events:,} events of {tasks:,} tasks that have none since {day}.")
+    click.echo(f"{'Would remove' if dry_run else 'Removed'} {events:,} events of {tasks:,} tasks {_since(by, day)}.")
+
+
+def _since(by: AgeOf, day: str) -> str:
+    return f"to which nothing came since {day}" if by == "arrival" else f"that have none with a timestamp since {day}"

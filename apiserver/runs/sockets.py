@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
+from apiserver import patience
 from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog, LiveLogReader
 from apiserver.bll.registry.directory import Owner
@@ -99,6 +100,7 @@ class LogSockets:
         except OriginRefused as error:
             return Response(orjson.dumps({"detail": failure_of(error, "").message}), 403, content_type="application/json")
         request.environ["tidemark.upgraded"] = True
+        patience.end()
         if "gunicorn.socket" in request.environ:
             request.environ["gunicorn.socket"].unlimited()
         return None

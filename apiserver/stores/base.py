@@ -38,11 +38,22 @@ class StoreError(Exception):
 
 
 class StoreBusy(StoreError):
-    """The store wants the caller to come back later (queue full, disk full, index read-only). `retry_after` in seconds."""
+    """The store wants the caller to come back later (queue full, disk full, index read-only). `retry_after` in seconds, `kind` as the log names
+    the trouble (empty: it is no trouble of the whole store)."""
 
-    def __init__(self, reason: str, retry_after: float = 5.0) -> None:
+    def __init__(self, reason: str, retry_after: float = 5.0, kind: str = "") -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
+        self.retry_after, self.kind = retry_after, kind
+
+
+DISK_TROUBLE = "a full disk"
+
+
+class StoreReadOnly(StoreBusy):
+    """The store takes no writes, usually because its disk is full. It can be read."""
+
+    def __init__(self, reason: str, retry_after: float = 30.0) -> None:
+        super().__init__(reason, retry_after, DISK_TROUBLE)
 
 
 class StoreUnavailable(StoreBusy):
@@ -62,10 +73,11 @@ class Conflict(StoreError):
 
 
 class Health(NamedTuple):
-    """`ok`, and one sentence for the operator."""
+    """`ok`, and one sentence for the operator. `degraded`: not ok, but calls are answered all the same, or most of them."""
 
     ok: bool
     detail: str
+    degraded: bool = False
 
 
 class Retired(NamedTuple):
@@ -74,6 +86,9 @@ class Retired(NamedTuple):
     what: str
     tasks: list[str]
     events: int
+
+
+AgeOf = Literal["arrival", "event-time"]
 
 
 class EventWriter(Protocol):
@@ -218,12 +233,20 @@ class Upkeep(Protocol):
     def companies(self) -> list[str]:
         """Companies that have events."""
 
-    def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
+    def retire(self, company: str, before: int, *, by: AgeOf = "arrival", dry_run: bool = False) -> Iterator[Retired]:
         """Remove the events of every task and model whose newest event is older than `before` (ms), step by step, each named when it is done;
-        with `dry_run` they are only named. What is written meanwhile stays whole."""
+        with `dry_run` they are only named. `by`: whether the time of arrival counts, or the timestamp that the client gave. What is written
+        meanwhile stays whole. Raises StoreReadOnly at the end when some tasks are old and their events can't be removed now."""
 
     def check(self) -> Health:
         """Whether the store answers."""
+
+    def conditions(self) -> dict[str, Health]:
+        """What a store that answers may lack all the same, by name: space on its disk, parts of its layout. Cheap: may be seconds old."""
+
+    def look_after(self) -> bool:
+        """Called every second or so while the program runs: put right what was removed behind its back, or could not be written before. True when
+        documents of the registry were lost with it, so that the program has to write its own again. Raises StoreBusy."""
 
     def close(self) -> None:
         """Let go of connections and threads; safe to call twice."""

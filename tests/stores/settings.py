@@ -15,6 +15,7 @@ ELASTIC = ElasticSettings(
     replicas=0,
     generation_documents=200_000_000,
     generation_bytes=50_000_000_000,
+    generation_days=30.0,
     prefix="",
 )
 REDIS = RedisSettings(ca_file="", timeout=3, prefix="tidemark:")

@@ -19,6 +19,7 @@ import pytest
 from apiserver.stores.base import EventStore, Registry, StoreBusy, StoreUnavailable
 from apiserver.stores.elastic import ElasticEvents, ElasticRegistry
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
+from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.options import WriteOptions
@@ -74,9 +75,10 @@ def workers(request: pytest.FixtureRequest) -> Iterator[list[Worker]]:
     for _ in range(2):
         client = DyingElastic(f"{elasticsearch_address()}?prefix={prefix}", settings)
         layout = Layout(client, settings)
-        layout.prepare()
+        installation = Installation(client, layout)
+        installation.prepare()
         visibility = Visibility(client, layout, coordination)
-        events = ElasticEvents(client, layout, visibility, settings, WriteOptions())
+        events = ElasticEvents(client, layout, installation, visibility, settings, WriteOptions())
         made.append(Worker(client, events, ElasticRegistry(client, layout, visibility, events.series_store)))
     yield made
     for worker in made:

@@ -12,6 +12,7 @@ import pytest
 
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
+from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series import group_commit as module
 from apiserver.stores.elastic.series.changes import SeriesChange
@@ -45,7 +46,7 @@ class Held(ElasticClient):
 def client() -> Iterator[Held]:
     elasticsearch_url()  # has this run's indices removed at its end
     client = Held(f"{elasticsearch_address()}?prefix={run_prefix()}-group_commit")
-    Layout(client, ELASTIC).prepare()
+    Installation(client, Layout(client, ELASTIC)).prepare()
     yield client
     client.close()
 

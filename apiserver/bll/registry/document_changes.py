@@ -57,12 +57,7 @@ def create_or_get(registry: Registry, kind: Kind, company: str, id: str, body: M
     """The document of this id: the one that was there, else this one."""
 
     def attempt() -> Document:
-        try:
-            return registry.create(kind, company, id, body)
-        except Conflict:
-            found = registry.get(kind, company, id)
-            if found is None:  # deleted between the two
-                raise
-            return found
+        found = registry.get(kind, company, id)  # first: a store that is full can be read
+        return registry.create(kind, company, id, body) if found is None else found
 
     return until_stored(attempt, f"{kind} {id}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import EventStore, Registry, StoreBusy
+from apiserver.stores.base import EventStore, Registry, StoreError
 from apiserver.stores.coordination import Coordination
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.events import ElasticEvents
+from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.store import ElasticRegistry
 from apiserver.stores.elastic.visibility import Visibility
@@ -16,7 +15,6 @@ from apiserver.stores.options import WriteOptions
 
 __all__ = ["ElasticEvents", "ElasticRegistry", "open_elastic"]
 
-AGAIN_SECONDS = 1.0
 DEFAULT_OPTIONS = WriteOptions()
 
 
@@ -29,11 +27,12 @@ def open_elastic(
     """
     client = ElasticClient(url, settings)
     layout = Layout(client, settings)
+    installation = Installation(client, layout)
     try:
-        layout.prepare()
-    except StoreBusy:  # a cluster that has just come up, or many workers that start at once
-        time.sleep(AGAIN_SECONDS)
-        layout.prepare()
+        installation.prepare()
+    except StoreError:
+        client.close()
+        raise
     visibility = Visibility(client, layout, coordination)
-    events = ElasticEvents(client, layout, visibility, settings, options)
+    events = ElasticEvents(client, layout, installation, visibility, settings, options)
     return events, ElasticRegistry(client, layout, visibility, events.series_store)

@@ -16,8 +16,9 @@ from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
+from apiserver.outages import Outages
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable
+from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreReadOnly, StoreUnavailable
 from apiserver.stores.codec import decode_json
 from apiserver.stores.elastic.node import connecting_within
 
@@ -34,6 +35,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
 """Seconds between attempts at a write that another worker was faster with."""
 _NO_ERRORS = b'{"errors":false,'
 _BETWEEN = b"}},{"
+
+
+class IndexGone(StoreBusy):
+    """A write met no index: its generation was dropped, or Elasticsearch's data was removed."""
 
 
 class BulkAnswer:
@@ -93,6 +98,9 @@ class ElasticClient:
     def __init__(self, url: str, settings: ElasticSettings) -> None:
         hosts, login, query = parse_url(url)
         self._hosts = len(hosts)
+        self.shown = ", ".join(hosts)
+        """The addresses, without the login."""
+        self.outages = Outages("Elasticsearch")
         prefix = query.get("prefix") or settings.prefix
         self.prefix = f"{prefix}-" if prefix and not prefix.endswith("-") else prefix
         self.settings = settings
@@ -133,18 +141,32 @@ class ElasticClient:
         """The answer as `decode` makes it. ApiError passes for what the caller can know better: 400, 404, 409."""
         client = self.elastic if timeout is None else self.elastic.options(request_timeout=timeout)
         try:
-            return decode(self._send(client, method, path, body, lines))
+            answer = decode(self._send(client, method, path, body, lines))
         except ConnectionTimeout as error:
-            raise StoreUnavailable(f"Elasticsearch did not answer in {timeout or self.settings.timeout:g} s") from error
+            raise self._failed(StoreUnavailable(f"Elasticsearch did not answer in {timeout or self.settings.timeout:g} s")) from error
         except (NoConnection, TransportError) as error:
-            raise StoreUnavailable(f"Elasticsearch can't be reached: {error.message}") from error
+            raise self._failed(StoreUnavailable(f"Elasticsearch can't be reached: {error.message}")) from error
         except ApiError as error:
             if isinstance(error.body, bytes):
                 error.body = decode_json(error.body)
             busy = busy_reason(error.meta.status, error.body)
             if busy is None:
                 raise
-            raise busy from error
+            raise self._failed(busy) from error
+        if self.outages:
+            self.outages.ended("an outage", "a refused login", "an overload")
+        return answer
+
+    def note_trouble(self, error: StoreBusy) -> None:
+        """Say in the log what an item of a bulk request failed for."""
+        self._failed(error)
+
+    def _failed(self, error: StoreBusy) -> StoreBusy:
+        """Say it in the log, once for an outage."""
+        kind = "an outage" if isinstance(error, StoreUnavailable) else error.kind
+        if kind:
+            self.outages.began(kind, f"{self.shown}: {error}")
+        return error
 
     def _send(self, client: Elasticsearch, method: str, path: str, body: Any, lines: bool) -> bytes:
         """A node that can't be connected to is left out for a while by the client: the next try goes to another one."""
@@ -162,7 +184,7 @@ class ElasticClient:
     # --- writing
 
     def bulk(self, body: bytes, index: str = "", *, details: bool = False) -> BulkAnswer:
-        """Send prepared lines. Every index named in it must be an alias, unless its line says otherwise. `details`: with versions."""
+        """Send prepared lines. Every index named in it must be an alias, except in deletes. `details`: with versions."""
         wanted = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
         if details:
             wanted += ",items.*._seq_no,items.*._primary_term"
@@ -282,15 +304,20 @@ def attempts(count: int) -> Iterator[int]:
 
 def busy_reason(status: int, body: Any) -> StoreBusy | None:
     """The exception for a refusal that passes by itself; None when it is the caller's fault or a conflict."""
+    if status in (403, 429) and "cluster_block" in error_type(body):
+        return StoreReadOnly(f"the index is read-only, probably because the disk is full: {reason(body)}", 30.0)
     if status in (429, 503):
-        return StoreBusy(f"Elasticsearch is overloaded: {reason(body)}")
-    if status == 403 and "cluster_block" in error_type(body):
-        return StoreBusy(f"the index is read-only, probably because the disk is full: {reason(body)}", 30.0)
+        return StoreBusy(f"Elasticsearch is overloaded: {reason(body)}", kind="an overload")
     if status in (401, 403):
-        return StoreBusy(f"Elasticsearch refuses our login: {reason(body)}", 30.0)
+        return StoreBusy(f"Elasticsearch refuses our login: {reason(body)}; correct user and password in TIDEMARK_STORE", 30.0, kind="a refused login")
     if status >= 500:
         return StoreUnavailable(f"Elasticsearch failed: {reason(body)}")
     return None
+
+
+def is_index_gone(item: Mapping[str, Any]) -> bool:
+    """Whether an item of a bulk request, or an error answer, met no index (or no alias, where one is required)."""
+    return item.get("status") == 404 and "index_not_found" in error_type(item)
 
 
 def error_type(body: Any) -> str:

@@ -11,7 +11,8 @@ from apiserver.findings import Finding
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy, StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, reason
-from apiserver.stores.elastic.layout import ADDED_LATER, LAYOUT, Layout
+from apiserver.stores.elastic.installation import LOOK_SECONDS, Installation
+from apiserver.stores.elastic.layout import LAYOUT, Layout
 
 SUPPORTED = (8, 9)
 
@@ -31,10 +32,11 @@ def examine(url: str, settings: ElasticSettings) -> Iterator[Finding]:
     yield Finding("ok" if known else "FAIL", f"Elasticsearch {version} answers", "" if known else "versions 8 and 9 are supported")
     try:
         layout = Layout(client, settings)
+        installation = Installation(client, layout)
         yield from _health(client, layout)
-        yield from _templates(client, layout)
+        yield from _layout(layout, installation)
         yield from _disk(client)
-        yield from _blocks(client, layout)
+        yield from _blocks(installation)
     except StoreBusy as error:
         yield Finding("FAIL", str(error), "look at Elasticsearch's own log")
     finally:
@@ -55,26 +57,30 @@ def _health(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
         )
 
 
-def _templates(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
-    problems = 0
-    for name in layout.templates():
-        full = f"{layout.prefix}tidemark-{name}"
-        try:
-            there = client.call("GET", f"/_index_template/{full}")["index_templates"][0]["index_template"]
-        except ApiError as error:
-            if error.meta.status != 404:
-                raise
-            problems += 1
-            yield Finding("warn", f"the template {full} is missing", "it is put by the next `tidemark serve`")
-            continue
-        if there.get("_meta", {}).get("tidemark_layout", 0) > LAYOUT:
-            problems += 1
-            yield Finding("FAIL", f"the template {full} is from a newer tidemark", "upgrade this host")
-    for sentence in layout.problems(repair=False):
-        problems += 1
-        yield Finding("warn" if sentence.endswith(ADDED_LATER) else "FAIL", sentence)
-    if not problems:
-        yield Finding("ok", "templates and mappings are as they should be")
+def _layout(layout: Layout, installation: Installation) -> Iterator[Finding]:
+    """Templates, indices, mappings, aliases."""
+    found = installation.differences()
+    put_back = f"a running server puts it right within {LOOK_SECONDS:.0f} s, `tidemark serve` at its start"
+    findings: list[Finding] = [Finding("FAIL", problem) for problem in found.problems]
+    if found.templates:
+        findings.append(Finding("warn", f"templates are missing or of another version: {', '.join(found.templates)}", put_back))
+    for index, fields in found.fields.items():
+        findings.append(Finding("warn", f"the index {index} lacks the fields {', '.join(sorted(fields))}", "they are added at the next start"))
+    if found.aliases:
+        indices = ", ".join(index for index, _ in found.aliases[:5])
+        findings.append(Finding("warn", f"writes answer 503: no write alias on {indices}", "it is added at the next start"))
+    if found.registry and found.other_data:
+        findings.append(
+            Finding(
+                "FAIL",
+                f"the registry ({layout.entities}, {layout.objects}) is missing and there are events: indices were deleted",
+                "restore a backup with all indices; without one a start makes an empty registry",
+            )
+        )
+    newer = [full for full, version in installation.template_versions().items() if version > LAYOUT]
+    if newer:
+        findings.append(Finding("FAIL", f"from a newer tidemark: {', '.join(newer)}", "upgrade this host"))
+    yield from findings or [Finding("ok", "templates and mappings are as they should be")]
 
 
 def _disk(client: ElasticClient) -> Iterator[Finding]:
@@ -103,15 +109,15 @@ def _disk(client: ElasticClient) -> Iterator[Finding]:
             yield Finding("ok", text)
 
 
-def _blocks(client: ElasticClient, layout: Layout) -> Iterator[Finding]:
-    names = f"{layout.prefix}events-*,{layout.prefix}statistics-*,{layout.prefix}registry-*"
-    blocked = client.call("GET", f"/{names}/_settings/index.blocks.*?flat_settings=true&ignore_unavailable=true&allow_no_indices=true")
-    found = sorted(index for index, content in blocked.items() if any(value == "true" for value in content["settings"].values()))
-    if found:
+def _blocks(installation: Installation) -> Iterator[Finding]:
+    blocks = installation.blocks()
+    if blocks.whole:
+        yield Finding("FAIL", blocks.whole, 'PUT /_cluster/settings {"persistent": {"cluster.blocks.*": null}} takes it back')
+    if blocks.indices:
         yield Finding(
             "FAIL",
-            f"read-only: {', '.join(found[:5])}",
-            'PUT /<index>/_settings {"index.blocks.read_only_allow_delete": null} once there is space',
+            f"read-only: {', '.join(blocks.indices[:5])}",
+            "free space with `tidemark retention`: Elasticsearch takes the block back by itself once there is some (docs/operations.md)",
         )
-    else:
+    if not blocks.whole and not blocks.indices:
         yield Finding("ok", "no index is read-only")

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import Health, Retired
+from apiserver.stores.base import AgeOf, Health, Retired
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
+from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.read.charts import ElasticBuckets
 from apiserver.stores.elastic.read.events import ElasticEventPages
@@ -51,9 +52,15 @@ class ElasticEvents:
     """EventStore over Elasticsearch; see `stores.base.EventStore` for what each method promises."""
 
     def __init__(
-        self, client: ElasticClient, layout: Layout, visibility: Visibility, settings: ElasticSettings, options: WriteOptions
+        self,
+        client: ElasticClient,
+        layout: Layout,
+        installation: Installation,
+        visibility: Visibility,
+        settings: ElasticSettings,
+        options: WriteOptions,
     ) -> None:
-        self._client, self._visibility = client, visibility
+        self._client, self._visibility, self._installation = client, visibility, installation
         self.layout = layout
         self.generations = Generations(client, layout, visibility, settings)
         self._group_commit = group_commit = GroupCommit(client)
@@ -182,11 +189,17 @@ class ElasticEvents:
         body = {"query": {"term": {"kind": "generation"}}, "sort": ["company", "id"], "_source": ["company"]}
         return sorted({hit["_source"]["company"] for hits in self._client.scan(self.layout.objects, body) for hit in hits})
 
-    def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
-        return self._retention.retire(company, before, dry_run)
+    def retire(self, company: str, before: int, *, by: AgeOf = "arrival", dry_run: bool = False) -> Iterator[Retired]:
+        return self._retention.retire(company, before, by, dry_run)
 
     def check(self) -> Health:
         return self._client.check()
+
+    def conditions(self) -> dict[str, Health]:
+        return self._installation.conditions()
+
+    def look_after(self) -> bool:
+        return self._installation.look_after()
 
     def close(self) -> None:
         self._group_commit.close()

@@ -19,7 +19,7 @@ from elasticsearch import ApiError
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action
-from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.elastic.client import ElasticClient, IndexGone, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.layout import Layout, slug
 from apiserver.stores.elastic.visibility import TaskView, Visibility
 from apiserver.stores.event_types import TYPES
@@ -30,10 +30,6 @@ LOOK_AGAIN_SECONDS = 30.0
 
 def pin_id(task: str) -> str:
     return "pin-" + urlsafe_b64encode(hashlib.blake2b(task.encode(), digest_size=18).digest()).decode()
-
-
-class IndexGone(StoreBusy):
-    """A write met no index: its generation was dropped."""
 
 
 class Generations:
@@ -90,6 +86,10 @@ class Generations:
                 pinned[task] = number
             elif item["status"] == 409:  # it is pinned already
                 taken.append(task)
+            elif is_index_gone(item):
+                raise IndexGone(f"the index {index} was removed from Elasticsearch", 1.0)
+            elif (passing := busy_reason(item["status"], item)) is not None:
+                raise passing
             else:
                 raise StoreBusy(f"Elasticsearch can't pin a task: {reason(item)}")
         return pinned | (self._read_pins(company, taken) if taken else {})
@@ -109,7 +109,8 @@ class Generations:
             return number
 
     def _current(self, company: str) -> int:
-        newest = self._newest(company)
+        listed = self.listed(company)
+        newest = max(listed, default=0)
         if newest == 0:
             return self._start(company, 1)
         documents = size = 0
@@ -119,7 +120,10 @@ class Generations:
         for index in stats.get("indices", {}).values():
             documents += index["primaries"]["docs"]["count"]
             size += index["primaries"]["store"]["size_in_bytes"]
-        if documents >= self._settings.generation_documents or size >= self._settings.generation_bytes:
+        days = self._settings.generation_days
+        # Without an age a small installation has one generation for ever, and nothing that retention could drop.
+        is_old = documents > 0 and days > 0 and time.time() * 1000 - listed[newest].get("started", 0) >= days * 86_400_000
+        if documents >= self._settings.generation_documents or size >= self._settings.generation_bytes or is_old:
             return self._start(company, newest + 1)
         return newest
 
@@ -137,9 +141,6 @@ class Generations:
                 return found
             number += len(ids)
 
-    def _newest(self, company: str) -> int:
-        return max(self.listed(company), default=0)
-
     def _start(self, company: str, number: int) -> int:
         body = {"id": f"{number:06d}", "state": "open", "started": int(time.time() * 1000)}
         try:
@@ -154,7 +155,14 @@ class Generations:
         self._put(company, number, {**self.listed(company)[number], "state": state}, "_doc")
 
     def _put(self, company: str, number: int, body: Mapping[str, Any], action: str) -> None:
-        self._client.call("PUT", f"/{self._layout.objects}/{action}/{_generation_id(company, number)}", _document(company, body))
+        path = f"/{self._layout.writing(self._layout.objects)}/{action}/{_generation_id(company, number)}?require_alias=true"
+        try:
+            self._client.call("PUT", path, _document(company, body))
+        except ApiError as error:
+            if error.meta.status == 404:
+                self._layout.lost = True
+                raise IndexGone(f"the index {self._layout.objects} was removed from Elasticsearch", 1.0) from error
+            raise
         self._visibility.record_writes(company, {}, (self._layout.objects,))  # a list of companies has to show it
 
     # --- indices
@@ -162,7 +170,7 @@ class Generations:
     def ensure_statistics(self, company: str) -> None:
         index = self._layout.statistics(company)
         if index not in self._indices:
-            self._layout.create(index)
+            self._layout.create_statistics(company)
             self._indices.add(index)
 
     def ensure(self, type: str, company: str, generation: int) -> str:
@@ -186,7 +194,8 @@ class Generations:
             raise IndexGone(f"generation {generation} was just dropped", 1.0)
 
     def forget(self, company: str, tasks: Sequence[str]) -> None:
-        """After a write that found no index: everything is looked up again by the retry."""
+        """After a write that found no index: everything is looked up again by the retry, and looked after by `Installation`."""
+        self._layout.lost = True
         with self._lock:
             self._indices.clear()
             self._open.pop(company, None)

@@ -1,4 +1,4 @@
-"""Which index holds what, and its mapping: strict composable templates, put and checked at start.
+"""Which index holds what, and its mapping: strict, as composable templates and in every request that makes an index.
 
 Only what is searched is indexed; the rest has doc values, because sorting, aggregations and pages read those. What clients send beyond
 the known fields is kept in one object that is not looked into: no client can grow a mapping or break it with a type.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -21,7 +21,6 @@ from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.event_types import TYPES, Form
 
 LAYOUT = 1
-ADDED_LATER = ": they are added at the next start"
 ENTITIES, OBJECTS = "registry-entities", "registry-objects"
 MAX_TOKEN = 8_000
 """Words of a log message are indexed up to this length; longer messages are candidates of every search (`long`)."""
@@ -151,7 +150,10 @@ class Layout:
         self._client = client
         self._settings = settings
         self.prefix = client.prefix
+        self.lost = False
+        """A write met no index: somebody removed it. `Installation.look_after` puts it right and takes this back."""
         self.entities, self.objects = self.prefix + ENTITIES, self.prefix + OBJECTS
+        self._templates = self._make_templates()
 
     # --- names
 
@@ -180,6 +182,9 @@ class Layout:
 
     def templates(self) -> dict[str, dict[str, Any]]:
         """Name -> pattern, settings and mapping of every kind of index."""
+        return self._templates
+
+    def _make_templates(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for name, type in TYPES.items():
             properties = _FORMS[type.form] | ({"url": _SEARCHED} if type.has_url else {})
@@ -209,80 +214,33 @@ class Layout:
             "template": {"settings": settings | dict(more), "mappings": mappings},
         }
 
-    def prepare(self) -> None:
-        """Put the templates, add missing fields to the indices that exist, make the registry. StoreDamaged names what can't be put right.
-
-        Two requests when everything is as it should be: many workers start at once.
-        """
-        there = self._digests()
-        templates = self.templates()
-        for name, template in templates.items():
-            full = f"{self.prefix}tidemark-{name}"
-            if there.get(full) == template["_meta"]["digest"]:
-                continue
-            try:
-                self._client.call("PUT", f"/_index_template/{full}", template)
-            except ApiError as error:
-                raise StoreDamaged(f"Elasticsearch refuses the template {full}: {reason(error.body)}") from error
-        for problem in self.problems(repair=True):
-            raise StoreDamaged(problem)
-        for index in {self.entities, self.objects} - set(self._mappings()):
-            self.create(index)
-
-    def _digests(self) -> dict[str, str]:
-        """What is said of themselves by the templates that are there."""
-        try:
-            found = self._client.call("GET", f"/_index_template/{self.prefix}tidemark-*?filter_path=index_templates.*")
-        except ApiError as error:
-            if error.meta.status == 404:
-                return {}
-            raise StoreDamaged(f"Elasticsearch refuses to show its templates: {reason(error.body)}") from error
-        return {item["name"]: item["index_template"].get("_meta", {}).get("digest", "") for item in found.get("index_templates", [])}
-
-    def _mappings(self) -> dict[str, dict[str, Any]]:
-        """The mappings of all indices that have names of ours."""
-        names = ",".join(template["index_patterns"][0] for template in self.templates().values())
-        found: dict[str, dict[str, Any]] = self._client.call("GET", f"/{names}/_mapping?ignore_unavailable=true&allow_no_indices=true")
-        return {index: content["mappings"] for index, content in found.items()}
-
-    def problems(self, *, repair: bool) -> list[str]:
-        """One sentence for everything about existing indices that is not as it should be; with `repair`, missing fields are added."""
-        mappings = self._mappings()
-        found: list[str] = []
-        for template in self.templates().values():
-            for index in sorted(fnmatch.filter(mappings, template["index_patterns"][0])):
-                found += self._check(index, mappings[index], template["template"]["mappings"]["properties"], repair)
-        return found
-
-    def _check(self, index: str, mapping: Mapping[str, Any], properties: Mapping[str, Any], repair: bool) -> list[str]:
-        layout = mapping.get("_meta", {}).get("tidemark_layout", 0)
-        if layout > LAYOUT:
-            return [f"the index {index} was written by a newer version of tidemark (layout {layout}, we know {LAYOUT}): upgrade this host"]
-        there = mapping.get("properties", {})
-        problems = [
-            f'the index {index} maps "{field}" as {_brief(there[field])}, tidemark needs {_brief(properties[field])}:'
-            " reindex it under another name, or delete it, then start again"
-            for field in properties
-            if field in there and not _same(there[field], properties[field])
-        ]
-        if mapping.get("dynamic") != "strict":
-            problems.append(
-                f"the index {index} is not tidemark's (its mapping is not strict): reindex it under another name, or set elastic.prefix"
-            )
-        missing = {field: properties[field] for field in properties if field not in there}
-        if missing and repair and not problems:
-            self._client.call("PUT", f"/{index}/_mapping", {"properties": missing})
-        elif missing and not repair:
-            problems.append(f"the index {index} lacks the fields {', '.join(sorted(missing))}{ADDED_LATER}")
-        return problems
-
     def create(self, index: str, aliases: Mapping[str, Any] | None = None) -> None:
-        """Make an index from its template; it may exist already."""
+        """Make an index with its settings and mapping, whatever templates say; one that exists gets the aliases that it lacks."""
+        template = next(found for found in self._templates.values() if fnmatch.fnmatchcase(index, found["index_patterns"][0]))["template"]
         try:
-            self._client.call("PUT", f"/{index}", {"aliases": aliases or {}})
+            self._client.call("PUT", f"/{index}", {**template, "aliases": aliases or {}})
         except ApiError as error:
             if "resource_already_exists" not in str(error.body):
                 raise StoreDamaged(f"Elasticsearch refuses to create the index {index}: {reason(error.body)}") from error
+            self.add_aliases([(index, alias) for alias in aliases or {}])
+
+    def add_aliases(self, wanted: Sequence[tuple[str, str]]) -> None:
+        """Give indices (index, alias) the aliases that they lack."""
+        there = self._client.call("GET", f"/{','.join(index for index, _ in wanted)}/_alias") if wanted else {}
+        missing = [(index, alias) for index, alias in wanted if alias not in there.get(index, {}).get("aliases", {})]
+        if missing:
+            self._client.call("POST", "/_aliases", {"actions": [{"add": {"index": index, "alias": alias}} for index, alias in missing]})
+
+    def create_statistics(self, company: str) -> str:
+        """Make the statistics of a company, with the alias that writes need."""
+        index = self.statistics(company)
+        self.create(index, {self.writing(index): {}})
+        return index
+
+    def create_registry(self) -> None:
+        """Make the indices of the registry, or give them the alias that writes need."""
+        for index in (self.entities, self.objects):
+            self.create(index, {self.writing(index): {}})
 
     def create_events(self, type: str, company: str, generation: int) -> str:
         """Make the index of a type in a generation, with its aliases."""
@@ -296,17 +254,3 @@ def slug(company: str) -> str:
     if re.fullmatch(r"[a-z0-9][a-z0-9_]{0,63}", company):
         return company
     return "x-" + hashlib.sha256(company.encode()).hexdigest()[:32]
-
-
-def _same(there: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-    """Elasticsearch leaves defaults out when it shows a mapping."""
-    if there.get("type", "object") != ours.get("type", "object"):
-        return False
-    return all(
-        there.get(name, default) == ours.get(name, default) for name, default in (("index", True), ("enabled", True), ("doc_values", True))
-    )
-
-
-def _brief(field: Mapping[str, Any]) -> str:
-    kind = str(field.get("type", "object"))
-    return kind + ("" if field.get("index", True) else ", not indexed") + ("" if field.get("enabled", True) else ", not looked into")

@@ -1,12 +1,19 @@
-"""A node of the Elasticsearch client with a time limit of its own for connecting."""
+"""A node of the Elasticsearch client with time limits of its own: for connecting, and for all requests of a call (`apiserver.patience`)."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import gevent
 import urllib3
 from elastic_transport import ConnectionError as NoConnection
 from elastic_transport import ConnectionTimeout, Urllib3HttpNode
+
+from apiserver import patience
+
+LONGEST = 3600.0
+"""Seconds of a request without a limit of its own."""
 
 
 def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
@@ -17,15 +24,24 @@ def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
 
     class Node(Urllib3HttpNode):
         def perform_request(self, method: str, target: str, body: Any = None, headers: Any = None, request_timeout: Any = None) -> Any:
-            whole = request_timeout if isinstance(request_timeout, (int, float)) else self.config.request_timeout
-            limit: Any = urllib3.Timeout(total=whole, connect=seconds if whole is None else min(seconds, whole))
+            given = request_timeout if isinstance(request_timeout, (int, float)) else self.config.request_timeout
+            whole = patience.left(given or LONGEST)
+            if whole <= 0:
+                raise ConnectionTimeout("the call has waited long enough")
+            limit: Any = urllib3.Timeout(total=whole, connect=min(seconds, whole))
+            started = time.monotonic()
             try:
-                return super().perform_request(method, target, body, headers, limit)
+                # urllib3 limits each read of an answer: one that stops in its middle would take the time again.
+                with gevent.Timeout(whole + 0.1, ConnectionTimeout("no whole answer in time")):
+                    answer = super().perform_request(method, target, body, headers, limit)
             except ConnectionTimeout as error:
+                patience.spend(time.monotonic() - started)
                 if any(isinstance(cause, urllib3.exceptions.ConnectTimeoutError) for cause in error.errors):
                     raise NoConnection(
                         f"no connection to {self.base_url} within {limit.connect_timeout:g} s", errors=error.errors
                     ) from error
                 raise
+            patience.renew()
+            return answer
 
     return Node

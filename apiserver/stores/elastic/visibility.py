@@ -14,7 +14,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from apiserver.stores.base import StateUnavailable
+from apiserver import patience
+from apiserver.stores.base import StateUnavailable, StoreUnavailable
 from apiserver.stores.coordination import ChangedDocuments, Coordination, Revisions
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.layout import Layout
@@ -207,10 +208,13 @@ class Visibility:
                 self._run, self._visible = run, {}
 
     def _refresh(self, due: Mapping[str, int]) -> None:
-        locks = [self._lock_of(index) for index in sorted(due)]
-        for lock in locks:
-            lock.acquire()
+        locks: list[threading.Lock] = []
         try:
+            for index in sorted(due):
+                lock = self._lock_of(index)
+                if not patience.acquire(lock, self._client.settings.timeout):
+                    raise StoreUnavailable("Elasticsearch does not answer: others wait for a refresh")
+                locks.append(lock)
             # Others may have done it while we waited for our turn.
             left = [index for index, needed in due.items() if self._visible.get(index, -1) < needed]
             if not left:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -12,15 +11,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 from redis.retry import Retry
 
+from apiserver.outages import Outages
 from apiserver.settings import RedisSettings
 from apiserver.stores.base import Health, StateUnavailable, StoreDamaged
 
-log = logging.getLogger(__name__)
-
 _SCRIPTS = files(__package__) / "scripts"
+TROUBLES = ("an outage", "a refusal", "a refused login")
 PAUSE = 0.5
 """Seconds without another try after Redis did not answer: requests that can do without it are not held up."""
 
@@ -55,7 +54,8 @@ class RedisClient:
             raise StoreDamaged(f"TIDEMARK_STATE: {error}") from error
         self._idle: list[Any] = []
         self._unavailable_until = 0.0
-        self._is_unavailable = False
+        self._outages = Outages("Redis")
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     def call(self, command: Callable[[], Any]) -> Any:
         """The result of a command; StateUnavailable when there is none."""
@@ -65,12 +65,11 @@ class RedisClient:
             result = command()
         except (ConnectionError, TimeoutError, OSError) as error:
             self._unavailable_until = time.monotonic() + PAUSE
-            raise self._unavailable(f"Redis does not answer: {error}") from error
+            raise self._unavailable(error) from error
         except ResponseError as error:  # out of memory (noeviction), read-only replica, loading its data, missing rights
-            raise self._unavailable(f"Redis refuses: {error}") from error
-        if self._is_unavailable:
-            self._is_unavailable = False
-            log.warning("Redis answers again")
+            raise self._unavailable(error) from error
+        if self._outages:
+            self._outages.ended(*TROUBLES)
         return result
 
     def script(self, source: str, **constants: str | int) -> Callable[..., Any]:
@@ -123,9 +122,11 @@ class RedisClient:
         """Asks at once, without the pause."""
         try:
             self.redis.ping()
-        except RedisError as error:
-            return Health(False, f"Redis does not answer: {error}")
+        except (RedisError, OSError) as error:
+            return Health(False, str(self._unavailable(error)))
         self._unavailable_until = 0.0
+        if self._outages:
+            self._outages.ended(*TROUBLES)
         return Health(True, "Redis answers")
 
     def connection(self) -> Any:
@@ -139,10 +140,14 @@ class RedisClient:
         self.redis.close()
         self.redis.connection_pool.disconnect()
 
-    def _unavailable(self, reason: str) -> StateUnavailable:
-        if not self._is_unavailable:
-            self._is_unavailable = True
-            log.warning("%s", reason)
+    def _unavailable(self, error: Exception) -> StateUnavailable:
+        if isinstance(error, AuthenticationError):
+            kind, reason = "a refused login", f"Redis refuses our login: {error}; correct the password in TIDEMARK_STATE"
+        elif isinstance(error, ResponseError):
+            kind, reason = "a refusal", f"Redis refuses: {error}"
+        else:
+            kind, reason = "an outage", f"Redis does not answer: {error}"
+        self._outages.began(kind, f"{self._shown}: {reason}; events are stored and read without it, galleries and scrolls answer 503")
         return StateUnavailable(reason, 1.0)
 
 

@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Callable, Collection
 from typing import Any
 
+from apiserver.stores.base import AgeOf
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import LOG
+from apiserver.stores.records import LOG, SEQ_SHIFT
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
 
@@ -105,11 +106,12 @@ def delete_logs(
     return total
 
 
-def old_tasks(connection: sqlite3.Connection, company: str, before: int) -> list[tuple[str, int]]:
+def old_tasks(connection: sqlite3.Connection, company: str, before: int, by: AgeOf) -> list[tuple[str, int]]:
     """(task, events) of every task of a company whose newest event is older than `before` (ms), oldest first."""
+    newest = "max(s.max_timestamp)" if by == "event-time" else f"max(s.last_written >> {SEQ_SHIFT})"
     rows = connection.execute(
-        """SELECT e.task, sum(s.count) FROM entities e JOIN series s ON s.entity = e.id WHERE e.company = ? AND s.count > 0
-           GROUP BY e.id HAVING max(s.max_timestamp) < ? ORDER BY max(s.max_timestamp), e.task""",
+        f"""SELECT e.task, sum(s.count) FROM entities e JOIN series s ON s.entity = e.id WHERE e.company = ? AND s.count > 0
+            GROUP BY e.id HAVING {newest} < ? ORDER BY {newest}, e.task""",
         (company, before),
     )
     return [(task, count) for task, count in rows]

@@ -6,16 +6,18 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from shutil import disk_usage
 from typing import Any, TypeVar
 
 import orjson
 
-from apiserver.stores.base import Health, Retired, StoreBusy, StoreDamaged
+from apiserver.stores.base import AgeOf, Health, Retired, StoreBusy, StoreDamaged
 from apiserver.stores.event_types import EVENT_TYPES, TYPES, name_of_code
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import (
     IMAGE,
     LOG,
+    SEQ_SHIFT,
     Appended,
     Axis,
     BucketRequest,
@@ -43,6 +45,8 @@ from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
 
 Read = TypeVar("Read")
+LEAST_FREE = 1 << 26
+"""Bytes of the disk below which writes are about to fail."""
 
 
 class SqliteEvents:
@@ -316,10 +320,13 @@ class SqliteEvents:
             ]
         )
 
-    def retire(self, company: str, before: int, *, dry_run: bool = False) -> Iterator[Retired]:
-        for task, count in self._db.read(lambda connection: deleting.old_tasks(connection, company, before)):
+    def retire(self, company: str, before: int, *, by: AgeOf = "arrival", dry_run: bool = False) -> Iterator[Retired]:
+        def old(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+            return deleting.old_tasks(connection, company, before, by)
+
+        for task, count in self._db.read(old):
             if not dry_run:
-                if any(series.max_timestamp >= before for series in self.series(company, [task])):  # written to meanwhile
+                if any(_newest(series, by) >= before for series in self.series(company, [task])):  # written to meanwhile
                     continue
                 count = self.delete(company, task)
             yield Retired(f"task {task}", [task], count)
@@ -331,8 +338,21 @@ class SqliteEvents:
             return Health(False, str(error))
         return Health(True, f"SQLite file {self._db.path} answers")
 
+    def conditions(self) -> dict[str, Health]:
+        usage = disk_usage(self._db.path.parent)
+        text = f"{usage.free / 2**30:.1f} GiB ({usage.free / usage.total:.0%}) of the disk are free"
+        enough = usage.free >= LEAST_FREE
+        return {"disk": Health(enough, text, degraded=not enough)}
+
+    def look_after(self) -> bool:
+        return False  # nobody else touches the file
+
     def close(self) -> None:
         self._db.close()
+
+
+def _newest(series: Series, by: AgeOf) -> int:
+    return series.max_timestamp if by == "event-time" else series.last_written >> SEQ_SHIFT
 
 
 def _entities(connection: sqlite3.Connection, company: str, tasks: Sequence[str]) -> dict[str, tuple[int, bool, int]]:

@@ -12,7 +12,7 @@ from elasticsearch import ApiError
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
 from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, path_of
 from apiserver.stores.elastic.bulk_actions import action
-from apiserver.stores.elastic.client import ElasticClient, attempts, reason
+from apiserver.stores.elastic.client import ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.layout import SORTED_FIELDS, TALLIED_FIELDS, Layout
 from apiserver.stores.elastic.queries import all_of, terms
 from apiserver.stores.elastic.registry.documents import document_id, document_of, source_of, without_bulk
@@ -70,9 +70,9 @@ class ElasticRegistry:
         revision = time.time_ns()
         source = source_of(kind, company, id, plain, revision, body)
         try:
-            self._client.call("PUT", self._path(kind, company, id, "_create"), source)
+            self._client.call("PUT", self._writing(kind, company, id, "_create"), source)
         except ApiError as error:
-            raise _conflict(error, f"{kind} {id} exists already") from error
+            raise self._refused(error, f"{kind} {id} exists already") from error
         self._changed(kind, company, [id])
         return Document(id, company, plain, (kind, revision))
 
@@ -89,14 +89,16 @@ class ElasticRegistry:
             for id, item in zip(some, self._client.bulk(b"".join(lines)).items, strict=True):
                 if item["status"] == 201:
                     created.add(id)
+                elif is_index_gone(item):
+                    raise self._lost()
                 elif item["status"] != 409:
-                    raise StoreBusy(f"Elasticsearch refuses a document: {reason(item)}")
+                    raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a document: {reason(item)}")
         self._changed(kind, company, ids)
         return created
 
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
         kind, revision = document.version
-        path = self._path(kind, document.company, document.id)
+        path = self._writing(kind, document.company, document.id, "_doc")
         stored_id = document_id(kind, document.company, document.id)
         for _ in attempts(TRIES):
             stored = self._client.get(self._layout.registry(kind), stored_id)
@@ -104,13 +106,13 @@ class ElasticRegistry:
                 raise Conflict(f"{kind} {document.id} was changed by someone else")
             activity = {name: stored["_source"].get(name) for name in ACTIVITY_FIELDS} | dict(touch or {})
             source = source_of(kind, document.company, document.id, document.body, revision + 1, activity)
-            condition = f"?if_seq_no={stored['_seq_no']}&if_primary_term={stored['_primary_term']}"
+            condition = f"&if_seq_no={stored['_seq_no']}&if_primary_term={stored['_primary_term']}"
             try:
                 self._client.call("PUT", path + condition, source)
             except ApiError as error:
                 if error.meta.status == 409:  # perhaps only a batch that moved its activity
                     continue
-                raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
+                raise self._refused(error, "") from error
             self._changed(kind, document.company, [document.id])
             return Document(document.id, document.company, document.body, (kind, revision + 1))
         raise StoreBusy(f"{kind} {document.id} is changed too often at once", 1.0)
@@ -140,7 +142,7 @@ class ElasticRegistry:
         if kind not in ACTIVITY_KINDS or not moved:
             return
         try:
-            self._client.call("POST", self._path(kind, company, id, "_update") + f"?retry_on_conflict={TRIES}", {"doc": moved})
+            self._client.call("POST", self._writing(kind, company, id, "_update") + f"&retry_on_conflict={TRIES}", {"doc": moved})
         except ApiError as error:
             if error.meta.status != 404:
                 raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
@@ -252,6 +254,22 @@ class ElasticRegistry:
     def _path(self, kind: str, company: str, id: str, action: str = "_doc") -> str:
         return f"/{self._layout.registry(kind)}/{action}/{quote(document_id(kind, company, id), safe='')}"
 
+    def _writing(self, kind: str, company: str, id: str, action: str) -> str:
+        """The path of a write: through the write alias, so that an index that was removed is not made with a guessed mapping."""
+        index = self._layout.writing(self._layout.registry(kind))
+        return f"/{index}/{action}/{quote(document_id(kind, company, id), safe='')}?require_alias=true"
+
+    def _refused(self, error: ApiError, conflict: str) -> Exception:
+        if error.meta.status == 409:
+            return Conflict(conflict)
+        if is_index_gone({"status": error.meta.status, **error.body}):
+            return self._lost()
+        return StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}")
+
+    def _lost(self) -> IndexGone:
+        self._layout.lost = True
+        return IndexGone("the registry was removed from Elasticsearch: it is made anew", 1.0)
+
     def _changed(self, kind: str, company: str, ids: Collection[str] = ()) -> None:
         """`ids`: whose bodies were changed, not only their activity."""
         changed = dict.fromkeys(ids, (DOCUMENT,)) if kind in ACTIVITY_KINDS else {}
@@ -320,9 +338,3 @@ def _sorted(documents: list[Document], order: Sequence[Sort], lookup: Lookup) ->
     rows = ordered(_valued(documents, [path_of(sort.path) for sort in order], lookup), order)
     by_id = {(document.company, document.id): document for document in documents}
     return [by_id[row.company, row.id] for row in rows]
-
-
-def _conflict(error: ApiError, sentence: str) -> Exception:
-    if error.meta.status == 409:
-        return Conflict(sentence)
-    return StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}")

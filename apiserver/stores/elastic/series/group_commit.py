@@ -21,10 +21,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiserver import patience
 from apiserver.fairness import give_way
-from apiserver.stores.base import StoreBusy
+from apiserver.stores.base import StoreBusy, StoreUnavailable
 from apiserver.stores.elastic.bulk_actions import action
-from apiserver.stores.elastic.client import BulkAnswer, ElasticClient, attempts, busy_reason, reason
+from apiserver.stores.elastic.client import BulkAnswer, ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.series.changes import Change, DocumentKey, DocumentState, PreparedWrite, prepare
 from apiserver.stores.elastic.series.known_documents import KnownDocuments
 
@@ -104,16 +105,22 @@ class GroupCommit:
             self._waiting.append(mine)
         self._start_leaders()
         try:
-            mine.turn.wait()
+            if not patience.wait(mine.turn, self._client.settings.timeout):
+                self._stop_waiting(mine)
+                if not mine.group:
+                    raise StoreUnavailable("Elasticsearch does not answer: others wait for their writes")
         except BaseException:
-            with self._lock:  # a greenlet that was killed can't lead
-                self._waiting = [other for other in self._waiting if other is not mine]
+            self._stop_waiting(mine)  # a greenlet that was killed can't lead
             raise
         finally:
             if mine.group:
                 self._lead(mine)
         if mine.error is not None:
             raise mine.error
+
+    def _stop_waiting(self, commit: _Commit) -> None:
+        with self._lock:
+            self._waiting = [other for other in self._waiting if other is not commit]
 
     def forget(self, index: str, id: str) -> None:
         """This document was changed by other means than `commit`: it is read again before the next change."""
@@ -232,7 +239,9 @@ class GroupCommit:
                 self._known.remember(document, after)
                 continue
             self._known.forget(document)
-            if status in (404, 409):
+            if is_index_gone(item):
+                busy = busy or IndexGone(f"the index {document[0]} was removed from Elasticsearch", 1.0)
+            elif status in (404, 409):
                 left[document] = changes[document]
             else:
                 busy = busy or busy_reason(status, item) or StoreBusy(f"Elasticsearch refuses statistics: {reason(item)}")
@@ -252,6 +261,7 @@ class GroupCommit:
 
     def _sweep(self) -> None:
         """Remove what no other bulk has taken along."""
+        patience.end()
         while True:
             time.sleep(SWEEP_SECONDS)
             with self._lock:

@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import StoreBusy
-from apiserver.stores.elastic.client import ElasticClient
-from apiserver.stores.elastic.generations import Generations, IndexGone
+from apiserver.stores.base import DISK_TROUBLE, StoreBusy
+from apiserver.stores.elastic.client import ElasticClient, IndexGone
+from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.documents import document_id
 from apiserver.stores.elastic.series.changes import ActivityChange, Change, SeriesChange
@@ -60,8 +60,9 @@ class BatchWriter:
     def append(self, company: str, batch: EventBatch) -> Appended:
         pending = self._visibility.begin_batch(company, batch.now, batch.lines, list(batch.touches))
         try:
-            return self._store(company, batch, pending)
+            stored = self._store(company, batch, pending)
         except StoreBusy as error:
+            self._client.note_trouble(error)
             # Part of it may be stored: readers must refresh, and the batch is not pending any more. If that fails too, the client gets the first
             # error.
             statistics = self._layout.statistics(company)
@@ -70,6 +71,9 @@ class BatchWriter:
             if isinstance(error, IndexGone):
                 self._generations.forget(company, list(batch.touches))
             raise
+        if self._client.outages:
+            self._client.outages.ended(DISK_TROUBLE)
+        return stored
 
     def _store(self, company: str, batch: EventBatch, pending: PendingBatch) -> Appended:
         statistics = self._layout.statistics(company)

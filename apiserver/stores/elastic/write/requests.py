@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action
-from apiserver.stores.elastic.client import busy_reason
-from apiserver.stores.elastic.generations import IndexGone
+from apiserver.stores.elastic.client import IndexGone, busy_reason
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series.row import PENDING
 from apiserver.stores.elastic.write.bulk_lines import EncodedLines, chunked, event_line, log_line, point_chunks
@@ -135,5 +134,5 @@ def _most_used(parts: Sequence[Part]) -> str:
 def _busy(item: dict[str, Any]) -> StoreBusy | None:
     """The exception for an item that has to come again."""
     if item["status"] == 404:
-        return IndexGone("the index of this task has just been dropped", 1.0)
+        return IndexGone("the index of this task was dropped or removed", 1.0)
     return busy_reason(item["status"], item)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from apiserver.stores.base import Retired
+from apiserver.stores.base import AgeOf, Retired, StoreReadOnly
 from apiserver.stores.elastic.bulk_actions import deletes
-from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.client import ElasticClient, busy_reason
 from apiserver.stores.elastic.generations import Generations, pin_id
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import SEQ_SHIFT
 
 SLICE = 5_000
+LIFTS = 5
+"""How often the block of a full disk is taken from the few documents that a drop changes."""
 
 
 class _Task(NamedTuple):
@@ -30,26 +34,37 @@ class Retention:
         self._client, self._layout, self._generations = client, layout, generations
         self._visibility, self._deleter = visibility, deleter
 
-    def retire(self, company: str, before: int, dry_run: bool) -> Iterator[Retired]:
-        tasks = self._tasks(company)
+    def retire(self, company: str, before: int, by: AgeOf, dry_run: bool) -> Iterator[Retired]:
+        """Generations first: dropping one frees its disk at once, also when the indices are read-only because the disk is full."""
         by_generation: dict[int, dict[str, _Task]] = {}
-        for task, known in tasks.items():
+        for task, known in self._tasks(company, by).items():
             by_generation.setdefault(known.generation, {})[task] = known
         newest = max(self._generations.listed(company), default=0)
+        single: dict[str, _Task] = {}
         for number, inside in sorted(by_generation.items()):
             old = {task: known for task, known in inside.items() if known.newest < before}
             if len(old) == len(inside) and number < newest:  # new tasks may be pinned to the newest at any moment
                 events = sum(known.events for known in old.values())
-                if dry_run or self._drop(company, number, list(old), before):
+                if dry_run or self._drop(company, number, list(old), before, by):
                     yield Retired(f"generation {number:06d} with all its indices", sorted(old), events)
+            else:
+                single |= {task: known for task, known in old.items() if known.events}
+        left = 0
+        for task, known in sorted(single.items(), key=lambda item: item[1].newest):
+            try:
+                removed = known.events if dry_run else self._deleter.delete(company, task)
+            except StoreReadOnly:
+                left += 1
                 continue
-            for task, known in sorted(old.items(), key=lambda item: item[1].newest):
-                if known.events:
-                    removed = known.events if dry_run else self._deleter.delete(company, task)
-                    yield Retired(f"task {task}", [task], removed)
+            yield Retired(f"task {task}", [task], removed)
+        if left:
+            raise StoreReadOnly(
+                f"{left} old tasks are in indices that are read-only because the disk is full: single tasks can't be removed from them."
+                " Free some space or add a disk, and run this again when Elasticsearch has taken the block back"
+            )
 
-    def _tasks(self, company: str) -> dict[str, _Task]:
-        """Every task that has a generation, with its newest event (the time of its pin when it has none)."""
+    def _tasks(self, company: str, by: AgeOf) -> dict[str, _Task]:
+        """Every task that has a generation, with the age of its newest event (of its pin when it has none)."""
         index = self._layout.statistics(company)
         self._visibility.make_all_visible([index])
         found: dict[str, _Task] = {}
@@ -60,32 +75,48 @@ class Retention:
                 found[source["task"]] = _Task(source["generation"], source["at"], 0)
         seen: set[str] = set()
         query = {"query": {"term": {"kind": "series"}}, "sort": ["task", "metric", "variant", "type"]}
-        for hits in self._client.scan(index, query | {"_source": ["task", "max_timestamp", "count"]}):
+        for hits in self._client.scan(index, query | {"_source": ["task", "max_timestamp", "last_written", "count"]}):
             for hit in hits:
                 source = hit["_source"]
                 known = found.get(source["task"])
                 if known is not None and source.get("count"):
-                    newest = source["max_timestamp"] if source["task"] not in seen else max(known.newest, source["max_timestamp"])
+                    written = source.get("last_written", 0) >> SEQ_SHIFT
+                    newest = written if by == "arrival" and written else source["max_timestamp"]
+                    if source["task"] in seen:
+                        newest = max(known.newest, newest)
                     found[source["task"]] = _Task(known.generation, newest, known.events + source["count"])
                     seen.add(source["task"])
         return found
 
-    def _drop(self, company: str, number: int, tasks: Sequence[str], before: int) -> bool:
+    def _drop(self, company: str, number: int, tasks: Sequence[str], before: int, by: AgeOf) -> bool:
         """Drop a generation. Writers are shut out first (they get 503 and come again), so nothing new can be dropped with it; False when
         something new had come before that."""
         indices = [self._layout.events(type, company, number) for type in TYPES]
         names = ",".join(indices)
-        self._block(names, True)
-        self._visibility.make_all_visible([*indices, self._layout.statistics(company)])
-        if any(known.newest >= before for known in self._tasks(company).values() if known.generation == number):
+        statistics = self._layout.statistics(company)
+        with suppress(StoreReadOnly):  # of a full disk: then they take no writes anyway
+            self._block(names, True)
+        self._visibility.make_all_visible([*indices, statistics])
+        if any(known.newest >= before for known in self._tasks(company, by).values() if known.generation == number):
             self._block(names, False)
             return False
-        self._generations.set_state(company, number, "dropped")
-        self._remove_documents(company, tasks)
+        books = [self._layout.objects, statistics]
+        self._writable(books, lambda: self._generations.set_state(company, number, "dropped"))
+        self._writable(books, lambda: self._remove_documents(company, tasks))
         self._visibility.remember_generations(company, dict.fromkeys(tasks))
         self._client.call("DELETE", f"/{names}?ignore_unavailable=true&allow_no_indices=true")
-        self._visibility.record_writes(company, dict.fromkeys(tasks, ()), (self._layout.statistics(company),))
+        self._visibility.record_writes(company, dict.fromkeys(tasks, ()), (statistics,))
         return True
+
+    def _writable(self, indices: Sequence[str], write: Callable[[], None]) -> None:
+        """Write the little that has to be noted about a drop, although the disk is full: the block is taken from these indices, and Elasticsearch puts
+        it back within half a minute if there is still no space."""
+        for _ in range(LIFTS):
+            try:
+                return write()
+            except StoreReadOnly:
+                self._client.call("PUT", f"/{','.join(indices)}/_settings", {"index.blocks.read_only_allow_delete": None})
+        return write()
 
     def _block(self, names: str, blocked: bool) -> None:
         self._client.call(
@@ -102,4 +133,6 @@ class Retention:
                 ids += [hit["_id"] for hit in hits]
         ids += [pin_id(task) for task in tasks]
         for start in range(0, len(ids), SLICE):
-            self._client.bulk(deletes(index, ids[start : start + SLICE]))
+            for item in self._client.bulk(deletes(index, ids[start : start + SLICE])).items:
+                if (busy := busy_reason(item["status"], item)) is not None:
+                    raise busy

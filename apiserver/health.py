@@ -1,0 +1,75 @@
+"""What `/healthz` and `/readyz` say: never older than a second when the parts answer, and never waited for longer than two when they do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import gevent
+
+from apiserver import patience
+from apiserver.engine import Engine
+from apiserver.stores.base import Health
+
+FRESH_SECONDS = 1.0
+WAIT_SECONDS = 2.0
+
+Status = Literal["ok", "degraded", "unavailable"]
+
+
+class Report(NamedTuple):
+    """`status`: "ok"; "degraded": something does not work, but most calls do; "unavailable": the store does not answer. `parts` by name."""
+
+    status: Status
+    parts: dict[str, Health]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls should come here."""
+        return self.status != "unavailable"
+
+
+class HealthWatch:
+    """Asks the parts of an engine, each at most once at a time and once a second, however many ask for the report."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._checks: dict[str, Callable[[], dict[str, Health]]] = {
+            "store": lambda: {"store": engine.events.check()},
+            "state": lambda: {"state": engine.state.check()},
+            "conditions": engine.events.conditions,
+        }
+        self._running: dict[str, gevent.Greenlet] = {}
+        self._found: dict[str, tuple[float, dict[str, Health]]] = {}
+
+    def report(self) -> Report:
+        """The health of now."""
+        now = time.monotonic()
+        for name in self._checks:
+            at, _ = self._found.get(name, (float("-inf"), {}))
+            if now - at >= FRESH_SECONDS and name not in self._running:
+                self._running[name] = gevent.spawn(self._check, name)
+        gevent.joinall(list(self._running.values()), timeout=WAIT_SECONDS)
+        parts: dict[str, Health] = {}
+        for name in self._checks:
+            if name in self._running and name != "conditions":
+                parts[name] = Health(False, f"no answer within {WAIT_SECONDS:g} s")
+            elif name in self._found:
+                parts |= self._found[name][1]
+        store = parts["store"]
+        if not store.ok and not store.degraded:
+            return Report("unavailable", parts)
+        return Report("ok" if all(part.ok for part in parts.values()) else "degraded", parts)
+
+    def _check(self, name: str) -> None:
+        patience.end()
+        try:
+            self._found[name] = time.monotonic(), self._checks[name]()
+        finally:
+            del self._running[name]
+
+
+def shown(report: Report, *, details: bool) -> dict[str, Any]:
+    """The JSON of a report; strangers learn whether, not where."""
+    parts = {name: {"ok": part.ok, "detail": part.detail} if details else {"ok": part.ok} for name, part in report.parts.items()}
+    return {"status": report.status, **parts}

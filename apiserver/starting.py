@@ -1,0 +1,96 @@
+"""A worker process whose store does not answer yet: it waits, says so, and answers 503 meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gevent
+import orjson
+
+from apiserver.app import Draining
+from apiserver.errors import StoreNotReady
+from apiserver.outages import is_first
+from apiserver.service_repo.envelope import wrap
+
+log = logging.getLogger("tidemark")
+
+FIRST_TRY_SECONDS = 5.0
+"""How long the worker process takes no calls at all because the application will be there in a moment."""
+PAUSE_SECONDS = 1.0
+SAY_SECONDS = 5.0
+RETRY_AFTER = 2
+ALIVE = ("/healthz", "/api/healthz")
+MESSAGE = "Temporarily unavailable (the server starts, and waits for its store)"
+
+
+class StartingApp:
+    """WSGI: the application that `make` makes, 503 until it can. `make` raises StoreNotReady while it is worth trying again."""
+
+    def __init__(
+        self, make: Callable[[], Any], ready: Callable[[Any], None], give_up: Callable[[Exception], None], max_body: int
+    ) -> None:
+        """`ready` is called with the application when there is one, `give_up` when there will be none."""
+        self._make, self._ready, self._give_up = make, ready, give_up
+        self._refusing = Draining(_refuse, max_body, RETRY_AFTER)
+        self._app: Any = None
+        self._waiting: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Make the application, or go on trying in the background."""
+        self._waiting = gevent.spawn(self._wait)
+        self._waiting.join(timeout=FIRST_TRY_SECONDS)
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """As Flask's."""
+        return getattr(self._app, "extensions", {})
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self._app is not None:
+            answer: Iterable[bytes] = self._app(environ, start_response)
+            return answer
+        return self._refusing(environ, start_response)
+
+    def _try(self) -> bool:
+        try:
+            app = self._make()
+        except StoreNotReady as error:
+            if is_first("the start waits", SAY_SECONDS - 0.5):
+                log.warning("the server waits for its store: %s", error)
+            return False
+        self._app = app
+        self._ready(app)
+        return True
+
+    def _wait(self) -> None:
+        try:
+            while not self._try():
+                gevent.sleep(PAUSE_SECONDS)
+        except Exception as error:
+            self._give_up(error)
+
+
+def _refuse(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    status, body = _answer(environ.get("PATH_INFO", ""))
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    if not status.startswith("200"):
+        headers.append(("Retry-After", str(RETRY_AFTER)))
+    start_response(status, headers)
+    return [body]
+
+
+def _answer(path: str) -> tuple[str, bytes]:
+    if path in ALIVE:
+        return "200 OK", orjson.dumps({"status": "starting"})
+    if path == "/readyz":
+        return "503 Service Unavailable", orjson.dumps({"status": "starting"})
+    if path.startswith(("/api/runs", "/api/health", "/files")):
+        return "503 Service Unavailable", orjson.dumps({"detail": MESSAGE})
+    id = uuid.uuid4().hex
+    name = path.rstrip("/").rpartition("/")[2]
+    return "503 Service Unavailable", wrap(
+        id=id, trx=id, name=name, requested="", actual=None, code=503, subcode=2, message=MESSAGE, data={}
+    )

@@ -1,0 +1,63 @@
+"""What a server process does beside answering calls: it looks after its store, and writes what could not be written at the start."""
+
+from __future__ import annotations
+
+import logging
+
+import gevent
+
+from apiserver import patience
+from apiserver.credentials import Credentials
+from apiserver.engine import Engine
+from apiserver.errors import StartupError
+from apiserver.identities import Identities
+from apiserver.outages import is_first
+from apiserver.settings import Settings
+from apiserver.stores.base import StoreError
+
+log = logging.getLogger("tidemark")
+
+TICK_SECONDS = 1.0
+
+
+class Upkeep:
+    """One greenlet of a worker process."""
+
+    def __init__(self, settings: Settings, engine: Engine, identities: Identities) -> None:
+        self._settings, self._engine, self._identities = settings, engine, identities
+        self._has_lost_registry = False
+
+    def start(self) -> None:
+        """Look after the store from now on."""
+        gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        patience.end()
+        self._engine.state.check()  # a wrong password stands in the log before the first call that needs it
+        while True:
+            gevent.sleep(TICK_SECONDS)
+            try:
+                self.look()
+            except StoreError as error:
+                log.debug("the store can't be looked after now: %s", error)
+            except Exception as error:
+                if is_first(f"upkeep {error}", 600.0):
+                    log.exception("looking after the store failed")
+
+    def look(self) -> None:
+        """One round. Raises StoreError when it has to be tried again."""
+        self._has_lost_registry |= self._engine.events.look_after()
+        if self._has_lost_registry:
+            self._keep_keys()
+            self._identities.is_configured = False
+            self._has_lost_registry = False
+        if not self._identities.is_configured:
+            self._identities.configure()
+
+    def _keep_keys(self) -> None:
+        """The first keys and the signing secret, as the file has them, into a registry that was made anew."""
+        if self._settings.shared_store:
+            try:
+                Credentials(self._settings, self._engine.registry)
+            except StartupError as error:
+                log.error("the keys are not in the new registry: %s", error)
