@@ -8,20 +8,23 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 from flask import Flask, Request, Response, jsonify, request
 from flask_compress import Compress
 from gevent import get_hub
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 
 from apiserver import __version__, hocon, patience
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.call_log import CallLog
 from apiserver.context import Context
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine, without_password
 from apiserver.errors import StoreNotReady
+from apiserver.exporter import CONTENT_TYPE, Exporter
 from apiserver.files.storage import FileStorage, open_storage
 from apiserver.files.wiring import StoredTaskFiles, register_files
 from apiserver.health import WAIT_SECONDS, HealthWatch, Report, shown
@@ -84,8 +87,20 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     _add_faces(app, context, storage)
     _add_status(app, context, register_web(app, context))
     _add_answer_headers(app, context)
+    app.wsgi_app = CallLog(  # type: ignore[method-assign]
+        app.wsgi_app, settings.server, partial(_route_of, app)
+    )
     app.wsgi_app = Draining(app.wsgi_app, settings.server.max_body, settings.elastic.timeout)  # type: ignore[method-assign]
     return app
+
+
+def _route_of(app: Flask, environ: dict[str, Any]) -> str:
+    """The rule behind a path that is no RPC call: few names, however many paths there are."""
+    try:
+        rule, _ = app.url_map.bind_to_environ(environ).match(return_rule=True)
+    except HTTPException:
+        return "unknown"
+    return str(rule.rule)
 
 
 def _add_services(context: Context, storage: FileStorage) -> None:
@@ -151,6 +166,16 @@ def _add_status(app: Flask, context: Context, page: Page) -> None:
         """Ready: calls are answered here."""
         report, response = health()
         return response, 200 if report.is_ready else 503
+
+
+    exporter = Exporter(watch, context.engine.events)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """For Prometheus: programs of this machine and logins only."""
+        if not context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ):  # type: ignore[arg-type]
+            return Response("a login is needed: an access key and its secret as Basic\n", 401, {"WWW-Authenticate": 'Basic realm="tidemark"'})
+        return Response(exporter.text(), content_type=CONTENT_TYPE)
 
 
 def _add_answer_headers(app: Flask, context: Context) -> None:

@@ -10,12 +10,13 @@ import fcntl
 import gc
 import json
 import logging
-import logging.handlers
 import math
 import os
 import resource
+import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,6 +27,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
+from apiserver import logs
 from apiserver.errors import StartupError
 from apiserver.outages import is_first, share_between_processes
 from apiserver.settings import Settings
@@ -47,18 +49,25 @@ def serve(settings: Settings) -> None:
     write_lock(lock, address)
     _raise_file_limit(settings.server.connections)
     gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
+    counts = Path(tempfile.mkdtemp(prefix="tidemark-metrics-"))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)  # prometheus-client, which only workers import, looks for it
     try:
-        Server(settings, sockets, lambda: print(banner(settings, address), flush=True)).run()
+        Server(settings, sockets, lambda: print(banner(settings, address), flush=True), counts).run()
     except (SystemExit, HaltServer) as error:  # HaltServer comes once more while the server ends because of a first one
         code = error.exit_status if isinstance(error, HaltServer) else error.code
         raise SystemExit(2 if code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else code) from None
+    finally:
+        shutil.rmtree(counts, ignore_errors=True)
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped package
     """gunicorn, configured by our settings instead of a file or a command line."""
 
-    def __init__(self, settings: Settings, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, sockets: list[socket.socket], ready: Callable[[], None], counts: Path) -> None:
+        """`counts`: the folder in which the workers count, for `GET /metrics`."""
         self._settings = settings
+        self._counts = counts
+        Log.format = logs.JsonLines() if settings.server.log_format == "json" else None
         self._sockets = sockets
         self._ready = ready
         super().__init__()
@@ -72,7 +81,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             "worker_connections": server.connections,
             "logger_class": Log,
             "loglevel": server.log_level if server.log_level != "info" else "warning",
-            "accesslog": (server.log_file or "-") if server.access_log else None,
+            "accesslog": None,  # ours is in call_log.py
             "errorlog": server.log_file or "-",
             # Not 0: connections of browsers are kept. How long, and that all others close, is decided in worker.py.
             "keepalive": 1,
@@ -86,6 +95,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             # Only these may send SCRIPT_NAME and X-Forwarded-Proto; gunicorn's default trusts every program of this machine.
             "forwarded_allow_ips": ",".join(server.proxies),
             "post_worker_init": self._worker_ready,
+            "child_exit": self._worker_ended,
         }
         for name, value in options.items():
             if name in self.cfg.settings:
@@ -95,16 +105,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         from apiserver.app import create_app
         from apiserver.starting import StartingApp
 
-        file = self._settings.server.log_file
-        logging.basicConfig(
-            level=self._settings.server.log_level.upper(),
-            # A watched file may be moved away by logrotate.
-            handlers=[logging.handlers.WatchedFileHandler(file) if file else logging.StreamHandler(sys.stderr)],
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-            force=True,
-        )
-        for chatty in ("elastic_transport", "elasticsearch", "urllib3"):  # a line per request at "info"
-            logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+        logs.configure(self._settings.server)
         return StartingApp(lambda: create_app(self._settings), self._app_ready, _give_up, self._settings.server.max_body)
 
     def _app_ready(self, app: Any) -> None:
@@ -113,6 +114,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         app.extensions["tidemark.upkeep"].start()
         if is_first("ready", math.inf):
             self._ready()
+
+    def _worker_ended(self, arbiter: Any, worker: Any) -> None:
+        """What it counted stays; what it held open is gone."""
+        for gauge in self._counts.glob(f"gauge_live*_{worker.pid}.db"):
+            gauge.unlink(missing_ok=True)
 
     def _worker_ready(self, worker: Any) -> None:
         # SQLite hands the interpreter lock back and forth at every statement; beside a big batch each turn would wait Python's usual 5 ms, and a
@@ -135,6 +141,14 @@ def _give_up(error: Exception) -> None:
 class Log(Logger):  # type: ignore[misc]  # untyped package
     """gunicorn's log without its lines about a worker that could not start: our own message says why."""
 
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        if Log.format is not None:
+            for handler in self.error_log.handlers:
+                handler.setFormatter(Log.format)
+
+    format: logging.Formatter | None = None
+    """Of `server.log_format`; set before the start."""
     NOISE = ("App failed to load", "exited with code", "Worker failed to boot", "Shutting down: ", "Reason: ")
 
     def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:

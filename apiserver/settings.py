@@ -274,6 +274,7 @@ def _check(settings: Settings) -> None:
         server.log_level in ("debug", "info", "warning", "error"),
         f'server.log_level must be debug, info, warning or error, got "{server.log_level}"',
     )
+    need(server.log_format in ("text", "json"), f'server.log_format must be text or json, got "{server.log_format}"')
     need(auth.mode in ("", "open", "required"), f'TIDEMARK_AUTH (auth.mode) must be open or required, got "{auth.mode}"')
     need(
         settings.events.unknown_tasks in ("register", "reject"),

@@ -55,6 +55,10 @@ class ServerSettings:
     """One line per request in the log."""
     log_level: str
     """debug, info, warning or error."""
+    log_format: str
+    """text or json."""
+    slow_call: float
+    """Seconds from which on a call is a line in the log; 0: never."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from apiserver.credentials import Credentials
 from apiserver.engine import Engine
 from apiserver.errors import StartupError
 from apiserver.identities import Identities
+from apiserver.metrics import WORKERS
 from apiserver.outages import is_first
 from apiserver.settings import Settings
 from apiserver.stores.base import StoreError
@@ -33,6 +34,7 @@ class Upkeep:
 
     def _run(self) -> None:
         patience.end()
+        WORKERS.set(1)
         self._engine.state.check()  # a wrong password stands in the log before the first call that needs it
         while True:
             gevent.sleep(TICK_SECONDS)

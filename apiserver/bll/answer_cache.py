@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from cachetools import TTLCache
 
 from apiserver.fairness import KeyedLocks
+from apiserver.metrics import CACHE
 
 AnswerT = TypeVar("AnswerT")
 
@@ -49,6 +50,7 @@ class AnswerCache(Generic[AnswerT]):
         if revision is None:
             return make()
         kept = self._find(key, revision)
+        CACHE.labels("miss" if kept is None else "hit").inc()
         if kept is None:
             with self._locks.hold((key, revision)):
                 kept = self._find(key, revision)

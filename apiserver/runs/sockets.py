@@ -21,6 +21,7 @@ from apiserver.bll.runs.catalog import RunCatalog, UnknownRun
 from apiserver.bll.runs.log_feed import LogFeed, LogRequest
 from apiserver.bll.runs.log_frames import FrameFormat
 from apiserver.errors import OriginRefused, TidemarkError
+from apiserver.metrics import SOCKETS
 from apiserver.runs import parameters
 from apiserver.runs.live import LiveFeed
 from apiserver.runs.parameters import BadParameter
@@ -144,6 +145,7 @@ class LogSockets:
 
     def _serve(self, reader: SocketReader, read: Callable[[SocketReader], None]) -> None:
         self._readers.add(reader)
+        SOCKETS.set(len(self._readers))
         try:
             read(reader)
         except Gone:
@@ -162,6 +164,7 @@ class LogSockets:
             reader.leave(1011, "internal error")
         finally:
             self._readers.discard(reader)
+            SOCKETS.set(len(self._readers))
             reader.end()
 
     def _read(self, reader: SocketReader, run: str) -> None:

@@ -25,6 +25,8 @@ from apiserver.service_repo.repo import Entry, Handler, ServiceRepo
 from apiserver.service_repo.versions import NUMBERS_END, Version, parse
 from apiserver.settings import ServerSettings
 
+CAUSES = {1: "state", 2: "store", 3: "busy"}
+"""By sub-code of 503, how /metrics names its cause."""
 _poll = get_original("select", "poll")
 """gevent's own knows no POLLRDHUP."""
 
@@ -51,6 +53,7 @@ class Dispatcher:
         trx = headers.get("X-Clearml-Trx") or headers.get("X-Trains-Trx") or id
         call = Call(id=id, trx=trx, endpoint="", headers=headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         shown: float | str = 1.0
+        request.environ["tidemark.call"] = call
         try:
             path = PATH.fullmatch(request.environ.get("PATH_INFO", ""))  # werkzeug's `path` merges leading slashes
             if path is None:
@@ -62,14 +65,14 @@ class Dispatcher:
             shown = _shown(path["version"], version)
             answer = self._answer(call, request)
         except Exception as error:
-            return self._failed(call, shown, failure_of(error, id), error)
+            return self._failed(call, shown, failure_of(error, id), error, request.environ)
         if isinstance(answer, RawResponse):
             response = Response(answer.stream, answer.status, dict(answer.headers), content_type=answer.content_type)  # type: ignore[arg-type]
         else:
             try:
                 response = Response(_envelope(call, shown, answer), 200, content_type=CONTENT_TYPE)
             except Exception as error:
-                return self._failed(call, shown, failure_of(error, id), error)
+                return self._failed(call, shown, failure_of(error, id), error, request.environ)
         secure = request.is_secure or self._auth.secure_cookie
         for cookie in call.cookies:
             name = SECURE_PREFIX + cookie.name if secure else cookie.name
@@ -139,18 +142,13 @@ class Dispatcher:
             forms.merge(found, query, reader.schema)
         return found if batch else reader.read(found)
 
-    def _failed(self, call: Call, shown: float | str, failure: Failure, error: Exception) -> Response:
-        if failure.code >= 500:
+    def _failed(self, call: Call, shown: float | str, failure: Failure, error: Exception, environ: dict[str, Any]) -> Response:
+        if failure.code == 503:  # the store has said it in the log, once for all calls
+            environ["tidemark.cause"] = CAUSES.get(failure.subcode, "other")
+            log.debug("call %s %s: %s", call.id, call.endpoint, error)
+        elif failure.code >= 500:
             # Clients see no internals; the operator finds the error in the log under the call's id.
-            expected = failure.code == 503
-            log.log(
-                logging.WARNING if expected else logging.ERROR,
-                "call %s %s: %s",
-                call.id,
-                call.endpoint,
-                error,
-                exc_info=None if expected else error,
-            )
+            log.error("call %s %s: %s", call.id, call.endpoint, error, exc_info=error)
         elif isinstance(error, BadBody):
             log.debug("call %s %s: %s", call.id, call.endpoint, error)
         response = Response(_envelope(call, shown, failure.data, failure), failure.code, content_type=CONTENT_TYPE)

@@ -88,6 +88,14 @@ class Retired(NamedTuple):
     events: int
 
 
+class StoreUsage(NamedTuple):
+    """For operators' graphs. `disks`: by node of the store, which part of its disk is used; `generations`: of indices, of all companies."""
+
+    disks: dict[str, float]
+    read_only: int = 0
+    generations: int = 1
+
+
 AgeOf = Literal["arrival", "event-time"]
 
 
@@ -243,6 +251,9 @@ class Upkeep(Protocol):
 
     def conditions(self) -> dict[str, Health]:
         """What a store that answers may lack all the same, by name: space on its disk, parts of its layout. Cheap: may be seconds old."""
+
+    def usage(self) -> StoreUsage:
+        """What is used of the store's disks. Raises StoreBusy."""
 
     def look_after(self) -> bool:
         """Called every second or so while the program runs: put right what was removed behind its back, or could not be written before. True when

@@ -32,9 +32,9 @@ def test_nothing_is_lost_while_elasticsearch_is_away(elasticsearch: Elasticsearc
         client = server.client()
         wait_until(lambda: client.histogram(task).get("loss"), 60, "no scalars arrive")
         elasticsearch.kill()
-        assert client.raw("/healthz", method="GET").status == 503
+        assert client.raw("/readyz", method="GET").status == 503
         elasticsearch.start()
-        wait_until(lambda: client.raw("/healthz", method="GET").status == 200, 60, "the server does not find its store again")
+        wait_until(lambda: client.raw("/readyz", method="GET").status == 200, 60, "the server does not find its store again")
         before = len(wait_until(lambda: _points(client, task), 60, "no answer after the outage"))
         wait_until(lambda: len(_points(client, task)) > before, 150, "the SDK does not come back")
         (sdk.home / "stop").touch()

@@ -25,6 +25,8 @@ class Sender:
     logs: int = 10
     acknowledged: int = 0
     refused: int = 0
+    longest: float = 0.0
+    """Seconds until the slowest answer."""
     problems: list[str] = field(default_factory=list)
 
     def body(self, number: int) -> bytes:
@@ -41,7 +43,9 @@ class Sender:
         turn = number
         while True:
             client = self.clients[turn % len(self.clients)]
+            began = time.monotonic()
             answer = client.send("POST", "/v2.23/events.add_batch", body, {"Content-Type": "application/json-lines"})
+            self.longest = max(self.longest, time.monotonic() - began)
             if answer.status == 200:
                 if answer.data["errors"]:
                     self.problems.append(f"batch {number}: {answer.data}")

@@ -94,7 +94,7 @@ def test_the_tidemark_service_works_as_compose_starts_it(start_worker: StartWork
     event = {"type": "training_stats_scalar", "task": "smoke", "metric": "m", "variant": "v", "iter": 1, "value": 2.0, "timestamp": 1}
     assert client.add_batch([event])["added"] == 1
     assert client.call("events.scalar_metrics_iter_histogram", task="smoke")["m"]["v"]["y"] == [2.0]
-    assert client.send("GET", "/healthz").status == 200
+    assert client.send("GET", "/readyz").status == 200
 
 
 def test_the_image_runs_the_same_command_as_the_console_script() -> None:

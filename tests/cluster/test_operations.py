@@ -18,6 +18,7 @@ from tests.servers import elasticsearch_address, redis_address
 from tests.servers.elasticsearch import request
 
 DAY = 86_400_000
+BY = ("--by", "event-time")
 
 
 def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -56,13 +57,15 @@ def test_retention_on_sqlite_removes_old_events_and_keeps_their_tasks(tmp_path: 
     server = Server(tmp_path).start()
     try:
         old_and_new(server.client())
-        refused = run("retention", "--older-than", "90d", TIDEMARK_DATA=str(server.data))
+        refused = run("retention", "--older-than", "90d", *BY, TIDEMARK_DATA=str(server.data))
         assert refused.returncode == 2 and server.url in refused.stderr
     finally:
         server.stop()
-    dry = run("retention", "--older-than", "90d", "--dry-run", TIDEMARK_DATA=str(server.data))
+    arrived_now = run("retention", "--older-than", "90d", TIDEMARK_DATA=str(server.data))
+    assert arrived_now.returncode == 0 and "0 events of 0 tasks" in arrived_now.stdout, arrived_now.stdout + arrived_now.stderr
+    dry = run("retention", "--older-than", "90d", *BY, "--dry-run", TIDEMARK_DATA=str(server.data))
     assert dry.returncode == 0 and "old-task" in dry.stdout and "new-task" not in dry.stdout
-    done = run("retention", "--older-than", "90d", TIDEMARK_DATA=str(server.data))
+    done = run("retention", "--older-than", "90d", *BY, TIDEMARK_DATA=str(server.data))
     assert done.returncode == 0 and "10 events of 1 tasks" in done.stdout, done.stdout + done.stderr
     server.start()
     try:
@@ -78,7 +81,9 @@ def test_retention_deletes_old_tasks_and_drops_old_generations(start_worker: Sta
     small = {"TIDEMARK__elastic__generation_documents": "1"}
     first = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **small)
     old_and_new(first.client())
-    dry = run("retention", "--older-than", "90d", "--dry-run", **env)
+    arrived_now = run("retention", "--older-than", "90d", "--dry-run", **env)
+    assert "0 events of 0 tasks" in arrived_now.stdout, arrived_now.stdout + arrived_now.stderr
+    dry = run("retention", "--older-than", "90d", *BY, "--dry-run", **env)
     assert "task old-task: 10 events" in dry.stdout, dry.stdout + dry.stderr
     # A process that starts now looks at the size of the open generation and begins another.
     request(elasticsearch_address(), "POST", f"/{prefix}-events-*/_refresh")
@@ -89,7 +94,7 @@ def test_retention_deletes_old_tasks_and_drops_old_generations(start_worker: Sta
     assert [name[-6:] for name in names] == ["000001", "000002"]
     old_and_new(first.client())  # the old tasks stay where they were
     assert points(second, "old-task") == 10
-    done = run("retention", "--older-than", "90d", **env)
+    done = run("retention", "--older-than", "90d", *BY, **env)
     assert "removed task old-task: 10 events" in done.stdout, done.stdout + done.stderr
     assert points(second, "old-task") == 0 and points(second, "new-task") == 10
     dropped = run("retention", "--older-than", "0.000001h", **env)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.batch_builder import BatchBuilder, Refused
+from apiserver.bll.events.counting import count_stored
 from apiserver.bll.events.event_decoder import EventDecoder, LineError
 from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
@@ -21,6 +22,7 @@ from apiserver.bll.events.retries import digest_of
 from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.errors import EmptyBatch, EventsNotAdded
 from apiserver.fairness import give_way
+from apiserver.metrics import EVENT_BYTES, count_refused
 from apiserver.stores.base import Bus, EventWriter
 
 SLICE = 1 << 17
@@ -101,10 +103,12 @@ class Ingest:
             self._admit(company, user, kind, ids, builder)
         batch = builder.finish()
         refused = builder.refused
+        EVENT_BYTES.inc(len(body))
         if batch.points or batch.events or batch.logs:
             if batch.logs and builder.timed:  # equal bodies without a single timestamp are two reports
                 batch.digest = digest_of(company, body)
             outcome = self._events.append(company, batch)
+            count_stored(batch, outcome)
             refused += [Refused(r.line, "an event was refused by the store", r.reason, r.field) for r in outcome.refusals]
             self._live_changes.publish(company, batch, outcome)
             if batch.logs:
@@ -148,6 +152,7 @@ def _answer(lines: int, refused: list[Refused]) -> dict[str, Any]:
     errors_info: dict[str, int] = {}
     for refusal in refused:
         errors_info[refusal.kind] = errors_info.get(refusal.kind, 0) + 1
+    count_refused(errors_info)
     refused.sort(key=lambda refusal: refusal.line)
     error_lines = [{"line": r.line + 1, "field": r.field, "reason": r.reason} for r in refused[:MAX_ERROR_LINES]]
     added = lines - len(refused)

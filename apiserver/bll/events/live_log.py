@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
@@ -9,8 +10,9 @@ from operator import attrgetter
 import msgspec
 
 from apiserver.bll.registry.directory import Owner
+from apiserver.metrics import LIVE_LAG
 from apiserver.stores.base import Bus, Subscription
-from apiserver.stores.records import Appended, LogLine, PagedEvent
+from apiserver.stores.records import SEQ_SHIFT, Appended, LogLine, PagedEvent
 
 
 class LiveLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -38,7 +40,10 @@ class LiveLogReader:
         """The lines of the next message, by time, then by arrival; none after `timeout` seconds. Raises BusLost when messages may have been
         missed: the reader then reads the store again."""
         message = self._subscription.get(timeout)
-        return [] if message is None else _decoder.decode(message)
+        lines = [] if message is None else _decoder.decode(message)
+        if lines:
+            LIVE_LAG.set(max(0.0, time.time() - (lines[-1].seq >> SEQ_SHIFT) / 1000))
+        return lines
 
 
 class LiveLog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.bll.events.counting import count_stored
 from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import Owner
@@ -39,6 +40,7 @@ class RunWriter:
         if not (batch.points or batch.events or batch.logs):
             return []
         stored = self._store.append(run.company, batch)
+        count_stored(batch, stored)
         self._live_changes.publish(run.company, batch, stored)
         self._live_log.publish(run.company, batch.logs, stored)
         return stored.refusals

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from apiserver.metrics import BULK_WAITING
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import AgeOf, Health, Retired
+from apiserver.stores.base import AgeOf, Health, Retired, StoreUsage
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.installation import Installation
@@ -198,7 +199,11 @@ class ElasticEvents:
     def conditions(self) -> dict[str, Health]:
         return self._installation.conditions()
 
+    def usage(self) -> StoreUsage:
+        return self._installation.usage()
+
     def look_after(self) -> bool:
+        BULK_WAITING.set(self._group_commit.waiting)
         return self._installation.look_after()
 
     def close(self) -> None:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from elasticsearch import ApiError
 
-from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable
+from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable, StoreUsage
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import LAYOUT, Layout
+from apiserver.stores.event_types import TYPES
 
 log = logging.getLogger("tidemark")
 
@@ -144,6 +145,15 @@ class Installation:
         if used >= FULL_DISK:
             return Health(False, f"{used:.0%} of a disk is used: writes stop soon", degraded=True)
         return Health(True, f"{used:.0%} of the fullest disk is used")
+
+    def usage(self) -> StoreUsage:
+        """See `Upkeep.usage`."""
+        start = f"{self._layout.prefix}events-"
+        indices = self._client.call("GET", f"/{start}*/_alias?allow_no_indices=true&filter_path=*.aliases")
+        types = sorted(TYPES, key=len, reverse=True)
+        names = (index.removeprefix(start) for index in indices)
+        generations = {next((name.removeprefix(f"{type}-") for type in types if name.startswith(f"{type}-")), name) for name in names}
+        return StoreUsage(self.disks(), len(self.blocks().indices), len(generations))
 
     def blocks(self) -> Blocks:
         """What takes no writes now."""

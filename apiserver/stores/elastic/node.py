@@ -11,9 +11,17 @@ from elastic_transport import ConnectionError as NoConnection
 from elastic_transport import ConnectionTimeout, Urllib3HttpNode
 
 from apiserver import patience
+from apiserver.metrics import STORE_SECONDS
 
+_KINDS = {"_bulk": "bulk", "_msearch": "search", "_search": "search", "_mget": "get", "_refresh": "refresh"}
 LONGEST = 3600.0
 """Seconds of a request without a limit of its own."""
+
+
+def _kind(target: str) -> str:
+    """What a request does, by the last word of its path."""
+    word = target.partition("?")[0].rpartition("/")[2]
+    return _KINDS.get(word, "other")
 
 
 def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
@@ -41,6 +49,8 @@ def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
                         f"no connection to {self.base_url} within {limit.connect_timeout:g} s", errors=error.errors
                     ) from error
                 raise
+            finally:
+                STORE_SECONDS.labels(_kind(target)).observe(time.monotonic() - started)
             patience.renew()
             return answer
 

@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from apiserver import patience
+from apiserver.metrics import REFRESHES
 from apiserver.stores.base import StateUnavailable, StoreUnavailable
 from apiserver.stores.coordination import ChangedDocuments, Coordination, Revisions
 from apiserver.stores.elastic.client import ElasticClient
@@ -227,6 +228,7 @@ class Visibility:
             self._new_run(run)
             pending = {index: written for index, (written, visible) in counters.items() if visible is None or visible < due[index]}
             if pending:
+                REFRESHES.inc()
                 self._client.refresh(sorted(pending))
                 self._visible.update(pending)
                 try:
@@ -242,6 +244,7 @@ class Visibility:
 
     def _refresh_now(self, indices: Collection[str]) -> None:
         if indices:
+            REFRESHES.inc()
             self._client.refresh(sorted(indices))
 
     def _lock_of(self, index: str) -> threading.Lock:

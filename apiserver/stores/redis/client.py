@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 from redis.retry import Retry
 
+from apiserver.metrics import STATE_SECONDS, timed
 from apiserver.outages import Outages
 from apiserver.settings import RedisSettings
 from apiserver.stores.base import Health, StateUnavailable, StoreDamaged
@@ -62,7 +63,8 @@ class RedisClient:
         if time.monotonic() < self._unavailable_until:
             raise StateUnavailable("Redis does not answer", PAUSE)
         try:
-            result = command()
+            with timed(STATE_SECONDS):
+                result = command()
         except (ConnectionError, TimeoutError, OSError) as error:
             self._unavailable_until = time.monotonic() + PAUSE
             raise self._unavailable(error) from error

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from apiserver.stores.base import AgeOf, Health, Retired, StoreBusy, StoreDamaged
+from apiserver.stores.base import AgeOf, Health, Retired, StoreBusy, StoreDamaged, StoreUsage
 from apiserver.stores.event_types import EVENT_TYPES, TYPES, name_of_code
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import (
@@ -343,6 +343,10 @@ class SqliteEvents:
         text = f"{usage.free / 2**30:.1f} GiB ({usage.free / usage.total:.0%}) of the disk are free"
         enough = usage.free >= LEAST_FREE
         return {"disk": Health(enough, text, degraded=not enough)}
+
+    def usage(self) -> StoreUsage:
+        usage = disk_usage(self._db.path.parent)
+        return StoreUsage({"data": 1 - usage.free / usage.total})
 
     def look_after(self) -> bool:
         return False  # nobody else touches the file
