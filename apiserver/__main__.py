@@ -12,6 +12,7 @@ if "serve" in sys.argv[1:2]:  # first of all: what is imported before keeps the 
     # numpy's linear algebra would start a thread per core, with buffers of its own, and nothing here uses it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import logging
 from typing import Any
 
 import click
@@ -27,6 +28,8 @@ class Commands(click.Group):
     """A group whose commands end with one sentence and exit code 2 when they can't start."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        # What `serve` has in its log, a command says in its last sentence; `serve` brings a handler of its own.
+        logging.getLogger("tidemark").addHandler(logging.NullHandler())
         try:
             return super().invoke(ctx)
         except StartupError as error:
@@ -46,7 +49,9 @@ def _of_the_store(error: Exception) -> str | None:
 
     if not isinstance(error, StoreError):
         return None
-    advice = "" if not isinstance(error, StoreReadOnly) or "space" in str(error) else ". Free space first: tidemark retention --older-than AGE"
+    advice = (
+        "" if not isinstance(error, StoreReadOnly) or "space" in str(error) else ". Free space first: tidemark retention --older-than AGE"
+    )
     return f"{error}{advice}"
 
 

@@ -167,14 +167,15 @@ def _add_status(app: Flask, context: Context, page: Page) -> None:
         report, response = health()
         return response, 200 if report.is_ready else 503
 
-
     exporter = Exporter(watch, context.engine.events)
 
     @app.get("/metrics")
     def metrics() -> Response:
         """For Prometheus: programs of this machine and logins only."""
         if not context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ):  # type: ignore[arg-type]
-            return Response("a login is needed: an access key and its secret as Basic\n", 401, {"WWW-Authenticate": 'Basic realm="tidemark"'})
+            return Response(
+                "a login is needed: an access key and its secret as Basic\n", 401, {"WWW-Authenticate": 'Basic realm="tidemark"'}
+            )
         return Response(exporter.text(), content_type=CONTENT_TYPE)
 
 

@@ -57,4 +57,6 @@ class Exporter:
             disks.add_metric([node], used)
         yield disks
         yield GaugeMetricFamily("tidemark_read_only_indices", "Indices that take no writes", value=usage.read_only)
-        yield GaugeMetricFamily("tidemark_generations", "Generations of indices that are not dropped, of all companies", value=usage.generations)
+        yield GaugeMetricFamily(
+            "tidemark_generations", "Generations of indices that are not dropped, of all companies", value=usage.generations
+        )

@@ -176,8 +176,16 @@ class Identities:
         return found if found is not None else Identity(user, company, "user", user, self.users.company_name(company))
 
     def _present(self, company: str, user: str) -> Identity | None:
-        """A user of the registry, unless the configuration no longer lists it."""
-        return self.users.identity(company, user, listed=self._listed)
+        """A user of the registry, unless the configuration no longer lists it; one that it lists is there before the registry has it."""
+        found = self.users.identity(company, user, listed=self._listed)
+        if found is None and (company, user) in self._listed:
+            return self._as_configured(company, user)
+        return found
+
+    def _as_configured(self, company: str, user: str) -> Identity:
+        owner = next(one for one in self._settings.companies if one.id == company)
+        listed = next(one for one in owner.users if one.id == user)
+        return Identity(listed.id, owner.id, listed.role, listed.name, owner.name)
 
     def _configured_secrets(self) -> dict[str, str]:
         """Key or login name -> its secret (or stored password), as the configuration and credentials.json have them."""

@@ -18,7 +18,9 @@ _CALL_BUCKETS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 _REQUEST_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
 
 CALLS = Counter("tidemark_calls", "Calls answered", ["endpoint", "code"])
-CALL_SECONDS = Histogram("tidemark_call_seconds", "Time until the answer, for a stream until it begins", ["endpoint"], buckets=_CALL_BUCKETS)
+CALL_SECONDS = Histogram(
+    "tidemark_call_seconds", "Time until the answer, for a stream until it begins", ["endpoint"], buckets=_CALL_BUCKETS
+)
 RECEIVED_BYTES = Counter("tidemark_received_bytes", "Bytes of request bodies as sent")
 SENT_BYTES = Counter("tidemark_sent_bytes", "Bytes of answers whose length is known before they are sent")
 UNAVAILABLE = Counter("tidemark_unavailable", "Calls answered with 503", ["cause"])
@@ -32,7 +34,9 @@ STATE_SECONDS = Histogram("tidemark_state_seconds", "Commands to Redis", buckets
 REFRESHES = Counter("tidemark_refreshes", "Refreshes that readers asked Elasticsearch for")
 BULK_WAITING = Gauge("tidemark_bulk_waiting", "Small batches that wait for the bulk request before theirs", multiprocess_mode="livesum")
 SOCKETS = Gauge("tidemark_sockets", "Open WebSockets", multiprocess_mode="livesum")
-LIVE_LAG = Gauge("tidemark_live_log_lag_seconds", "Age of the newest log line that was handed to a live reader", multiprocess_mode="livemax")
+LIVE_LAG = Gauge(
+    "tidemark_live_log_lag_seconds", "Age of the newest log line that was handed to a live reader", multiprocess_mode="livemax"
+)
 WORKERS = Gauge("tidemark_workers", "Worker processes that answer calls", multiprocess_mode="livesum")
 
 REFUSALS = (

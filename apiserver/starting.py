@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent
 import orjson
+from gevent.event import Event
 
 from apiserver.app import Draining
 from apiserver.errors import StoreNotReady
@@ -17,8 +18,8 @@ from apiserver.service_repo.envelope import wrap
 
 log = logging.getLogger("tidemark")
 
-FIRST_TRY_SECONDS = 5.0
-"""How long the worker process takes no calls at all because the application will be there in a moment."""
+FIRST_TRY_SECONDS = 60.0
+"""How long the worker process takes no calls at all: until it knows whether it has to wait."""
 PAUSE_SECONDS = 1.0
 SAY_SECONDS = 5.0
 RETRY_AFTER = 2
@@ -29,19 +30,17 @@ MESSAGE = "Temporarily unavailable (the server starts, and waits for its store)"
 class StartingApp:
     """WSGI: the application that `make` makes, 503 until it can. `make` raises StoreNotReady while it is worth trying again."""
 
-    def __init__(
-        self, make: Callable[[], Any], ready: Callable[[Any], None], give_up: Callable[[Exception], None], max_body: int
-    ) -> None:
+    def __init__(self, make: Callable[[], Any], ready: Callable[[Any], None], give_up: Callable[[Exception], None], max_body: int) -> None:
         """`ready` is called with the application when there is one, `give_up` when there will be none."""
         self._make, self._ready, self._give_up = make, ready, give_up
         self._refusing = Draining(_refuse, max_body, RETRY_AFTER)
         self._app: Any = None
-        self._waiting: gevent.Greenlet | None = None
+        self._tried = Event()
 
     def start(self) -> None:
         """Make the application, or go on trying in the background."""
-        self._waiting = gevent.spawn(self._wait)
-        self._waiting.join(timeout=FIRST_TRY_SECONDS)
+        gevent.spawn(self._wait)
+        self._tried.wait(FIRST_TRY_SECONDS)
 
     @property
     def extensions(self) -> dict[str, Any]:
@@ -60,9 +59,11 @@ class StartingApp:
         except StoreNotReady as error:
             if is_first("the start waits", SAY_SECONDS - 0.5):
                 log.warning("the server waits for its store: %s", error)
+            self._tried.set()
             return False
         self._app = app
         self._ready(app)
+        self._tried.set()
         return True
 
     def _wait(self) -> None:

@@ -29,7 +29,9 @@ def names_of(prefix: str) -> set[str]:
     return set(request(elasticsearch_address(), "GET", f"/{prefix}-events-*/_alias"))
 
 
-def test_a_server_starts_on_a_full_disk_reads_work_and_retention_frees_it(start_worker: StartWorker, prefix: str, env: dict[str, str]) -> None:
+def test_a_server_starts_on_a_full_disk_reads_work_and_retention_frees_it(
+    start_worker: StartWorker, prefix: str, env: dict[str, str]
+) -> None:
     small = {"TIDEMARK__elastic__generation_documents": "1"}
     worker = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **small)
     old = Sender([worker.client()], task="old-task")

@@ -203,16 +203,16 @@ class ElasticClient:
         return self.get_many(index, [id]).get(id)
 
     def get_many(
-        self, index: str, ids: Sequence[str], fields: Sequence[str] | None = None, without: Sequence[str] = ()
+        self, index: str, ids: Sequence[str], fields: Sequence[str] | None = None, without: Sequence[str] = (), *, required: bool = False
     ) -> dict[str, dict[str, Any]]:
-        """Documents as they are now, by id."""
+        """Documents as they are now, by id. `required`: raise IndexGone when there is no such index; else nothing was ever stored in it."""
         found: dict[str, dict[str, Any]] = {}
         include = f"?_source_includes={','.join(fields)}" if fields else f"?_source_excludes={','.join(without)}" if without else ""
         for start in range(0, len(ids), 1000):
             try:
                 answer = self.call("POST", f"/{quote(index)}/_mget{include}", {"ids": list(ids[start : start + 1000])})
             except ApiError as error:
-                if error.meta.status == 404:  # no such index: nothing was ever stored
+                if error.meta.status == 404 and not required:
                     return found
                 raise
             for document in answer["docs"]:
@@ -220,6 +220,8 @@ class ElasticClient:
                     found[document["_id"]] = document
                 elif "error" in document and document["error"].get("type") != "index_not_found_exception":
                     raise StoreBusy(f"Elasticsearch can't read a document: {document['error'].get('reason')}")
+                elif "error" in document and required:
+                    raise IndexGone(f"the index {index} was removed from Elasticsearch", 1.0)
         return found
 
     def search(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -309,7 +311,9 @@ def busy_reason(status: int, body: Any) -> StoreBusy | None:
     if status in (429, 503):
         return StoreBusy(f"Elasticsearch is overloaded: {reason(body)}", kind="an overload")
     if status in (401, 403):
-        return StoreBusy(f"Elasticsearch refuses our login: {reason(body)}; correct user and password in TIDEMARK_STORE", 30.0, kind="a refused login")
+        return StoreBusy(
+            f"Elasticsearch refuses our login: {reason(body)}; correct user and password in TIDEMARK_STORE", 30.0, kind="a refused login"
+        )
     if status >= 500:
         return StoreUnavailable(f"Elasticsearch failed: {reason(body)}")
     return None
@@ -328,7 +332,8 @@ def error_type(body: Any) -> str:
 def reason(body: Any) -> str:
     """The sentence in an error answer."""
     error = body.get("error", body) if isinstance(body, Mapping) else body
-    return str(error.get("reason") or error.get("type") if isinstance(error, Mapping) else error)[:300]
+    text = str(error.get("reason") or error.get("type") if isinstance(error, Mapping) else error)
+    return text.partition("; for more information")[0].rstrip("; ")[:300]
 
 
 def _parts(searches: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Sequence[tuple[str, Mapping[str, Any]]]]:

@@ -65,7 +65,9 @@ def _layout(layout: Layout, installation: Installation) -> Iterator[Finding]:
     if found.templates:
         findings.append(Finding("warn", f"templates are missing or of another version: {', '.join(found.templates)}", put_back))
     for index, fields in found.fields.items():
-        findings.append(Finding("warn", f"the index {index} lacks the fields {', '.join(sorted(fields))}", "they are added at the next start"))
+        findings.append(
+            Finding("warn", f"the index {index} lacks the fields {', '.join(sorted(fields))}", "they are added at the next start")
+        )
     if found.aliases:
         indices = ", ".join(index for index, _ in found.aliases[:5])
         findings.append(Finding("warn", f"writes answer 503: no write alias on {indices}", "it is added at the next start"))

@@ -222,7 +222,9 @@ class Installation:
             if error.meta.status == 404:
                 return {}
             raise StoreDamaged(f"Elasticsearch refuses to show its templates: {reason(error.body)}") from error
-        return {item["name"]: item.get("index_template", {}).get("_meta", {}).get("digest", "") for item in found.get("index_templates", [])}
+        return {
+            item["name"]: item.get("index_template", {}).get("_meta", {}).get("digest", "") for item in found.get("index_templates", [])
+        }
 
     def template_versions(self) -> dict[str, int]:
         """Of each template that is there, the version of the layout that it was made for."""

@@ -52,7 +52,12 @@ class ElasticRegistry:
 
     def _read(self, kind: Kind, company: str, ids: Collection[str], fields: Collection[str] | None) -> dict[str, Document]:
         stored_ids = [document_id(kind, company, id) for id in dict.fromkeys(ids)]
-        found = self._client.get_many(self._layout.registry(kind), stored_ids, without=("bulk",) if without_bulk(kind, fields) else ())
+        index, without = self._layout.registry(kind), ("bulk",) if without_bulk(kind, fields) else ()
+        try:
+            found = self._client.get_many(index, stored_ids, without=without, required=True)
+        except IndexGone:
+            self._layout.lost = True
+            raise
         documents = [document_of(found[id]) for id in stored_ids if id in found]
         return {document.id: document for document in documents}
 
