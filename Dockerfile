@@ -8,7 +8,7 @@ WORKDIR /src
 COPY requirements.txt requirements-build.txt ./
 RUN /opt/tidemark/bin/pip install --require-hashes -r requirements.txt && pip install --require-hashes -r requirements-build.txt
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY config config
 COPY schema schema
 COPY apiserver apiserver

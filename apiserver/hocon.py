@@ -1,6 +1,7 @@
 """HOCON files read into plain dicts, with a cache: pyhocon takes up to a second for one service's schema.
 
 The cache key is a hash of the texts, so a stale entry can't be read; a folder that can't be written means parsing again, nothing worse.
+A wheel brings what its own texts compile to (`hatch_build.py`), so that the first start of an installed server parses nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from apiserver.errors import StartupError
 
 FORMAT = 3
 """Raised when what is cached changes its shape."""
+
+SHIPPED = Path(__file__).parent / "_data" / "compiled"
+"""Cache entries that came with the package; in a checkout there are none."""
 
 Plain = dict[str, Any]
 
@@ -50,23 +54,38 @@ def digest(texts: Iterable[bytes]) -> str:
 
 def cached(folder: Path | None, name: str, key: str, build: Callable[[], Plain]) -> Plain:
     """`build()`, or what it gave for this key before. Safe when several processes start at once: files appear whole."""
-    path = folder / f"{name}-{key}.json" if folder else None
-    if path is not None:
-        try:
-            found = json.loads(path.read_bytes())
-            if isinstance(found, dict):
-                return found
-        except (OSError, ValueError):
-            pass  # not there yet, or damaged: built again below
+    file = f"{name}-{key}.json"
+    for place in (SHIPPED, folder):
+        found = _read(place / file) if place else None
+        if found is not None:
+            return found
     built = build()
-    if path is not None:
+    if folder is not None:
         try:
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
+            with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as draft:
                 json.dump(built, draft)
-            Path(draft.name).replace(path)
+            Path(draft.name).replace(folder / file)
         except OSError:
             pass
     return built
+
+
+def _read(path: Path) -> Plain | None:
+    """A cache entry; None when it is not there yet or damaged: then it is built again."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def parse_folder(folder: Path, cache: Path | None) -> dict[str, Plain]:
+    """The .conf files of a folder by their names without ending. Raises StartupError when there are none."""
+    files = sorted(folder.glob("*.conf"))
+    if not files:
+        raise StartupError(f"{folder}: no configuration files; is the installation complete?")
+    key = digest([text for path in files for text in (path.name.encode(), path.read_bytes())])
+    return cached(cache, folder.name, key, lambda: {path.stem: parse_file(path) for path in files})
 
 
 def parse_file(path: Path) -> Plain:

@@ -87,7 +87,7 @@ def make_settings(env: Mapping[str, str], overrides: Mapping[str, Any] | None = 
     `env` are environment variables, `overrides` maps dotted keys (`server.port`) to values and is the strongest. Reads files, opens
     nothing else. Raises StartupError with one sentence that names the setting.
     """
-    tree = _defaults(config, hocon.cache_folder(env))
+    tree = hocon.parse_folder(config, hocon.cache_folder(env))
     origins: dict[str, str] = {}
     if env.get("TIDEMARK_CONFIG"):
         path = Path(env["TIDEMARK_CONFIG"]).expanduser()
@@ -110,14 +110,6 @@ def make_settings(env: Mapping[str, str], overrides: Mapping[str, Any] | None = 
     settings = _build(tree, origins)
     _check(settings)
     return settings
-
-
-def _defaults(config: Path, cache: Path | None) -> dict[str, dict[str, Any]]:
-    files = sorted(config.glob("*.conf"))
-    if not files:
-        raise StartupError(f"{config}: no configuration files; is the installation complete?")
-    key = hocon.digest([text for path in files for text in (path.name.encode(), path.read_bytes())])
-    return hocon.cached(cache, "config", key, lambda: {path.stem: hocon.parse_file(path) for path in files})
 
 
 def _set(tree: dict[str, dict[str, Any]], origins: dict[str, str], key: str, value: Any, origin: str) -> None:

@@ -82,8 +82,10 @@ def test_the_version_stands_in_one_place(tidemark: Tidemark, built: Path) -> Non
 
 
 def test_the_installed_server_serves(installed: Path, tmp_path: Path) -> None:
-    server = Server(tmp_path, program=[str(installed / "bin" / "tidemark")])
+    cache = tmp_path / "cache"
+    server = Server(tmp_path, {"TIDEMARK_CACHE": str(cache)}, program=[str(installed / "bin" / "tidemark")])
     server.start()
+    assert not any(cache.iterdir()), "the package brings its schemas compiled"
     try:
         client = server.client()
         client.add_batch([scalar("packaged", "loss", "train", iter=step, value=1.0) for step in range(3)])
