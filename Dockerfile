@@ -18,7 +18,7 @@ RUN python -m hatchling build -t wheel -d /dist && /opt/tidemark/bin/pip install
 FROM python:3.12-slim-bookworm
 
 # Data (uploads, credentials.json, the lock) lives in a volume that belongs to this user.
-RUN useradd --system --create-home --uid 10001 tidemark && install -d -o tidemark -g tidemark /data
+RUN useradd --create-home --uid 10001 tidemark && install -d -o tidemark -g tidemark /data
 COPY --from=build /opt/tidemark /opt/tidemark
 # "container": the server prints no secrets, because what it prints goes to a log.
 ENV container=docker PATH=/opt/tidemark/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
