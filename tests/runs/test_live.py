@@ -57,7 +57,7 @@ def test_a_page_hears_of_events_of_its_runs_and_reads_from_the_seq_on(shared_ser
         assert (event["task"], event["types"]) == (mine, ["log", "training_stats_scalar"])
         assert int(event["seq"]) > int(before)
         [news] = server.call("events.get_series", series=series, since_seq=before)["series"]
-        assert news["x"] == [1]
+        assert 1 in news["x"]  # points that were under way when `before` was answered may come again
 
 
 def test_a_change_of_status_is_told_without_events(shared_server: Server, server: Client) -> None:
