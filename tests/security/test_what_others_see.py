@@ -16,7 +16,7 @@ import requests
 from tests.client import log
 from tests.conftest import StartServer, credentials
 from tests.files.helpers import upload
-from tests.process import Server
+from tests.process import Server, wait_until
 
 
 def modes(folder: Path) -> dict[str, int]:
@@ -69,7 +69,7 @@ def test_the_log_goes_where_the_configuration_says(start_server: StartServer, tm
     path = tmp_path / "server.log"
     server = start_server(TIDEMARK__server__log_file=str(path), TIDEMARK__server__access_log="true")
     server.client().send("GET", "/debug.ping?mark")
-    assert "/debug.ping?mark" in path.read_text()
+    wait_until(lambda: "/debug.ping?mark" in path.read_text(), 10, "a call is logged after its answer")
     assert "/debug.ping?mark" not in server.log.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

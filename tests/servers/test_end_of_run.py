@@ -22,6 +22,11 @@ SECONDS = 90.0
 """A server needs some seconds to start, more beside other tests."""
 
 
+def _hear_ctrl_c() -> None:
+    """A run in the background of a script ignores Ctrl-C, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """A run of `tests/servers/endless.py` in a session and with a scratch folder of its own."""
 
@@ -37,7 +42,13 @@ class Run:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", str(workers), f"--basetemp={self.folder / 'base'}"]
         with (self.folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
-                [*command, f"tests/servers/endless.py::{test}"], cwd=ROOT, env=clean, stdout=output, stderr=output, start_new_session=True
+                [*command, f"tests/servers/endless.py::{test}"],
+                cwd=ROOT,
+                env=clean,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
             )
 
     def ready(self, name: str) -> int:
