@@ -40,6 +40,12 @@ def log_lines(client: Client) -> int:
     return 50_000
 
 
+def pings(client: Client) -> int:
+    for _ in range(300):
+        ask(client, "debug.ping")
+    return 300
+
+
 class Reads:
     """Reads of one task with 80,000 points and 50,000 lines; a point arrives before each, so that no answer is one kept from before."""
 
@@ -52,7 +58,11 @@ class Reads:
         self.next = 100_000
 
     def call(self, endpoint: str, times: int, **more: object) -> Work:
-        body = {"tasks": [self.task]} if endpoint == "events.get_task_metrics" else {"task": self.task, **more}
+        body = (
+            {"tasks": [self.task], "event_type": "training_stats_scalar"}
+            if endpoint == "events.get_task_metrics"
+            else {"task": self.task, **more}
+        )
 
         def work(client: Client) -> int:
             for _ in range(times):
@@ -68,7 +78,9 @@ def works(reads: Reads) -> Iterator[tuple[str, str, Work]]:
     yield "scalars, batches of 5,000", "event", ingest(5_000, 40)
     yield "scalars, batches of 100", "event", ingest(100, 150)
     yield "log lines, batches of 5,000", "event", log_lines
-    yield "histogram of 80,000 points", "call", reads.call("events.scalar_metrics_iter_histogram", 15)
+    yield "pings", "call", pings
+    yield "one scalar", "call", ingest(1, 150)
+    yield "histogram of 80,000 points", "call", reads.call("events.scalar_metrics_iter_histogram", 30)
     yield "last values", "call", reads.call("events.get_task_latest_scalar_values", 40)
     yield "page of 500 log lines", "call", reads.call("events.get_task_log", 40, batch_size=500)
     yield "page of 500 events", "call", reads.call("events.get_task_events", 40, event_type="training_stats_scalar", batch_size=500)
@@ -82,15 +94,17 @@ def measured(server: Server, client: Client, work: Work) -> float:
     return (server.cpu_seconds() - before) / done * 1e6
 
 
-def compare(folder: Path, other: Path, env: list[dict[str, str]], rounds: int, within: float) -> None:
+def compare(folder: Path, other: Path, env: list[dict[str, str]], options: argparse.Namespace) -> None:
     program = ["env", f"PYTHONPATH={other}", sys.executable, "-m", "apiserver"]
     ours, theirs = Server(folder / "ours", env[0]), Server(folder / "theirs", env[1], program=program)
     try:
         pair = [(server.start(), server.client()) for server in (theirs, ours)]
         kept = [list(works(Reads(client))) for _, client in pair]
         for place, (name, unit, _) in enumerate(kept[0]):
+            if options.only not in name:
+                continue
             ratios, figures = [], []
-            for number in range(rounds + 1):
+            for number in range(options.rounds + 1):
                 order = (0, 1) if number % 2 else (1, 0)  # whoever comes second finds a warmer machine
                 taken = {side: measured(*pair[side], kept[side][place][2]) for side in order}
                 if number:  # the first round warms up
@@ -100,9 +114,9 @@ def compare(folder: Path, other: Path, env: list[dict[str, str]], rounds: int, w
             before, after = (statistics.median(side) for side in zip(*figures, strict=True))
             verdict = (
                 "too noisy to tell"
-                if high - low > 2 * within
+                if high - low > 2 * options.within
                 else "same"
-                if abs(middle - 1) <= within
+                if abs(middle - 1) <= options.within
                 else "less"
                 if middle < 1
                 else "MORE"
@@ -121,6 +135,7 @@ def main() -> None:
     )
     parser.add_argument("other", type=Path, help="the other checkout; it runs with this one's packages")
     parser.add_argument("--engines", nargs="+", choices=["sqlite", "elastic"], default=["sqlite", "elastic"], help="default: both")
+    parser.add_argument("--only", default="", help="figures whose name contains this")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--within", type=float, default=0.05, help="what counts as the same (default: %(default)s)")
     options = parser.parse_args()
@@ -135,7 +150,7 @@ def main() -> None:
                 mark = new_id()[:8]
                 one |= {name: value + mark for name, value in (("TIDEMARK_STORE", elasticsearch_url()), ("TIDEMARK_STATE", redis_url()))}
         try:
-            compare(folder, options.other.resolve(), env, options.rounds, options.within)
+            compare(folder, options.other.resolve(), env, options)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
