@@ -94,9 +94,11 @@ def measured(server: Server, client: Client, work: Work) -> float:
     return (server.cpu_seconds() - before) / done * 1e6
 
 
-def compare(folder: Path, other: Path, env: list[dict[str, str]], options: argparse.Namespace) -> None:
-    program = ["env", f"PYTHONPATH={other}", sys.executable, "-m", "apiserver"]
-    ours, theirs = Server(folder / "ours", env[0]), Server(folder / "theirs", env[1], program=program)
+def compare(folder: Path, env: list[dict[str, str]], options: argparse.Namespace) -> None:
+    ours, theirs = (
+        Server(folder / name, one, program=["env", f"PYTHONPATH={checkout.resolve()}", sys.executable, "-m", "apiserver"])
+        for name, one, checkout in (("ours", env[0], options.ours), ("theirs", env[1], options.other))
+    )
     try:
         pair = [(server.start(), server.client()) for server in (theirs, ours)]
         kept = [list(works(Reads(client))) for _, client in pair]
@@ -135,13 +137,14 @@ def main() -> None:
     )
     parser.add_argument("other", type=Path, help="the other checkout; it runs with this one's packages")
     parser.add_argument("--engines", nargs="+", choices=["sqlite", "elastic"], default=["sqlite", "elastic"], help="default: both")
+    parser.add_argument("--ours", type=Path, default=ROOT, help="compare another checkout than this one")
     parser.add_argument("--only", default="", help="figures whose name contains this")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--within", type=float, default=0.05, help="what counts as the same (default: %(default)s)")
     options = parser.parse_args()
     for engine in options.engines:
         folder = Path(tempfile.mkdtemp(prefix="tidemark-versus-"))
-        print(f"\n{engine}: server CPU, {options.other} -> {ROOT}")
+        print(f"\n{engine}: server CPU, {options.other} -> {options.ours}")
         env: list[dict[str, str]] = [{}, {}]
         if engine == "elastic":
             from tests.servers import elasticsearch_url, redis_url
@@ -150,7 +153,7 @@ def main() -> None:
                 mark = new_id()[:8]
                 one |= {name: value + mark for name, value in (("TIDEMARK_STORE", elasticsearch_url()), ("TIDEMARK_STATE", redis_url()))}
         try:
-            compare(folder, options.other.resolve(), env, options)
+            compare(folder, env, options)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
