@@ -12,6 +12,7 @@ COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY config config
 COPY schema schema
 COPY apiserver apiserver
+COPY tidemark_events tidemark_events
 RUN python -m hatchling build -t wheel -d /dist && /opt/tidemark/bin/pip install --no-deps --no-index /dist/*.whl
 
 

@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)
 # How many processes share the tests. They start servers of their own, which compute too, and wait a good part of the time.
 JOBS   := 3
 
-.PHONY: help run test lint format bench fuzz soak demo up docs test-es9 dist requirements vendor clean
+.PHONY: help run test lint format bench fuzz soak demo up docs docs-site pictures test-es9 dist requirements vendor clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,16 +20,16 @@ test: $(VENV)/installed-dev lint ## Check everything, run all tests (ARGS="-k na
 	$(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/installed-dev ## Style, types, and which room imports which; types and style of the page's program (needs Node)
-	$(PYTHON) -m ruff check apiserver tests
-	$(PYTHON) -m ruff format --check apiserver tests
+	$(PYTHON) -m ruff check apiserver tidemark_events tests
+	$(PYTHON) -m ruff format --check apiserver tidemark_events tests
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) scripts/find_secrets.py
 	$(PYTHON) -m tests.web.node
 
 format: $(VENV)/installed-dev ## Bring the code into the project's format
-	$(PYTHON) -m ruff check --fix apiserver tests
-	$(PYTHON) -m ruff format apiserver tests
+	$(PYTHON) -m ruff check --fix apiserver tidemark_events tests
+	$(PYTHON) -m ruff format apiserver tidemark_events tests
 
 bench: $(VENV)/installed-dev ## Speed, side by side with yardsticks; docs/performance.md quotes it
 	$(PYTHON) -m tests.bench $(ARGS)
@@ -43,14 +43,20 @@ soak: $(VENV)/installed-dev ## Kill -9 during ingest, a hundred times
 test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
 	TIDEMARK_TEST_ELASTICSEARCH_VERSION=9 $(PYTHON) -m pytest -n $(JOBS) tests/behaviour --engines elastic $(ARGS)
 
-demo: $(VENV)/installed-dev ## Start a server, train a small model that reports to it, print where to look
+demo: $(VENV)/installed ## Start a server, report a made-up training to it, print where to look
 	$(PYTHON) examples/demo.py
 
 up: ## docker-compose: Tidemark, Elasticsearch and Redis
 	sh scripts/up.sh
 
-docs: $(VENV)/installed ## Write docs/api from the schemas
+docs: $(VENV)/installed ## Write docs/api from the schemas (scripts/api_answers.py records the example answers)
 	$(PYTHON) scripts/api_docs.py
+
+docs-site: $(VENV)/installed-dev ## The documentation as a site in build/site, offline; any warning stops it
+	$(PYTHON) scripts/docs_site.py
+
+pictures: $(VENV)/installed-dev ## Take pictures of every view of the page into docs/pictures (needs Chromium)
+	$(PYTHON) scripts/pictures.py
 
 dist: $(VENV)/installed-dev ## Build sdist and wheel into dist/, twice, and compare: the same commit gives the same bytes
 	$(PYTHON) scripts/dist.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -20,6 +21,7 @@ import click
 from apiserver import __version__
 from apiserver.errors import StartupError
 from apiserver.operations.commands import add_commands as add_operations
+from apiserver.operations.front import add_commands as add_front
 from apiserver.operations.transfer.commands import add_commands
 from apiserver.settings import Settings, from_environment
 
@@ -64,11 +66,16 @@ def main() -> None:
     read them back as charts, galleries and live logs.
 
     \b
-      tidemark serve                    start on http://127.0.0.1:8008, data in ./data
-      tidemark serve --port 9000        ... on another port
+      tidemark serve --open             start on http://127.0.0.1:8008, data in ./data, and open the page
+      tidemark demo                     report a made-up training to it: something to look at
+      tidemark status                   what is running
       tidemark keys                     what a client needs, as a block to paste into a shell
 
     Every setting lives in config/*.conf and can be overridden: TIDEMARK__section__key=value, or a file named by TIDEMARK_CONFIG.
+
+    \b
+    Exit codes: 0 done; 1 something was found to be wrong (doctor, import) or is not there (status); 2 the command can't start, and
+    stderr says in one sentence what to do.
     """
 
 
@@ -94,8 +101,16 @@ def main() -> None:
 @click.option(
     "--allow-open", is_flag=True, default=None, help="Listen beyond loopback although calls need no credentials (TIDEMARK_AUTH=open)."
 )
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser as soon as the server answers.")
 def serve(
-    host: str | None, port: str | None, data: str | None, store: str | None, state: str | None, workers: str | None, allow_open: bool | None
+    host: str | None,
+    port: str | None,
+    data: str | None,
+    store: str | None,
+    state: str | None,
+    workers: str | None,
+    allow_open: bool | None,
+    open_page: bool,
 ) -> None:
     """Start the server.
 
@@ -117,14 +132,15 @@ def serve(
     settings = from_environment(given)
     from apiserver.serving import serve as run
 
-    run(settings)
+    run(settings, open_page=open_page)
 
 
 @main.command()
 @click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
 @click.option("--company", metavar="NAME", help="Make a new key for this company; a new name makes a new company.")
 @click.option("--user", metavar="ID", help="The user it belongs to.  [default: the company's first]")
-def keys(data: str | None, company: str | None, user: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with the same names, for scripts.")
+def keys(data: str | None, company: str | None, user: str | None, as_json: bool) -> None:
     """Show what a client needs, as a block to paste into a shell.
 
     Without --company: the default user's key, made now if there is none. With it: a further key, which a running server accepts at once.
@@ -145,7 +161,10 @@ def keys(data: str | None, company: str | None, user: str | None) -> None:
         if company is not None:
             pair = credentials.add_key(*_user_of(settings, company, user))
     address = running_server(settings.data) or address_of(settings.server.host, settings.server.port)
-    click.echo(exports(settings, address, *pair))
+    shown = exports(settings, address, *pair)
+    if as_json:
+        shown = json.dumps(dict(line.removeprefix("export ").split("=", 1) for line in shown.splitlines()))
+    click.echo(shown)
 
 
 def _shared_keys(settings: Settings, company: str | None, user: str | None) -> tuple[str, str]:
@@ -185,6 +204,7 @@ def _user_of(settings: Settings, name: str, user: str | None) -> tuple[str, str,
 
 add_commands(main)
 add_operations(main)
+add_front(main)
 
 if __name__ == "__main__":
     main(prog_name="tidemark")

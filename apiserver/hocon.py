@@ -17,7 +17,7 @@ from typing import Any
 
 from apiserver.errors import StartupError
 
-FORMAT = 3
+FORMAT = 4
 """Raised when what is cached changes its shape."""
 
 SHIPPED = Path(__file__).parent / "_data" / "compiled"

@@ -15,6 +15,7 @@ import os
 import resource
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -37,8 +38,8 @@ LOCK = "tidemark.lock"
 log = logging.getLogger("tidemark")
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal ends it. Raises StartupError; a worker that can't start ends the process with code 2."""
+def serve(settings: Settings, *, open_page: bool = False) -> None:
+    """Serve until a signal ends it. `open_page`: show the page in the user's browser when the server answers. Raises StartupError; a worker that can't start ends the process with code 2."""
     os.umask(0o077)  # what the server writes is for its own user
     share_between_processes()
     _check_log_file(settings.server.log_file)
@@ -52,12 +53,29 @@ def serve(settings: Settings) -> None:
     counts = Path(tempfile.mkdtemp(prefix="tidemark-metrics-"))
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)  # prometheus-client, which only workers import, looks for it
     try:
-        Server(settings, sockets, lambda: print(banner(settings, address), flush=True), counts).run()
+        Server(settings, sockets, lambda: _ready(settings, address, open_page), counts).run()
     except (SystemExit, HaltServer) as error:  # HaltServer comes once more while the server ends because of a first one
         code = error.exit_status if isinstance(error, HaltServer) else error.code
         raise SystemExit(2 if code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else code) from None
     finally:
         shutil.rmtree(counts, ignore_errors=True)
+
+
+def _ready(settings: Settings, address: str, open_page: bool) -> None:
+    """The server answers."""
+    print(banner(settings, address), flush=True)
+    if open_page and not open_browser(address):
+        print(f"There is no display here: open {address} in a browser yourself.", flush=True)
+
+
+def open_browser(address: str) -> bool:
+    """Show an address in the user's browser, without waiting for it; False where there is no display for one."""
+    if sys.platform != "darwin" and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+        return False
+    # A process of its own: a worker must not wait for a browser, nor be its parent for long.
+    command = [sys.executable, "-m", "webbrowser", address]
+    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 (our own address)
+    return True
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped package

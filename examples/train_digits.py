@@ -4,7 +4,7 @@
     eval "$(tidemark keys)"                # in another
     python examples/train_digits.py
 
-Nothing here knows Tidemark: it is what any training script with `clearml` looks like. `make demo` does all three steps.
+Nothing here knows Tidemark: it is what any training script with `clearml` looks like.
 """
 
 from __future__ import annotations

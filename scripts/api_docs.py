@@ -2,14 +2,17 @@
 
     python scripts/api_docs.py [FOLDER]
 
-Everything on the pages comes from schema/services; nothing here knows an endpoint by name.
+Everything on the pages comes from schema/services, and from docs/api/answers.json, which scripts/api_answers.py records from a server; nothing here
+knows an endpoint by name.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,11 @@ SAMPLES: dict[str, Any] = {
 }
 """What fields of these names look like in examples, where it fits their type."""
 
+ANSWERS = ROOT / "docs" / "api" / "answers.json"
+NUMBERS = re.compile(r"\[\s+[-\d.e+,\s]+\]")
+"""A list of numbers, which examples show on one line."""
+LONGEST_ANSWER = 2_400
+"""Characters of an example answer; longer ones are left out."""
 COLUMNS = ("guest", "annotator", "user", "superuser", "admin", "root, system")
 OTHER_FACES = (
     ("runs API: `GET /api/runs…`, `/api/v2/…`, log sockets", False),
@@ -67,9 +75,7 @@ def write_pages(schemas: SchemaSet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.md"):
         old.unlink()
-    descriptions = {
-        service: " ".join(str(hocon.parse_file(schemas.folder / f"{service}.conf").get("_description", "")).split()) for service in services
-    }
+    descriptions = {service: schemas.description(service) for service in services}
     for service, endpoints in services.items():
         page = "\n".join(_page(service, descriptions[service], endpoints, schemas.definitions(service)))
         (folder / f"{service}.md").write_text(page.rstrip() + "\n")
@@ -192,6 +198,7 @@ def _section(endpoint: EndpointSchema, definitions: Schema) -> Iterator[str]:
     else:
         yield from _answer(response, definitions)
     yield ""
+    yield from example_answer(endpoint)
     older = [version for version in sorted(endpoint.versions)[:-1] if _differs(endpoint, version)]
     for version in older:
         yield f"Version {version}: {_said(endpoint.versions[version])}"
@@ -326,8 +333,31 @@ def example_call(endpoint: EndpointSchema, definitions: Schema) -> str:
     return f"{head} \\\n  -H 'Content-Type: application/json' -d '{body}'"
 
 
+@lru_cache(1)
+def recorded() -> dict[str, dict[str, Any]]:
+    """Endpoint -> request and data of a real call."""
+    found: dict[str, dict[str, Any]] = json.loads(ANSWERS.read_text()) if ANSWERS.exists() else {}
+    return found
+
+
+def example_answer(endpoint: EndpointSchema) -> Iterator[str]:
+    """What a server answered to the example call."""
+    known = recorded().get(endpoint.name)
+    text = json.dumps(known["data"], indent=1, ensure_ascii=False) if known else ""
+    text = NUMBERS.sub(lambda match: " ".join(match[0].split()).replace("[ ", "[").replace(" ]", "]"), text)
+    if text and len(text) <= LONGEST_ANSWER:
+        yield "The `data` of the call above:"
+        yield ""
+        yield "```json"
+        yield text
+        yield "```"
+        yield ""
+
+
 def example_request(endpoint: EndpointSchema, definitions: Schema) -> Schema:
-    """A body that the newest version accepts: what it requires, or what it can't do without."""
+    """A body that the newest version accepts: one that was recorded, or what it requires, or what it can't do without."""
+    if endpoint.name in recorded():
+        return dict(recorded()[endpoint.name]["request"])
     schema = resolve(_newest(endpoint).get("request") or {}, {"definitions": definitions})
     if not schema.get("properties") and "event" in definitions:
         return example_lines(definitions)[0]

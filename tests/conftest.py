@@ -150,6 +150,16 @@ def shared_credentials(shared_server: Server) -> tuple[str, str]:
 @pytest.fixture
 def start_server(engine_env: dict[str, str], tmp_path: Path) -> Iterator[StartServer]:
     """Start servers with own settings: `start_server(TIDEMARK_AUTH="required")`; they are stopped after the test."""
+    yield from _starter(engine_env, tmp_path)
+
+
+@pytest.fixture
+def start_embedded(tmp_path: Path) -> Iterator[StartServer]:
+    """The same on SQLite only, for what does not depend on the engine."""
+    yield from _starter({}, tmp_path)
+
+
+def _starter(engine_env: dict[str, str], tmp_path: Path) -> Iterator[StartServer]:
     started: list[Server] = []
 
     def start(*args: str, folder: str = "", **env: str) -> Server:

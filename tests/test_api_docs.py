@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator
 from apiserver import hocon
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.settings import SCHEMA
-from scripts.api_docs import ROOT, example_request, write_pages
+from scripts.api_docs import ROOT, example_request, recorded, write_pages
 
 SCHEMAS = SchemaSet(SCHEMA, hocon.cache_folder())
 
@@ -22,6 +22,12 @@ def test_the_example_of_every_endpoint_is_a_valid_request(name: str) -> None:
     if not endpoint.is_batch(newest):
         body = example_request(endpoint, SCHEMAS.definitions(name.partition(".")[0]))
         Draft7Validator(endpoint.request_schema(newest)).validate(body)
+
+
+@pytest.mark.parametrize("name", sorted(recorded()))
+def test_recorded_answers_are_what_the_schemas_say(name: str) -> None:
+    """scripts/api_answers.py was run after the last change of an answer."""
+    SCHEMAS.check_response(name, max(SCHEMAS.endpoints[name].versions), recorded()[name]["data"])
 
 
 def test_every_endpoint_has_a_section_with_a_call(tmp_path: Path) -> None:

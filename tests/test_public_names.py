@@ -9,7 +9,8 @@ from tests.process import ROOT
 
 OURS = {"self", "cls"}
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make", "_field_defaults"}
-"""Public in spite of their names."""
+NOTEBOOKS = {"_repr_html_", "_repr_mimebundle_"}
+"""Both are public in spite of their names."""
 
 
 def private_uses(source: str) -> Iterator[tuple[int, str]]:
@@ -25,16 +26,21 @@ def private_uses(source: str) -> Iterator[tuple[int, str]]:
         match node:
             case ast.Attribute(value=ast.Name(id=name)) if name in OURS:
                 continue
-            case ast.Attribute(attr=name) if private(name) and name not in NAMEDTUPLE | own:
+            case ast.Attribute(attr=name) if private(name) and name not in NAMEDTUPLE | NOTEBOOKS | own:
                 yield node.lineno, f".{name}"
             case ast.ImportFrom(names=names):
                 yield from ((node.lineno, alias.name) for alias in names if private(alias.name))
-            case ast.Call(args=[_, ast.Constant(value=str(name)), *_]) if private(name) and callee(node) in {
-                "setattr",
-                "getattr",
-                "delattr",
-                "hasattr",
-            }:
+            case ast.Call(args=[_, ast.Constant(value=str(name)), *_]) if (
+                private(name)
+                and name not in NOTEBOOKS
+                and callee(node)
+                in {
+                    "setattr",
+                    "getattr",
+                    "delattr",
+                    "hasattr",
+                }
+            ):
                 yield node.lineno, f".{name}"
 
 

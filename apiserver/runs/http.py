@@ -30,7 +30,7 @@ from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
 from apiserver.fairness import give_way
 from apiserver.runs import parameters
 from apiserver.runs.limits import Limiter, Verdict
-from apiserver.runs.openapi import DESCRIPTION, PAGE, PAGE_HEADERS
+from apiserver.runs.openapi import PAGE, PAGE_HEADERS
 from apiserver.runs.parameters import BadParameter
 from apiserver.service_repo import body as bodies
 from apiserver.service_repo.auth import Authenticator
@@ -78,7 +78,10 @@ class RunsApi:
         server: ServerSettings,
         storage: str,
         settings: RunsSettings,
+        description: Callable[[], Any],
     ) -> None:
+        """`description`: makes the OpenAPI description of the whole server."""
+        self._description, self._described = description, b""
         self._max_lines, self._max_runs = settings.max_lines, settings.max_runs
         self._store, self._catalog, self._writer = store, catalog, writer
         self._limiter, self._authenticator = limiter, authenticator
@@ -259,7 +262,8 @@ class RunsApi:
         return _json(answer, 200 if store.ok else 503)
 
     def openapi(self) -> Response:
-        return Response(orjson.dumps(DESCRIPTION), content_type=JSON)
+        self._described = self._described or orjson.dumps(self._description())  # made when somebody asks: it is a megabyte
+        return Response(self._described, content_type=JSON)
 
     def page(self) -> Response:
         return Response(PAGE, content_type="text/html; charset=utf-8", headers=PAGE_HEADERS)

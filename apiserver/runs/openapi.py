@@ -1,7 +1,8 @@
-"""The OpenAPI description of the runs API, and a page to try it (no other server is asked for anything)."""
+"""The OpenAPI description of the whole server, and a page to try it (no other server is asked for anything)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from apiserver import __version__
@@ -76,12 +77,16 @@ _EXPORT = {
     "schema": {"type": "string", "enum": ["csv", "excel", "jsonl", "parquet", "log"], "default": "csv"},
 }
 
+RUNS = "runs"
+
 DESCRIPTION: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {
-        "title": "Tidemark runs API",
+        "title": "Tidemark",
         "version": __version__,
-        "description": "Metrics and logs of runs, as Runicorn's clients read them. Live logs: WebSocket /api/runs/{run_id}/logs/ws"
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        "description": "Two APIs on one address: metrics and logs of runs, as Runicorn's clients read them (tag `runs`), and the calls of ClearML's clients"
+        " (all other tags; each may also be called as /v<version>/<call>, and by any method). Live logs: WebSocket /api/runs/{run_id}/logs/ws"
         " (`tail`, `since`, `after`, `tqdm=hide`, `format=json`).",
     },
     "servers": [{"url": "/"}],
@@ -160,6 +165,21 @@ DESCRIPTION: dict[str, Any] = {
     },
 }
 
+
+def whole(calls: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of both APIs. `calls`: paths, schemas and tags of the ClearML calls (`service_repo/openapi.py`)."""
+    runs = {
+        path: {method: {**operation, "tags": [RUNS], "operationId": f"{method} {path}"} for method, operation in methods.items()}
+        for path, methods in DESCRIPTION["paths"].items()
+    }
+    return {
+        **DESCRIPTION,
+        "tags": [{"name": RUNS, "description": "Runs as Runicorn's clients read and write them"}, *calls["tags"]],
+        "components": {**DESCRIPTION["components"], "schemas": calls["schemas"]},
+        "paths": {**runs, **calls["paths"]},
+    }
+
+
 PAGE_HEADERS = {
     # The page sends what its visitor typed: another page that frames it could have it typed.
     "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
@@ -168,20 +188,22 @@ PAGE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Runs API</title>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>API</title>
 <style>
  body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
  details { border: 1px solid #8886; border-radius: 6px; margin: .5rem 0; padding: .5rem .8rem } summary { cursor: pointer }
  code { font-size: .95em } b { display: inline-block; min-width: 3.5em } label { display: block; margin: .4rem 0 }
  input, select, textarea { font: inherit; width: 100%; box-sizing: border-box } pre { overflow: auto; max-height: 24rem; background: #8882; padding: .6rem }
  button { font: inherit; padding: .3rem 1rem }
-</style></head><body><h1>Runs API</h1><p><a href="/api/openapi.json">OpenAPI description</a></p><div id="list"></div>
+</style></head><body><h1>API</h1><p><label>Find <input id="find"></label></p><p><a href="/api/openapi.json">OpenAPI description</a></p><div id="list"></div>
 <script>
 const make = (tag, text, parent) => { const e = document.createElement(tag); if (text) e.textContent = text; parent && parent.append(e); return e }
 fetch('/api/openapi.json').then(r => r.json()).then(api => {
-  const list = document.getElementById('list')
+  const list = document.getElementById('list'), find = document.getElementById('find')
+  find.oninput = () => { for (const box of list.children) box.hidden = !box.dataset.text.includes(find.value.toLowerCase()) }
   for (const [path, methods] of Object.entries(api.paths)) for (const [method, op] of Object.entries(methods)) {
     const box = make('details', '', list), head = make('summary', '', box)
+    box.dataset.text = (path + ' ' + op.summary).toLowerCase()
     make('b', method.toUpperCase(), head); make('code', path, head); head.append(' \\u2013 ' + op.summary)
     const form = make('form', '', box), fields = []
     for (const p of op.parameters) {
@@ -201,7 +223,7 @@ fetch('/api/openapi.json').then(r => r.json()).then(api => {
       if ([...query].length) url += '?' + query
       out.hidden = false; out.textContent = '\\u2026'
       try {
-        const r = await fetch(url, { method: method.toUpperCase(), body: body && body.value, headers: body ? { 'Content-Type': 'application/x-ndjson' } : {} })
+        const r = await fetch(url, { method: method.toUpperCase(), body: body && body.value, headers: body ? { 'Content-Type': Object.keys(op.requestBody.content)[0] } : {} })
         const text = await r.text(), heads = [...r.headers].map(h => h.join(': ')).join('\\n')
         let shown = text.slice(0, 20000); try { shown = JSON.stringify(JSON.parse(text), null, 1).slice(0, 20000) } catch (e) {}
         out.textContent = method.toUpperCase() + ' ' + url + '\\n' + r.status + '\\n' + heads + '\\n\\n' + shown

@@ -11,9 +11,11 @@ from apiserver.bll.runs.catalog import RunCatalog
 from apiserver.bll.runs.writer import RunWriter
 from apiserver.context import Context
 from apiserver.engine import without_password
+from apiserver.runs import openapi
 from apiserver.runs.http import RunsApi, refuse_methods
 from apiserver.runs.limits import Limiter
 from apiserver.runs.sockets import LogSockets
+from apiserver.service_repo.openapi import describe
 
 
 def register_runs(app: Flask, context: Context) -> None:
@@ -31,6 +33,7 @@ def register_runs(app: Flask, context: Context) -> None:
         server=settings.server,
         storage=without_password(settings.store_url),
         settings=settings.runs,
+        description=lambda: openapi.whole(describe(context.schemas)),
     )
     sockets = LogSockets(
         store=engine.events,

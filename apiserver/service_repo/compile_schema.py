@@ -36,7 +36,7 @@ SINGLE = ("additionalProperties", "additionalItems", "propertyNames", "contains"
 
 
 def compile_service(path: Path) -> dict[str, Any]:
-    """`{definitions: {name: schema}, endpoints: {action: {internal, allow_roles, authorize, changes, fields_of_roles, versions: {"2.1": {...}}}}}`.
+    """`{description, definitions: {name: schema}, endpoints: {action: {internal, allow_roles, authorize, changes, fields_of_roles, versions: {"2.1": {...}}}}}`.
 
     Raises StartupError naming file, endpoint and version.
     """
@@ -54,7 +54,8 @@ def compile_service(path: Path) -> dict[str, Any]:
         if action.startswith("_") or not isinstance(value, dict):
             _fail(path, action, f"unknown key; a service holds endpoints and {', '.join(sorted(SERVICE_KEYS))}")
         endpoints[action] = _endpoint(path, action, value, defaults, definitions)
-    return {"definitions": definitions, "endpoints": endpoints}
+    description = " ".join(str(tree.get("_description", "")).split())
+    return {"description": description, "definitions": definitions, "endpoints": endpoints}
 
 
 def _api_defaults(folder: Path) -> dict[str, Any]:

@@ -129,6 +129,7 @@ class SchemaSet:
         self.folder = folder
         self.endpoints: dict[str, EndpointSchema] = {}
         self._definitions: dict[str, Schema] = {}
+        self._descriptions: dict[str, str] = {}
         texts = {path: path.read_bytes() for path in sorted(folder.glob("*.conf"))}
         if not texts:
             raise StartupError(f"{folder}: no schemas; is the installation complete?")
@@ -139,6 +140,7 @@ class SchemaSet:
             key = hocon.digest([path.name.encode(), text, *fragments])
             compiled = hocon.cached(cache, f"schema-{path.stem}", key, lambda path=path: compile_service(path))  # type: ignore[misc]
             self._definitions[path.stem] = compiled["definitions"]
+            self._descriptions[path.stem] = compiled["description"]
             for action, value in compiled["endpoints"].items():
                 name = f"{path.stem}.{action}"
                 self.endpoints[name] = EndpointSchema(name, value, compiled["definitions"])
@@ -150,6 +152,10 @@ class SchemaSet:
     def definitions(self, service: str) -> Schema:
         """A service's `_definitions`, by name."""
         return self._definitions[service]
+
+    def description(self, service: str) -> str:
+        """What a service is for, in a sentence."""
+        return self._descriptions[service]
 
     def request_schema(self, name: str, version: str | Version) -> Schema:
         """The schema that validates a call of `name` at this version."""

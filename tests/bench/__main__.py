@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import galleries, ingest, reads, runs, sdk, stages, tables
+from tests.bench import galleries, ingest, python_client, reads, runs, sdk, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
@@ -31,6 +31,7 @@ PARTS = [
     "delete",
     "tasks",
     "sdk",
+    "client",
     "runs",
     "million",
     "sockets",
@@ -101,6 +102,7 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
     part("images", lambda: galleries.gallery(report, client))
     part("multi", lambda: galleries.many_tasks(report, client))
     part("sdk", lambda: sdk.many_programs(report, server, server.folder))
+    part("client", lambda: python_client.client(report, server))
     part("tasks", lambda: tables.task_table(report, client))
 
 

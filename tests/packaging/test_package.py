@@ -125,8 +125,23 @@ writer.close()
     )
 
 
+def test_a_training_machine_needs_requests_only(built: Path, tmp_path: Path) -> None:
+    """docs/python-client.md, "Install": the wheel without its dependencies, and requests."""
+    env = tmp_path / "venv"
+    uv("venv", "-q", "--python", sys.executable, str(env))
+    pins = ("-c", str(ROOT / "requirements-dev.txt"))
+    wheel = next(built.glob("*.whl"))
+    uv("pip", "install", "-q", "--python", str(env / "bin" / "python"), "--no-deps", str(wheel))
+    uv("pip", "install", "-q", "--python", str(env / "bin" / "python"), *pins, "requests")
+    program = "import tidemark_events\ntry: tidemark_events.connect('http://127.0.0.1:9', attempts=1)\nexcept tidemark_events.ServerUnavailable: print('fine')"
+    command = [env / "bin" / "python", "-c", program]
+    assert done(subprocess.run(command, cwd=tmp_path, env=clean_env(), capture_output=True, text=True, timeout=60, check=False)) == "fine\n"
+
+
 def test_every_file_of_the_package_is_in_wheel_and_sdist(built: Path) -> None:
-    tracked = subprocess.run(["git", "ls-files", "apiserver", "config", "schema"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = subprocess.run(
+        ["git", "ls-files", "apiserver", "tidemark_events", "config", "schema"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     files = {path for path in tracked.stdout.split("\n") if path and (ROOT / path).exists()}
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         shipped = {name.removeprefix("apiserver/_data/") for name in wheel.namelist()}
@@ -139,7 +154,16 @@ def test_documents_and_messages_name_the_distribution() -> None:
     """`pip install tidemark` would install another project's program."""
     texts = [
         path
-        for pattern in ("*.md", "docs/**/*.md", "apiserver/**/*.py", "examples/*", "scripts/*", "Makefile", "Dockerfile")
+        for pattern in (
+            "*.md",
+            "docs/**/*.md",
+            "apiserver/**/*.py",
+            "tidemark_events/*.py",
+            "examples/*",
+            "scripts/*",
+            "Makefile",
+            "Dockerfile",
+        )
         for path in ROOT.glob(pattern)
         if path.is_file() and path.suffix != ".pyc"
     ]

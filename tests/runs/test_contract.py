@@ -207,7 +207,11 @@ def test_methods_that_are_not_there_read_like_the_products(runs: Runs, run: str)
 def test_the_description_names_every_path(runs: Runs) -> None:
     found = runs.get("/api/openapi.json").json()
     assert found["openapi"].startswith("3.")
-    for path, methods in found["paths"].items():
+    paths = {
+        path: methods for path, methods in found["paths"].items() if path.startswith("/api/")
+    }  # the others: service_repo/test_openapi.py
+    assert len(paths) > 8
+    for path, methods in paths.items():
         for method in methods:
             answer = requests.request(method, runs.server.url + path.replace("{run_id}", "no_such_run"), data=b"", timeout=10)
             assert answer.status_code < 500 and answer.text != '{"detail":"Not Found"}', path

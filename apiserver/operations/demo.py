@@ -1,0 +1,153 @@
+"""A made-up training that reports every kind of event: `tidemark demo`. It uses the Python client, as anybody's script does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemark_events import Client, Run
+
+STEPS = 400
+CLASSES = [str(digit) for digit in range(10)]
+SEGMENTS = ("1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1101111", "1010010", "1111111", "1111011")
+"""The digits on a seven-segment display: top, upper left, upper right, middle, lower left, lower right, bottom."""
+
+EARLIER: tuple[tuple[str, dict[str, Any], float, str], ...] = (
+    ("digits, baseline", {"lr": 0.1, "batch_size": 32, "optimizer": {"name": "sgd"}}, 0.31, "completed"),
+    ("digits, wider", {"lr": 0.03, "batch_size": 64, "optimizer": {"name": "sgd"}}, 0.17, "completed"),
+    ("digits, adam", {"lr": 0.01, "batch_size": 64, "optimizer": {"name": "adam"}}, 0.09, "completed"),
+    ("digits, lr too high", {"lr": 3.0, "batch_size": 64, "optimizer": {"name": "sgd"}}, math.nan, "failed"),
+)
+"""Name, parameters, loss at the end (NaN: it diverges) and status."""
+
+
+def earlier_runs(client: Client, project: str) -> None:
+    """Runs that have ended, to compare with; once in a project."""
+    known = {run.name for run in client.runs(project=project)} if _exists(client, project) else set()
+    for seed, (name, params, best, status) in enumerate(EARLIER):
+        if name in known:
+            continue
+        run = client.run(name, project=project, params=params, tags=["demo"])
+        train(run, seed=seed, best=best, seconds=0)
+        run.finish(status, "the loss is not finite" if status == "failed" else "")
+
+
+def _exists(client: Client, project: str) -> bool:
+    return any(one["name"] == project for one in client.call("projects.get_all", only_fields=["name"])["projects"])
+
+
+def train(run: Run, *, seed: int, best: float, seconds: float) -> None:
+    """Train for so many seconds. The loss ends near `best`; NaN: it diverges."""
+    random = np.random.default_rng(seed)
+    diverges = math.isnan(best)
+    began = time.monotonic()
+    run.print(f"seed {seed}, {STEPS} steps, 1,437 digits to learn from, 360 to test with")
+    loss = accuracy = 0.0
+    for step in range(STEPS):
+        if diverges:
+            loss = math.inf if step == 150 else math.nan if step > 150 else 2.3 * math.exp(step / 60) + random.normal(0, 0.2)
+            accuracy = 0.1
+        else:
+            loss = best + (2.3 - best) * math.exp(-step / 60) + random.normal(0, 0.03 + 0.05 * math.exp(-step / 80))
+            accuracy = 1 - 0.9 * math.exp(-step / 70) - best * 0.2
+        run.log({"loss/train": loss, "accuracy/train": min(accuracy + 0.01, 1.0), "learning rate": _rate(step)}, step=step)
+        run.log({"machine/memory, GB": 3.2 + 0.002 * step + random.normal(0, 0.02), "machine/GPU, %": 92 + random.normal(0, 3)}, step=step)
+        if step % 10 == 9:
+            run.log({"loss/test": loss * 1.12 + 0.02, "accuracy/test": max(accuracy - 0.01, 0.0)}, step=step)
+        if step % 50 == 49:
+            _report_epoch(run, step, accuracy, random)
+            run.print(f"epoch {step // 50 + 1}/8: loss {loss:.4f}, {accuracy:.1%} of the test digits are right")
+        if diverges and step == 150:
+            run.print("the loss is infinite: the learning rate is too high", level="error")
+        _until(began + seconds * (step + 1) / STEPS)
+    run.log_plot("confusion/test", confusion(random, accuracy), step=STEPS - 1)
+    run.log_plot("curves/precision and recall", precision_recall(accuracy), step=STEPS - 1)
+    if not diverges:
+        run.summarize(**{"test accuracy": accuracy, "parameters": 4_810.0})
+        run.print(f"done: {accuracy:.1%} of the test digits are right")
+
+
+def _until(moment: float) -> None:
+    left = moment - time.monotonic()
+    if left > 0:
+        time.sleep(left)
+
+
+def _rate(step: int) -> float:
+    """A warm-up, then a cosine."""
+    return 0.01 * min(1.0, (step + 1) / 40) * (1 + math.cos(math.pi * step / STEPS)) / 2
+
+
+def _report_epoch(run: Run, step: int, accuracy: float, random: np.random.Generator) -> None:
+    run.log_image("mistakes/test", gallery(random, accuracy), step=step)
+    weights = random.normal(0, 0.2 + step / STEPS, 2_000)
+    counts, edges = np.histogram(weights, bins=40)
+    run.log_vector("weights/hidden layer", counts.tolist(), step=step)
+    bars = {"type": "bar", "x": ((edges[:-1] + edges[1:]) / 2).round(3).tolist(), "y": counts.tolist(), "name": "hidden layer"}
+    run.log_plot("weights/distribution", {"data": [bars], "layout": {"title": {"text": f"weights at step {step}"}, "bargap": 0}}, step=step)
+    for batch in _batches(random):
+        run.print(batch, level="debug")
+
+
+def _batches(random: np.random.Generator) -> Iterator[str]:
+    for batch in range(5):
+        yield f"batch {batch * 10:>3}: {64 / (0.021 + random.uniform(0, 0.004)):,.0f} digits/s"
+    if random.uniform() < 0.3:
+        yield "the data loader is slower than the model: 2 workers wait"
+
+
+def confusion(random: np.random.Generator, accuracy: float) -> dict[str, Any]:
+    """A confusion matrix."""
+    matrix = np.diag(np.full(10, 36 * max(accuracy, 0.1))).round()
+    for _ in range(int(360 * (1 - accuracy))):
+        matrix[random.integers(10), random.integers(10)] += 1
+    heat = {"type": "heatmap", "z": matrix.astype(int).tolist(), "x": CLASSES, "y": CLASSES, "colorscale": "Blues"}
+    layout = {
+        "title": {"text": "confusion"},
+        "xaxis": {"title": {"text": "guessed"}, "type": "category"},
+        "yaxis": {"title": {"text": "is"}},
+    }
+    return {"data": [heat], "layout": layout}
+
+
+def precision_recall(accuracy: float) -> dict[str, Any]:
+    """Precision over recall, a line for each of three digits."""
+    recall = np.linspace(0, 1, 50)
+    lines = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"digit {digit}",
+            "x": recall.round(3).tolist(),
+            "y": (1 - (1 - accuracy * weight) * recall**4).round(4).tolist(),
+        }
+        for digit, weight in ((1, 1.0), (3, 0.94), (8, 0.88))
+    ]
+    layout = {"title": {"text": "precision and recall"}, "xaxis": {"title": {"text": "recall"}}, "yaxis": {"title": {"text": "precision"}}}
+    return {"data": lines, "layout": layout}
+
+
+def gallery(random: np.random.Generator, accuracy: float) -> npt.NDArray[np.uint8]:
+    """Digits that were guessed wrong: (height, width, 3)."""
+    wrong = max(4, min(24, int(80 * (1 - accuracy))))
+    tiles = [tile(int(random.integers(10)), random) for _ in range(wrong)]
+    tiles += [np.full_like(tiles[0], 24)] * (-len(tiles) % 8)
+    rows = [np.concatenate(tiles[first : first + 8], axis=1) for first in range(0, len(tiles), 8)]
+    return np.concatenate(rows, axis=0)
+
+
+def tile(digit: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A digit with noise, 48 x 40."""
+    picture = np.full((48, 40), 24.0)
+    places = ((5, 9, 8, 32), (5, 24, 8, 12), (5, 24, 28, 32), (22, 26, 8, 32), (24, 43, 8, 12), (24, 43, 28, 32), (39, 43, 8, 32))
+    for on, (top, bottom, left, right) in zip(SEGMENTS[digit], places, strict=True):
+        if on == "1":
+            picture[top:bottom, left:right] = 215
+    picture += random.normal(0, 22, picture.shape)
+    grey = np.clip(picture, 0, 255)
+    return np.stack([grey, grey * 0.94, grey * 0.82], axis=2).astype(np.uint8)

@@ -1,0 +1,179 @@
+"""Reporting through `tidemark_events`: nothing is lost, nothing waits, a run says how it ended."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+
+import pytest
+
+from tests.client import Client as Raw
+from tests.conftest import StartServer
+from tests.python_client.conftest import Cable, RunScript
+from tidemark_events import Client, Line, LoginRefused, Point, ServerUnavailable, connect
+
+
+def test_what_a_run_reports_is_read_back(tm: Client) -> None:
+    import numpy as np
+
+    with tm.run("a run", project="front", params={"lr": 0.1}) as r:
+        for step in range(300):
+            r.log({"loss/train": 1 / (step + 1), "lr": np.float32(0.5)}, step=step)
+        r.log({"lr": 1})
+        r.print("epoch", 1, "done")
+        r.log_image("digits/test", np.zeros((4, 6, 3)), step=2)
+        r.log_plot("roc", {"data": [{"type": "bar", "y": [1, 2]}]}, step=2)
+        r.log_vector("weights", [1, 2, 3], step=2)
+        r.summarize(best=0.25)
+    again = tm.get(r.id)
+    assert (again.status, again.params, again.last_step) == ("completed", {"lr": "0.1"}, 300)
+    assert list(again.scalars("loss")["train"].value) == [1 / (step + 1) for step in range(300)]
+    assert again.scalars("lr")[0].last == 1 and again.summary["Summary/best"] == 0.25
+    assert [line.text for line in again.logs()] == ["epoch 1 done"]
+    assert again.images()[0].bytes().startswith(b"\x89PNG") and list(again.plots()) == ["roc"]
+    assert tm.call("events.vector_metrics_iter_histogram", task=r.id, metric="weights", variant="weights")["vectors"] == [[1, 2, 3]]
+
+
+def test_an_exception_marks_the_run_failed(tm: Client) -> None:
+    with pytest.raises(ZeroDivisionError), tm.run("fails") as r:
+        r.log({"loss": 1})
+        1 / 0  # noqa: B018
+    again = tm.get(r.id)
+    assert again.status == "failed" and again.scalars("loss")[0].last == 1
+    assert tm.call("tasks.get_by_id", task=r.id)["task"]["status_reason"] == "ZeroDivisionError: division by zero"
+    with pytest.raises(KeyboardInterrupt), tm.run("stops") as r:
+        raise KeyboardInterrupt
+    assert tm.get(r.id).status == "stopped"
+
+
+SCRIPT = """
+import os, sys, multiprocessing
+import tidemark_events
+tm = tidemark_events.connect()
+run = tm.run("script")
+print(run.id, flush=True)
+run.log({"loss": 1.0}, step=0)
+"""
+
+
+def test_the_end_of_a_program_flushes_and_marks_the_run(run_script: RunScript, tm: Client) -> None:
+    good = run_script(SCRIPT)
+    bad = run_script(SCRIPT + "raise ValueError('diverged')\n")
+    assert (good.returncode, bad.returncode) == (0, 1), good.stderr + bad.stderr
+    for done, status in ((good, "completed"), (bad, "failed")):
+        run = tm.get(done.stdout.strip())
+        assert run.status == status and run.scalars("loss")[0].last == 1.0
+
+
+def test_children_of_a_fork_report_too_and_the_parent_decides_the_end(run_script: RunScript, tm: Client) -> None:
+    done = run_script(
+        SCRIPT
+        + """
+def work(number):
+    run.log({f"child/{number}": number}, step=number)
+children = [multiprocessing.get_context("fork").Process(target=work, args=(number,)) for number in range(3)]
+[child.start() for child in children]
+[child.join() for child in children]
+print(tm.get(run.id).status)
+if os.fork() == 0:
+    run.log({"child/3": 3}, step=3)
+    sys.exit(0)
+os.wait()
+print(tm.get(run.id).status)
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    id, *statuses = done.stdout.split()
+    assert statuses == ["running", "running"]
+    run = tm.get(id)
+    assert run.status == "completed" and run.scalars("loss")[0].points == 1
+    assert {line.variant: line.last for line in run.scalars("child")} == {str(number): number for number in range(4)}
+
+
+def test_rows_wait_while_the_server_is_away_and_are_stored_once(cable: Cable, tm: Client) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        run = connect(cable.url).run("outage")
+        run.log({"loss": 0}, step=0)
+        assert run.flush()
+        cable.cut()
+        for step in range(1, 50):
+            run.log({"loss": step}, step=step)
+        run.print("one line")
+        assert not run.flush(timeout=0.5)
+        cable.mend()
+        assert run.flush()
+    again = tm.get(run.id)
+    assert list(again.scalars("loss")[0].value) == list(range(50)) and run.dropped == 0
+    assert [line.text for line in again.logs()] == ["one line"]
+    run.finish()
+
+
+def test_a_full_queue_says_what_it_drops(cable: Cable, tm: Client) -> None:
+    run = connect(cable.url).run("full", queue=10)
+    cable.cut()
+    with pytest.warns(RuntimeWarning) as told:
+        for step in range(8_000):  # the thread takes 5,000 for its batch
+            run.log({"loss": step}, step=step)
+        assert run.dropped > 0
+        cable.mend()
+        run.finish()
+    texts = [str(one.message) for one in told]
+    assert any(re.search(r"rows are dropped from step \d+ on: 10 wait", text) for text in texts)
+    assert any(re.search(r"lacks [\d,]+ rows", text) for text in texts)
+
+
+def test_a_value_that_is_no_number_is_refused_where_it_is_logged(tm: Client) -> None:
+    with tm.run("wrong") as r, pytest.raises(TypeError, match=r'"note" must be a number .* run.print'):
+        r.log({"note": "hello"})
+
+
+def test_follow_gives_each_point_and_line_once_across_a_lost_connection(server: Raw, cable: Cable, tm: Client) -> None:
+    run = tm.run("followed")
+    run.log({"loss": 0.0}, step=0)
+    run.print("line 0")
+    run.flush()
+    items = connect(cable.url).get(run.id).follow(interval=0.05)
+    first = [next(items), next(items)]
+    for step in range(1, 6):
+        run.log({"loss": float(step)}, step=step)
+        run.print(f"line {step}")
+        if step == 3:
+            cable.cut()
+        run.flush()
+    run.finish()
+    cable.mend()
+    found = [*first, *items]
+    assert [(item.step, item.value) for item in found if isinstance(item, Point)] == [(step, float(step)) for step in range(6)]
+    assert [item.text for item in found if isinstance(item, Line)] == [f"line {step}" for step in range(6)]
+
+
+def test_follow_without_history_begins_now(tm: Client) -> None:
+    run = tm.run("late")
+    run.log({"loss": 1.0}, step=1)
+    run.print("before")
+    run.flush()
+    items = tm.get(run.id).follow(history=False, interval=0.05)
+    run.log({"loss": 2.0}, step=2)
+    run.print("after")
+    run.finish()
+    assert [getattr(item, "text", None) or getattr(item, "value", None) for item in items] == [2.0, "after"]
+
+
+def test_errors_name_the_fix(start_embedded: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TIDEMARK_URL", "CLEARML_API_HOST", "TIDEMARK_ACCESS_KEY", "CLEARML_API_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    server = start_embedded(TIDEMARK_AUTH="required")
+    with pytest.raises(LoginRefused, match="tidemark keys"):
+        connect(server.url)
+    with pytest.raises(LoginRefused, match="tidemark keys"):
+        connect(server.url, "wrong", "pair")
+    kept = json.loads((server.data / "credentials.json").read_text())
+    monkeypatch.setenv("CLEARML_API_HOST", server.url)
+    monkeypatch.setenv("CLEARML_API_ACCESS_KEY", kept["access_key"])
+    monkeypatch.setenv("CLEARML_API_SECRET_KEY", kept["secret_key"])
+    assert connect().info()["version"]
+    server.stop()
+    with pytest.raises(ServerUnavailable, match="tidemark serve"):
+        connect(attempts=1)
