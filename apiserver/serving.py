@@ -39,7 +39,10 @@ log = logging.getLogger("tidemark")
 
 
 def serve(settings: Settings, *, open_page: bool = False) -> None:
-    """Serve until a signal ends it. `open_page`: show the page in the user's browser when the server answers. Raises StartupError; a worker that can't start ends the process with code 2."""
+    """Serve until a signal ends it. `open_page`: show the page in the user's browser when the server answers.
+
+    Raises StartupError; a worker that can't start ends the process with code 2.
+    """
     os.umask(0o077)  # what the server writes is for its own user
     share_between_processes()
     _check_log_file(settings.server.log_file)

@@ -54,7 +54,7 @@ class Client:
         return found
 
     def health(self) -> dict[str, Any]:
-        """Whether the server can work: `status` (ok or unavailable), and of each part whether it is ok."""
+        """Whether the server can work: `status` (ok, degraded or unavailable), and of each part whether it is ok."""
         return self._wire.health()
 
     def call(self, endpoint: str, /, **fields: Any) -> dict[str, Any]:

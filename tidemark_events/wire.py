@@ -81,7 +81,7 @@ class Wire:
         return self.file_prefixes[0] + quote(path)
 
     def health(self) -> dict[str, Any]:
-        """The answer of /healthz, which is 503 when a part of the server is unavailable."""
+        """The answer of /healthz: ok, degraded or unavailable, and the parts."""
         return _parsed(self._once("GET", f"{self.url}/healthz", None, {}))
 
     def fetch(self, url: str) -> bytes:

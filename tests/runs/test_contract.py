@@ -207,9 +207,8 @@ def test_methods_that_are_not_there_read_like_the_products(runs: Runs, run: str)
 def test_the_description_names_every_path(runs: Runs) -> None:
     found = runs.get("/api/openapi.json").json()
     assert found["openapi"].startswith("3.")
-    paths = {
-        path: methods for path, methods in found["paths"].items() if path.startswith("/api/")
-    }  # the others: service_repo/test_openapi.py
+    # The ClearML calls: tests/service_repo/test_openapi.py.
+    paths = {path: methods for path, methods in found["paths"].items() if path.startswith("/api/")}
     assert len(paths) > 8
     for path, methods in paths.items():
         for method in methods:
