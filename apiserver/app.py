@@ -44,7 +44,7 @@ from apiserver.services.server import ServerService
 from apiserver.settings import SCHEMA, Settings
 from apiserver.stores.base import StoreBusy
 from apiserver.upkeep import Upkeep
-from apiserver.web.face import Page, register_web, wants_page
+from apiserver.web.face import Page, open_page, register_web, wants_page
 
 log = logging.getLogger("tidemark")
 
@@ -76,7 +76,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
         identities=identities,
     )
     storage = open_storage(settings)
-    _add_services(context, storage)
+    page = open_page(settings.web)
+    _add_services(context, storage, page.version)
     context.repo.check()
 
     app = TidemarkApp("tidemark", static_folder=None)
@@ -85,7 +86,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.extensions["tidemark.upkeep"] = Upkeep(settings, engine, identities)
     app.rpc = Dispatcher(context.repo, context.authenticator, settings.server)
     _add_faces(app, context, storage)
-    _add_status(app, context, register_web(app, context))
+    register_web(app, page)
+    _add_status(app, context, page)
     _add_answer_headers(app, context)
     app.wsgi_app = CallLog(  # type: ignore[method-assign]
         app.wsgi_app, settings.server, partial(_route_of, app)
@@ -103,11 +105,11 @@ def _route_of(app: Flask, environ: dict[str, Any]) -> str:
     return str(rule.rule)
 
 
-def _add_services(context: Context, storage: FileStorage) -> None:
+def _add_services(context: Context, storage: FileStorage, page_version: str) -> None:
     """One line per service."""
     add = context.repo.add_service
     add(DebugService())
-    add(ServerService(context.settings.files, context.settings.web))
+    add(ServerService(context.settings.files, context.settings.web, page_version))
     add(AuthService(context.authenticator, context.identities))
     add(LoginService(context.authenticator, context.identities, open_mode=context.settings.open))
     engine = context.engine

@@ -227,6 +227,8 @@ class RunsSettings:
     """Runs in one answer of GET /api/runs."""
     sockets: int
     """Log sockets one client may hold; 0 counts nothing."""
+    live_sockets: int
+    """Live sockets one user may hold; 0 counts nothing."""
     patience: int
     """Seconds that a log socket may take nothing while lines wait for it; then it is dropped."""
     ping: int
@@ -245,6 +247,10 @@ class FilesSettings:
     """Bytes of one file."""
     reserve: int
     """Bytes of the disk that uploads leave free."""
+    max_pixels: int
+    """Pixels of an image that small copies are made of."""
+    thumbnail_memory: int
+    """Bytes of small copies that each worker keeps."""
     allow_scripts: bool
     """Whether uploaded HTML may run its scripts (in an origin of its own)."""
     script_origins: tuple[str, ...]

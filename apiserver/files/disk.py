@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import gevent
+from gevent.threadpool import ThreadPool
 
 Result = TypeVar("Result")
 
 
-def in_thread(work: Callable[..., Result], *args: object) -> Result:
-    """Run `work(*args)` in gevent's own thread pool; other greenlets continue. Raises the exceptions of `work`."""
-    result, error = gevent.get_hub().threadpool.apply(_outcome, (work, args))
+def in_thread(work: Callable[..., Result], *args: object, pool: ThreadPool | None = None) -> Result:
+    """Run `work(*args)` in a thread of `pool` (gevent's own if there is none); other greenlets continue. Raises the exceptions of `work`."""
+    result, error = (pool or gevent.get_hub().threadpool).apply(_outcome, (work, args))
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]

@@ -24,6 +24,7 @@ from apiserver.files.disk import in_thread
 from apiserver.files.names import other_readings
 from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
 from apiserver.files.storage import FileStorage, OpenFile
+from apiserver.files.thumbnails import Thumbnails
 from apiserver.files.types import content_type, is_inert
 from apiserver.files.uploads import receive
 
@@ -64,8 +65,9 @@ class Policy:
 class FileServer:
     """The handlers; `blueprint()` mounts them."""
 
-    def __init__(self, storage: FileStorage, access: Access, policy: Policy) -> None:
+    def __init__(self, storage: FileStorage, access: Access, policy: Policy, thumbnails: Thumbnails) -> None:
         self._storage = storage
+        self._thumbnails = thumbnails
         self._access = access
         self._readers = "cross-origin" if policy.other_sites else "same-site"
         sources = " ".join(["'unsafe-inline'", "'unsafe-eval'", *policy.script_origins])
@@ -132,10 +134,42 @@ class FileServer:
     def _download(self, company: str, name: str) -> Response:
         file = self._find(company, name)
         try:
+            if "thumb" in request.args:
+                small = self._thumbnail(file)
+                if small is not None:
+                    os.close(file.fd)
+                    return small
             return self._answer(file, name)
         except BaseException:
             os.close(file.fd)
             raise
+
+    def _thumbnail(self, file: OpenFile) -> Response | None:
+        """A small copy of an image; None: the file itself shall be sent. Leaves the descriptor open."""
+        asked = request.args["thumb"]
+        if not asked.isdecimal() or not asked.isascii() or len(asked) > 5:
+            raise BadName(f"thumb must be a number of pixels such as 256, got {asked[:40]!r}")
+        if request.method == "HEAD":  # whether a browser should show the image at all
+            self._thumbnails.check(file)
+            return None
+        body = self._thumbnails.of(file, int(asked))
+        if body is None:
+            return None
+        etag = f"{file.etag}-{asked}"
+        headers = {**self._common(file), "ETag": quote_etag(etag), "Content-Type": "image/webp"}
+        if request.if_none_match.contains_weak(etag):
+            headers.pop("Content-Type")
+            return Response(status=304, headers=headers)
+        return Response(body, headers=headers)
+
+    def _common(self, file: OpenFile) -> dict[str, str]:
+        return {
+            "Last-Modified": http_date(file.modified),
+            # The SDK uses a name again after a hundred iterations: a cached copy is good, as long as the server says so each time.
+            "Cache-Control": "private, no-cache, no-transform",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": self._readers,
+        }
 
     def _find(self, company: str, name: str) -> OpenFile:
         try:
@@ -155,16 +189,7 @@ class FileServer:
     def _answer(self, file: OpenFile, name: str) -> Response:
         """200, 206, 304 or 416; takes over the descriptor."""
         kind = content_type(name)
-        headers = {
-            "Content-Type": kind,
-            "ETag": quote_etag(file.etag),
-            "Last-Modified": http_date(file.modified),
-            # The SDK uses a name again after a hundred iterations: a cached copy is good, as long as the server says so each time.
-            "Cache-Control": "private, no-cache, no-transform",
-            "Accept-Ranges": "bytes",
-            "X-Content-Type-Options": "nosniff",
-            "Cross-Origin-Resource-Policy": self._readers,
-        }
+        headers = {"Content-Type": kind, "ETag": quote_etag(file.etag), "Accept-Ranges": "bytes", **self._common(file)}
         if not is_inert(kind):
             headers["Content-Security-Policy"] = self._csp
         if "download" in request.args:  # the web application's button: without it a browser would show the file
@@ -267,7 +292,7 @@ class SecondPort:
         return self._app(environ, start_response)
 
 
-def mount(app: Flask, storage: FileStorage, access: Access, policy: Policy) -> None:
+def mount(app: Flask, storage: FileStorage, access: Access, policy: Policy, thumbnails: Thumbnails) -> None:
     """Add the routes."""
     app.url_map.converters["anything"] = _Anything
-    app.register_blueprint(FileServer(storage, access, policy).blueprint())
+    app.register_blueprint(FileServer(storage, access, policy, thumbnails).blueprint())

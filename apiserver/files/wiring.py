@@ -17,6 +17,7 @@ from apiserver.files.disk import in_thread
 from apiserver.files.names import other_readings, spellings, split
 from apiserver.files.problems import BadName
 from apiserver.files.storage import FileStorage
+from apiserver.files.thumbnails import Thumbnails
 from apiserver.files.web import Policy, SecondPort, mount
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.errors import failure_of
@@ -32,7 +33,7 @@ def register_files(app: Flask, context: Context, storage: FileStorage) -> None:
     settings = context.settings
     access = ApiAccess(context.authenticator, TaskDirectory(context.engine.registry))
     policy = Policy(settings.files.allow_scripts, tuple(settings.files.script_origins), other_sites=bool(settings.cors.origins))
-    mount(app, storage, access, policy)
+    mount(app, storage, access, policy, Thumbnails(settings.files.max_pixels, settings.files.thumbnail_memory))
     if settings.files.port:
         app.wsgi_app = SecondPort(app.wsgi_app, settings.files.port)  # type: ignore[method-assign]
 

@@ -23,6 +23,7 @@ from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.answers import RowCounts, RowsAnswer, RowSelection, RunAnswers
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun, possible_id
 from apiserver.bll.runs.export import FORMATS, MissingExtra, export_run
+from apiserver.bll.runs.report_html import POLICY
 from apiserver.bll.runs.run_lines import RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
@@ -58,6 +59,7 @@ EXPORT_TYPES = {
     "jsonl": ("application/x-ndjson", "jsonl"),
     "parquet": ("application/vnd.apache.parquet", "parquet"),
     "log": ("text/plain; charset=utf-8", "txt"),
+    "html": ("text/html; charset=utf-8", "html"),
 }
 """format -> (content type, ending of the file's name)."""
 
@@ -154,12 +156,13 @@ class RunsApi:
         form = parameters.choice(request.args, "format", FORMATS) or "csv"
         kind, ending = EXPORT_TYPES[form]
         try:
-            pieces = export_run(self._store, owner, form)
+            pieces = export_run(self._store, self._catalog, owner, form)
         except MissingExtra as error:
             return _problem(501, str(error))
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", run)[:100]
         disposition = f"attachment; filename=\"{plain}.{ending}\"; filename*=UTF-8''{quote(f'{run}.{ending}', safe='')}"
-        return Response(pieces, content_type=kind, headers={"Content-Disposition": disposition})
+        headers = {"Content-Disposition": disposition, "Content-Security-Policy": f"sandbox; {POLICY}", "X-Content-Type-Options": "nosniff"}
+        return Response(pieces, content_type=kind, headers=headers)
 
     def _limited(self, endpoint: str, run: str, read: Callable[[Owner, RowSelection], RowsAnswer]) -> Response:
         """An answer under the rate limit. A 304 costs nothing, so it is looked for first."""

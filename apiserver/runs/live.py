@@ -1,9 +1,12 @@
 """What happens now, for one page: changes of the runs that it shows, gathered for a moment and sent as one frame.
 
-The client sends `{"want": {"runs": [ids]}}` (or `"*"`: every run of the company) whenever what it shows changes; the newest message counts. Frames:
+The client sends `{"want": {"runs": [ids]}}` (or `"*"`: every run of the company) whenever what it shows changes; the newest message counts. With
+`"newest": true` it also hears of new runs. Frames:
 
     {"events": [{"task", "types", "seq"}]}         events arrived; `seq` is text
     {"runs": [{"id", "status", "last_iteration", "last_update", "last_change"}]}     as they are now, when they differ from what was sent
+    {"newest": id}                                 the run that was created last (null: there is none), when it is another one
+    {"unknown": [ids]}                             wanted runs that the company does not have: deleted, or another company's public ones
     {"lost": true}                                 messages may be missing: read again from your last `seq`
     {"error": "..."}                               the last message was not understood
 """
@@ -12,13 +15,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import EllipsisType
 from typing import Any
 
 import msgspec
 import orjson
 
 from apiserver.bll.events.live_changes import Change, ChangeReader
-from apiserver.stores.base import BusLost, Registry
+from apiserver.stores.base import BusLost, Registry, Sort
 
 TICK = 0.05
 """Seconds for which changes are gathered: at most 20 frames a second."""
@@ -32,6 +36,7 @@ FIELDS = ("status", "last_iteration", "last_update", "last_change")
 
 class _Want(msgspec.Struct):
     runs: list[str] | str = []
+    newest: bool = False
 
 
 class _Message(msgspec.Struct):
@@ -41,12 +46,31 @@ class _Message(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Message).decode
 
 
+class NewestRuns:
+    """Which run of a company was created last; asked at most once in `POLL` seconds, however many pages are open."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: dict[str, tuple[float, str | None]] = {}
+
+    def of(self, company: str) -> str | None:
+        """Its id; None if there is no run."""
+        now = time.monotonic()
+        asked, id = self._known.get(company, (-POLL, None))
+        if now - asked < POLL * 0.9:
+            return id
+        found = self._registry.find("task", [company], order=[Sort("created", descending=True)], limit=1, fields=("created",))
+        id = found[0].id if found else None
+        self._known[company] = (now, id)
+        return id
+
+
 class LiveFeed:
     """Tells one page what changes."""
 
-    def __init__(self, registry: Registry, company: str, send: Callable[[list[str]], None]) -> None:
+    def __init__(self, registry: Registry, newest: NewestRuns, company: str, send: Callable[[list[str]], None]) -> None:
         """`send` takes frames; what it raises ends the feed."""
-        self._registry, self._company, self._send = registry, company, send
+        self._registry, self._newest_runs, self._company, self._send = registry, newest, company, send
         self._runs: frozenset[str] = frozenset()
         self._all = False
         self._problem: str | None = None
@@ -54,18 +78,20 @@ class LiveFeed:
         self._flush_at = 0.0
         self._poll_at = 0.0
         self._sent: dict[str, dict[str, Any]] = {}
+        self._unknown: frozenset[str] = frozenset()
+        self._wants_newest = False
+        self._newest: str | EllipsisType | None = ...
 
     def received(self, message: str | bytes) -> None:
         """A message of the page. Called in another greenlet: only keeps what it says."""
         try:
-            runs = _decode(message).want.runs
+            want = _decode(message).want
         except msgspec.DecodeError as error:
             self._problem = str(error)
             return
-        self._all = runs == "*"
-        if isinstance(runs, str):
-            runs = []
-        self._runs = frozenset(runs[:MAX_RUNS])
+        self._all = want.runs == "*"
+        self._runs = frozenset([] if isinstance(want.runs, str) else want.runs[:MAX_RUNS])
+        self._wants_newest = want.newest
         self._poll_at = 0.0
 
     def step(self, mailbox: ChangeReader) -> None:
@@ -91,6 +117,8 @@ class LiveFeed:
             self._poll_at = now + POLL
             self._sent = {id: fields for id, fields in self._sent.items() if id in self._runs}
             self._show(self._runs)
+            if self._wants_newest:
+                self._show_newest()
 
     def _note(self, change: Change) -> None:
         if not self._all and change.task not in self._runs:
@@ -105,7 +133,8 @@ class LiveFeed:
         if not ids:
             return
         news = []
-        for id, document in self._registry.get_many("task", self._company, ids, fields=FIELDS).items():
+        found = self._registry.get_many("task", self._company, ids, fields=FIELDS)
+        for id, document in found.items():
             fields = {name: document.body.get(name) for name in FIELDS}
             if self._sent.get(id) != fields:
                 news.append({"id": id, **fields})
@@ -113,6 +142,17 @@ class LiveFeed:
                     self._sent[id] = fields
         if news:
             self._frame({"runs": news})
+        if ids is self._runs:
+            unknown = ids - found.keys()
+            if unknown - self._unknown:
+                self._frame({"unknown": sorted(unknown)})
+            self._unknown = unknown
+
+    def _show_newest(self) -> None:
+        newest = self._newest_runs.of(self._company)
+        if newest != self._newest:
+            self._newest = newest
+            self._frame({"newest": newest})
 
     def _frame(self, data: dict[str, Any]) -> None:
         self._send([orjson.dumps(data).decode()])

@@ -74,7 +74,7 @@ _LINES = {
 _EXPORT = {
     "name": "format",
     "in": "query",
-    "schema": {"type": "string", "enum": ["csv", "excel", "jsonl", "parquet", "log"], "default": "csv"},
+    "schema": {"type": "string", "enum": ["csv", "excel", "jsonl", "parquet", "log", "html"], "default": "csv"},
 }
 
 RUNS = "runs"

@@ -23,7 +23,7 @@ from apiserver.bll.runs.log_frames import FrameFormat
 from apiserver.errors import OriginRefused, TidemarkError
 from apiserver.metrics import SOCKETS
 from apiserver.runs import parameters
-from apiserver.runs.live import LiveFeed
+from apiserver.runs.live import LiveFeed, NewestRuns
 from apiserver.runs.parameters import BadParameter
 from apiserver.runs.socket_reader import Gone, SocketReader
 from apiserver.service_repo.auth import Authenticator, Caller
@@ -35,15 +35,13 @@ from apiserver.stores.records import SEQ_SHIFT
 log = logging.getLogger("tidemark.runs")
 
 NORMAL, GOING_AWAY, POLICY, LATER = 1000, 1001, 1008, 1013
-MAX_INCOMING = 4096
-"""Bytes of a message from a reader (nothing is expected of it); more is answered with close code 1009."""
+MAX_INCOMING = 65_536
+"""Bytes of a message from a client: the runs that a page shows; more is answered with close code 1009."""
 MAX_TAIL = 100_000
 OPENED = "tidemark.opened"
 MAILBOX = 1_000
 CHECK = 3.0
 """Seconds between two looks at whether the reader's login still stands."""
-LIVE_SOCKETS = 100
-"""Live sockets of one user: one for each browser, or for each tab where browsers can't share."""
 RENEW = 30.0
 """Seconds after which an idle reader renews its place among its client's sockets."""
 
@@ -71,7 +69,7 @@ class LogSockets:
         settings: RunsSettings,
     ) -> None:
         self._store, self._live_log, self._state, self._catalog = store, LiveLog(bus), state, catalog
-        self._live_changes, self._registry = LiveChanges(bus), registry
+        self._live_changes, self._registry, self._newest = LiveChanges(bus), registry, NewestRuns(registry)
         self._authenticator, self._settings = authenticator, settings
         self._readers: set[SocketReader] = set()
         self._stopping = False
@@ -122,10 +120,11 @@ class LogSockets:
         caller = self._identify()
         identity = caller.identity
         place = f"live:{identity.company}:{identity.user}"
-        if not self._claim(place, reader, LIVE_SOCKETS):
-            raise Refuse(POLICY, f"at most {LIVE_SOCKETS} live sockets for one user")
+        limit = self._settings.live_sockets
+        if not self._claim(place, reader, limit):
+            raise Refuse(POLICY, f"at most {limit} live sockets for one user")
         try:
-            feed = LiveFeed(self._registry, identity.company, reader.send)
+            feed = LiveFeed(self._registry, self._newest, identity.company, reader.send)
             with self._live_changes.subscribe(identity.company, MAILBOX) as mailbox:
                 handlers.append(feed.received)
                 for message in early[-1:]:
@@ -138,7 +137,7 @@ class LogSockets:
                             raise Refuse(POLICY, "the login has ended")
                         checked = time.monotonic()
                     if time.monotonic() - renewed >= RENEW:
-                        self._claim(place, reader, LIVE_SOCKETS)
+                        self._claim(place, reader, limit)
                         renewed = time.monotonic()
         finally:
             self._release(place, reader)

@@ -20,14 +20,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class ServerService:
     """About this server."""
 
-    def __init__(self, files: FilesSettings, web: WebSettings) -> None:
-        self._files, self._web = files, web
+    def __init__(self, files: FilesSettings, web: WebSettings, page_version: str) -> None:
+        self._files, self._web, self._page_version = files, web, page_version
 
     @endpoint("server.page")
     def page(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         return {
             "version": __version__,
             "api_version": str(MAXIMUM),
+            "page": self._page_version,
             "files": self._file_prefixes(call.headers.get("Host", "")),
             "image_origins": list(self._web.image_origins),
             "live": "/api/live",

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Flask, Response, redirect, request
 
-from apiserver.context import Context
+from apiserver.settings import WebSettings
 from apiserver.web.assets import Assets
 from apiserver.web.policy import PagePolicy
 
@@ -62,10 +62,13 @@ class Page:
         return response
 
 
-def register_web(app: Flask, context: Context) -> Page:
+def open_page(settings: WebSettings) -> Page:
+    """Reads the files of the page. Raises StartupError when some are missing."""
+    return Page(Assets(STATIC), PagePolicy(settings.frame_ancestors, settings.image_origins))
+
+
+def register_web(app: Flask, page: Page) -> None:
     """Add the page's routes, apart from `/`, which `app.py` negotiates."""
-    settings = context.settings.web
-    page = Page(Assets(STATIC), PagePolicy(settings.frame_ancestors, settings.image_origins))
     web = Blueprint("web", __name__)
     for path in ("/projects", "/compare", "/login"):
         web.add_url_rule(path, f"shell {path}", page.shell)
@@ -75,4 +78,3 @@ def register_web(app: Flask, context: Context) -> Page:
         web.add_url_rule(f"/projects/<project>/{kind}/<id>", f"{kind}", page.results)
         web.add_url_rule(f"/projects/<project>/{kind}/<id>/<path:rest>", f"{kind} tab", page.results)
     app.register_blueprint(web)
-    return page

@@ -30,6 +30,7 @@ PARTS = [
     "growth",
     "delete",
     "tasks",
+    "page",
     "sdk",
     "client",
     "runs",
@@ -104,6 +105,10 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
     part("sdk", lambda: sdk.many_programs(report, server, server.folder))
     part("client", lambda: python_client.client(report, server))
     part("tasks", lambda: tables.task_table(report, client))
+    if "page" in wanted:
+        from tests.bench.page import page
+
+        page(report, server)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,26 @@ def test_a_new_wish_replaces_the_old_one_and_a_star_means_every_run(shared_serve
         frame(socket, lambda data: any(event["task"] == one for event in data.get("events", ())))
 
 
+def test_a_page_hears_of_new_runs_and_of_wanted_ones_that_do_not_exist(shared_server: Server, server: Client) -> None:
+    before = server.new_task("before")
+    many = [f"no-such-run-{number:03}" for number in range(900)]  # a message of 18 kB
+    with opened(shared_server) as socket:
+        socket.send(json.dumps({"want": {"runs": [before, *many], "newest": True}}))
+        assert frame(socket, lambda data: "unknown" in data)["unknown"] == many
+        assert frame(socket, lambda data: "newest" in data)["newest"]
+        after = server.new_task("after")
+        frame(socket, lambda data: data.get("newest") == after)
+
+
+def test_a_user_has_a_limited_number_of_live_sockets(start_server: StartServer) -> None:
+    limited = start_server(TIDEMARK__runs__live_sockets="1")
+    with opened(limited) as first:
+        want(first, "*")
+        with opened(limited) as second, pytest.raises(ConnectionClosed) as closed:
+            second.recv(timeout=20)
+    assert closed.value.rcvd is not None and "at most 1 live sockets" in closed.value.rcvd.reason
+
+
 def test_foreign_pages_and_callers_without_a_login_get_no_socket(shared_server: Server, start_server: StartServer) -> None:
     with pytest.raises(InvalidStatus) as refused:
         opened(shared_server, origin="https://evil.example")

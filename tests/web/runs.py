@@ -77,4 +77,4 @@ def store_file(server: Client, path: str, content: bytes, content_type: str = "i
     body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
     answer = server.send("POST", "/files/", body, headers={"Content-Type": f"multipart/form-data; boundary={boundary}"})
     assert answer.status == 200, answer.body[:300]
-    return f"{server.url}/files/{path}"
+    return f"http://{server.host}:{server.port}/files/{path}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.client import Client
+from tests.client import Client, plot
 from tests.conftest import StartServer, credentials, own_store
 from tests.process import Server
 from tests.web import seed
@@ -101,12 +102,47 @@ def test_a_comparison_shows_curves_and_differing_parameters_first(
     page.get_by_label("show equal ones too").check()
     expect(page.get_by_text("code/repository")).to_be_visible()
     assert axe(page) == []
-    page.keyboard.press("4")
+    page.keyboard.press("5")
     expect(page.locator("svg.scatter circle")).to_have_count(3)
     assert axe(page) == []
     page.get_by_role("button", name="Hide resnet50-base").click()
     expect(page.locator("svg.scatter circle")).to_have_count(2)
     assert f"hide={compared[2]}" in page.url
+
+
+def test_groups_of_runs_are_charts_of_means(compared: list[str], page: Page) -> None:
+    page.goto("/?project=compare&group=status")
+    page.get_by_role("button", name="Charts of the groups").click()
+    chart = page.locator(".chart-card").first
+    expect(chart.locator("canvas").first).to_be_visible()
+    expect(chart.locator(".legend-entry")).to_have_count(2)
+    expect(chart.locator(".chart-legend")).to_contain_text("completed")
+
+
+def test_settings_and_results_are_parallel_coordinates(compared: list[str], page: Page) -> None:
+    page.goto(f"/compare?runs={','.join(compared)}&tab=values")
+    expect(page.locator("svg.parallel > path")).to_have_count(3)
+    page.get_by_role("button", name="Axes").click()
+    page.get_by_role("group", name="Axes").get_by_label("General/lr").uncheck()
+    expect(page.locator("svg.parallel")).not_to_have_attribute("aria-label", re.compile("General/lr"))
+
+
+def test_further_runs_are_found_and_added(compared: list[str], page: Page) -> None:
+    page.goto(f"/compare?runs={','.join(compared[:2])}")
+    page.get_by_role("button", name="Add runs").click()
+    page.get_by_role("searchbox", name="Find a run").fill("RESNET50-base")
+    page.get_by_role("list", name="Runs").get_by_role("button", name="resnet50-base").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 3 runs")
+
+
+def test_one_figure_of_all_runs_stands_side_by_side(compared: list[str], server: Client, page: Page) -> None:
+    for task in compared[:2]:
+        server.add_batch([plot(task, "matrix", "test", plot_str='{"data": [{"type": "bar", "y": [1]}], "layout": {}}')])
+    page.goto(f"/compare?runs={','.join(compared)}&tab=plots")
+    frame = page.frame_locator("iframe.plot-frame")
+    expect(frame.locator("figure .plot svg.main-svg").nth(1)).to_be_visible(timeout=30_000)
+    expect(frame.locator("figcaption b")).to_have_text(["resnet50-aug-7", "resnet50-aug-6"])
+    expect(page.get_by_text("1 run without it")).to_be_visible()
 
 
 def test_a_run_that_was_deleted_is_named(compared: list[str], page: Page) -> None:
@@ -170,3 +206,38 @@ def test_what_comes_before_the_first_paint_is_small(server: Client) -> None:
     paths = {part.partition('"')[0] for part in shell.replace("src=", "href=").split('href="')[1:]}
     sizes = [len(server.send("GET", path, headers={"Accept-Encoding": "br"}).body) for path in paths]
     assert sum(sizes) < 120_000
+
+
+def test_a_view_is_saved_under_a_name_and_found_by_another_browser(
+    compared: list[str], shared_server: Server, open_browser: OpenBrowser
+) -> None:
+    page = open_browser(shared_server.url).open("/?q=status%3Arunning&sort=name&sel=x")
+    page.get_by_role("button", name="Saved views").click()
+    page.get_by_role("textbox", name="Name of this view").fill("<b>mine</b>")
+    with page.expect_response("**/users.set_preferences"):
+        page.get_by_role("button", name="Save", exact=True).click()
+    other = open_browser(shared_server.url).open("/projects")
+    other.get_by_role("link", name="Runs", exact=True).click()
+    other.get_by_role("button", name="Saved views").click()
+    other.get_by_role("button", name="<b>mine</b>", exact=True).click()
+    expect(other).to_have_url(f"{shared_server.url}/?q=status:running&sort=name")
+    other.get_by_role("button", name="Saved views").click()
+    with other.expect_response("**/users.set_preferences"):
+        other.get_by_role("button", name="Forget <b>mine</b>").click()
+
+
+def test_a_page_of_an_old_version_says_so_when_the_server_is_back(fresh: Server, open_browser: OpenBrowser) -> None:
+    page = open_browser(fresh.url).open("/projects")
+    expect(page.get_by_text("No project yet")).to_be_visible()
+
+    def newer(route: Route) -> None:
+        answer = route.fetch()
+        data = answer.json()
+        data["data"]["page"] = "0123456789ab"
+        route.fulfill(response=answer, json=data)
+
+    page.route("**/server.page", newer)
+    fresh.stop()
+    expect(page.get_by_text("Not connected since")).to_be_visible()
+    fresh.start()
+    expect(page.get_by_role("status").get_by_text("a new version of this page")).to_be_visible(timeout=40_000)

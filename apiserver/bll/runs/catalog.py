@@ -107,6 +107,13 @@ class RunCatalog:
             "summary": known.get("summary") or {},
         }
 
+    def document(self, run: Owner) -> tuple[dict[str, Any], str]:
+        """The task of a run as it is stored, and the name of its project. Raises UnknownRun when it was deleted meanwhile."""
+        found = self._registry.get("task", run.company, run.id)
+        if found is None:
+            raise UnknownRun(run.id)
+        return found.body, self._projects(run.company, [found]).get(str(found.body.get("project")), "")
+
     def describe(self, run: Owner, facts: Mapping[str, Any], user: str = "") -> None:
         """Store the contents of meta.json, status.json and summary.json, given as one object. Unknown fields are ignored.
 

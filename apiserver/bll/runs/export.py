@@ -13,14 +13,16 @@ import numpy as np
 import orjson
 
 from apiserver.bll.registry.directory import Owner
+from apiserver.bll.runs.catalog import RunCatalog
 from apiserver.bll.runs.columns import STEP_COLUMN
+from apiserver.bll.runs.report import html_report
 from apiserver.bll.runs.row_encoding import row_slices
 from apiserver.bll.runs.rows import Objects, RunRows, Window
 from apiserver.fairness import give_way
 from apiserver.stores.base import EventStore, LogReader
 from apiserver.stores.records import LOG, EventQuery, Floats
 
-FORMATS = ("csv", "excel", "jsonl", "parquet", "log")
+FORMATS = ("csv", "excel", "jsonl", "parquet", "log", "html")
 
 SPELLINGS = {"nan": "NaN", "inf": "inf", "-inf": "-inf"}
 """What CSV cells, JSON strings and text columns of Parquet say of a value that is no finite number, by its `repr`."""
@@ -34,10 +36,15 @@ class MissingExtra(Exception):
     """The format needs a package that is not installed."""
 
 
-def export_run(store: EventStore, run: Owner, form: str) -> Iterator[bytes]:
-    """The pieces of the file. `form` is one of FORMATS; `excel` is CSV with a byte order mark and without cells that a spreadsheet takes for formulas. Raises MissingExtra at once."""
+def export_run(store: EventStore, catalog: RunCatalog, run: Owner, form: str) -> Iterator[bytes]:
+    """The pieces of the file. `form` is one of FORMATS; `excel` is CSV with a byte order mark and without cells that a spreadsheet takes for formulas.
+
+    Raises MissingExtra and UnknownRun at once.
+    """
     if form == "log":
         return _log(store, run)
+    if form == "html":
+        return html_report(store, run, *catalog.document(run))
     run_rows = RunRows(store, run, nulls=True)
     if form == "jsonl":
         return _json_lines(run_rows)

@@ -140,10 +140,10 @@ def follow(root: Path, company: str | None, data: str | None, store: str | None,
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["csv", "excel", "jsonl", "parquet", "log"]),
+    type=click.Choice(["csv", "excel", "jsonl", "parquet", "log", "html"]),
     default="csv",
     show_default=True,
-    help="csv, excel (CSV that spreadsheets open as it is), jsonl (JSON lines), parquet (needs pyarrow), log (the log as text).",
+    help="csv, excel (CSV that spreadsheets open as it is), jsonl (JSON lines), parquet (needs pyarrow), log (the log as text), html (the run as one page that needs no server).",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: standard output]")
 @_COMPANY
@@ -151,7 +151,7 @@ def follow(root: Path, company: str | None, data: str | None, store: str | None,
 @_STORE
 @_STATE
 def export(run: str, form: str, output: Path | None, company: str | None, data: str | None, store: str | None, state: str | None) -> None:
-    """Write all points of RUN, or its log, to a file.
+    """Write all points of RUN, its log, or a page about it to a file.
 
     One row per step (global_step, then the columns of metrics_step). Works beside a running server.
     """

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.projects import Projects
+from apiserver.bll.registry.records import Records
+from apiserver.bll.runs.catalog import RunCatalog
 from apiserver.bll.runs.export import MissingExtra, export_run
 from apiserver.engine import open_engine
 from apiserver.errors import StartupError
@@ -30,11 +33,12 @@ def open_export(settings: Settings, company: str | None, run: str, form: str) ->
     lock = None if address is not None else claim_data_folder(settings)
     engine = open_engine(settings)
     try:
-        found = TaskDirectory(engine.registry).resolve(id, [run]).get(run)
+        directory, records = TaskDirectory(engine.registry), Records(engine.registry)
+        found = directory.resolve(id, [run]).get(run)
         if found is None:
             raise StartupError(f"Run not found: {run}")
         try:
-            pieces = export_run(engine.events, found, form)
+            pieces = export_run(engine.events, RunCatalog(records, directory, Projects(records), register_unknown=False), found, form)
         except MissingExtra as error:
             raise StartupError(str(error)) from None
         yield pieces

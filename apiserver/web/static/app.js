@@ -4,6 +4,7 @@ import { useEffect, useErrorBoundary, useState } from "./vendor/hooks.js";
 import { loginNeeded } from "./core/api.js";
 import { loadPreferences } from "./core/prefs.js";
 import { toggleTheme } from "./core/theme.js";
+import { look } from "./core/upgrade.js";
 import { go, place } from "./core/url.js";
 import { Dialog } from "./ui/dialog.js";
 import { Help, helpOpen } from "./ui/help.js";
@@ -33,7 +34,10 @@ function View() {
         loaded.set(route, module.default);
         again((n) => n + 1);
       },
-      (error) => setFailure(error),
+      (error) => {
+        void look(); // the files of an old version are gone
+        setFailure(error);
+      },
     );
   }, [route]);
   if (!found) return use(Lost, { path });

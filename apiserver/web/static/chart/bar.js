@@ -5,9 +5,9 @@ import { AXES, SCALES, axisParam, halfLifeSlider, halfLifeText, xText } from "./
 
 /**
  * @param {{axis: import("./look.js").AxisName, y: string, halfLife: number, span: number, range: [number, number] | null, size?: string,
- *   onHalfLife: (value: number) => void, onAll: () => void, onSize?: (size: string) => void}} props
+ *   onHalfLife: (value: number) => void, onAll: () => void, onSize?: (size: string) => void, small?: boolean}} props `small`: all series at once can be chosen
  */
-export function ChartBar({ axis, y, halfLife, span: length, range, size, onHalfLife, onAll, onSize }) {
+export function ChartBar({ axis, y, halfLife, span: length, range, size, onHalfLife, onAll, onSize, small = false }) {
   const slider = halfLifeSlider(length);
   return div(
     { class: "chart-bar", role: "toolbar", "aria-label": "How charts are shown" },
@@ -25,7 +25,7 @@ export function ChartBar({ axis, y, halfLife, span: length, range, size, onHalfL
     span({ class: "spread" }),
     range && span({ class: "muted range-text" }, `${xText(range[0], axis)} … ${xText(range[1], axis).replace("step ", "")}`),
     range && button({ type: "button", class: "button", onClick: onAll, title: "Whole range (=)" }, "All"),
-    onSize && segments("Size of charts", ["S", "M", "L"].map((one) => ({ text: one, title: `${{ S: "Three", M: "Two", L: "One" }[one]} per row`, on: one === size, run: () => onSize(one) }))),
+    onSize && segments("Size of charts", [...(small ? ["XS"] : []), "S", "M", "L"].map((one) => ({ text: one, title: { XS: "Every series in a small picture", S: "Three per row", M: "Two per row", L: "One per row" }[one] ?? one, on: one === size, run: () => onSize(one) }))),
   );
 }
 

@@ -1,6 +1,7 @@
 // A chart with its title, legend, facts and menu. Fetches what it shows while it is on screen.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { color, dashOf } from "../core/colors.js";
+import { generation } from "../core/connection.js";
 import { exact, number, plural } from "../core/format.js";
 import { theme } from "../core/theme.js";
 import { Dialog } from "../ui/dialog.js";
@@ -84,6 +85,12 @@ export function Card(props) {
       setLoaded(series);
     }, setError);
   }, [source, JSON.stringify(wanted), stored, range, buckets, width > 0, round]);
+
+  // What failed is asked for again when the connection is back.
+  const connected = useSignal(generation);
+  useEffect(() => {
+    if (error) setRound((n) => n + 1);
+  }, [connected]);
 
   const shown = useMemo(() => (look.axis === "process" && loaded ? withoutPauses(loaded) : (loaded ?? NO_SERIES)), [loaded, look.axis]);
   const series = useMemo(

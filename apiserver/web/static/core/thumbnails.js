@@ -4,24 +4,42 @@ import { readColumns } from "./columns.js";
 import { integer, number } from "./format.js";
 
 const WIDTH = 40;
+/** Cells of one answer, with room for series that appear meanwhile. */
+const MOST_CELLS = 900_000;
 
-/** @typedef {{min: ArrayLike<number>, mean: ArrayLike<number>, max: ArrayLike<number>, label: string}} Thumb */
+/** @typedef {{min: ArrayLike<number>, mean: ArrayLike<number>, max: ArrayLike<number>, label: string, last: number | null}} Thumb */
+
+/** The name of a thumbnail. @param {string} task @param {string} metric @param {string} variant */
+export const thumbKey = (task, metric, variant) => `${task}\n${metric}\n${variant}`;
 
 /**
- * Thumbnails by "task\nmetric\nvariant".
+ * Thumbnails by `thumbKey`.
  * @param {string[]} tasks
  * @param {{metric: string, variant: string}[]} series
- * @param {AbortSignal} signal
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Map<string, Thumb>>}
  */
-export async function thumbnails(tasks, series, signal) {
+export function thumbnails(tasks, series, signal) {
   const metrics = [...new Set(series.map((one) => one.metric))].map((metric) => ({ metric, variants: series.filter((one) => one.metric === metric).map((one) => one.variant) }));
-  const answer = readColumns(await callColumns("events.get_thumbnails", { tasks, metrics, width: WIDTH }, { signal }));
+  return read({ tasks, metrics, width: WIDTH }, signal);
+}
+
+/**
+ * Thumbnails of all `count` series of a run, in one call; of very many they are coarser.
+ * @param {string} task @param {number} count @param {AbortSignal} [signal]
+ */
+export function allThumbnails(task, count, signal) {
+  return read({ tasks: [task], width: Math.max(2, Math.min(WIDTH, Math.floor(MOST_CELLS / Math.max(1, count)))) }, signal);
+}
+
+/** @param {object} body @param {AbortSignal} [signal] @returns {Promise<Map<string, Thumb>>} */
+async function read(body, signal) {
+  const answer = readColumns(await callColumns("events.get_thumbnails", body, { signal }));
   return new Map(
     answer.series.map((one) => {
       const { min, mean, max } = one.columns;
       const label = `${one.metric}/${one.variant}: ${integer(one.points)} points, from ${number(one.low)} to ${number(one.high)}, last ${number(one.last)}`;
-      return [`${one.task}\n${one.metric}\n${one.variant}`, /** @type {Thumb} */ ({ min, mean, max, label })];
+      return [thumbKey(one.task, one.metric, one.variant), { min, mean, max, label, last: one.last }];
     }),
   );
 }

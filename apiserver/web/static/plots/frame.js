@@ -115,11 +115,13 @@
   }
 
   function parsed(figure) {
+    if (figure.problem) throw new Error(figure.problem);
     const made = JSON.parse(figure.text);
     if (!Array.isArray(made.data)) throw new Error("it has no list of traces");
     for (const trace of made.data) {
       const points = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
       if (trace.type === "scattergl" && points <= MOST_SVG_POINTS) trace.type = "scatter";
+      else if ((trace.type ?? "scatter") === "scatter" && points > MOST_SVG_POINTS) trace.type = "scattergl"; // an element for each point would stop the page
     }
     const layout = made.layout ?? {};
     (layout.images ?? []).forEach((image, place) => {

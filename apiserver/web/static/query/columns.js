@@ -8,7 +8,7 @@ import { STATISTICS } from "./language.js";
  * @typedef {Record<string, any>} Run a task as tasks.get_all_ex returns it
  * @typedef {{
  *   id: string, title: string, width: number, numeric: boolean, fields: string[], sort: string[] | null,
- *   text: (run: Run) => string, hint?: (run: Run) => string, spark?: {metric: string, variant: string}, value?: (run: Run) => any
+ *   text: (run: Run) => string, hint?: (run: Run) => string, spark?: {metric: string, variant: string}, series?: {metric: string, variant: string}, value?: (run: Run) => any
  * }} Column
  */
 
@@ -59,12 +59,13 @@ export function column(id, names) {
   const [statistic, name] = spark ? ["", id.slice(1)] : split(id);
   const series = names.series.find((one) => seriesName(one) === name);
   if (!series) return null;
-  if (spark) return { id, title: name, width: 124, numeric: false, fields: [], sort: null, text: () => "", spark: { metric: series.metric, variant: series.variant } };
+  const of = { metric: series.metric, variant: series.variant };
+  if (spark) return { id, title: name, width: 124, numeric: false, fields: [], sort: null, text: () => "", spark: of, series: of };
   const field = STATISTICS[statistic];
   if (!field) return null;
   const statisticField = statisticPath(series, statistic);
   const value = (/** @type {Run} */ run) => run.last_metrics?.[series.metric_hash]?.[series.variant_hash]?.[field];
-  return { id, title: `${statistic} ${name}`, width: 116, numeric: true, fields: [statisticField], sort: [statisticField], text: (run) => number(value(run)), hint: (run) => String(value(run) ?? ""), value };
+  return { id, title: `${statistic} ${name}`, width: 116, numeric: true, fields: [statisticField], sort: [statisticField], text: (run) => number(value(run)), hint: (run) => String(value(run) ?? ""), value, series: of };
 }
 
 /** @param {string} id @returns {[string, string]} */

@@ -3,6 +3,9 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor
 import { effect } from "../vendor/signals.js";
 import { generation } from "../core/connection.js";
 import { addKeys } from "../core/keys.js";
+import { paced } from "../core/pace.js";
+
+const RETRY_MS = 2_000;
 
 /**
  * The value of a signal; the component is rendered again when it changes.
@@ -125,4 +128,52 @@ export function useDebounced(value, ms) {
     return () => clearTimeout(timer);
   }, [value, ms]);
   return shown;
+}
+
+/**
+ * A value that follows at once, then at most every `ms`; the last one always arrives.
+ * @template T
+ * @param {T} value
+ * @param {number} ms
+ * @returns {T}
+ */
+export function useThrottled(value, ms) {
+  const [shown, setShown] = useState(value);
+  const due = useRef(0);
+  useEffect(() => {
+    if (Object.is(shown, value)) return undefined;
+    const follow = () => {
+      due.current = performance.now() + ms;
+      setShown(value);
+    };
+    const timer = setTimeout(follow, Math.max(0, due.current - performance.now()));
+    return () => clearTimeout(timer);
+  }, [value, shown, ms]);
+  return ms ? shown : value;
+}
+
+/**
+ * A function that asks for a run of `work`, see core/pace.js. What fails is tried again after two seconds.
+ * @param {() => Promise<unknown>} work may close over fresh state
+ * @param {number} least ms between two runs
+ * @returns {() => void}
+ */
+export function usePaced(work, least) {
+  const latest = useRef(work);
+  latest.current = work;
+  const pace = useMemo(() => {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const one = paced(async () => {
+      try {
+        await latest.current();
+      } catch {
+        clearTimeout(timer); // what is shown stays
+        timer = setTimeout(one.ask, RETRY_MS);
+      }
+    }, least);
+    return { ask: one.ask, stop: () => (clearTimeout(timer), one.stop()) };
+  }, [least]);
+  useEffect(() => pace.stop, [pace]);
+  return pace.ask;
 }

@@ -1,9 +1,11 @@
 // The frame around every view: brand, places, the view's own bar, theme, help, the message about a lost connection.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { offline, tryNow } from "../core/connection.js";
+import { liveState } from "../core/live.js";
 import { place } from "../core/url.js";
 import { theme, toggleTheme } from "../core/theme.js";
-import { a, button, div, fragment, header, kbd, main, nav, span } from "./html.js";
+import { upgraded } from "../core/upgrade.js";
+import { a, button, div, fragment, header, kbd, main, nav, span, use } from "./html.js";
 import { useSignal } from "./hooks.js";
 import { icon } from "./icons.js";
 import { helpOpen } from "./help.js";
@@ -29,6 +31,7 @@ export function Page({ bar, class: className = "", children }) {
         path === "/compare" && link({ href: place.value.href, "aria-current": "page" }, "Compare"),
       ),
       div({ class: "bar" }, bar),
+      use(LiveHint, {}),
       button(
         { type: "button", class: "icon-button", onClick: toggleTheme, "aria-label": dark ? "Light theme" : "Dark theme", title: dark ? "Light theme" : "Dark theme" },
         icon(dark ? "sun" : "moon"),
@@ -47,7 +50,21 @@ function brandMark() {
   return span({ class: "brand-mark", "aria-hidden": "true" });
 }
 
-const offlineBar = () => div({ class: "offline-slot" }, OfflineBar({}));
+function LiveHint() {
+  const state = useSignal(liveState);
+  if (state !== "polling") return null;
+  return span(
+    { class: "chip live-hint", role: "status", title: "No WebSocket to /api/live is to be had, perhaps because of a proxy. The page asks every 5 seconds instead." },
+    "every 5 s",
+  );
+}
+
+const offlineBar = () => div({ class: "offline-slot" }, OfflineBar({}), use(UpgradeBar, {}));
+
+function UpgradeBar() {
+  if (!useSignal(upgraded)) return null;
+  return div({ class: "offline upgrade", role: "status" }, "The server runs a new version of this page. ", button({ type: "button", class: "link", onClick: () => window.location.reload() }, "Reload"));
+}
 
 /** @param {object} _props */
 function OfflineBar(_props) {

@@ -18,7 +18,7 @@ export default function Artifacts({ id, revision }) {
       const byId = new Map(models.map((/** @type {any} */ model) => [model.id, model]));
       return { artifacts: task.execution?.artifacts ?? [], links: links.map((one) => ({ ...one, model: byId.get(typeof one.model === "object" ? one.model?.id : one.model) })) };
     },
-    [id, Math.floor(revision / 5)],
+    [id, revision],
   );
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again });
   if (!found.data) return div({ class: "view-loading", "aria-busy": "true" });

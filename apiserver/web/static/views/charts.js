@@ -1,23 +1,24 @@
 // The charts of a run: a tree of metrics, a grid of cards that is virtual, one axis, zoom and cursor for all.
-import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
 import { integer, ms, plural } from "../core/format.js";
-import { preference, setPreference } from "../core/prefs.js";
 import { param, place, setParams } from "../core/url.js";
 import { Card } from "../chart/card.js";
 import { aside, button, div, h2, input, li, p, span, ul, use } from "../chart/elements.js";
 import { layout, VirtualGrid } from "../chart/grid.js";
-import { AXES, SCALES, axisOf, axisParam, parseHalfLife, parseRange, writeHalfLife, writeRange } from "../chart/look.js";
+import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
 import { SeriesSource } from "../chart/source.js";
+import { Strip } from "../chart/strip.js";
 import { ChartBar } from "../chart/bar.js";
-import { useCall, useKeys, useSignal } from "../ui/hooks.js";
+import { useCall, useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 
 /** @typedef {import("../chart/grid.js").CardSpec} CardSpec */
 
 const SPLIT_FROM = 9;
-/** Heights of cards by size. @type {Record<string, {height: number, columns: number}>} */
+const SIDE = 216;
+/** @type {import("../chart/settings.js").Sizes} */
 const SIZES = { S: { height: 250, columns: 3 }, M: { height: 300, columns: 2 }, L: { height: 400, columns: 1 } };
 
 /** @param {{id: string, run: any, revision: number}} props */
@@ -25,10 +26,9 @@ export default function Charts({ id, run, revision }) {
   const { params } = useSignal(place);
   const source = useMemo(() => new SeriesSource(), [id]);
   const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (startCursor())), [id]);
-  const size = useSignal(preference("chart_size", "M"));
   const [full, setFull] = useState("");
   const [goal, setGoal] = useState({ id: "", n: 0 });
-  const zooms = useRef(/** @type {([number, number] | null)[]} */ ([]));
+  const slow = useThrottled(revision, NAMES_MS);
   const names = useCall(
     async (abort) => {
       const [all, charted] = await Promise.all([
@@ -38,46 +38,21 @@ export default function Charts({ id, run, revision }) {
       const shown = new Set(charted.metrics[0]?.metrics ?? []);
       return /** @type {Record<string, string[]>} */ (Object.fromEntries(Object.entries(all.metrics).filter(([metric]) => shown.has(metric))));
     },
-    [id, Math.floor(revision / 5)],
+    [id, slow],
   );
+  const update = usePaced(() => source.update(), UPDATE_MS);
   useEffect(() => {
-    if (revision) source.update().catch(() => undefined); // the cards keep what they show; the next change tries again
+    if (revision) update();
   }, [revision]);
 
-  const axis = axisOf(params.get("x") ?? "");
-  const y = SCALES.find((one) => one.name === params.get("y"))?.name ?? "lin";
-  const halfLife = parseHalfLife(params.get("s") ?? "", axis);
-  const rangeText = params.get("r") ?? "";
-  const range = useMemo(() => parseRange(rangeText), [rangeText]);
-  const filter = params.get("m") ?? "";
+  const { look, range, filter, size, height, columns, setRange, back, bar, keys } = useChartSettings(SIZES, SIDE, (axis) => extent(run, axis));
   const pinText = params.get("pin") ?? "";
   const pins = useMemo(() => pinText.split(",").filter(Boolean).map(unescapePin), [pinText]);
-  const look = useMemo(() => ({ axis, y, halfLife, range }), [axis, y, halfLife, range]);
   const cards = useMemo(() => cardsOf(id, names.data ?? {}), [id, names.data]);
   const chosen = useMemo(() => filtered(cards, filter), [cards, filter]);
-  const { columns: most, height } = SIZES[size] ?? SIZES.M;
-  const columns = Math.min(most, useRoom());
   const rows = useMemo(() => layout(chosen, new Set(pins), columns, height), [chosen, pins, columns, height]);
-  const whole = extent(run, axis);
 
-  const setRange = (/** @type {[number, number] | null} */ next, push = false) => {
-    if (push) zooms.current.push(range);
-    const text = writeRange(next);
-    const readable = parseRange(text);
-    setParams({ r: readable ? text : "" });
-  };
-  const back = () => setRange(zooms.current.pop() ?? null);
-  const zoomBy = (/** @type {number} */ factor) => {
-    const [from, to] = range ?? whole;
-    const middle = cursor.value?.x ?? (from + to) / 2;
-    setRange([middle - (middle - from) * factor, middle + (to - middle) * factor], true);
-  };
   const togglePin = (/** @type {string} */ card) => setParams({ pin: (pins.includes(card) ? pins.filter((one) => one !== card) : [...pins, card]).map(escapePin).join(",") });
-  const setHalfLife = (/** @type {number} */ value) => setParams({ s: writeHalfLife(value, axis) });
-  const turn = (/** @type {number} */ by) => {
-    const at = AXES.findIndex((one) => one.name === axis);
-    setParams({ x: axisParam(AXES[(at + by + AXES.length) % AXES.length].name), s: "", r: "" });
-  };
   const focused = () => /** @type {HTMLElement | null} */ (document.activeElement)?.closest?.("[data-card]")?.getAttribute("data-card") ?? "";
   const move = (/** @type {number} */ by) => {
     const order = rows.flatMap((row) => row.cards ?? []);
@@ -85,17 +60,8 @@ export default function Charts({ id, run, revision }) {
     const next = order[Math.min(order.length - 1, Math.max(0, now + by))];
     if (next) setGoal({ id: next.id, n: goal.n + 1 });
   };
-  const span_ = range ? range[1] - range[0] : whole[1] - whole[0];
   useKeys("Charts", [
-    { keys: "x", does: "x axis: step, wall, relative, process", run: () => turn(1) },
-    { keys: "y", does: "y axis: linear, log, symlog", run: () => setParams({ y: nextScale(y) }) },
-    { keys: "s", does: "more smoothing", run: () => setHalfLife(halfLife > 0 ? Math.min(span_ / 2, halfLife * 2) : span_ / 200) },
-    { keys: "S", does: "less smoothing", run: () => setHalfLife(halfLife > span_ / 400 ? halfLife / 2 : 0) },
-    { keys: "0", does: "no smoothing", run: () => setHalfLife(0) },
-    { keys: "+", does: "zoom in", run: () => zoomBy(0.5) },
-    { keys: "-", does: "zoom out", run: () => zoomBy(2) },
-    { keys: "=", does: "whole range", run: () => setRange(null, true) },
-    { keys: "z", does: "one zoom back", run: back },
+    ...keys(() => cursor.value?.x),
     { keys: "j", does: "next card", run: () => move(1) },
     { keys: "k", does: "previous card", run: () => move(-1) },
     { keys: "p", does: "pin or unpin the card", run: () => focused() && togglePin(focused()) },
@@ -114,32 +80,22 @@ export default function Charts({ id, run, revision }) {
   const large = full && cards.find((one) => one.id === full);
   return div(
     { class: "charts" },
-    use(ChartBar, { axis, y, halfLife, span: span_, range, size, onHalfLife: setHalfLife, onAll: () => setRange(null, true), onSize: (/** @type {string} */ one) => setPreference("chart_size", one) }),
+    use(ChartBar, { ...bar, small: true }),
     names.error && use(Problem, { error: names.error, again: names.again, title: "The list of series can't be read" }),
     div(
       { class: "charts-body" },
-      use(Tree, { cards, chosen, filter, pins, onGo: (/** @type {string} */ one) => setGoal({ id: one, n: goal.n + 1 }) }),
+      use(Tree, { cards, chosen, filter, pins, onGo: (/** @type {string} */ one) => (size === "XS" ? setFull(one) : setGoal({ id: one, n: goal.n + 1 })) }),
       div(
         { class: "charts-main" },
         names.data && !cards.length && div({ class: "blank" }, h2("No scalars yet"), p({ class: "muted" }, "Charts appear as soon as the run reports numbers with an iteration.")),
         cards.length > 0 && !chosen.length && div({ class: "blank" }, p(`No series matches ${filter}. `, button({ type: "button", class: "link", onClick: () => setParams({ m: "" }) }, "Show all"))),
-        use(VirtualGrid, { rows, columns, height, render: (/** @type {CardSpec} */ spec) => card(spec), goal }),
+        size === "XS"
+          ? use(Strip, { id, cards, chosen, pins, room: innerWidth - (innerWidth > 900 ? SIDE + 40 : 24), revision: slow, onOpen: (/** @type {CardSpec} */ spec) => setFull(spec.id) })
+          : use(VirtualGrid, { rows, columns, height, render: (/** @type {CardSpec} */ spec) => card(spec), goal }),
       ),
     ),
     large && div({ class: "chart-overlay", role: "dialog", "aria-label": large.title }, card(large, true)),
   );
-}
-
-/** How many cards fit beside each other. */
-function useRoom() {
-  const room = () => Math.max(1, Math.floor((innerWidth - (innerWidth > 900 ? 216 : 0)) / 300));
-  const [fits, setFits] = useState(room);
-  useEffect(() => {
-    const measure = () => setFits(room());
-    addEventListener("resize", measure);
-    return () => removeEventListener("resize", measure);
-  }, []);
-  return fits;
 }
 
 /** The cursor of a link: `at`. */
@@ -195,8 +151,6 @@ function extent(run, axis) {
   return axis === "wall" ? [from, to] : [0, to - from];
 }
 
-/** @param {string} y */
-const nextScale = (y) => (y === "lin" ? "log" : y === "log" ? "sym" : "");
 const escapePin = (/** @type {string} */ name) => name.replaceAll("~", "~~").replaceAll(",", "~.");
 const unescapePin = (/** @type {string} */ name) => name.replace(/~([~.])/g, (_, letter) => (letter === "~" ? "~" : ","));
 
@@ -206,7 +160,11 @@ function Tree({ cards, chosen, filter, pins, onGo }) {
   const groups = useMemo(() => {
     /** @type {Map<string, CardSpec[]>} */
     const made = new Map();
-    for (const card of chosen) made.set(card.group, [...(made.get(card.group) ?? []), card]);
+    for (const card of chosen) {
+      const members = made.get(card.group);
+      if (members) members.push(card);
+      else made.set(card.group, [card]);
+    }
     const few = [...made].flatMap(([group, members]) => (group && members.length < 2 ? members : []));
     if (few.length) {
       for (const card of few) made.delete(card.group);

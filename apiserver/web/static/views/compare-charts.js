@@ -3,77 +3,57 @@ import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
 import { ms, plural } from "../core/format.js";
-import { preference, setPreference } from "../core/prefs.js";
-import { place, setParams } from "../core/url.js";
+import { setParams } from "../core/url.js";
 import { ChartBar } from "../chart/bar.js";
 import { Card } from "../chart/card.js";
 import { VirtualGrid, layout } from "../chart/grid.js";
-import { AXES, SCALES, axisOf, axisParam, parseHalfLife, parseRange, writeHalfLife, writeRange } from "../chart/look.js";
+import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
 import { SeriesSource } from "../chart/source.js";
 import { div, h2, input, p, span, use } from "../ui/html.js";
-import { useCall, useKeys, useSignal } from "../ui/hooks.js";
+import { useCall, useKeys, usePaced, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 
 /** @typedef {import("./compare.js").Compared} Compared */
 /** @typedef {import("../chart/grid.js").CardSpec} CardSpec */
 
-/** @type {Record<string, {height: number, columns: number}>} */
+/** @type {import("../chart/settings.js").Sizes} */
 const SIZES = { S: { height: 260, columns: 3 }, M: { height: 330, columns: 2 }, L: { height: 440, columns: 1 } };
 const SIDE = 250;
 
 /** @param {{runs: Compared[], revision: number}} props */
 export default function CompareCharts({ runs, revision }) {
-  const { params } = useSignal(place);
   const ids = runs.map((run) => run.id).join(",");
   const source = useMemo(() => new SeriesSource(), []);
   const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (null)), []);
-  const size = useSignal(preference("chart_size", "M"));
   const [full, setFull] = useState("");
   const names = useCall(
     async (abort) => /** @type {{metric: string, variants: string[]}[]} */ ((await call("events.get_multi_task_metrics", { tasks: ids.split(","), event_type: "training_stats_scalar" }, { signal: abort })).metrics),
-    [ids, Math.floor(revision / 5)],
+    [ids, useThrottled(revision, NAMES_MS)],
   );
+  const update = usePaced(() => source.update(), UPDATE_MS);
   useEffect(() => {
-    if (revision) source.update().catch(() => undefined); // the cards keep what they show; the next change tries again
+    if (revision) update();
   }, [revision]);
 
-  const axis = axisOf(params.get("x") ?? "");
-  const y = SCALES.find((one) => one.name === params.get("y"))?.name ?? "lin";
-  const halfLife = parseHalfLife(params.get("s") ?? "", axis);
-  const rangeText = params.get("r") ?? "";
-  const range = useMemo(() => parseRange(rangeText), [rangeText]);
-  const look = useMemo(() => ({ axis, y, halfLife, range }), [axis, y, halfLife, range]);
-  const filter = params.get("m") ?? "";
+  const { look, filter, height, columns, setRange, back, bar, keys } = useChartSettings(SIZES, SIDE, (axis) => extent(runs, axis));
   const visible = runs.filter((run) => !run.hidden);
   const shape = visible.map((run) => `${run.id} ${run.pick} ${run.name}`).join("\n");
   const cards = useMemo(() => cardsOf(names.data ?? [], visible, filter), [names.data, shape, filter]);
-  const { columns: most, height } = SIZES[size] ?? { height: 330, columns: 2 };
-  const columns = Math.min(most, useRoom());
   const rows = useMemo(() => layout(cards, new Set(), columns, height), [cards, columns, height]);
-  const whole = extent(runs, axis);
-  const length = range ? range[1] - range[0] : whole[1] - whole[0];
-  const setRange = (/** @type {[number, number] | null} */ next) => setParams({ r: next && parseRange(writeRange(next)) ? writeRange(next) : "" });
-  const setHalfLife = (/** @type {number} */ value) => setParams({ s: writeHalfLife(value, axis) });
-  const turn = () => setParams({ x: axisParam((AXES[(AXES.findIndex((one) => one.name === axis) + 1) % AXES.length] ?? AXES[0])?.name ?? "step"), s: "", r: "" });
   useKeys("Charts", [
-    { keys: "x", does: "x axis: step, wall, relative, process", run: turn },
-    { keys: "y", does: "y axis: linear, log, symlog", run: () => setParams({ y: y === "lin" ? "log" : y === "log" ? "sym" : "" }) },
-    { keys: "s", does: "more smoothing", run: () => setHalfLife(halfLife > 0 ? Math.min(length / 2, halfLife * 2) : length / 200) },
-    { keys: "S", does: "less smoothing", run: () => setHalfLife(halfLife > length / 400 ? halfLife / 2 : 0) },
-    { keys: "0", does: "no smoothing", run: () => setHalfLife(0) },
-    { keys: "= | z", does: "whole range", run: () => setRange(null) },
+    ...keys(() => cursor.value?.x),
     { keys: "/", does: "find series", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".compare-find"))?.focus() },
     { keys: "Escape", does: "leave full size", run: () => setFull(""), when: () => Boolean(full) },
   ]);
   const card = (/** @type {CardSpec} */ spec, large = false) =>
     use(Card, {
       key: spec.id, id: large ? `${spec.id} full` : spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor, label: spec.label,
-      onRange: setRange, onBack: () => setRange(null), onFull: () => setFull(large ? "" : spec.id), full: large, file: "compare",
+      onRange: setRange, onBack: back, onFull: () => setFull(large ? "" : spec.id), full: large, file: "compare",
     });
   const large = full && cards.find((one) => one.id === full);
   return div(
     h2({ class: "visually-hidden" }, "Charts"),
-    use(ChartBar, { axis, y, halfLife, span: length, range, size, onHalfLife: setHalfLife, onAll: () => setRange(null), onSize: (/** @type {string} */ one) => setPreference("chart_size", one) }),
+    use(ChartBar, bar),
     names.error && use(Problem, { error: names.error, again: names.again }),
     div(
       { class: "compare-search" },
@@ -84,18 +64,6 @@ export default function CompareCharts({ runs, revision }) {
     div({ class: "compare-grid" }, use(VirtualGrid, { rows, columns, height, render: (/** @type {CardSpec} */ spec) => card(spec) })),
     large && div({ class: "chart-overlay", role: "dialog", "aria-label": large.title }, card(large, true)),
   );
-}
-
-/** How many cards fit beside each other. */
-function useRoom() {
-  const room = () => Math.max(1, Math.floor((innerWidth - (innerWidth > 900 ? SIDE : 0)) / 320));
-  const [fits, setFits] = useState(room);
-  useEffect(() => {
-    const measure = () => setFits(room());
-    addEventListener("resize", measure);
-    return () => removeEventListener("resize", measure);
-  }, []);
-  return fits;
 }
 
 /**

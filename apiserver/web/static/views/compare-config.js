@@ -23,7 +23,7 @@ export default function CompareConfig({ runs, revision }) {
   const found = useCall(async (signal) => {
     const { tasks } = await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal });
     return new Map(/** @type {any[]} */ (tasks).map((task) => [task.id, task]));
-  }, [ids.join(","), Math.floor(revision / 10)]);
+  }, [ids.join(","), revision]);
   const tasks = useMemo(() => ids.map((id) => found.data?.get(id) ?? {}), [found.data, ids.join(",")]);
   const rows = useMemo(() => rowsOf(tasks), [tasks]);
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again });

@@ -2,7 +2,7 @@
 import { useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
-import { fileUrl, loadPrefixes } from "../core/files.js";
+import { fileUrl, isOwn, loadPrefixes, thumbUrl } from "../core/files.js";
 import { integer } from "../core/format.js";
 import { place, setParams } from "../core/url.js";
 import { a, div, h2, img, input, label, option, p, select, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
@@ -12,6 +12,7 @@ import { Problem } from "../ui/problem.js";
 /** @typedef {import("./compare.js").Compared} Compared */
 
 const STEPS = 8;
+const THUMB = 220;
 
 /** @param {{runs: Compared[], revision: number}} props */
 export default function CompareImages({ runs, revision }) {
@@ -24,7 +25,7 @@ export default function CompareImages({ runs, revision }) {
       await loadPrefixes();
       return imageIndex(await call("events.get_image_index", { tasks: ids }, { signal }));
     },
-    [ids.join(","), Math.floor(revision / 5)],
+    [ids.join(","), revision],
   );
   const metrics = [...(index.data?.keys() ?? [])];
   const chosen = metrics.includes(metric) ? metric : metrics[0] ?? "";
@@ -83,7 +84,7 @@ export default function CompareImages({ runs, revision }) {
                 ...shown.map((/** @type {number} */ step) => {
                   const event = images.data?.get(`${run.id}\n${step}`);
                   const url = event ? fileUrl(event.url) : "";
-                  return td({ key: step }, url ? a({ href: url, target: "_blank", rel: "noopener" }, img({ src: url, loading: "lazy", alt: `${run.name}, ${chosen}/${one}, step ${event.iter}` }), event.iter !== step && span({ class: "muted" }, `of step ${integer(event.iter)}`)) : event ? span({ class: "muted", title: event.url }, "not here") : null);
+                  return td({ key: step }, isOwn(url) ? a({ href: url, target: "_blank", rel: "noopener" }, img({ src: thumbUrl(url, THUMB), loading: "lazy", alt: `${run.name}, ${chosen}/${one}, step ${event.iter}` }), event.iter !== step && span({ class: "muted" }, `of step ${integer(event.iter)}`)) : url ? a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "on its own server") : event ? span({ class: "muted", title: event.url }, "not here") : null);
                 }),
               ),
             ),

@@ -10,6 +10,7 @@ import { button, div, fragment, h2, label, option, p, select, span, table, tbody
 import { useCall, useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
+import { Parallel } from "./parallel.js";
 
 /** @typedef {import("./compare.js").Compared} Compared */
 /** @typedef {{name: string, values: (number | null)[]}} Row */
@@ -27,7 +28,7 @@ export default function CompareValues({ runs, revision }) {
   const found = useCall(async (signal) => {
     const { tasks } = await call("tasks.get_all_ex", { id: ids, only_fields: ["last_metrics", "hyperparams"] }, { signal });
     return new Map(/** @type {any[]} */ (tasks).map((task) => [task.id, task]));
-  }, [ids.join(","), Math.floor(revision / 5)]);
+  }, [ids.join(","), revision]);
   const tasks = useMemo(() => ids.map((id) => found.data?.get(id) ?? {}), [found.data, ids.join(",")]);
   const rows = useMemo(() => seriesRows(tasks, STATISTICS[statistic] ?? "value"), [tasks, statistic]);
   const parameters = useMemo(() => parameterRows(tasks), [tasks]);
@@ -37,6 +38,7 @@ export default function CompareValues({ runs, revision }) {
   return div(
     { class: "view compare-view" },
     use(Scatter, { runs, rows: [...parameters, ...rows] }),
+    use(Parallel, { runs, parameters, values: rows }),
     div(
       { class: "compare-search" },
       h2("Values"),

@@ -8,24 +8,31 @@ import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { address, place, runHref, setParams } from "../core/url.js";
 import { aside, button, div, h1, li, nav, p, span, ul, use } from "../ui/html.js";
-import { useCall, useKeys, usePolling, useSignal, useTitle } from "../ui/hooks.js";
+import { useCall, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
 import { statusBadge } from "../ui/status.js";
+import { AddRuns } from "./compare-add.js";
+import { useLiveRuns, withState } from "./run-live.js";
 
 await Promise.all([loadStyle("run"), loadStyle("chart"), loadStyle("runs"), loadStyle("compare")]);
 
 const MOST = 100;
-const POLL_MS = 3_000;
+/** What is shown as a whole follows what happens at most so often. */
+const CALM_MS = 2_000;
 
-/** @type {{name: string, label: string, load: () => Promise<{default: any}>}[]} */
+/**
+ * `types`: events that concern the tab (missing: all of them); `live`: the tab paces itself.
+ * @type {{name: string, label: string, load: () => Promise<{default: any}>, types?: string[], live?: boolean}[]}
+ */
 const TABS = [
-  { name: "charts", label: "Charts", load: () => import("./compare-charts.js") },
-  { name: "config", label: "Config", load: () => import("./compare-config.js") },
-  { name: "images", label: "Images", load: () => import("./compare-images.js") },
-  { name: "values", label: "Values", load: () => import("./compare-values.js") },
+  { name: "charts", label: "Charts", load: () => import("./compare-charts.js"), types: ["training_stats_scalar"], live: true },
+  { name: "config", label: "Config", load: () => import("./compare-config.js"), types: [] },
+  { name: "images", label: "Images", load: () => import("./compare-images.js"), types: ["training_debug_image"] },
+  { name: "plots", label: "Plots", load: () => import("./compare-plots.js"), types: ["plot"] },
+  { name: "values", label: "Values", load: () => import("./compare-values.js"), types: ["training_stats_scalar"] },
 ];
 /** @type {Map<string, any>} */
 const loaded = new Map();
@@ -41,7 +48,6 @@ export default function Compare() {
   const tab = TABS.find((one) => one.name === params.get("tab")) ?? /** @type {(typeof TABS)[0]} */ (TABS[0]);
   const [component, setComponent] = useState(() => loaded.get(tab.name));
   const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
-  const [revision, setRevision] = useState(0);
   useTitle(`Compare ${plural(ids.length, "run")}`);
   useEffect(() => {
     setFailure(null);
@@ -53,24 +59,16 @@ export default function Compare() {
     }, setFailure);
   }, [tab.name]);
   const found = useCall(async (signal) => (ids.length ? (await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal })).tasks : []), [ids.join(",")]);
-  const running = (found.data ?? []).some((/** @type {any} */ run) => run.status === "in_progress");
-  usePolling(() => {
-    call("tasks.get_all_ex", { id: ids, only_fields: ["last_change"] }).then(
-      ({ tasks }) => {
-        const now = stamp(tasks);
-        if (now !== stamp(found.data ?? [])) {
-          setRevision((n) => n + 1);
-          found.again();
-        }
-      },
-      () => undefined, // a lost connection has its own message
-    );
-  }, running ? POLL_MS : 0);
+  const { revisionOf, states: fresh } = useLiveRuns(ids, found.data, found.again);
+  const states = useThrottled(fresh, CALM_MS);
+  const raised = revisionOf(tab.types ?? null);
+  const calm = useThrottled(raised, CALM_MS);
+  const revision = tab.live ? raised : calm;
 
   const hide = new Set((params.get("hide") ?? "").split(",").filter(Boolean));
   const solo = params.get("solo") ?? "";
   const pickOf = picks.of(ids);
-  const byId = new Map((found.data ?? []).map((/** @type {any} */ run) => [run.id, run]));
+  const byId = new Map((found.data ?? []).map((/** @type {any} */ run) => [run.id, withState(run, states.get(run.id))]));
   /** @type {Compared[]} */
   const runs = ids.flatMap((id) => {
     const run = byId.get(id);
@@ -100,7 +98,7 @@ export default function Compare() {
       div({ class: "blank" }, h1("Compare runs"), p({ class: "muted" }, "Select two runs or more in the table, then press c."), p(link({ href: "/", class: "button primary" }, "Choose runs"))),
     );
   }
-  const bar = div({ class: "compare-bar" }, h1(`Compare ${plural(ids.length, "run")}`), link({ href: address("/", { sel: ids.join(",") }), class: "button" }, icon("plus"), "Add runs"));
+  const bar = div({ class: "compare-bar" }, h1(`Compare ${plural(ids.length, "run")}`), use(AddRuns, { ids, most: MOST, onAdd: (/** @type {string} */ id) => setParams({ runs: [...ids, id].join(",") }) }));
   return use(
     Page,
     { bar },
@@ -140,9 +138,6 @@ export default function Compare() {
     ),
   );
 }
-
-/** @param {any[]} tasks */
-const stamp = (tasks) => tasks.map((one) => `${one.id} ${one.last_change}`).sort().join("\n");
 
 /** @param {URLSearchParams} params @param {string} tab */
 function tabHref(params, tab) {

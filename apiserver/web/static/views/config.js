@@ -12,7 +12,7 @@ import { TextBlock } from "./text-block.js";
 export default function Config({ id, revision }) {
   const found = useCall(
     async (signal) => (await call("tasks.get_by_id_ex", { id: [id], only_fields: ["hyperparams", "configuration", "script", "container", "runtime"] }, { signal })).tasks[0] ?? {},
-    [id, Math.floor(revision / 10)],
+    [id, revision],
   );
   const [search, setSearch] = useState("");
   useKeys("Config", [{ keys: "/", does: "find parameter", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".config-find"))?.focus() }]);

@@ -7,7 +7,7 @@ import { loadStyle } from "../core/style.js";
 import { param, place, setParams } from "../core/url.js";
 import { save } from "../chart/export.js";
 import { button, div, h2, p, span, use } from "../ui/html.js";
-import { useKeys, useSignal } from "../ui/hooks.js";
+import { useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 import { toast } from "../ui/toast.js";
 import { ConsoleBar } from "./console-bar.js";
@@ -19,6 +19,9 @@ import { LogSource } from "./log-source.js";
 
 await loadStyle("console");
 
+/** New lines and the map are read at most so often. */
+const READ_MS = 100;
+const MAP_MS = 2_000;
 const SLICES = 300;
 const LISTED = 300;
 
@@ -39,6 +42,8 @@ export default function Console({ id, run, revision }) {
   const picked = params.get("line") ? Number(params.get("line")) - 1 : -1;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const scroll = useLogScroll(source, box);
+  const now = useRef(scroll);
+  now.current = scroll;
   const search = useSearch(id, levels, params, overview);
 
   useEffect(() => {
@@ -60,9 +65,13 @@ export default function Console({ id, run, revision }) {
       (answer) => setOverview(overviewOf(answer)),
       () => undefined, // without the map the log can be read all the same
     );
-  }, [id, Math.floor(revision / 3), source.total < 0]);
+  }, [id, useThrottled(revision, MAP_MS), source.total < 0]);
+  const refresh = usePaced(async () => {
+    await source.refresh();
+    if (now.current.follow) now.current.toEnd();
+  }, READ_MS);
   useEffect(() => {
-    if (revision) void source.refresh().then(() => scroll.follow && scroll.toEnd());
+    if (revision) refresh();
   }, [revision]);
   useLayoutEffect(() => scroll.measure(), [source.total, wrap]);
 

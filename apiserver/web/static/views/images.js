@@ -1,10 +1,10 @@
 // Images of a run: one slider over the steps that exist, thumbnails of every variant, a viewer.
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { integer, plural } from "../core/format.js";
-import { isOwn, loadPrefixes } from "../core/files.js";
+import { isOwn, loadPrefixes, reasonAgainst, thumbUrl } from "../core/files.js";
 import { preference, setPreference } from "../core/prefs.js";
 import { loadStyle } from "../core/style.js";
-import { place, setParams } from "../core/url.js";
+import { address, place, setParams } from "../core/url.js";
 import { segments } from "../chart/bar.js";
 import { a, audio, button, div, figcaption, figure, h2, img, input, label, option, p, select, span, use, video } from "../chart/elements.js";
 import { useCall, useDebounced, useKeys, useSignal } from "../ui/hooks.js";
@@ -34,7 +34,7 @@ export default function Images({ id, run, revision }) {
       await loadPrefixes();
       return new ImageSource(id).open(signal);
     },
-    [id, Math.floor(revision / 5)],
+    [id, revision],
   );
   const source = found.data;
   const steps = source?.steps ?? [];
@@ -100,7 +100,7 @@ export default function Images({ id, run, revision }) {
     ),
     div(
       { class: "gallery" },
-      visible.map((picture) => use(Thumb, { key: picture.key, picture, step, onOpen: () => open(picture) })),
+      visible.map((picture) => use(Thumb, { key: picture.key, picture, step, pixels: SIZES[size] ?? SIZES.M, onOpen: () => open(picture) })),
       sampled.error && use(Problem, { error: sampled.error, again: sampled.again }),
       !shown.length && sampled.data && p({ class: "muted" }, "No image matches."),
     ),
@@ -116,25 +116,33 @@ function nearestStep(steps, wanted) {
   return at;
 }
 
-/** @param {{picture: Picture, step: number, onOpen: () => void}} props */
-function Thumb({ picture, step, onOpen }) {
-  const [broken, setBroken] = useState("");
+/** @param {{picture: Picture, step: number, pixels: number, onOpen: () => void}} props */
+function Thumb({ picture, step, pixels, onOpen }) {
+  const [broken, setBroken] = useState({ url: "", reason: "" });
   const name = picture.variant || picture.metric;
+  const small = thumbUrl(picture.url, pixels);
+  const onError = () => {
+    setBroken({ url: picture.url, reason: "" });
+    reasonAgainst(picture.url).then(
+      (reason) => setBroken({ url: picture.url, reason }),
+      () => undefined, // that it can't be shown is said already
+    );
+  };
   return figure(
     { class: "thumb" },
-    content(picture, name, broken === picture.url, () => setBroken(picture.url), onOpen),
+    content(picture, name, small, broken.url === picture.url ? broken : null, onError, onOpen),
     figcaption({ title: `${picture.metric} / ${picture.variant}` }, span({ class: "truncate" }, name), picture.iter !== step && span({ class: "muted" }, `step ${integer(picture.iter)}`)),
   );
 }
 
-/** @param {Picture} picture @param {string} name @param {boolean} broken @param {() => void} onError @param {() => void} onOpen */
-function content(picture, name, broken, onError, onOpen) {
+/** @param {Picture} picture @param {string} name @param {string} small @param {{reason: string} | null} broken @param {() => void} onError @param {() => void} onOpen */
+function content(picture, name, small, broken, onError, onOpen) {
   const { url, kind, stored } = picture;
   if (!url) return div({ class: "thumb-box no-file" }, span("not on a server that a browser reaches"), span({ class: "muted wrap-anywhere" }, stored.slice(0, 120)));
   if (!isOwn(url) && !url.startsWith("data:")) return div({ class: "thumb-box no-file" }, a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open on its own server"));
   if (kind === "audio") return div({ class: "thumb-box" }, audio({ src: url, controls: true, preload: "none", "aria-label": name }));
   if (kind === "video") return video({ class: "thumb-box", src: url, controls: true, preload: "metadata", "aria-label": name });
   if (kind === "other") return div({ class: "thumb-box no-file" }, icon("file"), a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open the file"));
-  if (broken) return div({ class: "thumb-box no-file" }, icon("warning"), span("the file can't be shown"), a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open it"));
-  return button({ type: "button", class: "thumb-box", onClick: onOpen, "aria-label": `Open ${name}` }, img({ src: url, alt: name, loading: "lazy", decoding: "async", onError }));
+  if (broken) return div({ class: "thumb-box no-file" }, icon("warning"), span(broken.reason || "the file can't be shown"), a({ href: address(url, { download: "1" }), download: "" }, "download"));
+  return button({ type: "button", class: "thumb-box", onClick: onOpen, "aria-label": `Open ${name}` }, img({ src: small, alt: name, loading: "lazy", decoding: "async", onError }));
 }

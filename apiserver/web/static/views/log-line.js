@@ -8,6 +8,8 @@ import { link } from "../ui/link.js";
 /** @typedef {import("./log-source.js").Line} Line */
 
 const CUT = 2_000;
+/** Characters of one line that a browser lays out without stopping; the download has all. */
+const MOST = 300_000;
 const MOST_MARKS = 200;
 
 /** @type {Record<string, string>} */
@@ -18,7 +20,7 @@ const KINDS = { error: "bad", critical: "bad", fatal: "bad", warning: "warn", wa
  */
 export function LogLine({ line, run, time, start, before, pattern, current, whole, onWhole, onPick }) {
   const cut = !whole && line.msg.length > CUT;
-  const text = cut ? line.msg.slice(0, CUT) : line.msg;
+  const text = line.msg.slice(0, whole ? MOST : CUT);
   const shown = timeText(line, time, start, before);
   return div(
     { class: `log-line ${KINDS[line.level] ?? ""}${current ? " current" : ""}`, "data-line": line.position },
@@ -29,7 +31,8 @@ export function LogLine({ line, run, time, start, before, pattern, current, whol
       ansiPieces(text).map((piece, index) =>
         span({ key: index, class: [piece.color >= 0 ? `ansi-${piece.color}` : "", piece.bold && "ansi-bold", piece.dim && "ansi-dim", piece.italic && "ansi-italic", piece.underline && "ansi-underline"].filter(Boolean).join(" ") }, marked(piece.text, pattern)),
       ),
-      cut && button({ type: "button", class: "link", onClick: onWhole }, ` … ${integer(line.msg.length)} characters, show all`),
+      cut && button({ type: "button", class: "link", onClick: onWhole }, ` … ${integer(line.msg.length)} characters, show ${line.msg.length > MOST ? "more" : "all"}`),
+      whole && line.msg.length > MOST && span({ class: "muted" }, ` … the first ${integer(MOST)} of ${integer(line.msg.length)} characters; the download has all`),
     ),
   );
 }

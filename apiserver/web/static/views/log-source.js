@@ -6,6 +6,10 @@ import { isProgress, overwritten } from "../core/ansi.js";
 
 export const PAGE = 500;
 const KEPT_PAGES = 24;
+/** Known lines that are read again with the new ones: when they differ, a late line has moved them. */
+const OVERLAP = 4;
+const AHEAD = 12;
+const RETRY_MS = 2_000;
 
 /** @param {any} event @param {number} position @returns {Line} */
 export function lineOf(event, position) {
@@ -26,6 +30,9 @@ export class LogSource {
     this.pages = new Map();
     /** @type {Map<number, Promise<void>>} */
     this.loading = new Map();
+    /** Pages that are shown until they are read again. @type {Set<number>} */
+    this.stale = new Set();
+    this.failedAt = -Infinity;
     /** @type {Error | null} */
     this.error = null;
     this.closed = false;
@@ -48,13 +55,15 @@ export class LogSource {
 
   /** Loads the pages of [from, to) that are missing. @param {number} from @param {number} to */
   need(from, to) {
+    if (performance.now() - this.failedAt < RETRY_MS) return;
     const last = Math.floor((Math.min(to, this.total) - 1) / PAGE);
     for (let page = Math.max(0, Math.floor(from / PAGE)); page <= last; page++) {
       const known = this.pages.get(page);
       if (known) {
         this.pages.delete(page); // the map's order is the order of use
         this.pages.set(page, known);
-      } else void this.load(page);
+      }
+      if (!known || known.length < Math.min(PAGE, this.total - page * PAGE) || this.stale.has(page)) void this.load(page);
     }
   }
 
@@ -73,6 +82,7 @@ export class LogSource {
     const lines = await this.fetchLines(page * PAGE, PAGE);
     if (!lines || this.closed) return;
     this.pages.set(page, lines);
+    this.stale.delete(page);
     for (const old of this.pages.keys()) {
       if (this.pages.size <= KEPT_PAGES) break;
       if (old !== page) this.pages.delete(old);
@@ -92,21 +102,41 @@ export class LogSource {
         .filter((/** @type {Line} */ line) => line.position >= position);
     } catch (error) {
       this.error = /** @type {Error} */ (error);
+      this.failedAt = performance.now();
+      setTimeout(() => this.closed || this.changed(), RETRY_MS); // what is looked at is asked for again
       this.changed();
       return null;
     }
   }
 
-  /** Looks whether the log has grown; reads the page that was the last. */
+  /** Reads the lines that are new. */
   async refresh() {
     const before = this.total;
     if (before < 0) return this.open();
-    await this.fetchLines(0, 0);
-    if (this.closed || this.total === before) return undefined;
-    if (this.total < before) this.pages.clear();
-    await this.load(Math.floor(Math.max(0, Math.min(before, this.total) - 1) / PAGE));
-    const last = Math.floor(Math.max(0, this.total - 1) / PAGE);
-    await this.load(last);
-    return this.changed();
+    const from = Math.max(0, before - OVERLAP);
+    const lines = await this.fetchLines(from, before - from + AHEAD);
+    if (!lines || this.closed) return undefined;
+    const moved = this.total < before || lines.some((line) => line.position < before && !same(this.get(line.position), line));
+    if (moved) this.stale = new Set(this.pages.keys());
+    else {
+      const next = from + lines.length;
+      const more = this.total > next && this.total - next <= PAGE ? await this.fetchLines(next, this.total - next) : null;
+      for (const line of [...lines, ...(more ?? [])]) this.append(line);
+    }
+    return moved || this.total !== before ? this.changed() : undefined;
   }
+
+  /** Adds a line to its page, if it is the next one there. @param {Line} line */
+  append(line) {
+    const at = Math.floor(line.position / PAGE);
+    const page = this.pages.get(at) ?? [];
+    if (page.length !== line.position % PAGE) return;
+    page.push(line);
+    this.pages.set(at, page);
+  }
+}
+
+/** Whether a known line is this one; one that is not known is. @param {Line | undefined} known @param {Line} line */
+function same(known, line) {
+  return !known || (known.timestamp === line.timestamp && known.msg === line.msg);
 }

@@ -4,29 +4,36 @@ import { call } from "../core/api.js";
 import { ago, duration, ms, plural, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { address, place, runHref, setParams } from "../core/url.js";
-import { button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
-import { useCall, useKeys, useSignal, useTitle } from "../ui/hooks.js";
+import { a, button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
+import { useCall, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
 import { copyText, toast } from "../ui/toast.js";
 import { status } from "./run-status.js";
-import { useChanges } from "./run-live.js";
+import { useLiveRuns, withState } from "./run-live.js";
 
 await Promise.all([loadStyle("run"), loadStyle("chart")]);
 
-/** @type {{name: string, label: string, load: () => Promise<{default: any}>}[]} */
+/**
+ * `types`: events that concern the tab (missing: all of them); `live`: the tab paces itself.
+ * @type {{name: string, label: string, load: () => Promise<{default: any}>, types?: string[], live?: boolean}[]}
+ */
 const TABS = [
   { name: "overview", label: "Overview", load: () => import("./overview.js") },
-  { name: "charts", label: "Charts", load: () => import("./charts.js") },
-  { name: "console", label: "Console", load: () => import("./console.js") },
-  { name: "images", label: "Images", load: () => import("./images.js") },
-  { name: "plots", label: "Plots", load: () => import("./plots.js") },
-  { name: "config", label: "Config", load: () => import("./config.js") },
-  { name: "artifacts", label: "Artifacts", load: () => import("./artifacts.js") },
+  { name: "charts", label: "Charts", load: () => import("./charts.js"), types: ["training_stats_scalar"], live: true },
+  { name: "console", label: "Console", load: () => import("./console.js"), types: ["log"], live: true },
+  { name: "images", label: "Images", load: () => import("./images.js"), types: ["training_debug_image"] },
+  { name: "plots", label: "Plots", load: () => import("./plots.js"), types: ["plot"] },
+  { name: "config", label: "Config", load: () => import("./config.js"), types: [] },
+  { name: "artifacts", label: "Artifacts", load: () => import("./artifacts.js"), types: [] },
   { name: "storage", label: "Storage", load: () => import("./storage.js") },
 ];
+
+/** The head, and tabs that are read as a whole, follow what happens at most so often. */
+const HEAD_MS = 500;
+const CALM_MS = 2_000;
 
 /** Fields of the head; statistics of thousands of series are not among them. */
 const FIELDS = [
@@ -44,8 +51,12 @@ export default function RunView({ id }) {
   const [component, setComponent] = useState(() => loaded.get(tab.name));
   const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
   const found = useCall(async (signal) => (await call("tasks.get_by_id_ex", { id: [id], only_fields: FIELDS }, { signal })).tasks[0] ?? null, [id]);
-  const run = found.data;
-  const revision = useChanges(id, Boolean(run) && run.status === "in_progress", run ? `${run.last_change} ${run.status}` : "", found.again);
+  const { revisionOf, states } = useLiveRuns([id], found.data ? [found.data] : undefined, found.again);
+  const state = useThrottled(states.get(id), HEAD_MS);
+  const run = useMemo(() => withState(found.data, state), [found.data, state]);
+  const raised = revisionOf(tab.types ?? null);
+  const calm = useThrottled(raised, CALM_MS);
+  const revision = tab.live ? raised : calm;
   useTitle(run?.name ?? "Run");
 
   useEffect(() => {
@@ -119,6 +130,7 @@ function Head({ run, again }) {
     span({ class: "spread" }),
     !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, `${ago(started)} · took ${duration(Math.max(0, ended - started))} · ${plural(run.last_iteration ?? 0, "step")}`),
     link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare with…"),
+    a({ class: "icon-button", href: `/api/runs/${encodeURIComponent(run.id)}/export?format=html`, download: "", "aria-label": "Save as one HTML file", title: "Save as one HTML file that needs no server" }, icon("download")),
     button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: () => void copyText(window.location.href, "link") }, icon("link")),
   );
 }

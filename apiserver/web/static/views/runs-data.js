@@ -100,16 +100,27 @@ export class Rows {
       this.news = 0;
     } else {
       const ids = this.ids(from, to);
-      if (!ids.length) return;
-      const [answer, count] = await Promise.all([
-        call("tasks.get_all_ex", { id: ids, only_fields: this.fields }, { signal: this.control.signal }),
-        this.ask({ page: 0, page_size: 1, ...TOTALS }),
-      ]);
-      const fresh = new Map(answer.tasks.map((/** @type {Run} */ run) => [run.id, run]));
-      for (const [index, run] of this.runs) if (fresh.has(run.id)) this.runs.set(index, fresh.get(run.id) ?? run);
+      const [count] = await Promise.all([this.ask({ page: 0, page_size: 1, ...TOTALS }), this.update(ids)]);
       if (typeof count.total === "number" && this.total !== null) this.news = Math.max(0, count.total - this.total);
     }
     this.changed.value += 1;
+  }
+
+  /** Takes over what is known of runs' states. @param {import("../core/live.js").RunState[]} states */
+  apply(states) {
+    const fresh = new Map(states.map((state) => [state.id, state]));
+    for (const [index, run] of this.runs) {
+      const state = fresh.get(run.id);
+      if (state) this.runs.set(index, { ...run, ...state });
+    }
+    if (fresh.size) this.changed.value += 1;
+  }
+
+  /** Reads some rows again; they stay where they are. @param {string[]} ids */
+  async update(ids) {
+    if (!ids.length) return;
+    const { tasks } = await call("tasks.get_all_ex", { id: ids, only_fields: this.fields }, { signal: this.control.signal });
+    this.apply(tasks);
   }
 
   /** Ids of known rows. @param {number} from @param {number} to */

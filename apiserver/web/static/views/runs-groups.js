@@ -1,4 +1,5 @@
 // Runs grouped by up to three keys: a row a group, with count, mean and standard deviation of the numbers that are shown.
+import { useState } from "../vendor/hooks.js";
 import { column } from "../query/columns.js";
 import { quote, quoteName } from "../query/language.js";
 import { integer, number } from "../core/format.js";
@@ -6,6 +7,7 @@ import { button, div, fragment, input, label, span, table, tbody, td, th, thead,
 import { useCall } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
+import { toast } from "../ui/toast.js";
 import { Problem } from "../ui/problem.js";
 
 const MOST_RUNS = 10_000;
@@ -48,14 +50,19 @@ export function Groups({ rows, group, columns, names, onOpen }) {
   const keys = group.flatMap((id) => column(id, names) ?? []).slice(0, MOST_KEYS);
   const numbers = columns.filter((one) => one.numeric && one.value && !one.id.startsWith("hp:"));
   const all = useCall(() => {
-    rows.fields = [...new Set([...rows.fields, ...keys.flatMap((one) => one.fields)])];
+    rows.fields = [...new Set([...rows.fields, "last_iteration", ...keys.flatMap((one) => one.fields)])];
     return rows.all(MOST_RUNS);
   }, [rows, group.join(",")]);
+  const [charts, setCharts] = useState(/** @type {any} */ (null));
+  const showCharts = () => import("./group-charts.js").then((module) => setCharts(() => module.default), (error) => toast(error.message, { bad: true }));
   if (all.error) return use(Problem, { error: all.error, again: all.again });
   if (!all.data) return div({ class: "runs-loading", "aria-busy": "true" });
   const groups = grouped(all.data, keys);
+  const series = [...new Map(columns.flatMap((one) => (one.series ? [[JSON.stringify(one.series), one.series]] : []))).values()];
+  const lines = groups.map(({ values, runs }) => ({ name: values.map((value) => value || "(none)").join(" · "), tasks: runs.map((run) => run.id), last: Math.max(0, ...runs.map((run) => run.last_iteration ?? 0)) }));
   return div(
     { class: "runs-scroll" },
+    charts ? use(charts, { groups: lines, series }) : div({ class: "group-bar" }, button({ type: "button", class: "button", onClick: () => void showCharts() }, icon("chart"), "Charts of the groups")),
     table(
       { class: "runs groups", "aria-label": "Groups of runs" },
       thead(tr(...keys.map((one) => th({ key: one.id, scope: "col" }, span({ class: "head-text" }, one.title))), th({ scope: "col", class: "num" }, span({ class: "head-text" }, "Runs")), ...numbers.map((one) => th({ key: one.id, scope: "col", class: "num" }, span({ class: "head-text" }, one.title))))),

@@ -1,7 +1,8 @@
 // The runs table: filter, columns, sort, selection. Everything but the reader's widths is in the address.
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { hiddenRuns, picks, toggleHidden } from "../core/picks.js";
-import { integer } from "../core/format.js";
+import { integer, ms } from "../core/format.js";
+import { watch } from "../core/live.js";
 import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { thumbnails } from "../core/thumbnails.js";
@@ -12,7 +13,7 @@ import { compile } from "../query/compile.js";
 import { csv, save } from "../query/csv.js";
 import { LanguageError, parse, quote } from "../query/language.js";
 import { a, button, div, fragment, h1, p, span, use } from "../ui/html.js";
-import { useCall, useKeys, usePolling, useSignal, useTitle } from "../ui/hooks.js";
+import { useCall, useKeys, usePaced, usePolling, useSignal, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { Problem } from "../ui/problem.js";
@@ -26,8 +27,13 @@ import { Bulk } from "./runs-bulk.js";
 import { ColumnPicker } from "./runs-columns.js";
 import { Rows } from "./runs-data.js";
 import { RunsTable } from "./runs-table.js";
+import { SavedViews } from "./saved-views.js";
 
-const POLL_MS = 5_000;
+/** Rows that changed, the list, the list without a reason, and curves are read again at most so often. */
+const ROWS_MS = 500;
+const LIST_MS = 1_000;
+const RELIST_MS = 30_000;
+const SPARKS_MS = 5_000;
 const EXPORTED = 10_000;
 const SORT = "-started";
 
@@ -84,15 +90,17 @@ export default function Runs() {
   const version = useSignal(rows?.changed ?? NEVER);
   const failed = useSignal(rows?.error ?? NEVER);
 
-  usePolling(() => {
+  const relist = usePaced(async () => {
     const { from, to, atTop } = range.current;
-    rows?.refresh(from, to, atTop).catch(() => undefined); // a lost connection has its own message
-  }, POLL_MS);
+    await rows?.refresh(from, to, atTop);
+  }, LIST_MS);
+  usePolling(relist, RELIST_MS); // runs that were deleted or archived, and orders that have changed
 
   // Curves of the rows in view, one call for all of them.
   const sparks = columns.flatMap((one) => one.spark ?? []);
   const [view, setView] = useState({ first: 0, last: 0 });
   const inView = rows ? rows.ids(view.first, view.last) : [];
+  const dirty = useLiveRows(rows, inView, relist);
   const missing = inView.filter((id) => sparks.some((one) => !thumbs.has(`${id}\n${one.metric}\n${one.variant}`)));
   useEffect(() => {
     if (!missing.length || !sparks.length) return undefined;
@@ -111,6 +119,24 @@ export default function Runs() {
       control.abort();
     };
   }, [missing.join(","), sparks.map((one) => `${one.metric}/${one.variant}`).join(",")]);
+  const redraw = usePaced(async () => {
+    const ids = inView.filter((id) => dirty.current.delete(id));
+    if (!ids.length || !sparks.length) return;
+    const found = await thumbnails(ids, sparks, new AbortController().signal);
+    setThumbs((old) => new Map([...old, ...found]));
+  }, SPARKS_MS);
+  useEffect(() => {
+    if (dirty.current.size) redraw();
+  }, [version]);
+  // The cursor stays on its run when others come in above it.
+  const cursorRun = useRef("");
+  useEffect(() => {
+    cursorRun.current = rows?.runs.get(cursor)?.id ?? "";
+  }, [cursor]);
+  useEffect(() => {
+    if (!rows || !cursorRun.current || rows.runs.get(cursor)?.id === cursorRun.current) return;
+    for (const [index, run] of rows.runs) if (run.id === cursorRun.current) setCursor(index);
+  }, [version]);
 
   const select = (/** @type {string[]} */ ids, /** @type {boolean} */ on) => {
     const next = new Set(selected);
@@ -155,6 +181,7 @@ export default function Runs() {
 
   const bar = fragment(
     use(Filter, { value: q, onChange: filter, mistake }),
+    use(SavedViews, {}),
     names.data && use(GroupMenu, { group, names: names.data, onChange: (/** @type {string[]} */ keys) => setParams({ group: keys.join(",") }) }),
     names.data &&
       cols &&
@@ -208,6 +235,52 @@ export default function Runs() {
           : !error && div({ class: "runs-loading", "aria-busy": "true" }, Array.from({ length: 12 }, (_, index) => div({ key: index, class: "skeleton-row" }, span({ class: "skeleton" })))),
     rows && use(Bulk, { selected, runs: [...selected].flatMap((id) => rows.byId(id) ?? []), onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
   );
+}
+
+/**
+ * Keeps rows in view up to date.
+ * @param {Rows | null} rows @param {string[]} inView @param {() => void} relist reads the list again
+ * @returns {{current: Set<string>}} runs that got events; who reads their curves removes them
+ */
+function useLiveRows(rows, inView, relist) {
+  const dirty = useRef(/** @type {Set<string>} */ (new Set()));
+  const changed = useRef(/** @type {Set<string>} */ (new Set()));
+  const mine = useRef(/** @type {ReturnType<typeof watch> | null} */ (null));
+  const shown = useRef(rows);
+  shown.current = rows;
+  const reread = usePaced(async () => {
+    const ids = [...changed.current];
+    changed.current.clear();
+    try {
+      await shown.current?.update(ids);
+    } catch (error) {
+      for (const id of ids) changed.current.add(id);
+      throw error;
+    }
+  }, ROWS_MS);
+  useEffect(() => {
+    const one = watch(({ events, runs, gone, newest, lost }) => {
+      for (const id of events.keys()) {
+        changed.current.add(id);
+        dirty.current.add(id);
+      }
+      const before = new Map([...(shown.current?.runs.values() ?? [])].map((run) => [run.id, run]));
+      let list = lost || gone.length > 0 || (typeof newest === "string" && !before.has(newest));
+      for (const run of runs) {
+        const old = before.get(run.id);
+        if (!old || (old.status === run.status && ms(/** @type {any} */ (old.last_update)) === ms(/** @type {any} */ (run.last_update)))) continue;
+        changed.current.add(run.id);
+        if (old.status !== run.status) list = true;
+      }
+      if (changed.current.size) reread();
+      if (list) relist();
+    });
+    mine.current = one;
+    return one.stop;
+  }, []);
+  const ids = inView.join("\n");
+  useEffect(() => mine.current?.want(inView, true), [ids, rows]);
+  return dirty;
 }
 
 const NEVER = { value: /** @type {any} */ (null) };

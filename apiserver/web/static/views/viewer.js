@@ -1,7 +1,7 @@
 // One image over the whole window: zoom, pan, exact pixels, difference with another step or both side by side.
 import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
-import { isOwn } from "../core/files.js";
+import { isOwn, reasonAgainst } from "../core/files.js";
 import { a, button, div, h2, img, input, label, option, select, span } from "../chart/elements.js";
 import { useKeys } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
@@ -25,6 +25,7 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
   const image = useRef(/** @type {HTMLImageElement | null} */ (null));
   const drag = useRef(/** @type {{x: number, y: number} | null} */ (null));
   const [compared, setCompared] = useState(/** @type {Picture | null} */ (null));
+  const [checked, setChecked] = useState({ url: "", reason: "" });
   const at = steps.indexOf(picture.iter);
   const against = steps[other >= 0 ? other : at > 0 ? at - 1 : Math.min(1, steps.length - 1)];
   const go = (/** @type {number} */ by) => {
@@ -41,11 +42,22 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
     root.current?.focus();
     return () => back?.focus?.();
   }, []);
+  // An image of a billion pixels would take the browser down: the server says beforehand what is too much.
+  useEffect(() => {
+    let gone = false;
+    reasonAgainst(picture.url).then(
+      (reason) => gone || setChecked({ url: picture.url, reason }),
+      (error) => gone || setChecked({ url: picture.url, reason: String(error.message ?? error) }),
+    );
+    return () => {
+      gone = true;
+    };
+  }, [picture.url]);
   // The neighbours are fetched beforehand: the next step appears at once.
   useEffect(() => {
     for (const near of [steps[at + 1], steps[at - 1]]) {
       if (near === undefined) continue;
-      load(near).then(
+      loadShowable(load, near).then(
         (found) => {
           if (found && isOwn(found.url)) new Image().src = found.url;
         },
@@ -56,7 +68,7 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
   useEffect(() => {
     let gone = false;
     setCompared(null);
-    if (mode !== "one" && against !== undefined) load(against).then((found) => gone || setCompared(found), () => gone || setCompared(null));
+    if (mode !== "one" && against !== undefined) loadShowable(load, against).then((found) => gone || setCompared(found), () => gone || setCompared(null));
     return () => {
       gone = true;
     };
@@ -115,6 +127,8 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
     imageRendering: nearest ? "pixelated" : "auto",
   };
   const name = picture.variant || picture.metric;
+  /** Why it is not shown; null: not known yet. */
+  const reason = checked.url === picture.url ? checked.reason : null;
   const pressed = (/** @type {boolean} */ on) => (on ? "true" : "false");
   return div(
     { class: "viewer", role: "dialog", "aria-modal": "true", "aria-label": name, tabIndex: -1, ref: root },
@@ -149,18 +163,26 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
         },
         onPointerUp: () => (drag.current = null),
       },
-      div(
-        { class: "viewer-pane" },
-        img({ ref: image, src: picture.url, alt: `${name}, step ${picture.iter}`, style, draggable: false, onLoad: (/** @type {any} */ event) => setNatural({ width: event.target.naturalWidth, height: event.target.naturalHeight }) }),
-        mode === "difference" && compared && img({ class: "over", src: compared.url, alt: `difference with step ${compared.iter}`, style, draggable: false }),
-      ),
+      reason && div({ class: "viewer-pane viewer-reason", role: "alert" }, icon("warning"), span(reason), a({ href: picture.url, download: "" }, "download the file")),
+      reason === "" &&
+        div(
+          { class: "viewer-pane" },
+          img({ ref: image, src: picture.url, alt: `${name}, step ${picture.iter}`, style, draggable: false, onLoad: (/** @type {any} */ event) => setNatural({ width: event.target.naturalWidth, height: event.target.naturalHeight }) }),
+          mode === "difference" && compared && img({ class: "over", src: compared.url, alt: `difference with step ${compared.iter}`, style, draggable: false }),
+        ),
       mode === "beside" && compared && div({ class: "viewer-pane" }, img({ src: compared.url, alt: `${name}, step ${compared.iter}`, style, draggable: false })),
     ),
     div(
       { class: "viewer-foot" },
-      natural.width ? `${integer(natural.width)} × ${integer(natural.height)} · ${Math.round(scale * 100)} %` : "loading …",
+      reason ? "" : natural.width ? `${integer(natural.width)} × ${integer(natural.height)} · ${Math.round(scale * 100)} %` : "loading …",
       pixel && ` · ${pixel}`,
       mode !== "one" && compared && ` · ${mode === "difference" ? "difference with" : "right:"} step ${integer(compared.iter)}`,
     ),
   );
+}
+
+/** A picture that a browser can show. @param {(step: number) => Promise<Picture | null>} load @param {number} step */
+async function loadShowable(load, step) {
+  const found = await load(step);
+  return found && !(await reasonAgainst(found.url)) ? found : null;
 }

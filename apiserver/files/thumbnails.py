@@ -1,0 +1,110 @@
+"""Small copies of stored images, for galleries: made when they are first asked for, kept in memory.
+
+What is decoded comes from clients: four formats only, the number of pixels is known from the head and bounded, and at most two images are decoded
+at a time. Without Pillow (the extra `thumbnails`) the stored file itself is sent.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from cachetools import LRUCache
+from gevent.threadpool import ThreadPool
+
+from apiserver.files.disk import in_thread
+from apiserver.files.image_size import HEAD, image_size
+from apiserver.files.problems import FileProblem
+from apiserver.files.storage import OpenFile
+
+SIZES = (128, 256, 512)
+"""Greatest width or height of a small copy; what is asked for is rounded up to one of these."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+QUALITY = 80
+AT_ONCE = 2
+SMALL = 16 * 1024
+"""Bytes of a file that is sent as it is: a copy would not be smaller."""
+
+
+class TooManyPixels(FileProblem):
+    """The image has more pixels than the server, or a browser, should decode."""
+
+    status = 422
+
+
+class NoImage(FileProblem):
+    """The file is damaged, or no image at all."""
+
+    status = 415
+
+
+class Thumbnails:
+    """Makes and keeps them."""
+
+    def __init__(self, max_pixels: int, memory: int) -> None:
+        """`max_pixels`: of an image that is decoded. `memory`: bytes of copies that are kept."""
+        self._max_pixels = max_pixels
+        self._kept: LRUCache[tuple[str, int], bytes] = LRUCache(memory, getsizeof=len)
+        self._threads: ThreadPool | None = None
+        self._has_pillow = find_spec("PIL") is not None
+
+    def of(self, file: OpenFile, size: int) -> bytes | None:
+        """A WebP of at most `size` by `size` pixels; None: the file itself is the best answer. The descriptor stays open.
+
+        Raises TooManyPixels, NoImage.
+        """
+        size = next((one for one in SIZES if one >= size), SIZES[-1])
+        key = (file.etag, size)
+        found = self._kept.get(key)
+        if found is not None:
+            return found
+        dimensions = self.check(file)
+        if dimensions is None:
+            return None  # drawings (SVG) and formats that are not decoded here
+        if not self._has_pillow or (file.size <= SMALL and max(dimensions) <= 2 * size):
+            return None
+        if self._threads is None:
+            self._threads = ThreadPool(AT_ONCE)
+        made = in_thread(_small_copy, file.fd, size, pool=self._threads)
+        if len(made) <= self._kept.maxsize:
+            self._kept[key] = made
+        return made
+
+    def check(self, file: OpenFile) -> tuple[int, int] | None:
+        """Width and height, where the head of the file says them. Raises TooManyPixels. Cheap: nothing is decoded."""
+        dimensions = image_size(in_thread(os.pread, file.fd, HEAD, 0))
+        if dimensions is not None:
+            width, height = dimensions
+            if width * height > self._max_pixels:
+                raise TooManyPixels(f"the image has {width:,} × {height:,} pixels; at most {self._max_pixels:,} are shown (files.max_pixels)")
+        return dimensions
+
+
+def _small_copy(fd: int, size: int) -> bytes:
+    image_module: Any = import_module("PIL.Image")
+    operations: Any = import_module("PIL.ImageOps")
+    try:
+        with os.fdopen(os.dup(fd), "rb") as stream:
+            stream.seek(0)
+            with image_module.open(stream, formats=FORMATS) as image:
+                image.draft("RGB", (size, size))  # JPEG: decodes at an eighth of the size where that is enough
+                small = _plain(image)
+                small.thumbnail((size, size))
+                small = operations.exif_transpose(small)
+                out = io.BytesIO()
+                small.save(out, "WEBP", quality=QUALITY)
+                return out.getvalue()
+    except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
+        raise NoImage(f"the image can't be read: {error}"[:300]) from error
+
+
+def _plain(image: Any) -> Any:
+    """With 8 bits a channel, as WebP has them; 16 bits are scaled, not cut."""
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode == "P" or "A" in image.mode or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("RGB") if image.mode != "RGB" else image.copy()

@@ -1,0 +1,52 @@
+// Groups of runs for charts: a line of means with its band per group, however many runs it has.
+import { call } from "../core/api.js";
+import { emptyBuckets } from "./buckets.js";
+
+/** @typedef {import("./source.js").Loaded} Loaded */
+/** @typedef {import("./source.js").Wanted} Wanted */
+/** @typedef {import("./source.js").Cut} Cut */
+/** @typedef {{name: string, tasks: string[]}} Group */
+
+/** @param {any} found a line of events.get_group_series @returns {Loaded} `task` is the name of the group */
+function decoded(found) {
+  const buckets = emptyBuckets(found.x.length, found.interval);
+  found.x.forEach((/** @type {number} */ x, /** @type {number} */ i) => {
+    buckets.x[i] = x;
+    buckets.mean[i] = found.mean[i] ?? NaN;
+    buckets.min[i] = found.min[i] ?? NaN;
+    buckets.max[i] = found.max[i] ?? NaN;
+    buckets.count[i] = found.mean[i] === null ? 0 : found.count[i];
+    buckets.time[i] = NaN;
+  });
+  const points = found.count.reduce((/** @type {number} */ sum, /** @type {number} */ count) => sum + count, 0);
+  return { task: found.group, metric: found.metric, variant: found.variant, points, firstNan: null, rewinds: [], origin: 0, xLabel: "", buckets };
+}
+
+/** The same face as SeriesSource; a card wants one metric of all groups. */
+export class GroupSource {
+  /** @param {Group[]} groups */
+  constructor(groups) {
+    this.groups = groups;
+    /** @type {Map<object, AbortController>} */
+    this.asked = new Map();
+  }
+
+  /** @param {object} card @param {Wanted[]} wanted @param {Cut} cut @param {(loaded: Loaded[]) => void} done @param {(error: Error) => void} failed */
+  want(card, wanted, cut, done, failed) {
+    this.leave(card);
+    const control = new AbortController();
+    this.asked.set(card, control);
+    const metrics = wanted.map(({ metric, variants }) => ({ metric, variants: variants ?? [] }));
+    const range = cut.range ? { x_min: Math.floor(cut.range[0]), x_max: Math.ceil(cut.range[1]) } : {};
+    call("events.get_group_series", { groups: this.groups, metrics, axis: cut.axis, buckets: cut.buckets, ...range }, { signal: control.signal }).then(
+      ({ groups }) => control.signal.aborted || done(groups.map(decoded)),
+      (error) => control.signal.aborted || failed(error),
+    );
+  }
+
+  /** @param {object} card */
+  leave(card) {
+    this.asked.get(card)?.abort();
+    this.asked.delete(card);
+  }
+}

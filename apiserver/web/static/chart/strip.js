@@ -1,0 +1,77 @@
+// Every series of a run at once: small pictures from one call, of which only those near the window exist.
+import { h } from "../vendor/preact.js";
+import { useMemo } from "../vendor/hooks.js";
+import { color } from "../core/colors.js";
+import { number } from "../core/format.js";
+import { theme } from "../core/theme.js";
+import { allThumbnails, thumbKey } from "../core/thumbnails.js";
+import { useCall, useSignal } from "../ui/hooks.js";
+import { Problem } from "../ui/problem.js";
+import { button, div, span, use } from "./elements.js";
+import { layout, VirtualGrid } from "./grid.js";
+
+/** @typedef {import("./grid.js").CardSpec} CardSpec */
+/** @typedef {import("../core/thumbnails.js").Thumb} Thumb */
+
+const TILE = 132;
+const HEIGHT = 58;
+const WIDTH = 120;
+const PICTURE = 26;
+const NONE = 255;
+
+/**
+ * @param {{id: string, cards: CardSpec[], chosen: CardSpec[], pins: string[], room: number, revision: number, onOpen: (card: CardSpec) => void}} props
+ *   `room`: px for all tiles beside each other
+ */
+export function Strip({ id, cards, chosen, pins, room, revision, onOpen }) {
+  useSignal(theme);
+  const count = cards.reduce((sum, card) => sum + card.variants.length, 0);
+  const found = useCall((signal) => allThumbnails(id, count, signal), [id, count, revision]);
+  const columns = Math.max(2, Math.floor(room / TILE));
+  const rows = useMemo(() => layout(chosen, new Set(pins), columns, HEIGHT), [chosen, pins, columns]);
+  if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again, title: "The small pictures can't be read" });
+  const thumbs = found.data ?? new Map();
+  return use(VirtualGrid, { rows, columns, height: HEIGHT, render: (/** @type {CardSpec} */ card) => use(Tile, { key: card.id, card, thumbs, id, onOpen }) });
+}
+
+/** @param {{card: CardSpec, thumbs: Map<string, Thumb>, id: string, onOpen: (card: CardSpec) => void}} props */
+function Tile({ card, thumbs, id, onOpen }) {
+  const shown = card.variants.flatMap((variant, pick) => {
+    const thumb = thumbs.get(thumbKey(id, card.wanted[0].metric, variant));
+    return thumb ? [{ thumb, paint: color(card.variants.length === 1 ? 0 : pick) }] : [];
+  });
+  const [first] = shown;
+  const label = shown.map((one) => one.thumb.label).join("\n");
+  return button(
+    { type: "button", class: "tile", title: label || card.title, "aria-label": label || card.title, onClick: () => onOpen(card) },
+    h("svg", { viewBox: `0 0 ${WIDTH} ${PICTURE}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shown.map((one) => curve(one.thumb, one.paint))),
+    div({ class: "tile-name" }, span({ class: "truncate" }, card.title), first && shown.length === 1 && span({ class: "muted" }, number(first.thumb.last))),
+  );
+}
+
+/** @param {Thumb} thumb @param {string} paint */
+function curve({ min, mean, max }, paint) {
+  const count = mean.length;
+  const x = (/** @type {number} */ i) => (count < 2 ? WIDTH / 2 : (1 + (i * (WIDTH - 2)) / (count - 1)).toFixed(1));
+  const y = (/** @type {number} */ level) => (1 + (1 - level / 254) * (PICTURE - 2)).toFixed(1);
+  let line = "";
+  let band = "";
+  // Stretches of cells with values; nothing bridges what is missing.
+  for (let from = 0; from < count; from++) {
+    if (mean[from] === NONE) continue;
+    let to = from;
+    while (to < count && mean[to] !== NONE) to++;
+    const upper = [];
+    const lower = [];
+    const middle = [];
+    for (let i = from; i < to; i++) {
+      upper.push(`${x(i)} ${y(max[i])}`);
+      lower.unshift(`${x(i)} ${y(min[i])}`);
+      middle.push(`${x(i)} ${y(mean[i])}`);
+    }
+    line += to - from === 1 ? `M${middle[0]}h0.1` : `M${middle.join("L")}`;
+    if (to - from > 1) band += `M${[...upper, ...lower].join("L")}Z`;
+    from = to;
+  }
+  return h("g", null, h("path", { d: band, fill: paint, "fill-opacity": 0.22 }), h("path", { d: line, fill: "none", stroke: paint, "stroke-width": 1.5, "stroke-linecap": "round", "stroke-linejoin": "round", "vector-effect": "non-scaling-stroke" }));
+}

@@ -1,0 +1,155 @@
+"""What training code or an attacker may store: nothing of it runs, and the page says what it can't show."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import uuid
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.client import Client, image, log, plot, scalar
+from tests.web.browser import Watched
+from tests.web.runs import NOW, card, open_run, store_file
+
+BAD = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'"&\u202e{{7*7}}'
+TABS = ("overview", "charts", "console", "images", "plots", "config", "artifacts", "storage")
+
+
+@pytest.fixture
+def task() -> str:
+    """A new id."""
+    return uuid.uuid4().hex
+
+
+def test_names_with_markup_are_text_everywhere(server: Client, page: Page, web: Watched) -> None:
+    tasks = [
+        server.new_task(
+            BAD,
+            hyperparams={BAD: {BAD: {"section": BAD, "name": BAD, "value": f"{BAD}{number}"}}},
+            configuration={BAD: {"name": BAD, "value": BAD}},
+            script={"repository": "javascript:window.hacked=1", "entry_point": BAD, "diff": f"+{BAD}\n-{BAD}"},
+            execution={
+                "artifacts": [{"key": BAD, "type": BAD, "uri": "javascript:window.hacked=1", "hash": BAD, "type_data": {"preview": BAD}}]
+            },
+            tags=[BAD],
+            comment=BAD,
+        )
+        for number in range(2)
+    ]
+    for task in tasks:
+        server.add_batch(
+            [
+                *(scalar(task, BAD, f"{BAD}{i % 2}", iter=i, value=i) for i in range(6)),
+                scalar(task, BAD, BAD + "single", iter=-(2**31), value=1.0),
+                log(task, f"\x1b]8;;javascript:window.hacked=1\x07{BAD}\x1b]8;;\x07", level=BAD[:20]),
+                image(task, BAD, BAD, url=f"javascript:window.hacked=1//{BAD}"),
+                image(task, BAD, BAD + "2", url="data:text/html,<script>parent.hacked=1</script>"),
+                plot(
+                    task,
+                    BAD,
+                    BAD,
+                    plot_str=json.dumps({"data": [{"type": "table", "header": {"values": [BAD]}, "cells": {"values": [[BAD]]}}]}),
+                ),
+            ]
+        )
+    paths = [f"/runs/{tasks[0]}?tab={tab}" for tab in TABS]
+    paths += [f"/compare?runs={','.join(tasks)}&tab={tab}" for tab in ("charts", "config", "images", "plots", "values")]
+    paths += [f"/?q=id:{tasks[0]}&cols=status,hp:{BAD}", "/projects", f"/runs/{BAD}", f"/?q={BAD}"]
+    for path in paths:
+        page.goto(path.replace("#", "%23"))
+        expect(page.locator("main [aria-busy=true]")).to_have_count(0)
+        assert page.evaluate("[window.hacked, document.querySelectorAll('main script, main img[onerror]').length]") == [None, 0], path
+        assert page.locator("a[href^='javascript:'], a[href^='data:text']").count() == 0, path
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "xhtml", "xml"])
+def test_an_uploaded_document_runs_nothing(server: Client, page: Page, web: Watched, task: str, ending: str) -> None:
+    script = "<script xmlns='http://www.w3.org/1999/xhtml'>document.title='hacked';fetch('/v2.34/tasks.get_all')</script>"
+    body = {
+        "svg": f"<svg xmlns='http://www.w3.org/2000/svg'>{script}<text y='20'>drawn</text></svg>",
+        "html": f"<!doctype html><title>plain</title>{script}<p>drawn</p>",
+    }.get(ending, f"<html xmlns='http://www.w3.org/1999/xhtml'><head><title>plain</title></head><body>{script}<p>drawn</p></body></html>")
+    store_file(server, f"p/t.{task}/artifacts/x.{ending}", body.encode())
+    web.expected += ["Blocked script execution", "Content Security Policy", "CSP"]
+    page.goto(f"/files/p/t.{task}/artifacts/x.{ending}")
+    assert page.evaluate("[document.title === 'hacked', self.origin]") == [False, "null"]
+
+
+def test_numbers_at_the_ends_of_the_range_are_drawn(server: Client, page: Page, task: str) -> None:
+    extreme = [-1.7976931348623157e308, 1.7976931348623157e308, 5e-324, -5e-324, 0.0, math.nan, math.inf, -math.inf]
+    server.add_batch([scalar(task, iter=i, value=value) for i, value in enumerate(extreme)])
+    server.add_batch([scalar(task, "far", iter=step, value=1.0) for step in (-(2**53), 0, 2**53)])
+    for y in ("lin", "log", "sym"):
+        open_run(page, task, f"?y={y}")
+        expect(card(page, "loss / train")).to_contain_text("1 × +Inf")
+        expect(card(page, "far / train")).to_contain_text("3 points")
+    page.goto(f"/runs/{task}?tab=overview")
+    expect(page.locator("main")).not_to_contain_text("undefined")
+
+
+def test_a_clock_that_goes_backwards_is_drawn_by_every_axis(server: Client, page: Page, task: str) -> None:
+    server.add_batch([scalar(task, iter=i, value=i, timestamp=NOW - i * 60_000) for i in range(50)])
+    server.add_batch([log(task, f"line {i}", timestamp=NOW - i * 60_000) for i in range(5)])
+    for axis in ("step", "wall", "rel", "proc"):
+        open_run(page, task, f"?x={axis}")
+        expect(card(page, "loss / train")).to_contain_text("50 points")
+    expect(page.locator("main")).not_to_contain_text(re.compile("NaN|Invalid"))
+    page.goto(f"/runs/{task}?tab=console")
+    expect(page.locator(".log-text").last).to_have_text("line 0")
+
+
+def test_a_line_of_ten_megabytes_is_cut(server: Client, page: Page, task: str) -> None:
+    server.add_batch([log(task, "y" * 10_000_000), log(task, "after", timestamp=NOW * 2)])
+    page.goto(f"/runs/{task}?tab=console")
+    expect(page.locator(".log-text").first).to_contain_text("10,000,000 characters, show more")
+    page.get_by_role("button", name=re.compile("show more")).click()
+    expect(page.locator(".log-text").first).to_contain_text("the first 300,000 of 10,000,000 characters")
+    expect(page.get_by_text("after", exact=True)).to_be_attached()
+
+
+def test_a_figure_that_is_too_large_says_so(server: Client, page: Page, task: str) -> None:
+    large = json.dumps({"data": [{"type": "scatter", "y": [0.123456789] * 900_000}], "layout": {}})
+    server.add_batch(
+        [plot(task, "large", "x", plot_str=large), plot(task, "small", "x", plot_str='{"data": [{"type": "bar", "y": [1]}], "layout": {}}')]
+    )
+    page.goto(f"/runs/{task}?tab=plots")
+    frame = page.frame_locator("iframe.plot-frame")
+    expect(frame.get_by_text(re.compile("can't be drawn: it has 11(.7)? MB"))).to_be_visible(timeout=30_000)
+    expect(frame.locator("figure .plot svg.main-svg").first).to_be_visible(timeout=30_000)
+
+
+def test_an_answer_that_breaks_off_is_a_message_in_its_part(server: Client, page: Page, task: str) -> None:
+    server.add_batch([scalar(task, iter=i, value=i) for i in range(5)])
+    broken = [True]
+
+    def drop(route: Route) -> None:
+        if broken:
+            broken.pop()
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/events.get_series", drop)
+    page.goto(f"/runs/{task}")
+    expect(card(page, "loss / train")).to_contain_text("5 points", timeout=20_000)
+
+
+def test_an_answer_that_is_no_answer_can_be_asked_for_again(server: Client, page: Page, task: str) -> None:
+    server.add_batch([scalar(task, iter=i, value=i) for i in range(5)])
+    broken = [True]
+
+    def garble(route: Route) -> None:
+        if broken:
+            broken.pop()
+            route.fulfill(status=200, content_type="application/vnd.tidemark.columns", body="TMC1\x00\x00")
+        else:
+            route.continue_()
+
+    page.route("**/events.get_series", garble)
+    page.goto(f"/runs/{task}")
+    expect(card(page, "loss / train").get_by_role("alert")).to_be_visible()
+    card(page, "loss / train").get_by_role("button", name="Try again").click()
+    expect(card(page, "loss / train")).to_contain_text("5 points")

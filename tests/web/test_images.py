@@ -1,0 +1,98 @@
+"""The images of a run: small copies, steps that exist, the viewer, and images that can't be shown."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.client import Client, image
+from tests.web.browser import Watched
+from tests.web.runs import png, store_file
+
+
+@pytest.fixture
+def task() -> str:
+    """A new id."""
+    return uuid.uuid4().hex
+
+
+def stored(server: Client, task: str, steps: range, variant: str = "a") -> None:
+    """A small picture at each step, each in a colour of its own."""
+    events = []
+    for step in steps:
+        url = store_file(server, f"p/t.{task}/metrics/s/{variant}/{step}.png", png(16, 12, (step * 20 % 256, 90, 200)))
+        events.append(image(task, "s", variant, iter=step, url=url))
+    server.add_batch(events)
+
+
+def test_the_slider_stops_at_steps_that_exist_and_small_copies_are_loaded(server: Client, page: Page, web: Watched, task: str) -> None:
+    stored(server, task, range(0, 50, 10))
+    page.goto(f"/runs/{task}?tab=images")
+    expect(page.locator(".step-name")).to_have_text("step 40")
+    expect(page.locator(".thumb img")).to_have_js_property("naturalWidth", 16)
+    assert [one for one in web.requests if "/files/" in one and "thumb=" in one]
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".step-name")).to_have_text("step 30")
+    expect(page).to_have_url(re.compile("at=30"))
+
+
+def test_the_viewer_goes_through_steps_and_says_a_pixel(server: Client, page: Page, task: str) -> None:
+    stored(server, task, range(3))
+    stored(server, task, range(3), "b")
+    page.goto(f"/runs/{task}?tab=images")
+    page.get_by_role("button", name="Open a").click()
+    viewer = page.get_by_role("dialog", name="a")
+    expect(viewer).to_contain_text("16 × 12")
+    page.keyboard.press("ArrowLeft")
+    expect(viewer.locator(".step-name")).to_have_text("step 1")
+    box = viewer.locator("img").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(viewer).to_contain_text("pixel (8, 6) = 20, 90, 200")
+    page.keyboard.press("b")
+    expect(viewer.locator("img")).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("dialog", name="b")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_an_image_of_a_billion_pixels_is_not_given_to_the_browser(server: Client, page: Page, web: Watched, task: str) -> None:
+    bomb = bytearray(png(8, 8))
+    bomb[16:24] = (30_000).to_bytes(4, "big") * 2
+    url = store_file(server, f"p/t.{task}/metrics/s/huge/0.png", bytes(bomb))
+    server.add_batch([image(task, "s", "huge", url=url)])
+    page.goto(f"/runs/{task}?tab=images")
+    expect(page.locator(".thumb")).to_contain_text("30,000 × 30,000 pixels")
+    page.goto(f'/runs/{task}?tab=images&img=["s","huge"]')
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("30,000 × 30,000 pixels")
+    assert not [one for one in web.requests if one.endswith(".png")], "the file itself was never asked for"
+
+
+def test_a_new_image_appears_and_a_reader_who_chose_a_step_stays_there(server: Client, page: Page, task: str) -> None:
+    stored(server, task, range(2))
+    page.goto(f"/runs/{task}?tab=images")
+    expect(page.locator(".step-name")).to_have_text("step 1")
+    stored(server, task, range(2, 3))
+    expect(page.locator(".step-name")).to_have_text("step 2")
+    page.goto(f"/runs/{task}?tab=images&at=1")
+    expect(page.locator(".step-name")).to_have_text("step 1")
+    stored(server, task, range(3, 5))
+    expect(page.get_by_text("of 5 steps")).to_be_visible()
+    expect(page.locator(".step-name")).to_have_text("step 1")
+
+
+def test_images_of_runs_are_compared_by_step(server: Client, page: Page, task: str) -> None:
+    other = uuid.uuid4().hex
+    stored(server, task, range(3))
+    stored(server, other, range(1, 4))
+    page.goto(f"/compare?runs={task},{other}&tab=images")
+    table = page.get_by_role("table")
+    expect(table.get_by_role("columnheader")).to_have_text(["Run", "step 0", "step 1", "step 2", "step 3"])
+    first: Any = table.get_by_role("row").nth(1)
+    expect(first.locator("img")).to_have_count(4)
+    expect(first).to_contain_text("of step 2")
