@@ -64,7 +64,8 @@ class Watched:
             route.continue_()
 
     def _console(self, kind: str, text: str) -> None:
-        if kind == "error" and "Failed to load resource" not in text:
+        # A server that is not there is a message of the page, and no error of its program.
+        if kind == "error" and not text.startswith(("Failed to load resource", "WebSocket connection to")):
             self.errors.append(f"console: {text}")
 
     def open(self, path: str = "/") -> Page:

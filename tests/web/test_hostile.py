@@ -65,7 +65,7 @@ def test_names_with_markup_are_text_everywhere(server: Client, page: Page, web: 
         assert page.locator("a[href^='javascript:'], a[href^='data:text']").count() == 0, path
 
 
-@pytest.mark.parametrize("ending", ["svg", "html", "xhtml", "xml"])
+@pytest.mark.parametrize("ending", ["svg", "html", "xml"])
 def test_an_uploaded_document_runs_nothing(server: Client, page: Page, web: Watched, task: str, ending: str) -> None:
     script = "<script xmlns='http://www.w3.org/1999/xhtml'>document.title='hacked';fetch('/v2.34/tasks.get_all')</script>"
     body = {

@@ -85,13 +85,22 @@ def _entry(index: int, line: Line) -> Html:
 
 
 def _axes(x: _Scale, y: _Scale) -> Iterator[Html]:
-    for part in range(TICKS + 1):
-        value = y.low + (y.high / TICKS - y.low / TICKS) * part
+    for value in _round(y.low, y.high):
         at = y.at(value)
         yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid")
-        yield element("text", text(number(float(f"{value:.3g}"))), x=LEFT - 6, y=at + 4, text_anchor="end")
+        yield element("text", text(number(value)), x=LEFT - 6, y=at + 4, text_anchor="end")
     for value, anchor in ((x.low, "start"), (x.high, "end")):
         yield element("text", text(number(value)), x=x.at(value), y=HEIGHT - 5, text_anchor=anchor)
+
+
+def _round(low: float, high: float) -> list[float]:
+    """Round numbers from `low` to `high`: 1, 2 or 5 times a power of ten."""
+    rough = high / TICKS - low / TICKS
+    if not 1e-300 < rough < 1e300:
+        return [low, high] if low < high else [low]
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    return [float(f"{count * step:.12g}") for count in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)] or [low]
 
 
 def _curve(buckets: Buckets, x: _Scale, y: _Scale, color: int) -> Iterator[Html]:

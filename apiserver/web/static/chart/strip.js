@@ -43,7 +43,7 @@ function Tile({ card, thumbs, id, onOpen }) {
   const [first] = shown;
   const label = shown.map((one) => one.thumb.label).join("\n");
   return button(
-    { type: "button", class: "tile", title: label || card.title, "aria-label": label || card.title, onClick: () => onOpen(card) },
+    { type: "button", class: "tile", title: label || card.title, onClick: () => onOpen(card) },
     h("svg", { viewBox: `0 0 ${WIDTH} ${PICTURE}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shown.map((one) => curve(one.thumb, one.paint))),
     div({ class: "tile-name" }, span({ class: "truncate" }, card.title), first && shown.length === 1 && span({ class: "muted" }, number(first.thumb.last))),
   );

@@ -3,7 +3,7 @@ import { effect, signal } from "../vendor/signals.js";
 import { call } from "./api.js";
 import { generation, offline, tryNow } from "./connection.js";
 
-/** @typedef {{id: string, status: string, last_iteration: number | null, last_update: unknown, last_change: unknown}} RunState */
+/** @typedef {{id: string, status: string, last_iteration: number | null, last_update: string | number | null, last_change: string | number | null}} RunState */
 /**
  * @typedef {object} News
  * @property {Map<string, string[]>} events  types of events that arrived, by run; ["*"]: it is not known which

@@ -27,7 +27,16 @@ export default function CompareCharts({ runs, revision }) {
   const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (null)), []);
   const [full, setFull] = useState("");
   const names = useCall(
-    async (abort) => /** @type {{metric: string, variants: string[]}[]} */ ((await call("events.get_multi_task_metrics", { tasks: ids.split(","), event_type: "training_stats_scalar" }, { signal: abort })).metrics),
+    async (abort) => {
+      const tasks = ids.split(",");
+      const [all, charted] = await Promise.all([
+        call("events.get_multi_task_metrics", { tasks, event_type: "training_stats_scalar" }, { signal: abort }),
+        call("events.get_task_metrics", { tasks, event_type: "training_stats_scalar" }, { signal: abort }),
+      ]);
+      // Single values are no curves: they are under Values.
+      const curves = new Set(charted.metrics.flatMap((/** @type {{metrics: string[]}} */ one) => one.metrics));
+      return /** @type {{metric: string, variants: string[]}[]} */ (all.metrics).filter((one) => curves.has(one.metric));
+    },
     [ids, useThrottled(revision, NAMES_MS)],
   );
   const update = usePaced(() => source.update(), UPDATE_MS);

@@ -137,7 +137,7 @@ function Scatter({ runs, rows }) {
   return fragment(
     div({ class: "compare-search" }, h2("Scatter"), choose("x", x, setX), choose("y", y, setY), log && span({ class: "muted" }, "x is logarithmic")),
     points.length
-      ? h(
+      ? div({ class: "svg-scroll", tabIndex: 0, role: "region", "aria-label": "Scatter plot" }, h(
           "svg",
           { class: "scatter", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${y.name} over ${x.name}: ${points.map((one) => `${one.run.name} ${number(one.px)}, ${number(one.py)}`).join("; ")}` },
           ...toY.ticks.map((tick) => h("g", { key: `y${tick}` }, h("line", { class: "grid", x1: LEFT, x2: WIDTH - 16, y1: toY.at(tick), y2: toY.at(tick) }), h("text", { x: LEFT - 8, y: toY.at(tick) + 4, "text-anchor": "end" }, number(tick, 3)))),
@@ -145,7 +145,7 @@ function Scatter({ runs, rows }) {
           h("text", { class: "axis", x: 8, y: 18 }, y.name),
           h("text", { class: "axis", x: (LEFT + WIDTH) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, x.name),
           ...points.map(({ run, px, py }) => h("circle", { key: run.id, cx: toX.at(px), cy: toY.at(py), r: 6, style: { fill: color(run.pick) } }, h("title", null, `${run.name}: ${number(px)}, ${number(py)}`))),
-        )
+        ))
       : p({ class: "muted" }, "No run has both values."),
   );
 }

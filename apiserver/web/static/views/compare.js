@@ -1,5 +1,5 @@
 // Two to a hundred runs side by side. The runs, the tab and what is hidden are in the address.
-import { useEffect, useMemo, useState } from "../vendor/hooks.js";
+import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
 import { plural } from "../core/format.js";
@@ -49,6 +49,11 @@ export default function Compare() {
   const [component, setComponent] = useState(() => loaded.get(tab.name));
   const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
   useTitle(`Compare ${plural(ids.length, "run")}`);
+  const found = useCall(async (signal) => (ids.length ? (await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal })).tasks : []), [ids.join(",")]);
+  const tabs = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
+  }, [tab.name, Boolean(found.data)]);
   useEffect(() => {
     setFailure(null);
     setComponent(() => loaded.get(tab.name));
@@ -58,7 +63,6 @@ export default function Compare() {
       setComponent(() => module.default);
     }, setFailure);
   }, [tab.name]);
-  const found = useCall(async (signal) => (ids.length ? (await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal })).tasks : []), [ids.join(",")]);
   const { revisionOf, states: fresh } = useLiveRuns(ids, found.data, found.again);
   const states = useThrottled(fresh, CALM_MS);
   const raised = revisionOf(tab.types ?? null);
@@ -103,7 +107,7 @@ export default function Compare() {
     Page,
     { bar },
     nav(
-      { class: "tabs", "aria-label": "Views of the comparison" },
+      { class: "tabs", ref: tabs, "aria-label": "Views of the comparison" },
       TABS.map((one, index) => link({ key: one.name, href: tabHref(params, index ? one.name : ""), "aria-current": one === tab ? "page" : undefined }, one.label)),
     ),
     found.error && use(Problem, { error: found.error, again: found.again }),

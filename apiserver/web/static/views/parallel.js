@@ -52,7 +52,7 @@ export function Parallel({ runs, parameters, values }) {
     ),
     axes.length < 2
       ? p({ class: "muted" }, "Choose two axes or more.")
-      : h(
+      : div({ class: "svg-scroll", tabIndex: 0, role: "region", "aria-label": "Parallel coordinates" }, h(
           "svg",
           { class: "parallel", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${axes.map((axis) => axis.row.name).join(", ")} of ${shown.map(({ run }) => run.name).join(", ")}` },
           ...axes.map((axis, at) =>
@@ -72,7 +72,7 @@ export function Parallel({ runs, parameters, values }) {
               h("title", null, `${run.name}\n${axes.map((axis) => `${axis.row.name}: ${number(axis.row.values[index])}`).join("\n")}`),
             ),
           ),
-        ),
+        )),
   );
 }
 
@@ -109,6 +109,6 @@ function path(points) {
 /** @param {string} name @param {number} axes */
 function short(name, axes) {
   const most = Math.max(8, Math.floor(130 / axes));
-  const last = name.split("/").slice(1).join("/") || name;
+  const last = name.length <= most ? name : name.split("/").slice(1).join("/") || name;
   return last.length > most ? `${last.slice(0, most - 1)}…` : last;
 }

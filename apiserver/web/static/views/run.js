@@ -1,5 +1,5 @@
 // /runs/<id>: the head of a run and its tabs. A tab is loaded when it is opened.
-import { useEffect, useMemo, useState } from "../vendor/hooks.js";
+import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { ago, duration, ms, plural, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
@@ -59,6 +59,10 @@ export default function RunView({ id }) {
   const revision = tab.live ? raised : calm;
   useTitle(run?.name ?? "Run");
 
+  const tabs = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
+  }, [tab.name, Boolean(found.data)]);
   useEffect(() => {
     setFailure(null);
     setComponent(() => loaded.get(tab.name));
@@ -90,7 +94,7 @@ export default function RunView({ id }) {
     { bar, class: "run" },
     found.error && !run && use(Problem, { error: found.error, again: found.again, title: "The run can't be shown" }),
     nav(
-      { class: "tabs", "aria-label": "Parts of the run" },
+      { class: "tabs", ref: tabs, "aria-label": "Parts of the run" },
       TABS.map((one) => link({ key: one.name, href: href(one.name), "aria-current": one === tab ? "page" : undefined }, one.label)),
     ),
     failure && use(Problem, { error: failure }),

@@ -7,6 +7,7 @@ import { button, div, fragment, input, label, span, table, tbody, td, th, thead,
 import { useCall } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
+import { statusWord } from "../ui/status.js";
 import { toast } from "../ui/toast.js";
 import { Problem } from "../ui/problem.js";
 
@@ -59,7 +60,7 @@ export function Groups({ rows, group, columns, names, onOpen }) {
   if (!all.data) return div({ class: "runs-loading", "aria-busy": "true" });
   const groups = grouped(all.data, keys);
   const series = [...new Map(columns.flatMap((one) => (one.series ? [[JSON.stringify(one.series), one.series]] : []))).values()];
-  const lines = groups.map(({ values, runs }) => ({ name: values.map((value) => value || "(none)").join(" · "), tasks: runs.map((run) => run.id), last: Math.max(0, ...runs.map((run) => run.last_iteration ?? 0)) }));
+  const lines = groups.map(({ values, runs }) => ({ name: values.map((value, at) => said(keys[at]?.id, value)).join(" · "), tasks: runs.map((run) => run.id), last: Math.max(0, ...runs.map((run) => run.last_iteration ?? 0)) }));
   return div(
     { class: "runs-scroll" },
     charts ? use(charts, { groups: lines, series }) : div({ class: "group-bar" }, button({ type: "button", class: "button", onClick: () => void showCharts() }, icon("chart"), "Charts of the groups")),
@@ -71,7 +72,7 @@ export function Groups({ rows, group, columns, names, onOpen }) {
           tr(
             { key: values.join("\n"), class: "row" },
             ...keys.map((one, index) =>
-              td({ key: one.id }, index === 0 ? button({ type: "button", class: "link", onClick: () => onOpen(keys.map((key, at) => term(key.id, values[at] ?? "")).filter(Boolean).join(" ")) }, values[0] || "(none)") : values[index] || span({ class: "muted" }, "(none)")),
+              td({ key: one.id }, index === 0 ? button({ type: "button", class: "link", onClick: () => onOpen(keys.map((key, at) => term(key.id, values[at] ?? "")).filter(Boolean).join(" ")) }, said(one.id, values[0])) : said(one.id, values[index])),
             ),
             td({ class: "num" }, integer(runs.length)),
             ...numbers.map((one) => td({ key: one.id, class: "num" }, spread(runs.map((run) => one.value?.(run))))),
@@ -105,6 +106,9 @@ function spread(values) {
   const deviation = Math.sqrt(finite.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (finite.length - 1));
   return fragment(number(mean), span({ class: "muted" }, ` ± ${number(deviation, 2)}`));
 }
+
+/** A value as the page words it. @param {string | undefined} key @param {string | undefined} value */
+const said = (key, value) => (key === "status" && value ? statusWord(value) : value || "(none)");
 
 /** The filter that shows one group. @param {string} id @param {string} value */
 function term(id, value) {

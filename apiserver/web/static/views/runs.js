@@ -268,7 +268,7 @@ function useLiveRows(rows, inView, relist) {
       let list = lost || gone.length > 0 || (typeof newest === "string" && !before.has(newest));
       for (const run of runs) {
         const old = before.get(run.id);
-        if (!old || (old.status === run.status && ms(/** @type {any} */ (old.last_update)) === ms(/** @type {any} */ (run.last_update)))) continue;
+        if (!old || (old.status === run.status && ms(old.last_update) === ms(run.last_update))) continue;
         changed.current.add(run.id);
         if (old.status !== run.status) list = true;
       }
