@@ -79,7 +79,9 @@ class Thumbnails:
         if dimensions is not None:
             width, height = dimensions
             if width * height > self._max_pixels:
-                raise TooManyPixels(f"the image has {width:,} × {height:,} pixels; at most {self._max_pixels:,} are shown (files.max_pixels)")
+                raise TooManyPixels(
+                    f"the image has {width:,} × {height:,} pixels; at most {self._max_pixels:,} are shown (files.max_pixels)"
+                )
         return dimensions
 
 
