@@ -115,8 +115,8 @@ for step in range(4):
     writer.add_event(event_pb2.Event(wall_time=1700000000 + step, step=step, summary=summary_pb2.Summary(value=[value])))
 writer.close()
 """
-    subprocess.run([installed / "bin" / "python", "-c", write, logs], cwd=tmp_path, env=clean_env(), check=True, timeout=60)
-    assert "1 runs" in done(tidemark("import", "logs"))
+    subprocess.run([sys.executable, "-c", write, logs], cwd=tmp_path, env=clean_env(), check=True, timeout=60)
+    assert "1 runs" in done(tidemark("import", "logs", "--run", "board"))
     done(tidemark("export", "board", "--format", "parquet", "-o", "board.parquet"))
     read = "import pyarrow.parquet, sys; print(pyarrow.parquet.read_table(sys.argv[1]).column('loss').to_pylist())"
     command = [installed / "bin" / "python", "-c", read, "board.parquet"]

@@ -148,17 +148,6 @@ def test_media_never_lead_out_of_the_folder(runs: Runs, run: str, tmp_path: Path
     assert "0 images" in runs.command("import", str(folder)).stdout
 
 
-def test_tensorboard_files_come_too(runs: Runs, run: str, tmp_path: Path) -> None:
-    from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
-
-    with SummaryWriter(str(tmp_path / run)) as writer:
-        for step in range(10):
-            writer.add_scalar("train/loss", 1 / (step + 1), step)
-    runs.command("import", str(tmp_path / run))
-    rows = runs.steps(run)["rows"]
-    assert [row["global_step"] for row in rows] == list(range(10)) and rows[1]["train/loss"] == pytest.approx(0.5)
-
-
 # --- export
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from apiserver.bll.registry import task_status
+from apiserver.bll.registry import task_parts, task_status
 from apiserver.bll.registry.directory import Owner, TaskDirectory
 from apiserver.bll.registry.new_documents import default_project_id
 from apiserver.bll.registry.projects import Projects
@@ -15,6 +16,8 @@ from apiserver.fairness import give_way
 from apiserver.stores.base import Document, Sort
 
 MAX_ID = 256
+MAX_DEPTH = 20
+"""Levels of an object of hyper-parameters that become names; deeper ones are stored as JSON."""
 SLICE = 200
 """Runs described between two chances for other requests."""
 
@@ -175,12 +178,31 @@ def _take_facts(body: dict[str, Any], facts: Mapping[str, Any], project: str | N
         body["project"] = project
     if body.get("name") == body["id"] and isinstance(known.get("alias"), str):
         body["name"] = known["alias"]
+    if isinstance(facts.get("tags"), list):
+        body["tags"] = list(dict.fromkeys([*(body.get("tags") or []), *(tag for tag in facts["tags"] if isinstance(tag, str) and tag)]))
+    if isinstance(facts.get("hyperparams"), Mapping):
+        task_parts.edit_hyper_params(body, list(_parameters(facts["hyperparams"])), "none")
     _take_status(body, facts, user)
     _take_times(body, facts)
     if body == before:
         return False
     body["last_changed_by"] = user
     return True
+
+
+def _parameters(sections: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """`{section: {name: value}}` as items; the parts of an object have their path as a name."""
+    for section, values in sections.items():
+        if not isinstance(values, Mapping) or not section:
+            continue
+        pending = [(str(name), value) for name, value in values.items()]
+        while pending:
+            name, value = pending.pop()
+            if isinstance(value, Mapping) and value and name.count("/") < MAX_DEPTH:
+                pending += [(f"{name}/{part}", inner) for part, inner in value.items()]
+            elif name:
+                text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, (list, dict)) else str(value)
+                yield {"section": section, "name": name, "value": text, "type": type(value).__name__}
 
 
 def _take_status(body: dict[str, Any], facts: Mapping[str, Any], user: str) -> None:

@@ -1,13 +1,16 @@
 """Lines of an events.jsonl file as a batch of the event store.
 
-One JSON object per line, `{"ts": <Unix seconds>, "type": ..., "data": {...}}`. Types: `metrics` and `image` as Runicorn writes them, and `log`,
-which is ours (the file has a logs.txt beside it): `{"text": ..., "level": ..., "ordinal": n}`. Unknown types are passed over, as Runicorn does.
+One JSON object per line, `{"ts": <Unix seconds>, "type": ..., "data": {...}}`. Types: `metrics` and `image` as Runicorn writes them, and three of ours:
+`log` (the file has a logs.txt beside it), `{"text": ..., "level": ..., "ordinal": n}`; `points`, many points of one metric, `{"key": ..., "steps": [...],
+"values": [...], "times": [<ms>, ...]}`; `plot`, `{"key": ..., "variant": ..., "step": ..., "plot": <Plotly's JSON>}`. Unknown types are passed over, as
+Runicorn does.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +21,7 @@ from apiserver.stores.records import (
     IMAGE,
     MAX_ITER,
     MIN_ITER,
+    PLOT,
     SINGLE_VALUE_ITER,
     Event,
     EventBatch,
@@ -32,7 +36,7 @@ ORDINAL = "ordinal"
 """The extra field with the number (from 1) of an imported line in its file."""
 
 _MAX_NAME = 1024
-_MAX_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999
+_MIN_TIMESTAMP, _MAX_TIMESTAMP = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 _BYTES_PER_POINT = 24
 """What a point is accounted with: a row has one line for many points."""
 
@@ -114,19 +118,15 @@ class RunLines:
         if not isinstance(event, dict):
             raise BadLine(f"a JSON object was expected, got {_brief(event)}")
         kind = event.get("type")
-        if kind not in ("metrics", "image", "log"):
+        take = _TAKERS.get(kind) if isinstance(kind, str) else None
+        if take is None:
             self.passed_over += 1
             return
         data = event.get("data")
         if not isinstance(data, dict):
             raise BadLine('"data" must be an object' + ("" if "data" in event else ", it is missing"))
         timestamp = self._timestamp(event.get("ts"))
-        if kind == "metrics":
-            self._take_row(data, timestamp)
-        elif kind == "image":
-            self._take_image(data, timestamp)
-        else:
-            self._take_log(data, timestamp)
+        take(self, data, timestamp)
         self.added += 1
 
     def _timestamp(self, seconds: Any) -> int:
@@ -203,7 +203,7 @@ class RunLines:
         if name == names.TIME_COLUMN or name == names.STAGE_COLUMN:
             points = self._attribute(names.NUMBER, name)
         else:
-            points = self.batch.points[names.scalar(self.run, name)] = Points()
+            points = self.batch.points.setdefault(names.scalar(self.run, name), Points())
         self._scalars[name] = points
         return points
 
@@ -214,14 +214,12 @@ class RunLines:
         return points
 
     def _take_image(self, data: dict[str, Any], timestamp: int) -> None:
-        metric, path, step = data.get("key"), data.get("path"), data.get("step", data.get(names.STEP_COLUMN))
+        metric, path = data.get("key"), data.get("path")
         if not isinstance(metric, str) or not isinstance(path, str) or not path:
             raise BadLine('an image needs "key" and "path", both texts')
         _check_name(metric)
         _check_name(path)
-        iteration = None if step is None else to_step(step)
-        if iteration is not None and (not MIN_ITER <= iteration <= MAX_ITER or iteration == SINGLE_VALUE_ITER):
-            raise BadLine(f"the step {_brief(step)} is outside the 64-bit range or reserved")
+        iteration = _iteration(data)
         url = data.get("url")  # ours: where an importer has put the file
         body: dict[str, Any] = {"url": url if isinstance(url, str) and url else path, "path": path}
         caption = data.get("caption")
@@ -229,6 +227,47 @@ class RunLines:
             body["caption"] = caption
         self.batch.events.append(
             Event(IMAGE, self.run, metric, metric, iteration, path, timestamp, self.worker, self._offset, 200 + len(path), body)
+        )
+        self._offset += 1
+
+    def _take_points(self, data: dict[str, Any], timestamp: int) -> None:
+        """Many points of one metric, whatever its name is: `time` and `step` mean nothing else here. Times in ms; missing: that of the line."""
+        name, steps, values, times = data.get("key"), data.get("steps"), data.get("values"), data.get("times")
+        if not isinstance(name, str) or not isinstance(steps, list) or not isinstance(values, list):
+            raise BadLine('points need "key", "steps" and "values"')
+        _check_name(name)
+        if times is None:
+            times = [timestamp] * len(steps)
+        if not isinstance(times, list) or not len(steps) == len(values) == len(times) > 0:
+            raise BadLine('"steps", "values" and "times" must be lists of equal length')
+        if set(map(type, steps)) != {int} or min(steps) < MIN_ITER or max(steps) > MAX_ITER or SINGLE_VALUE_ITER in steps:
+            raise BadLine('"steps" must be whole numbers in the 64-bit range')
+        if set(map(type, times)) != {int} or min(times) < _MIN_TIMESTAMP or max(times) > _MAX_TIMESTAMP:
+            raise BadLine('"times" must be whole milliseconds of the years 1 to 9999')
+        if set(map(type, values)) != {float}:
+            values = [_number(value) for value in values]
+        points = self.batch.points.setdefault(names.scalar(self.run, name), Points())
+        points.iters += steps
+        points.timestamps += times
+        points.lines += range(self._offset, self._offset + len(steps))
+        points.values += values
+        self._offset += len(steps)
+        self._touch.max_iter = max(steps) if self._touch.max_iter is None else max(self._touch.max_iter, *steps)
+
+    def _take_plot(self, data: dict[str, Any], timestamp: int) -> None:
+        metric, variant, figure = data.get("key"), data.get("variant"), data.get("plot")
+        if not isinstance(metric, str) or not isinstance(figure, dict):
+            raise BadLine('a plot needs "key", a text, and "plot", an object')
+        variant = variant if isinstance(variant, str) else metric
+        _check_name(metric)
+        _check_name(variant)
+        try:
+            text = orjson.dumps(figure).decode()
+        except (TypeError, ValueError):
+            text = json.dumps(figure)
+        body = {"plot_str": text, "plot_len": len(text)}
+        self.batch.events.append(
+            Event(PLOT, self.run, metric, variant, _iteration(data), None, timestamp, self.worker, self._offset, len(text), body)
         )
         self._offset += 1
 
@@ -251,12 +290,42 @@ class RunLines:
         self._offset += 1
 
 
+_TAKERS: dict[str, Callable[[RunLines, dict[str, Any], int], None]] = {
+    "metrics": RunLines._take_row,
+    "image": RunLines._take_image,
+    "log": RunLines._take_log,
+    "points": RunLines._take_points,
+    "plot": RunLines._take_plot,
+}
+
+
 def to_step(step: Any) -> int:
     """A step as Runicorn reads it: truncated toward zero; text only when it is a whole number. Raises BadLine."""
     try:
         return int(step)
     except (ValueError, TypeError, OverflowError):
         raise BadLine(f"the step must be a whole number, got {_brief(step)}") from None
+
+
+def _iteration(data: Mapping[str, Any]) -> int | None:
+    """The step of an image or a plot."""
+    step = data.get("step", data.get(names.STEP_COLUMN))
+    iteration = None if step is None else to_step(step)
+    if iteration is not None and (not MIN_ITER <= iteration <= MAX_ITER or iteration == SINGLE_VALUE_ITER):
+        raise BadLine(f"the step {_brief(step)} is outside the 64-bit range or reserved")
+    return iteration
+
+
+def _number(value: Any) -> float:
+    """A value of `points`: JSON has no NaN and no infinities, so that they may be texts; null is NaN."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or (not isinstance(value, (int, float)) and value not in ("NaN", "inf", "-inf")):
+        raise BadLine(f'"values" must be numbers, null, "NaN", "inf" or "-inf", got {_brief(value)}')
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _check_name(name: str) -> None:

@@ -23,6 +23,9 @@ _COMPANY = click.option(
     "--company", metavar="NAME", help="Company of config/auth.conf that the runs belong to.  [default: the default one]"
 )
 
+NAMED = 20
+"""Runs whose ids are printed."""
+
 
 def add_commands(group: click.Group) -> None:
     """Add the commands to the command line."""
@@ -44,23 +47,25 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
 def import_runs(
     paths: tuple[Path, ...], run: str | None, company: str | None, data: str | None, store: str | None, state: str | None
 ) -> None:
-    """Import Runicorn runs.
+    """Import runs of Runicorn, TensorBoard and other tools.
 
-    PATH is an events.jsonl, a run folder, a whole storage root (both layouts), or a TensorBoard log folder. Logs, meta and status files and
-    media come too. It can be repeated and resumed: nothing is stored twice. When a server holds the data folder, the runs go through it.
+    PATH is a file, a run folder, or a folder with any number of runs below it. What lies there says which tool wrote it. Logs, media, parameters,
+    dates and status come too. It can be repeated and resumed: nothing is stored twice. When a server holds the data folder, the runs go through it.
 
-    Lines that can't be read are named on stderr by file and number, the rest is imported, and the exit code is 1.
+    What can't be read is named on stderr by file and place, the rest is imported, and the exit code is 1. What has no counterpart is counted.
     """
+    from apiserver.operations.transfer.discovery import look
     from apiserver.operations.transfer.importer import Importer, size_of
-    from apiserver.operations.transfer.layout import find_runs
     from apiserver.operations.transfer.sinks import open_sink
 
     settings = _settings(data, store, state)
-    folders = [folder for path in paths for folder in find_runs(path)]
+    looked = [look(path) for path in paths]
+    folders = [run for found in looked for run in found.runs]
+    problems = [problem for found in looked for problem in found.problems]
     if not folders:
-        raise StartupError(
-            f"no run in {', '.join(map(str, paths))}: a run has an events.jsonl, a logs.txt, a meta.json or TensorBoard files"
-        )
+        for problem in problems:
+            click.echo(str(problem), err=True)
+        raise StartupError(f"no run in {', '.join(map(str, paths))}: docs/import.md says which files are runs")
     if run is not None:
         if len(folders) > 1:
             raise StartupError(f"--run names a single run, but {len(folders)} were found")
@@ -77,10 +82,12 @@ def import_runs(
                 bar.update(size, current_item=_rate(done, started))
 
             importer = Importer(sink, progress)
+            importer.tally.problems += problems
             for folder in folders:
                 importer.run(folder)
     finally:
         sink.close()
+    _name(folders)
     _report(importer.tally, time.monotonic() - started)
 
 
@@ -92,14 +99,28 @@ def _rate(lines: int, started: float) -> str:
     return f"{lines:,} lines, {lines / max(time.monotonic() - started, 1e-3):,.0f}/s"
 
 
+def _name(runs: list[Any]) -> None:
+    """Say which ids were made for runs whose tool has none."""
+    named = [run for run in runs if "~" in run.id]
+    for run in named[:NAMED]:
+        click.echo(f"{run.id}  {run.path}")
+    if len(named) > NAMED:
+        click.echo(f"... and {len(named) - NAMED:,} more")
+
+
 def _report(tally: Any, seconds: float) -> None:
     for problem in tally.problems:
         click.echo(str(problem), err=True)
     click.echo(
         f"{tally.runs:,} runs, {tally.events:,} events, {tally.log_lines:,} log lines and {tally.images:,} images in {seconds:.1f} s"
         f" ({(tally.events + tally.log_lines) / max(seconds, 1e-3):,.0f}/s)"
+        + (f"; {tally.plots:,} of the events are plots" if tally.plots else "")
+        + (f"; {tally.hyperparams:,} hyper-parameters" if tally.hyperparams else "")
         + (f"; {len(tally.problems):,} problems" if tally.problems else "")
     )
+    if tally.passed_over:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.passed_over.items()))
+        click.echo(f"Passed over, because there is no counterpart: {kinds}")
     if tally.problems:
         raise SystemExit(1)
 

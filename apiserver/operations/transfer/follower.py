@@ -20,8 +20,12 @@ from typing import IO, Any
 
 from watchfiles import watch
 
-from apiserver.operations.transfer.importer import Importer, Problem
+from apiserver.operations.transfer.adapters.tensorboard import is_event_file
+from apiserver.operations.transfer.board_follower import BoardFollower
+from apiserver.operations.transfer.discovery import real_folders
+from apiserver.operations.transfer.importer import Importer
 from apiserver.operations.transfer.layout import DELETED, EVENTS, FACTS, LOGS, RunFolder, folder_of
+from apiserver.operations.transfer.reports import Problem
 from apiserver.operations.transfer.sinks import RunRefused
 from apiserver.operations.transfer.text import LogClock, read_lines
 
@@ -56,6 +60,7 @@ class Follower:
         self._changed = False
         self._report: Callable[[Problem], None] = lambda problem: None
         self.tally = importer.tally
+        self._boards = BoardFollower(importer)
 
     def run(self, stop: Event, report: Callable[[Problem], None]) -> None:
         """Follow until `stop`; existing files come first. Problems are reported at once."""
@@ -84,16 +89,17 @@ class Follower:
 
     def look(self) -> None:
         """Look at every file below the root once."""
-        for folder, folders, files in os.walk(self._root):
-            if DELETED in files:
-                folders.clear()
-                continue
+        unreadable: list[Problem] = []  # named by `import`; here they would be named again and again
+        for folder, folders, files in real_folders(self._root, unreadable):
             folders[:] = [name for name in folders if name != "media"]
-            self._take({Path(folder) / name for name in files})
+            self._take({folder / name for name in files})
 
     def _take(self, paths: Iterable[Path]) -> None:
         folders: dict[Path, RunFolder] = {}
+        boards: set[Path] = set()
         for path in paths:
+            if is_event_file(path.name):
+                boards.add(Path(os.path.realpath(path.parent)))
             if path.name in (EVENTS, LOGS, *FACTS) and not (path.parent / DELETED).exists():
                 folders.setdefault(path.parent, folder_of(path))
         for folder in folders.values():
@@ -103,6 +109,8 @@ class Follower:
                 self.tally.problems.append(Problem(folder.path, 0, str(error)))
             except OSError as error:  # deleted before it was read
                 self.tally.problems.append(Problem(folder.path, 0, str(error)))
+        for board in boards:
+            self._boards.look(board)
         for problem in self.tally.problems:
             self._report(problem)
         self.tally.problems.clear()

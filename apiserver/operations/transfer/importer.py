@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
 from apiserver.bll.runs.run_lines import ORDINAL
+from apiserver.operations.transfer.adapters.tensorboard import BoardRun, board_run
+from apiserver.operations.transfer.adapters.tensorboard import size_of as file_size
 from apiserver.operations.transfer.layout import RunFolder
+from apiserver.operations.transfer.pieces import Facts, FoundRun, PassedOver, Piece, Text
+from apiserver.operations.transfer.reports import Problem, Progress, RunReports, Tally
 from apiserver.operations.transfer.sinks import RunRefused, Sink
 from apiserver.operations.transfer.text import LogClock, read_lines
 
 BATCH_LINES = 10_000
 BATCH_BYTES = 8 << 20
-
-Progress = Callable[[int, int], None]
-"""Called with bytes and lines that are done."""
-
-
-@dataclass(slots=True)
-class Problem:
-    """A line (from 1; 0: the file as a whole) that was not stored."""
-
-    file: Path
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts of an import, and its problems."""
-
-    runs: int = 0
-    events: int = 0
-    log_lines: int = 0
-    images: int = 0
-    problems: list[Problem] = field(default_factory=list)
 
 
 class Importer:
@@ -52,16 +29,38 @@ class Importer:
         self._sink, self._progress = sink, progress
         self.tally = Tally()
 
-    def run(self, folder: RunFolder) -> None:
+    def run(self, run: RunFolder | FoundRun) -> None:
         """One run with everything in it. Problems are collected; nothing is raised for them."""
         self.tally.runs += 1
+        if isinstance(run, RunFolder):
+            self._folder(run)
+        else:
+            self._found(run)
+
+    def _found(self, run: FoundRun) -> None:
+        reports = self.reports(run)
+        try:
+            reports.describe()
+            reports.take(run.adapter.read(run))
+        except RunRefused as error:
+            self.tally.problems.append(Problem(run.path, 0, str(error)))
+        self._progress(run.size, 0)
+
+    def reports(self, run: FoundRun) -> RunReports:
+        """Where the pieces of a run go."""
+        return RunReports(run, self._sink, self.tally, self._progress)
+
+    def _folder(self, folder: RunFolder) -> None:
         running = folder.running
         try:
             self.describe(folder)
             self.events(folder, running)
             self.log(folder, running)
-            for board in folder.tensorboard:
-                self._board(folder, board)
+            if folder.tensorboard:
+                run = board_run(folder.path, folder.tensorboard)
+                run.id = folder.id
+                self.reports(run).take(beside_runicorn(BoardRun(run).read(final=True)))
+                self._progress(run.size, 0)
             self.describe(folder)
         except RunRefused as error:
             self.tally.problems.append(Problem(folder.path, 0, str(error)))
@@ -149,21 +148,21 @@ class Importer:
         self.tally.images += 1
         return orjson.dumps(event)
 
-    def _board(self, folder: RunFolder, board: Path) -> None:
-        from apiserver.operations.transfer.tensorboard import board_lines
 
-        try:
-            for lines in board_lines(board, BATCH_LINES):
-                self.event_lines(folder, lines, 0)
-                self._progress(0, len(lines))
-        except (OSError, ValueError) as error:
-            self.tally.problems.append(Problem(board, 0, str(error)))
-        self._progress(board.stat().st_size, 0)
+def beside_runicorn(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """What TensorBoard's files add to a run of Runicorn: its own files say when it ran, and its log's lines are numbered already."""
+    for piece in pieces:
+        if isinstance(piece, Text):
+            yield PassedOver("texts beside a logs.txt")
+        elif not isinstance(piece, Facts):
+            yield piece
 
 
-def size_of(folder: RunFolder) -> int:
+def size_of(run: RunFolder | FoundRun) -> int:
     """Bytes that an import reads."""
-    return sum(path.stat().st_size for path in (folder.events, folder.logs, *folder.tensorboard) if path.is_file())
+    if isinstance(run, FoundRun):
+        return run.size
+    return sum(map(file_size, (run.events, run.logs, *run.tensorboard)))
 
 
 def _batches(file: IO[bytes], *, rest: bool = True) -> Iterator[tuple[list[bytes], int]]:

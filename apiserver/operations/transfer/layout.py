@@ -6,11 +6,9 @@ A run folder holds events.jsonl, logs.txt, meta.json, status.json, summary.json 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +20,7 @@ ENDED = ("finished", "failed", "interrupted")
 """Statuses of a run that has ended: `ended_at` says when, else the time when its status was written."""
 DELETED = ".deleted"
 """The mark of a run in Runicorn's recycle bin."""
-TENSORBOARD = "events.out.tfevents."
+_MARKS = frozenset(("id", "path", "project", "created_at", "started_at", "status"))
 _OPTIONAL = re.compile(r"\.(?:events\.)?jsonl$", re.IGNORECASE)
 
 
@@ -55,47 +53,9 @@ class RunFolder:
         return facts
 
     @property
-    def boards_only(self) -> bool:
-        """Whether TensorBoard wrote the run: then its id is made of its path."""
-        return bool(self.tensorboard) and not self.events.is_file()
-
-    @property
     def running(self) -> bool:
         """Whether a program may still write: a last line without its end may then be half a line."""
         return str(self.facts().get("status", "")) == "running"
-
-
-def find_runs(path: Path) -> Iterator[RunFolder]:
-    """The runs at a path: a file, a run folder, or everything below a storage root. Those in the recycle bin are left out. No two runs of TensorBoard
-    have one id: where joined paths are equal, those that lie deeper get a digest of theirs."""
-    path = path.resolve()
-    if path.is_file():
-        yield _file(path)
-        return
-    runs = list(_below(path))
-    paths: dict[str, list[Path]] = {}
-    for run in runs:
-        paths.setdefault(run.id, []).append(run.path)
-    for run in runs:
-        nearest = min(paths[run.id], key=lambda found: (len(found.parts), found))
-        if run.path != nearest and run.boards_only:  # `x9/b` beside `x9_b`
-            run.id += "~" + hashlib.sha256(run.path.relative_to(path).as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        yield run
-
-
-def _below(path: Path) -> Iterator[RunFolder]:
-    for folder, folders, files in os.walk(path, followlinks=True):
-        folders.sort()
-        here = Path(folder)
-        if DELETED in files:
-            folders.clear()
-            continue
-        boards = sorted(here / name for name in files if name.startswith(TENSORBOARD))
-        if boards or not {EVENTS, LOGS, "meta.json", "status.json"}.isdisjoint(files):
-            yield RunFolder(
-                _board_id(here, path) if boards and EVENTS not in files else here.name, here, here / EVENTS, here / LOGS, boards
-            )
-            folders[:] = [name for name in folders if boards and name != "media"]
 
 
 def folder_of(file: Path) -> RunFolder:
@@ -103,19 +63,28 @@ def folder_of(file: Path) -> RunFolder:
     return RunFolder(file.parent.name, file.parent, file.parent / EVENTS, file.parent / LOGS)
 
 
-def _file(path: Path) -> RunFolder:
+def file_run(path: Path) -> RunFolder:
+    """The run that a file of lines is by itself."""
     folder = path.parent
-    if path.name.startswith(TENSORBOARD):
-        return RunFolder(folder.name, folder, folder / EVENTS, folder / LOGS, [path])
     if path.name == EVENTS:
         return RunFolder(folder.name, folder, path, folder / LOGS)
     id = _OPTIONAL.sub("", path.name)
     return RunFolder(id, folder / f"{id}.run", path, folder / f"{id}.logs.txt")
 
 
-def _board_id(folder: Path, root: Path) -> str:
-    """TensorBoard has no ids: the path below the root tells runs apart."""
-    return "_".join(folder.relative_to(root).parts) or folder.name
+def is_runicorn(folder: Path, files: Collection[str]) -> bool:
+    """Whether a folder with these files is a run of Runicorn. A meta.json or status.json alone may be anybody's: it must say what Runicorn's do."""
+    if EVENTS in files or LOGS in files:
+        return True
+    for name in ("meta.json", "status.json"):
+        if name in files:
+            try:
+                found = json.loads((folder / name).read_bytes())
+            except (OSError, ValueError, RecursionError):
+                continue
+            if isinstance(found, dict) and not _MARKS.isdisjoint(found):
+                return True
+    return False
 
 
 def _placed(folder: Path) -> dict[str, str]:

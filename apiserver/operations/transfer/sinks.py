@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -49,8 +51,11 @@ class Sink(Protocol):
     def log_lines(self, run: str) -> int:
         """How many lines of the run's log were imported; 0 for an unknown run."""
 
-    def media(self, run: str, path: str, file: Path) -> str:
-        """Store a media file; its url."""
+    def media(self, run: str, path: str, file: Path | bytes) -> str:
+        """Store a media file, or its bytes; its url."""
+
+    def clear(self, run: str) -> None:
+        """Remove all events of a run; nothing where there is no such run."""
 
     def close(self) -> None: ...
 
@@ -115,10 +120,10 @@ class StoreSink:
             return 0
         return int(self._retried(lambda: self._writer.last_ordinal(owner)))
 
-    def media(self, run: str, path: str, file: Path) -> str:
+    def media(self, run: str, path: str, file: Path | bytes) -> str:
         incoming = self._storage.begin()
         try:
-            with file.open("rb") as source:
+            with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as source:
                 while block := source.read(1 << 20):
                     incoming.write(block)
             incoming.commit(self._company, file_name(run, path))
@@ -127,6 +132,12 @@ class StoreSink:
         finally:
             incoming.abort()
         return f"{self._files}/{quote(file_name(run, path))}"
+
+    def clear(self, run: str) -> None:
+        with suppress(UnknownRun):
+            owner = self._catalog.find(self._company, run)
+            if owner.company == self._company:
+                self._retried(lambda: self._engine.events.delete(owner.company, owner.id))
 
     def close(self) -> None:
         self._engine.close()
@@ -177,11 +188,15 @@ class ServerSink:
     def log_lines(self, run: str) -> int:
         return int(self._call("GET", f"{self._run(run)}/imported", good=(200, 404)).get("log_lines", 0))
 
-    def media(self, run: str, path: str, file: Path) -> str:
+    def clear(self, run: str) -> None:
+        url = f"{self._address}/events.delete_for_task"
+        self._call("POST", url, orjson.dumps({"task": run}), good=(200, 400))  # 400: there is no such run
+
+    def media(self, run: str, path: str, file: Path | bytes) -> str:
         name, boundary = file_name(run, path), uuid.uuid4().hex
         quoted = name.replace("\\", "\\\\").replace('"', "%22")
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"; filename="{quoted}"\r\n\r\n'
-        body = head.encode() + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        body = head.encode() + (file if isinstance(file, bytes) else file.read_bytes()) + f"\r\n--{boundary}--\r\n".encode()
         self._call("POST", f"{self._address}/files/", body, content_type=f"multipart/form-data; boundary={boundary}", parse=False)
         return f"{self._files}/{quote(name)}"
 

@@ -1,0 +1,88 @@
+"""Histograms of TensorBoard as plots: one a step, and one of how the distribution moves over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from apiserver.operations.transfer.pieces import Figure
+
+_SHARES = (0.0, 0.0668, 0.1587, 0.3085, 0.5, 0.6915, 0.8413, 0.9332, 1.0)
+"""The quantiles that TensorBoard draws: whole and half standard deviations of a normal distribution."""
+_STEPS = 500
+"""Steps of a distribution, about; of more, every second one is dropped, again and again."""
+_MAX_TAGS = 2_000
+DISTRIBUTION = "distribution"
+"""The variant of the plot of all steps."""
+
+
+def histogram_figure(found: Any) -> dict[str, Any]:
+    """Bars of the width of their bins; empty bins are left out."""
+    filled = np.asarray(found.counts) != 0
+    left, right = np.asarray(found.left, np.float64)[filled], np.asarray(found.right, np.float64)[filled]
+    bars = {
+        "type": "bar",
+        "x": ((left + right) / 2).tolist(),
+        "y": np.asarray(found.counts, np.float64)[filled].tolist(),
+        "width": (right - left).tolist(),
+    }
+    return {"data": [bars], "layout": {"bargap": 0, "xaxis": {"title": {"text": "value"}}, "yaxis": {"title": {"text": "count"}}}}
+
+
+class Distributions:
+    """Quantiles of every tag at some of its steps."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[tuple[int, int, list[float]]]] = {}
+        self._strides: dict[str, tuple[int, int]] = {}
+        self._changed: set[str] = set()
+
+    def add(self, tag: str, step: int, time: int, found: Any) -> None:
+        """Take the histogram of a step (time in ms)."""
+        quantiles = _quantiles(found)
+        if quantiles is None or (tag not in self._rows and len(self._rows) >= _MAX_TAGS):
+            return
+        rows = self._rows.setdefault(tag, [])
+        stride, count = self._strides.get(tag, (1, 0))
+        self._strides[tag] = stride, count + 1
+        if count % stride == 0:
+            self._changed.add(tag)
+            rows.append((step, time, quantiles))
+            if len(rows) > _STEPS:
+                del rows[1::2]
+                self._strides[tag] = stride * 2, count + 1
+
+    def figures(self) -> Iterator[Figure]:
+        """One plot for each tag that changed since the last call."""
+        for tag in sorted(self._changed):
+            rows = sorted(self._rows[tag], key=lambda row: row[0])
+            steps = [step for step, _, _ in rows]
+            lines = [
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": f"{share:.0%}",
+                    "x": steps,
+                    "y": [quantiles[number] for _, _, quantiles in rows],
+                    "line": {"width": 2 if share == 0.5 else 1},
+                    **({"fill": "tonexty"} if number else {}),
+                }
+                for number, share in enumerate(_SHARES)
+            ]
+            layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "value"}}}
+            # At one step, so that a longer run replaces the plot.
+            yield Figure(tag, DISTRIBUTION, 0, rows[-1][1], {"data": lines, "layout": layout})
+        self._changed.clear()
+
+
+def _quantiles(found: Any) -> list[float] | None:
+    """The values below which so much of a histogram lies; values are spread evenly inside a bin."""
+    counts = np.asarray(found.counts, np.float64)
+    total = counts.sum()
+    if not len(counts) or not np.isfinite(total) or total <= 0:
+        return None
+    above = np.concatenate([[0.0], np.cumsum(counts)]) / total
+    edges = np.concatenate([found.left[:1], found.right])
+    return [float(value) for value in np.interp(_SHARES, above, edges)]

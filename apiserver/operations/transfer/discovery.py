@@ -1,0 +1,91 @@
+"""Which runs lie at a path: of Runicorn, and of the tools that have an adapter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apiserver.operations.transfer.adapters import ADAPTERS
+from apiserver.operations.transfer.adapters.tensorboard import board_run, is_event_file, real_files
+from apiserver.operations.transfer.layout import DELETED, EVENTS, LOGS, RunFolder, file_run, is_runicorn
+from apiserver.operations.transfer.pieces import FoundRun
+from apiserver.operations.transfer.reports import Problem
+
+Run = RunFolder | FoundRun
+
+
+@dataclass(slots=True)
+class Found:
+    """The runs at some paths, and what could not be looked into."""
+
+    runs: list[Run] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def find_runs(path: Path) -> Iterator[Run]:
+    """The runs at a path: a file, a run folder, or everything below a folder. Runs in Runicorn's recycle bin are left out."""
+    yield from look(path).runs
+
+
+def look(path: Path) -> Found:
+    """The runs at a path, each real folder once, however many links lead to it."""
+    found = Found()
+    path = Path(os.path.realpath(path))
+    if path.is_file():
+        found.runs.append(_file(path))
+        return found
+    for here, folders, files in real_folders(path, found.problems):
+        found.runs += _in_folder(here, folders, files, found.problems)
+    return found
+
+
+def real_folders(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Every folder below a root once, by its real path, with the names of its folders and files. Names taken out of `folders` are not visited."""
+    visited: set[tuple[int, int]] = set()
+
+    def failed(error: OSError) -> None:
+        problems.append(Problem(Path(error.filename or root), 0, f"can't be looked into: {error.strerror}"))
+
+    for name, folders, files in os.walk(root, followlinks=True, onerror=failed):
+        try:
+            there = Path(name).stat()
+        except OSError as error:
+            failed(error)
+            folders.clear()
+            continue
+        if (there.st_dev, there.st_ino) in visited or DELETED in files:
+            folders.clear()
+            continue
+        visited.add((there.st_dev, there.st_ino))
+        folders.sort()
+        yield Path(os.path.realpath(name)), folders, files
+
+
+def _in_folder(here: Path, folders: list[str], files: list[str], problems: list[Problem]) -> Iterator[Run]:
+    if is_runicorn(here, files):
+        boards = [name for name in files if is_event_file(name)]
+        run = RunFolder(here.name, here, here / EVENTS, here / LOGS, real_files(here, boards))
+        if boards and EVENTS not in files:
+            run.id = board_run(here, run.tensorboard).id
+        yield run
+        if "media" in folders:
+            folders.remove("media")
+        return
+    for adapter in ADAPTERS:
+        try:
+            yield from adapter.find(here, folders, files)
+        except (OSError, ValueError) as error:
+            problems.append(Problem(here, 0, f"{adapter.tool}: {error}"))
+
+
+def _file(path: Path) -> Run:
+    if is_event_file(path.name):
+        return board_run(path.parent, [path])
+    if path.name == EVENTS or path.suffix == ".jsonl":
+        return file_run(path)
+    for adapter in ADAPTERS:
+        for run in adapter.find(path.parent, [], [path.name]):
+            return run
+    return file_run(path)
