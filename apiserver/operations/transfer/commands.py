@@ -40,26 +40,42 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 @click.option("--run", metavar="ID", help="Id of the run, when PATH is a single one.  [default: the folder's name]")
+@click.option(
+    "--step", metavar="COLUMN", help="Column of a table with the step.  [default: step, _step, global_step, iteration ..., epoch]"
+)
+@click.option("--time", "time_", metavar="COLUMN", help="Column of a table with the time.  [default: timestamp, _timestamp, wall_time ...]")
+@click.option("--metric", metavar="COLUMN", help="Column of a long table with the name of the metric.")
+@click.option("--value", metavar="COLUMN", help="Column of a long table with the value.")
 @_COMPANY
 @_DATA
 @_STORE
 @_STATE
 def import_runs(
-    paths: tuple[Path, ...], run: str | None, company: str | None, data: str | None, store: str | None, state: str | None
+    paths: tuple[Path, ...],
+    run: str | None,
+    step: str | None,
+    time_: str | None,
+    metric: str | None,
+    value: str | None,
+    company: str | None,
+    data: str | None,
+    store: str | None,
+    state: str | None,
 ) -> None:
-    """Import runs of Runicorn, TensorBoard and other tools.
+    """Import runs of Runicorn, TensorBoard, MLflow, W&B, trackio, DVCLive and Lightning, and tables.
 
     PATH is a file, a run folder, or a folder with any number of runs below it. What lies there says which tool wrote it. Logs, media, parameters,
     dates and status come too. It can be repeated and resumed: nothing is stored twice. When a server holds the data folder, the runs go through it.
 
     What can't be read is named on stderr by file and place, the rest is imported, and the exit code is 1. What has no counterpart is counted.
     """
+    from apiserver.operations.transfer.adapters.tables import TableOptions
     from apiserver.operations.transfer.discovery import look
     from apiserver.operations.transfer.importer import Importer, size_of
     from apiserver.operations.transfer.sinks import open_sink
 
     settings = _settings(data, store, state)
-    looked = [look(path) for path in paths]
+    looked = [look(path, TableOptions(step, time_, metric, value)) for path in paths]
     folders = [run for found in looked for run in found.runs]
     problems = [problem for found in looked for problem in found.problems]
     if not folders:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from apiserver.operations.transfer.adapters import ADAPTERS
+from apiserver.operations.transfer.adapters.tables import SUFFIXES, TableOptions, Tables
 from apiserver.operations.transfer.adapters.tensorboard import board_run, is_event_file, real_files
 from apiserver.operations.transfer.layout import DELETED, EVENTS, LOGS, RunFolder, file_run, is_runicorn
 from apiserver.operations.transfer.pieces import FoundRun
@@ -29,12 +31,18 @@ def find_runs(path: Path) -> Iterator[Run]:
     yield from look(path).runs
 
 
-def look(path: Path) -> Found:
-    """The runs at a path, each real folder once, however many links lead to it."""
+_USUAL = TableOptions()
+
+
+def look(path: Path, options: TableOptions = _USUAL) -> Found:
+    """The runs at a path, each real folder once, however many links lead to it. `options`: the columns of a table that the user named."""
     found = Found()
     path = Path(os.path.realpath(path))
     if path.is_file():
-        found.runs.append(_file(path))
+        try:
+            found.runs += _file(path, options)
+        except (OSError, ValueError) as error:
+            found.problems.append(Problem(path, 0, str(error)))
         return found
     for here, folders, files in real_folders(path, found.problems):
         found.runs += _in_folder(here, folders, files, found.problems)
@@ -80,12 +88,26 @@ def _in_folder(here: Path, folders: list[str], files: list[str], problems: list[
             problems.append(Problem(here, 0, f"{adapter.tool}: {error}"))
 
 
-def _file(path: Path) -> Run:
+def _file(path: Path, options: TableOptions) -> list[Run]:
     if is_event_file(path.name):
-        return board_run(path.parent, [path])
-    if path.name == EVENTS or path.suffix == ".jsonl":
-        return file_run(path)
-    for adapter in ADAPTERS:
-        for run in adapter.find(path.parent, [], [path.name]):
-            return run
-    return file_run(path)
+        return [board_run(path.parent, [path])]
+    if options.given or (path.suffix.lower() in SUFFIXES and path.name != EVENTS and not _has_events(path)):
+        return [Tables(options).single(path)]
+    if path.name != EVENTS and path.suffix != ".jsonl":
+        for adapter in ADAPTERS:
+            runs = list(adapter.find(path.parent, [], [path.name]))
+            if runs:
+                return list(runs)
+    return [file_run(path)]
+
+
+def _has_events(path: Path) -> bool:
+    """Whether a file of JSON lines is an events.jsonl, not a table."""
+    if path.suffix.lower() not in (".jsonl", ".ndjson"):
+        return False
+    with path.open("rb") as file:
+        try:
+            line = json.loads(file.readline(1 << 20))
+        except (ValueError, RecursionError):
+            return True
+    return isinstance(line, dict) and "type" in line and "data" in line

@@ -60,6 +60,8 @@ class Tally:
     hyperparams: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    ordinals: dict[str, int] = field(default_factory=dict)
+    """The lines of the log that were read, by run: a run may have several folders."""
 
 
 class RunReports:
@@ -71,7 +73,6 @@ class RunReports:
         self._counts: list[tuple[int, int]] = []
         self._bytes = self._points = 0
         self._place = run.files[0] if len(run.files) == 1 else run.path
-        self._ordinal = 0
         self._known: int | None = None
 
     def take(self, pieces: Iterable[Piece]) -> None:
@@ -109,7 +110,7 @@ class RunReports:
             assert isinstance(piece, Restarted)
             self._flush()
             self._sink.clear(self._run.id)
-            self._ordinal, self._known = 0, 0
+            self._tally.ordinals[self._run.id] = self._known = 0
 
     def _scalars(self, piece: Scalars, part: slice) -> None:
         steps, values, times = piece.steps[part], list(piece.values[part]), piece.times[part]
@@ -119,11 +120,11 @@ class RunReports:
         self._line("points", data, times[0], events=len(steps))
 
     def _text(self, piece: Text) -> None:
-        self._ordinal += 1
+        ordinal = self._tally.ordinals[self._run.id] = self._tally.ordinals.get(self._run.id, 0) + 1
         if self._known is None:
             self._known = self._sink.log_lines(self._run.id)
-        if self._ordinal > self._known:
-            data = {"text": piece.text, ORDINAL: self._ordinal, "level": piece.level}
+        if ordinal > self._known:
+            data = {"text": piece.text, ORDINAL: ordinal, "level": piece.level}
             self._line("log", data, piece.time, logs=1)
 
     def _picture(self, piece: Picture) -> None:

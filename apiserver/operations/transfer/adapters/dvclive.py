@@ -1,0 +1,94 @@
+"""DVCLive: a folder (usually `dvclive/`) with plots/metrics/**/*.tsv, plots/images/, params.yaml and metrics.json."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apiserver.operations.transfer.adapters.mlflow_files import files_below
+from apiserver.operations.transfer.adapters.rows import PARAMETERS, guarded, json_object, number, params_of, small_file, yaml_object
+from apiserver.operations.transfer.adapters.tables import Table, TableOptions
+from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, PassedOver, Picture, Piece, printable
+
+_IMAGE = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
+
+
+class DvcLive:
+    """Finds folders that DVCLive wrote."""
+
+    tool = "DVCLive"
+
+    def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
+        if "plots" not in folders or not (folder / "plots" / "metrics").is_dir():
+            return
+        metrics = [path for path in files_below(folder / "plots" / "metrics") if path.suffix == ".tsv"]
+        if not metrics and "metrics.json" not in files:
+            return
+        folders[:] = [name for name in folders if name not in ("plots", "artifacts")]
+        files[:] = [name for name in files if name not in ("metrics.json", "params.yaml", "dvc.yaml")]
+        # The folder is called dvclive in every project: the run is called as what it lies in.
+        name = folder.parent.name if folder.name == "dvclive" else folder.name
+        yield FoundRun(self, folder, size=sum(path.stat().st_size for path in metrics), name=printable(name), files=metrics)
+
+    def read(self, run: FoundRun) -> Iterator[Piece]:
+        root = run.path / "plots" / "metrics"
+        facts: dict[str, Any] = {"status": "finished"}
+        times: list[int] = []
+        for path in run.files:
+            name = path.relative_to(root).with_suffix("").as_posix()
+            table = Table(path, TableOptions(), metric=name)
+            yield from table.pieces()
+            times += [time for time in (table.first, table.last) if time is not None]
+        try:
+            facts["hyperparams"] = {PARAMETERS: params_of(yaml_object(run.path / "params.yaml"))}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            yield guarded(run.path / "params.yaml", error)
+        try:
+            summary = json_object(small_file(run.path / "metrics.json"))
+            facts["summary"] = {name: value for name, value in summary.items() if number(value) is not None}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            yield guarded(run.path / "metrics.json", error)
+        if times:
+            facts |= {"created_at": min(times) / 1000, "started_at": min(times) / 1000, "ended_at": max(times) / 1000}
+        yield Facts(facts)
+        yield from self._images(run.path / "plots" / "images")
+        yield from self._plots(run.path / "plots")
+        artifacts = len(list(files_below(run.path / "artifacts")))
+        if artifacts:
+            yield PassedOver("artifacts (files)", artifacts)
+
+    def _images(self, root: Path) -> Iterator[Piece]:
+        """`images/<name>` of the last step, `images/<name>/<step>.png` of every one."""
+        for path in files_below(root):
+            name = path.relative_to(root).as_posix()
+            if path.suffix.lower() not in _IMAGE:
+                yield PassedOver("files beside images")
+                continue
+            try:
+                time = int(path.stat().st_mtime * 1000)
+            except OSError as error:
+                yield guarded(path, error)
+                continue
+            by_step = re.fullmatch(r"(.+)/(\d{1,18})\.\w+", name)
+            key, step = (by_step[1], int(by_step[2])) if by_step else (name, 0)
+            yield Picture(printable(key), step, time, path, path.suffix[1:].lower())
+
+    def _plots(self, root: Path) -> Iterator[Piece]:
+        """Figures of scikit-learn and of the program's own data are specifications for DVC's renderer; Plotly's are figures."""
+        for kind in ("sklearn", "custom"):
+            for path in files_below(root / kind):
+                try:
+                    found = json_object(small_file(path))
+                except (OSError, ValueError):
+                    found = {}
+                if isinstance(found.get("data"), list) and isinstance(found.get("layout"), dict):
+                    name = printable(path.relative_to(root).with_suffix("").as_posix())
+                    yield Figure(name, name, 0, int(path.stat().st_mtime * 1000), found)
+                else:
+                    yield PassedOver(f"plots of the kind {kind}")

@@ -1,0 +1,75 @@
+"""MLflow's SQLite database (`mlflow.db`): experiments, runs, metrics, params and tags."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apiserver.operations.transfer.adapters.mlflow_files import run_facts
+from apiserver.operations.transfer.adapters.rows import Columns, counted
+from apiserver.operations.transfer.databases import Database, is_database, opened
+from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, printable
+
+_TABLES = {"experiments", "runs", "metrics", "params", "tags"}
+_GREATEST = 1.7976931348623157e308
+"""What the database holds in place of infinity."""
+
+
+class MlflowDatabase:
+    """Finds the runs of a database."""
+
+    tool = "MLflow"
+
+    def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
+        for name in sorted(files):
+            path = folder / name
+            if not is_database(path):
+                continue
+            with opened(path) as database:
+                if not database.tables >= _TABLES or "run_uuid" not in database.columns("runs"):
+                    continue
+                files.remove(name)
+                found = list(self._runs(path, database))
+            for run in found:
+                run.size = path.stat().st_size // len(found)
+                yield run
+
+    def _runs(self, path: Path, database: Database) -> Iterator[FoundRun]:
+        statement = """SELECT r.run_uuid, r.name, e.name FROM runs r LEFT JOIN experiments e ON e.experiment_id = r.experiment_id
+            WHERE r.lifecycle_stage IS NOT 'deleted' ORDER BY r.start_time, r.run_uuid"""
+        for id, name, experiment in database.rows(statement):
+            project = printable(str(experiment or "")).strip("/ ")
+            yield FoundRun(self, path, key=str(id), name=printable(str(name or id)), project=project, id=printable(str(id)))
+
+    def read(self, run: FoundRun) -> Iterator[Piece]:
+        with opened(run.path) as database:
+            yield from self._read(database, run.key)
+
+    def _read(self, database: Database, id: str) -> Iterator[Piece]:
+        params = _texts(database, "params", id)
+        for status, start, end in database.rows("SELECT status, start_time, end_time FROM runs WHERE run_uuid = ?", id):
+            yield Facts(run_facts(status, start, end, _texts(database, "tags", id), params))
+        columns = Columns()
+        other: Counter[str] = Counter()
+        statement = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY timestamp"
+        for key, value, time, step, is_nan in database.rows(statement, id):
+            if not isinstance(value, (int, float)) or not isinstance(step, int) or not isinstance(time, int):
+                other["metrics that are no numbers"] += 1
+                continue
+            if is_nan:
+                value = math.nan
+            elif abs(value) >= _GREATEST:
+                value = math.copysign(math.inf, value)
+            columns.add(str(key), step, float(value), max(0, time))
+            if columns.full:
+                yield from columns.take()
+        yield from columns.take()
+        yield from counted(other)
+
+
+def _texts(database: Database, table: str, id: str) -> dict[str, Any]:
+    statement = f"SELECT key, value FROM {table} WHERE run_uuid = ?"  # noqa: S608 - one of two names in this file
+    return {printable(str(key)): str(value) for key, value in database.rows(statement, id)}

@@ -1,0 +1,138 @@
+"""MLflow's file store: `mlruns/<experiment>/<run>/` with meta.yaml, metrics/, params/, tags/ and artifacts/."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apiserver.operations.transfer.adapters.rows import PARAMETERS, Columns, counted, guarded, milliseconds, small_file, whole, yaml_object
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Picture, Piece, printable
+
+_STATUS = {1: "running", 2: "running", 3: "finished", 4: "failed", 5: "interrupted"}
+_WORDS = {"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
+_IMAGE = re.compile(r"(.+?)[%+]step[%+](\d+)[%+]timestamp[%+](\d+)[%+].*\.(png|jpe?g|webp)$")
+"""Where `mlflow.log_image(key=, step=)` puts an image."""
+
+
+class MlflowFiles:
+    """Finds runs in an mlruns folder."""
+
+    tool = "MLflow"
+
+    def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
+        if "meta.yaml" not in files or not {"metrics", "params", "tags"} & set(folders):
+            return
+        meta = yaml_object(folder / "meta.yaml")
+        id = meta.get("run_id") or meta.get("run_uuid")
+        if not isinstance(id, str) or meta.get("lifecycle_stage") == "deleted":
+            folders.clear()
+            return
+        folders.clear()
+        files.remove("meta.yaml")
+        name = meta.get("run_name") if isinstance(meta.get("run_name"), str) else None
+        size = sum(path.stat().st_size for path in files_below(folder / "metrics"))
+        yield FoundRun(self, folder, size=size, name=printable(name or id), project=_experiment(folder.parent), id=printable(id))
+
+    def read(self, run: FoundRun) -> Iterator[Piece]:
+        meta = yaml_object(run.path / "meta.yaml")
+        tags = dict(_texts(run.path / "tags"))
+        params = dict(_texts(run.path / "params"))
+        yield Facts(run_facts(meta.get("status"), meta.get("start_time"), meta.get("end_time"), tags, params))
+        columns = Columns()
+        for path in files_below(run.path / "metrics"):
+            name = path.relative_to(run.path / "metrics").as_posix()
+            try:
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    for line_number, line in enumerate(file, 1):
+                        point = _point(line)
+                        if point is not None:
+                            columns.add(name, *point)
+                        elif line.strip():
+                            yield Damaged(path, f"no metric: {line.strip()[:60]!r}", line_number)
+                        if columns.full:
+                            yield from columns.take()
+            except OSError as error:
+                yield guarded(path, error)
+        yield from columns.take()
+        yield from _artifacts(run.path / "artifacts")
+        yield from counted(
+            Counter({"datasets and models of runs": len(list(files_below(run.path / "inputs")))} if (run.path / "inputs").is_dir() else {})
+        )
+
+
+def run_facts(status: Any, start: Any, end: Any, tags: dict[str, str], params: dict[str, str]) -> dict[str, Any]:
+    """What MLflow knows of a run, as facts. Its own tags are left out, but for the note."""
+    number = _WORDS.get(status, 0) if isinstance(status, str) else status
+    facts: dict[str, Any] = {"status": _STATUS.get(number, "finished")}
+    started, ended = milliseconds(start), milliseconds(end)
+    if started is not None:
+        facts |= {"created_at": started / 1000, "started_at": started / 1000}
+    if ended is not None and facts["status"] != "running":
+        facts["ended_at"] = ended / 1000
+    own = {name: text for name, text in tags.items() if not name.startswith("mlflow.")}
+    sections = {PARAMETERS: params, "tags": own, "mlflow": {n: t for n, t in tags.items() if n not in own and n != "mlflow.runName"}}
+    facts["hyperparams"] = {section: values for section, values in sections.items() if values}
+    return facts
+
+
+def _point(line: str) -> tuple[int, float, int] | None:
+    """Step, value and time (ms) of a line `timestamp value [step [dataset digest]]`."""
+    parts = line.split()
+    if len(parts) not in (2, 3, 5):
+        return None
+    try:
+        value = float(parts[1])
+    except ValueError:
+        return None
+    time = whole(parts[0])
+    step = whole(parts[2]) if len(parts) > 2 else 0
+    if time is None or step is None or not 0 <= time <= 253_402_300_799_999:
+        return None
+    return step, value, time
+
+
+def _experiment(folder: Path) -> str:
+    """The name of the experiment that a run's folder lies in."""
+    try:
+        name = yaml_object(folder / "meta.yaml").get("name")
+    except (OSError, ValueError):
+        name = None
+    return printable(name).strip("/ ") if isinstance(name, str) and name.strip("/ ") else printable(folder.name)
+
+
+def _texts(folder: Path) -> Iterator[tuple[str, str]]:
+    """The contents of the files below a folder, by their paths."""
+    for path in files_below(folder):
+        try:
+            text = small_file(path).decode("utf-8", "replace")
+        except (OSError, ValueError):
+            continue
+        yield printable(path.relative_to(folder).as_posix()), text
+
+
+def _artifacts(folder: Path) -> Iterator[Piece]:
+    kinds: Counter[str] = Counter()
+    numbers: Counter[tuple[str, int]] = Counter()
+    for path in files_below(folder):
+        found = _IMAGE.match(path.name)
+        if found is None or path.parent.name != "images":
+            kinds["artifacts (files)"] += 1
+        elif found[4] == "webp":
+            continue  # the small copy of an image
+        else:
+            place = found[1].replace("#", "/"), int(found[2])
+            yield Picture(printable(place[0]), place[1], int(found[3]), path, found[4], numbers[place])
+            numbers[place] += 1
+    yield from counted(kinds)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in order of their names."""
+    for here, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            yield Path(here) / name

@@ -1,0 +1,203 @@
+"""What several adapters do: rows of named values become columns of points, YAML and times are read leniently."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from apiserver.operations.transfer.pieces import Damaged, PassedOver, Piece, Scalars, printable
+
+HELD = 50_000
+"""Points that are collected before they are given out."""
+PARAMETERS = "General"
+"""The section of hyper-parameters of tools that have no sections."""
+MAX_PARAMS = 10_000
+MAX_TEXT_FILE = 16 << 20
+_MAX_MS = 253_402_300_799_999
+_WORDS = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf, "+inf": math.inf}
+
+
+class Columns:
+    """Points of any number of metrics, as they come."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, tuple[list[int], list[float], list[int]]] = {}
+        self._held = 0
+        self.first: int | None = None
+        self.last: int | None = None
+        """The earliest and the latest time (ms) of all points."""
+
+    def add(self, name: str, step: int, value: float, time: int) -> None:
+        """One point; the time in ms."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = ([], [], [])
+        column[0].append(step)
+        column[1].append(value)
+        column[2].append(time)
+        self._held += 1
+        if self.first is None or time < self.first:
+            self.first = time
+        if self.last is None or time > self.last:
+            self.last = time
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to call `take`."""
+        return self._held >= HELD
+
+    def take(self) -> Iterator[Scalars]:
+        """All points since the last call."""
+        for name, (steps, values, times) in self._columns.items():
+            if steps:
+                yield Scalars(printable(name), steps, values, times)
+        self._columns = {}
+        self._held = 0
+
+
+def number(value: Any) -> float | None:
+    """A value as a number; None when it is none. Words of JSON writers for NaN and infinities count."""
+    if isinstance(value, (bool, int, float)):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    if isinstance(value, str):
+        word = _WORDS.get(value.strip().lower())
+        if word is not None:
+            return word
+    return None
+
+
+def cell(text: str) -> float | None:
+    """A cell of a text table as a number; None when it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return {"true": 1.0, "false": 0.0}.get(text.strip().lower())
+
+
+def whole(value: Any) -> int | None:
+    """A step: a whole number, also written as 3.0 or "3"; None when it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        value = value.strip()
+        try:
+            value = int(value) if value.lstrip("+-").isdigit() and len(value) < 30 else float(value)
+        except ValueError:
+            return None
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 and value != -(2**31) else None
+
+
+def milliseconds(value: Any) -> int | None:
+    """A time in ms: seconds or milliseconds since the epoch, or a date (UTC where it names no zone); None when it is none."""
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return _bounded(moment.timestamp() * 1000)
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            return milliseconds(float(text))
+        except ValueError:
+            pass
+        try:
+            return milliseconds(datetime.fromisoformat(text))
+        except (ValueError, OverflowError):
+            return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _bounded(float(value) * (1 if abs(value) >= 1e11 else 1000))
+    return None
+
+
+def _bounded(time: float) -> int | None:
+    return round(time) if math.isfinite(time) and 0 <= time <= _MAX_MS else None
+
+
+def flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The values of nested objects, by their paths."""
+    for name, value in values.items():
+        path = f"{prefix}/{name}" if prefix else str(name)
+        if isinstance(value, Mapping) and value and "_type" not in value and depth < 20:
+            yield from flat(value, path, depth + 1)
+        else:
+            yield path, value
+
+
+class _Loader(yaml.SafeLoader):
+    """Objects of a program's own classes are read as plain values, and nothing is run."""
+
+
+def _plain(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_Loader.add_multi_constructor("", _plain)
+
+
+def yaml_object(path: Path) -> dict[str, Any]:
+    """The object in a YAML (or JSON) file. Raises OSError and ValueError, with a sentence."""
+    data = small_file(path)
+    try:
+        found = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"no YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError("an object was expected")
+    return found
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError, with a sentence."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError("an object was expected")
+    return found
+
+
+def small_file(path: Path) -> bytes:
+    """The bytes of a file that is read as a whole. Raises OSError, and ValueError when it is too large for that."""
+    with path.open("rb") as file:
+        data = file.read(MAX_TEXT_FILE + 1)
+    if len(data) > MAX_TEXT_FILE:
+        raise ValueError(f"the file has more than {MAX_TEXT_FILE:,} bytes")
+    return data
+
+
+def params_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyper-parameters by their paths, not more than a task may have."""
+    found: dict[str, Any] = {}
+    for path, value in flat(values):
+        if len(found) >= MAX_PARAMS:
+            break
+        found[printable(path)] = value if isinstance(value, (str, int, float, bool, list, dict)) or value is None else str(value)
+    return found
+
+
+def counted(kinds: Counter[str]) -> Iterator[PassedOver]:
+    """What was passed over, by kind."""
+    for kind, count in sorted(kinds.items()):
+        yield PassedOver(kind, count)
+
+
+def guarded(path: Path, error: Exception) -> Piece:
+    """The problem of a file that can't be read."""
+    return Damaged(path, (error.strerror or str(error)) if isinstance(error, OSError) else str(error))

@@ -1,0 +1,245 @@
+"""Tables of any program: CSV, JSON lines and Parquet, wide (a column for each metric) or long (a column with its name, one with its value)."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from apiserver.operations.transfer.adapters.rows import (
+    PARAMETERS,
+    Columns,
+    cell,
+    counted,
+    flat,
+    guarded,
+    milliseconds,
+    number,
+    params_of,
+    whole,
+    yaml_object,
+)
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_STEPS = ("step", "_step", "global_step", "trainer/global_step", "iteration", "iter", "Step", "epoch")
+_TIMES = ("timestamp", "_timestamp", "wall_time", "Wall time", "datetime", "time")
+_LEAST_TIME = 1e8
+"""Numbers below are no dates: a column `time` may hold seconds since the start."""
+MAX_LINE = 32 << 20
+_MAX_DAMAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """Which columns say what; None: the usual names. `metric` and `value` make a table a long one."""
+
+    step: str | None = None
+    time: str | None = None
+    metric: str | None = None
+    value: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the user named any column."""
+        return any((self.step, self.time, self.metric, self.value))
+
+
+class Tables:
+    """Takes files that are named by themselves, and metrics.csv in a folder (Lightning's CSVLogger)."""
+
+    tool = "a table"
+
+    def __init__(self, options: TableOptions = TableOptions()) -> None:
+        self._options = options
+
+    def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
+        if "metrics.csv" in files and _has_steps(folder / "metrics.csv"):
+            path = folder / "metrics.csv"
+            files.remove("metrics.csv")
+            yield FoundRun(self, folder, size=path.stat().st_size, files=[path])
+
+    def single(self, path: Path) -> FoundRun:
+        """A file that the user named."""
+        return FoundRun(self, path, size=path.stat().st_size, files=[path])
+
+    def read(self, run: FoundRun) -> Iterator[Piece]:
+        (path,) = run.files
+        table = Table(path, self._options)
+        yield from table.pieces()
+        facts: dict[str, Any] = {"status": "finished"}
+        if table.first is not None and table.last is not None:
+            facts |= {"created_at": table.first / 1000, "started_at": table.first / 1000, "ended_at": table.last / 1000}
+        if run.path != path:
+            try:
+                facts["hyperparams"] = {PARAMETERS: params_of(yaml_object(run.path / "hparams.yaml"))}
+            except FileNotFoundError:
+                pass
+            except (OSError, ValueError) as error:
+                yield guarded(run.path / "hparams.yaml", error)
+        yield Facts(facts)
+
+
+class Table:
+    """One file. `metric`: what its only column of values is called. `first` and `last`: the earliest and the latest time (ms), once `pieces` was read."""
+
+    def __init__(self, path: Path, options: TableOptions, metric: str = "") -> None:
+        self._path, self._options, self._metric = path, options, metric
+        self._columns = Columns()
+        self._kinds: Counter[str] = Counter()
+        self._damage = 0
+        self._modified = 0
+
+    @property
+    def first(self) -> int | None:
+        return self._columns.first
+
+    @property
+    def last(self) -> int | None:
+        return self._columns.last
+
+    def pieces(self) -> Iterator[Piece]:
+        """The points of the file, and what could not be read."""
+        try:
+            self._modified = int(self._path.stat().st_mtime * 1000)
+            for line, row in self._rows():
+                problem = self._take(line, row)
+                if problem is not None:
+                    self._damage += 1
+                    if self._damage <= _MAX_DAMAGE:
+                        yield Damaged(self._path, problem, line)
+                if self._columns.full:
+                    yield from self._columns.take()
+        except (OSError, ValueError, RecursionError) as error:
+            yield guarded(self._path, error)
+        if self._damage > _MAX_DAMAGE:
+            yield Damaged(self._path, f"{self._damage - _MAX_DAMAGE:,} further lines can't be read")
+        yield from self._columns.take()
+        yield from counted(self._kinds)
+
+    def _take(self, line: int, row: Mapping[str, Any] | str) -> str | None:
+        """Take a row; the reason why it is none."""
+        if isinstance(row, str):
+            return row
+        step_column, time_column = self._column(row, self._options.step, _STEPS), self._column(row, self._options.time, _TIMES)
+        if self._options.step is not None and step_column is None:
+            return f'there is no column "{self._options.step}"'
+        step = whole(row[step_column]) if step_column is not None else line - 1
+        if step is None:
+            return f"the step must be a whole number, got {row[step_column or '']!r:.60}"
+        time = self._modified
+        if time_column is not None:
+            found = milliseconds(row[time_column])
+            if self._options.time is not None and found is None and row[time_column] not in ("", None):
+                return f"no time: {row[time_column]!r:.60}"
+            if found is not None and (found >= _LEAST_TIME * 1000 or self._options.time is not None):
+                time = found
+            elif found is not None:
+                time_column = None  # a metric of this name
+        if self._options.metric is not None or self._options.value is not None:
+            return self._long(row, step, time)
+        for name, value in flat(row):
+            if name not in (step_column, time_column) and value is not None and value != "":
+                found_value = cell(value) if isinstance(value, str) else number(value)
+                if found_value is not None:
+                    self._columns.add(self._name(name), step, found_value, time)
+                else:
+                    self._kinds["texts and lists in rows"] += 1
+        return None
+
+    def _long(self, row: Mapping[str, Any], step: int, time: int) -> str | None:
+        metric, value = row.get(self._options.metric or "metric"), row.get(self._options.value or "value")
+        found = cell(value) if isinstance(value, str) else number(value)
+        if not isinstance(metric, str) or not metric:
+            return f'no metric in the column "{self._options.metric or "metric"}"'
+        if found is None:
+            return f'no number in the column "{self._options.value or "value"}"'
+        self._columns.add(metric, step, found, time)
+        return None
+
+    def _column(self, row: Mapping[str, Any], wanted: str | None, usual: tuple[str, ...]) -> str | None:
+        if wanted is not None:
+            return wanted if wanted in row else None
+        return next((name for name in usual if name in row and row[name] not in ("", None)), None)
+
+    def _name(self, column: str) -> str:
+        if self._metric:
+            return self._metric
+        return self._path.stem if column in ("value", "Value") else column
+
+    # --- rows, with their numbers
+
+    def _rows(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+        suffix = self._path.suffix.lower()
+        if suffix == ".parquet":
+            return self._parquet()
+        if suffix in (".jsonl", ".ndjson", ".json"):
+            return self._json_lines()
+        return self._csv("\t" if suffix == ".tsv" else ",")
+
+    def _csv(self, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+        csv.field_size_limit(MAX_LINE)
+        with self._path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            reader = csv.reader(_without_nul(file), delimiter=delimiter)
+            try:
+                header = next(reader, None)
+                if not header:
+                    return
+                if len(set(header)) != len(header):
+                    raise ValueError("two columns have one name")
+                for cells in reader:
+                    if len(cells) == len(header):
+                        yield reader.line_num, dict(zip(header, cells, strict=True))
+                    elif cells:
+                        yield reader.line_num, f"{len(header)} cells were expected, got {len(cells)}"
+            except csv.Error as error:
+                raise ValueError(f"line {reader.line_num}: {error}") from None
+
+    def _json_lines(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+        with self._path.open("rb") as file:
+            number_ = 0
+            while line := file.readline(MAX_LINE):
+                number_ += 1
+                if not line.strip():
+                    continue
+                try:
+                    found = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    yield number_, f"no JSON: {str(error)[:100]}"
+                    continue
+                yield number_, found if isinstance(found, dict) else "a JSON object was expected"
+
+    def _parquet(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+        try:
+            arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+        except ImportError:
+            raise ValueError("Parquet needs pyarrow: pip install 'tidemark-events[parquet]'") from None
+        number_ = 0
+        try:
+            with parquet.ParquetFile(self._path) as file:
+                for batch in file.iter_batches(batch_size=10_000):
+                    for row in batch.to_pylist():
+                        number_ += 1
+                        yield number_, row
+        except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"no Parquet: {str(error)[:200]}") from None
+
+
+def _without_nul(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line.replace("\0", "\ufffd")
+
+
+def _has_steps(path: Path) -> bool:
+    """Whether a metrics.csv is a table of steps, as Lightning writes it."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = file.readline(1 << 16)
+    except OSError:
+        return False
+    return bool({"step", "epoch", "global_step"} & set(header.strip().split(",")))

@@ -1,0 +1,109 @@
+"""trackio: one SQLite database for each project (`<project>.db`), with rows of metrics as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apiserver.operations.transfer.adapters.rows import (
+    PARAMETERS,
+    Columns,
+    counted,
+    flat,
+    json_object,
+    milliseconds,
+    number,
+    params_of,
+    whole,
+)
+from apiserver.operations.transfer.databases import Database, is_database, opened
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece, printable
+
+_NEEDED = {"run_name", "step", "metrics", "timestamp"}
+
+
+class Trackio:
+    """Finds the runs of a project's database."""
+
+    tool = "trackio"
+
+    def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
+        for name in sorted(files):
+            path = folder / name
+            if not is_database(path):
+                continue
+            with opened(path) as database:
+                if not {"metrics", "configs"} <= database.tables or not database.columns("metrics") >= _NEEDED:
+                    continue
+                files.remove(name)
+                column = _id_column(database)
+                statement = f"SELECT {column}, max(run_name) FROM metrics GROUP BY {column} ORDER BY min(id)"  # noqa: S608
+                found = [(str(id), str(run)) for id, run in database.rows(statement)]
+            for id, run in found:
+                size = path.stat().st_size // len(found)
+                yield FoundRun(self, path, size=size, key=id, name=printable(run), project=printable(path.stem))
+
+    def read(self, run: FoundRun) -> Iterator[Piece]:
+        with opened(run.path) as database:
+            column = _id_column(database)
+            facts: dict[str, Any] = {"status": "finished"}
+            for (config,) in database.rows(f"SELECT config FROM configs WHERE {column} = ?", run.key):  # noqa: S608
+                try:
+                    params = {name: value for name, value in json_object(config).items() if not str(name).startswith("_")}
+                    facts["hyperparams"] = {PARAMETERS: params_of(params)}
+                except (ValueError, TypeError) as error:
+                    yield Damaged(run.path, f"the configuration of {run.name}: {error}")
+            columns, kinds = Columns(), Counter[str]()
+            statement = f"SELECT id, timestamp, step, metrics FROM metrics WHERE {column} = ? ORDER BY id"  # noqa: S608
+            for id, time, step, metrics in database.rows(statement, run.key):
+                yield from self._row(run, columns, kinds, id, milliseconds(time), whole(step), metrics)
+            if "system_metrics" in database.tables:
+                statement = f"SELECT id, timestamp, metrics FROM system_metrics WHERE {column} = ? ORDER BY id"  # noqa: S608
+                for step, (id, time, metrics) in enumerate(database.rows(statement, run.key)):
+                    yield from self._row(run, columns, kinds, id, milliseconds(time), step, metrics, "system/")
+            yield from columns.take()
+            if columns.first is not None and columns.last is not None:
+                facts |= {"created_at": columns.first / 1000, "started_at": columns.first / 1000, "ended_at": columns.last / 1000}
+            yield Facts(facts)
+            yield from counted(kinds)
+
+    def _row(
+        self,
+        run: FoundRun,
+        columns: Columns,
+        kinds: Counter[str],
+        id: Any,
+        time: int | None,
+        step: int | None,
+        metrics: Any,
+        prefix: str = "",
+    ) -> Iterator[Piece]:
+        try:
+            values = json_object(metrics)
+        except (ValueError, TypeError) as error:
+            yield Damaged(run.path, f"the metrics of row {id}: {error}")
+            return
+        if step is None or time is None:
+            yield Damaged(run.path, f"row {id} has no step or no time")
+            return
+        for name, value in flat(values):
+            found = number(value)
+            if found is not None:
+                columns.add(prefix + name, step, found, time)
+            elif value is not None:
+                kinds[_kind(value)] += 1
+        if columns.full:
+            yield from columns.take()
+
+
+def _id_column(database: Database) -> str:
+    """What tells runs apart: their ids, in older versions their names."""
+    return "run_id" if "run_id" in database.columns("metrics") else "run_name"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict) and isinstance(value.get("_type"), str):
+        return str(value["_type"])
+    return "texts in rows" if isinstance(value, str) else "lists in rows"

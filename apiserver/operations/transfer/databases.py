@@ -1,0 +1,58 @@
+"""SQLite databases of other tools, opened for reading only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+SUFFIXES = (".db", ".sqlite", ".sqlite3")
+_MAGIC = b"SQLite format 3\0"
+
+
+class Database:
+    """A database that is read; the methods raise ValueError when it is damaged."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.tables = {str(name) for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def rows(self, statement: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement."""
+        try:
+            yield from self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise ValueError(f"the database can't be read: {error}") from None
+
+    def columns(self, table: str) -> set[str]:
+        """The names of a table's columns."""
+        return {str(row[1]) for row in self.rows(f'PRAGMA table_info("{table}")')}
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is a database of SQLite."""
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Database]:
+    """A database for reading; nothing is written beside it. Raises ValueError when it can't be opened."""
+    name = f"file:{quote(str(path))}?mode=ro"
+    if not path.with_name(path.name + "-wal").exists():
+        name += "&immutable=1"
+    try:
+        connection = sqlite3.connect(name, uri=True)
+    except sqlite3.Error as error:
+        raise ValueError(f"the database can't be opened: {error}") from None
+    with closing(connection):
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        yield Database(connection)
