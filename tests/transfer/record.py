@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def wandb(folder: Path) -> None:
     print("a line of the console")
     run.summary["best"] = 0.75
     run.finish()
+    for left in (
+        *folder.glob("wandb/*.log"),
+        *folder.glob("wandb/latest-run"),
+        *folder.glob("wandb/*/logs"),
+        *folder.glob("wandb/*/files/*.*"),
+    ):
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 def trackio(folder: Path) -> None:

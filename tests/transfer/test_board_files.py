@@ -225,8 +225,6 @@ def test_the_points_are_those_of_tensorboards_own_reader(tmp_path: Path) -> None
                 for tag in ("a/loss", "b", "time"):
                     if chance.random() < 0.9:
                         writer.add_scalar(tag, chance.choice([chance.gauss(0, 9), 1e30, -0.0]), step * chance.choice([1, 1, 1000]))
-                if step % 50 == 0:
-                    writer.add_scalar("rare", step, step, new_style=True) if number else writer.add_scalar("rare", step, step)
     theirs = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0, "tensors": 0}).Reload()
     expected = {tag: sorted({event.step: event.value for event in theirs.Scalars(tag)}.items()) for tag in theirs.Tags()["scalars"]}
     found = points(pieces_of(tmp_path))
