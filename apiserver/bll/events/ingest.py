@@ -64,8 +64,8 @@ class Ingest:
         self._settings = settings
         self._clock = clock
 
-    def add_lines(self, company: str, user: str, body: bytes, worker: str) -> dict[str, Any]:
-        """Store a batch of JSON lines.
+    def add_lines(self, company: str, user: str, body: bytes, worker: str, *, again: bool = False) -> dict[str, Any]:
+        """Store a batch of JSON lines. `again`: its log lines are stored even where the same batch was stored within the hour (and removed since).
 
         Answers {added, errors, errors_info, error_lines}. Raises EmptyBatch, EventsNotAdded (nothing was good), ValidationFailed (events of
         one task contradict each other), and what the store raises when it can't take the batch now.
@@ -77,7 +77,7 @@ class Ingest:
                 give_way()
             builder.add_lines(lines, number)
             number += len(lines)
-        return self._store(company, user, builder, body)
+        return self._store(company, user, builder, body, again=again)
 
     def add_objects(self, company: str, user: str, objects: list[dict[str, Any]], worker: str) -> dict[str, Any]:
         """The same for events that are parsed already."""
@@ -95,7 +95,7 @@ class Ingest:
     def _builder(self, worker: str) -> BatchBuilder:
         return BatchBuilder(self._decoder, int(self._clock() * 1000), worker, self._settings.ignored_metrics, self._settings.validate_plots)
 
-    def _store(self, company: str, user: str, builder: BatchBuilder, body: bytes) -> dict[str, Any]:
+    def _store(self, company: str, user: str, builder: BatchBuilder, body: bytes, *, again: bool = False) -> dict[str, Any]:
         if not builder.lines:
             raise EmptyBatch()
         builder.check_sizes(self._settings.max_batch_tasks, self._settings.max_batch_series)
@@ -105,7 +105,7 @@ class Ingest:
         refused = builder.refused
         EVENT_BYTES.inc(len(body))
         if batch.points or batch.events or batch.logs:
-            if batch.logs and builder.timed:  # equal bodies without a single timestamp are two reports
+            if batch.logs and builder.timed and not again:  # equal bodies without a single timestamp are two reports
                 batch.digest = digest_of(company, body)
             outcome = self._events.append(company, batch)
             count_stored(batch, outcome)

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 import click
 
 from apiserver.errors import StartupError
+from apiserver.operations.migrate.commands import migrate
 from apiserver.settings import Settings, from_environment
 
 _DATA = click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
@@ -29,7 +30,7 @@ NAMED = 20
 
 def add_commands(group: click.Group) -> None:
     """Add the commands to the command line."""
-    for command in (import_runs, follow, export):
+    for command in (import_runs, follow, export, migrate):
         group.add_command(command)
 
 

@@ -1,0 +1,1 @@
+"""Migrating a whole ClearML server, or another Tidemark, into this one."""

@@ -1,0 +1,127 @@
+"""The command `migrate`. What it needs is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from typing import Any
+
+import click
+
+from apiserver.errors import StartupError
+
+
+@click.group()
+def migrate() -> None:
+    """Copy the whole of another server into this installation."""
+
+
+@migrate.command("clearml")
+@click.argument("url")
+@click.option("--key", envvar="CLEARML_API_ACCESS_KEY", show_envvar=True, required=True, help="Access key on the other server.")
+@click.option("--secret", envvar="CLEARML_API_SECRET_KEY", show_envvar=True, required=True, help="Its secret.")
+@click.option(
+    "--files",
+    multiple=True,
+    metavar="URL",
+    help="Address of its file server; may be given several times.  [default: port 8081, and URL/files]",
+)
+@click.option("--project", metavar="NAME", help="Only this project and those below it.")
+@click.option("--since", type=click.DateTime(), help="Only tasks and models that changed since.")
+@click.option("--parallel", type=click.IntRange(1, 32), default=4, show_default=True, help="Tasks that are read at once.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--company", metavar="NAME", help="Company of config/auth.conf that everything belongs to.  [default: the default one]")
+@click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
+@click.option(
+    "--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.  [default: a file in the data folder]"
+)
+@click.option("--state", envvar="TIDEMARK_STATE", show_envvar=True, metavar="URL", help="Shared state.  [default: memory://]")
+def clearml(
+    url: str,
+    key: str,
+    secret: str,
+    files: tuple[str, ...],
+    project: str | None,
+    since: datetime | None,
+    parallel: int,
+    dry_run: bool,
+    company: str | None,
+    data: str | None,
+    store: str | None,
+    state: str | None,
+) -> None:
+    """Copy projects, tasks, models, events, files and users of the ClearML server (or Tidemark) with the API at URL.
+
+    Ids, times and iterations stay. Files of its file server are copied and their addresses rewritten; those of S3 and the like are kept. It can be
+    repeated and resumed; at the end both sides are compared, and the exit code is 1 if something differs. No server may use the data folder
+    meanwhile; the other server is only read.
+    """
+    from apiserver.operations.migrate import migration as steps
+    from apiserver.operations.migrate.file_moves import FileMoves
+    from apiserver.operations.migrate.remote import Remote, RemoteFailed
+    from apiserver.operations.migrate.target import Target
+    from apiserver.settings import from_environment
+
+    selection = steps.Selection(project, round(since.timestamp() * 1000) if since is not None else None)
+    remote = Remote(url, key, secret)
+    remote.login()
+    started = time.monotonic()
+    try:
+        if dry_run:
+            _report(steps.dry_run(remote, selection), None, time.monotonic() - started)
+            return
+        settings = from_environment({"server.data": data, "engine.store": store, "engine.state": state})
+        settings.data.mkdir(parents=True, exist_ok=True)
+        target = Target(settings, company)
+        try:
+            moves = FileMoves(remote, target.storage, target.company, files or _usual_files(remote.url), target.files)
+            migration = steps.Migration(remote, target, moves, settings.data / "migrate", selection, parallel)
+            with click.progressbar(length=1, label="Migrating", file=sys.stderr, item_show_func=lambda text: text) as bar:
+
+                def progress(done: int, all: int, events: int) -> None:
+                    bar.length = max(all, 1)
+                    rate = events / max(time.monotonic() - started, 1e-3)
+                    bar.update(done - bar.pos, current_item=f"{events:,} events, {rate:,.0f}/s")
+
+                outcome = migration.run(progress)
+        finally:
+            target.close()
+    except RemoteFailed as error:
+        raise StartupError(str(error)) from None
+    _report(outcome, moves, time.monotonic() - started)
+    if outcome.problems or outcome.differences:
+        raise SystemExit(1)
+
+
+def _usual_files(url: str) -> tuple[str, ...]:
+    """Where the file server of a server is, usually."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    found = [f"{url.removesuffix('/api')}/files", f"{parts.scheme}://{host}:8081"]
+    if host.startswith("api."):
+        found.append(f"{parts.scheme}://files.{host.removeprefix('api.')}")
+    return tuple(found)
+
+
+def _report(outcome: Any, moves: Any, seconds: float) -> None:
+    for problem in (*outcome.problems, *outcome.differences):
+        click.echo(problem, err=True)
+    click.echo(
+        f"{outcome.projects:,} projects, {outcome.users:,} users, {outcome.tasks:,} tasks and {outcome.models:,} models"
+        + (f" ({outcome.unchanged:,} did not change)" if outcome.unchanged else "")
+    )
+    for name, count in sorted(outcome.counts.items()):
+        click.echo(f"{count:>15,}  {name}")
+    if moves is not None:
+        click.echo(
+            f"{outcome.events:,} events and {moves.copied:,} files ({moves.bytes / 1e6:,.1f} MB) in {seconds:.1f} s"
+            f" ({outcome.events / max(seconds, 1e-3):,.0f} events/s)"
+        )
+        click.echo(
+            f"{len(outcome.differences):,} differences, {len(outcome.problems):,} problems"
+            if outcome.differences or outcome.problems
+            else "Both sides hold the same events."
+        )

@@ -1,0 +1,318 @@
+"""The whole of a server, step by step: users, projects, models and tasks, then the events and files of each, then a comparison.
+
+It can be repeated and resumed: documents and events replace themselves; a task that did not change since it was copied is passed over; a task whose
+copy was interrupted is copied again, its log from the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Full, Queue
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiserver.operations.migrate.documents import milliseconds, stored_model, stored_project, stored_task
+from apiserver.operations.migrate.file_moves import FileMoves
+from apiserver.operations.migrate.remote import TYPES, Remote, RemoteFailed
+from apiserver.operations.migrate.target import Target, line_of
+
+SAVE_SECONDS = 5.0
+_WITH_FILES = ("training_debug_image", "plot")
+ACTIVITY = ("last_iteration", "last_update", "last_change")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is migrated: `project` and those below it (None: all), and what changed since a time in ms (None: ever)."""
+
+    project: str | None = None
+    since: int | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Counts of a migration. `differences`: what is not the same on both sides at the end. `counts`: events by type, as the server says."""
+
+    projects: int = 0
+    users: int = 0
+    tasks: int = 0
+    models: int = 0
+    unchanged: int = 0
+    events: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    differences: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class _Owner(NamedTuple):
+    """A task or model with its activity, as the server has it."""
+
+    id: str
+    model: bool
+    activity: dict[str, int]
+
+    @property
+    def key(self) -> str:
+        return f"{'model' if self.model else 'task'}:{self.id}"
+
+
+class _Page(NamedTuple):
+    owner: _Owner
+    type: str
+    total: int
+    lines: bytes
+    size: int
+
+
+class _End(NamedTuple):
+    owner: _Owner
+    problem: str = ""
+
+
+Progress = Callable[[int, int, int], None]
+"""Called with the tasks and models done, all of them, and the events stored."""
+
+
+class Migration:
+    """Copies from a server into a target."""
+
+    def __init__(self, remote: Remote, target: Target, files: FileMoves, notes: Path, selection: Selection, parallel: int) -> None:
+        self._remote, self._target, self._files = remote, target, files
+        self._notes = notes / (hashlib.sha256(f"{remote.url} {target.company}".encode()).hexdigest()[:16] + ".json")
+        self._selection, self._parallel = selection, parallel
+        self._done = self._load()
+        self._saved = time.monotonic()
+        self._projects: dict[str, str] = {}
+        self._stop = threading.Event()
+        self.outcome = Outcome()
+
+    def run(self, progress: Progress) -> Outcome:
+        """Copy everything. Raises RemoteFailed when the server does not answer at all; problems of single tasks are collected."""
+        self._users()
+        wanted = self._projects_of()
+        owners = [*self._models(wanted), *self._tasks(wanted)]
+        changed = [owner for owner in owners if self._done.get(owner.key) != owner.activity]
+        self.outcome.unchanged = len(owners) - len(changed)
+        self._events(changed, progress)
+        self._save()
+        self.outcome.problems += self._files.problems
+        return self.outcome
+
+    # --- documents
+
+    def _users(self) -> None:
+        for user in self._remote.call("users.get_all").get("users") or []:
+            id, name = user.get("id"), str(user.get("name") or user.get("id"))
+            if isinstance(id, str) and self._target.registry.get("user", self._target.company, id) is None:
+                # Nobody can log in as this user before the administrator gives it keys.
+                self._target.put(
+                    "user", {"id": id, "company": self._target.company, "name": name, "role": "user", "created": int(time.time() * 1000)}
+                )
+                self.outcome.users += 1
+
+    def _projects_of(self) -> list[str] | None:
+        """Store the projects; the ids of those whose tasks are wanted, None for all."""
+        found = sorted(self._remote.documents("projects"), key=lambda project: str(project["name"]).count("/"))
+        name = self._selection.project
+        if name is not None:
+            inside = {project["id"] for project in found if project["name"] == name or str(project["name"]).startswith(f"{name}/")}
+            above = {project["id"] for project in found if name.startswith(f"{project['name']}/")}
+            if not inside:
+                raise RemoteFailed(f'there is no project "{name}"')
+            found = [project for project in found if project["id"] in inside | above]
+        own = self._own_projects()
+        for project in found:
+            if str(project["name"]) in own:
+                self._projects[project["id"]] = own[str(project["name"])]
+                continue
+            parent = own.get(str(project["name"]).rpartition("/")[0])
+            path = [own[part] for part in _above(str(project["name"])) if part in own]
+            self._target.put("project", stored_project(project, self._target.company, parent, path))
+            self._projects[project["id"]] = own[str(project["name"])] = str(project["id"])
+            self.outcome.projects += 1
+        return sorted(inside) if name is not None else None
+
+    def _own_projects(self) -> dict[str, str]:
+        return {str(one.body["name"]): one.id for one in self._target.registry.find("project", [self._target.company], fields=["name"])}
+
+    def _tasks(self, projects: list[str] | None) -> list[_Owner]:
+        found = []
+        for task in self._remote.documents("tasks", **({"project": projects} if projects is not None else {})):
+            if not self._wanted(task):
+                continue
+            owner = _Owner(str(task["id"]), False, _activity(task))
+            if self._done.get(owner.key) != owner.activity:
+                task = self._with_files(task)
+                self._target.put("task", self._kept("task", stored_task(task, self._target.company, self._project(task))))
+            found.append(owner)
+            self.outcome.tasks += 1
+        return found
+
+    def _models(self, projects: list[str] | None) -> list[_Owner]:
+        found = []
+        for model in self._remote.documents("models", **({"project": projects} if projects is not None else {})):
+            if not self._wanted(model):
+                continue
+            owner = _Owner(str(model["id"]), True, _activity(model))
+            if self._done.get(owner.key) != owner.activity:
+                model = self._with_files(model)
+                self._target.put("model", self._kept("model", stored_model(model, self._target.company, self._project(model))))
+            found.append(owner)
+            self.outcome.models += 1
+        return found
+
+    def _kept(self, kind: Any, body: dict[str, Any]) -> dict[str, Any]:
+        """A body whose activity fields are those that are stored: events move them."""
+        known = self._target.registry.get(kind, self._target.company, str(body["id"]))
+        if known is not None:
+            body.update({name: known.body[name] for name in ACTIVITY if name in known.body})
+        return body
+
+    def _wanted(self, document: Mapping[str, Any]) -> bool:
+        """Whether a document is the company's own (public ones have no company) and changed lately enough."""
+        if not document.get("company"):
+            return False
+        changed = milliseconds(document.get("last_update")) or milliseconds(document.get("created")) or 0
+        return self._selection.since is None or changed >= self._selection.since
+
+    def _project(self, document: Mapping[str, Any]) -> str | None:
+        project = document.get("project")
+        id = project.get("id") if isinstance(project, Mapping) else project
+        return self._projects.get(id, id) if isinstance(id, str) else None
+
+    def _with_files(self, document: dict[str, Any]) -> dict[str, Any]:
+        return dict(orjson.loads(self._files.rewritten(orjson.dumps(document))))
+
+    # --- events
+
+    def _events(self, owners: list[_Owner], progress: Progress) -> None:
+        """Fetch in several threads, store in this one."""
+        queue: Queue[_Page | _End] = Queue(2 * self._parallel)
+        pool = ThreadPoolExecutor(self._parallel)
+        for owner in owners:
+            pool.submit(self._fetch, owner, queue)
+        totals: dict[str, dict[str, int]] = {}
+        failed: set[str] = set()
+        started: set[str] = set()
+        ended = 0
+        progress(0, len(owners), 0)
+        try:
+            while ended < len(owners):
+                item = queue.get()
+                key = item.owner.key
+                if isinstance(item, _End):
+                    ended += 1
+                    if item.problem or key in failed:
+                        self.outcome.problems += [f"{key}: {item.problem}"] if item.problem else []
+                    else:
+                        self._finish(item.owner, totals.pop(key, {}))
+                    progress(ended, len(owners), self.outcome.events)
+                    continue
+                if key not in started and not item.owner.model:
+                    self._target.clear_log(item.owner.id)
+                started.add(key)
+                totals.setdefault(key, {})[item.type] = item.total
+                if item.size:
+                    refused = self._target.add(item.lines)
+                    self.outcome.events += item.size
+                    if refused:
+                        failed.add(key)
+                        self.outcome.problems += [f"{key}: {reason}" for reason in refused[:10]]
+                progress(ended, len(owners), self.outcome.events)
+        finally:
+            self._stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _fetch(self, owner: _Owner, queue: Queue[_Page | _End]) -> None:
+        problem = ""
+        try:
+            for page in self._remote.events(owner.id, model=owner.model):
+                if self._stop.is_set():
+                    return
+                lines = b"\n".join([line_of(event, model=owner.model) for event in page.events])
+                if page.type in _WITH_FILES:
+                    lines = self._files.rewritten(lines)
+                self._hand_over(queue, _Page(owner, page.type, page.total, lines, len(page.events)))
+        except RemoteFailed as error:
+            problem = str(error)
+        except Exception as error:  # a thread's exception is seen by nobody else
+            problem = f"{type(error).__name__}: {error}"
+        self._hand_over(queue, _End(owner, problem))
+
+    def _hand_over(self, queue: Queue[_Page | _End], item: _Page | _End) -> None:
+        while not self._stop.is_set():
+            with suppress(Full):
+                queue.put(item, timeout=1)
+                return
+
+    def _finish(self, owner: _Owner, totals: dict[str, int]) -> None:
+        """Compare both sides, give the task its own activity again, and note that it is done."""
+        same = True
+        for type, total in totals.items():
+            self.outcome.counts[type] += total
+            stored = self._target.count(owner.id, type) if total else 0
+            if stored != total:
+                same = False
+                self.outcome.differences.append(f"{owner.key}: {total:,} events of the type {type} there, {stored:,} here")
+        self._target.registry.touch("model" if owner.model else "task", self._target.company, owner.id, **owner.activity)
+        if same:
+            self._done[owner.key] = owner.activity
+        if time.monotonic() - self._saved >= SAVE_SECONDS:
+            self._save()
+
+    # --- what is done
+
+    def _load(self) -> dict[str, dict[str, int]]:
+        try:
+            found = json.loads(self._notes.read_bytes())
+        except (OSError, ValueError):
+            return {}  # missing or unreadable: everything is copied again, which changes nothing
+        return found if isinstance(found, dict) else {}
+
+    def _save(self) -> None:
+        self._notes.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._notes.with_suffix(".draft")
+        draft.write_text(json.dumps(self._done))
+        draft.replace(self._notes)
+        self._saved = time.monotonic()
+
+
+def dry_run(remote: Remote, selection: Selection) -> Outcome:
+    """Count what would be copied."""
+    outcome = Outcome()
+    projects = list(remote.documents("projects"))
+    name = selection.project
+    inside = [one["id"] for one in projects if name is None or one["name"] == name or str(one["name"]).startswith(f"{name}/")]
+    outcome.projects = len(inside)
+    for service in ("models", "tasks"):
+        for document in remote.documents(service, **({"project": inside} if name is not None else {})):
+            changed = milliseconds(document.get("last_update")) or milliseconds(document.get("created")) or 0
+            if not document.get("company") or (selection.since is not None and changed < selection.since):
+                continue
+            setattr(outcome, service, getattr(outcome, service) + 1)
+            for type in TYPES:
+                if service == "tasks" or type != "log":
+                    outcome.counts[type] += remote.count(document["id"], type, model=service == "models")
+            for artifact in (document.get("execution") or {}).get("artifacts") or []:
+                outcome.counts["bytes of artifacts"] += int(artifact.get("content_size") or 0)
+    return outcome
+
+
+def _activity(document: Mapping[str, Any]) -> dict[str, int]:
+    moments = {name: milliseconds(document.get(name)) for name in ACTIVITY}
+    return {name: moment for name, moment in moments.items() if moment is not None}
+
+
+def _above(name: str) -> list[str]:
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: end + 1]) for end in range(len(parts))]

@@ -1,0 +1,114 @@
+"""Where a migration writes: the store of this installation, with the data folder locked."""
+
+from __future__ import annotations
+
+import base64
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from apiserver import hocon
+from apiserver.bll.events.ingest import Ingest, IngestSettings
+from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.bll.registry.records import Records
+from apiserver.engine import open_engine
+from apiserver.errors import EventsNotAdded, TidemarkError
+from apiserver.files.storage import FileStorage, open_storage
+from apiserver.operations.transfer.sinks import company_ids
+from apiserver.service_repo.schema import SchemaSet
+from apiserver.serving import address_of, claim_data_folder
+from apiserver.settings import SCHEMA, Settings
+from apiserver.stores.base import Conflict, Kind, StoreBusy
+from apiserver.stores.records import EventQuery
+
+WORKER = "migration"
+RETRIES = 8
+_COMPUTED = frozenset(("_id", "company_id", "plot_len", "valid_plot", "source_urls"))
+"""Fields of stored events that storing computes."""
+
+
+class Target:
+    """The store. Raises StartupError when it can't be opened."""
+
+    def __init__(self, settings: Settings, company: str | None) -> None:
+        self.company, self.user = company_ids(settings, company)
+        self._lock = claim_data_folder(settings)
+        self._engine = open_engine(settings)
+        self.registry = self._engine.registry
+        self.events = self._engine.events
+        cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
+        directory = TaskDirectory(Records(self.registry).registry)
+        events = settings.events
+        ingest = IngestSettings(
+            ignored_metrics=events.ignore_iteration_metrics,
+            validate_plots=events.validate_plot_str,
+            max_batch_tasks=events.max_batch_tasks,
+            max_batch_series=events.max_batch_series,
+        )
+        self._ingest = Ingest(self.events, directory, self._engine.bus, SchemaSet(SCHEMA, cache).definitions("events"), ingest)
+        self.storage: FileStorage = open_storage(settings)
+        self.files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
+
+    def put(self, kind: Kind, body: Mapping[str, Any]) -> bool:
+        """Store a document under its id, in place of an older one; whether that changed anything."""
+        id = str(body["id"])
+        known = self.registry.get(kind, self.company, id)
+        if known is None:
+            try:
+                self.registry.create(kind, self.company, id, body)
+            except Conflict:
+                known = self.registry.get(kind, self.company, id)
+        if known is not None:
+            merged = {**known.body, **body}
+            if merged == known.body:
+                return False
+            known.body = merged
+            self.registry.replace(known)
+        return True
+
+    def add(self, lines: bytes) -> list[str]:
+        """Store events as JSON lines; the reasons of those that were refused."""
+        for attempt in range(RETRIES):
+            try:
+                answer = self._ingest.add_lines(self.company, self.user, lines, WORKER, again=True)
+                return [str(line["reason"]) for line in answer.get("error_lines", ())]
+            except EventsNotAdded as error:
+                return [str(line["reason"]) for line in (error.data or {}).get("error_lines", ())] or [str(error)]
+            except TidemarkError as error:
+                return [str(error)]
+            except StoreBusy as error:
+                if attempt == RETRIES - 1:
+                    return [str(error)]
+                time.sleep(min(error.retry_after, 5.0))
+        raise AssertionError("unreachable")
+
+    def clear_log(self, task: str) -> None:
+        """Remove the log of a task: its lines have no identity by which they could be replaced."""
+        self.events.delete_logs(self.company, task, before=None, include=None, exclude=None)
+
+    def count(self, owner: str, type: str) -> int:
+        """How many events of a type a task or model has."""
+        return self.events.count(self.company, EventQuery(owner, (type,)))
+
+    def close(self) -> None:
+        """Let go of the store and the data folder."""
+        self._engine.close()
+        self._lock.close()
+
+
+def line_of(event: Mapping[str, Any], *, model: bool) -> bytes:
+    """An event of an answer as it is reported. Events of published tasks are taken too."""
+    fields = {name: value for name, value in event.items() if name not in _COMPUTED}
+    if "plot_str" not in fields and isinstance(fields.get("plot_data"), str):  # ClearML compresses large plots
+        try:
+            fields["plot_str"] = zlib.decompress(base64.b64decode(fields["plot_data"])).decode()
+            del fields["plot_data"]
+        except (ValueError, zlib.error):
+            pass  # stored as it came
+    fields["allow_locked"] = True
+    if model:
+        fields["model_event"] = True
+    return orjson.dumps(fields)
