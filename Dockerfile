@@ -21,6 +21,7 @@ FROM python:3.12-slim-bookworm
 # Data (uploads, credentials.json, the lock) lives in a volume that belongs to this user.
 RUN useradd --create-home --uid 10001 tidemark && install -d -o tidemark -g tidemark /data
 COPY --from=build /opt/tidemark /opt/tidemark
+RUN ln -s /opt/tidemark/bin/tidemark /usr/local/bin/tidemark
 # "container": the server prints no secrets, because what it prints goes to a log.
 ENV container=docker PATH=/opt/tidemark/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /data
@@ -30,8 +31,9 @@ VOLUME /data
 ENV TIDEMARK_HOST=0.0.0.0 TIDEMARK_PORT=8008 TIDEMARK_DATA=/data TIDEMARK_AUTH=required
 EXPOSE 8008
 STOPSIGNAL SIGTERM
+# In the shell: a Python of its own would cost half a second of CPU each time.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8008/healthz', timeout=4)"]
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${TIDEMARK_PORT:-8008} && printf 'GET /readyz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *' 200 '* ]]"]
 
 ENTRYPOINT ["tidemark"]
 CMD ["serve"]

@@ -46,7 +46,7 @@ test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
 demo: $(VENV)/installed ## Start a server, report a made-up training to it, print where to look
 	$(PYTHON) examples/demo.py
 
-up: ## docker-compose: Tidemark, Elasticsearch and Redis
+up: ## Docker with Compose v2: Tidemark, Elasticsearch and Redis
 	sh scripts/up.sh
 
 docs: $(VENV)/installed ## Write docs/api from the schemas (scripts/api_answers.py records the example answers)

@@ -17,12 +17,13 @@ from gevent import get_hub
 from werkzeug.exceptions import HTTPException, NotFound
 
 from apiserver import __version__, hocon, patience
+from apiserver.addresses import without_password
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.call_log import CallLog
 from apiserver.context import Context
 from apiserver.credentials import Credentials
-from apiserver.engine import Engine, open_engine, without_password
+from apiserver.engine import Engine, open_engine
 from apiserver.errors import StoreNotReady
 from apiserver.exporter import CONTENT_TYPE, Exporter
 from apiserver.files.storage import FileStorage, open_storage

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from apiserver.addresses import without_password
 from apiserver.errors import StartupError, StoreNotReady
 from apiserver.settings import Settings
 from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError
@@ -79,8 +79,3 @@ def sqlite_path(url: str) -> str:
     if not path:
         raise StartupError(f'TIDEMARK_STORE: "{url}" names no file; it looks like sqlite:///path/to/tidemark.db')
     return path
-
-
-def without_password(url: str) -> str:
-    """A URL as it may be logged."""
-    return re.sub(r"(://)[^/@]*@", r"\1…@", url)

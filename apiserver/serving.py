@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -209,7 +210,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def claim_data_folder(settings: Settings) -> TextIO:
-    """Make the data folder and lock it. The lock lasts until the file is closed by all processes of this server."""
+    """Make the data folder and lock it, for this server alone if the database is in it. The lock lasts until the file is closed by all processes of this server."""
     folder = settings.data
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -223,7 +224,8 @@ def claim_data_folder(settings: Settings) -> TextIO:
             f"{folder}: the data folder can't be written: {error.strerror}; choose one with --data or TIDEMARK_DATA"
         ) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Only SQLite's file needs one server: with Elasticsearch any number of them share the folder, for the files in it.
+        fcntl.flock(lock, (fcntl.LOCK_SH if settings.shared_store else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         holder = lock_holder(folder)
         where = f" at {holder['address']} (process {holder['pid']})" if holder else ""
@@ -253,9 +255,10 @@ def _check_log_file(path: str) -> None:
 
 def write_lock(lock: TextIO, address: str) -> None:
     """Say in the lock file who holds it, so that commands find the running server."""
-    lock.truncate(0)
-    lock.write(json.dumps({"pid": os.getpid(), "address": address}))
-    lock.flush()
+    with suppress(OSError):  # of a full disk: then commands don't find the server, and nothing else happens
+        lock.truncate(0)
+        lock.write(json.dumps({"pid": os.getpid(), "address": address, "host": socket.gethostname()}))
+        lock.flush()
 
 
 def lock_holder(folder: Path) -> dict[str, Any] | None:
@@ -274,7 +277,8 @@ def running_server(folder: Path) -> str | None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = lock_holder(folder)
-        return str(holder["address"]) if holder else None
+        # On storage that hosts share, the address may be that of another one.
+        return str(holder["address"]) if holder and holder.get("host", socket.gethostname()) == socket.gethostname() else None
     except OSError:
         return None
     return None

@@ -71,6 +71,9 @@ SHORT = {
     "TIDEMARK_ALLOW_OPEN": "server.allow_open",
     "TIDEMARK_STORE": "engine.store",
     "TIDEMARK_STATE": "engine.state",
+    "TIDEMARK_STORE_USER": "engine.store_user",
+    "TIDEMARK_STORE_PASSWORD": "engine.store_password",
+    "TIDEMARK_STATE_PASSWORD": "engine.state_password",
     "TIDEMARK_AUTH": "auth.mode",
     "TIDEMARK_ACCESS_KEY": "auth.access_key",
     "TIDEMARK_SECRET_KEY": "auth.secret_key",
@@ -98,6 +101,7 @@ def make_settings(env: Mapping[str, str], overrides: Mapping[str, Any] | None = 
                 raise StartupError(f'{path}: "{section}" must be a section with keys, such as server {{ port = 8008 }}')
             for key, value in values.items():
                 _set(tree, origins, f"{section}.{key}", value, str(path))
+    env = _with_files(env, tree)
     for name, value in sorted(env.items()):
         if name.startswith("TIDEMARK__"):
             _set(tree, origins, name[len("TIDEMARK__") :].lower().replace("__", "."), value, name)
@@ -110,6 +114,25 @@ def make_settings(env: Mapping[str, str], overrides: Mapping[str, Any] | None = 
     settings = _build(tree, origins)
     _check(settings)
     return settings
+
+
+def _with_files(env: Mapping[str, str], tree: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The variables, those among them whose names end in _FILE replaced by what is in their files, as containers get secrets."""
+    found = dict(env)
+    for name, path in env.items():
+        plain = name.removesuffix("_FILE")
+        section, _, key = plain.removeprefix("TIDEMARK__").lower().partition("__")
+        is_setting = plain.startswith("TIDEMARK__") and key in tree.get(section, {})
+        if plain == name or not (is_setting or plain in SHORT) or not path:
+            continue
+        if found.get(plain):
+            raise StartupError(f"{name} and {plain} are both set: keep one of them")
+        try:
+            found[plain] = Path(path).read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartupError(f"{name}={path}: can't be read: {getattr(error, 'strerror', error)}") from error
+        del found[name]
+    return found
 
 
 def _set(tree: dict[str, dict[str, Any]], origins: dict[str, str], key: str, value: Any, origin: str) -> None:
@@ -272,6 +295,11 @@ def _check(settings: Settings) -> None:
         settings.events.unknown_tasks in ("register", "reject"),
         f'TIDEMARK_UNKNOWN_TASKS (events.unknown_tasks) must be register or reject, got "{settings.events.unknown_tasks}"',
     )
+    need(
+        not settings.engine.store_password or store != "sqlite",
+        "TIDEMARK_STORE_PASSWORD is for an http:// or https:// store: set TIDEMARK_STORE",
+    )
+    need(not settings.engine.state_password or state != "memory", "TIDEMARK_STATE_PASSWORD is for a redis:// state: set TIDEMARK_STATE")
     need(store in ("sqlite", "http", "https"), "TIDEMARK_STORE must begin with sqlite:///, http:// or https://")
     need(state in ("memory", "redis", "rediss"), "TIDEMARK_STATE must begin with memory://, redis:// or rediss://")
     need(

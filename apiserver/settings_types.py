@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from apiserver.addresses import split_login, with_login
+
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address (without port, IPv6 without brackets) is this machine."""
@@ -69,6 +71,12 @@ class EngineSettings:
     """`sqlite:///path` or `http(s)://[user:pass@]host:9200[,host2:9200]`; empty: `<data>/tidemark.db`."""
     state: str = field(repr=False)
     """`memory://` or `redis://host:6379/0`; empty: `memory://` with SQLite."""
+    store_user: str
+    """With `store_password`, the login of the store's address."""
+    store_password: str = field(repr=False)
+    """Password of Elasticsearch; empty: as the address says."""
+    state_password: str = field(repr=False)
+    """Password of Redis; empty: as the address says."""
 
 
 @dataclass(frozen=True)
@@ -291,12 +299,17 @@ class Settings:
 
     @property
     def store_url(self) -> str:
-        """engine.store with its default."""
+        """engine.store with its default and its login."""
+        if self.engine.store_password and self.engine.store.startswith("http"):
+            return with_login(self.engine.store, self.engine.store_user, self.engine.store_password)
         return self.engine.store or f"sqlite:///{self.data.absolute() / 'tidemark.db'}"
 
     @property
     def state_url(self) -> str:
-        """engine.state with its default."""
+        """engine.state with its default and its password."""
+        if self.engine.state_password and self.engine.state.startswith("redis"):
+            user = (split_login(self.engine.state).login or ("", ""))[0]
+            return with_login(self.engine.state, user, self.engine.state_password)
         return self.engine.state or "memory://"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,6 +21,8 @@ log = logging.getLogger("tidemark")
 
 FIRST_TRY_SECONDS = 60.0
 """How long the worker process takes no calls at all: until it knows whether it has to wait."""
+GRACE_SECONDS = 3.0
+"""A store that answers within so long was only busy: many workers start at once, and the first of them makes the indices."""
 PAUSE_SECONDS = 1.0
 SAY_SECONDS = 5.0
 RETRY_AFTER = 2
@@ -36,6 +39,7 @@ class StartingApp:
         self._refusing = Draining(_refuse, max_body, RETRY_AFTER)
         self._app: Any = None
         self._tried = Event()
+        self._waits_since = 0.0
 
     def start(self) -> None:
         """Make the application, or go on trying in the background."""
@@ -57,6 +61,9 @@ class StartingApp:
         try:
             app = self._make()
         except StoreNotReady as error:
+            self._waits_since = self._waits_since or time.monotonic()
+            if time.monotonic() - self._waits_since < GRACE_SECONDS:
+                return False
             if is_first("the start waits", SAY_SECONDS - 0.5):
                 log.warning("the server waits for its store: %s", error)
             self._tried.set()
@@ -69,7 +76,7 @@ class StartingApp:
     def _wait(self) -> None:
         try:
             while not self._try():
-                gevent.sleep(PAUSE_SECONDS)
+                gevent.sleep(PAUSE_SECONDS if self._tried.is_set() else PAUSE_SECONDS / 5)
         except Exception as error:
             self._give_up(error)
 

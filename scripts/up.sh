@@ -21,27 +21,27 @@ fi
 
 if docker compose version >/dev/null 2>&1; then
     compose="docker compose"
-elif command -v docker-compose >/dev/null 2>&1; then
-    compose="docker-compose"
 else
-    echo "make up needs docker with its compose plugin, or docker-compose. Without Docker: make run (docs/operations.md)." >&2
+    echo "make up needs Docker with Compose v2 (docker compose; docker-compose 1.x can't read this file). Without Docker: make run (docs/operations.md)." >&2
     exit 2
 fi
 
-# Elasticsearch refuses to start where the kernel allows too few memory maps.
+# With too few memory maps Elasticsearch fails under load.
 maps=$(cat /proc/sys/vm/max_map_count 2>/dev/null || echo 262144)
 [ "$maps" -ge 262144 ] || echo "vm.max_map_count is $maps; Elasticsearch needs 262144: sudo sysctl -w vm.max_map_count=262144" >&2
 
 $compose up -d --build "$@"
 
 . ./.env
+address=${TIDEMARK_PUBLISH:-127.0.0.1:8008}
+case $address in 0.0.0.0:*) address=127.0.0.1:${address##*:} ;; *:*) ;; *) address=127.0.0.1:$address ;; esac
 cat <<END
 
-Tidemark starts on http://${TIDEMARK_PUBLISH:-127.0.0.1:8008} ($compose ps tells when it is healthy).
+Tidemark starts on http://$address ($compose ps tells when it is healthy).
 
-export CLEARML_API_HOST=http://127.0.0.1:8008
-export CLEARML_WEB_HOST=http://127.0.0.1:8008
-export CLEARML_FILES_HOST=http://127.0.0.1:8008/files
+export CLEARML_API_HOST=http://$address
+export CLEARML_WEB_HOST=http://$address
+export CLEARML_FILES_HOST=http://$address/files
 export CLEARML_API_ACCESS_KEY=$TIDEMARK_ACCESS_KEY
 export CLEARML_API_SECRET_KEY=$TIDEMARK_SECRET_KEY
 END

@@ -67,6 +67,11 @@ _running: list[Server] = []
 _ending: list[Server] = []
 
 
+def watch(server: Server) -> None:
+    """A test that fails shows what this server wrote last."""
+    _running.append(server)
+
+
 def dismiss(server: Server) -> None:
     """The test is through with it: it ends while the next tests run, and at the latest with the session."""
     if server in _running:

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +25,7 @@ _UNITS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
 def add_commands(group: click.Group) -> None:
     """Add the commands to the command line."""
-    for command in (doctor, retention):
+    for command in (doctor, retention, backup, restore):
         group.add_command(command)
 
 
@@ -55,6 +56,43 @@ def doctor(data: str | None, store: str | None, state: str | None, as_json: bool
         click.echo(json.dumps({"ok": not failed, "findings": listed}, indent=2))
     if failed:
         click.get_current_context().exit(1)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@_DATA
+@_STORE
+@_STATE
+def backup(folder: Path, data: str | None, store: str | None, state: str | None) -> None:
+    """Write everything into FOLDER, which must be new or empty: store, uploaded files, keys.
+
+    Works while the server runs. For large Elasticsearch clusters snapshots are faster (docs/operations.md).
+    """
+    from apiserver.operations.backup import backup as write
+
+    manifest = write(_settings(data, store, state), folder)
+    files = sum(name.startswith("files/") for name in manifest["digests"])
+    click.echo(f"Wrote {sum(manifest['counts'].values()):,} documents and {files:,} files to {folder}.")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_DATA
+@_STORE
+@_STATE
+def restore(folder: Path, data: str | None, store: str | None, state: str | None) -> None:
+    """Put the backup in FOLDER into an empty installation, and compare it with what was counted. Stop the server first.
+
+    Every file is compared with its digest before anything is written.
+    """
+    from apiserver.operations.backup import restore as put
+    from apiserver.serving import running_server
+
+    settings = _settings(data, store, state)
+    if address := running_server(settings.data):
+        raise StartupError(f"the server at {address} uses this data folder: stop it first")
+    manifest = put(settings, folder)
+    click.echo(f"Restored {sum(manifest['counts'].values()):,} documents; the counts are those of the backup.")
 
 
 class Age(click.ParamType[float]):

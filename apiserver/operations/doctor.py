@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import disk_usage
 
-from apiserver.engine import sqlite_path, without_password
+from apiserver.addresses import without_password
+from apiserver.engine import sqlite_path
 from apiserver.findings import Finding
 from apiserver.settings import Settings, is_loopback
 from apiserver.stores.base import StoreBusy, StoreDamaged

@@ -89,7 +89,7 @@ def _connected(url: str | None, data: str | None) -> tuple[Client, Settings | No
 
 
 def _facts(client: Client, settings: Settings | None) -> dict[str, Any]:
-    from apiserver.engine import without_password
+    from apiserver.addresses import without_password
 
     about = client.info()
     health = client.health()

@@ -14,7 +14,7 @@ from apiserver.json_shape import check_shape
 from apiserver.service_repo.unpacking import unpack
 
 STEP = 1 << 20
-JSON_LINES = "application/json-lines"
+JSON_LINES = ("application/json-lines", "application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
 def read(environ: Mapping[str, Any], max_body: int, max_unpacked: int) -> bytes:

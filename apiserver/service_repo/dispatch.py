@@ -129,7 +129,7 @@ class Dispatcher:
         batch = entry.schema.is_batch(call.requested_version)
         query = forms.pairs(environ["QUERY_STRING"]) if environ.get("QUERY_STRING") else []
         found: dict[str, Any] = {}
-        if mimetype == bodies.JSON_LINES:
+        if mimetype in bodies.JSON_LINES:
             call.is_batch = True  # an endpoint that takes no batch sees {}
         elif mimetype in (forms.FORM, forms.MULTIPART) and not call.body.lstrip().startswith(b"{"):  # `curl -d '{...}'` calls JSON a form
             query = [*forms.form_pairs(mimetype, content_type, call.body), *query]

@@ -90,7 +90,9 @@ def test_dotted_query_fields_are_nested(server: Client, task: str) -> None:
     assert server.raw(f"/events.get_task_log?task={task}&a.b=1").codes == (200, 0)
 
 
-@pytest.mark.parametrize("content_type", ["application/json-lines", "application/json-lines; charset=utf-8", "Application/JSON-Lines"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json-lines", "application/json-lines; charset=utf-8", "Application/JSON-Lines", "application/x-ndjson"]
+)
 def test_json_lines_are_a_batch_with_or_without_a_charset(server: Client, content_type: str, task: str) -> None:
     body = json_lines([log(task, "a"), log(task, "b")])
     assert server.raw("/events.add_batch", body, headers={"Content-Type": content_type}).data["added"] == 2

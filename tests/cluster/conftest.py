@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.answers import check_data
-from tests.conftest import dismiss
+from tests.conftest import dismiss, watch
 from tests.process import Server
 from tests.servers import ElasticsearchServer, RedisServer
 
@@ -24,6 +24,7 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
     def start(store: str, state: str, *args: str, **env: str) -> Server:
         worker = Server(tmp_path / f"host{len(started)}", {"TIDEMARK_STORE": store, "TIDEMARK_STATE": state, **env}, args, check_data)
         started.append(worker)
+        watch(worker)
         return worker.start()
 
     yield start

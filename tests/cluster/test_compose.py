@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from tests.cluster.conftest import StartWorker
-from tests.process import ROOT
+from tests.process import ROOT, Server, free_port
 from tests.servers import elasticsearch_address, redis_address
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}")
@@ -95,6 +96,26 @@ def test_the_tidemark_service_works_as_compose_starts_it(start_worker: StartWork
     assert client.add_batch([event])["added"] == 1
     assert client.call("events.scalar_metrics_iter_histogram", task="smoke")["m"]["v"]["y"] == [2.0]
     assert client.send("GET", "/readyz").status == 200
+
+
+def test_the_health_check_of_the_image_tells_ready_from_not(shared_server: Server) -> None:
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    found = re.search(r"^HEALTHCHECK .*?CMD (\[.*\])$", text, re.MULTILINE)
+    assert found is not None
+    command = json.loads(found[1])
+    for port, code in ((shared_server.port, 0), (free_port(), 1)):
+        done = subprocess.run(
+            command, env={"TIDEMARK_PORT": str(port), "PATH": "/bin:/usr/bin"}, capture_output=True, timeout=30, check=False
+        )
+        assert done.returncode == code, done.stderr
+
+
+def test_any_setting_may_stand_in_the_env_file_and_limits_are_optional() -> None:
+    services = compose()["services"]
+    assert services["tidemark"]["env_file"] == [".env"]
+    assert "ulimits" not in services["elasticsearch"]
+    optional = yaml.safe_load((ROOT / "deploy" / "compose" / "memory-lock.yml").read_text())
+    assert optional["services"]["elasticsearch"]["ulimits"]["memlock"] == {"soft": -1, "hard": -1}
 
 
 def test_the_image_runs_the_same_command_as_the_console_script() -> None:

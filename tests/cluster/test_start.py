@@ -87,6 +87,14 @@ def test_a_wrong_password_of_redis_is_one_line_in_the_log(start_worker: StartWor
     assert health.status == 200 and json.loads(health.body)["status"] == "degraded"
 
 
+def test_servers_share_a_data_folder_where_the_data_is_elsewhere(start_worker: StartWorker, prefix: str) -> None:
+    store, state = f"{elasticsearch_address()}?prefix={prefix}", f"{redis_address()}?prefix={prefix}"
+    first = start_worker(store, state)
+    second = start_worker(store, state, TIDEMARK_DATA=str(first.data))
+    first.client().add_batch([scalar("t", iter=1)])
+    assert second.client().histogram("t")["loss"]["train"]["x"] == [1]
+
+
 def _status(client: Client, path: str) -> int:
     try:
         return client.send("GET", path).status

@@ -37,7 +37,7 @@ def counted() -> set[str]:
                 suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
                 names |= {family.name + suffix for suffix in suffixes}
     source = (ROOT / "apiserver" / "exporter.py").read_text()
-    return names | set(re.findall(r'GaugeMetricFamily\("(\w+)"', source))
+    return names | set(re.findall(r'GaugeMetricFamily\(\s*"(\w+)"', source))
 
 
 def used(text: str) -> set[str]:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.engine import sqlite_path, without_password
+from apiserver.addresses import without_password
+from apiserver.engine import sqlite_path
 from apiserver.errors import StartupError
 from apiserver.settings import is_loopback, make_settings
+from apiserver.stores.elastic.client import parse_url
+from apiserver.stores.redis import RedisClient
 
 
 def test_stronger_sources_win(tmp_path: Path) -> None:
@@ -80,7 +83,51 @@ def test_urls() -> None:
     assert sqlite_path("sqlite:///a/b.db") == "a/b.db"
     assert sqlite_path("sqlite:////a/b.db") == "/a/b.db"
     assert without_password("https://user:pass@host:9200") == "https://…@host:9200"
+    assert without_password("https://host:9200") == "https://host:9200"
     assert sqlite_path(make_settings({"TIDEMARK_DATA": "/somewhere"}).store_url) == "/somewhere/tidemark.db"
+
+
+@pytest.mark.parametrize("password", ["hush/hush", "hush#hush", "hu?hush@hush:1", "hush", "hush%hush"])
+def test_any_password_is_taken_and_no_part_of_it_printed(password: str) -> None:
+    escaped = password.replace("%", "%25")
+    given = make_settings(
+        {"TIDEMARK_STORE": f"http://elastic:{escaped}@one:9200,two:9201?prefix=p", "TIDEMARK_STATE": f"redis://:{escaped}@host:1/0"}
+    )
+    apart = make_settings(
+        {
+            "TIDEMARK_STORE": "http://one:9200,two:9201?prefix=p",
+            "TIDEMARK_STORE_PASSWORD": password,
+            "TIDEMARK_STATE": "redis://host:1/0",
+            "TIDEMARK_STATE_PASSWORD": password,
+        }
+    )
+    for settings in (given, apart):
+        hosts, login, query = parse_url(settings.store_url)
+        assert (hosts, login, query) == (["http://one:9200", "http://two:9201"], ("elastic", password), {"prefix": "p"})
+        redis = RedisClient(settings.state_url, settings.redis)
+        assert redis.redis.connection_pool.connection_kwargs["password"] == password
+        shown = without_password(settings.store_url) + without_password(settings.state_url) + repr(settings)
+        assert "hush" not in shown
+
+
+def test_a_variable_may_name_a_file_with_its_value(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    file = str(tmp_path / "secret")
+    found = make_settings(
+        {
+            "TIDEMARK_SECRET_KEY_FILE": file,
+            "TIDEMARK_ACCESS_KEY": "x",
+            "TIDEMARK__auth__token_secret_FILE": file,
+            "TIDEMARK__server__log_file": "log",
+            "TIDEMARK__ELASTIC__CA_FILE": "ca.pem",
+        }
+    )
+    assert (found.auth.secret_key, found.auth.token_secret) == ("from a file", "from a file")
+    assert (found.server.log_file, found.elastic.ca_file) == ("log", "ca.pem")
+    with pytest.raises(StartupError, match="TIDEMARK_SECRET_KEY_FILE"):
+        make_settings({"TIDEMARK_SECRET_KEY_FILE": str(tmp_path / "missing"), "TIDEMARK_ACCESS_KEY": "x"})
+    with pytest.raises(StartupError, match="both set"):
+        make_settings({"TIDEMARK_SECRET_KEY_FILE": file, "TIDEMARK_SECRET_KEY": "y", "TIDEMARK_ACCESS_KEY": "x"})
 
 
 @pytest.mark.parametrize(

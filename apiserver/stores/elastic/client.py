@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import msgspec
 import orjson
@@ -16,6 +16,7 @@ from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
+from apiserver.addresses import split_login
 from apiserver.outages import Outages
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreReadOnly, StoreUnavailable
@@ -284,15 +285,14 @@ class ElasticClient:
 
 def parse_url(url: str) -> tuple[list[str], tuple[str, str] | None, dict[str, str]]:
     """`http(s)://[user:pass@]host:9200[,host2:9200][?prefix=name]` as addresses, login and options."""
-    parts = urlsplit(url)
-    login, _, addresses = parts.netloc.rpartition("@")
+    address, login = split_login(url)
+    parts = urlsplit(address)
     port = 443 if parts.scheme == "https" else 9200
     hosts = [
         f"{parts.scheme}://{host if ':' in host.rpartition(']')[2] else f'{host}:{port}'}{parts.path.rstrip('/')}"
-        for host in addresses.split(",")
+        for host in parts.netloc.split(",")
     ]
-    user, _, password = login.partition(":")
-    return hosts, (unquote(user), unquote(password)) if login else None, dict(parse_qsl(parts.query))
+    return hosts, login, dict(parse_qsl(parts.query))
 
 
 def attempts(count: int) -> Iterator[int]:

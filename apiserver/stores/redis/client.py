@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 from redis.retry import Retry
 
+from apiserver.addresses import quoted
 from apiserver.metrics import STATE_SECONDS, timed
 from apiserver.outages import Outages
 from apiserver.settings import RedisSettings
@@ -32,7 +33,7 @@ class RedisClient:
     """
 
     def __init__(self, url: str, settings: RedisSettings) -> None:
-        parts = urlsplit(url)
+        parts = urlsplit(quoted(url))
         query = dict(parse_qsl(parts.query))
         prefix = query.pop("prefix", "")
         self.prefix = f"{prefix}:" if prefix else settings.prefix

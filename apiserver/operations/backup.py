@@ -1,0 +1,180 @@
+"""`tidemark backup` and `tidemark restore`: the store, uploaded files and keys in one folder, verified by counts and digests.
+
+backup.json          what is in it: version, engine, time, counts, and the SHA-256 of every file
+tidemark.db          the embedded engine's database, or
+indices/*.jsonl.gz   every document of Elasticsearch
+files/               uploads
+credentials.json     keys and signing secret
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apiserver import __version__
+from apiserver.engine import sqlite_path
+from apiserver.errors import StartupError
+from apiserver.settings import Settings
+from apiserver.stores.base import StoreDamaged
+
+FORMAT = 1
+MANIFEST, DATABASE, INDICES, FILES, KEYS = "backup.json", "tidemark.db", "indices", "files", "credentials.json"
+INCOMING = ".incoming"
+"""Of the file server: uploads that are not complete."""
+
+
+def backup(settings: Settings, folder: Path) -> dict[str, Any]:
+    """Write a backup into a folder that is new or empty, also while the server runs; the manifest. Raises StartupError, StoreError."""
+    if folder.exists() and any(folder.iterdir()):
+        raise StartupError(f"{folder}: the folder is not empty; each backup needs one of its own")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    began = int(time.time() * 1000)
+    engine, counts = _dump_store(settings, folder)
+    # Files after the events that name them: an event without its file would be worse than a file without its event.
+    _copy_tree(_files_folder(settings), folder / FILES)
+    keys = settings.data / KEYS
+    if keys.exists():
+        _copy(keys, folder / KEYS)
+        (folder / KEYS).chmod(0o600)
+    manifest = {
+        "format": FORMAT,
+        "version": __version__,
+        "engine": engine,
+        "began": began,
+        "counts": counts,
+        "digests": {str(path.relative_to(folder)): _digest(path) for path in _all_files(folder)},
+    }
+    draft = folder / f".{MANIFEST}"
+    draft.write_text(json.dumps(manifest, indent=2))
+    draft.replace(folder / MANIFEST)  # last of all: a backup without it is not whole
+    return manifest
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The manifest of a backup of which every file is as it was written. Raises StartupError with the name of the first that is not."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise StartupError(f"{folder}: this is no whole backup: {MANIFEST} can't be read") from error
+    if manifest.get("format") != FORMAT:
+        raise StartupError(f"{folder}: a newer tidemark made this backup (format {manifest.get('format')}); restore it with that version")
+    for name, digest in manifest["digests"].items():
+        path = folder / name
+        if not path.is_file() or _digest(path) != digest:
+            raise StartupError(f"{path}: missing or changed since the backup; restore another one")
+    return manifest
+
+
+def restore(settings: Settings, folder: Path) -> dict[str, Any]:
+    """Put a backup into an empty installation; its manifest. Raises StartupError, StoreError."""
+    manifest = verify(folder)
+    shared = settings.shared_store
+    if (manifest["engine"] == "elasticsearch") != shared:
+        wanted = "an http:// address" if not shared else "a sqlite:/// file"
+        raise StartupError(f"{folder}: a backup of {manifest['engine']}; set TIDEMARK_STORE to {wanted} to restore it")
+    database = None if shared else Path(sqlite_path(settings.store_url))
+    taken = [path for path in (database, settings.data / KEYS) if path is not None and path.exists()]
+    files = _files_folder(settings)
+    if files.exists() and any(path.name != INCOMING for path in files.iterdir()):
+        taken.append(files)
+    if taken:
+        raise StartupError(f"{taken[0]}: the installation is not empty; restore into an empty data folder")
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if (folder / FILES).exists():
+        _copy_tree(folder / FILES, files)
+    if (folder / KEYS).exists():
+        _copy(folder / KEYS, settings.data / KEYS)
+        (settings.data / KEYS).chmod(0o600)
+    counts = _load_store(settings, folder, manifest, database)
+    if counts != manifest["counts"]:
+        odd = sorted(name for name in {*counts, *manifest["counts"]} if counts.get(name) != manifest["counts"].get(name))
+        raise StartupError(f"{folder}: the restored store differs from the backup in {', '.join(odd)}: restore it into an empty one again")
+    return manifest
+
+
+def _dump_store(settings: Settings, folder: Path) -> tuple[str, dict[str, int]]:
+    if settings.shared_store:
+        from apiserver.stores.elastic import backup as elastic
+        from apiserver.stores.elastic.client import ElasticClient
+
+        (folder / INDICES).mkdir()
+        client = ElasticClient(settings.store_url, settings.elastic)
+        try:
+            return "elasticsearch", elastic.dump(client, folder / INDICES)
+        finally:
+            client.close()
+    from apiserver.stores.sqlite import backup as sqlite
+
+    path = Path(sqlite_path(settings.store_url))
+    if not path.exists():
+        raise StartupError(f"{path}: there is no database to back up")
+    sqlite.copy(path, folder / DATABASE)
+    return "sqlite", sqlite.counts(folder / DATABASE)
+
+
+def _load_store(settings: Settings, folder: Path, manifest: dict[str, Any], database: Path | None) -> dict[str, int]:
+    if database is None:
+        from apiserver.stores.elastic import backup as elastic
+        from apiserver.stores.elastic.client import ElasticClient
+
+        client = ElasticClient(settings.store_url, settings.elastic)
+        try:
+            return elastic.load(client, folder / INDICES, manifest["began"])
+        finally:
+            client.close()
+    from apiserver.stores.sqlite import backup as sqlite
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    draft = database.with_name(f".{database.name}.restored")
+    _copy(folder / DATABASE, draft)
+    draft.chmod(0o600)
+    try:
+        counts = sqlite.counts(draft)
+    except StoreDamaged:
+        draft.unlink()
+        raise
+    draft.replace(database)
+    return counts
+
+
+def _files_folder(settings: Settings) -> Path:
+    return Path(settings.files.folder).expanduser() if settings.files.folder else settings.data / "files"
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy files that are complete when they appear, as the file server's are; one that is deleted meanwhile is left out."""
+    if not source.exists():
+        return
+    for path in _all_files(source):
+        name = path.relative_to(source)
+        if name.parts[0] == INCOMING:
+            continue
+        (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            _copy(path, target / name)
+        except FileNotFoundError:
+            continue
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as given, target.open("xb") as made:
+        shutil.copyfileobj(given, made, 1 << 20)
+        made.flush()
+        os.fsync(made.fileno())
+    shutil.copystat(source, target)
+
+
+def _all_files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in (MANIFEST, f".{MANIFEST}"))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,118 @@
+"""Every document of an installation as JSON lines, and back: for installations without snapshots, and for moving to another cluster.
+
+The documents are read in points in time, statistics before events. What was written meanwhile is in the events at most: series that were written
+after the backup had begun, or shortly before, are marked stale when they are loaded, and recomputed by their next reader.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from apiserver.stores.base import StoreBusy, StoreDamaged
+from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
+from apiserver.stores.elastic.installation import Installation
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import SEQ_SHIFT
+
+PAGE = 2_000
+KEEP_ALIVE = "5m"
+BULK_BYTES = 5_000_000
+UNSURE_MS = 300_000
+"""Milliseconds before a backup within which a batch may have been under way."""
+
+
+def dump(client: ElasticClient, folder: Path) -> dict[str, int]:
+    """Write every index to `<folder>/<name without prefix>.jsonl.gz`; how many documents each has."""
+    layout = Layout(client, client.settings)
+    patterns = ["statistics-*", "registry-*", *(f"events-{type}-*" for type in TYPES)]
+    done: dict[str, int] = {}
+    for pattern in patterns:
+        found = client.call("GET", f"/{layout.prefix}{pattern}/_alias?allow_no_indices=true&ignore_unavailable=true")
+        for index in sorted(found):
+            name = index.removeprefix(layout.prefix)
+            done[name] = 0
+            with gzip.open(folder / f"{name}.jsonl.gz", "wb", compresslevel=3) as file:
+                for hit in _documents(client, index):
+                    file.write(orjson.dumps([hit["_id"], hit["_source"]]) + b"\n")
+                    done[name] += 1
+    return done
+
+
+def _documents(client: ElasticClient, index: str) -> Iterator[dict[str, Any]]:
+    client.refresh([index])
+    pit = client.call("POST", f"/{index}/_pit?keep_alive={KEEP_ALIVE}")["id"]
+    try:
+        after: list[Any] | None = None
+        while True:
+            body: dict[str, Any] = {
+                "size": PAGE,
+                "query": {"match_all": {}},
+                "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
+                "sort": ["_shard_doc"],
+                "track_total_hits": False,
+            }
+            if after is not None:
+                body["search_after"] = after
+            answer = client.call("POST", "/_search", body)
+            hits = answer["hits"]["hits"]
+            yield from hits
+            if len(hits) < PAGE:
+                return
+            after, pit = hits[-1]["sort"], answer.get("pit_id", pit)
+    finally:
+        client.call("DELETE", "/_pit", {"id": pit})
+
+
+def load(client: ElasticClient, folder: Path, began: int) -> dict[str, int]:
+    """Store the documents of a dump in an installation that has none; how many each index got. `began`: when the dump was begun (ms)."""
+    layout = Layout(client, client.settings)
+    there = Installation(client, layout).differences()
+    if not there.registry or there.other_data:
+        raise StoreDamaged("the installation is not empty: restore into a cluster without its indices, or under another elastic.prefix")
+    Installation(client, layout).prepare()
+    stored: dict[str, int] = {}
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        name = path.name.removesuffix(".jsonl.gz")
+        index = layout.prefix + name
+        layout.create(index, _aliases(layout, name))
+        stored[name] = _load(client, layout.writing(index), path, began if name.startswith("statistics-") else None)
+    client.refresh([f"{layout.prefix}{name}" for name in stored])
+    return stored
+
+
+def _aliases(layout: Layout, name: str) -> dict[str, Any]:
+    index = layout.prefix + name
+    if not name.startswith("events-"):
+        return {layout.writing(index): {}}
+    return {index.rpartition("-")[0]: {}, layout.writing(index): {}}
+
+
+def _load(client: ElasticClient, target: str, path: Path, began: int | None) -> int:
+    count = size = 0
+    lines: list[bytes] = []
+    with gzip.open(path, "rb") as file:
+        for line in file:
+            id, source = orjson.loads(line)
+            if began is not None and source.get("kind") == "series" and source.get("last_written", 0) >> SEQ_SHIFT >= began - UNSURE_MS:
+                source["stale"] = True
+            lines.append(orjson.dumps({"create": {"_id": id}}) + b"\n" + orjson.dumps(source) + b"\n")
+            size += len(lines[-1])
+            count += 1
+            if size >= BULK_BYTES:
+                _send(client, target, lines)
+                lines, size = [], 0
+    if lines:
+        _send(client, target, lines)
+    return count
+
+
+def _send(client: ElasticClient, target: str, lines: list[bytes]) -> None:
+    for item in client.bulk(b"".join(lines), target).items:
+        if item["status"] != 201:
+            raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a document of the backup: {reason(item)}")
