@@ -9,7 +9,7 @@ from apiserver.errors import StartupError, StoreNotReady
 from apiserver.settings import Settings
 from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError
 from apiserver.stores.coordination import Coordination
-from apiserver.stores.options import WriteOptions
+from apiserver.stores.options import StateLimits, WriteOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,14 @@ def open_engine(settings: Settings) -> Engine:
 
 def _open_state(settings: Settings) -> tuple[State, Bus, Coordination | None]:
     """The coordination is None for a state in memory: one process has nobody to coordinate with."""
+    limits = StateLimits(settings.engine.state_bytes, settings.engine.company_state_bytes)
     if settings.state_url.startswith("memory:"):
         from apiserver.stores.memory import MemoryBus, MemoryState
 
-        return MemoryState(), MemoryBus(), None
+        return MemoryState(limits), MemoryBus(), None
     from apiserver.stores.redis import open_redis
 
-    return open_redis(settings.state_url, settings.redis)
+    return open_redis(settings.state_url, settings.redis, limits)
 
 
 def _open_store(settings: Settings, coordination: Coordination | None) -> tuple[EventStore, Registry]:

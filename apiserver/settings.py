@@ -284,6 +284,10 @@ def _check(settings: Settings) -> None:
         ("elastic.pool", elastic.pool),
     ):
         need(least >= 1, f"{name} must be at least 1")
+    need(
+        settings.engine.company_state_bytes <= settings.engine.state_bytes,
+        "engine.company_state_bytes must be at most engine.state_bytes",
+    )
     need(elastic.connect_timeout > 0, "elastic.connect_timeout must be more than 0")
     need(
         server.log_level in ("debug", "info", "warning", "error"),

@@ -77,6 +77,10 @@ class EngineSettings:
     """Password of Elasticsearch; empty: as the address says."""
     state_password: str = field(repr=False)
     """Password of Redis; empty: as the address says."""
+    state_bytes: int
+    """Bytes that the states of scrolls and navigation may take."""
+    company_state_bytes: int
+    """Of them, the most that one company may hold."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,14 @@ class StateUnavailable(StoreBusy):
     """The state (navigation, scrolls, rate limits) cannot be reached."""
 
 
+class StateTooLarge(StoreError):
+    """A single state is larger than all states of a company may be. `limit`: these bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"the states of a company may take {limit} bytes")
+
+
 class StoreDamaged(StoreError):
     """The store can't be opened: damaged, newer than this program, or with a conflicting layout. The text is for the operator."""
 
@@ -413,8 +421,15 @@ class RateLimit(NamedTuple):
 class State(Protocol):
     """Small JSON states that expire, shared by all workers. Raises StateUnavailable when it cannot be reached."""
 
-    def create(self, kind: str, value: Mapping[str, Any], ttl: float) -> str:
-        """Keep a state under a new random id (32 hex digits)."""
+    def create(self, kind: str, value: Mapping[str, Any], ttl: float, *, company: str, shared: bool = False) -> str:
+        """Keep a state (compressed) under a new random id (32 hex digits). `shared`: equal values of a company have one id and are kept once;
+        such a state is never changed.
+
+        The states of a company, and all states together, take a bounded number of bytes. Above it those make room that were not created,
+        changed or renewed for the longest time: of this company, or of the one that holds most. Raises StateTooLarge."""
+
+    def renew(self, kind: str, id: str, ttl: float) -> bool:
+        """Renew the expiry of a state without reading it; False when it is unknown."""
 
     def get(self, kind: str, id: str) -> dict[str, Any] | None:
         """The state, or None when unknown or expired."""

@@ -1,12 +1,20 @@
-"""Bodies of events as bytes, for every engine: JSON, compressed when it is large (plots)."""
+"""Bodies of events, and states, as bytes, for every engine: JSON, compressed when it is large (plots, snapshots of navigation)."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
+import gevent
 import msgspec
+import orjson
+
+COMPRESS_STATES_FROM = 500
+IN_A_THREAD_FROM = 200_000
+"""Bytes that take a millisecond or two to compress."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -40,3 +48,25 @@ def unpack_body(data: bytes | None, packed: bool) -> dict[str, Any]:
         return {}
     body: dict[str, Any] = decode_json(zlib.decompress(data) if packed else data)
     return body
+
+
+def pack_state(value: Mapping[str, Any]) -> bytes:
+    """A state as JSON, compressed unless it is small: names of metrics and variants repeat themselves."""
+    data = orjson.dumps(value)
+    if len(data) < COMPRESS_STATES_FROM:
+        return data
+    if len(data) < IN_A_THREAD_FROM:
+        return zlib.compress(data, 1)
+    packed: bytes = gevent.get_hub().threadpool.apply(zlib.compress, (data, 1))
+    return packed
+
+
+def unpack_state(data: bytes) -> dict[str, Any]:
+    """JSON of an object begins with a brace, compressed data never does."""
+    value: dict[str, Any] = orjson.loads(data if data[:1] == b"{" else zlib.decompress(data))
+    return value
+
+
+def state_id(company: str, packed: bytes) -> str:
+    """The id of a shared state: equal values of a company have the same."""
+    return hashlib.blake2b(packed, key=hashlib.blake2b(company.encode()).digest()[:32], digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""What the settings of the events service ask of a store; the same on every engine."""
+"""What the settings ask of a store or a state; the same on every engine."""
 
 from __future__ import annotations
 
@@ -13,3 +13,17 @@ class WriteOptions:
     """Bytes of an event's own fields (a plot's `plot_str`) from which on they are compressed; 0 = never."""
     retry_window: int = 3_600
     """Seconds after which the log lines of a batch that comes again are new ones, and no retry."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateLimits:
+    """Bytes that states may take, each counted with STATE_OVERHEAD (see `base.State.create`)."""
+
+    total: int = 128 << 20
+    company: int = 16 << 20
+
+
+STATE_OVERHEAD = 500
+"""What a state takes beside its value: names, times, accounts."""
+
+DEFAULT_STATE_LIMITS = StateLimits()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
 
-from tests.client import Client, scalar
+from tests.client import Client, image, scalar
 from tests.conftest import StartServer
 from tests.process import Server
 
@@ -16,6 +17,7 @@ def small(start_server: StartServer) -> Iterator[Server]:
     yield start_server(
         TIDEMARK__events__max_batch_tasks="3",
         TIDEMARK__events__max_batch_series="5",
+        TIDEMARK__engine__company_state_bytes="8000",
         TIDEMARK__runs__max_lines="100",
         TIDEMARK__runs__max_runs="4",
     )
@@ -54,3 +56,17 @@ def test_an_answer_about_broken_lines_is_bounded(server: Client, task: str) -> N
     answer = server.send("POST", f"/api/runs/{task}/events?error_lines=1000000", b"{\n" * 100_000)
     assert answer.status == 400 and len(answer.body) < 2_000_000
     assert answer.json["errors"] == 100_000 and answer.json["error_lines"][0]["line"] == 1
+
+
+def test_a_navigation_that_needs_too_large_a_state_is_refused_and_others_go_on(small: Server, task: str) -> None:
+    client = small.client()
+    names = [random.Random(number).randbytes(450).hex() for number in range(20)]  # noise can't be compressed by more than half
+    client.add_batch([image(task, "img", name, iter=iter) for name in names for iter in range(3)] + [image(task, "few", iter=2)])
+    answer = client.refused("events.debug_images", metrics=[{"task": task}])
+    assert answer.codes == (400, 16) and "engine.company_state_bytes" in answer.meta["result_msg"]
+    few = {"metrics": [{"task": task, "metric": "few"}]}
+    first = client.call("events.debug_images", **few)["scroll_id"]
+    for _ in range(30):  # each is a state; the first one is pushed out, and begins anew when it is asked for
+        client.call("events.debug_images", **few)
+    iterations = client.call("events.debug_images", **few, scroll_id=first)["metrics"][0]["iterations"]
+    assert [iteration["iter"] for iteration in iterations] == [2]

@@ -9,7 +9,7 @@ import pytest
 from apiserver.stores.base import Bus, State
 from apiserver.stores.memory import MemoryBus, MemoryState
 from tests.contract.bus import BusContract
-from tests.contract.state import StateContract
+from tests.contract.state import SMALL, StateContract
 
 
 class TestState(StateContract):
@@ -18,6 +18,10 @@ class TestState(StateContract):
         state = MemoryState()
         yield state
         state.close()
+
+    @pytest.fixture
+    def small_state(self) -> State:
+        return MemoryState(SMALL)
 
 
 class TestBus(BusContract):

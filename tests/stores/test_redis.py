@@ -13,8 +13,8 @@ from apiserver.stores.redis import OpenedRedis, open_redis
 from apiserver.stores.redis.client import RedisClient
 from tests.contract.bus import BusContract
 from tests.contract.coordination import CoordinationContract
-from tests.contract.state import StateContract
-from tests.servers import redis_url
+from tests.contract.state import SMALL, StateContract
+from tests.servers import redis_address, redis_url
 from tests.stores.settings import REDIS
 
 
@@ -42,7 +42,12 @@ def coordination(opened: OpenedRedis) -> Coordination:
 
 
 class TestState(StateContract):
-    pass
+    @pytest.fixture
+    def small_state(self) -> Iterator[State]:
+        opened = open_redis(f"{redis_address()}?prefix={uuid.uuid4().hex}", REDIS, SMALL)
+        yield opened.state
+        opened.bus.close()
+        opened.state.close()
 
 
 class TestBus(BusContract):

@@ -1,7 +1,8 @@
 """Navigation through images or plots, kept by the server under random scroll ids.
 
 A scroll id is immutable: every step returns a new one, and an id that is read twice gives the same step twice, because clients retry. The
-snapshot (which metrics and variants there are) is large and shared by all steps of a session; the cursor of a step is small.
+snapshot (which metrics and variants there are) is large and shared by all steps of a session, and by all sessions of a company that begin with
+the same one; the cursor of a step is small.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from apiserver.bll.events.scrolls import Scroll, binding, decoded
+from apiserver.bll.events.scrolls import Scroll, binding, decoded, state_limit
 from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
 from apiserver.stores.base import State
@@ -69,25 +70,23 @@ class NavigationSessions(Generic[SnapshotT, CursorT]):
 
     def begin(self, owners: Iterable[Owner], scroll: Scroll, snapshot: SnapshotT, cursor: CursorT) -> str:
         """The id of the first step of a new session."""
-        snapshot_id = self._state.create(self._snapshots, msgspec.to_builtins(snapshot), self._ttl)
+        with state_limit():
+            snapshot_id = self._state.create(self._snapshots, msgspec.to_builtins(snapshot), self._ttl, company=scroll.caller, shared=True)
         return self._keep(_Step(scroll.caller, binding(owners), snapshot_id, msgspec.to_builtins(cursor)))
 
     def advance(self, session: NavigationSession[SnapshotT, CursorT], cursor: CursorT) -> str:
         """The id of the next step of a session; its present id when the cursor did not move."""
-        self._state.update(self._snapshots, session.step.snapshot, _unchanged, self._ttl)
+        self._state.renew(self._snapshots, session.step.snapshot, self._ttl)
         if cursor == session.cursor:
-            self._state.update(self._kind, session.id, _unchanged, self._ttl)
+            self._state.renew(self._kind, session.id, self._ttl)
             return session.id
         return self._keep(msgspec.structs.replace(session.step, cursor=msgspec.to_builtins(cursor)))
 
     def _keep(self, step: _Step) -> str:
-        return self._state.create(self._kind, msgspec.to_builtins(step), self._ttl)
+        with state_limit():
+            return self._state.create(self._kind, msgspec.to_builtins(step), self._ttl, company=step.company)
 
 
 def invalid(scroll: Scroll, why: str = "unknown or expired") -> InvalidScroll:
     """The refusal of an id."""
     return InvalidScroll(why, scroll_id=(scroll.id or "")[:64])
-
-
-def _unchanged(state: dict[str, Any]) -> None:
-    """Renews the expiry, nothing else."""

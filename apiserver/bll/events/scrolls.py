@@ -6,14 +6,15 @@ clients retry. An id is bound to the caller's company, to the endpoint and to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
 from apiserver.bll.registry.directory import Owner
-from apiserver.errors import InvalidScroll
-from apiserver.stores.base import State
+from apiserver.errors import FieldsValueError, InvalidScroll
+from apiserver.stores.base import State, StateTooLarge
 
 END = "FFFF"
 """The id of the page after the last one, where ClearML's old endpoints have a word for it. It is always valid, and always empty."""
@@ -78,7 +79,8 @@ class Scrolls:
     def keep(self, state: ScrollState, owners: Iterable[Owner], scroll: Scroll) -> str:
         """A new id under which `state` can be resumed."""
         kept = _KeptScroll(state.endpoint, scroll.caller, binding(owners), msgspec.to_builtins(state))
-        return self._store.create(KIND, msgspec.to_builtins(kept), self._ttl)
+        with state_limit():
+            return self._store.create(KIND, msgspec.to_builtins(kept), self._ttl, company=scroll.caller)
 
     def forget(self, scroll: Scroll) -> None:
         """Drop an id of the caller's company; anything else is ignored."""
@@ -99,3 +101,13 @@ def decoded(state: Mapping[str, Any], kind: type[StructT], scroll: Scroll) -> St
         return msgspec.convert(state, kind)
     except msgspec.ValidationError as error:
         raise InvalidScroll("its state can't be read", scroll_id=(scroll.id or "")[:64]) from error
+
+
+@contextmanager
+def state_limit() -> Iterator[None]:
+    """Says to the client that what it asks for needs a state that no company may have."""
+    try:
+        yield
+    except StateTooLarge as error:
+        limit = f"the position in what was asked for takes more than {error.limit} bytes (engine.company_state_bytes): name fewer metrics"
+        raise FieldsValueError(limit) from error

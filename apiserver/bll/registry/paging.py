@@ -73,7 +73,7 @@ class DocumentPages:
         found = self._registry.find(kind, companies, where, order=order, offset=start, limit=size, fields=fields)
         state = {"kind": kind, "scope": scope, "position": start + len(found)}
         if scroll_id is None or self._state.update(SCROLL, scroll_id, lambda _: state, self._ttl) is None:
-            scroll_id = self._state.create(SCROLL, state, self._ttl)
+            scroll_id = self._state.create(SCROLL, state, self._ttl, company=scope)
         return DocumentPage(self._own_first(kind, scope, found), [], scroll_id, True)
 
     def _own_first(self, kind: Kind, company: str, documents: list[Document]) -> list[Document]:

@@ -1,53 +1,77 @@
-"""Small states that expire, inside one process: bounded in number, gone after a restart (clients then start a new scroll)."""
+"""Small states that expire, inside one process: bounded in bytes, gone after a restart (clients then start a new scroll)."""
 
 from __future__ import annotations
 
-import heapq
 import secrets
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
-import orjson
+from apiserver.stores.base import Health, RateLimit, StateTooLarge
+from apiserver.stores.codec import pack_state, state_id, unpack_state
+from apiserver.stores.options import DEFAULT_STATE_LIMITS, STATE_OVERHEAD, StateLimits
 
-from apiserver.stores.base import Health, RateLimit
-
-MAX_STATES = 200_000
 MAX_LIMITED_KEYS = 50_000
 SLOTS = 100
 """A rate window is counted in this many slots: memory per key is bounded, and a count leaves at most 1 % of the window late."""
+
+_Key = tuple[str, str]
+"""Kind and id."""
 
 
 class _State(NamedTuple):
     value: bytes
     expires: float
     version: int
+    company: str
+
+
+class _Space:
+    """The states of a company: `used` has the least recently used first."""
+
+    __slots__ = ("size", "used")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.used: OrderedDict[_Key, None] = OrderedDict()
 
 
 class MemoryState:
-    """States are kept as JSON bytes, so no caller can change what another one reads. When full, those that expire first make room."""
+    """States are kept as bytes, so no caller can change what another one reads."""
 
-    def __init__(self, max_states: int = MAX_STATES, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: StateLimits = DEFAULT_STATE_LIMITS, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._max = max_states
+        self._limits = limits
         self._lock = Lock()
-        self._states: dict[tuple[str, str], _State] = {}
-        self._expiry: list[tuple[float, tuple[str, str]]] = []  # a heap; an entry whose state has been renewed is skipped
+        self._states: dict[_Key, _State] = {}
+        self._spaces: dict[str, _Space] = {}
+        self._size = 0
         self._hits: dict[str, deque[list[float]]] = {}
         self._slots: dict[str, dict[str, float]] = {}
 
-    def create(self, kind: str, value: Mapping[str, Any], ttl: float) -> str:
-        key = (kind, secrets.token_hex(16))
+    def create(self, kind: str, value: Mapping[str, Any], ttl: float, *, company: str, shared: bool = False) -> str:
+        data = pack_state(value)
+        key = (kind, state_id(company, data) if shared else secrets.token_hex(16))
         with self._lock:
-            self._put(key, orjson.dumps(value), ttl, 0)
+            self._put(key, data, ttl, 0, company)
         return key[1]
 
     def get(self, kind: str, id: str) -> dict[str, Any] | None:
         with self._lock:
             state = self._live((kind, id))
-        return orjson.loads(state.value) if state else None
+        return unpack_state(state.value) if state else None
+
+    def renew(self, kind: str, id: str, ttl: float) -> bool:
+        key = (kind, id)
+        with self._lock:
+            state = self._live(key)
+            if state is None:
+                return False
+            self._states[key] = state._replace(expires=self._clock() + ttl)
+            self._spaces[state.company].used.move_to_end(key)
+            return True
 
     def update(self, kind: str, id: str, change: Callable[[dict[str, Any]], dict[str, Any] | None], ttl: float) -> dict[str, Any] | None:
         key = (kind, id)
@@ -57,19 +81,19 @@ class MemoryState:
             if before is None:
                 return None
             # Outside the lock: `change` may ask a store, which gives way to other greenlets.
-            changed = change(orjson.loads(before.value))
-            value = before.value if changed is None else orjson.dumps(changed)
+            changed = change(unpack_state(before.value))
+            value = before.value if changed is None else pack_state(changed)
             with self._lock:
                 now = self._live(key)
                 if now is None:
                     return None
                 if now.version == before.version:
-                    self._put(key, value, ttl, now.version + 1)
-                    return orjson.loads(value)  # type: ignore[no-any-return]
+                    self._put(key, value, ttl, now.version + 1, now.company)
+                    return unpack_state(value)
 
     def delete(self, kind: str, id: str) -> None:
         with self._lock:
-            self._states.pop((kind, id), None)
+            self._drop((kind, id))
 
     def hit(self, key: str, limit: int, window: float, weight: int = 1) -> RateLimit:
         width = window / SLOTS
@@ -115,25 +139,53 @@ class MemoryState:
     def close(self) -> None:
         with self._lock:
             self._states.clear()
-            self._expiry.clear()
+            self._spaces.clear()
+            self._size = 0
             self._hits.clear()
 
-    def _live(self, key: tuple[str, str]) -> _State | None:
+    def _live(self, key: _Key) -> _State | None:
         state = self._states.get(key)
         return state if state is not None and state.expires > self._clock() else None
 
-    def _put(self, key: tuple[str, str], value: bytes, ttl: float, version: int) -> None:
+    def _put(self, key: _Key, value: bytes, ttl: float, version: int, company: str) -> None:
+        size = len(value) + STATE_OVERHEAD
+        if size > self._limits.company:
+            raise StateTooLarge(self._limits.company)
+        self._drop(key)
         now = self._clock()
-        self._states[key] = _State(value, now + ttl, version)
-        heapq.heappush(self._expiry, (now + ttl, key))
-        while self._expiry and (self._expiry[0][0] <= now or len(self._states) > self._max):
-            expires, old = heapq.heappop(self._expiry)
-            state = self._states.get(old)
-            if state is not None and state.expires == expires:
-                del self._states[old]
-        if len(self._expiry) > 2 * len(self._states) + 1000:  # mostly renewed or deleted ones
-            self._expiry = [(state.expires, key) for key, state in self._states.items()]
-            heapq.heapify(self._expiry)
+        space = self._spaces.setdefault(company, _Space())
+        self._states[key] = _State(value, now + ttl, version, company)
+        space.used[key] = None
+        space.size += size
+        self._size += size
+        self._drop_expired(space, now)
+        while space.size > self._limits.company:
+            self._drop(next(iter(space.used)))
+        if self._size > self._limits.total:
+            for other in list(self._spaces.values()):
+                self._drop_expired(other, now)
+        while self._size > self._limits.total:
+            largest = max(self._spaces.values(), key=lambda other: other.size)
+            first = next(iter(largest.used))
+            if first == key:
+                return
+            self._drop(first)
+
+    def _drop_expired(self, space: _Space, now: float) -> None:
+        """Those at the front of the line; one behind a state that lives longer waits until it is at the front."""
+        while space.used and self._states[first := next(iter(space.used))].expires <= now:
+            self._drop(first)
+
+    def _drop(self, key: _Key) -> None:
+        state = self._states.pop(key, None)
+        if state is None:
+            return
+        space, size = self._spaces[state.company], len(state.value) + STATE_OVERHEAD
+        del space.used[key]
+        space.size -= size
+        self._size -= size
+        if not space.used:
+            del self._spaces[state.company]
 
     def _new_limit(self, key: str, now: float) -> deque[list[float]]:
         if len(self._hits) >= MAX_LIMITED_KEYS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from apiserver.settings import RedisSettings
+from apiserver.stores.options import DEFAULT_STATE_LIMITS, StateLimits
 from apiserver.stores.redis.bus import RedisBus
 from apiserver.stores.redis.client import RedisClient
 from apiserver.stores.redis.coordination import RedisCoordination
@@ -21,8 +22,8 @@ class OpenedRedis(NamedTuple):
     coordination: RedisCoordination
 
 
-def open_redis(url: str, settings: RedisSettings) -> OpenedRedis:
+def open_redis(url: str, settings: RedisSettings, limits: StateLimits = DEFAULT_STATE_LIMITS) -> OpenedRedis:
     """State, bus and coordination at a redis:// or rediss:// address. No connection is made before it is needed: the server starts without Redis,
     and goes on when it answers."""
     client = RedisClient(url, settings)
-    return OpenedRedis(RedisState(client), RedisBus(client), RedisCoordination(client))
+    return OpenedRedis(RedisState(client, limits), RedisBus(client), RedisCoordination(client))

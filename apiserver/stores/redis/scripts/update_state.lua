@@ -3,5 +3,5 @@
 local now = redis.call('GET', PREFIX .. ARGV[1])
 if not now then return 0 end
 if now ~= ARGV[2] then return 1 end
-redis.call('SET', PREFIX .. ARGV[1], ARGV[3], 'PX', ARGV[4])
+put(company_of(ARGV[1]), ARGV[1], ARGV[3], ARGV[4])
 return 2
