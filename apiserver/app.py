@@ -117,8 +117,8 @@ def _add_services(context: Context, storage: FileStorage, page_version: str) -> 
     tasks = TaskDirectory(engine.registry, deleted_for=context.settings.events.tombstone_expiration)
     for service in event_services(engine.events, tasks, engine.state, _ingest(context, tasks), context.settings.events):
         add(service)
-    users, files, ttl = context.identities.users, StoredTaskFiles(storage), context.settings.events.state_expiration
-    for service in registry_services(engine.registry, engine.events, engine.state, tasks, users, files, ttl):
+    users, files = context.identities.users, StoredTaskFiles(storage)
+    for service in registry_services(engine.registry, engine.events, engine.state, tasks, users, files, context.settings.events):
         add(service)
 
 

@@ -62,7 +62,8 @@ def _open_state(settings: Settings) -> tuple[State, Bus, Coordination | None]:
 
 
 def _open_store(settings: Settings, coordination: Coordination | None) -> tuple[EventStore, Registry]:
-    options = WriteOptions(settings.events.plot_compression_threshold, settings.events.retry_window)
+    events = settings.events
+    options = WriteOptions(events.plot_compression_threshold, events.retry_window, events.max_task_series, events.max_company_series)
     if settings.store_url.startswith("sqlite:"):
         from apiserver.stores.sqlite import open_sqlite
 

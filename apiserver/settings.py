@@ -281,6 +281,11 @@ def _check(settings: Settings) -> None:
     for name, least in (
         ("events.raw_size_cap", events.raw_size_cap),
         ("events.state_expiration", events.state_expiration),
+        ("events.max_task_series", events.max_task_series),
+        ("events.max_company_series", events.max_company_series),
+        ("events.max_chart_series", events.max_chart_series),
+        ("events.max_chart_points", events.max_chart_points),
+        ("events.max_list_series", events.max_list_series),
         ("elastic.pool", elastic.pool),
     ):
         need(least >= 1, f"{name} must be at least 1")

@@ -179,6 +179,16 @@ class EventsSettings:
     """Tasks in one batch of events."""
     max_batch_series: int
     """Series of scalars in one batch of events."""
+    max_task_series: int
+    """Series that a task or model may have."""
+    max_company_series: int
+    """Series of all tasks and models of a company."""
+    max_chart_series: int
+    """Series in one answer of charts."""
+    max_chart_points: int
+    """Points in one answer of charts."""
+    max_list_series: int
+    """Series of last_metrics in one answer that lists tasks or models."""
     search_seconds: float
     """Seconds that one call may search in a log."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apiserver.bll.events.charts import Charts
+from apiserver.bll.events.charts import ChartLimits, Charts
 from apiserver.bll.events.deletion import Deletion
 from apiserver.bll.events.image_index import ImageIndex
 from apiserver.bll.events.image_samples import ImageSamples
@@ -46,7 +46,14 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
     navigation = Navigation(events, state, ttl)
     return [
         EventsWriteService(owners, ingest, Deletion(events, directory)),
-        EventsScalarsService(owners, Charts(events), Latest(events), listing, pages, Vectors(events)),
+        EventsScalarsService(
+            owners,
+            Charts(events, ChartLimits(settings.max_chart_series, settings.max_chart_points)),
+            Latest(events),
+            listing,
+            pages,
+            Vectors(events),
+        ),
         EventsSeriesService(owners, SeriesCharts(events), Thumbnails(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),
         EventsLogsService(

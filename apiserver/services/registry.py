@@ -5,6 +5,7 @@ from __future__ import annotations
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.bll.registry.entity_counts import EntityCounts
 from apiserver.bll.registry.filter_values import FilterValues
+from apiserver.bll.registry.last_metrics import LastMetricsReader
 from apiserver.bll.registry.models import Models
 from apiserver.bll.registry.paging import DocumentPages
 from apiserver.bll.registry.pipeline_runs import PipelineRuns
@@ -29,6 +30,7 @@ from apiserver.services.tasks import TasksService
 from apiserver.services.tasks_status import TasksStatusService
 from apiserver.services.users import UsersService
 from apiserver.services.workers import WorkersService
+from apiserver.settings import EventsSettings
 from apiserver.stores.base import EventStore, Registry, State
 
 
@@ -39,20 +41,18 @@ def registry_services(
     directory: TaskDirectory,
     users: Users,
     files: TaskFiles | None,
-    scroll_ttl: float,
+    settings: EventsSettings,
 ) -> list[object]:
-    """All services over the registry. `files`: what deletes a task's files, None without a file server.
-
-    `scroll_ttl`: seconds that scrolls of lists live after their last use.
-    """
+    """All services over the registry. `files`: what deletes a task's files, None without a file server."""
     records = Records(registry)
-    pages = DocumentPages(registry, state, scroll_ttl)
+    pages = DocumentPages(registry, state, settings.state_expiration)
     projects = Projects(records)
-    tasks = Tasks(records, events, pages, projects)
+    last_metrics = LastMetricsReader(events, settings.max_list_series)
+    tasks = Tasks(records, last_metrics, pages, projects)
     runs = TaskRuns(records)
     removal = TaskRemoval(records, events, directory, files)
     filter_values = FilterValues(records, events, projects)
-    models = Models(records, events, pages, projects, removal, runs)
+    models = Models(records, events, last_metrics, pages, projects, removal, runs)
     listed = ProjectList(records, pages, projects, ProjectStats(records))
     return [
         TasksService(tasks, TaskClone(records, tasks, projects), filter_values),

@@ -13,6 +13,10 @@ class WriteOptions:
     """Bytes of an event's own fields (a plot's `plot_str`) from which on they are compressed; 0 = never."""
     retry_window: int = 3_600
     """Seconds after which the log lines of a batch that comes again are new ones, and no retry."""
+    max_task_series: int = 20_000
+    """Series that a task or model may have; events of further ones are refused."""
+    max_company_series: int = 10_000_000
+    """Series of all tasks and models of a company."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,11 +144,14 @@ class EventBatch:
 
 
 class Refusal(NamedTuple):
-    """An event that the store itself refused for its content (Elasticsearch item errors)."""
+    """An event that the store itself refused: for its content (Elasticsearch item errors), or because there are too many series.
+
+    `kind`: what such refusals are counted under."""
 
     line: int
     field: str | None
     reason: str
+    kind: str = "an event was refused by the store"
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.client import Client, image, scalar
+from apiserver.stores.records import name_hash
+from tests.client import Client, image, log, plot, scalar
 from tests.conftest import StartServer
 from tests.process import Server
 
@@ -17,7 +18,11 @@ def small(start_server: StartServer) -> Iterator[Server]:
     yield start_server(
         TIDEMARK__events__max_batch_tasks="3",
         TIDEMARK__events__max_batch_series="5",
-        TIDEMARK__engine__company_state_bytes="8000",
+        TIDEMARK__events__max_task_series="8",
+        TIDEMARK__events__max_chart_series="6",
+        TIDEMARK__events__max_chart_points="50",
+        TIDEMARK__events__max_list_series="10",
+        TIDEMARK__engine__company_state_bytes="4000",
         TIDEMARK__runs__max_lines="100",
         TIDEMARK__runs__max_runs="4",
     )
@@ -60,13 +65,68 @@ def test_an_answer_about_broken_lines_is_bounded(server: Client, task: str) -> N
 
 def test_a_navigation_that_needs_too_large_a_state_is_refused_and_others_go_on(small: Server, task: str) -> None:
     client = small.client()
-    names = [random.Random(number).randbytes(450).hex() for number in range(20)]  # noise can't be compressed by more than half
+    names = [random.Random(number).randbytes(500).hex() for number in range(7)]  # 1,000 letters each, 500 bytes when they are compressed
     client.add_batch([image(task, "img", name, iter=iter) for name in names for iter in range(3)] + [image(task, "few", iter=2)])
     answer = client.refused("events.debug_images", metrics=[{"task": task}])
-    assert answer.codes == (400, 16) and "engine.company_state_bytes" in answer.meta["result_msg"]
+    assert answer.codes == (400, 16) and "engine.company_state_bytes" in str(answer)
     few = {"metrics": [{"task": task, "metric": "few"}]}
     first = client.call("events.debug_images", **few)["scroll_id"]
     for _ in range(30):  # each is a state; the first one is pushed out, and begins anew when it is asked for
         client.call("events.debug_images", **few)
     iterations = client.call("events.debug_images", **few, scroll_id=first)["metrics"][0]["iterations"]
     assert [iteration["iter"] for iteration in iterations] == [2]
+
+
+def test_series_of_a_task_are_limited_over_several_batches(small: Server, task: str) -> None:
+    client = small.client()
+    first = [scalar(task, f"m{number}") for number in range(5)]
+    assert client.add_batch(first)["errors"] == 0
+    answer = client.add_batch([scalar(task, f"m{number}") for number in range(5, 10)])
+    assert (answer["added"], answer["errors"], answer["errors_info"]) == (3, 2, {"too many series": 2})
+    assert [(line["line"], line["field"]) for line in answer["error_lines"]] == [(4, "variant"), (5, "variant")]
+    assert all("events.max_task_series" in line["reason"] for line in answer["error_lines"])
+    # Series that are there go on, whatever else is in the batch; every kind of event counts.
+    mixed = [
+        scalar(task, "m9", iter=1),
+        scalar(task, "m0", iter=1),
+        plot(task),
+        image(task),
+        log(task, "a line", timestamp=1_700_000_000_000),
+    ]
+    answer = client.add_batch(mixed)
+    assert (answer["added"], [line["line"] for line in answer["error_lines"]]) == (1, [1, 3, 4, 5])
+    assert client.send_batch(mixed[:1]).codes == (400, 131)
+    names = client.call("events.get_scalar_metrics_and_variants", task=task)["metrics"]
+    assert [name["metric"] for name in names] == [f"m{number}" for number in range(8)] and client.log(task) == []
+    assert client.call("tasks.get_by_id", task=task)["task"]["last_iteration"] == 1
+    client.call("events.delete_for_task", task=task)
+    assert client.add_batch([scalar(task, f"n{number}") for number in range(5)])["errors"] == 0
+
+
+def test_charts_and_lists_are_bounded(small: Server, task: str) -> None:
+    client = small.client()
+    tasks = [f"{task}-{number}" for number in range(2)]
+    for id in tasks:
+        for group in (range(4), range(4, 8)):
+            client.add_batch([scalar(id, f"m{number}", iter=iter) for number in group for iter in range(40)])
+    for request in ({"task": tasks[0]}, {"tasks": tasks, "metrics": [{"metric": f"m{number}"} for number in range(4)]}):
+        name = "multi_task_scalar_metrics_iter_histogram" if "tasks" in request else "scalar_metrics_iter_histogram"
+        refused = client.refused(f"events.{name}", **request)
+        assert refused.codes == (400, 12) and "events.max_chart_series" in str(refused)
+    five = [{"metric": f"m{number}"} for number in range(5)]
+    charts = client.histogram(tasks[0], metrics=five)
+    assert [len(charts[one["metric"]]["train"]["x"]) for one in five] == [len(charts["m0"]["train"]["x"])] * 5
+    assert 25 <= sum(len(chart["train"]["x"]) for chart in charts.values()) <= 50
+    refused = client.refused("events.scalar_metrics_iter_histogram", task=tasks[0], metrics=five, samples=0)
+    assert refused.codes == (400, 12) and "events.max_chart_points" in str(refused)
+    zoomed = client.histogram(tasks[0], metrics=five, samples=0, x_min=10, x_max=19)
+    assert [chart["train"]["x"] for chart in zoomed.values()] == [list(range(10, 20))] * 5
+
+    path = f"last_metrics.{name_hash('m3')}.{name_hash('train')}.value"
+    for name in ("tasks.get_all", "tasks.get_all_ex"):
+        refused = client.refused(name, id=tasks)
+        assert refused.codes == (400, 12) and "events.max_list_series" in str(refused)
+        assert len(client.call(name, id=tasks, only_fields=["name"])["tasks"]) == 2
+        values = client.call(name, id=tasks, only_fields=[path])["tasks"]
+        assert [body["last_metrics"][name_hash("m3")][name_hash("train")] for body in values] == [{"value": 1.0}] * 2
+        assert len(client.call(name, id=tasks, page=1, page_size=1)["tasks"][0]["last_metrics"]) == 8

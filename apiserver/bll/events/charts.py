@@ -2,13 +2,13 @@
 
 A series with fewer points than `samples` is given point by point. Any other is cut into buckets of equal width, ceil(span / samples), that
 begin at multiples of their width: up to `samples` + 1 of them, empty ones left out. Every series has a width of its own, so a chart never
-gets coarser because of its neighbours. Bucket arithmetic happens in the store, in columns; nothing here touches single points.
+gets coarser because of its neighbours, unless all of them have more points than one answer may hold. Bucket arithmetic happens in the store, in columns; nothing here touches single points.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import orjson
 
 from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
+from apiserver.errors import ValidationFailed
 from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Kinds, Series
@@ -48,6 +49,16 @@ class ChartQuery:
         return "iter" if self.key == "iter" else "timestamp"
 
 
+class ChartLimits(NamedTuple):
+    """What one answer may hold."""
+
+    series: int = 20_000
+    points: int = 10_000_000
+
+
+DEFAULT_LIMITS = ChartLimits()
+
+
 class _Drawn(NamedTuple):
     """`points` counts the stored points in the range, those that are not drawn too."""
 
@@ -59,8 +70,9 @@ class _Drawn(NamedTuple):
 class Charts:
     """Answers of the two histogram endpoints, as JSON."""
 
-    def __init__(self, events: SeriesReader, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, events: SeriesReader, limits: ChartLimits = DEFAULT_LIMITS, cache_bytes: int = CACHE_BYTES) -> None:
         self._events = events
+        self._limits = limits
         self._cache: AnswerCache[bytes] = AnswerCache(cache_bytes, len)
 
     def of_owner(self, owner: Owner, query: ChartQuery) -> bytes:
@@ -98,8 +110,12 @@ class Charts:
 
     def _draw(self, owners: Sequence[Owner], query: ChartQuery) -> Iterator[_Drawn]:
         metrics = dict(query.metrics) if query.metrics else None
-        for company, ids in ids_by_company(owners).items():
-            wanted = [series for series in self._events.series(company, ids, [SCALAR], metrics) if series.chart_count]
+        found = {
+            company: [series for series in self._events.series(company, ids, [SCALAR], metrics) if series.chart_count]
+            for company, ids in ids_by_company(owners).items()
+        }
+        query = limited(query, [series for wanted in found.values() for series in wanted], self._limits)
+        for company, wanted in found.items():
             for part in _parts(wanted, query.samples):
                 since_pause = 0
                 for drawn in self._bucketed(company, part, query):
@@ -126,6 +142,33 @@ class Charts:
                 shown = answers[number] if query.keep_non_finite else with_values(answers[number])
                 if len(shown.x):
                     yield _Drawn(series, shown, int(answers[number].count.sum()))
+
+
+def limited(query: ChartQuery, series: Sequence[Series], limits: ChartLimits) -> ChartQuery:
+    """The query with so few samples that the answer has no more points than it may. Raises ValidationFailed when there are too many series, or
+    too many points without sampling."""
+    if len(series) > limits.series:
+        raise ValidationFailed("metrics", f"a choice of at most {limits.series} series (events.max_chart_series)", len(series))
+    points = sum(min(one.chart_count, query.samples + 1) if query.samples else _points_inside(one, query) for one in series)
+    if points <= limits.points:
+        return query
+    if not query.samples:
+        raise ValidationFailed("samples", f"above 0: one answer has at most {limits.points} points (events.max_chart_points)", 0)
+    return replace(query, samples=max(1, limits.points // len(series) - 1))
+
+
+def _points_inside(series: Series, query: ChartQuery) -> int:
+    """How many points of a series its chart has without sampling, about: an even spread is assumed in time."""
+    request = request_for(series, query)
+    if request is None:
+        return 0
+    if query.axis == "iter":
+        first, last = series.chart_min_iter, series.chart_max_iter
+    else:
+        first, last = series.chart_min_timestamp, series.chart_max_timestamp
+    assert first is not None and last is not None
+    width = (last if request.hi is None else request.hi) - (first if request.lo is None else request.lo) + 1
+    return min(series.chart_count, width if query.axis == "iter" else -(-series.chart_count * width // (last - first + 1)))
 
 
 def with_values(buckets: Buckets) -> Buckets:

@@ -109,7 +109,7 @@ class Ingest:
                 batch.digest = digest_of(company, body)
             outcome = self._events.append(company, batch)
             count_stored(batch, outcome)
-            refused += [Refused(r.line, "an event was refused by the store", r.reason, r.field) for r in outcome.refusals]
+            refused += [Refused(r.line, r.kind, r.reason, r.field) for r in outcome.refusals]
             self._live_changes.publish(company, batch, outcome)
             if batch.logs:
                 self._live_log.publish(company, batch.logs, outcome)

@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from apiserver.errors import ValidationFailed
 from apiserver.fairness import give_way
-from apiserver.stores.base import SeriesReader
+from apiserver.stores.base import Document, SeriesReader
 from apiserver.stores.records import SCALAR, Series, name_hash
 
 GIVE_WAY = 1000
 """Series between two chances for other requests."""
+TASKS_AT_ONCE = 1_000
+"""Tasks whose series are in memory at a time."""
 
 LastMetrics = dict[str, dict[str, dict[str, Any]]]
 
 
-def last_metrics(events: SeriesReader, owners: Mapping[str, Sequence[str]]) -> dict[str, LastMetrics]:
-    """Per task {md5 of metric: {md5 of variant: statistics}}, both levels in the order of the hashes (clients take the first).
+class LastMetricsReader:
+    """Puts `last_metrics` into documents. `most`: series in one answer with more than one document."""
 
-    `owners`: company -> its tasks (or models).
-    """
-    found: dict[str, LastMetrics] = {}
-    for company, ids in owners.items():
-        for number, series in enumerate(events.series(company, ids, types=[SCALAR])):
-            if number % GIVE_WAY == GIVE_WAY - 1:
-                give_way()
-            entry = _entry(series)
-            if entry is not None:
-                of_task = found.setdefault(series.key.task, {})
-                of_task.setdefault(name_hash(series.key.metric), {})[name_hash(series.key.variant)] = entry
-    return {id: {metric: dict(sorted(variants.items())) for metric, variants in sorted(metrics.items())} for id, metrics in found.items()}
+    def __init__(self, events: SeriesReader, most: int) -> None:
+        self._events = events
+        self._most = most
+
+    def add(self, documents: Sequence[Document], chosen: Mapping[str, Any]) -> None:
+        """Per document {md5 of metric: {md5 of variant: statistics}}, both levels in the order of the hashes (clients take the first).
+
+        `chosen`: the part of the answer below last_metrics that was asked for, as a tree; empty: all. Raises ValidationFailed when the documents
+        have more series than one answer may hold.
+        """
+        owners: dict[str, list[str]] = {}
+        for document in documents:
+            owners.setdefault(document.company, []).append(document.id)
+        found: dict[str, LastMetrics] = {}
+        number = 0
+        for series in self._series(owners):
+            path = name_hash(series.key.metric), name_hash(series.key.variant)
+            if not _is_chosen(path, chosen) or (entry := _entry(series)) is None:
+                continue
+            found.setdefault(series.key.task, {}).setdefault(path[0], {})[path[1]] = entry
+            number += 1
+            if number > self._most and len(documents) > 1:
+                raise ValidationFailed(
+                    "only_fields",
+                    f"a choice without last_metrics, of some of them, or of fewer documents: one answer has at most {self._most} "
+                    "series (events.max_list_series)",
+                )
+        for document in documents:
+            metrics = found.get(document.id, {})
+            document.body["last_metrics"] = {metric: dict(sorted(variants.items())) for metric, variants in sorted(metrics.items())}
+
+    def _series(self, owners: Mapping[str, Sequence[str]]) -> Iterator[Series]:
+        number = 0
+        for company, ids in owners.items():
+            for start in range(0, len(ids), TASKS_AT_ONCE):
+                for series in self._events.series(company, ids[start : start + TASKS_AT_ONCE], types=[SCALAR]):
+                    number += 1
+                    if number % GIVE_WAY == 0:
+                        give_way()
+                    yield series
+
+
+def _is_chosen(path: tuple[str, str], chosen: Mapping[str, Any]) -> bool:
+    if not chosen:
+        return True
+    variants = chosen.get(path[0])
+    return variants is not None and (not variants or path[1] in variants)
 
 
 def _entry(series: Series) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from apiserver.bll.registry.last_metrics import last_metrics
+from apiserver.bll.registry.last_metrics import LastMetricsReader
 from apiserver.bll.registry.new_documents import new_id, new_model, now_ms
 from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
@@ -40,10 +40,18 @@ class Models:
     """Making, reading, editing, publishing and deleting models."""
 
     def __init__(
-        self, records: Records, events: EventStore, pages: DocumentPages, projects: Projects, removal: TaskRemoval, runs: TaskRuns
+        self,
+        records: Records,
+        events: EventStore,
+        last_metrics: LastMetricsReader,
+        pages: DocumentPages,
+        projects: Projects,
+        removal: TaskRemoval,
+        runs: TaskRuns,
     ) -> None:
         self._records = records
         self._events = events
+        self._last_metrics = last_metrics
         self._projects = projects
         self._removal = removal
         self._runs = runs
@@ -108,12 +116,7 @@ class Models:
     def _shown(self, documents: Sequence[Document], tree: Tree, company: str, *, expand: bool) -> list[Body]:
         bodies = [document.body for document in documents]
         if not tree or "last_metrics" in tree:
-            owners: dict[str, list[str]] = {}
-            for document in documents:
-                owners.setdefault(document.company, []).append(document.id)
-            found = last_metrics(self._events, owners)
-            for body in bodies:
-                body["last_metrics"] = found.get(body["id"], {})
+            self._last_metrics.add(documents, tree.get("last_metrics") or {})
         return Projector(self._records.registry, "model", company, expand=expand).project(bodies, tree)
 
     # --- editing

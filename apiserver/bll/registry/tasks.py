@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.bll.registry import task_parts as parts
 from apiserver.bll.registry.facets import facet_path, listed_facet
-from apiserver.bll.registry.last_metrics import last_metrics
+from apiserver.bll.registry.last_metrics import LastMetricsReader
 from apiserver.bll.registry.legacy_forms import take_execution
 from apiserver.bll.registry.new_documents import new_id, new_task, now_ms
 from apiserver.bll.registry.paging import DocumentPage, DocumentPages
@@ -19,7 +19,7 @@ from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tags import with_tags
 from apiserver.bll.registry.task_status import PUBLISHED, STATUSES, active_duration, require, step
 from apiserver.errors import InvalidTask, ValidationFailed
-from apiserver.stores.base import Condition, Document, SeriesReader, Sort
+from apiserver.stores.base import Condition, Document, Sort
 
 Body = dict[str, Any]
 
@@ -36,9 +36,9 @@ _ALWAYS_READ = ("status", "started", "active_duration", "public", "company")
 class Tasks:
     """Everything about tasks that leaves their status alone."""
 
-    def __init__(self, records: Records, events: SeriesReader, pages: DocumentPages, projects: Projects) -> None:
+    def __init__(self, records: Records, last_metrics: LastMetricsReader, pages: DocumentPages, projects: Projects) -> None:
         self._records = records
-        self._events = events
+        self._last_metrics = last_metrics
         self._projects = projects
         self._pages = pages
 
@@ -128,12 +128,7 @@ class Tasks:
             if duration is not None:
                 body["active_duration"] = duration
         if not tree or "last_metrics" in tree:
-            owners: dict[str, list[str]] = {}
-            for document in documents:
-                owners.setdefault(document.company, []).append(document.id)
-            found = last_metrics(self._events, owners)
-            for body in bodies:
-                body["last_metrics"] = found.get(body["id"], {})
+            self._last_metrics.add(documents, tree.get("last_metrics") or {})
         return Projector(self._records.registry, "task", company, expand=expand).project(bodies, tree)
 
     # --- editing

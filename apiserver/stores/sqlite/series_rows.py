@@ -21,20 +21,32 @@ _SELECT = ",".join(COLUMNS)
 _SET = ",".join(f"{name}=?" for name in COLUMNS)
 
 
-def load(connection: sqlite3.Connection, entity: int, key: SeriesKey) -> tuple[int, SeriesRow]:
-    """The id and row of a series, made when it is new."""
+def find(connection: sqlite3.Connection, entity: int, key: SeriesKey) -> tuple[int, SeriesRow] | None:
+    """The id and row of a series; None when it is new."""
     row = connection.execute(
         f"SELECT id,{_SELECT} FROM series WHERE entity=? AND type=? AND metric=? AND variant=?",
         (entity, TYPES[key.type].code, key.metric, key.variant),
     ).fetchone()
-    if row is not None:
-        return row[0], SeriesRow(*row[1:])
+    return None if row is None else (row[0], SeriesRow(*row[1:]))
+
+
+def make(connection: sqlite3.Connection, entity: int, key: SeriesKey) -> tuple[int, SeriesRow]:
+    """The id and row of a new series."""
     cursor = connection.execute(
         "INSERT INTO series(entity, type, metric, variant, metric_hash, variant_hash) VALUES(?,?,?,?,?,?)",
         (entity, TYPES[key.type].code, key.metric, key.variant, name_hash(key.metric), name_hash(key.variant)),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid, SeriesRow()
+
+
+def count(connection: sqlite3.Connection, company: str, task: str | None) -> int:
+    """How many series a task (None: the company) has."""
+    sql = "SELECT count(*) FROM entities e JOIN series s ON s.entity = e.id WHERE e.company=? AND s.count > 0"
+    params: tuple[str, ...] = (company,)
+    if task is not None:
+        sql, params = sql + " AND e.task=?", (company, task)
+    return int(connection.execute(sql, params).fetchone()[0])
 
 
 def save(connection: sqlite3.Connection, series: int, row: SeriesRow) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -14,7 +15,8 @@ from apiserver.fairness import give_way
 from apiserver.stores.codec import encode_json, pack_body
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.options import WriteOptions
-from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, SeriesKey
+from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, Refusal, SeriesKey
+from apiserver.stores.series_room import TOO_MANY, SeriesRoom
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite import leaves, series_rows
 from apiserver.stores.sqlite.leaves import Columns, Extra
@@ -89,9 +91,11 @@ class SqliteBatchWriter:
         self._options = options
         self._last_seq = 0
         self._workers: dict[str, int] = {}
+        self._series_room = SeriesRoom(options)
 
     def forget(self) -> None:
         self._workers.clear()
+        self._series_room.forget()
 
     def next_seq(self, connection: sqlite3.Connection, now: int, lines: int) -> int:
         """The first of `lines` consecutive seqs; they grow across restarts, even when the clock was set back."""
@@ -105,18 +109,21 @@ class SqliteBatchWriter:
         batch = prepared.batch
         seq = self.next_seq(connection, batch.now, batch.lines)
         entities = {task: _entity(connection, company, task, touch.is_model) for task, touch in batch.touches.items()}
+        series = _BatchSeries(connection, self._series_room, company, entities)
         for key, points in prepared.points.items():
-            self._append_points(connection, entities[key.task], key, points, seq, batch)
+            if found := series.of(key, batch.points[key].lines):
+                self._append_points(connection, *found, points, seq, batch)
         by_series: dict[SeriesKey, list[Event]] = defaultdict(list)
         for event in batch.events:
             by_series[event.series].append(event)
         for key, events in by_series.items():
-            self._append_events(connection, entities[key.task], key, events, seq)
+            if found := series.of(key, [event.line for event in events]):
+                self._append_events(connection, entities[key.task], key, *found, events, seq)
         stored_before = False
         if batch.logs:
             stored_before = batch.digest is not None and self._seen(connection, batch, entities)
             if not stored_before:
-                self._append_logs(connection, entities, batch.logs, seq)
+                self._append_logs(connection, entities, batch.logs, seq, series)
         for task, touch in batch.touches.items():
             connection.execute("UPDATE entities SET revision=? WHERE id=?", (self._last_seq, entities[task]))
             last = None if touch.max_iter is None else max(touch.max_iter, 0)
@@ -128,12 +135,11 @@ class SqliteBatchWriter:
                      last_update=excluded.last_update, last_change=max(ifnull(last_change, 0) + 1, excluded.last_change)""",
                 (company, task, last, batch.now, batch.now),
             )
-        return Appended(seq, logs_were_stored_before=stored_before)
+        return Appended(seq, sorted(series.refusals), stored_before)
 
     def _append_points(
-        self, connection: sqlite3.Connection, entity: int, key: SeriesKey, points: SeriesArrays, seq: int, batch: EventBatch
+        self, connection: sqlite3.Connection, series: int, row: SeriesRow, points: SeriesArrays, seq: int, batch: EventBatch
     ) -> None:
-        series, row = series_rows.load(connection, entity, key)
         workers = points.columns.workers
         workers[:] = self._worker(connection, batch.worker)
         for line, name in points.own_workers.items():
@@ -149,8 +155,9 @@ class SqliteBatchWriter:
             row.x_axis_label = points.x_axis_label
         series_rows.save(connection, series, row)
 
-    def _append_events(self, connection: sqlite3.Connection, entity: int, key: SeriesKey, events: list[Event], seq: int) -> None:
-        series, row = series_rows.load(connection, entity, key)
+    def _append_events(
+        self, connection: sqlite3.Connection, entity: int, key: SeriesKey, series: int, row: SeriesRow, events: list[Event], seq: int
+    ) -> None:
         type = TYPES[key.type]
         for event in events:
             body, packed = pack_body(event.body, self._options.compress_from)
@@ -198,13 +205,18 @@ class SqliteBatchWriter:
         changed = connection.execute(again, (mark.digest(), now, oldest)).rowcount
         return changed == 0
 
-    def _append_logs(self, connection: sqlite3.Connection, entities: dict[str, int], lines: list[LogLine], seq: int) -> None:
+    def _append_logs(
+        self, connection: sqlite3.Connection, entities: dict[str, int], lines: list[LogLine], seq: int, of_batch: _BatchSeries
+    ) -> None:
         by_series: dict[tuple[str, str, str], list[LogLine]] = defaultdict(list)
         for line in lines:
             by_series[line.task, line.metric, line.variant].append(line)
         for (task, metric, variant), mine in by_series.items():
             entity = entities[task]
-            series, row = series_rows.load(connection, entity, SeriesKey(task, LOG, metric, variant))
+            found = of_batch.of(SeriesKey(task, LOG, metric, variant), [line.line for line in mine])
+            if found is None:
+                continue
+            series, row = found
             rows = [
                 (
                     entity,
@@ -241,6 +253,27 @@ class SqliteBatchWriter:
                 self._workers.clear()
             self._workers[name] = known
         return int(known)
+
+
+class _BatchSeries:
+    """The rows of the series of one batch; `refusals` has the lines of series for which there is no place."""
+
+    def __init__(self, connection: sqlite3.Connection, room: SeriesRoom, company: str, entities: dict[str, int]) -> None:
+        self._connection, self._entities = connection, entities
+        self._room = room.batch(company, lambda task: series_rows.count(connection, company, task), sees_own=True)
+        self.refusals: list[Refusal] = []
+
+    def of(self, key: SeriesKey, lines: Iterable[int]) -> tuple[int, SeriesRow] | None:
+        """The id and row of a series; None when it is refused."""
+        entity = self._entities[key.task]
+        found = series_rows.find(self._connection, entity, key)
+        if found is not None:
+            return found
+        why = self._room.take(key.task)
+        if why is None:
+            return series_rows.make(self._connection, entity, key)
+        self.refusals += [Refusal(line, "variant", why, TOO_MANY) for line in lines]
+        return None
 
 
 def _last_point(row: SeriesRow) -> int | None:

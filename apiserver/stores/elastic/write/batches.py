@@ -25,6 +25,7 @@ from apiserver.stores.base import DISK_TROUBLE, StoreBusy
 from apiserver.stores.elastic.client import ElasticClient, IndexGone
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.queries import Query, all_of
 from apiserver.stores.elastic.registry.documents import document_id
 from apiserver.stores.elastic.series.changes import ActivityChange, Change, SeriesChange
 from apiserver.stores.elastic.series.group_commit import BatchLines, GroupCommit
@@ -34,7 +35,8 @@ from apiserver.stores.elastic.write.bulk_lines import log_prefix
 from apiserver.stores.elastic.write.parts import Part, batch_name, parts_of
 from apiserver.stores.elastic.write.requests import BulkLimits, BulkRequest, bulk_requests, pending_batch_record
 from apiserver.stores.options import WriteOptions
-from apiserver.stores.records import LOG, SEQ_SHIFT, Appended, EventBatch, Refusal
+from apiserver.stores.records import LOG, SEQ_SHIFT, Appended, EventBatch, Refusal, SeriesKey
+from apiserver.stores.series_room import TOO_MANY, BatchRoom, SeriesRoom
 
 LISTED = 200
 """Series of a batch up to which readers are told their names, and need no refresh for their statistics."""
@@ -56,6 +58,7 @@ class BatchWriter:
         self._client, self._layout, self._generations = client, layout, generations
         self._visibility, self._group_commit, self._options = visibility, group_commit, options
         self._limits = BulkLimits(settings.bulk_bytes, options.compress_from)
+        self._series_room = SeriesRoom(options)
 
     def append(self, company: str, batch: EventBatch) -> Appended:
         pending = self._visibility.begin_batch(company, batch.now, batch.lines, list(batch.touches))
@@ -85,11 +88,50 @@ class BatchWriter:
         # The epochs are read before the first line is sent: statistics that are recomputed later have another one.
         for part, epoch in zip(parts, self._group_commit.epochs(statistics, [part.id for part in parts]), strict=True):
             part.epoch = epoch
-        refusals = self._send(company, batch, parts, pending.seq, statistics)
+        parts, refusals = self._with_room(company, batch, parts)
+        refusals += self._send(company, batch, parts, pending.seq, statistics)
         written, documents = _written(batch, parts, statistics)
         self._visibility.record_writes(company, written, (self._layout.entities,), documents, token=pending.token)
         logs = [part for part in parts if part.key.type == LOG]
         return Appended(pending.seq, sorted(refusals), bool(logs) and all(part.created_nothing for part in logs))
+
+    def _with_room(self, company: str, batch: EventBatch, parts: list[Part]) -> tuple[list[Part], list[Refusal]]:
+        """The parts whose series may be made, or are there already; and what is refused of the others."""
+        room: BatchRoom | None = None
+        refused: dict[SeriesKey, str] = {}
+        taken: set[SeriesKey] = set()
+        for part in parts:
+            if part.epoch is None and part.key not in taken and part.key not in refused:
+                room = room or self._series_room.batch(company, lambda task: self._count_series(company, task), sees_own=False)
+                why = room.take(part.key.task)
+                if why is None:
+                    taken.add(part.key)
+                else:
+                    refused[part.key] = why
+        if not refused:
+            return parts, []
+        refusals = [
+            Refusal(line, "variant", refused[key], TOO_MANY)
+            for key, points in batch.points.items()
+            if key in refused
+            for line in points.lines
+        ]
+        refusals += [Refusal(event.line, "variant", refused[event.series], TOO_MANY) for event in batch.events if event.series in refused]
+        for line in batch.logs:
+            key = SeriesKey(line.task, LOG, line.metric, line.variant)
+            if key in refused:
+                refusals.append(Refusal(line.line, "variant", refused[key], TOO_MANY))
+        return [part for part in parts if part.key not in refused], list(dict.fromkeys(refusals))
+
+    def _count_series(self, company: str, task: str | None) -> int:
+        """How many series a task (None: the company) has."""
+        index = self._layout.statistics(company)
+        query: list[Query] = [{"term": {"kind": "series"}}]
+        if task is not None:
+            self._visibility.make_visible(self._visibility.view(company, [task]), {index: [task]})
+            query.append({"term": {"task": task}})
+        answer = self._client.search(index, {"size": 0, "track_total_hits": True, "query": all_of(query)})
+        return int(answer.get("hits", {}).get("total", {}).get("value", 0))
 
     def _send(self, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, statistics: str) -> list[Refusal]:
         """Send the lines, the record of the pending batch before and the changes after them; raises StoreBusy when any line has to come again."""

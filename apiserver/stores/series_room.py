@@ -1,0 +1,68 @@
+"""How many series a task or model, and a company, may have: counted as series are made, so that a batch of known series costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cachetools import LRUCache
+
+from apiserver.stores.options import WriteOptions
+
+REMEMBERED = 100_000
+"""Tasks and companies whose number of series is remembered."""
+UNCOUNTED = 8
+"""A process makes the limit divided by this of new series before it asks the store again: so much another process may have made unseen."""
+
+TOO_MANY = "too many series"
+"""The kind of the refusals."""
+
+_Place = tuple[str, str | None]
+"""Company and task; None: the company as a whole."""
+
+
+class SeriesRoom:
+    """What is known of the numbers of series. Used by one thread, or by greenlets."""
+
+    def __init__(self, options: WriteOptions) -> None:
+        self.task_limit, self.company_limit = options.max_task_series, options.max_company_series
+        self.known: LRUCache[_Place, tuple[int, int]] = LRUCache(REMEMBERED)
+        """The number of series, at least; and how many of them were made since the store was asked."""
+
+    def batch(self, company: str, count: Callable[[str | None], int], *, sees_own: bool) -> BatchRoom:
+        """The place for new series of one batch. `count` asks the store how many series a task (None: the company) has; `sees_own`: those that
+        this batch has made are among them."""
+        return BatchRoom(self, company, count, sees_own)
+
+    def forget(self) -> None:
+        self.known.clear()
+
+
+class BatchRoom:
+    """Refuses nothing before the store was asked, and asks at most once for a task and a batch."""
+
+    def __init__(self, room: SeriesRoom, company: str, count: Callable[[str | None], int], sees_own: bool) -> None:
+        self._room, self._company, self._count, self._sees_own = room, company, count, sees_own
+        self._made: dict[str | None, int] = {}
+        self._asked: set[str | None] = set()
+
+    def take(self, task: str) -> str | None:
+        """Place for one more series of a task; a sentence when there is none."""
+        room = self._room
+        if self._number(task, room.task_limit) >= room.task_limit:
+            return f"{task[:100]} has {room.task_limit} series, it can't have more (events.max_task_series)"
+        if self._number(None, room.company_limit) >= room.company_limit:
+            return f"the company has {room.company_limit} series, it can't have more (events.max_company_series)"
+        for place in (task, None):
+            number, made = room.known[self._company, place]
+            room.known[self._company, place] = number + 1, made + 1
+            self._made[place] = self._made.get(place, 0) + 1
+        return None
+
+    def _number(self, place: str | None, limit: int) -> int:
+        key = (self._company, place)
+        number, made = self._room.known.get(key, (0, 0))
+        if place not in self._asked and (made >= limit // UNCOUNTED or number >= limit):
+            self._asked.add(place)
+            number, made = self._count(place) + (0 if self._sees_own else self._made.get(place, 0)), 0
+        self._room.known[key] = number, made
+        return number
