@@ -14,6 +14,10 @@ MAX_NODES = 250_000
 """Values of one JSON text. Events come line by line: a batch may hold any number of them."""
 MAX_DEPTH = 250
 """Objects and lists inside each other."""
+MAX_LINE_NODES = 1_000_000
+"""Values of one line of a batch: a vector may be long."""
+MAX_LINE_CONTAINERS = 20_000
+"""Objects and lists of one line of a batch: each costs a parser as much as ten numbers."""
 
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = np.zeros(256, np.int8)
@@ -21,8 +25,13 @@ _STEPS[list(b"[{")] = 1
 _STEPS[list(b"]}")] = -1
 
 
-def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DEPTH) -> None:
-    """Raise BadBody for a JSON text with more values or levels than allowed. The text need not be valid."""
+def check_line(line: bytes) -> None:
+    """The same as `check_shape` for a line of a batch; how deep it may be nested is the parser's affair."""
+    check_shape(line, MAX_LINE_NODES, MAX_LINE_CONTAINERS, MAX_LINE_CONTAINERS)
+
+
+def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DEPTH, max_containers: int = MAX_NODES) -> None:
+    """Raise BadBody for a JSON text with more values, objects and lists, or levels than allowed. The text need not be valid."""
     opened = text.count(b"[") + text.count(b"{")
     if opened <= max_depth and opened + text.count(b",") <= max_nodes:
         return
@@ -30,6 +39,8 @@ def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DE
     opened = outside.count(b"[") + outside.count(b"{")
     if opened + outside.count(b",") > max_nodes:
         raise _too_many(max_nodes)
+    if opened > max_containers:
+        raise BadBody(f"it holds too many objects and lists; at most {max_containers} are allowed")
     if opened > max_depth:
         brackets = np.frombuffer(outside.translate(None, _OTHERS), np.uint8)
         if int(np.cumsum(_STEPS[brackets], dtype=np.int32).max()) > max_depth:

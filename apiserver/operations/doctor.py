@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import disk_usage
 
 from apiserver.addresses import without_password
+from apiserver.bll.registry.passwords import is_plain_text
 from apiserver.engine import sqlite_path
 from apiserver.findings import Finding
 from apiserver.settings import Settings, is_loopback
@@ -54,6 +55,13 @@ def _network(settings: Settings) -> Iterator[Finding]:
     else:
         mode = "need no credentials (loopback only)" if settings.open else "need credentials"
         yield Finding("ok", f"calls {mode}")
+    plain = [user.id for company in settings.auth.companies for user in company.users if user.password and is_plain_text(user.password)]
+    if plain:
+        yield Finding(
+            "warn",
+            f"auth.companies has passwords as plain text, of: {', '.join(plain)}",
+            "put hashes there, docs/clearml.md says how to make one",
+        )
 
 
 def _embedded(settings: Settings) -> Iterator[Finding]:

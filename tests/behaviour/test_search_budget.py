@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from tests.client import Client, log
 from tests.conftest import StartServer
+from tests.process import wait_until
 
 HEAVY = "(?:a?b?){900}[cd]"
 """RE2 finds no quick way for it: 18 µs a byte."""
@@ -87,3 +90,27 @@ def test_a_search_whose_client_is_gone_stops(seconds: float) -> None:
     budget = SearchBudget(match, seconds, lambda: True)
     found = budget.match(["x" * 16_000] * 100)
     assert found.looked == len(found.indexes) == sum(looked) < 100 and budget.is_over()
+
+
+def test_a_search_ends_when_its_connection_is_closed(start_server: StartServer, task: str) -> None:
+    """The whole search would take 1.6 MB at 18 µs a byte."""
+    server = start_server(TIDEMARK__events__search_seconds="600")
+    client = server.client()
+    client.add_batch([log(task, "ab" * 4_000, timestamp=1_000 + number) for number in range(200)])
+    search(client, task, "ab", search_regex=True)
+    body = json.dumps({"task": task, "search": HEAVY, "search_regex": True}).encode()
+    before = server.cpu_seconds()
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        head = f"POST /events.get_task_log HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        wait_until(lambda: server.cpu_seconds() - before > 1, 60, "the search does not run")
+    closed = server.cpu_seconds()
+    assert closed - before < 15, "it was over before the connection was closed"
+
+    def rests() -> bool:
+        began = server.cpu_seconds()
+        time.sleep(0.5)
+        return server.cpu_seconds() - began < 0.25
+
+    wait_until(rests, 60, "the search goes on")
+    assert server.cpu_seconds() - closed < 8

@@ -145,3 +145,19 @@ def test_a_body_is_not_looked_at_before_login_and_endpoint_are_known(shared_serv
     assert client.raw("/events.get_task_log", broken, headers=headers).codes == (401, 22)
     assert client.raw("/no.such", broken, headers=headers).codes == (404, 0)
     assert client.raw("/debug.ping", broken, headers=headers).codes == (200, 0)
+
+
+def test_a_line_of_a_batch_holds_a_bounded_number_of_lists(shared_server: Server) -> None:
+    """A body of JSON may not hold so many; a line took 3 s for 8 MB, in which nobody else was answered."""
+    line = b'{"type":"log","msg":"x","task":"explode","unknown":[' + b"[]," * 2_700_000 + b"1]}"
+    body = b'{"type":"log","msg":"before","task":"explode"}\n' + line
+    answer, seconds = cost(shared_server, "/events.add_batch", body, {"Content-Type": "application/json-lines"})
+    assert (answer.data["added"], answer.data["errors_info"]) == (1, {"a line holds too much": 1})
+    assert "20000" in answer.data["error_lines"][0]["reason"]
+    assert seconds < 1
+
+
+def test_a_long_vector_is_no_line_that_holds_too_much(server: Client, task: str) -> None:
+    numbers = ",".join(["NaN", *map(str, range(100_000))])
+    line = f'{{"type":"training_stats_vector","task":"{task}","metric":"m","variant":"v","iter":1,"values":[{numbers}]}}'
+    assert server.add_batch([line])["errors"] == 0

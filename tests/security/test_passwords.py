@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from apiserver.bll.registry.passwords import Passwords
+from apiserver.stores.memory import MemoryState
 from tests.client import Answer
 from tests.conftest import dismiss, own_store
 from tests.process import ROOT, Server
@@ -83,20 +85,24 @@ def test_the_right_password_from_a_known_address_goes_through(server: Server) ->
 
 
 def test_many_checks_at_once_wait_for_each_other_and_stop_nobody(server: Server) -> None:
-    """Twelve took 727 MB and stopped pings for 1.1 s."""
+    """Twelve took 727 MB and stopped pings for 1.1 s, as long as all of them took: a ping is to wait a fraction of that."""
     login(server, "Ann", "wrong", "10.0.5.0")
     before = server.resident_bytes()
-    longest = 0.0
-    with ThreadPoolExecutor(12) as pool:
-        checks = [pool.submit(login, server, "Ann", "wrong", f"10.0.5.{number}") for number in range(1, 13)]
+    pings: list[float] = []
+    began = time.monotonic()
+    with ThreadPoolExecutor(24) as pool:
+        checks = [pool.submit(login, server, "Ann", "wrong", f"10.0.5.{number}") for number in range(1, 25)]
         biggest = before
         while not all(check.done() for check in checks):
             started = time.monotonic()
             assert server.client().send("GET", "/debug.ping").status == 200
-            longest = max(longest, time.monotonic() - started)
+            pings.append(time.monotonic() - started)
             biggest = max(biggest, server.resident_bytes())
+    took = time.monotonic() - began
     assert {check.result().codes for check in checks} == {(401, 22)}
     assert biggest - before < 350_000_000
+    # The machine may stop one of them for reasons of its own.
+    assert len(pings) > 4 and sorted(pings)[-2] < took / 3, (took, pings)
 
 
 def test_the_id_of_a_user_works_as_a_name(server: Server) -> None:
@@ -113,3 +119,14 @@ def test_one_login_name_in_two_companies_is_refused_at_start(tmp_path: Path) -> 
     env = {"TIDEMARK_CONFIG": str(tmp_path / "auth.conf"), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2 and "login name" in ended.stderr and "Ann" in ended.stderr
+
+
+def test_a_password_in_plain_text_is_checked_as_slowly_as_a_hash() -> None:
+    passwords = Passwords(MemoryState())
+    passwords.configure(["swordfish"])
+    assert passwords.verify("ann", "swordfish", "swordfish", "10.0.7.1") and not passwords.verify("ann", "swordfish", "wrong", "10.0.7.1")
+    before = time.process_time()
+    for _ in range(3):
+        assert passwords.verify("ann", "swordfish", "swordfish", "10.0.7.1")
+    assert time.process_time() - before > 0.02  # microseconds when texts are compared
+    assert not passwords.verify("bob", None, "swordfish", "10.0.7.1")

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from apiserver.errors import BadBody
+from apiserver.json_shape import check_line
 from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.records import MAX_ITER, MIN_ITER
 
@@ -72,6 +74,10 @@ class EventDecoder:
 
     def careful(self, line: bytes) -> tuple[Any, dict[str, Any] | None]:
         """Decode any line: (struct, unknown fields). Raises LineError."""
+        try:
+            check_line(line)
+        except BadBody as error:
+            raise LineError("a line holds too much", f"not JSON that can be read: {error.extra}") from None
         try:
             text = line.decode()
         except UnicodeDecodeError as error:

@@ -14,12 +14,7 @@ from typing import NamedTuple
 
 import re2
 
-from apiserver.errors import InvalidRegex
-
-PATTERN_MEMORY = 4 << 20
-"""Bytes that RE2 may use for a pattern."""
-MAX_PROGRAM = 10_000
-"""Instructions of a compiled pattern (nested repetitions multiply). In the worst case each costs time for every byte of a log."""
+from apiserver.bll.patterns import checked
 
 
 class Matcher(NamedTuple):
@@ -43,21 +38,8 @@ def plain_matcher(text: str, ignore_case: bool = False) -> Matcher:
 
 def regex_matcher(pattern: str, ignore_case: bool = False) -> Matcher:
     """Texts in which the RE2 pattern is found. Raises InvalidRegex."""
-    options = re2.Options()
-    options.case_sensitive = not ignore_case
-    options.never_capture = True
-    options.log_errors = False
-    options.max_mem = PATTERN_MEMORY
-    try:
-        single = re2.compile(pattern, options)
-        joined = re2.compile(f"(?m:{pattern})".encode(), options) if _works_joined(pattern, single) else None
-    except (re2.error, UnicodeEncodeError) as error:
-        reason = error.args[0] if error.args else "unreadable"
-        raise InvalidRegex(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason), pattern=pattern) from error
-    if single.programsize > MAX_PROGRAM:
-        raise InvalidRegex(
-            f"it is too large ({single.programsize} instructions, {MAX_PROGRAM} are allowed); repeat less", pattern=pattern[:200]
-        )
+    single, options = checked(pattern, ignore_case=ignore_case, capture=False)
+    joined = re2.compile(f"(?m:{pattern})".encode(), options) if _works_joined(pattern, single) else None
     literal = required_literal(pattern)
     if ignore_case and literal is not None:
         # RE2 folds K with the Kelvin sign and S with the long s; stores may not.

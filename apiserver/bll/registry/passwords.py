@@ -1,5 +1,7 @@
 """Passwords that people choose can be guessed: slow hashes, the same work for names that don't exist, and a limit on guesses.
 
+The server writes no configuration: a password that stands there as plain text is hashed in memory, and `tidemark doctor` names its user.
+
 Guesses are counted for an address and a name together, so nobody can lock a user out from elsewhere.
 """
 
@@ -48,11 +50,13 @@ class Passwords:
         self._one_at_a_time = KeyedLocks()
         self._waiting: Counter[str] = Counter()
         self._decoys: list[str] = []
+        self._hashes: dict[str, str] = {}  # of passwords that the configuration has as plain text
         self._decoy_key = secrets.token_bytes(16)
 
     def configure(self, stored: Iterable[str]) -> None:
         """Tell the stored forms of all passwords: a name that doesn't exist is checked against one of them."""
         self._decoys = sorted(set(stored))
+        self._hashes = {plain: hashed for plain, hashed in self._hashes.items() if plain in self._decoys}
 
     def verify(self, name: str, stored: str | None, given: str, address: str) -> bool:
         """Whether a password is right. `stored` None: there is no such name; this takes as long as for one that exists.
@@ -76,7 +80,7 @@ class Passwords:
         who = hashlib.blake2b(f"{len(address)}:{address}{name}".encode("utf-8", "replace"), digest_size=16).hexdigest()
         self._slow_down(who, address)
         # 50 ms or more of computing, with the interpreter lock released: other requests continue.
-        right = bool(self._pool.apply(_matches, (stored or self._decoy(name), given))) and stored is not None
+        right = bool(self._pool.apply(self._matches, (stored or self._decoy(name), given))) and stored is not None
         if right:
             self._count(f"password-known:{who}", 1, KNOWN)
         else:
@@ -108,22 +112,29 @@ class Passwords:
         digest = hmac.digest(self._decoy_key, name.encode("utf-8", "replace"), "sha256")
         return self._decoys[int.from_bytes(digest[:8], "big") % len(self._decoys)]
 
-
-def _matches(stored: str, given: str) -> bool:
-    secret = given.encode("utf-8", "replace")
-    if stored.startswith("$argon2"):
+    def _matches(self, stored: str, given: str) -> bool:
+        """In a thread. Plain text is hashed when it is first used: its check takes as long as that of a hash, so its time tells nothing."""
         from argon2 import PasswordHasher
         from argon2.exceptions import Argon2Error, InvalidHashError
 
+        secret = given.encode("utf-8", "replace")
+        if stored.startswith(BCRYPT):
+            import bcrypt
+
+            try:
+                return bcrypt.checkpw(secret[:72], stored.encode())  # bcrypt itself never looked further
+            except ValueError:
+                return False
+        if is_plain_text(stored):
+            if stored not in self._hashes:
+                self._hashes[stored] = PasswordHasher().hash(stored.encode("utf-8", "replace"))
+            stored = self._hashes[stored]
         try:
             return PasswordHasher().verify(stored, secret)
         except (Argon2Error, InvalidHashError):
             return False
-    if stored.startswith(BCRYPT):
-        import bcrypt
 
-        try:
-            return bcrypt.checkpw(secret[:72], stored.encode())  # bcrypt itself never looked further
-        except ValueError:
-            return False
-    return hmac.compare_digest(secret, stored.encode())
+
+def is_plain_text(stored: str) -> bool:
+    """Whether a password stands in the configuration as it is typed."""
+    return not stored.startswith(("$argon2", *BCRYPT))

@@ -23,9 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import re2
-
-from apiserver.errors import InvalidRegex, ValidationFailed
+from apiserver.bll.patterns import checked
+from apiserver.errors import ValidationFailed
 from apiserver.stores.base import AnyOf, Condition, Sort
 
 Where = list[Condition | AnyOf]
@@ -127,13 +126,7 @@ def pattern_condition(path: str | tuple[str, ...], pattern: Any, *, ignore_case:
     """A pattern, checked. Raises InvalidRegex."""
     if not isinstance(pattern, str):
         raise ValidationFailed(name, "a string", pattern)
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else ""
-        raise InvalidRegex(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason), pattern=pattern[:200]) from None
+    checked(pattern, ignore_case=ignore_case)
     return Condition(path, "matches", (pattern, ignore_case))
 
 
