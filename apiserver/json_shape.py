@@ -37,10 +37,10 @@ def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DE
         return
     outside = _without_strings(text, max_nodes)
     opened = outside.count(b"[") + outside.count(b"{")
-    if opened + outside.count(b",") > max_nodes:
-        raise _too_many(max_nodes)
     if opened > max_containers:
         raise BadBody(f"it holds too many objects and lists; at most {max_containers} are allowed")
+    if opened + outside.count(b",") > max_nodes:
+        raise _too_many(max_nodes)
     if opened > max_depth:
         brackets = np.frombuffer(outside.translate(None, _OTHERS), np.uint8)
         if int(np.cumsum(_STEPS[brackets], dtype=np.int32).max()) > max_depth:
