@@ -21,6 +21,15 @@ _DOWNSAMPLE = {
     "description": "At most so many whole rows: first, last, and the extremes of every metric",
 }
 _SINCE = {"name": "since_step", "in": "query", "schema": {"type": "integer"}, "description": "Only rows after this step"}
+_PAGE = [
+    {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "At most so many; the server's `runs.max_runs` is the default and the most",
+    },
+    {"name": "offset", "in": "query", "schema": {"type": "integer", "minimum": 0}, "description": "How many of the newest are left out"},
+]
 _RANGE = {
     "name": "step_range",
     "in": "query",
@@ -99,7 +108,9 @@ DESCRIPTION: dict[str, Any] = {
     "security": [{}, {"basic": []}, {"bearer": []}],
     "paths": {
         "/api/runs": {
-            "get": _operation("Every run, newest first", [], _answer("The runs", {"type": "array", "items": {"type": "object"}}), "401")
+            "get": _operation(
+                "Runs, newest first", _PAGE, _answer("The runs", {"type": "array", "items": {"type": "object"}}), "401", "422"
+            )
         },
         "/api/runs/{run_id}": {"get": _operation("One run", [_RUN], _answer("The run", {"type": "object"}), "401", "404")},
         "/api/runs/{run_id}/metrics": {

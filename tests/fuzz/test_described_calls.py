@@ -1,0 +1,64 @@
+"""Calls that schemathesis makes from the description of the runs API: no answer is a 5xx, and each answer is one that the description has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from tests.conftest import own_store
+from tests.fuzz.test_broken_batches import numbers
+from tests.process import Server
+
+SAMPLE = 8
+"""Calls of an operation and kind; `--fuzz 100000` makes fifty times as many, more than 5,000 in all."""
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+LINES = b'{"type":"metrics","data":{"global_step":%d,"loss":0.5,"phase":"a","bad":null}}\n{"type":"log","data":{"line":"x"}}\n'
+
+
+@pytest.fixture(scope="module")
+def own_server(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that may be filled with rubbish; it counts no requests."""
+    env = {**own_store(engine_env), "TIDEMARK__runs__requests_per_minute": "0"}
+    server = Server(tmp_path_factory.mktemp("described"), env)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_calls_made_from_the_description_are_answered_as_it_says(
+    own_server: Server, request: pytest.FixtureRequest, mode: GenerationMode
+) -> None:
+    client = own_server.client()
+    description = schemathesis.openapi.from_dict(client.send("GET", "/api/openapi.json").json)
+    runs = ["run-a", "run b"]
+    for run in runs:
+        for step in range(3):
+            assert client.send("POST", f"/api/runs/{run.replace(' ', '%20')}/events", LINES % step).status == 200
+    examples = len(numbers(request.config, SAMPLE))
+    made = 0
+    for found in description.get_all_operations():
+        operation = found.ok()
+
+        @seed(1)
+        @settings(max_examples=examples, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy(generation_mode=mode), run=st.sampled_from([None, *runs]))
+        def call(case: schemathesis.Case, run: str | None) -> None:
+            nonlocal made
+            made += 1
+            if run is not None and "run_id" in case.path_parameters:
+                case.path_parameters["run_id"] = run
+            response = case.call(base_url=own_server.url, timeout=30)
+            case.validate_response(response, checks=CHECKS)
+
+        call()
+    assert made >= examples * 10
+    assert client.raw("/debug.ping").codes == (200, 0)
