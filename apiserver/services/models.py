@@ -7,6 +7,7 @@ from typing import Any
 from apiserver.bll.registry.models import Models
 from apiserver.service_repo import Call, endpoint
 from apiserver.services.batch_calls import for_each
+from apiserver.services.old_clients import modern_request, old_answers
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -20,37 +21,38 @@ class ModelsService:
 
     @endpoint("models.create")
     def create(self, call: Call, request: Request) -> Answer:
-        return {"id": self._models.create(call.company, call.user, request), "created": True}
+        return {"id": self._models.create(call.company, call.user, modern_request(call, request)), "created": True}
 
     @endpoint("models.update_for_task")
     def update_for_task(self, call: Call, request: Request) -> Answer:
-        id, created, fields = self._models.update_for_task(call.company, call.user, request["task"], request)
+        id, created, fields = self._models.update_for_task(call.company, call.user, request["task"], modern_request(call, request))
+        old_answers(call, [fields])
         return {"id": id, "created": created, "updated": int(not created), "fields": fields}
 
     # --- reading
 
     @endpoint("models.get_by_id")
     def get_by_id(self, call: Call, request: Request) -> Answer:
-        return {"model": self._models.get(call.company, request["model"])}
+        return self._one(call, self._models.get(call.company, request["model"]))
 
     @endpoint("models.get_by_task_id")
     def get_by_task_id(self, call: Call, request: Request) -> Answer:
-        return {"model": self._models.of_task(call.company, request["task"])}
+        return self._one(call, self._models.of_task(call.company, request["task"]))
 
     @endpoint("models.get_all")
     def get_all(self, call: Call, request: Request) -> Answer:
-        return self._models.find(call.company, request, expand=False).answer("models")
+        return self._found(call, request, expand=False)
 
     @endpoint("models.get_all_ex")
     def get_all_ex(self, call: Call, request: Request) -> Answer:
-        return self._models.find(call.company, request, expand=True).answer("models")
+        return self._found(call, request, expand=True)
 
     @endpoint("models.get_by_id_ex")
     def get_by_id_ex(self, call: Call, request: Request) -> Answer:
         if not request["id"]:
             return {"models": []}
         wanted = {"id": request["id"], "only_fields": request.get("only_fields")}
-        return self._models.find(call.company, wanted, expand=True).answer("models")
+        return self._found(call, wanted, expand=True)
 
     @endpoint("models.get_frameworks")
     def get_frameworks(self, call: Call, request: Request) -> Answer:
@@ -60,11 +62,11 @@ class ModelsService:
 
     @endpoint("models.edit")
     def edit(self, call: Call, request: Request) -> Answer:
-        return {"updated": 1, "fields": self._models.edit(call.company, call.user, request["model"], request)}
+        return _updated(call, self._models.edit(call.company, call.user, request["model"], modern_request(call, request)))
 
     @endpoint("models.update")
     def update(self, call: Call, request: Request) -> Answer:
-        return {"updated": 1, "fields": self._models.update(call.company, call.user, request["model"], request)}
+        return _updated(call, self._models.update(call.company, call.user, request["model"], modern_request(call, request)))
 
     @endpoint("models.update_tags")
     def update_tags(self, call: Call, request: Request) -> Answer:
@@ -122,6 +124,15 @@ class ModelsService:
     def delete_many(self, call: Call, request: Request) -> Answer:
         return for_each(call, request["ids"], lambda id: self._delete(call, id, request))
 
+    def _one(self, call: Call, model: Answer) -> Answer:
+        old_answers(call, [model])
+        return {"model": model}
+
+    def _found(self, call: Call, request: Request, *, expand: bool) -> Answer:
+        page = self._models.find(call.company, modern_request(call, request), expand=expand)
+        old_answers(call, page.rows)
+        return page.answer("models")
+
     def _publish(self, call: Call, id: str, request: Request) -> Answer:
         publish_task, force = request["publish_task"], request["force_publish_task"]
         task = self._models.publish(call.company, call.user, id, publish_task=publish_task, force_task=force)
@@ -130,3 +141,8 @@ class ModelsService:
     def _delete(self, call: Call, id: str, request: Request) -> Answer:
         url = self._models.delete(call.company, id, force=request["force"])
         return {"deleted": True, **({"url": url} if url else {})}
+
+
+def _updated(call: Call, fields: Answer) -> Answer:
+    old_answers(call, [fields])
+    return {"updated": 1, "fields": fields}

@@ -24,7 +24,8 @@ def modern_request(call: Call, request: Request) -> Request:
     """The request with today's names of fields, and with system tags apart."""
     if call.requested_version < SYSTEM_TAGS and isinstance(request.get("tags"), list) and not request.get("system_tags"):
         tags, system = legacy_forms.split_tags(request["tags"])
-        request = {**request, "tags": tags, **({"system_tags": system} if system else {})}
+        # Without system tags too: the list of an old client replaces both. In a filter an empty list means nothing.
+        request = {**request, "tags": tags, "system_tags": system}
     if call.requested_version < HYPERPARAMS:
         request = {legacy_forms.modern_path(name): value for name, value in request.items()}
         if request.get("order_by"):

@@ -9,6 +9,7 @@ from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.project_removal import ProjectRemoval
 from apiserver.bll.registry.projects import Projects
 from apiserver.service_repo import Call, endpoint
+from apiserver.services.old_clients import modern_request, old_answers
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -27,24 +28,29 @@ class ProjectsService:
 
     @endpoint("projects.create")
     def create(self, call: Call, request: Request) -> Answer:
-        fields = {name: request[name] for name in _FIELDS if name in request}
+        given = modern_request(call, request)
+        fields = {name: given[name] for name in _FIELDS if name in given}
         return {"id": self._projects.create(call.company, call.user, request["name"], fields)}
 
     @endpoint("projects.get_by_id")
     def get_by_id(self, call: Call, request: Request) -> Answer:
-        return {"project": self._list.get(call.company, request["project"])}
+        project = self._list.get(call.company, request["project"])
+        old_answers(call, [project])
+        return {"project": project}
 
     @endpoint("projects.get_all")
     def get_all(self, call: Call, request: Request) -> Answer:
-        return self._list.find(call.company, request, expand=False).answer("projects")
+        return self._found(call, request, expand=False)
 
     @endpoint("projects.get_all_ex")
     def get_all_ex(self, call: Call, request: Request) -> Answer:
-        return self._list.find(call.company, request, expand=True).answer("projects")
+        return self._found(call, request, expand=True)
 
     @endpoint("projects.update")
     def update(self, call: Call, request: Request) -> Answer:
-        return {"updated": 1, "fields": self._list.update(call.company, call.user, request["project"], request)}
+        fields = self._list.update(call.company, call.user, request["project"], modern_request(call, request))
+        old_answers(call, [fields])
+        return {"updated": 1, "fields": fields}
 
     @endpoint("projects.move")
     def move(self, call: Call, request: Request) -> Answer:
@@ -133,6 +139,11 @@ class ProjectsService:
             name=request.get("task_name"),
         )
         return {"parents": found}
+
+    def _found(self, call: Call, request: Request, *, expand: bool) -> Answer:
+        page = self._list.find(call.company, modern_request(call, request), expand=expand)
+        old_answers(call, page.rows)
+        return page.answer("projects")
 
     def _tags(self, call: Call, request: Request, kind: Any) -> Answer:
         found = {"tags": self._filter_values.tags(call.company, kind, request.get("projects"), request.get("filter"))}

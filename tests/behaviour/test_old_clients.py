@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
 from tests.client import Client
 
 OLD = {"lr": "0.1", "net.width": "5", "TF_DEFINE/steps": "100"}
@@ -73,3 +75,36 @@ def test_system_tags_are_among_the_tags_of_old_clients(server: Client) -> None:
     assert server.call("tasks.get_all", id=[task], tags=["-archived"], version="2.2")["tasks"] == []
     assert server.call("tasks.get_all", id=[task], tags=["archived"], version="2.2")["tasks"][0]["tags"] == ["other", "archived"]
     assert server.call("tasks.get_by_id", task=task, version="2.3")["task"]["tags"] == ["other"]
+
+
+def test_an_old_client_takes_system_tags_away_by_leaving_them_out(server: Client) -> None:
+    task = server.new_task(tags=["mine"], system_tags=["archived"])
+    server.call("tasks.edit", task=task, tags=["mine"], version="2.2")
+    found = server.task(task)
+    assert (found["tags"], found["system_tags"]) == (["mine"], [])
+
+
+@pytest.mark.parametrize("kind", ["model", "project"])
+def test_models_and_projects_of_old_clients_have_system_tags_among_their_tags(server: Client, kind: str) -> None:
+    service = f"{kind}s"
+    name = f"old-{uuid.uuid4().hex}"
+    more = {"uri": "file:///m"} if kind == "model" else {}
+    id = server.call(f"{service}.create", name=name, tags=["mine", "archived"], version="2.2", **more)["id"]
+
+    def read(version: str | None = None) -> tuple[list[str], list[str]]:
+        found = server.call(f"{service}.get_by_id", {kind: id}, version=version)[kind]
+        return found["tags"], found["system_tags"]
+
+    assert read() == (["mine"], ["archived"]) and read("2.3") == read()
+    assert read("2.2")[0] == ["mine", "archived"]
+    for listing in ("get_all", "get_all_ex"):
+        rows = server.call(f"{service}.{listing}", id=[id], tags=["archived"], version="2.2")[service]
+        assert [row["tags"] for row in rows] == [["mine", "archived"]]
+        assert server.call(f"{service}.{listing}", id=[id], tags=["-archived"], version="2.2")[service] == []
+        assert server.call(f"{service}.{listing}", id=[id], tags=["archived"])[service] == []
+    server.call(f"{service}.update", {kind: id, "tags": ["other"]}, version="2.2")
+    assert read() == (["other"], [])
+    if kind == "model":
+        server.call("models.edit", model=id, tags=["dataset"], version="2.2")
+        assert read() == ([], ["dataset"])
+        assert server.call("models.get_by_id_ex", id=[id], version="2.20")["models"][0]["tags"] == []
