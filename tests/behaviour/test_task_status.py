@@ -224,6 +224,29 @@ def test_what_a_task_runs_with_is_changed_before_it_starts_or_by_force(server: C
         server.call(endpoint, request, task=server.new_task())
 
 
+def test_an_edit_changes_what_a_started_task_runs_with_by_force_only(server: Client) -> None:
+    task = reach(server, "in_progress")
+    kept = {"Args": {"lr": {"section": "Args", "name": "lr", "value": "1", "type": "float"}}}
+    server.call("tasks.edit", task=task, force=True, hyperparams=kept, configuration={"c": {"name": "c", "value": "x"}})
+    for change in (
+        {"hyperparams": {"Args": {"lr": {"value": "2"}}}},
+        {"hyperparams": {}},
+        {"configuration": {"c": {"value": "y"}}},
+        {"execution": {"parameters": {"new": "1"}}},
+        {"comment": "no", "configuration": {}},
+    ):
+        assert server.refused("tasks.edit", change, task=task).codes == (400, 110)
+    found = server.task(task)
+    assert found["hyperparams"] == kept and found["configuration"]["c"]["value"] == "x" and found.get("comment") != "no"
+    # What stays as it is may be sent along, and user properties may change.
+    own = {"properties": {"note": {"section": "properties", "name": "note", "value": "1"}}}
+    server.call("tasks.edit", task=task, comment="yes", hyperparams=kept | own, configuration={"c": {"name": "c", "value": "x"}})
+    found = server.task(task)
+    assert found["hyperparams"]["properties"]["note"]["value"] == "1" and found["comment"] == "yes"
+    server.call("tasks.edit", task=task, force=True, hyperparams={})
+    server.call("tasks.edit", task=server.new_task(), hyperparams=kept)
+
+
 def test_user_properties_change_at_any_time(server: Client) -> None:
     own = {"section": "properties", "name": "note", "value": "1"}
     for status in ("in_progress", "completed", "published"):

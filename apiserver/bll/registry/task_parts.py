@@ -54,6 +54,12 @@ def properties_only(items: Sequence[Item]) -> bool:
     return all(item["section"] == PROPERTIES for item in items)
 
 
+def fixed_at_start(body: Body) -> tuple[Body, Body]:
+    """What a started task keeps: its parameters without user properties and empty sections, and its configuration."""
+    params = {section: items for section, items in (body.get("hyperparams") or {}).items() if items and section != PROPERTIES}
+    return params, dict(body.get("configuration") or {})
+
+
 def edit_hyper_params(body: Body, items: Sequence[Item], replace: str) -> None:
     """Set parameters; `replace` "none" keeps the others, "section" those of other sections, "all" none."""
     params: dict[str, dict[str, Body]] = {} if replace == "all" else {s: dict(p) for s, p in (body.get("hyperparams") or {}).items()}

@@ -134,7 +134,8 @@ class Tasks:
     # --- editing
 
     def edit(self, company: str, user: str, id: str, fields: Mapping[str, Any], *, force: bool) -> Body:
-        """Replace top-level fields as a whole; `status` is a step as of `TaskRuns.move`. Without `force` only before and during a run.
+        """Replace top-level fields as a whole; `status` is a step as of `TaskRuns.move`. Without `force` only before and during a run, and parameters
+        (but user properties) and configuration only before it.
 
         Raises InvalidTaskStatus.
         """
@@ -142,7 +143,10 @@ class Tasks:
 
         def change(body: Body) -> Body:
             require(body, EDITABLE, force=force, doing="editing")
+            before = parts.fixed_at_start(body)
             set_fields(body, fields)
+            if parts.fixed_at_start(body) != before:
+                require(body, NOT_STARTED, force=force, doing="changing parameters or configuration")
             return step(body, fields["status"], user=user, force=force) if "status" in fields else {}
 
         return self._change(company, user, id, change)
