@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from apiserver.bll.events.columns import CONTENT_TYPE, decode_columns
@@ -122,6 +123,30 @@ def test_since_seq_returns_whole_changed_buckets_only_late_points_included(serve
         assert int(news["seq"]) > int(first["seq"])
     whole = series_of(server, (task, "m"), buckets=100)["series"][0]
     assert (whole["count"][0], whole["max"][0], whole["count"][-1]) == (16, 3.0, 9)
+
+
+@pytest.mark.parametrize("fields", [{}, {"x_min": 5, "x_max": 950}, {"axis": "timestamp"}, {"axis": "relative", "x_min": 5}])
+def test_with_since_seq_the_ends_and_the_first_nan_are_those_of_the_whole_range(server: Client, task: str, fields: dict[str, Any]) -> None:
+    odd = {10: "NaN", 700: "NaN", 900: "Infinity"}
+    for variant in ("odd", "plain"):
+        value = {iter: odd.get(iter, 1.0) if variant == "odd" else 1.0 for iter in range(1000)}
+        server.add_batch(
+            [
+                f'{{"type":"training_stats_scalar","task":"{task}","metric":"m","variant":"{variant}","iter":{iter},"timestamp":{T0 + iter},"value":{value[iter]}}}'
+                for iter in value
+            ]
+        )
+    seq = series_of(server, (task, "m"), buckets=100, **fields)["seq"]
+    server.add_batch([scalar(task, "m", variant, iter=500, timestamp=T0 + 500, value=7.0) for variant in ("odd", "plain")])
+    whole = series_of(server, (task, "m"), buckets=100, **fields)["series"]
+    news = series_of(server, (task, "m"), buckets=100, since_seq=seq, **fields)["series"]
+    assert [one["variant"] for one in whole] == [one["variant"] for one in news] == ["odd", "plain"]
+    for before, now in zip(whole, news, strict=True):
+        assert len(now["x"]) == 1 and now["max"] == [7.0]
+        assert set(now) == set(before) - {"rewinds"}
+        for name in ("first_x", "last_x", "first_nan", "interval"):
+            assert now.get(name) == before.get(name), name
+    assert (news[0]["nan"], news[0]["pos_inf"]) == ([0], [0]) and "nan" not in news[1]
 
 
 def test_a_run_that_was_resumed_shows_what_it_has_not_reported_again(server: Client, task: str) -> None:

@@ -28,9 +28,9 @@ EXACT = 2**53
 """Aggregations compute in doubles: greater numbers are bucketed here."""
 
 
-Content = Literal["values", "means", "kinds", "changed"]
+Content = Literal["values", "means", "kinds", "changed", "range"]
 """What a search says of its buckets: the values, means of values whose sum does not fit into a double, the numbers of points that are not
-finite, or only that something arrived in them."""
+finite, or only that something arrived in them; "range": what the whole range has, without buckets."""
 Found = Iterator[tuple["_Group", "_Wanted", "_Variant"]]
 
 
@@ -105,16 +105,21 @@ class _First(msgspec.Struct, frozen=True, gc=False):
     x: _Extreme = _Extreme()
 
 
+class _Count(msgspec.Struct, frozen=True, gc=False):
+    doc_count: int = 0
+
+
 class _Buckets(msgspec.Struct):
     buckets: list[_Bucket] = []
 
 
 class _Variant(msgspec.Struct):
     key: str
-    x: _Buckets
+    x: _Buckets = _Buckets()
     lo: _Extreme = _Extreme()
     hi: _Extreme = _Extreme()
     nan: _First = _First()
+    special: _Count = _Count()
 
 
 class _Variants(msgspec.Struct):
@@ -162,7 +167,7 @@ class ElasticBuckets:
                 statistics = request.series.statistics
                 all_finite = not request.kinds or (statistics is not None and statistics.finite == statistics.count)
                 groups.setdefault(_group_of(request, indices[key]), []).append(_Wanted(place, key, expected, all_finite))
-        changed = self._changed(groups)
+        changed, ranges = self._changed(groups)
         overflown: dict[_Group, list[_Wanted]] = {}
         for group, wanted, variant in self._search(groups, "values"):
             found = _buckets(group, variant)
@@ -175,12 +180,14 @@ class ElasticBuckets:
         special = {group: [one for one in wanted if one.place in answers and not one.all_finite] for group, wanted in groups.items()}
         for group, wanted, variant in self._search({group: wanted for group, wanted in special.items() if wanted}, "kinds"):
             answers[wanted.place].kinds = _kinds(group, variant, answers[wanted.place].x)
+        for place in changed.keys() & answers.keys():
+            _set_range(answers[place], requests[place], ranges.get(place))
         empty = bucketed(np.empty(0, np.int64), np.empty(0, np.float64), 1)
         return [answers.get(place, empty) for place in range(len(requests))]
 
-    def _changed(self, groups: dict[_Group, list[_Wanted]]) -> dict[int, Ints]:
-        """By place: the buckets in which something arrived since the seq of its group. Groups without arrivals go, the others are narrowed to
-        where these are."""
+    def _changed(self, groups: dict[_Group, list[_Wanted]]) -> tuple[dict[int, Ints], dict[int, _Variant]]:
+        """By place: the buckets in which something arrived since the seq of its group; and what the whole range has, where that is not known from
+        the series. Groups without arrivals go, the others are narrowed to where these are."""
         asked = {group: wanted for group, wanted in groups.items() if group.since_seq is not None}
         changed: dict[int, Ints] = {}
         found: dict[_Group, list[_Wanted]] = {}
@@ -189,12 +196,18 @@ class ElasticBuckets:
             found.setdefault(group, []).append(wanted)
         for group in asked:
             del groups[group]
+        unknown = {
+            group: some
+            for group, wanted in found.items()
+            if (some := [one for one in wanted if (group.lo, group.hi) != (None, None) or not one.all_finite])
+        }
+        ranges = {wanted.place: variant for _, wanted, variant in self._search(unknown, "range")}
         for group, some in found.items():
             first = min(int(changed[one.place][0]) for one in some) + group.origin
             last = max(int(changed[one.place][-1]) for one in some) + group.origin + group.interval - 1
             lo, hi = first if group.lo is None else max(first, group.lo), last if group.hi is None else min(last, group.hi)
             groups[group._replace(lo=lo, hi=hi)] = some
-        return changed
+        return changed, ranges
 
     def _search(self, groups: Mapping[_Group, Sequence[_Wanted]], content: Content) -> Found:
         """What there is of each series, by searches that go out together."""
@@ -218,7 +231,7 @@ class ElasticBuckets:
             found = {(metric.key, variant.key): variant for metric in _decode(answer).metric.buckets for variant in metric.variant.buckets}
             for one in part:
                 variant = found.get((one.key.metric, one.key.variant))
-                if variant is not None and variant.x.buckets:
+                if variant is not None and (variant.x.buckets or content == "range"):
                     yield group, one, variant
 
     def _bucketed_here(self, request: BucketRequest, index: str) -> Buckets:
@@ -268,7 +281,11 @@ def _histograms(group: _Group, keys: Sequence[SeriesKey], content: Content) -> Q
     elif content == "kinds":
         filters.append({"exists": {"field": "special"}})
         of_series["x"]["aggs"] = {"codes": {"extended_stats": {"field": "special"}}}
-        of_series["nan"] = {"filter": {"term": {"special": SPECIAL_CODES["nan"]}}, "aggs": {"x": {"min": {"field": group.axis}}}}
+        of_series["nan"] = _first_nan(group)
+    elif content == "range":
+        of_series = {"lo": {"min": {"field": group.axis}}, "hi": {"max": {"field": group.axis}}}
+        of_series["special"] = {"filter": {"exists": {"field": "special"}}}
+        of_series["nan"] = _first_nan(group)
     else:
         filters += span("seq", (group.since_seq or 0) + 1)
     metrics = len({key.metric for key in keys})
@@ -280,6 +297,26 @@ def _histograms(group: _Group, keys: Sequence[SeriesKey], content: Content) -> Q
         "query": all_of(filters, [{"term": {"iter": SINGLE_VALUE_ITER}}]),
         "aggs": {"metric": {"terms": {"field": "metric", "size": metrics}, "aggs": {"variant": by_variant}}},
     }
+
+
+def _first_nan(group: _Group) -> Query:
+    return {"filter": {"term": {"special": SPECIAL_CODES["nan"]}}, "aggs": {"x": {"min": {"field": group.axis}}}}
+
+
+def _set_range(buckets: Buckets, request: BucketRequest, whole: _Variant | None) -> None:
+    """The ends and the first NaN of the whole range, in an answer that has only some of its buckets. `whole` None: the range is that of the series,
+    and all of its points are finite."""
+    if whole is None:
+        first, last = _extent(request) or (None, None)
+        buckets.first_x = first if first is None or buckets.first_x is None else min(first, buckets.first_x)
+        buckets.last_x = last if last is None or buckets.last_x is None else max(last, buckets.last_x)
+        return
+    buckets.first_x, buckets.last_x = (None if end.value is None else int(end.value) - request.origin for end in (whole.lo, whole.hi))
+    if request.kinds and whole.special.doc_count:
+        none = np.zeros(len(buckets.x), np.int64)
+        first_nan = whole.nan.x.value
+        kinds = buckets.kinds or Kinds(none, none, none, None)
+        buckets.kinds = kinds._replace(first_nan=None if first_nan is None else int(first_nan) - request.origin)
 
 
 def _starts(group: _Group, variant: _Variant) -> Ints:
