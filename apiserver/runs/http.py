@@ -219,9 +219,8 @@ class RunsApi:
             owner = self._catalog.writable(identity.company, identity.user, run)
             if lines.timed:
                 lines.batch.digest = digest
-            refused = self._writer.store(owner, lines)
-            lines.added -= len(refused)
-            problems += [{"line": None, "reason": refusal.reason} for refusal in refused]
+            refused = lines.refuse(self._writer.store(owner, lines))
+            problems += [{"line": line.line, "reason": line.reason} for line in refused]
         elif not possible_id(run):
             raise UnknownRun(run)
         shown = parameters.whole(request.args, "error_lines", 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -130,3 +132,20 @@ def test_charts_and_lists_are_bounded(small: Server, task: str) -> None:
         values = client.call(name, id=tasks, only_fields=[path])["tasks"]
         assert [body["last_metrics"][name_hash("m3")][name_hash("train")] for body in values] == [{"value": 1.0}] * 2
         assert len(client.call(name, id=tasks, page=1, page_size=1)["tasks"][0]["last_metrics"]) == 8
+
+
+def test_a_row_with_series_too_many_keeps_the_others(small: Server, task: str) -> None:
+    def send(*rows: dict[str, float]) -> dict[str, Any]:
+        lines = [json.dumps({"type": "metrics", "data": {"global_step": step, **row}}) for step, row in enumerate(rows)]
+        answer = small.client().send("POST", f"/api/runs/{task}/events", "\n".join(lines).encode())
+        found: dict[str, Any] = answer.json
+        return found
+
+    first = send(
+        {f"m{number}": 1.0 for number in range(6)}, {f"m{number}": 1.0 for number in range(4, 12)}, {"m11": 1.0, "m0": 2.0}, {"m12": 1.0}
+    )
+    assert (first["added"], first["errors"]) == (3, 3)
+    assert [line["line"] for line in first["error_lines"]] == [2, 3, 4]
+    assert all("events.max_task_series" in line["reason"] for line in first["error_lines"])
+    rows = small.client().send("GET", f"/api/runs/{task}/metrics_step").json
+    assert rows["total"] == 3 and {f"m{number}" for number in range(8)} <= set(rows["columns"]) and "m8" not in rows["columns"]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ from apiserver.stores.records import (
     EventBatch,
     LogLine,
     Points,
+    Refusal,
     Touch,
 )
 
@@ -69,6 +72,8 @@ class RunLines:
     _attributes: dict[tuple[str, str], Points] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
     _refused_names: list[str] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)  # of each line that was taken: its first offset,
+    _numbers: list[int] = field(default_factory=list)  # and its number
 
     def __post_init__(self) -> None:
         self._touch = Touch()
@@ -84,10 +89,14 @@ class RunLines:
             event = self._read_leniently(number, line)
             if event is None:
                 return
+        start = self._offset
         try:
             self._take(event)
         except BadLine as error:
             self.errors.append(RefusedLine(number, str(error)))
+        if self._offset > start:
+            self._starts.append(start)
+            self._numbers.append(number)
         if self._refused_names:
             self.errors += [RefusedLine(number, f"{_too_long(name)}; the rest of the row is stored") for name in self._refused_names]
             self._refused_names.clear()
@@ -98,6 +107,14 @@ class RunLines:
             points.sizes = [_BYTES_PER_POINT] * len(points.iters)
         self.batch.lines = self._offset
         return self.batch
+
+    def refuse(self, refusals: Sequence[Refusal]) -> list[RefusedLine]:
+        """What the store refused, by line: each reason once. A line of which nothing is left is not among `added` any more."""
+        places = [bisect_right(self._starts, refusal.line) - 1 for refusal in refusals]
+        ends = [*self._starts[1:], self._offset]
+        self.added -= sum(count == ends[place] - self._starts[place] for place, count in Counter(places).items())
+        found = (RefusedLine(self._numbers[place], refusal.reason) for place, refusal in zip(places, refusals, strict=True))
+        return list(dict.fromkeys(found))
 
     # --- one line ---
 

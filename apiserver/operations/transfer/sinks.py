@@ -108,7 +108,7 @@ class StoreSink:
         for number, line in enumerate(lines, 1):
             batch.add(number, line)
         refusals = self._retried(lambda: self._writer.store(self._writable(run), batch)) if batch.added else []
-        return batch.errors + [RefusedLine(0, refusal.reason) for refusal in refusals]
+        return batch.errors + batch.refuse(refusals)
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._retried(lambda: self._catalog.describe(self._writable(run), facts, self._user))
