@@ -52,7 +52,7 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
             Latest(events),
             listing,
             pages,
-            Vectors(events),
+            Vectors(events, settings.max_chart_points),
         ),
         EventsSeriesService(owners, SeriesCharts(events), Thumbnails(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),

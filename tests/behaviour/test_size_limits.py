@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apiserver.stores.records import name_hash
-from tests.client import Client, image, log, plot, scalar
+from tests.client import Client, image, log, plot, scalar, vector
 from tests.conftest import StartServer
 from tests.process import Server
 
@@ -123,6 +123,13 @@ def test_charts_and_lists_are_bounded(small: Server, task: str) -> None:
     assert refused.codes == (400, 12) and "events.max_chart_points" in str(refused)
     zoomed = client.histogram(tasks[0], metrics=five, samples=0, x_min=10, x_max=19)
     assert [chart["train"]["x"] for chart in zoomed.values()] == [list(range(10, 20))] * 5
+
+    client.add_batch([vector(tasks[0], list(range(20)), "few", iter=iter) for iter in range(2)])
+    client.add_batch([vector(tasks[1], list(range(20)), "many", iter=iter) for iter in range(3)])
+    few = client.call("events.vector_metrics_iter_histogram", task=tasks[0], metric="few", variant="v")
+    assert [len(one) for one in few["vectors"]] == [20, 20]
+    refused = client.refused("events.vector_metrics_iter_histogram", task=tasks[1], metric="many", variant="v")
+    assert refused.codes == (400, 16) and "events.max_chart_points" in str(refused)
 
     path = f"last_metrics.{name_hash('m3')}.{name_hash('train')}.value"
     for name in ("tasks.get_all", "tasks.get_all_ex"):
