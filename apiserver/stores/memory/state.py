@@ -165,11 +165,12 @@ class MemoryState:
             for other in list(self._spaces.values()):
                 self._drop_expired(other, now)
         while self._size > self._limits.total:
-            largest = max(self._spaces.values(), key=lambda other: other.size)
-            first = next(iter(largest.used))
-            if first == key:
+            firsts = [next(iter(other.used)) for other in sorted(self._spaces.values(), key=lambda other: -other.size)[:2]]
+            if firsts[0] == key:
+                firsts = firsts[1:]
+            if not firsts:
                 return
-            self._drop(first)
+            self._drop(firsts[0])
 
     def _drop_expired(self, space: _Space, now: float) -> None:
         """Those at the front of the line; one behind a state that lives longer waits until it is at the front."""

@@ -49,9 +49,9 @@ local function put(company, key, value, ttl)
   drop_expired(company)
   while tonumber(redis.call('ZSCORE', BY_COMPANY, company)) > COMPANY_BYTES do forget(company, first_of(company)) end
   while tonumber(redis.call('GET', SIZE)) > TOTAL_BYTES do
-    local largest = redis.call('ZREVRANGE', BY_COMPANY, 0, 0)[1]
-    local first = first_of(largest)
-    if first == key then return end
-    forget(largest, first)
+    local largest = redis.call('ZREVRANGE', BY_COMPANY, 0, 1)
+    if first_of(largest[1]) == key then largest[1] = largest[2] end
+    if not largest[1] then return end
+    forget(largest[1], first_of(largest[1]))
   end
 end
