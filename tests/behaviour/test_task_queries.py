@@ -103,7 +103,7 @@ def test_a_pattern_that_cannot_be_read_is_said_so(server: Client, pattern: str) 
 def test_a_pattern_that_is_too_large_is_refused(server: Client) -> None:
     """8 MB and 24,000 instructions: each would cost time for every byte of every name."""
     large = "(?:.{0,900}x)(?:.{0,900}y)"
-    for query in ({"name": large}, {"name": ["a", large]}, {"_any_": {"pattern": large, "fields": ["name", "comment"]}}):
+    for query in ({"name": large}, {"_any_": {"pattern": large, "fields": ["name", "comment"]}}):
         for call in ("tasks.get_all", "tasks.get_all_ex", "models.get_all", "projects.get_all_ex"):
             error = server.refused(call, query)
             assert error.codes == (400, 21) and "too large" in str(error)

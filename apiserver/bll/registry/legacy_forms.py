@@ -110,4 +110,5 @@ def split_tags(tags: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 def join_tags(answer: Body) -> None:
     """Put the system tags among the tags of an answer."""
     if answer.get("system_tags") and "tags" in answer:
-        answer["tags"] = [*answer["tags"], *(tag for tag in answer["system_tags"] if tag not in answer["tags"])]
+        tags = answer["tags"] or []
+        answer["tags"] = [*tags, *(tag for tag in answer["system_tags"] if tag not in tags)]
