@@ -115,7 +115,7 @@ class _Buckets(msgspec.Struct):
 
 class _Variant(msgspec.Struct):
     key: str
-    x: _Buckets = _Buckets()
+    x: _Buckets = msgspec.field(default_factory=_Buckets)
     lo: _Extreme = _Extreme()
     hi: _Extreme = _Extreme()
     nan: _First = _First()
