@@ -22,6 +22,12 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 LINES = b'{"type":"metrics","data":{"global_step":%d,"loss":0.5,"phase":"a","bad":null}}\n{"type":"log","data":{"line":"x"}}\n'
 
 
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_: object, value: object) -> bytes:
+    """A body of JSON lines is a text, as the description says."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
 @pytest.fixture(scope="module")
 def own_server(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that may be filled with rubbish; it counts no requests."""
@@ -47,6 +53,8 @@ def test_calls_made_from_the_description_are_answered_as_it_says(
     made = 0
     for found in description.get_all_operations():
         operation = found.ok()
+        if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body or operation.path_parameters):
+            continue  # nothing that could be wrong
 
         @seed(1)
         @settings(max_examples=examples, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
@@ -60,5 +68,5 @@ def test_calls_made_from_the_description_are_answered_as_it_says(
             case.validate_response(response, checks=CHECKS)
 
         call()
-    assert made >= examples * 10
+    assert made >= examples * 7
     assert client.raw("/debug.ping").codes == (200, 0)
