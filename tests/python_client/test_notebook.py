@@ -25,7 +25,7 @@ def test_the_notebook_runs(start_embedded: StartServer, monkeypatch: pytest.Monk
             shown.append(value._repr_html_() if hasattr(value, "_repr_html_") else str(value))
     text = capsys.readouterr().out
     assert "digits, baseline" in shown[0] and any("<polyline" in one for one in shown)
-    assert "400 points in" in text and "epoch 8/8" in text and "101 points and lines" in text
+    assert "2000 points in" in text and "epoch 8/8" in text and "101 points and lines" in text
     assert "confusion/test" in shown[-2]
 
 
