@@ -71,7 +71,7 @@ def addresses(tm: Client) -> dict[str, str]:
     found |= {
         f"run-{tab}": f"{live}?tab={tab}" for tab in ("charts", "overview", "console", "images", "plots", "config", "artifacts", "storage")
     }
-    found |= {f"compare-{tab}": f"/compare?runs={compared}&tab={tab}" for tab in ("config", "images", "values")}
+    found |= {f"compare-{tab}": f"/compare?runs={compared}&tab={tab}" for tab in ("config", "images", "plots", "values")}
     found |= {"compare": f"/compare?runs={compared}", "diverged": f"/runs/{runs['digits, lr too high'].id}", "login": "/login"}
     return found
 

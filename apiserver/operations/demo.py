@@ -61,7 +61,13 @@ def train(run: Run, *, seed: int, best: float, seconds: float) -> None:
         # One step in 700 has a gradient that is far too large: charts show it however many points stand on a pixel.
         norm = random.gamma(6, 0.2) * (0.3 + 2 * math.exp(-5 * done)) * (9 if random.uniform() < 1 / 700 else 1)
         run.log({"learning rate": _rate(step), "gradient norm": norm}, step=step)
-        run.log({"GPU, %": _share(random.normal(0.92, 0.03)) * 100, "memory, GB": 3.2 + 0.8 * done + random.normal(0, 0.02)}, step=step)
+        run.log(
+            {
+                "utilisation, %": 93 + 2 * math.sin(step / 150) + random.normal(0, 0.5),
+                "memory, GB": 3.2 + 0.8 * done + random.normal(0, 0.02),
+            },
+            step=step,
+        )
         if step % 50 == 49:
             run.log({"loss/test": loss * 1.12 + 0.02, "accuracy/test": _share(accuracy - 0.01)}, step=step)
         if step % EPOCH == EPOCH - 1:
@@ -117,7 +123,6 @@ def confusion(random: np.random.Generator, accuracy: float) -> dict[str, Any]:
         matrix[random.integers(10), random.integers(10)] += 1
     heat = {"type": "heatmap", "z": matrix.astype(int).tolist(), "x": CLASSES, "y": CLASSES, "colorscale": [[0, "#eef3ff"], [1, "#1b3f9c"]]}
     layout = {
-        "title": {"text": "confusion"},
         "xaxis": {"title": {"text": "guessed"}, "type": "category"},
         "yaxis": {"title": {"text": "is"}},
     }
