@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from tidemark_events import frames, html
 from tidemark_events.errors import CallRefused, NotFound
-from tidemark_events.run import DETAILS, FIELDS, Run, document_of
+from tidemark_events.run import FIELDS, Run, document_of
 from tidemark_events.wire import ATTEMPTS, Wire, address_from
 from tidemark_events.writer import QUEUE
 
@@ -80,7 +80,7 @@ class Client:
         `tags`: all of them; `-old` means without. `where`: filters by dotted field as in docs/tasks.md ("Finding tasks, models, projects").
         `order_by`: fields, with `-` descending.
         """
-        body: dict[str, Any] = {"only_fields": [*FIELDS, *DETAILS], "order_by": _list(order_by), **(where or {})}
+        body: dict[str, Any] = {"only_fields": list(FIELDS), "order_by": _list(order_by), **(where or {})}
         if project is not None:
             body |= {"project": [self._project(project)], "include_subprojects": True}
         if name is not None:
@@ -100,7 +100,7 @@ class Client:
 
     def get(self, id: str) -> Run:
         """One run by its id. Raises NotFound."""
-        return Run(self._wire, document_of(self._wire, id, (*FIELDS, *DETAILS)))
+        return Run(self._wire, document_of(self._wire, id, FIELDS))
 
     # --- a new run
 
@@ -165,6 +165,8 @@ class RunTable(Sequence[Run]):
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = list(runs)
+        for run in self._runs:
+            run.among(self._runs)
 
     @overload
     def __getitem__(self, key: int) -> Run: ...

@@ -19,8 +19,24 @@ from tidemark_events.wire import Wire
 from tidemark_events.writer import QUEUE, Writer, at_exit
 
 SHOWN = {"in_progress": "running"}
-FIELDS = ("id", "name", "status", "project.name", "user.name", "tags", "comment", "created", "started", "completed", "last_iteration")
-DETAILS = ("hyperparams", "last_metrics")
+FIELDS = (
+    "id",
+    "name",
+    "status",
+    "project.name",
+    "user.name",
+    "tags",
+    "comment",
+    "created",
+    "started",
+    "completed",
+    "last_iteration",
+    "hyperparams",
+)
+STATISTICS = "last_metrics"
+"""A megabyte for a run with thousands of series: read when it is asked for."""
+AT_ONCE = 50
+"""Runs whose statistics are read in one call."""
 
 
 class Run:
@@ -32,6 +48,7 @@ class Run:
         self._queue = queue
         self._writer: Writer | None = None
         self._open = False
+        self._neighbours: Sequence[Run] = ()
         self.id = str(document["id"])
 
     # --- what it is
@@ -72,7 +89,7 @@ class Run:
     def params(self) -> dict[str, str]:
         """Its parameters as `section/name`; those of the section General by their name alone."""
         found = {}
-        for section, entries in (self._detailed().get("hyperparams") or {}).items():
+        for section, entries in (self._document.get("hyperparams") or {}).items():
             for name, entry in entries.items():
                 found[name if section == "General" else f"{section}/{name}"] = str(entry.get("value"))
         return found
@@ -86,21 +103,29 @@ class Run:
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Of every series: `value` (the last), `min_value`, `max_value`, `mean_value`, `first_value`, `count` and more."""
         found = {}
-        for variants in (self._detailed().get("last_metrics") or {}).values():
+        if STATISTICS not in self._document:
+            self._read_statistics()
+        for variants in (self._document.get(STATISTICS) or {}).values():
             for one in variants.values():
                 found[series.column_name(str(one.get("metric")), str(one.get("variant")))] = one
         return dict(sorted(found.items()))
 
     def refresh(self) -> Self:
         """Read again what it says of itself."""
-        self._document = document_of(self._wire, self.id, (*FIELDS, *DETAILS))
+        self._document = document_of(self._wire, self.id, (*FIELDS, STATISTICS))
         return self
 
-    def _detailed(self) -> Mapping[str, Any]:
-        if "hyperparams" not in self._document and "last_metrics" not in self._document:
-            self.refresh()
-            self._document.setdefault("last_metrics", {})
-        return self._document
+    def among(self, runs: Sequence[Run]) -> None:
+        """It stands in this list: whoever asks for its statistics will ask for those behind it."""
+        self._neighbours = runs
+
+    def _read_statistics(self) -> None:
+        at = next((number for number, run in enumerate(self._neighbours) if run is self), None)
+        runs = [self] if at is None else [run for run in self._neighbours[at : at + AT_ONCE] if STATISTICS not in run._document]
+        body = {"id": [run.id for run in runs], "only_fields": ["id", STATISTICS]}
+        found = {one["id"]: one.get(STATISTICS) for one in self._wire.call("tasks.get_by_id_ex", body)["tasks"]}
+        for run in runs:
+            run._document[STATISTICS] = found.get(run.id) or {}
 
     # --- reading
 

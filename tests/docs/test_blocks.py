@@ -21,33 +21,24 @@ NOT_HERE = re.compile(r"^(?:pip install|tidemark serve|git |make )")
 
 
 @pytest.mark.parametrize("page", ["docs/first-steps.md", "docs/reporting.md", "README.md"])
-def test_every_block_runs(start_embedded: StartServer, tmp_path: Path, page: str) -> None:
+def test_every_block_runs(
+    start_embedded: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], page: str
+) -> None:
     server = start_embedded()
     blocks = BLOCK.findall((ROOT / page).read_text())
     assert len(blocks) >= 2
-    env = environment(server, tmp_path)
-    # Python blocks of a page go on with each other's names, so each is run with those before it.
-    before = ""
+    for name, value in environment(server, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    names: dict[str, object] = {}
     for language, text in blocks:
-        if language == "python":
-            done = run([sys.executable, "-c", text if not before else f"{quiet(before)}\n{text}"], env, tmp_path)
-            before += text
-            env["RUN"] = (done.stdout.split() or [""])[-1]
+        if language == "python":  # a page's blocks go on with each other's names
+            exec(compile(text, page, "exec"), names)
+            monkeypatch.setenv("RUN", (capsys.readouterr().out.split() or [""])[-1])
         else:
-            lines = [line for line in text.splitlines() if not NOT_HERE.match(line)]
-            lines = [DEMO.sub("tidemark demo --seconds 0", line) for line in lines]  # a reader watches it, a test does not
-            run(["bash", "-e", "-o", "pipefail", "-c", "\n".join(lines)], env, tmp_path)
-
-
-def quiet(text: str) -> str:
-    """The same without what it prints."""
-    return f"import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()):\n    exec({text!r})"
-
-
-def run(command: list[str], env: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}{done.stderr}"
-    return done
+            lines = [DEMO.sub("tidemark demo --seconds 0", line) for line in text.splitlines() if not NOT_HERE.match(line)]
+            command = ["bash", "-e", "-o", "pipefail", "-c", "\n".join(lines)]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
 
 
 def environment(server: Server, folder: Path) -> dict[str, str]:
@@ -56,10 +47,9 @@ def environment(server: Server, folder: Path) -> dict[str, str]:
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m apiserver "$@"\n')
     command.chmod(0o755)
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK", "CLEARML"))}
     key, secret = credentials(server)
-    return plain | {
-        "PATH": f"{command.parent}:{plain['PATH']}",
+    return {
+        "PATH": f"{command.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "TIDEMARK_DATA": str(server.data),
         "TIDEMARK_URL": server.url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from typing import Any
 
 import pytest
 import requests
@@ -123,3 +124,20 @@ def test_notebooks_show_names_as_text(server: Raw, tm: Client, task: str) -> Non
     run = tm.get(task)
     shown = run._repr_html_() + run.scalars(evil)._repr_html_() + run.logs()._repr_html_() + tm.runs(where={"id": [task]})._repr_html_()
     assert "<img" not in shown and "&lt;img" in shown and "<polyline" in shown
+
+
+def test_statistics_of_a_table_are_read_together_and_only_when_asked_for(server: Raw, tm: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [uuid.uuid4().hex for _ in range(5)]
+    server.add_batch([scalar(id, "loss", "loss", iter=i, value=number) for number, id in enumerate(ids) for i in range(2)])
+    calls: list[str] = []
+    send = requests.Session.request
+
+    def counted(session: requests.Session, method: str, url: str, **more: Any) -> requests.Response:
+        calls.append(url.rpartition("/")[2])
+        return send(session, method, url, **more)
+
+    monkeypatch.setattr(requests.Session, "request", counted)
+    runs = tm.runs(where={"id": ids})
+    assert calls == ["tasks.get_all_ex"]
+    assert sorted(run.summary["loss"] for run in runs) == [0, 1, 2, 3, 4]
+    assert calls == ["tasks.get_all_ex", "tasks.get_by_id_ex"]
