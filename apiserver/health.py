@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -10,7 +11,10 @@ import gevent
 
 from apiserver import patience
 from apiserver.engine import Engine
+from apiserver.outages import is_first
 from apiserver.stores.base import Health
+
+log = logging.getLogger("tidemark")
 
 FRESH_SECONDS = 1.0
 WAIT_SECONDS = 2.0
@@ -64,9 +68,14 @@ class HealthWatch:
     def _check(self, name: str) -> None:
         patience.end()
         try:
-            self._found[name] = time.monotonic(), self._checks[name]()
+            found = self._checks[name]()
+        except Exception as error:  # a part that can't even be asked does not work
+            if is_first(f"check of {name}: {error}", 600.0):
+                log.exception("the check of %s failed", name)
+            found = {name: Health(False, f"the check failed: {error}")}
         finally:
             del self._running[name]
+        self._found[name] = time.monotonic(), found
 
 
 def shown(report: Report, *, details: bool) -> dict[str, Any]:
