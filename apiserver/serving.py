@@ -54,6 +54,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     write_lock(lock, address)
     _raise_file_limit(settings.server.connections)
     gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
+    master = os.getpid()
     counts = Path(tempfile.mkdtemp(prefix="tidemark-metrics-"))
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)  # prometheus-client, which only workers import, looks for it
     try:
@@ -62,7 +63,8 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
         code = error.exit_status if isinstance(error, HaltServer) else error.code
         raise SystemExit(2 if code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else code) from None
     finally:
-        shutil.rmtree(counts, ignore_errors=True)
+        if os.getpid() == master:  # a worker that ends comes through here too
+            shutil.rmtree(counts, ignore_errors=True)
 
 
 def _ready(settings: Settings, address: str, open_page: bool) -> None:

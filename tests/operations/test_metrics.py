@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import uuid
 from typing import Any
 
@@ -15,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from apiserver import exporter, metrics
 from tests.client import Client, log, scalar
 from tests.conftest import StartServer, credentials
-from tests.process import ROOT, Server
+from tests.process import ROOT, Server, wait_until
 
 BOARD = ROOT / "deploy" / "grafana" / "tidemark.json"
 RULES = ROOT / "deploy" / "prometheus" / "tidemark.rules.yml"
@@ -107,6 +109,12 @@ def test_metrics_are_sums_over_workers(start_server: StartServer, engine: str) -
     assert seen["tidemark_calls_total", (("code", "200"), ("endpoint", "events.add_batch"))] == 20
     processes = {json.loads(line)["process"] for line in server.log.read_text().splitlines() if '"endpoint": "events.add_batch"' in line}
     assert seen["tidemark_workers", ()] == 2 and len(processes) <= 2
+    [_, *workers] = server.pids()
+    os.kill(workers[0], signal.SIGTERM)  # another one takes its place; what it has counted stays
+    wait_until(lambda: workers[0] not in server.pids() and len(server.pids()) == 3, 30, "no other worker")
+    wait_until(lambda: samples(server).get(("tidemark_workers", ()), 0) == 2, 30, "the new worker is not counted")
+    assert client.raw("/users.get_current_user").codes[0] == 200  # the first of its kind: it gets a file in the folder of counts
+    assert samples(server)["tidemark_calls_total", (("code", "200"), ("endpoint", "events.add_batch"))] == 20
 
 
 def test_strangers_see_no_metrics_and_the_log_is_json(start_server: StartServer) -> None:
