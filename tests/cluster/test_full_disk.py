@@ -32,13 +32,13 @@ def names_of(prefix: str) -> set[str]:
 def test_a_server_starts_on_a_full_disk_reads_work_and_retention_frees_it(
     start_worker: StartWorker, prefix: str, env: dict[str, str]
 ) -> None:
-    small = {"TIDEMARK__elastic__generation_documents": "1"}
-    worker = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **small)
+    young_only = {"TIDEMARK__elastic__generation_days": "0.0000001"}
+    worker = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **young_only)
     old = Sender([worker.client()], task="old-task")
     old.send(0)
     worker.stop()
     request(elasticsearch_address(), "POST", f"/{prefix}-events-*/_refresh")
-    worker.start()  # a process that starts looks at the size of the open generation
+    worker.start()  # a process that starts looks at the age of the open generation
     young = Sender([worker.client()], task="young-task")
     young.send(0)
     assert {name[-6:] for name in names_of(prefix)} == {"000001", "000002"}
