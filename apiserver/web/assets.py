@@ -34,6 +34,7 @@ COMPRESSED = {".html", ".js", ".css", ".svg", ".txt"}
 EAGER = 200_000
 """Files up to this many bytes are compressed at start; the plotting libraries when they are first asked for."""
 IMPORTS = re.compile(r"""^(?:import|export)\b[^;"']*["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
+STYLES = re.compile(r"""loadStyle\("([a-z]+)"\)""")
 
 
 @dataclass(slots=True)
@@ -90,16 +91,20 @@ class Assets:
         """A file by its path below the folder."""
         return self._files.get(name)
 
-    def shell(self) -> Asset:
-        """index.html with the version in its addresses and with the modules that the first paint needs as preloads."""
-        links = "\n".join(f'<link rel="modulepreload" href="/ui/{self.version}/{name}">' for name in self._graph("app.js"))
+    def shell(self, *views: str) -> Asset:
+        """index.html with the version in its addresses, and with everything that the first paint of these views needs as preloads: modules that import each
+        other are not asked for one after the other."""
+        modules = list(self._graph("app.js", *(view for view in views if view in self._files)))
+        styles = dict.fromkeys(name for module in modules for name in STYLES.findall(self._files[module].body.decode()))
+        links = [f'<link rel="preload" as="style" href="/ui/{self.version}/style/{name}.css">' for name in styles]
+        links += [f'<link rel="modulepreload" href="/ui/{self.version}/{name}">' for name in modules]
         text = self._files["index.html"].body.decode()
-        text = text.replace("<!-- modules -->", links).replace("{{ui}}", f"/ui/{self.version}")
+        text = text.replace("<!-- modules -->", "\n".join(links)).replace("{{ui}}", f"/ui/{self.version}")
         return Asset(TYPES[".html"], text.encode(), True)
 
-    def _graph(self, start: str) -> Iterator[str]:
-        """`start` and what it imports statically, each once, nearest first."""
-        found = [start]
+    def _graph(self, *start: str) -> Iterator[str]:
+        """Modules and what they import statically, each once, nearest first."""
+        found = list(start)
         for name in found:
             yield name
             base = Path(name).parent

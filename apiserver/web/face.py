@@ -21,6 +21,26 @@ FRAMES = ("plots.html",)
 """Documents that run in a sandboxed frame."""
 
 
+_VIEWS = {
+    "/": ("views/runs.js",),
+    "/projects": ("views/projects.js",),
+    "/compare": ("views/compare.js", "views/compare-charts.js"),
+    "/runs charts": ("views/run.js", "views/charts.js"),
+    "/runs console": ("views/run.js", "views/console.js"),
+    "/runs images": ("views/run.js", "views/images.js"),
+    "/runs overview": ("views/run.js", "views/overview.js"),
+}
+"""What the first paint of an address needs beside the program itself."""
+
+
+def _view(path: str, tab: str) -> str:
+    return f"/runs {tab or 'charts'}" if path.startswith("/runs/") else path
+
+
+def _plain(view: str) -> str:
+    return view.removeprefix("views/").removesuffix(".js")
+
+
 def wants_page() -> bool:
     """Whether the client names text/html, as browsers do; `*/*` of curl and of SDKs does not count."""
     return any(value.lower().startswith("text/html") and quality > 0 for value, quality in request.accept_mimetypes)
@@ -32,14 +52,15 @@ class Page:
     def __init__(self, assets: Assets, policy: PagePolicy) -> None:
         self._assets = assets
         self._policy = policy
-        self._shell = assets.shell()
+        self._shells = {views: assets.shell(*views) for views in {(), *_VIEWS.values()}}
         self.version = assets.version
 
     def shell(self) -> Response:
-        """The document of every view; the program finds out from the address what to show."""
-        response = self._shell.answer(request.accept_encodings, self._policy.page)
+        """The document of every view; the program finds out from the address what to show, and the document what to load beforehand."""
+        views = _VIEWS.get(_view(request.path, request.args.get("tab", "")), ())
+        response = self._shells[views].answer(request.accept_encodings, self._policy.page)
         response.headers["Cache-Control"] = "no-cache"
-        response.set_etag(f"{self.version}-{response.headers.get('Content-Encoding', 'plain')}")
+        response.set_etag(f"{self.version}-{'-'.join(map(_plain, views))}-{response.headers.get('Content-Encoding', 'plain')}")
         response.make_conditional(request)
         return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from tests.web.node import installed
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def findings(page: Page) -> list[dict[str, Any]]:
-    """What axe-core finds wrong: rule, what is meant, the elements. Without `preload`, which makes inline styles of style sheets."""
+def findings(page: Page, rules: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """What axe-core finds wrong: rule, what is meant, the elements; `rules`: these only. Without `preload`, which makes inline styles of style sheets."""
     source = Path(installed() / "axe-core" / "axe.min.js").read_text()
     client = page.context.new_cdp_session(page)
     client.send("Runtime.evaluate", {"expression": source})
-    result = page.evaluate("(tags) => window.axe.run(document, { preload: false, runOnly: { type: 'tag', values: tags } })", TAGS)
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": TAGS}
+    result = page.evaluate("(only) => window.axe.run(document, { preload: false, runOnly: only })", only)
     client.detach()
     return [
         {

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.conftest import dismiss
 from tests.process import Server
 from tests.web.browser import Watched, launch, watched
 
@@ -33,6 +34,14 @@ def open_browser(browser: Browser) -> Iterator[OpenBrowser]:
         yield lambda url, **options: stack.enter_context(watched(browser, url, **options))
 
 
+@pytest.fixture(scope="session")
+def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for tests of what only the page does: they run once, whatever engines are tested."""
+    server = Server(tmp_path_factory.mktemp("plain"), {}).start()
+    yield server
+    dismiss(server)
+
+
 @pytest.fixture
 def web(open_browser: OpenBrowser, shared_server: Server) -> Watched:
     """A context on the shared server."""
@@ -46,7 +55,7 @@ def page(web: Watched) -> Page:
 
 
 @pytest.fixture
-def axe() -> Callable[[Page], list[dict[str, Any]]]:
+def axe() -> Callable[..., list[dict[str, Any]]]:
     """Findings of axe-core on a page."""
     from tests.web.accessibility import findings
 

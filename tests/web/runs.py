@@ -26,7 +26,9 @@ def open_run(page: Page, task: str, query: str = "") -> None:
     page.goto(f"/runs/{task}{query}")
     if "tab=" not in query:
         expect(page.locator(".chart-host canvas").first).to_be_visible()
-        page.wait_for_function("performance.getEntriesByName('tm:useful').length > 0")
+        page.wait_for_function(
+            "() => performance.getEntriesByName('tm:useful').length > 0"
+        )  # a function: the page's policy refuses texts as programs
 
 
 def card(page: Page, title: str) -> Any:

@@ -11,11 +11,25 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.client import Client, image, log, plot, scalar
+from tests.process import Server
 from tests.web.browser import Watched
+from tests.web.conftest import OpenBrowser
 from tests.web.runs import NOW, card, open_run, store_file
 
 BAD = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'"&\u202e{{7*7}}'
 TABS = ("overview", "charts", "console", "images", "plots", "config", "artifacts", "storage")
+
+
+@pytest.fixture
+def server(plain_server: Server) -> Client:
+    """The page decides here, not the engine."""
+    return plain_server.client()
+
+
+@pytest.fixture
+def web(open_browser: OpenBrowser, plain_server: Server) -> Watched:
+    """A context on that server."""
+    return open_browser(plain_server.url)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 import { h } from "../vendor/preact.js";
 import { useMemo } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
-import { number } from "../core/format.js";
+import { integer, number, plural } from "../core/format.js";
 import { theme } from "../core/theme.js";
-import { allThumbnails, thumbKey } from "../core/thumbnails.js";
+import { allThumbnails, thumbKey, thumbnails } from "../core/thumbnails.js";
 import { useCall, useSignal } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
-import { button, div, span, use } from "./elements.js";
+import { button, div, fragment, p, span, use } from "./elements.js";
 import { layout, VirtualGrid } from "./grid.js";
 
 /** @typedef {import("./grid.js").CardSpec} CardSpec */
@@ -18,6 +18,8 @@ const HEIGHT = 58;
 const WIDTH = 120;
 const PICTURE = 26;
 const NONE = 255;
+/** Series of one call; a run with more shows the first of those that are looked for. */
+const MOST_AT_ONCE = 4_000;
 
 /**
  * @param {{id: string, cards: CardSpec[], chosen: CardSpec[], pins: string[], room: number, revision: number, onOpen: (card: CardSpec) => void}} props
@@ -26,12 +28,16 @@ const NONE = 255;
 export function Strip({ id, cards, chosen, pins, room, revision, onOpen }) {
   useSignal(theme);
   const count = cards.reduce((sum, card) => sum + card.variants.length, 0);
-  const found = useCall((signal) => allThumbnails(id, count, signal), [id, count, revision]);
+  const some = count > MOST_AT_ONCE ? chosen.slice(0, MOST_AT_ONCE) : null;
+  const found = useCall(
+    (signal) => (some ? thumbnails([id], some.flatMap((card) => card.variants.map((variant) => ({ metric: card.wanted[0].metric, variant }))), signal) : allThumbnails(id, count, signal)),
+    [id, count, revision, some?.length, some?.[0]?.id, some?.[some.length - 1]?.id],
+  );
   const columns = Math.max(2, Math.floor(room / TILE));
-  const rows = useMemo(() => layout(chosen, new Set(pins), columns, HEIGHT), [chosen, pins, columns]);
+  const rows = useMemo(() => layout(some ?? chosen, new Set(pins), columns, HEIGHT), [some?.length, some?.[0], chosen, pins, columns]);
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again, title: "The small pictures can't be read" });
   const thumbs = found.data ?? new Map();
-  return use(VirtualGrid, { rows, columns, height: HEIGHT, render: (/** @type {CardSpec} */ card) => use(Tile, { key: card.id, card, thumbs, id, onOpen }) });
+  return fragment(some && chosen.length > some.length && p({ class: "muted" }, `The first ${integer(some.length)} of ${plural(chosen.length, "chart")}; "Find series" leads to the others.`), use(VirtualGrid, { rows, columns, height: HEIGHT, render: (/** @type {CardSpec} */ card) => use(Tile, { key: card.id, card, thumbs, id, onOpen }) }));
 }
 
 /** @param {{card: CardSpec, thumbs: Map<string, Thumb>, id: string, onOpen: (card: CardSpec) => void}} props */

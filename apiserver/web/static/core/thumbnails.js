@@ -20,7 +20,14 @@ export const thumbKey = (task, metric, variant) => `${task}\n${metric}\n${varian
  * @returns {Promise<Map<string, Thumb>>}
  */
 export function thumbnails(tasks, series, signal) {
-  const metrics = [...new Set(series.map((one) => one.metric))].map((metric) => ({ metric, variants: series.filter((one) => one.metric === metric).map((one) => one.variant) }));
+  /** @type {Map<string, string[]>} */
+  const byMetric = new Map();
+  for (const { metric, variant } of series) {
+    const variants = byMetric.get(metric);
+    if (variants) variants.push(variant);
+    else byMetric.set(metric, [variant]);
+  }
+  const metrics = [...byMetric].map(([metric, variants]) => ({ metric, variants }));
   return read({ tasks, metrics, width: WIDTH }, signal);
 }
 

@@ -18,6 +18,9 @@ import { Problem } from "../ui/problem.js";
 
 const SPLIT_FROM = 9;
 const SIDE = 216;
+/** The list of so many metrics takes seconds: it is read again less often. */
+const MANY = 5_000;
+const MANY_MS = 30_000;
 /** @type {import("../chart/settings.js").Sizes} */
 const SIZES = { S: { height: 250, columns: 3 }, M: { height: 300, columns: 2 }, L: { height: 400, columns: 1 } };
 
@@ -28,7 +31,8 @@ export default function Charts({ id, run, revision }) {
   const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (startCursor())), [id]);
   const [full, setFull] = useState("");
   const [goal, setGoal] = useState({ id: "", n: 0 });
-  const slow = useThrottled(revision, NAMES_MS);
+  const [many, setMany] = useState(false);
+  const slow = useThrottled(revision, many ? MANY_MS : NAMES_MS);
   const names = useCall(
     async (abort) => {
       const [all, charted] = await Promise.all([
@@ -40,6 +44,7 @@ export default function Charts({ id, run, revision }) {
     },
     [id, slow],
   );
+  useEffect(() => setMany(Object.keys(names.data ?? {}).length > MANY), [names.data]);
   const update = usePaced(() => source.update(), UPDATE_MS);
   useEffect(() => {
     if (revision) update();

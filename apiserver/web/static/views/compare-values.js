@@ -3,10 +3,10 @@ import { useMemo, useState } from "../vendor/hooks.js";
 import { h } from "../vendor/preact.js";
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
-import { number } from "../core/format.js";
+import { integer, number, plural } from "../core/format.js";
 import { place, setParams } from "../core/url.js";
 import { csv, save } from "../query/csv.js";
-import { button, div, fragment, h2, label, option, p, select, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
+import { button, div, fragment, h2, input, label, option, p, select, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
 import { useCall, useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
@@ -17,6 +17,10 @@ import { Parallel } from "./parallel.js";
 
 /** @type {Record<string, string>} */
 const STATISTICS = { last: "value", min: "min_value", max: "max_value", mean: "mean_value" };
+/** Rows that are shown at first, and at most; choices of a menu. The search finds the others. */
+const SHOWN = 200;
+const MOST_SHOWN = 5_000;
+const MOST_CHOICES = 300;
 /** Series of which the least value is the best. */
 const LESS_IS_BETTER = /loss|err|perplex|wer\b|cer\b|rmse|mse|mae|time|latency/i;
 
@@ -32,16 +36,21 @@ export default function CompareValues({ runs, revision }) {
   const tasks = useMemo(() => ids.map((id) => found.data?.get(id) ?? {}), [found.data, ids.join(",")]);
   const rows = useMemo(() => seriesRows(tasks, STATISTICS[statistic] ?? "value"), [tasks, statistic]);
   const parameters = useMemo(() => parameterRows(tasks), [tasks]);
+  const filter = params.get("m") ?? "";
+  const [all, setAll] = useState(false);
+  const matching = useMemo(() => rows.filter((row) => row.name.toLowerCase().includes(filter.toLowerCase())), [rows, filter]);
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again });
   if (!found.data) return div({ class: "view-loading", "aria-busy": "true" });
   if (!rows.length) return p({ class: "muted blank narrow-blank" }, "None of these runs reported scalars.");
   return div(
     { class: "view compare-view" },
-    use(Scatter, { runs, rows: [...parameters, ...rows] }),
-    use(Parallel, { runs, parameters, values: rows }),
+    use(Scatter, { runs, rows: [...parameters, ...matching].slice(0, MOST_CHOICES) }),
+    use(Parallel, { runs, parameters, values: matching.slice(0, MOST_CHOICES) }),
     div(
       { class: "compare-search" },
       h2("Values"),
+      input({ type: "search", class: "compare-find", placeholder: "Find series", "aria-label": "Find series", value: filter, onInput: (/** @type {any} */ event) => setParams({ m: event.target.value }) }),
+      span({ class: "muted" }, filter ? `${integer(matching.length)} of ${plural(rows.length, "series", "series")}` : plural(rows.length, "series", "series")),
       div(
         { class: "segments", role: "group", "aria-label": "Statistic" },
         Object.keys(STATISTICS).map((one) => button({ key: one, type: "button", "aria-pressed": one === statistic ? "true" : "false", onClick: () => setParams({ stat: one === "last" ? "" : one }) }, one)),
@@ -54,7 +63,7 @@ export default function CompareValues({ runs, revision }) {
         { class: "plain compare-table" },
         thead(tr(th({ scope: "col" }, "Series"), ...runs.map((run) => th({ key: run.id, scope: "col", class: "num" }, span({ class: "dot", style: { background: color(run.pick) } }), " ", run.name)))),
         tbody(
-          rows.map((row) => {
+          matching.slice(0, all ? MOST_SHOWN : SHOWN).map((row) => {
             const best = bestOf(row);
             return tr(
               { key: row.name },
@@ -65,6 +74,7 @@ export default function CompareValues({ runs, revision }) {
         ),
       ),
     ),
+    !all && matching.length > SHOWN && p(button({ type: "button", class: "link", onClick: () => setAll(true) }, `Show all ${integer(Math.min(matching.length, MOST_SHOWN))}`)),
     p({ class: "muted" }, "Best: the least value of losses and errors, the greatest of everything else."),
   );
 }
