@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)
 # How many processes share the tests. They start servers of their own, which compute too, and wait a good part of the time.
 JOBS   := 3
 
-.PHONY: help run test lint format bench fuzz soak demo up docs docs-site pictures test-es9 dist requirements vendor clean
+.PHONY: help run test lint format bench fuzz soak demo up docs docs-site pictures test-es9 test-compose dist requirements vendor clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ soak: $(VENV)/installed-dev ## Kill -9 during ingest, a hundred times
 
 test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
 	TIDEMARK_TEST_ELASTICSEARCH_VERSION=9 $(PYTHON) -m pytest -n $(JOBS) tests/behaviour --engines elastic $(ARGS)
+
+test-compose: $(VENV)/installed-dev ## docker-compose.yml on a real Docker engine: the one that runs, or a dockerd of our own (as root)
+	$(PYTHON) -m pytest tests/compose --compose $(ARGS)
 
 demo: $(VENV)/installed ## Start a server, report a made-up training to it, print where to look
 	$(PYTHON) examples/demo.py

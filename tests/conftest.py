@@ -29,11 +29,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engines", default=",".join(ENGINES), help="comma-separated list of sqlite, elastic")
     parser.addoption("--fuzz", type=int, default=0, help="how many broken bodies the fuzz tests send (default: a sample)")
     parser.addoption("--fuzz-seed", type=int, default=None, help="send only the body of this seed")
+    parser.addoption("--compose", action="store_true", help="run docker-compose.yml on a real engine too (tests/compose)")
     parser.addoption("--kills", type=int, default=3, help="how often the soak test kills the server")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     parallel.configure(config)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path.name == "compose" and not config.getoption("--compose") else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

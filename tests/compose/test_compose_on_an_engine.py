@@ -1,0 +1,134 @@
+"""docker-compose.yml on a real engine, as an operator runs it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.client import Client, scalar
+from tests.clients.scripts import Sdk
+from tests.compose.stack import Stack
+from tests.process import wait_until
+
+SERVICES = ("tidemark", "redis", "elasticsearch")
+
+
+class Writer:
+    """Sends one point a batch, each until it is acknowledged."""
+
+    def __init__(self, stack: Stack, task: str) -> None:
+        self.task = task
+        self.acknowledged: list[int] = []
+        self.refused: set[int] = set()
+        self._stack = stack
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        self.wait_for_more()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def wait_for_more(self) -> None:
+        before = len(self.acknowledged)
+        wait_until(lambda: len(self.acknowledged) > before + 5, 120, lambda: f"points are taken again; refused with {self.refused}")
+
+    def _run(self) -> None:
+        client = self._stack.client()
+        iter = 0
+        while not self._over.is_set():
+            try:
+                answer = client.raw("/events.add_batch", [scalar(self.task, "m", iter=iter, value=float(iter))])
+            except OSError:  # nobody listens while the container is away
+                client = self._stack.client()
+                time.sleep(0.2)
+                continue
+            if answer.status == 200:
+                self.acknowledged.append(iter)
+                iter += 1
+            else:
+                self.refused.add(answer.status)
+                time.sleep(0.1)
+
+    def complete(self, client: Client) -> None:
+        """Every acknowledged point is there, once."""
+        points = client.call("events.scalar_metrics_iter_histogram", task=self.task, samples=10_000)["m"]["train"]
+        assert points["x"][: len(self.acknowledged)] == self.acknowledged
+        assert len(points["x"]) - len(self.acknowledged) in (0, 1)  # one may be stored whose answer got lost
+
+
+def test_make_up_prints_what_works_and_no_log_keeps_a_secret(stack: Stack) -> None:
+    for name, value in (("HOST", stack.url), ("ACCESS_KEY", stack.key[0]), ("SECRET_KEY", stack.key[1])):
+        assert f"export CLEARML_API_{name}={value}\n" in stack.printed
+    logs = stack.compose("logs")
+    assert not [name for name, value in stack.secrets.items() if value in logs]
+    assert "FAIL" not in stack.compose("exec", "-T", "tidemark", "tidemark", "doctor")
+
+
+def test_nothing_runs_as_root_or_writes_outside_of_its_volumes(stack: Stack) -> None:
+    for service in SERVICES:
+        assert stack.compose("exec", "-T", service, "id", "-u").strip() != "0"
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        stack.compose("exec", "-T", "tidemark", "touch", "/opt/tidemark/file")
+
+
+def test_the_sdk_reports_and_reads_back(stack: Stack, tmp_path: Path) -> None:
+    run = Sdk(stack, tmp_path / "home", "child", stack.key).run(  # type: ignore[arg-type]
+        """
+        from clearml import Task
+        import numpy
+        task = Task.init("compose", "smoke", auto_connect_frameworks=False)
+        for step in range(20):
+            task.get_logger().report_scalar("loss", "train", 1 / (step + 1), step)
+        task.get_logger().report_image("sample", "noise", 0, image=numpy.zeros((8, 8, 3), "uint8"))
+        print("a line of the log")
+        task.close()
+        result(task.id)
+        """
+    )
+    client = stack.client()
+    chart = client.call("events.scalar_metrics_iter_histogram", task=run.result)["loss"]["train"]
+    assert chart["x"] == list(range(20))
+    [image] = client.call("events.debug_images", metrics=[{"task": run.result, "metric": "sample"}])["metrics"][0]["iterations"][0][
+        "events"
+    ]
+    assert client.send("GET", image["url"].removeprefix(stack.url)).status == 200
+    assert any("a line of the log" in event["msg"] for event in client.call("events.get_task_log", task=run.result)["events"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_restart_of_a_service_loses_and_doubles_nothing(stack: Stack, service: str, task: str) -> None:
+    with Writer(stack, task) as writer:
+        stack.compose("restart", service)
+        stack.healthy()
+        writer.wait_for_more()
+    writer.complete(stack.client())
+
+
+@pytest.mark.parametrize("service", ["redis", "elasticsearch"])
+def test_an_outage_is_503_for_as_long_as_it_lasts(stack: Stack, service: str, task: str) -> None:
+    with Writer(stack, task) as writer:
+        stack.compose("kill", service)
+        wait_until(lambda: writer.refused, 60, "writes are refused")
+        stack.compose("up", "-d", service)
+        stack.healthy()
+        writer.wait_for_more()
+    assert writer.refused <= {503}
+    writer.complete(stack.client())
+
+
+def test_a_container_made_anew_and_down_and_up_keep_everything(stack: Stack, task: str) -> None:
+    stack.client().add_batch([scalar(task, "m", iter=1)])
+    stack.compose("up", "-d", "--force-recreate", "--no-deps", "tidemark")
+    stack.healthy()
+    assert stack.client().call("events.scalar_metrics_iter_histogram", task=task)["m"]["train"]["x"] == [1]
+    stack.compose("down")
+    stack.up()
+    assert stack.client().call("events.scalar_metrics_iter_histogram", task=task)["m"]["train"]["x"] == [1]
