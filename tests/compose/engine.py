@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -31,10 +32,11 @@ class Engine:
     def __init__(self, scratch: Path) -> None:
         self.env = {**os.environ, "DOCKER_CONFIG": str(cache_folder() / "docker-config")}
         self._daemon: Supervised | None = None
+        self._own = Path()
         self._log = scratch / "dockerd.log"
         self._docker = program("docker", "docker.io")
         if not self._answers():
-            self._start(scratch)
+            self._start()
         self._compose_plugin()
         for name, make in ((BASE, self._base), (_elasticsearch(), self._elasticsearch), ("redis:7-alpine", self._redis)):
             if not self.run("images", "-q", name).strip():
@@ -57,17 +59,21 @@ class Engine:
     def close(self) -> None:
         if self._daemon is not None:
             self._daemon.end()
+            for place in (self._own / "exec" / "netns").glob("*"):  # a network name space that dockerd leaves mounted
+                subprocess.run(["umount", "-q", place], check=False)
+            shutil.rmtree(self._own, ignore_errors=True)
 
     def _answers(self) -> bool:
         return subprocess.run([self._docker, "info"], env=self.env, capture_output=True, check=False).returncode == 0
 
-    def _start(self, scratch: Path) -> None:
+    def _start(self) -> None:
         if os.geteuid() != 0:
             raise Missing("tests/compose need a Docker engine: start one, or run them as root, which starts dockerd")
         daemon = program("dockerd", "docker.io")
-        socket = f"unix://{scratch / 'docker.sock'}"
-        folders = ["--data-root", str(cache_folder() / "docker"), "--exec-root", str(scratch / "exec"), "-p", str(scratch / "pid")]
-        self._daemon = Supervised([daemon, "-H", socket, *folders], self._log, env=dict(os.environ), cwd=scratch)
+        self._own = Path(tempfile.mkdtemp(prefix="tidemark-docker-", dir="/run"))
+        socket = f"unix://{self._own / 'docker.sock'}"
+        folders = ["--data-root", str(cache_folder() / "docker"), "--exec-root", str(self._own / "exec"), "-p", str(self._own / "pid")]
+        self._daemon = Supervised([daemon, "-H", socket, *folders], self._log, env=dict(os.environ), cwd=self._own)
         self.env["DOCKER_HOST"] = socket
         try:
             wait_until(self._answers, 60, lambda: f"dockerd answers: {self._log.read_text()[-2000:]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -45,7 +46,8 @@ class Writer:
         iter = 0
         while not self._over.is_set():
             try:
-                answer = client.raw("/events.add_batch", [scalar(self.task, "m", iter=iter, value=float(iter))])
+                body = json.dumps(scalar(self.task, "m", iter=iter, value=float(iter))).encode()
+                answer = client.raw("/events.add_batch", body, headers={"Content-Type": "application/json-lines"})
             except OSError:  # nobody listens while the container is away
                 client = self._stack.client()
                 time.sleep(0.2)
