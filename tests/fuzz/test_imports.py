@@ -1,0 +1,143 @@
+"""Mutated files of every tool: never a stack trace, never silence, bounded memory, and the good part comes.
+
+`make test` reads a sample, `make fuzz` all; `--fuzz-seed` repeats one.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from apiserver.bll.runs.run_lines import RefusedLine, RunLines
+from apiserver.operations.transfer.discovery import look
+from apiserver.operations.transfer.importer import Importer
+from tests.fuzz.test_broken_batches import numbers
+from tests.runs.test_folders import make_run
+from tests.transfer.boards import write
+from tests.transfer.test_recorded import RECORDED
+
+SAMPLE = 25
+Make = Callable[[Path], object]
+
+
+class Lines:
+    """A sink that reads lines as the store's and the server's do, and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.points = 0
+
+    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
+        batch = RunLines(run, 1_700_000_000_000)
+        for number, line in enumerate(lines, 1):
+            batch.add(number, line)
+        made = batch.finish()
+        self.points += sum(len(points.iters) for points in made.points.values()) + len(made.events) + len(made.logs)
+        return batch.errors
+
+    def describe(self, run: str, facts: object) -> None:
+        pass
+
+    def log_lines(self, run: str) -> int:
+        return 0
+
+    def media(self, run: str, path: str, file: Path | bytes) -> str:
+        return "http://files/" + path
+
+    def clear(self, run: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def recorded(tool: str) -> Make:
+    def make(folder: Path) -> None:
+        shutil.copytree(RECORDED / tool, folder, dirs_exist_ok=True)
+        for path in folder.glob("*.sql"):
+            connection = sqlite3.connect(path.with_suffix(".db"))
+            connection.executescript(path.read_text())
+            connection.close()
+            path.unlink()
+
+    return make
+
+
+def board(folder: Path) -> None:
+    write(folder, [(step, step / 7) for step in range(200)])
+
+
+def lightning(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "metrics.csv").write_text("epoch,step,loss\n" + "".join(f"0,{step},{step / 7}\n" for step in range(100)))
+    (folder / "hparams.yaml").write_text("lr: 0.1\nlayers: [1, 2]\n")
+
+
+TOOLS: dict[str, Make] = {
+    "tensorboard": board,
+    "runicorn": lambda folder: make_run(folder, "fuzzed", steps=50),
+    "lightning": lightning,
+    **{tool: recorded(tool) for tool in ("mlflow-files", "mlflow-database", "wandb", "trackio", "dvclive")},
+}
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """A file after one of the accidents that files have."""
+    made = bytearray(data)
+    at, size = chance.randrange(len(data) or 1), chance.choice([1, 4, 64, 4096])
+    kind = chance.randrange(7)
+    if kind == 0:
+        del made[at:]
+    elif kind == 1:
+        for _ in range(chance.choice([1, 1, 5, 50])):
+            if made:
+                made[chance.randrange(len(made))] ^= 1 << chance.randrange(8)
+    elif kind == 2:
+        made[at:at] = chance.randbytes(size)
+    elif kind == 3:
+        made[at : at + size] = bytes(min(size, len(made) - at))
+    elif kind == 4:  # another byte order, or one that says more than there is
+        made[at : at + 8] = chance.choice([bytes(reversed(made[at : at + 8])), b"\xff" * 8, (1 << 40).to_bytes(8, "little")])
+    elif kind == 5:
+        del made[at : at + size]
+    else:
+        made = bytearray(
+            chance.choice([b"", b"\0" * 5000, b"{" * 5000, b"[" * 100_000, b"\xff\xfe" + b"\0x" * 900, chance.randbytes(3000)])
+        )
+    return bytes(made)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_mutated_files_cost_what_they_touch_and_are_named(tool: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    whole = tmp_path / "whole"
+    TOOLS[tool](whole)
+    assert imported(whole)[1:] == (0,), "the file as it was is read without a problem"
+    files = [path for path in sorted(whole.rglob("*")) if path.is_file() and path.stat().st_size]
+    for seed in numbers(pytestconfig, SAMPLE):
+        chance = random.Random(seed)
+        folder = tmp_path / "mutated"
+        shutil.copytree(whole, folder)
+        path = folder / chance.choice(files).relative_to(whole)
+        path.write_bytes(mutated(path.read_bytes(), chance))
+        try:
+            points, problems = imported(folder)
+        except Exception as error:
+            raise AssertionError(f"--fuzz-seed {seed}: {path.name}") from error
+        assert points or problems, f"--fuzz-seed {seed}: {path.name} is passed over in silence"
+        shutil.rmtree(folder)
+
+
+def imported(folder: Path) -> tuple[int, int]:
+    """How many points came, and how many problems were named."""
+    found = look(folder)
+    sink = Lines()
+    importer = Importer(sink)
+    for run in found.runs:
+        importer.run(run)
+    for problem in (*found.problems, *importer.tally.problems):
+        assert str(problem)
+    return sink.points, len(found.problems) + len(importer.tally.problems) + (not found.runs)
