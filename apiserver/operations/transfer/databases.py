@@ -27,6 +27,12 @@ class Database:
         except sqlite3.Error as error:
             raise ValueError(f"the database can't be read: {error}") from None
 
+    def check(self) -> None:
+        """Raises ValueError when pages of the database are damaged: what they held is missing from the rows without a word otherwise."""
+        found = [str(text) for (text,) in self.rows("PRAGMA quick_check(1)")]
+        if found != ["ok"]:
+            raise ValueError(f"the database is damaged, and rows may be missing: {found[0] if found else 'nothing can be read'}")
+
     def columns(self, table: str) -> set[str]:
         """The names of a table's columns."""
         return {str(row[1]) for row in self.rows(f'PRAGMA table_info("{table}")')}

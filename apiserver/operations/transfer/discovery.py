@@ -40,7 +40,7 @@ def look(path: Path, options: TableOptions = _USUAL) -> Found:
     path = Path(os.path.realpath(path))
     if path.is_file():
         try:
-            found.runs += _file(path, options)
+            found.runs += _file(path, options, found.problems)
         except (OSError, ValueError) as error:
             found.problems.append(Problem(path, 0, str(error)))
         return found
@@ -88,16 +88,15 @@ def _in_folder(here: Path, folders: list[str], files: list[str], problems: list[
             problems.append(Problem(here, 0, f"{adapter.tool}: {error}"))
 
 
-def _file(path: Path, options: TableOptions) -> list[Run]:
+def _file(path: Path, options: TableOptions, problems: list[Problem]) -> list[Run]:
     if is_event_file(path.name):
         return [board_run(path.parent, [path])]
     if options.given or (path.suffix.lower() in SUFFIXES and path.name != EVENTS and not _has_events(path)):
         return [Tables(options).single(path)]
     if path.name != EVENTS and path.suffix != ".jsonl":
-        for adapter in ADAPTERS:
-            runs = list(adapter.find(path.parent, [], [path.name]))
-            if runs:
-                return list(runs)
+        runs = list(_in_folder(path.parent, [], [path.name], problems))
+        if runs or problems:
+            return runs
     return [file_run(path)]
 
 

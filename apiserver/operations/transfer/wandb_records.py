@@ -64,5 +64,7 @@ def records(path: Path) -> Iterator[bytes | Bad]:
                         yield b"".join(held)
                         held, size = [], 0
             start += len(block)
+    if not start:
+        yield Bad(0, "the file is empty")
     if held:
         yield Bad(start, "the file ends in the middle of a record")

@@ -36,6 +36,8 @@ class MlflowDatabase:
             for run in found:
                 run.size = path.stat().st_size // len(found)
                 yield run
+            with opened(path) as database:
+                database.check()
 
     def _runs(self, path: Path, database: Database) -> Iterator[FoundRun]:
         statement = """SELECT r.run_uuid, r.name, e.name FROM runs r LEFT JOIN experiments e ON e.experiment_id = r.experiment_id

@@ -108,6 +108,8 @@ class BoardRun:
     def _all(self, final: bool, running: bool) -> Iterator[Piece]:
         events = self._events
         for path in list(self._run.files):
+            if final and path.is_file() and not size_of(path):
+                yield PassedOver("empty files")
             try:
                 for payloads in self._records[path].read(final=final):
                     yield from events.take(payloads)

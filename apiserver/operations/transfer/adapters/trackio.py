@@ -44,6 +44,8 @@ class Trackio:
             for id, run in found:
                 size = path.stat().st_size // len(found)
                 yield FoundRun(self, path, size=size, key=id, name=printable(run), project=printable(path.stem))
+            with opened(path) as database:
+                database.check()
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         with opened(run.path) as database:
