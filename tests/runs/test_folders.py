@@ -128,6 +128,27 @@ def test_a_path_without_runs_is_said(tmp_path: Path) -> None:
     assert "no run in" in tidemark("import", str(tmp_path / "empty"), "--data", str(tmp_path / "data"), code=2).stderr
 
 
+def test_log_config_becomes_hyper_parameters(runs: Runs, run: str, tmp_path: Path) -> None:
+    folder = make_run(tmp_path, run)
+    config = {"args": {"lr": 0.1, "model": {"depth": 18}}, "extra": {"seed": 7}, "config_files": ["a.yaml"]}
+    (folder / "assets.json").write_text(json.dumps({"config": config, "datasets": []}))
+    runs.command("import", str(folder))
+    found = runs.server.client().task(run)["hyperparams"]
+    values = {section: {name: item["value"] for name, item in items.items()} for section, items in found.items()}
+    assert values == {"Args": {"lr": "0.1", "model/depth": "18"}, "General": {"seed": "7", "config_files": '["a.yaml"]'}}
+
+
+def test_a_run_that_says_running_but_was_silent_for_a_day_is_interrupted(runs: Runs, run: str, tmp_path: Path) -> None:
+    folder = make_run(tmp_path, run, status="running")
+    runs.command("import", str(folder))
+    assert runs.get(f"/api/runs/{run}").json()["status"] == "running"
+    for path in folder.iterdir():
+        os.utime(path, (1_700_000_500, 1_700_000_500))
+    runs.command("import", str(folder))
+    detail = runs.get(f"/api/runs/{run}").json()
+    assert (detail["status"], detail["duration"]) == ("interrupted", 500.0)
+
+
 def test_half_a_line_of_a_running_run_waits(runs: Runs, run: str, tmp_path: Path) -> None:
     folder = make_run(tmp_path, run, status="running")
     (folder / "events.jsonl").write_text(line(1) + line(2)[:20])

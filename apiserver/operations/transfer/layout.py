@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 EVENTS, LOGS = "events.jsonl", "logs.txt"
-FACTS = ("meta.json", "status.json", "summary.json")
+FACTS = ("meta.json", "status.json", "summary.json", "assets.json")
+SILENT = 86_400.0
+"""Seconds after which a run that says that it runs, but writes nothing, is taken for interrupted: its program died."""
 ENDED = ("finished", "failed", "interrupted")
 """Statuses of a run that has ended: `ended_at` says when, else the time when its status was written."""
 DELETED = ".deleted"
@@ -35,7 +38,7 @@ class RunFolder:
     tensorboard: list[Path] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
-        """meta.json, status.json and summary.json as one object; missing and unreadable files are left out."""
+        """meta.json, status.json, summary.json and the parameters of assets.json as one object; missing and unreadable files are left out."""
         facts: dict[str, Any] = {}
         for name in FACTS:
             try:
@@ -43,7 +46,9 @@ class RunFolder:
             except (OSError, ValueError, RecursionError):
                 continue
             if isinstance(found, dict):
-                facts.update({"summary": found} if name == "summary.json" else found)
+                facts.update({"summary": found} if name == "summary.json" else _parameters(found) if name == "assets.json" else found)
+        if facts.get("status") == "running":
+            self._find_silence(facts)
         if facts.get("status") in ENDED and "ended_at" not in facts:
             with suppress(OSError):  # no status.json: the status is from elsewhere, and the end is not known
                 facts["ended_at"] = (self.path / "status.json").stat().st_mtime
@@ -51,6 +56,14 @@ class RunFolder:
             placed = {**_placed(self.path), "run_dir": str(self.path)}
             facts = {**placed, **facts}
         return facts
+
+    def _find_silence(self, facts: dict[str, Any]) -> None:
+        """A run that crashed says that it runs for ever."""
+        written = [
+            path.stat().st_mtime for path in (self.events, self.logs, self.path / "status.json", *self.tensorboard) if path.is_file()
+        ]
+        if written and max(written) < time.time() - SILENT:
+            facts |= {"status": "interrupted", "exit_reason": "nothing was written for a day", "ended_at": max(written)}
 
     @property
     def running(self) -> bool:
@@ -85,6 +98,18 @@ def is_runicorn(folder: Path, files: Collection[str]) -> bool:
             if isinstance(found, dict) and not _MARKS.isdisjoint(found):
                 return True
     return False
+
+
+def _parameters(assets: dict[str, Any]) -> dict[str, Any]:
+    """What `log_config` wrote, as hyper-parameters: its `args`, and everything else."""
+    config = assets.get("config")
+    if not isinstance(config, dict):
+        return {}
+    sections = {"Args": config.get("args"), "General": config.get("extra")}
+    found = {section: values for section, values in sections.items() if isinstance(values, dict) and values}
+    if config.get("config_files"):
+        found.setdefault("General", {})["config_files"] = config["config_files"]
+    return {"hyperparams": found} if found else {}
 
 
 def _placed(folder: Path) -> dict[str, str]:
