@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import galleries, ingest, python_client, reads, runs, sdk, stages, tables
+from tests.bench import boards, galleries, ingest, python_client, reads, runs, sdk, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
@@ -36,6 +36,7 @@ PARTS = [
     "runs",
     "million",
     "sockets",
+    "boards",
 ]
 
 
@@ -60,7 +61,12 @@ def main() -> None:
                 report.add("worker memory", server.worker_resident_bytes() / 1e6, "MB", most=300)
             finally:
                 server.stop()
-            for name, work in (("runs", runs.beside_the_viewer), ("million", runs.a_million_steps), ("sockets", runs.sockets)):
+            for name, work in (
+                ("runs", runs.beside_the_viewer),
+                ("million", runs.a_million_steps),
+                ("sockets", runs.sockets),
+                ("boards", boards.boards),
+            ):
                 if name in options.only:
                     work(report, folder)
         if "elastic" in options.engines:
