@@ -112,7 +112,8 @@ class EventsLogsService:
         task = request["task"]
         as_text = text_writer(request["line_format"])
         write = write_json if request["line_type"].lower() == "json" else as_text
-        stream = self._download.stream(self._owners.task(call, request), write)
+        fold = request.get("fold") == "progress"
+        stream = self._download.stream(self._owners.task(call, request), write, fold_progress=fold)
         headers = {"Content-Disposition": _attachment(f"task_{task}.log"), "Cache-Control": "no-store, max-age=0"}
         return RawResponse(stream, "text/plain; charset=utf-8", headers)
 

@@ -166,3 +166,35 @@ def test_metrics_choose_which_lines_go(server: Client, task: str) -> None:
 
 def test_the_log_of_an_unknown_task_cannot_be_cleared(server: Client) -> None:
     assert server.refused("events.clear_task_log", task="nope").codes == (400, 101)
+
+
+def test_progress_bars_are_folded_into_their_last_redraw_on_request(server: Client, task: str) -> None:
+    def bar(name: str, done: int) -> str:
+        return f"{name}: {done:3d}%|{'#' * (done // 10):10}| {done}/100 [00:01<00:02, 9.00it/s]"
+
+    texts = [
+        "start",
+        *(bar("train", done) for done in range(101)),
+        *(bar("valid", done) for done in range(0, 101, 50)),
+        "45it [00:12,  3.45it/s]",
+    ]
+    texts += [
+        "\r".join(bar("inside", done) for done in range(3)),
+        "100% of it | is text",
+        "end",
+        *(bar("last", done) for done in range(200 // 2)),
+    ]
+    server.add_batch([log(task, text, timestamp=1000 + number) for number, text in enumerate(texts)])
+    folded = download(server, task, line_type="text", line_format="{msg}", fold="progress").body.decode().splitlines()
+    assert folded == [
+        "start",
+        bar("train", 100),
+        bar("valid", 100),
+        "45it [00:12,  3.45it/s]",
+        bar("inside", 2),
+        "100% of it | is text",
+        "end",
+        bar("last", 99),
+    ]
+    lines = [json.loads(line)["msg"] for line in download(server, task).body.splitlines()]
+    assert lines == texts, "what is stored stays as it is"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apiserver.bll.events.log_formats import LineWriter
+from apiserver.bll.events.progress_bars import ProgressFold
 from apiserver.bll.registry.directory import Owner
 from apiserver.fairness import give_way
 from apiserver.stores.base import LogReader
@@ -22,24 +23,28 @@ class LogDownload:
     def __init__(self, events: LogReader) -> None:
         self._events = events
 
-    def stream(self, owner: Owner, write: LineWriter) -> Iterator[bytes]:
-        """The log, oldest line first, in pieces of about 2 MB.
+    def stream(self, owner: Owner, write: LineWriter, *, fold_progress: bool = False) -> Iterator[bytes]:
+        """The log, oldest line first, in pieces of about 2 MB. `fold_progress`: of a progress bar only the last redraw.
 
         The first piece is read at once, so that what is wrong comes as an exception and not in the middle of an answer. What is written
         while the download runs comes too, if it is later than what was read already.
         """
-        return self._pieces(owner, write, self._read(owner, None, LEAST))
+        return self._pieces(owner, write, self._read(owner, None, LEAST), ProgressFold() if fold_progress else None)
 
-    def _pieces(self, owner: Owner, write: LineWriter, page: list[PagedEvent]) -> Iterator[bytes]:
+    def _pieces(self, owner: Owner, write: LineWriter, page: list[PagedEvent], fold: ProgressFold | None) -> Iterator[bytes]:
         size = LEAST
         while page:
             after = page[-1].cursor
-            piece = write(events_of(page))
-            del page
-            yield piece
+            events = events_of(page)
+            piece = write(fold.take(events) if fold is not None else events)
+            del page, events
+            if piece:
+                yield piece
             size = max(1, min(MOST, size * 4, size * PIECE // (len(piece) + 1)))
             give_way()  # a client that reads fast must not hold up the others
             page = self._read(owner, after, size)
+        if fold is not None and (rest := fold.rest()):
+            yield write(rest)
 
     def _read(self, owner: Owner, after: Cursor | None, size: int) -> list[PagedEvent]:
         chunks = self._events.scan_log(owner.company, EventQuery(owner.id, (LOG,)), after=after, chunk=size)

@@ -11,10 +11,9 @@ import msgspec
 import orjson
 
 from apiserver.bll.events.live_log import LiveLine
+from apiserver.bll.events.progress_bars import BAR
 from apiserver.stores.records import SEQ_SHIFT
 
-_PROGRESS = re.compile(r"\d{1,3}%\|.*\|.*\[.*\]|\d(?:it|B|[kKMGT]B?)?(?:it)? \[\d\d:\d\d(?::\d\d)?,")
-"""What tqdm prints: ` 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]`, or without a total `45it [00:12,  3.45it/s]`."""
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
 
 
@@ -31,7 +30,7 @@ class FrameFormat(NamedTuple):
         for line in lines:
             parts = [part for part in _LINE_ENDS.split(line.msg or "") if part and not part.isspace()]
             if self.hide_progress:
-                parts = [part for part in parts if not _PROGRESS.search(part)]
+                parts = [part for part in parts if not BAR.search(part)]
             if not parts:
                 continue
             if self.as_json:

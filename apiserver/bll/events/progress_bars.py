@@ -1,0 +1,59 @@
+"""Progress bars in logs: a program that redraws one line writes a line for every redraw. They are stored as they came, and folded when read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from apiserver.stores.records import StoredEvent
+
+BAR = re.compile(r"\d{1,3}%\|.*\|.*\[.*\]|\d(?:it|B|[kKMGT]B?)?(?:it)? \[\d\d:\d\d(?::\d\d)?,")
+"""What tqdm prints: ` 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]`, or without a total `45it [00:12,  3.45it/s]`."""
+_COUNT = re.compile(r"[\s\d]+(?:it|B|[kKMGT]B?)?(?:it)?$")
+
+
+class ProgressFold:
+    """Folds consecutive redraws of a bar into the last of them, over any number of pages."""
+
+    def __init__(self) -> None:
+        self._held: StoredEvent | None = None
+        self._bar: tuple[object, str] | None = None
+
+    def take(self, events: Iterable[StoredEvent]) -> list[StoredEvent]:
+        """The next lines, folded; a bar is held until it is known that it is not drawn again."""
+        shown: list[StoredEvent] = []
+        for event in events:
+            text = event.get("msg")
+            bar = None
+            if isinstance(text, str):
+                last = last_drawn(text)
+                name = _name(last)
+                if name is not None:
+                    bar = (event.get("worker"), name)
+                    event = {**event, "msg": last}
+            if self._held is not None and bar != self._bar:
+                shown.append(self._held)
+            self._held, self._bar = (event, bar) if bar is not None else (None, None)
+            if bar is None:
+                shown.append(event)
+        return shown
+
+    def rest(self) -> list[StoredEvent]:
+        """The bar that is held at the end."""
+        return [] if self._held is None else [self._held]
+
+
+def last_drawn(text: str) -> str:
+    """What a terminal shows of a message whose bars return to the start of their line: the last of them."""
+    if "\r" not in text:
+        return text
+    drawn = [part for part in text.split("\r") if part.strip()]
+    return drawn[-1] if drawn and all(map(BAR.search, drawn)) else text
+
+
+def _name(text: str) -> str | None:
+    """What stands in front of a bar, by which two bars are told apart; None when the text is no single bar."""
+    found = BAR.search(text)
+    if found is None or "\n" in text.strip("\n"):
+        return None
+    return _COUNT.sub("", text[: found.start()])
