@@ -55,12 +55,12 @@ OFFLOAD = 128_000
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     """The application with an open engine. Raises StartupError when the installation can't be used, StoreNotReady when it may be later."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    engine = engine or open_engine(settings)  # first: while the store is unavailable, this is tried every second
     # A container often has no home: then the data folder holds the compiled schemas, which take seconds to compile.
     cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
     schemas = SchemaSet(SCHEMA, cache)
-    settings.data.mkdir(parents=True, exist_ok=True)
     gate = Gate(settings)
-    engine = engine or open_engine(settings)
     try:
         credentials = Credentials(settings, engine.registry if settings.shared_store else None)
         identities = Identities(settings, credentials, engine)
