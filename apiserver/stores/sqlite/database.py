@@ -147,6 +147,7 @@ class Database:
     def _prepare(self) -> None:
         """Create or migrate the file; what can't be used is said in one sentence."""
         _close_to_others(self.path)
+        version = 0
         try:
             connection = self._writer()
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -167,6 +168,11 @@ class Database:
             connection.execute(f"PRAGMA user_version={VERSION}")
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
+            if version == VERSION and "full" in str(error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                log.warning("%s can be read, not written now: %s", self.path, error)  # nothing had to be written
+                return
             raise StoreDamaged(f"{self.path} can't be opened as a database: {error}") from error
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Collection
 from typing import Any
 
-from apiserver.stores.base import AgeOf
+from apiserver.stores.base import AgeOf, StoreBusy
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, SEQ_SHIFT
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
+
+log = logging.getLogger("tidemark")
 
 SLICE = 5_000
 """Rows removed in one transaction: some milliseconds."""
@@ -29,9 +32,13 @@ def orphan(connection: sqlite3.Connection, company: str, task: str) -> tuple[int
 
 
 def resume(database: Database) -> None:
-    """Finish purges that a crash interrupted."""
+    """Finish purges that a crash interrupted; on a full disk the next start does it."""
     for (entity,) in database.read(lambda connection: connection.execute("SELECT id FROM entities WHERE company IS NULL").fetchall()):
-        purge(database, entity)
+        try:
+            purge(database, entity)
+        except StoreBusy as error:
+            log.warning("deleted events are purged later: %s", error)
+            return
 
 
 def purge(database: Database, entity: int) -> None:
