@@ -28,6 +28,7 @@ StartServer = Callable[..., Server]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engines", default=",".join(ENGINES), help="comma-separated list of sqlite, elastic")
     parser.addoption("--fuzz", type=int, default=0, help="how many broken bodies the fuzz tests send (default: a sample)")
+    parser.addoption("--fuzz-from", type=int, default=0, help="where they begin: a campaign in several pieces")
     parser.addoption("--fuzz-seed", type=int, default=None, help="send only the body of this seed")
     parser.addoption("--compose", action="store_true", help="run docker-compose.yml on a real engine too (tests/compose)")
     parser.addoption("--kills", type=int, default=3, help="how often the soak test kills the server")

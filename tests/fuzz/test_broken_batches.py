@@ -27,8 +27,10 @@ def numbers(config: pytest.Config, sample: int = SAMPLE, everyday: int | None = 
     one = config.getoption("--fuzz-seed")
     if one is not None:
         return [int(one)]
-    campaign = int(config.getoption("--fuzz"))
-    return list(range(sample * campaign // SAMPLE if campaign else everyday or sample))
+    campaign, start = int(config.getoption("--fuzz")), int(config.getoption("--fuzz-from"))
+    if not campaign:
+        return list(range(everyday or sample))
+    return list(range(sample * start // SAMPLE, sample * (start + campaign) // SAMPLE))
 
 
 def send(client: Client, case: Case, path: str) -> Answer:

@@ -61,7 +61,7 @@ def test_calls_made_from_the_description_are_answered_as_it_says(
         if examples == SAMPLE and not of_runs and number % SHARE[engine]:
             continue
 
-        @seed(1)
+        @seed(int(request.config.getoption("--fuzz-from")))
         @settings(
             max_examples=4 * examples if of_runs else examples,
             database=None,
