@@ -44,6 +44,13 @@ def test_a_search_without_time_still_comes_to_its_end_page_by_page(start_server:
         assert stops[:-1] == sorted(stops[:-1], reverse=way)
 
 
+def test_a_client_of_an_earlier_version_that_searches_is_told_where_the_search_stopped(server: Client, task: str) -> None:
+    """The client checks the answer against the schema of its version."""
+    server.add(log(task, "x"))
+    page = server.call("events.get_task_log", task=task, search="x", budget_ms=1, version="2.9")
+    assert "searched_to" in page
+
+
 def test_a_pattern_that_is_too_large_is_refused(server: Client, task: str) -> None:
     server.add(log(task, "x"))
     assert server.refused("events.get_task_log", task=task, search=TOO_LARGE, search_regex=True).status == 400

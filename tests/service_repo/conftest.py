@@ -185,7 +185,7 @@ class Api:
         self.repo.check()
         app = TidemarkApp("sample", static_folder=None)
         app.rpc = Dispatcher(self.repo, self.auth, self.settings.server)
-        app.wsgi_app = Draining(app.wsgi_app, self.settings.server.max_body)  # type: ignore[method-assign]
+        app.wsgi_app = Draining(app.wsgi_app, self.settings.server.max_body, self.settings.elastic.timeout)  # type: ignore[method-assign]
         self.http: FlaskClient = app.test_client(use_cookies=False)
 
     def send(self, path: str, body: Any = b"", **options: Any) -> TestResponse:
