@@ -44,6 +44,8 @@ import { seriesKey } from "./source.js";
 
 const NO_SERIES = /** @type {Loaded[]} */ ([]);
 const TABLE_ROWS = 2_000;
+/** Names that fit into one row of a legend. */
+const ONE_ROW = 3;
 
 /** @param {CardProps} props */
 export function Card(props) {
@@ -199,7 +201,7 @@ function Legend({ shown, series, cursor, chart }) {
   });
   if (now) rows.sort((a, b) => b.value - a.value);
   return div(
-    { class: "chart-legend" },
+    { class: series.length > ONE_ROW ? "chart-legend tall" : "chart-legend" },
     rows.map((row) =>
       span(
         { key: row.key, class: `legend-entry${now && now.key === row.key ? " near" : ""}`, title: row.name },

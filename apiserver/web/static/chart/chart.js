@@ -144,6 +144,8 @@ export class Chart {
   /** @param {number} width @param {number} height @returns {any} */
   options(width, height) {
     const { axis, y, halfLife, bands = true } = this.look;
+    // Bands of several noisy series cover each other: the lines stay what is seen first.
+    const share = this.series.length > 2 ? 0.5 : 1;
     const muted = token("--muted");
     const grid = { stroke: token("--line"), width: 1 };
     const font = `${FONT_SIZE * this.scale}px ${token("--sans") || "sans-serif"}`;
@@ -154,9 +156,9 @@ export class Chart {
     const ratio = devicePixelRatio || 1;
     this.series.forEach((one) => {
       const stroke = one.faded ? alpha(color(one.pick), 0.35) : color(one.pick);
-      const edge = bands && !one.faded ? alpha(color(one.pick), halfLife > 0 ? 0.15 : 0.4) : undefined;
+      const edge = bands && !one.faded ? alpha(color(one.pick), (halfLife > 0 ? 0.15 : 0.4) * share) : undefined;
       const hidden = { points: { show: false } };
-      areas.push({ series: [series.length, series.length + 1], fill: bands && !one.faded ? alpha(color(one.pick), 0.15) : "transparent" });
+      areas.push({ series: [series.length, series.length + 1], fill: bands && !one.faded ? alpha(color(one.pick), 0.15 * share) : "transparent" });
       series.push({ ...hidden, stroke: edge, width: edge ? 1 / ratio : 0 }, { ...hidden, stroke: edge, width: edge ? 1 / ratio : 0 });
       const dash = dashOf(one.pick);
       const dots = { show: true, size: 4 * this.scale, stroke, fill: stroke, filter: (/** @type {any} */ u, /** @type {number} */ s) => dotIndices(u, s) };

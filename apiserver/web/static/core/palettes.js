@@ -17,6 +17,23 @@ export function colorIndex(id) {
   return (hash >>> 0) % 8;
 }
 
+/** A colour in OKLab, where distances are differences that people see. @param {string} hex @returns {number[]} */
+function oklab(hex) {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const c = parseInt(hex.slice(at, at + 2), 16) / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
+  const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
+  const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
+  return [0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s, 1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s, 0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s];
+}
+
+/** How far two picks' colours are from each other, in the theme in which they are nearer. @type {number[][]} */
+const DISTANCES = LIGHT.map((_, i) =>
+  LIGHT.map((__, j) => Math.min(...[LIGHT, DARK].map((palette) => Math.hypot(...oklab(palette[i]).map((part, k) => part - oklab(palette[j])[k]))))),
+);
+
 /** Picks of ids that are shown together: no two share one, and an id keeps its pick as long as the object lives. */
 export class Picks {
   constructor() {
@@ -34,19 +51,27 @@ export class Picks {
     const used = new Set([...this.known].filter(([id]) => shown.has(id)).map(([, pick]) => pick));
     for (const id of ids) {
       if (this.known.has(id)) continue;
-      const start = colorIndex(id);
-      let pick = -1;
-      for (let round = 0; round < 4 && pick < 0; round++) {
-        for (let step = 0; step < 8 && pick < 0; step++) {
-          const candidate = round * 8 + ((start + step) % 8);
-          if (!used.has(candidate)) pick = candidate;
-        }
-      }
-      if (pick < 0) pick = 32;
+      const pick = freePick(used, colorIndex(id));
       used.add(pick);
       for (const [other, taken] of this.known) if (taken === pick && !shown.has(other)) this.known.delete(other);
       this.known.set(id, pick);
     }
     return new Map(ids.map((id) => [id, /** @type {number} */ (this.known.get(id))]));
   }
+}
+
+/**
+ * The first pick is where the id begins; each further one is the free colour that differs most from those in use. Eight colours come before the next dash.
+ * @param {Set<number>} used
+ * @param {number} start
+ */
+function freePick(used, start) {
+  for (let round = 0; round < 4; round++) {
+    const taken = [...used].filter((pick) => Math.floor(pick / 8) === round).map((pick) => pick % 8);
+    if (taken.length >= 8) continue;
+    const free = [0, 1, 2, 3, 4, 5, 6, 7].map((step) => (start + step) % 8).filter((one) => !taken.includes(one));
+    const distance = (/** @type {number} */ one) => Math.min(Infinity, ...taken.map((other) => DISTANCES[one][other]));
+    return round * 8 + free.reduce((best, one) => (distance(one) > distance(best) ? one : best));
+  }
+  return 32;
 }

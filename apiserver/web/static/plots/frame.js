@@ -2,6 +2,7 @@
 (() => {
   // Trace types of the small bundle; any other loads the large one.
   const SMALL = new Set(["bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image", "pie", "scatter", "scatterternary", "violin"]);
+  const MOST_CLASSES = 24;
   const MOST_SVG_POINTS = 50_000;
   const root = document.getElementById("figures");
   const script = document.currentScript;
@@ -104,7 +105,7 @@
     try {
       const { data, layout } = parsed(one.figure);
       if (data.some((trace) => !SMALL.has(trace.type ?? "scatter"))) await loadLarge();
-      await window.Plotly.react(one.plot, data, styled(layout), { responsive: true, displaylogo: false, showSendToCloud: false });
+      await window.Plotly.react(one.plot, data, styled(layout, data), { responsive: true, displaylogo: false, showSendToCloud: false });
       tell({ kind: "drawn", id });
     } catch (error) {
       window.Plotly?.purge(one.plot);
@@ -131,11 +132,18 @@
     return { data: made.data, layout };
   }
 
-  function styled(layout) {
+  // A matrix of classes names every class, as far as there is room.
+  function everyTick(data, name) {
+    const [matrix] = data;
+    const names = matrix?.type === "heatmap" ? matrix[name] : undefined;
+    return Array.isArray(names) && names.length > 1 && names.length <= MOST_CLASSES ? { tickmode: "array", tickvals: names } : {};
+  }
+
+  function styled(layout, data) {
     const axes = Object.fromEntries(
       Object.keys({ xaxis: 1, yaxis: 1, ...layout })
         .filter((name) => /^[xy]axis\d*$/.test(name))
-        .map((name) => [name, { gridcolor: theme.line, zerolinecolor: theme.line, linecolor: theme.line, automargin: true, ...layout[name] }]),
+        .map((name) => [name, { gridcolor: theme.line, zerolinecolor: theme.line, linecolor: theme.line, automargin: true, ...everyTick(data, name[0]), ...layout[name] }]),
     );
     return {
       ...layout,

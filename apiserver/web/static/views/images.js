@@ -131,7 +131,7 @@ function Thumb({ picture, step, pixels, onOpen }) {
   return figure(
     { class: "thumb" },
     content(picture, name, small, broken.url === picture.url ? broken : null, onError, onOpen),
-    figcaption({ title: `${picture.metric} / ${picture.variant}` }, span({ class: "truncate" }, name), picture.iter !== step && span({ class: "muted" }, `step ${integer(picture.iter)}`)),
+    figcaption({ title: `${picture.metric} / ${picture.variant}` }, span({ class: "truncate" }, picture.metric && picture.metric !== name && span({ class: "muted" }, `${picture.metric} / `), name), picture.iter !== step && span({ class: "muted" }, `step ${integer(picture.iter)}`)),
   );
 }
 

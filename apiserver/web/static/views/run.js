@@ -1,7 +1,7 @@
 // /runs/<id>: the head of a run and its tabs. A tab is loaded when it is opened.
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
-import { ago, duration, ms, plural, stampWithZone } from "../core/format.js";
+import { ago, duration, integer, ms, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { address, place, runHref, setParams } from "../core/url.js";
 import { a, button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
@@ -132,7 +132,7 @@ function Head({ run, again }) {
     (run.tags ?? []).slice(0, 4).map((/** @type {string} */ tag) => span({ key: tag, class: "chip truncate", title: tag }, tag)),
     (run.tags ?? []).length > 4 && span({ class: "muted" }, `+${run.tags.length - 4}`),
     span({ class: "spread" }),
-    !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, `${ago(started)} · took ${duration(Math.max(0, ended - started))} · ${plural(run.last_iteration ?? 0, "step")}`),
+    !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, `${ago(started)} · took ${duration(Math.max(0, ended - started))} · step ${integer(run.last_iteration ?? 0)}`),
     link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare with…"),
     a({ class: "icon-button", href: `/api/runs/${encodeURIComponent(run.id)}/export?format=html`, download: "", "aria-label": "Save as one HTML file", title: "Save as one HTML file that needs no server" }, icon("download")),
     button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: () => void copyText(window.location.href, "link") }, icon("link")),
