@@ -46,6 +46,11 @@ class Charts:
     def histogram(self, **request: object) -> None:
         ask(self.client, "events.scalar_metrics_iter_histogram", task=self.task, **request)
 
+    def series(self) -> None:
+        """The same series on the page's grid, with times and counts of NaN."""
+        wanted = [{"task": self.task, "metric": metric} for metric in METRICS]
+        ask(self.client, "events.get_series", series=wanted, buckets=800)
+
     def latest(self) -> None:
         ask(self.client, "events.get_task_latest_scalar_values", task=self.task)
 
@@ -71,6 +76,7 @@ def reads(report: Report, charts: Charts, log_task: str, title: str, times: int 
         repeated(lambda: charts.histogram(aggregation="envelope"), times, charts.point),
         None,
     )
+    figure("get_series, 800 buckets, right after a write", repeated(charts.series, times, charts.point), None)
     charts.histogram()
     figure("histogram, asked again without new data", repeated(charts.histogram, times), 10)
     figure("latest values, right after a write", repeated(charts.latest, times, charts.point), 20)
