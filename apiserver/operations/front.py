@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -137,7 +138,9 @@ def demo(url: str | None, data: str | None, seconds: float, project: str) -> Non
             train(run, seed=7, best=0.06, seconds=seconds)
     except TidemarkError as error:
         raise StartupError(str(error)) from None
-    click.echo(f"The run:      {run.url}\nAll its runs: {client.url}/?project={project}\nThe console:  {run.url}?tab=console")
+    click.echo(
+        f"The run:      {run.url}\nAll its runs: {client.url}/?project={quote(project, safe='')}\nThe console:  {run.url}?tab=console"
+    )
 
 
 @click.command()

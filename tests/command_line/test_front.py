@@ -45,6 +45,7 @@ def test_the_demo_reports_every_event_type_and_says_where_to_look(tidemark: Tide
     assert {run.status for run in runs.values()} == {"completed", "failed"} and len(runs) == 5
     live = runs["digits, live"]
     assert f"{shared_server.url}/runs/{live.id}" in done.stdout
+    assert f"/?project={project.replace(' ', '%20')}\n" in done.stdout
     stored = tm.call("events.get_task_storage", task=live.id)["types"]
     kinds = {"training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log"}
     assert {one["type"] for one in stored} == kinds
