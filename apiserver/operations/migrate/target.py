@@ -99,9 +99,11 @@ class Target:
         self._lock.close()
 
 
-def line_of(event: Mapping[str, Any], *, model: bool) -> bytes:
-    """An event of an answer as it is reported. Events of published tasks are taken too."""
-    fields = {name: value for name, value in event.items() if name not in _COMPUTED}
+def line_of(fields: dict[str, Any], *, model: bool) -> bytes:
+    """An event of an answer, which is changed, as it is reported. Events of published tasks are taken too."""
+    if not _COMPUTED.isdisjoint(fields):
+        for name in _COMPUTED:
+            fields.pop(name, None)
     if "plot_str" not in fields and isinstance(fields.get("plot_data"), str):  # ClearML compresses large plots
         try:
             fields["plot_str"] = zlib.decompress(base64.b64decode(fields["plot_data"])).decode()
