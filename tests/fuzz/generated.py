@@ -133,6 +133,8 @@ class Caller:
         version = rng.choice([version, version, "999.0", "2.34"])
         definitions = schema.get("definitions", {})
         body = self._value(rng, schema, definitions, "", rng.choice([0.0, 0.0, 0.05, 0.3]), 0)
+        if isinstance(body, dict):
+            body = dict(body)  # it may be one of ODD, which must stay as it is
         if isinstance(body, dict) and ("scroll_id" in body or ".next_" in name) and rng.random() < 0.7:
             body |= self.pool.position(rng, name)
         if rng.random() < 0.01:
