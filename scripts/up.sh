@@ -30,6 +30,9 @@ fi
 maps=$(cat /proc/sys/vm/max_map_count 2>/dev/null || echo 262144)
 [ "$maps" -ge 262144 ] || echo "vm.max_map_count is $maps; Elasticsearch needs 262144: sudo sysctl -w vm.max_map_count=262144" >&2
 
+# A new volume belongs to root, and Elasticsearch writes its snapshots as user 1000.
+$compose run --rm --no-deps --user root --cap-add CHOWN --entrypoint chown elasticsearch 1000:0 /usr/share/elasticsearch/backup
+
 $compose up -d --build "$@"
 
 . ./.env

@@ -105,6 +105,17 @@ def test_the_sdk_reports_and_reads_back(stack: Stack, tmp_path: Path) -> None:
     assert any("a line of the log" in event["msg"] for event in client.call("events.get_task_log", task=run.result)["events"])
 
 
+def test_a_snapshot_of_elasticsearch_can_be_taken(stack: Stack) -> None:
+    def ask(path: str, body: str) -> str:
+        curl = f"curl -sS -u elastic:$ELASTIC_PASSWORD -H 'Content-Type: application/json' -X PUT 'localhost:9200/{path}' -d '{body}'"
+        return stack.compose("exec", "-T", "elasticsearch", "sh", "-c", curl)
+
+    settings = '{"type": "fs", "settings": {"location": "/usr/share/elasticsearch/backup"}}'
+    assert json.loads(ask("_snapshot/tidemark", settings)) == {"acknowledged": True}
+    taken = json.loads(ask("_snapshot/tidemark/one?wait_for_completion=true", '{"indices": "events-*,statistics-*,registry-*"}'))
+    assert taken["snapshot"]["state"] == "SUCCESS" and taken["snapshot"]["shards"]["total"] > 0
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_restart_of_a_service_loses_and_doubles_nothing(stack: Stack, service: str, task: str) -> None:
     with Writer(stack, task) as writer:
