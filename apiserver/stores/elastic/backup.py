@@ -7,7 +7,7 @@ after the backup had begun, or shortly before, are marked stale when they are lo
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from apiserver.stores.base import StoreBusy, StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.point_values import POINT_DOCUMENT, VALUE_FIELDS, body_of, extra_of, source_of
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import SEQ_SHIFT
 
 PAGE = 2_000
 KEEP_ALIVE = "5m"
 BULK_BYTES = 5_000_000
+STORED_POINT = POINT_DOCUMENT | {"docvalue_fields": [*VALUE_FIELDS, "noiter", "size", "key"]}
 UNSURE_MS = 300_000
 """Milliseconds before a backup within which a batch may have been under way."""
 
@@ -36,21 +38,29 @@ def dump(client: ElasticClient, folder: Path) -> dict[str, int]:
         found = client.call("GET", f"/{layout.prefix}{pattern}/_alias?allow_no_indices=true&ignore_unavailable=true")
         for index in sorted(found):
             name = index.removeprefix(layout.prefix)
+            is_points = _is_points(name)
             done[name] = 0
             with gzip.open(folder / f"{name}.jsonl.gz", "wb", compresslevel=3) as file:
-                for hit in _documents(client, index):
-                    file.write(orjson.dumps([hit["_id"], hit["_source"]]) + b"\n")
+                for hit in _documents(client, index, STORED_POINT if is_points else {}):
+                    file.write(orjson.dumps([hit["_id"], source_of(hit)]) + b"\n")
                     done[name] += 1
     return done
 
 
-def _documents(client: ElasticClient, index: str) -> Iterator[dict[str, Any]]:
+def _is_points(name: str) -> bool:
+    """Whether the index of this name (without prefix) holds points."""
+    return any(type.is_points and name.startswith(f"events-{type.name}-") for type in TYPES.values())
+
+
+def _documents(client: ElasticClient, index: str, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """`wanted`: what else a search has to ask for to get whole documents."""
     client.refresh([index])
     pit = client.call("POST", f"/{index}/_pit?keep_alive={KEEP_ALIVE}")["id"]
     try:
         after: list[Any] | None = None
         while True:
             body: dict[str, Any] = {
+                **wanted,
                 "size": PAGE,
                 "query": {"match_all": {}},
                 "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
@@ -96,9 +106,12 @@ def _aliases(layout: Layout, name: str) -> dict[str, Any]:
 def _load(client: ElasticClient, target: str, path: Path, began: int | None) -> int:
     count = size = 0
     lines: list[bytes] = []
+    is_points = _is_points(path.name)
     with gzip.open(path, "rb") as file:
         for line in file:
             id, source = orjson.loads(line)
+            if is_points:
+                source = _without_body(source)
             if began is not None and source.get("kind") == "series" and source.get("last_written", 0) >> SEQ_SHIFT >= began - UNSURE_MS:
                 source["stale"] = True
             lines.append(orjson.dumps({"create": {"_id": id}}) + b"\n" + orjson.dumps(source) + b"\n")
@@ -110,6 +123,14 @@ def _load(client: ElasticClient, target: str, path: Path, began: int | None) -> 
     if lines:
         _send(client, target, lines)
     return count
+
+
+def _without_body(source: Mapping[str, Any]) -> dict[str, Any]:
+    """A point of any layout as this one stores it."""
+    if "body" not in source and "packed" not in source:
+        return dict(source)
+    body = body_of(source)
+    return {name: value for name, value in source.items() if name not in ("body", "packed")} | ({"extra": extra_of(body)} if body else {})
 
 
 def _send(client: ElasticClient, target: str, lines: list[bytes]) -> None:

@@ -15,6 +15,8 @@ from apiserver.stores.elastic.installation import LOOK_SECONDS, Installation
 from apiserver.stores.elastic.layout import LAYOUT, Layout
 
 SUPPORTED = (8, 9)
+BYTES_OF_SOURCE = 20
+"""Bytes on disk of the `_source` of a scalar (measured)."""
 
 
 def examine(url: str, settings: ElasticSettings) -> Iterator[Finding]:
@@ -83,6 +85,12 @@ def _layout(layout: Layout, installation: Installation) -> Iterator[Finding]:
     if newer:
         findings.append(Finding("FAIL", f"from a newer tidemark: {', '.join(newer)}", "upgrade this host"))
     yield from findings or [Finding("ok", "templates and mappings are as they should be")]
+    if found.with_source:
+        count, first = len(found.with_source), found.with_source[0]
+        yield Finding(
+            "ok",
+            f"{count} indices of scalars ({first} for one) are of layout 1: {BYTES_OF_SOURCE} bytes a scalar more than new generations",
+        )
 
 
 def _disk(client: ElasticClient) -> Iterator[Finding]:

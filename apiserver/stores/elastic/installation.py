@@ -48,6 +48,8 @@ class Differences:
     """Whether an index of the registry is missing."""
     other_data: bool = False
     """With `registry`: whether there are events or statistics all the same."""
+    with_source: list[str] = field(default_factory=list)
+    """Indices of points that keep a `_source`, as layout 1 did. Nothing has to be done about them."""
 
 
 class Blocks(NamedTuple):
@@ -184,7 +186,7 @@ class Installation:
         indices = self._indices()
         for template in self._layout.templates().values():
             for index in sorted(fnmatch.filter(indices, template["index_patterns"][0])):
-                self._compare(index, indices[index]["mappings"], template["template"]["mappings"]["properties"], found)
+                self._compare(index, indices[index]["mappings"], template["template"]["mappings"], found)
         written = [index for index in indices if index.startswith((f"{self._layout.prefix}statistics-", f"{self._layout.prefix}registry-"))]
         found.aliases = [
             (index, alias) for index in written if (alias := self._layout.writing(index)) not in indices[index].get("aliases", {})
@@ -243,7 +245,8 @@ class Installation:
         found: dict[str, dict[str, Any]] = self._client.call("GET", f"/{names}?{wanted}")
         return {index: {"mappings": {}, **content} for index, content in found.items()}
 
-    def _compare(self, index: str, mapping: Mapping[str, Any], properties: Mapping[str, Any], found: Differences) -> None:
+    def _compare(self, index: str, mapping: Mapping[str, Any], wanted: Mapping[str, Any], found: Differences) -> None:
+        properties = wanted["properties"]
         layout = mapping.get("_meta", {}).get("tidemark_layout", 0)
         if layout > LAYOUT:
             found.problems.append(
@@ -265,6 +268,12 @@ class Installation:
         missing = {field: properties[field] for field in properties if field not in there}
         if missing and not problems:
             found.fields[index] = missing
+        if _keeps_source(mapping) and not _keeps_source(wanted):
+            found.with_source.append(index)
+
+
+def _keeps_source(mapping: Mapping[str, Any]) -> bool:
+    return bool(mapping.get("_source", {}).get("enabled", True))
 
 
 def _same(there: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:

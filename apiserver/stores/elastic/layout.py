@@ -2,6 +2,9 @@
 
 Only what is searched is indexed; the rest has doc values, because sorting, aggregations and pages read those. What clients send beyond
 the known fields is kept in one object that is not looked into: no client can grow a mapping or break it with a type.
+
+Indices of points keep no `_source`: doc values hold all of a point, and a stored field what few points have beside it. Indices of layout 1 have a
+`_source`, and are read and written as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from apiserver.stores.base import StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.event_types import TYPES, Form
 
-LAYOUT = 1
+LAYOUT = 2
 ENTITIES, OBJECTS = "registry-entities", "registry-objects"
 MAX_TOKEN = 8_000
 """Words of a log message are indexed up to this length; longer messages are candidates of every search (`long`)."""
@@ -54,10 +57,10 @@ _POINT = _COMMON | {
     "special": _values("byte"),
     "timestamp": _values("long"),
     "key": _values("keyword"),
-    "body": _KEPT,
-    # 1 where there is a body, so that the few points with more than a value are found.
+    # The fields beyond these, as JSON.
+    "extra": {"type": "binary", "store": True},
+    # 1 where a point with an iteration has such fields, so that the few of these are found.
     "more": {"type": "byte"},
-    "packed": {"type": "binary"},
 }
 _EVENT = _COMMON | {"key": _values("keyword"), "body": _KEPT, "packed": {"type": "binary"}}
 _LOG = _COMMON | {
@@ -192,7 +195,9 @@ class Layout:
             settings: dict[str, Any] = {"sort.field": order, "codec": "best_compression"}
             if type.is_lines:
                 settings["analysis"] = {"analyzer": {"message": {"type": "standard", "max_token_length": MAX_TOKEN}}}
-            found[f"events-{name}"] = self._template(f"events-{name}-*", properties, settings)
+            template = found[f"events-{name}"] = self._template(f"events-{name}-*", properties, settings)
+            if type.is_points:
+                template["template"]["mappings"]["_source"] = {"enabled": False}
         found["statistics"] = self._template("statistics-*", _STATISTICS, {})
         found["registry"] = self._template("registry-*", _REGISTRY, {})
         for template in found.values():

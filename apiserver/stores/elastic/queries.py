@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from apiserver.stores.elastic.point_values import SPECIAL_VALUES, body_of
+from apiserver.stores.elastic.point_values import SPECIAL_VALUES, body_of, source_of
 from apiserver.stores.means import GREATEST, SCALE
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, PagedEvent, SeriesKey, stored_event
 
@@ -118,20 +118,18 @@ def zone_filters(zone: Zone, descending: bool, after: Cursor | None) -> list[Que
 
 def event_of(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) -> PagedEvent:
     """A hit as clients read it. `types`: index -> event type."""
-    source = hit["_source"]
+    source = source_of(hit)
     iteration = source.get("iter")
     timestamp, seq = source["timestamp"], source["seq"]
     if "value" in source or "special" in source:
         value = source.get("value")
-        body: dict[str, Any] = {"value": None if value is None else float(value)}
-        if "body" in source:
-            body.update(source["body"])
+        body: dict[str, Any] = {"value": None if value is None else float(value), **body_of(source)}
     elif "msg" in source or "level" in source:
         body = {name: source[name] for name in ("level", "msg") if name in source}
         if "body" in source:
             body.update(source["body"])
     else:
-        body = body_of(dict(source))
+        body = body_of(source)
     key = SeriesKey(source["task"], types[hit["_index"]], source["metric"], source["variant"])
     event = stored_event(key, iteration, timestamp, seq, source["worker"], source.get("model_event", False), body)
     return PagedEvent(event, Cursor(timestamp if order == "timestamp" else iteration, timestamp, seq))

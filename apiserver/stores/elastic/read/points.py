@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
+from apiserver.stores.elastic.point_values import POINT_DOCUMENT, body_of, source_of
 from apiserver.stores.elastic.queries import MISSING, NO_MATCH, Query, all_of, any_of, named_series, point_value, span
 from apiserver.stores.elastic.series.store import SeriesStore, series_query
 from apiserver.stores.elastic.visibility import Visibility
@@ -164,12 +165,12 @@ class ElasticPoints:
                     bounds.append({"terms": {"iter": list(iters)}})
             query = all_of([{"terms": {"task": tasks}}, {"term": {"more": 1}}, {"exists": {"field": "iter"}}, choices_of(mine), *bounds])
             sort = ["task", "metric", "variant", "iter"]
-            for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": ["task", "metric", "variant", "iter", "body"]}):
+            for hits in self._client.scan(index, {"query": query, "sort": sort} | POINT_DOCUMENT):
                 for hit in hits:
-                    source = hit["_source"]
+                    source = source_of(hit)
                     key = names.get((source["task"], source["metric"], source["variant"]))
-                    if key is not None and source.get("body"):
-                        found.setdefault(key, {})[source["iter"]] = source["body"]
+                    if key is not None and (body := body_of(source)):
+                        found.setdefault(key, {})[source["iter"]] = body
         return found
 
 

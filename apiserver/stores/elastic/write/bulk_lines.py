@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from apiserver.stores.codec import encode_json
-from apiserver.stores.elastic.point_values import LONG_MESSAGE, NO_ITER, SPECIAL_CODES, quoted
+from apiserver.stores.elastic.point_values import LONG_MESSAGE, NO_ITER, SPECIAL_CODES, extra_of, quoted
 from apiserver.stores.elastic.series.row import series_hash
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import Event, LogLine, Points, SeriesKey
@@ -79,7 +79,7 @@ def _unusual(points: Points, p: int, common: str, worker: str) -> list[bytes]:
     own_worker = str(more.pop("worker", worker))
     value = points.values[p]
     text = f'"value":{value!r}' if math.isfinite(value) else f'"special":{SPECIAL_CODES[repr(value)]}'
-    body = f',"more":1,"body":{encode_json(more).decode()}' if more else ""
+    body = f',"more":1,"extra":"{extra_of(more)}"' if more else ""
     line = f'"}}}}\n{{{common}{quoted(own_worker)},"iter":{points.iters[p]},{text},"timestamp":{points.timestamps[p]},"size":{points.sizes[p]}{body}'
     return [line.encode(), *[b""] * 7, b',"seq":']
 
@@ -121,12 +121,15 @@ def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[
     url = event.body.get("url") if TYPES[event.type].has_url else None
     if isinstance(url, str) and url:
         source["url"] = url
-    body = encode_json(event.body)
-    if compress_from and len(body) >= compress_from:
-        source["packed"] = b64encode(zlib.compress(body, 1)).decode()
-        text = ""
+    text = ""
+    if TYPES[event.type].is_points:
+        source["extra"] = extra_of(event.body)
     else:
-        text = f',"body":{body.decode()}'
+        body = encode_json(event.body)
+        if compress_from and len(body) >= compress_from:
+            source["packed"] = b64encode(zlib.compress(body, 1)).decode()
+        else:
+            text = f',"body":{body.decode()}'
     suffix = NO_ITER if event.iter is None else event.iter
     return f'{{"index":{{{address}"_id":"{prefix}{suffix}"}}}}\n{orjson.dumps(source).decode()[:-1]}{text}}}\n'
 
