@@ -58,12 +58,27 @@ class Bare:
 
     def bytes_per_document(self, index: str) -> float:
         """Bytes on disk of a document after a force merge, summed over the segments that searches see: the size in the index' own statistics is
-        up to ten seconds old, and counts segments that the merge has replaced."""
+        up to ten seconds old, and counts segments that the merge has replaced. The merge waits until Elasticsearch needs no copies of the documents for
+        recoveries any more: half a minute without writes."""
+        self._wait_for_leases(index)
         self.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
         self.call("POST", f"/{index}/_refresh")
         shards = self.call("GET", f"/{index}/_segments")["indices"][index]["shards"]
         segments = [segment for copies in shards.values() for copy in copies for segment in copy["segments"].values() if segment["search"]]
         return float(sum(segment["size_in_bytes"] for segment in segments) / sum(segment["num_docs"] for segment in segments))
+
+    def _wait_for_leases(self, index: str, seconds: float = 90.0) -> None:
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            self.call("POST", f"/{index}/_flush?force=true")
+            shards = self.call("GET", f"/{index}/_stats?level=shards")["indices"][index]["shards"]
+            copies = [copy for copies in shards.values() for copy in copies]
+            leases = [
+                (lease["retaining_seq_no"], copy["seq_no"]["max_seq_no"]) for copy in copies for lease in copy["retention_leases"]["leases"]
+            ]
+            if all(retained > newest for retained, newest in leases):
+                return
+            time.sleep(1)
 
 
 def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[bytes]:

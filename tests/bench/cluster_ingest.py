@@ -93,7 +93,7 @@ def ingest(report: Report, server: Server, bare: Bare, rounds: int = 5, batches:
     report.add("20 tasks by 8 clients, to one client", median(many) / median(ours[1]), "", least=1)
     small(report, load, rounds)
     single(report, client)
-    report.add("disk of a scalar, after a force merge", bare.bytes_per_document(load.index), "bytes", most=60)
+    report.add("disk of a scalar, after a force merge", bare.bytes_per_document(load.index), "bytes", most=35)
 
 
 def single(report: Report, client: Client) -> None:

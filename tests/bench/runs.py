@@ -146,7 +146,7 @@ def beside_paging(report: Report, folder: Path, env: dict[str, str], bare: Any) 
 def _paged(bare: Any, index: str) -> int:
     """Read the run's documents of one index in the order that the index has; how many there are.
 
-    Nothing is fetched that the answer doesn't need: values are doc values, only texts lie in the source.
+    Nothing is fetched that the answer doesn't need: values are doc values, only texts are stored beside them.
     """
     query: dict[str, Any] = {"size": 10_000, "track_total_hits": False, "sort": ["task", "metric", "variant", "iter"]}
     numbers = {"_source": False, "stored_fields": "_none_", "docvalue_fields": ["value"]}
@@ -155,7 +155,7 @@ def _paged(bare: Any, index: str) -> int:
     found = 0
     for fetched, which in (
         (numbers, {"bool": {"filter": [run], "must_not": [texts]}}),
-        ({"_source": ["body"]}, {"bool": {"filter": [run, texts]}}),
+        ({"stored_fields": ["extra"]}, {"bool": {"filter": [run, texts]}}),
     ):
         after: dict[str, Any] = {}
         while True:
