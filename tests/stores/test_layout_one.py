@@ -42,6 +42,7 @@ LAYOUT_ONE: dict[str, Any] = {
     "settings": {"number_of_replicas": 0, "sort.field": ["task", "metric", "variant", "iter"], "codec": "best_compression"},
     "mappings": {
         "dynamic": "strict",
+        "_source": {"enabled": True},  # today's template says otherwise
         "_meta": {"tidemark_layout": 1},
         "properties": {
             "task": {"type": "keyword"},
