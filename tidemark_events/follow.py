@@ -55,6 +55,9 @@ class Follower:
         if self._points:
             for metric in metrics_of(self._wire, self._run):
                 self._seqs[metric] = int(self._columns(metric, 2)["seq"])
+            # While a batch of anybody is under way, `seq` stays below it, and points that are there would come again.
+            for _ in self._new_points():
+                pass
         if self._lines:
             page = self._wire.call("events.get_task_log_lines", {"task": self._run, "position": 2**40, "count": OVERLAP})
             self._read, self._tail = page["total"], Counter(map(line_of, page["events"]))
