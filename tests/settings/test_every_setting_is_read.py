@@ -40,8 +40,9 @@ def use(server: Server) -> None:
     assert requests.post(f"{server.url}/files", files={"a.txt": b"x"}, timeout=30).ok
     rows = requests.post(f"{server.url}/api/runs/r/events", data=b'{"type":"metrics","data":{"global_step":1,"loss":2}}\n', timeout=30)
     assert rows.ok and requests.get(f"{server.url}/api/runs/r/metrics_step", timeout=30).ok
-    with connect(f"{server.url.replace('http', 'ws', 1)}/api/runs/r/logs/ws"):
-        pass
+    for path in ("/api/runs/r/logs/ws", "/api/live"):
+        with connect(server.url.replace("http", "ws", 1) + path):
+            pass
     if "TIDEMARK__auth__web_access_key" in server.env:
         server.client("web", "public").call("auth.login")
 
@@ -67,10 +68,11 @@ def read_on(folder: Path, env: dict[str, str], *, command: str = "serve") -> set
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
     web_key = {"TIDEMARK__auth__web_access_key": "web", "TIDEMARK__auth__web_secret_key": "public"}
+    login = {"TIDEMARK_STORE_USER": "elastic", "TIDEMARK_STORE_PASSWORD": "not needed here"}
     tls = {"TIDEMARK_STORE": f"https://127.0.0.1:{free_port()}", "TIDEMARK_STATE": f"rediss://127.0.0.1:{free_port()}"}
     read = (
         read_on(tmp_path / "embedded", web_key)
-        | read_on(tmp_path / "cluster", {"TIDEMARK_STORE": elasticsearch_url(), "TIDEMARK_STATE": redis_url()})
+        | read_on(tmp_path / "cluster", {**login, "TIDEMARK_STORE": elasticsearch_url(), "TIDEMARK_STATE": redis_url()})
         | read_on(tmp_path / "tls", tls, command="doctor")
     )
     assert sorted(ALL - read) == []
