@@ -26,7 +26,9 @@ StartServer = Callable[..., Server]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engines", default=",".join(ENGINES), help="comma-separated list of sqlite, elastic")
+    parser.addoption(
+        "--engines", default=None, help="comma-separated list of sqlite, elastic (default: both, tests marked one_engine on sqlite)"
+    )
     parser.addoption("--fuzz", type=int, default=0, help="how many broken bodies the fuzz tests send (default: a sample)")
     parser.addoption("--fuzz-from", type=int, default=0, help="where they begin: a campaign in several pieces")
     parser.addoption("--fuzz-seed", type=int, default=None, help="send only the body of this seed")
@@ -44,7 +46,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", str(metafunc.config.getoption("--engines")).split(","), scope="session", indirect=True)
+        asked = metafunc.config.getoption("--engines")
+        one = metafunc.definition.get_closest_marker("one_engine") and not asked
+        engines = "sqlite" if one else asked or ",".join(ENGINES)
+        metafunc.parametrize("engine", engines.split(","), scope="session", indirect=True)
 
 
 @pytest.fixture(scope="session")

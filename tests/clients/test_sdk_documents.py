@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.client import Client
 from tests.clients.scripts import Sdk
+
+pytestmark = pytest.mark.one_engine
 
 
 def test_a_task_that_never_ran_is_deleted_and_says_its_requirements(sdk: Sdk, server: Client) -> None:

@@ -18,6 +18,8 @@ from tests.process import wait_until
 WRITER = """
 import os
 from clearml import Task
+
+pytestmark = pytest.mark.one_engine
 task = Task.init("p/faults", "faults", auto_connect_frameworks=False)
 print("TASK", task.id, flush=True)
 i = 0

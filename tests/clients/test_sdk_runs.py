@@ -44,6 +44,7 @@ def read_back(sdk: Sdk, task: str) -> dict[str, Any]:
     return sdk.run(READ_BACK, task).result  # type: ignore[no-any-return]
 
 
+@pytest.mark.one_engine
 def test_the_example_trains_and_everything_comes_back(make_sdk: MakeSdk) -> None:
     """The SDK's default mode; the reader is another machine."""
     trained = make_sdk("child").run(str(ROOT / "examples" / "train_digits.py"), "--epochs", "12", timeout=300)
@@ -99,6 +100,7 @@ result(task.id)
 """
 
 
+@pytest.mark.one_engine
 def test_a_task_is_reused_with_its_old_events_gone_then_continued_and_then_not(sdk: Sdk, server: Client) -> None:
     first = sdk.run(REUSE, "reuse", "30").result
     again = sdk.run(REUSE, "reuse", "10").result

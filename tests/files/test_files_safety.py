@@ -20,6 +20,8 @@ from tests.conftest import StartServer
 from tests.files.helpers import LIMIT, get, stored, upload
 from tests.process import Server
 
+pytestmark = pytest.mark.one_engine
+
 # --- names that lead elsewhere
 
 TRICKS = [

@@ -77,7 +77,7 @@ def test_broken_lines_cost_nobody_else_anything(server: Client, engine: str, req
         elif answer.codes == (400, 131):
             assert answer.data["added"] == 0 < answer.data["errors"]
 
-    in_threads(work, numbers(request.config, everyday=SAMPLE if engine == "sqlite" else SAMPLE // 4))
+    in_threads(work, numbers(request.config, everyday=SAMPLE if engine == "sqlite" else SAMPLE // 8))
     assert server.raw("/debug.ping").codes == (200, 0)
 
 

@@ -152,6 +152,8 @@ def test_a_browser_shows_the_log(documented: Runs, page_server: tuple[Path, str]
 
 SDK_SCRIPT = """
 import math, sys, runicorn
+
+pytestmark = pytest.mark.one_engine
 place = {"project": "vision", "name": "resnet"} if runicorn.__version__ < "0.6" else {"path": "vision/resnet", "alias": "sdk"}
 run = runicorn.init(storage=sys.argv[1], **place)
 for step in range(1, 21):

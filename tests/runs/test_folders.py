@@ -20,6 +20,8 @@ from tests.conftest import StartServer
 from tests.process import ROOT, free_port, wait_until
 from tests.runs.conftest import Runs, received, tidemark
 
+pytestmark = pytest.mark.one_engine
+
 Follow = Callable[[Path], "subprocess.Popen[str]"]
 
 

@@ -42,6 +42,13 @@ def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     dismiss(server)
 
 
+@pytest.fixture(autouse=True)
+def fresh_preferences(request: pytest.FixtureRequest) -> None:
+    """Readers of the shared server are one user: a test begins without what an earlier one chose, such as charts without legends."""
+    if "shared_server" in request.fixturenames:
+        request.getfixturevalue("shared_server").client().call("users.set_preferences", preferences={"tidemark": {"page": {}}})
+
+
 @pytest.fixture
 def web(open_browser: OpenBrowser, shared_server: Server) -> Watched:
     """A context on the shared server."""

@@ -13,6 +13,8 @@ from tests.client import Client, image
 from tests.web.browser import Watched
 from tests.web.runs import png, store_file
 
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def task() -> str:

@@ -16,6 +16,8 @@ from tests.process import Server
 from tests.web.browser import NARROW, Watched
 from tests.web.runs import NOW, card, coloured, open_run, series
 
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def task() -> str:

@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.client import Client, image, log, plot, scalar
 from tests.web.browser import Watched
 
+pytestmark = pytest.mark.one_engine
+
 HEATMAP = json.dumps({"data": [{"type": "heatmap", "z": [[1, 2], [3, 4]]}], "layout": {"title": {"text": "h"}}})
 
 

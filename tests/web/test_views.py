@@ -17,6 +17,8 @@ from tests.web import seed
 from tests.web.browser import NARROW, Watched
 from tests.web.conftest import OpenBrowser
 
+pytestmark = pytest.mark.one_engine
+
 Axe = Callable[[Page], list[dict[str, Any]]]
 
 
