@@ -15,11 +15,11 @@ from tests.clients.scripts import Mode, Sdk, finish
 from tests.conftest import StartServer
 from tests.process import wait_until
 
+pytestmark = pytest.mark.one_engine
+
 WRITER = """
 import os
 from clearml import Task
-
-pytestmark = pytest.mark.one_engine
 task = Task.init("p/faults", "faults", auto_connect_frameworks=False)
 print("TASK", task.id, flush=True)
 i = 0

@@ -23,6 +23,8 @@ from tests.runs.products import sdk, viewer
 from tests.runs.recordings import cells
 from tests.servers.install import program
 
+pytestmark = pytest.mark.one_engine
+
 RUN = "20250114_153045_a1b2c3"
 
 
@@ -152,8 +154,6 @@ def test_a_browser_shows_the_log(documented: Runs, page_server: tuple[Path, str]
 
 SDK_SCRIPT = """
 import math, sys, runicorn
-
-pytestmark = pytest.mark.one_engine
 place = {"project": "vision", "name": "resnet"} if runicorn.__version__ < "0.6" else {"path": "vision/resnet", "alias": "sdk"}
 run = runicorn.init(storage=sys.argv[1], **place)
 for step in range(1, 21):
