@@ -123,6 +123,7 @@ def test_tasks_that_are_created_and_cloned(sdk: Sdk) -> None:
     assert found == ["created", "created", "twin", {"General/lr": "0.5"}, True, "p/made"]
 
 
+@pytest.mark.one_engine
 def test_tags_parameters_configuration_and_properties(sdk: Sdk) -> None:
     found = sdk.run("""
         from clearml import Task
@@ -172,6 +173,7 @@ def test_tasks_are_found_by_filters_page_after_page(sdk: Sdk, server: Client) ->
     assert found[5:] == [0, "run 7"]
 
 
+@pytest.mark.one_engine
 def test_an_offline_session_is_imported(sdk: Sdk, server: Client) -> None:
     run = sdk.run("""
         from clearml import Task
@@ -226,6 +228,7 @@ def test_a_deleted_task_takes_its_files_along(sdk: Sdk, shared_server: Server) -
     assert not [path for path in files.rglob("*") if path.is_file() and task in str(path)]
 
 
+@pytest.mark.one_engine
 def test_tensorboard_is_picked_up(sdk: Sdk, server: Client) -> None:
     task = sdk.run("""
         import numpy
@@ -249,6 +252,7 @@ def test_tensorboard_is_picked_up(sdk: Sdk, server: Client) -> None:
     assert server.call("events.get_task_plots", task=task, iters=1)["plots"]
 
 
+@pytest.mark.one_engine
 def test_another_process_reads_while_the_first_still_writes(make_sdk: MakeSdk, server: Client) -> None:
     writer = make_sdk().start("""
         from clearml import Task
@@ -283,6 +287,7 @@ def test_another_process_reads_while_the_first_still_writes(make_sdk: MakeSdk, s
     assert server.histogram(line.split()[1], samples=0)["loss"]["train"]["x"] == list(range(count))
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("how", ["tasks.stopped", "tasks.stop"])
 def test_a_task_that_is_stopped_from_outside_ends_its_process(sdk: Sdk, server: Client, how: str) -> None:
     process = sdk.start("""
@@ -300,6 +305,7 @@ def test_a_task_that_is_stopped_from_outside_ends_its_process(sdk: Sdk, server: 
     assert wait_until(lambda: server.task(task)["status"] == "stopped", 30, "the task is not stopped")
 
 
+@pytest.mark.one_engine
 def test_a_program_that_fails_leaves_a_failed_task(sdk: Sdk, server: Client) -> None:
     run = sdk.run(
         """

@@ -12,6 +12,8 @@ from playwright.sync_api import Page, Request, WebSocketRoute, expect
 from tests.client import Client, log, scalar
 from tests.web.runs import card, open_run, series
 
+pytestmark = pytest.mark.one_engine
+
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));

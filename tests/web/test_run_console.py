@@ -12,6 +12,8 @@ from playwright.sync_api import Page, expect
 from tests.client import Client, log
 from tests.web.runs import NOW
 
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def task() -> str:
