@@ -39,7 +39,7 @@ def columns_of(server: Client, *wanted: tuple[str, str], **fields: Any) -> dict[
 
 def settled(server: Client, task: str, **fields: Any) -> dict[str, Any]:
     """The series, and a `seq` that covers all of it. A server that another test killed may have left a batch of this company pending, and until that
-    is given up (two minutes) `seq` stays below it, so that points come again."""
+    is given up (a minute) `seq` stays below it, so that points come again."""
 
     def read() -> dict[str, Any] | None:
         found = series_of(server, (task, "m"), buckets=100, **fields)

@@ -192,12 +192,14 @@ class Visibility:
         return self._coordination.pending_batches(company, since)
 
     def oldest_pending(self, company: str) -> int | None:
-        """The smallest arrival number of a pending batch; None: no batch is pending. While the coordination is unavailable: that of a minute ago."""
+        """The smallest arrival number of a pending batch; None: no batch is pending. At least that of a minute ago, which it is while the coordination is
+        unavailable too: a batch that is older died with its worker, and would hold readers back for ever."""
+        minute_ago = int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT
         try:
             pending = self._coordination.pending_batches(company, FAR_FUTURE)
         except StateUnavailable:
-            return int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT
-        return min((first for first, _ in pending), default=None)
+            return minute_ago
+        return max(min(first for first, _ in pending), minute_ago) if pending else None
 
     def clock(self) -> float:
         """Raises StateUnavailable."""
