@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from apiserver.operations.transfer.pieces import FoundRun
 
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _MAGIC = b"SQLite format 3\0"
@@ -62,3 +64,23 @@ def opened(path: Path) -> Iterator[Database]:
     with closing(connection):
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
         yield Database(connection)
+
+
+def runs_of_databases(folder: Path, files: list[str], known: Callable[[Path, Database], Iterator[FoundRun] | None]) -> Iterator[FoundRun]:
+    """The runs of the databases in a folder. `known` lists those of one, lazily, or None where it is another tool's; a database that it knows
+    is taken out of `files`, also when it is damaged. The runs of a database share its size. Raises ValueError, after its runs, when a database is damaged."""
+    for name in sorted(files):
+        path = folder / name
+        if not is_database(path):
+            continue
+        with opened(path) as database:
+            runs = known(path, database)
+            if runs is None:
+                continue
+            files.remove(name)
+            found = list(runs)
+        for run in found:
+            run.size = path.stat().st_size // len(found)
+            yield run
+        with opened(path) as database:
+            database.check()

@@ -10,7 +10,7 @@ from typing import Any
 
 from apiserver.operations.transfer.adapters.mlflow_files import run_facts
 from apiserver.operations.transfer.adapters.rows import Columns, counted
-from apiserver.operations.transfer.databases import Database, is_database, opened
+from apiserver.operations.transfer.databases import Database, opened, runs_of_databases
 from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, printable
 
 _TABLES = {"experiments", "runs", "metrics", "params", "tags"}
@@ -24,22 +24,13 @@ class MlflowDatabase:
     tool = "MLflow"
 
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
-        for name in sorted(files):
-            path = folder / name
-            if not is_database(path):
-                continue
-            with opened(path) as database:
-                if not database.tables >= _TABLES or "run_uuid" not in database.columns("runs"):
-                    continue
-                files.remove(name)
-                found = list(self._runs(path, database))
-            for run in found:
-                run.size = path.stat().st_size // len(found)
-                yield run
-            with opened(path) as database:
-                database.check()
+        return runs_of_databases(folder, files, self._runs)
 
-    def _runs(self, path: Path, database: Database) -> Iterator[FoundRun]:
+    def _runs(self, path: Path, database: Database) -> Iterator[FoundRun] | None:
+        known = database.tables >= _TABLES and "run_uuid" in database.columns("runs")
+        return self._listed(path, database) if known else None
+
+    def _listed(self, path: Path, database: Database) -> Iterator[FoundRun]:
         statement = """SELECT r.run_uuid, r.name, e.name FROM runs r LEFT JOIN experiments e ON e.experiment_id = r.experiment_id
             WHERE r.lifecycle_stage IS NOT 'deleted' ORDER BY r.start_time, r.run_uuid"""
         for id, name, experiment in database.rows(statement):

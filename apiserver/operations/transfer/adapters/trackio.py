@@ -18,7 +18,7 @@ from apiserver.operations.transfer.adapters.rows import (
     params_of,
     whole,
 )
-from apiserver.operations.transfer.databases import Database, is_database, opened
+from apiserver.operations.transfer.databases import Database, opened, runs_of_databases
 from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece, printable
 
 _NEEDED = {"run_name", "step", "metrics", "timestamp"}
@@ -30,22 +30,17 @@ class Trackio:
     tool = "trackio"
 
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
-        for name in sorted(files):
-            path = folder / name
-            if not is_database(path):
-                continue
-            with opened(path) as database:
-                if not {"metrics", "configs"} <= database.tables or not database.columns("metrics") >= _NEEDED:
-                    continue
-                files.remove(name)
-                column = _id_column(database)
-                statement = f"SELECT {column}, max(run_name) FROM metrics GROUP BY {column} ORDER BY min(id)"  # noqa: S608
-                found = [(str(id), str(run)) for id, run in database.rows(statement)]
-            for id, run in found:
-                size = path.stat().st_size // len(found)
-                yield FoundRun(self, path, size=size, key=id, name=printable(run), project=printable(path.stem))
-            with opened(path) as database:
-                database.check()
+        return runs_of_databases(folder, files, self._runs)
+
+    def _runs(self, path: Path, database: Database) -> Iterator[FoundRun] | None:
+        known = {"metrics", "configs"} <= database.tables and database.columns("metrics") >= _NEEDED
+        return self._listed(path, database) if known else None
+
+    def _listed(self, path: Path, database: Database) -> Iterator[FoundRun]:
+        column = _id_column(database)
+        statement = f"SELECT {column}, max(run_name) FROM metrics GROUP BY {column} ORDER BY min(id)"  # noqa: S608
+        for id, run in database.rows(statement):
+            yield FoundRun(self, path, key=str(id), name=printable(str(run)), project=printable(path.stem))
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         with opened(run.path) as database:
