@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,24 @@ def fill(client: Client, task: str, *, model: bool = False) -> None:
     client.add_batch(lines)
 
 
+def attempt(client: Client, pool: Pool, crashed: dict[str, str], seed: int, name: str, version: str, body: Any) -> int | None:
+    """Make a generated call: its status. What it answers feeds the pool, a crash or an answer against its schema is noted (None)."""
+    try:
+        sent = json.dumps(body).encode()
+    except UnicodeEncodeError:
+        return None
+    try:
+        answer = client.raw(f"/v{version}/{name}", sent, headers={"Content-Type": "application/json"})
+    except AssertionError as error:
+        crashed.setdefault(name, f"seed {seed}, v{version}, {sent[:600]!r}: {error}")
+        return None
+    if answer.status >= 500:
+        crashed.setdefault(name, f"seed {seed}, v{version}, {sent[:600]!r}: {answer.status} {answer.body[:300]!r}")
+    elif answer.status == 200 and answer.headers.get("content-type") == "application/json":
+        pool.learn(name, body, answer.data)
+    return answer.status
+
+
 def test_generated_calls_never_crash_and_answer_what_their_schema_says(own_server: Server, request: pytest.FixtureRequest) -> None:
     client = own_server.client()
     tasks = [client.new_task(f"task {i}") for i in range(4)] + ["fuzz-a", "fuzz-b"]
@@ -56,20 +75,7 @@ def test_generated_calls_never_crash_and_answer_what_their_schema_says(own_serve
             fill(client, fresh)
             fill(client, f"model-{seed}", model=True)
             pool.renew(fresh, f"model-{seed}")
-        name, version, body = caller.call(seed)
-        try:
-            sent = json.dumps(body).encode()
-        except UnicodeEncodeError:
-            return
-        try:
-            answer = client.raw(f"/v{version}/{name}", sent, headers={"Content-Type": "application/json"})
-        except AssertionError as error:
-            crashed.setdefault(name, f"seed {seed}, v{version}, {sent[:400]!r}: {error}")
-            return
-        if answer.status >= 500:
-            crashed.setdefault(name, f"seed {seed}, v{version}, {sent[:400]!r}: {answer.status} {answer.body[:300]!r}")
-        elif answer.status == 200 and answer.headers.get("content-type") == "application/json":
-            pool.learn(name, body, answer.data)
+        attempt(client, pool, crashed, seed, *caller.call(seed))
 
     for task in tasks:
         fill(client, task)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ from tests.conftest import own_store
 from tests.fuzz.filters import LISTS, Filters
 from tests.fuzz.generated import Pool
 from tests.fuzz.test_broken_batches import in_threads, numbers
-from tests.fuzz.test_generated_calls import fill
+from tests.fuzz.test_generated_calls import attempt, fill
 from tests.process import Server
 
 SAMPLE = 320
@@ -53,21 +52,9 @@ def test_lists_with_generated_filters_never_crash(own_server: Server, request: p
     codes: Counter[int] = Counter()
 
     def work(seed: int) -> None:
-        name, version, body = filters.call(seed)
-        try:
-            sent = json.dumps(body).encode()
-        except UnicodeEncodeError:
-            return
-        try:
-            answer = client.raw(f"/v{version}/{name}", sent, headers={"Content-Type": "application/json"})
-        except AssertionError as error:
-            crashed.setdefault(name, f"seed {seed}, v{version}, {sent[:600]!r}: {error}")
-            return
-        codes[answer.status] += 1
-        if answer.status >= 500:
-            crashed.setdefault(name, f"seed {seed}, v{version}, {sent[:600]!r}: {answer.status} {answer.body[:300]!r}")
-        elif answer.status == 200:
-            pool.learn(name, body, answer.data)
+        status = attempt(client, pool, crashed, seed, *filters.call(seed))
+        if status is not None:
+            codes[status] += 1
 
     in_threads(work, numbers(request.config, SAMPLE))
     assert not crashed, f"{len(crashed)} endpoints:\n" + "\n".join(f"{name}: {what}" for name, what in sorted(crashed.items()))
