@@ -12,7 +12,7 @@ import pytest
 
 from tests.clients.conftest import MakeSdk
 from tests.clients.scripts import Mode, Sdk, finish
-from tests.conftest import StartServer
+from tests.conftest import StartServer, own_store
 from tests.process import wait_until
 
 pytestmark = pytest.mark.one_engine
@@ -64,8 +64,10 @@ def maintenance(port: int) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(("mode", "fault"), [("threads", "killed"), ("child", "restarted"), ("child", "maintenance")])
-def test_nothing_is_lost(start_server: StartServer, make_sdk: MakeSdk, mode: Mode, fault: str, tmp_path: Path) -> None:
-    server = start_server()
+def test_nothing_is_lost(
+    start_server: StartServer, engine_env: dict[str, str], make_sdk: MakeSdk, mode: Mode, fault: str, tmp_path: Path
+) -> None:
+    server = start_server(**own_store(engine_env))
     sdk = make_sdk(mode, server=server)
     writer = sdk.start(WRITER)
     assert writer.stdout is not None

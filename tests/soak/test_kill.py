@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.client import IMAGE, LOG, PLOT, SCALAR, Client, Event, image, json_lines, log, plot, scalar
-from tests.conftest import StartServer
+from tests.conftest import StartServer, own_store
 from tests.process import wait_until
 
 POINTS, AGAIN, LINES = 40, 20, 40
@@ -82,12 +82,12 @@ class Writer(threading.Thread):
 
 @pytest.mark.parametrize("retries", [True, False], ids=["with retries", "without retries"])
 def test_what_was_acknowledged_survives_kill_9_once(
-    engine: str, start_server: StartServer, request: pytest.FixtureRequest, retries: bool
+    engine: str, engine_env: dict[str, str], start_server: StartServer, request: pytest.FixtureRequest, retries: bool
 ) -> None:
     if engine == "elastic" and not retries:
         return  # on Elasticsearch an unacknowledged batch may be partly visible until its retry
     kills = int(request.config.getoption("--kills"))
-    server = start_server()
+    server = start_server(**own_store(engine_env))
     up = threading.Event()
     up.set()
     writers = [Writer(server.client(), f"soak-{retries}-{number}", number, retries=retries, is_up=up.is_set) for number in range(WRITERS)]

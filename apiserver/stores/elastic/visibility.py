@@ -192,14 +192,14 @@ class Visibility:
         return self._coordination.pending_batches(company, since)
 
     def oldest_pending(self, company: str) -> int | None:
-        """The smallest arrival number of a pending batch; None: no batch is pending. At least that of a minute ago, which it is while the coordination is
-        unavailable too: a batch that is older died with its worker, and would hold readers back for ever."""
+        """The smallest arrival number of a pending batch; None: no batch is pending. One that began more than a minute ago is passed over: it died with its
+        worker, and would hold readers back for ever. While the coordination is unavailable, a minute ago."""
         minute_ago = int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT
         try:
             pending = self._coordination.pending_batches(company, FAR_FUTURE)
         except StateUnavailable:
             return minute_ago
-        return max(min(first for first, _ in pending), minute_ago) if pending else None
+        return min((first for first, _ in pending if first > minute_ago), default=None)
 
     def clock(self) -> float:
         """Raises StateUnavailable."""

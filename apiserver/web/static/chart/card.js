@@ -71,9 +71,9 @@ export function Card(props) {
     return () => {
       observer.disconnect();
       chart.current?.destroy();
-      source.leave(token);
     };
   }, []);
+  useEffect(() => () => source.leave(token), [source]);
 
   const buckets = Math.min(2000, Math.max(100, 50 * Math.ceil((width || 400) / 50)));
   const stored = storedAxis(look.axis);

@@ -31,6 +31,13 @@ export const parameters = () => once("parameters", async () => (await call("proj
 /** @returns {Promise<{metric: string, variant: string, metric_hash: string, variant_hash: string}[]>} */
 export const series = () => once("series", async () => (await call("projects.get_unique_metric_variants")).metrics);
 
+/** The series that the runs of a project have, those of its sub-projects included. @param {string} name @returns {ReturnType<typeof series>} */
+export const seriesOfProject = (name) =>
+  once(`series of ${name}`, async () => {
+    const project = (await projects()).find((one) => one.name === name);
+    return project ? (await call("projects.get_unique_metric_variants", { project: project.id })).metrics : [];
+  });
+
 /** @returns {Promise<string[]>} */
 export const tags = () => once("tags", async () => (await call("projects.get_task_tags")).tags);
 

@@ -7,7 +7,7 @@ import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { thumbnails } from "../core/thumbnails.js";
 import { address, go, place, runHref, setParams } from "../core/url.js";
-import { vocabulary } from "../core/vocabulary.js";
+import { seriesOfProject, vocabulary } from "../core/vocabulary.js";
 import { ROW_FIELDS, column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
 import { csv, save } from "../query/csv.js";
@@ -54,8 +54,13 @@ export default function Runs() {
   const range = useRef({ from: 0, to: 0, atTop: true });
   useTitle(project ? `Runs of ${project}` : "Runs");
 
-  const names = useCall(() => vocabulary(), []);
-  const cols = names.data && (params.get("cols")?.split(",").filter(Boolean) ?? defaults(names.data.series).filter((id) => !(project && id === "project")));
+  const chosen = params.get("cols")?.split(",").filter(Boolean);
+  // In a project the columns of a reader who chose none are those of its own series.
+  const names = useCall(async () => {
+    const [all, own] = await Promise.all([vocabulary(), project && !chosen ? seriesOfProject(project) : null]);
+    return { ...all, own: own ?? all.series };
+  }, [chosen ? "" : project]);
+  const cols = names.data && (chosen ?? defaults(names.data.own).filter((id) => !(project && id === "project")));
   const columns = useMemo(() => (names.data && cols ? cols.flatMap((id) => column(id, /** @type {any} */ (names.data)) ?? []) : []), [names.data, cols?.join(",")]);
   const fields = [...new Set([...ROW_FIELDS, ...columns.flatMap((one) => one.fields)])].sort();
 
