@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.client import Client, log, scalar
-from tests.conftest import StartServer
+from tests.conftest import StartServer, own_store
 from tests.process import Server
 
 
@@ -97,10 +97,11 @@ def test_a_page_hears_of_new_runs_and_of_wanted_ones_that_do_not_exist(shared_se
         frame(socket, lambda data: data.get("newest") == after)
 
 
-def test_a_user_has_a_limited_number_of_live_sockets(start_server: StartServer) -> None:
-    limited = start_server(TIDEMARK__runs__live_sockets="1")
+def test_a_user_has_a_limited_number_of_live_sockets(start_server: StartServer, engine_env: dict[str, str]) -> None:
+    limited = start_server(TIDEMARK__runs__live_sockets="1", **own_store(engine_env))  # sockets of other tests are not counted
     with opened(limited) as first:
-        want(first, "*")
+        want(first, ["no-such-run"])
+        frame(first, lambda data: "unknown" in data)
         with opened(limited) as second, pytest.raises(ConnectionClosed) as closed:
             second.recv(timeout=20)
     assert closed.value.rcvd is not None and "at most 1 live sockets" in closed.value.rcvd.reason
