@@ -130,7 +130,7 @@ def serve(
         "engine.state": state,
     }
     settings = from_environment(given)
-    from apiserver.serving import serve as run
+    from apiserver.serving.serve import serve as run
 
     run(settings, open_page=open_page)
 
@@ -147,7 +147,7 @@ def keys(data: str | None, company: str | None, user: str | None, as_json: bool)
     """
     settings = from_environment({"server.data": data})
     from apiserver.credentials import Credentials
-    from apiserver.serving import address_of, exports, running_server
+    from apiserver.serving.serve import address_of, exports, running_server
 
     try:
         settings.data.mkdir(parents=True, exist_ok=True)

@@ -16,20 +16,22 @@ from flask_compress import Compress
 from gevent import get_hub
 from werkzeug.exceptions import HTTPException, NotFound
 
-from apiserver import __version__, hocon, patience
-from apiserver.addresses import without_password
+from apiserver import __version__, hocon
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.call_log import CallLog
+from apiserver.common import patience
+from apiserver.common.addresses import without_password
 from apiserver.context import Context
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
 from apiserver.errors import StoreNotReady
-from apiserver.exporter import CONTENT_TYPE, Exporter
 from apiserver.files.storage import FileStorage, open_storage
 from apiserver.files.wiring import StoredTaskFiles, register_files
-from apiserver.health import WAIT_SECONDS, HealthWatch, Report, shown
 from apiserver.identities import Identities
+from apiserver.monitoring.call_log import CallLog
+from apiserver.monitoring.exporter import CONTENT_TYPE, Exporter
+from apiserver.monitoring.health import WAIT_SECONDS, HealthWatch, Report, shown
+from apiserver.monitoring.upkeep import Upkeep
 from apiserver.runs.wiring import register_runs
 from apiserver.service_repo import ServiceRepo
 from apiserver.service_repo.auth import Authenticator
@@ -44,7 +46,6 @@ from apiserver.services.registry import registry_services
 from apiserver.services.server import ServerService
 from apiserver.settings import SCHEMA, Settings
 from apiserver.stores.base import StoreBusy
-from apiserver.upkeep import Upkeep
 from apiserver.web.face import Page, open_page, register_web, wants_page
 
 log = logging.getLogger("tidemark")

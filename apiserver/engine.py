@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apiserver.addresses import without_password
+from apiserver.common.addresses import without_password
 from apiserver.errors import StartupError, StoreNotReady
 from apiserver.settings import Settings
 from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError

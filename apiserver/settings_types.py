@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apiserver.addresses import split_login, with_login
+from apiserver.common.addresses import split_login, with_login
 
 
 def is_loopback(host: str) -> bool:

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 from cachetools import TTLCache
 
-from apiserver.fairness import KeyedLocks
-from apiserver.metrics import CACHE
+from apiserver.common.fairness import KeyedLocks
+from apiserver.common.metrics import CACHE
 
 AnswerT = TypeVar("AnswerT")
 

@@ -86,7 +86,7 @@ def restore(folder: Path, data: str | None, store: str | None, state: str | None
     Every file is compared with its digest before anything is written.
     """
     from apiserver.operations.backup import restore as put
-    from apiserver.serving import running_server
+    from apiserver.serving.serve import running_server
 
     settings = _settings(data, store, state)
     if address := running_server(settings.data):
@@ -132,7 +132,7 @@ def retention(
     and the indices are read-only. On SQLite stop the server first.
     """
     from apiserver.engine import open_engine
-    from apiserver.serving import running_server
+    from apiserver.serving.serve import running_server
 
     settings = _settings(data, store, state)
     if not settings.shared_store and (address := running_server(settings.data)):

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import disk_usage
 
-from apiserver.addresses import without_password
 from apiserver.bll.registry.passwords import is_plain_text
+from apiserver.common.addresses import without_password
+from apiserver.common.findings import Finding
 from apiserver.engine import sqlite_path
-from apiserver.findings import Finding
 from apiserver.settings import Settings, is_loopback
 from apiserver.stores.base import StoreBusy, StoreDamaged
 
@@ -65,7 +65,7 @@ def _network(settings: Settings) -> Iterator[Finding]:
 
 
 def _embedded(settings: Settings) -> Iterator[Finding]:
-    from apiserver.serving import running_server
+    from apiserver.serving.serve import running_server
 
     path = Path(sqlite_path(settings.store_url))
     address = running_server(settings.data)

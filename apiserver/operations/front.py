@@ -72,7 +72,7 @@ def status(url: str | None, data: str | None, as_json: bool) -> None:
 def _connected(url: str | None, data: str | None) -> tuple[Client, Settings | None]:
     """The server at `url`, else the one that holds the data folder. Raises TidemarkError."""
     from apiserver.credentials import Credentials
-    from apiserver.serving import running_server
+    from apiserver.serving.serve import running_server
     from tidemark_events import ServerUnavailable, connect
 
     if url:
@@ -90,7 +90,7 @@ def _connected(url: str | None, data: str | None) -> tuple[Client, Settings | No
 
 
 def _facts(client: Client, settings: Settings | None) -> dict[str, Any]:
-    from apiserver.addresses import without_password
+    from apiserver.common.addresses import without_password
 
     about = client.info()
     health = client.health()

@@ -27,8 +27,8 @@ from apiserver.bll.runs.report_html import POLICY
 from apiserver.bll.runs.run_lines import RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
+from apiserver.common.fairness import give_way
 from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
-from apiserver.fairness import give_way
 from apiserver.runs import parameters
 from apiserver.runs.limits import Limiter, Verdict
 from apiserver.runs.openapi import PAGE, PAGE_HEADERS

@@ -13,15 +13,15 @@ from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
-from apiserver import patience
 from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog, LiveLogReader
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun
 from apiserver.bll.runs.log_feed import LogFeed, LogRequest
 from apiserver.bll.runs.log_frames import FrameFormat
+from apiserver.common import patience
+from apiserver.common.metrics import SOCKETS
 from apiserver.errors import OriginRefused, TidemarkError
-from apiserver.metrics import SOCKETS
 from apiserver.runs import parameters
 from apiserver.runs.live import LiveFeed, NewestRuns
 from apiserver.runs.parameters import BadParameter

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from apiserver.addresses import without_password
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.bll.runs.catalog import RunCatalog
 from apiserver.bll.runs.writer import RunWriter
+from apiserver.common.addresses import without_password
 from apiserver.context import Context
 from apiserver.runs import openapi
 from apiserver.runs.http import RunsApi, refuse_methods

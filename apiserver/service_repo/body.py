@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from apiserver.common.fairness import give_way
+from apiserver.common.json_shape import check_shape
 from apiserver.errors import BadBody, BodyTooLarge, UnsupportedEncoding
-from apiserver.fairness import give_way
-from apiserver.json_shape import check_shape
 from apiserver.service_repo.unpacking import unpack
 
 STEP = 1 << 20

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.encoding import encode
+from apiserver.common.encoding import encode
 from apiserver.service_repo.call import Encoded
 
 CONTENT_TYPE = "application/json"

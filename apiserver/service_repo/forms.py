@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
+from apiserver.common.fairness import give_way
 from apiserver.errors import BadBody
-from apiserver.fairness import give_way
 from apiserver.service_repo.coercion import resolve
 
 FORM = "application/x-www-form-urlencoded"

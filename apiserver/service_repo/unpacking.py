@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
+from apiserver.common.fairness import give_way
 from apiserver.errors import BadBody, BodyTooLarge
-from apiserver.fairness import give_way
 
 STEP = 1 << 20
 """Bytes unpacked between two chances for other requests."""

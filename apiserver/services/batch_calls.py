@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from apiserver.common.fairness import give_way
 from apiserver.errors import TidemarkError
-from apiserver.fairness import give_way
 from apiserver.service_repo import Call
 from apiserver.service_repo.errors import failure_of
 

@@ -14,7 +14,8 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
-from apiserver import exporter, metrics
+from apiserver.common import metrics
+from apiserver.monitoring import exporter
 from tests.client import Client, log, scalar
 from tests.conftest import StartServer, credentials
 from tests.process import ROOT, Server, wait_until
@@ -38,7 +39,7 @@ def counted() -> set[str]:
             for family in metric.describe():
                 suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
                 names |= {family.name + suffix for suffix in suffixes}
-    source = (ROOT / "apiserver" / "exporter.py").read_text()
+    source = (ROOT / "apiserver" / "monitoring" / "exporter.py").read_text()
     return names | set(re.findall(r'GaugeMetricFamily\(\s*"(\w+)"', source))
 
 

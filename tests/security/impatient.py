@@ -1,10 +1,10 @@
 """`tidemark` with short deadlines, so that tests of slow clients and of guessed passwords take seconds."""
 
 import apiserver.__main__  # patches, so it comes first
-import apiserver.worker
+import apiserver.serving.worker
 from apiserver.bll.registry import passwords
 
-apiserver.worker.HEAD_SECONDS = apiserver.worker.GRACE = 1.5
+apiserver.serving.worker.HEAD_SECONDS = apiserver.serving.worker.GRACE = 1.5
 passwords.SHORTEST_DELAY = passwords.LONGEST_DELAY = 0.02
 passwords.ATTEMPTS = 8
 apiserver.__main__.main()

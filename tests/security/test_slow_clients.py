@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from apiserver import worker
+from apiserver.serving import worker
 from tests.conftest import credentials, dismiss
 from tests.process import ROOT, Server, wait_until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.addresses import without_password
+from apiserver.common.addresses import without_password
 from apiserver.engine import sqlite_path
 from apiserver.errors import StartupError
 from apiserver.settings import is_loopback, make_settings

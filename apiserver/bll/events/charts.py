@@ -16,8 +16,8 @@ import orjson
 
 from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import give_way
 from apiserver.errors import ValidationFailed
-from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Kinds, Series
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from apiserver.metrics import EVENTS, RETRIED
+from apiserver.common.metrics import EVENTS, RETRIED
 from apiserver.stores.records import LOG, Appended, EventBatch
 
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from apiserver.common.json_shape import check_line
 from apiserver.errors import BadBody
-from apiserver.json_shape import check_line
 from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.records import MAX_ITER, MIN_ITER
 

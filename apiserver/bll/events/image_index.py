@@ -11,8 +11,8 @@ from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.events.charts import ids_by_company, revision_of
 from apiserver.bll.events.iterations import at_iterations, best_per_variant, metrics_of, up_to
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import give_way
 from apiserver.errors import ValidationFailed
-from apiserver.fairness import give_way
 from apiserver.stores.base import EventReader
 from apiserver.stores.records import IMAGE, EventQuery, ImageVariant, Metrics
 

@@ -20,9 +20,9 @@ from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.events.retries import digest_of
 from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
+from apiserver.common.fairness import give_way
+from apiserver.common.metrics import EVENT_BYTES, count_refused
 from apiserver.errors import EmptyBatch, EventsNotAdded
-from apiserver.fairness import give_way
-from apiserver.metrics import EVENT_BYTES, count_refused
 from apiserver.stores.base import Bus, EventWriter
 
 SLICE = 1 << 17

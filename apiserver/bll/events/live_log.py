@@ -10,7 +10,7 @@ from operator import attrgetter
 import msgspec
 
 from apiserver.bll.registry.directory import Owner
-from apiserver.metrics import LIVE_LAG
+from apiserver.common.metrics import LIVE_LAG
 from apiserver.stores.base import Bus, Subscription
 from apiserver.stores.records import SEQ_SHIFT, Appended, LogLine, PagedEvent
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from apiserver.bll.events.log_formats import LineWriter
 from apiserver.bll.events.progress_bars import ProgressFold
 from apiserver.bll.registry.directory import Owner
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import LogReader
 from apiserver.stores.records import LOG, Cursor, EventQuery, PagedEvent, events_of
 

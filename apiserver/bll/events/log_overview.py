@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from apiserver.bll.events.ladder import ladder_width
 from apiserver.bll.events.logs import MAX_PAGE
 from apiserver.bll.registry.directory import Owner
-from apiserver.fairness import KeyedLocks
+from apiserver.common.fairness import KeyedLocks
 from apiserver.stores.base import EventReader, LogReader
 from apiserver.stores.records import LOG, Cursor, EventQuery, LogSlice, StoredEvent
 

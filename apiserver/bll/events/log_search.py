@@ -13,8 +13,8 @@ from apiserver.bll.events.scrolls import Scroll, Scrolls, ScrollState
 from apiserver.bll.events.search_budget import SearchBudget
 from apiserver.bll.events.text_match import Matcher, plain_matcher, regex_matcher
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import give_way
 from apiserver.errors import InvalidScroll
-from apiserver.fairness import give_way
 from apiserver.stores.base import EventReader, LogReader
 from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery, LineSearch, PagedEvent, StoredEvent, events_of
 

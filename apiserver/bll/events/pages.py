@@ -17,9 +17,9 @@ from apiserver.bll.events.metric_filter import Selection, selection_of
 from apiserver.bll.events.plot_text import make_readable
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls, ScrollState
 from apiserver.bll.registry.directory import Owner
-from apiserver.encoding import encode
+from apiserver.common.encoding import encode
+from apiserver.common.fairness import give_way
 from apiserver.errors import InvalidScroll
-from apiserver.fairness import give_way
 from apiserver.stores.base import EventReader
 from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.records import SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of

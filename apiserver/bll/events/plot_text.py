@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.records import PLOT, StoredEvent
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)

@@ -18,8 +18,8 @@ from apiserver.bll.events.charts import CACHE_BYTES, ids_by_company, revision_of
 from apiserver.bll.events.columns import Column, encode_columns
 from apiserver.bll.events.ladder import ladder_width
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import give_way
 from apiserver.errors import ValidationFailed
-from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import MAX_ITER, MIN_ITER, SCALAR, Axis, BucketRequest, Buckets, Ends, Ints, Series
 

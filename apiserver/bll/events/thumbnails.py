@@ -15,8 +15,8 @@ from apiserver.bll.events.charts import ids_by_company, revision_of
 from apiserver.bll.events.columns import Record, encode_columns
 from apiserver.bll.events.ladder import ladder_width
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import give_way
 from apiserver.errors import ValidationFailed
-from apiserver.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, BucketRequest, Buckets, Floats, Series
 

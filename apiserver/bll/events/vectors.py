@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import give_way
 from apiserver.errors import FieldsValueError
-from apiserver.fairness import give_way
 from apiserver.stores.base import EventReader
 from apiserver.stores.records import VECTOR, Cursor, EventQuery
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from apiserver.common.fairness import give_way
 from apiserver.errors import ValidationFailed
-from apiserver.fairness import give_way
 from apiserver.stores.base import Document, SeriesReader
 from apiserver.stores.records import SCALAR, Series, name_hash
 

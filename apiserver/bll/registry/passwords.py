@@ -17,8 +17,8 @@ from collections.abc import Iterable
 import gevent
 from gevent.threadpool import ThreadPool
 
+from apiserver.common.fairness import KeyedLocks
 from apiserver.errors import TooManyRequests
-from apiserver.fairness import KeyedLocks
 from apiserver.stores.base import State, StateUnavailable
 
 WINDOW = 60.0

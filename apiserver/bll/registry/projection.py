@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.bll.registry import task_shape
 from apiserver.bll.registry.query import field_path
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import Kind, Registry
 from apiserver.stores.records import iso_time
 

@@ -16,7 +16,7 @@ from apiserver.bll.runs.row_encoding import json_rows
 from apiserver.bll.runs.rows import RunRows, Window, joined, taken
 from apiserver.bll.runs.rows_by_time import by_time, since
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import Floats
 

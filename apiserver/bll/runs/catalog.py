@@ -11,8 +11,8 @@ from apiserver.bll.registry.directory import Owner, TaskDirectory
 from apiserver.bll.registry.new_documents import default_project_id
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
+from apiserver.common.fairness import give_way
 from apiserver.errors import InvalidTask
-from apiserver.fairness import give_way
 from apiserver.stores.base import Document, Sort
 
 MAX_ID = 256

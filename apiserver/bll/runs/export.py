@@ -18,7 +18,7 @@ from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.report import html_report
 from apiserver.bll.runs.row_encoding import row_slices
 from apiserver.bll.runs.rows import Objects, RunRows, Window
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import EventStore, LogReader
 from apiserver.stores.records import LOG, EventQuery, Floats
 

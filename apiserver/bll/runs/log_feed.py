@@ -14,7 +14,7 @@ import msgspec
 from apiserver.bll.events.live_log import LiveLine, live_line
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.log_frames import FrameFormat, SeenArrivals
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import LogReader
 from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor, EventQuery
 

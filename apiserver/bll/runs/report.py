@@ -15,7 +15,7 @@ from apiserver.bll.events.ladder import ladder_width
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.report_charts import Line, chart, number
 from apiserver.bll.runs.report_html import Html, element, page, text
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import EventStore
 from apiserver.stores.records import IMAGE, LOG, PLOT, SCALAR, VECTOR, BucketRequest, EventQuery, Series
 

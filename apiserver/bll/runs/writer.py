@@ -7,7 +7,7 @@ from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.run_lines import LOG_METRIC, ORDINAL, RunLines
-from apiserver.fairness import KeyedLocks
+from apiserver.common.fairness import KeyedLocks
 from apiserver.stores.base import Bus, EventStore
 from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Refusal
 

@@ -19,7 +19,7 @@ from apiserver.errors import EventsNotAdded, TidemarkError
 from apiserver.files.storage import FileStorage, open_storage
 from apiserver.operations.transfer.sinks import company_ids
 from apiserver.service_repo.schema import SchemaSet
-from apiserver.serving import address_of, claim_data_folder
+from apiserver.serving.serve import address_of, claim_data_folder
 from apiserver.settings import SCHEMA, Settings
 from apiserver.stores.base import Conflict, Kind, StoreBusy
 from apiserver.stores.records import EventQuery

@@ -28,7 +28,7 @@ from apiserver.engine import Engine, open_engine
 from apiserver.errors import StartupError, TidemarkError
 from apiserver.files.problems import FileProblem
 from apiserver.files.storage import open_storage
-from apiserver.serving import address_of, claim_data_folder, running_server
+from apiserver.serving.serve import address_of, claim_data_folder, running_server
 from apiserver.settings import Settings
 from apiserver.stores.base import StoreBusy
 

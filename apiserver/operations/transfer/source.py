@@ -17,7 +17,7 @@ from apiserver.bll.runs.export import MissingExtra, export_run
 from apiserver.engine import open_engine
 from apiserver.errors import StartupError
 from apiserver.operations.transfer.sinks import company_ids, login
-from apiserver.serving import claim_data_folder, running_server
+from apiserver.serving.serve import claim_data_folder, running_server
 from apiserver.settings import Settings
 
 

@@ -16,8 +16,8 @@ from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
-from apiserver.addresses import split_login
-from apiserver.outages import Outages
+from apiserver.common.addresses import split_login
+from apiserver.common.outages import Outages
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreReadOnly, StoreUnavailable
 from apiserver.stores.codec import decode_json

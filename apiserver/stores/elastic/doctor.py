@@ -7,7 +7,7 @@ from typing import Any
 
 from elasticsearch import ApiError
 
-from apiserver.findings import Finding
+from apiserver.common.findings import Finding
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import StoreBusy, StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, reason

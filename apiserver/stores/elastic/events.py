@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from apiserver.metrics import BULK_WAITING
+from apiserver.common.metrics import BULK_WAITING
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import AgeOf, Health, Retired, StoreUsage
 from apiserver.stores.elastic.client import ElasticClient

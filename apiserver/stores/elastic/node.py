@@ -10,8 +10,8 @@ import urllib3
 from elastic_transport import ConnectionError as NoConnection
 from elastic_transport import ConnectionTimeout, Urllib3HttpNode
 
-from apiserver import patience
-from apiserver.metrics import STORE_SECONDS
+from apiserver.common import patience
+from apiserver.common.metrics import STORE_SECONDS
 
 _KINDS = {"_bulk": "bulk", "_msearch": "search", "_search": "search", "_mget": "get", "_refresh": "refresh"}
 LONGEST = 3600.0

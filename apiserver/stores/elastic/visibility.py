@@ -14,8 +14,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from apiserver import patience
-from apiserver.metrics import REFRESHES
+from apiserver.common import patience
+from apiserver.common.metrics import REFRESHES
 from apiserver.stores.base import StateUnavailable, StoreUnavailable
 from apiserver.stores.coordination import ChangedDocuments, Coordination, Revisions
 from apiserver.stores.elastic.client import ElasticClient

@@ -14,9 +14,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 from redis.retry import Retry
 
-from apiserver.addresses import quoted
-from apiserver.metrics import STATE_SECONDS, timed
-from apiserver.outages import Outages
+from apiserver.common.addresses import quoted
+from apiserver.common.metrics import STATE_SECONDS, timed
+from apiserver.common.outages import Outages
 from apiserver.settings import RedisSettings
 from apiserver.stores.base import Health, StateUnavailable, StoreDamaged
 

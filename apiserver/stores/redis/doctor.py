@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from redis.exceptions import RedisError
 
-from apiserver.findings import Finding
+from apiserver.common.findings import Finding
 from apiserver.settings import RedisSettings
 from apiserver.stores.base import StoreDamaged
 from apiserver.stores.redis.client import RedisClient

@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.codec import encode_json, pack_body
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.options import WriteOptions

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import orjson
 from cachetools import LRUCache
 
-from apiserver.fairness import give_way
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, conditions_in, path_of, simplified
 from apiserver.stores.elastic.client import ElasticClient

@@ -21,8 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from apiserver import patience
-from apiserver.fairness import give_way
+from apiserver.common import patience
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import StoreBusy, StoreUnavailable
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason

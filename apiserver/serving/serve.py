@@ -29,11 +29,11 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
-from apiserver import logs
+from apiserver.common.outages import is_first, share_between_processes
 from apiserver.errors import StartupError
-from apiserver.outages import is_first, share_between_processes
+from apiserver.serving import logs
+from apiserver.serving.worker import Worker
 from apiserver.settings import Settings
-from apiserver.worker import Worker
 
 LOCK = "tidemark.lock"
 log = logging.getLogger("tidemark")
@@ -105,7 +105,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             "worker_connections": server.connections,
             "logger_class": Log,
             "loglevel": server.log_level if server.log_level != "info" else "warning",
-            "accesslog": None,  # ours is in call_log.py
+            "accesslog": None,  # ours is in monitoring/call_log.py
             "errorlog": server.log_file or "-",
             # Not 0: connections of browsers are kept. How long, and that all others close, is decided in worker.py.
             "keepalive": 1,
@@ -127,7 +127,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
 
     def load(self) -> Any:
         from apiserver.app import create_app
-        from apiserver.starting import StartingApp
+        from apiserver.serving.starting import StartingApp
 
         logs.configure(self._settings.server)
         return StartingApp(lambda: create_app(self._settings), self._app_ready, _give_up, self._settings.server.max_body)

@@ -10,8 +10,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from apiserver import __version__, metrics
-from apiserver.health import HealthWatch
+from apiserver import __version__
+from apiserver.common import metrics
+from apiserver.monitoring.health import HealthWatch
 from apiserver.stores.base import EventStore, StoreError
 
 __all__ = ["CONTENT_TYPE", "Exporter"]

@@ -6,13 +6,13 @@ import logging
 
 import gevent
 
-from apiserver import patience
+from apiserver.common import patience
+from apiserver.common.metrics import WORKERS
+from apiserver.common.outages import is_first
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine
 from apiserver.errors import StartupError
 from apiserver.identities import Identities
-from apiserver.metrics import WORKERS
-from apiserver.outages import is_first
 from apiserver.settings import Settings
 from apiserver.stores.base import StoreError
 

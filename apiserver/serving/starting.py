@@ -13,8 +13,8 @@ import orjson
 from gevent.event import Event
 
 from apiserver.app import Draining
+from apiserver.common.outages import is_first
 from apiserver.errors import StoreNotReady
-from apiserver.outages import is_first
 from apiserver.service_repo.envelope import wrap
 
 log = logging.getLogger("tidemark")

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 import gevent
 
-from apiserver import patience
+from apiserver.common import patience
+from apiserver.common.outages import is_first
 from apiserver.engine import Engine
-from apiserver.outages import is_first
 from apiserver.stores.base import Health
 
 log = logging.getLogger("tidemark")

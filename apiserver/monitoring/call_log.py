@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from apiserver import metrics
+from apiserver.common import metrics
 from apiserver.service_repo.call import Call
 from apiserver.service_repo.visit import Visitors
 from apiserver.settings import ServerSettings
