@@ -7,9 +7,9 @@ import os
 import sys
 
 if "serve" in sys.argv[1:2]:  # first of all: what is imported before keeps the blocking versions
-    import gevent.monkey
+    from apiserver.serving.patches import patch_all
 
-    gevent.monkey.patch_all()
+    patch_all()
     # numpy's linear algebra would start a thread per core, with buffers of its own, and nothing here uses it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

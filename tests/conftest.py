@@ -7,6 +7,8 @@ that stop the server, start their own with `start_server`.
 from __future__ import annotations
 
 import json
+import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +20,10 @@ from tests import parallel
 from tests.answers import check_data
 from tests.client import Check, Client
 from tests.process import Server
+
+# Some images set this. Then each of the hundreds of processes of a run compiles what it imports, which is half of a server's start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 ENGINES = ("sqlite", "elastic")
 """The engines that behaviour tests run on when `--engines` is not given."""

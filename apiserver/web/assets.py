@@ -76,6 +76,7 @@ class Assets:
     def __init__(self, folder: Path) -> None:
         digest = hashlib.sha256()
         self._files: dict[str, Asset] = {}
+        self._imports: dict[str, list[str]] = {}
         for path in sorted(folder.rglob("*")):
             if not path.is_file() or path.suffix not in TYPES or path.name.endswith(".d.ts"):
                 continue
@@ -104,14 +105,20 @@ class Assets:
 
     def _graph(self, *start: str) -> Iterator[str]:
         """Modules and what they import statically, each once, nearest first."""
-        found = list(start)
-        for name in found:
+        found = dict.fromkeys(start)
+        waiting = list(found)
+        for name in waiting:
             yield name
-            base = Path(name).parent
-            for target in IMPORTS.findall(self._files[name].body.decode()):
-                path = _normal(base / target)
-                if path in self._files and path not in found:
-                    found.append(path)
+            new = [path for path in self._imported(name) if path not in found]
+            found |= dict.fromkeys(new)
+            waiting += new
+
+    def _imported(self, name: str) -> list[str]:
+        """What a module imports statically; read once, because every shell asks for most modules."""
+        if name not in self._imports:
+            paths = (_normal(Path(name).parent / target) for target in IMPORTS.findall(self._files[name].body.decode()))
+            self._imports[name] = [path for path in dict.fromkeys(paths) if path in self._files]
+        return self._imports[name]
 
 
 def _normal(path: Path) -> str:
