@@ -47,7 +47,7 @@ class Commands(click.Group):
 
 def _of_the_store(error: Exception) -> str | None:
     """What a command says when the store could not do it now; None for any other error."""
-    from apiserver.stores.base import StoreError, StoreReadOnly
+    from apiserver.stores.errors import StoreError, StoreReadOnly
 
     if not isinstance(error, StoreError):
         return None

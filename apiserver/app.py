@@ -45,7 +45,7 @@ from apiserver.services.events import event_services
 from apiserver.services.registry import registry_services
 from apiserver.services.server import ServerService
 from apiserver.settings import SCHEMA, Settings
-from apiserver.stores.base import StoreBusy
+from apiserver.stores.errors import StoreBusy
 from apiserver.web.face import Page, open_page, register_web, wants_page
 
 log = logging.getLogger("tidemark")

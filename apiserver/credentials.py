@@ -20,7 +20,7 @@ from apiserver.bll.registry.document_changes import create_or_get
 from apiserver.bll.registry.identity import SYSTEM
 from apiserver.errors import StartupError
 from apiserver.settings import Settings
-from apiserver.stores.base import Registry
+from apiserver.stores.registry import Registry
 
 SHARED = ("access_key", "secret_key", "token_secret")
 

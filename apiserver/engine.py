@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from apiserver.common.addresses import without_password
 from apiserver.errors import StartupError, StoreNotReady
 from apiserver.settings import Settings
-from apiserver.stores.base import Bus, EventStore, Health, Registry, State, StoreDamaged, StoreError
+from apiserver.stores.base import EventStore, Health
 from apiserver.stores.coordination import Coordination
+from apiserver.stores.errors import StoreDamaged, StoreError
 from apiserver.stores.options import StateLimits, WriteOptions
+from apiserver.stores.registry import Registry
+from apiserver.stores.state import Bus, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from apiserver.credentials import Credentials
 from apiserver.engine import Engine
 from apiserver.errors import NotAvailable
 from apiserver.settings import Settings
-from apiserver.stores.base import StoreBusy, StoreError, StoreUnavailable
+from apiserver.stores.errors import StoreBusy, StoreError, StoreUnavailable
 
 USE_INTERVAL = 60.0
 """Seconds between two updates of a key's `last_used`, per worker process."""

@@ -13,7 +13,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from apiserver import __version__
 from apiserver.common import metrics
 from apiserver.monitoring.health import HealthWatch
-from apiserver.stores.base import EventStore, StoreError
+from apiserver.stores.base import EventStore
+from apiserver.stores.errors import StoreError
 
 __all__ = ["CONTENT_TYPE", "Exporter"]
 

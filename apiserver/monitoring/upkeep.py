@@ -14,7 +14,7 @@ from apiserver.engine import Engine
 from apiserver.errors import StartupError
 from apiserver.identities import Identities
 from apiserver.settings import Settings
-from apiserver.stores.base import StoreError
+from apiserver.stores.errors import StoreError
 
 log = logging.getLogger("tidemark")
 

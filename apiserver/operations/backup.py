@@ -22,7 +22,7 @@ from apiserver import __version__
 from apiserver.engine import sqlite_path
 from apiserver.errors import StartupError
 from apiserver.settings import Settings
-from apiserver.stores.base import StoreDamaged
+from apiserver.stores.errors import StoreDamaged
 
 FORMAT = 1
 MANIFEST, DATABASE, INDICES, FILES, KEYS = "backup.json", "tidemark.db", "indices", "files", "credentials.json"

@@ -13,7 +13,7 @@ from apiserver.common.addresses import without_password
 from apiserver.common.findings import Finding
 from apiserver.engine import sqlite_path
 from apiserver.settings import Settings, is_loopback
-from apiserver.stores.base import StoreBusy, StoreDamaged
+from apiserver.stores.errors import StoreBusy, StoreDamaged
 
 LOW_DISK = 0.05
 

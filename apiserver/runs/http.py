@@ -38,7 +38,8 @@ from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.call import Identity
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings, ServerSettings, is_loopback
-from apiserver.stores.base import EventStore, StoreDamaged
+from apiserver.stores.base import EventStore
+from apiserver.stores.errors import StoreDamaged
 
 log = logging.getLogger("tidemark.runs")
 

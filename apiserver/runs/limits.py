@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from apiserver.stores.base import State, StateUnavailable
+from apiserver.stores.errors import StateUnavailable
+from apiserver.stores.state import State
 
 WINDOW = 60.0
 

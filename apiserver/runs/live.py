@@ -22,7 +22,8 @@ import msgspec
 import orjson
 
 from apiserver.bll.events.live_changes import Change, ChangeReader
-from apiserver.stores.base import BusLost, Registry, Sort
+from apiserver.stores.errors import BusLost
+from apiserver.stores.registry import Registry, Sort
 
 TICK = 0.05
 """Seconds for which changes are gathered: at most 20 frames a second."""

@@ -29,8 +29,11 @@ from apiserver.runs.socket_reader import Gone, SocketReader
 from apiserver.service_repo.auth import Authenticator, Caller
 from apiserver.service_repo.errors import failure_of
 from apiserver.settings import RunsSettings
-from apiserver.stores.base import Bus, BusLost, LogReader, Registry, State, StateUnavailable, StoreBusy, StoreError
+from apiserver.stores.base import LogReader
+from apiserver.stores.errors import BusLost, StateUnavailable, StoreBusy, StoreError
 from apiserver.stores.records import SEQ_SHIFT
+from apiserver.stores.registry import Registry
+from apiserver.stores.state import Bus, State
 
 log = logging.getLogger("tidemark.runs")
 

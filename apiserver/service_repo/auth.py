@@ -21,7 +21,7 @@ from apiserver.service_repo.security import Gate
 from apiserver.service_repo.versions import MAXIMUM
 from apiserver.service_repo.visit import Visit
 from apiserver.settings import Settings
-from apiserver.stores.base import StoreError
+from apiserver.stores.errors import StoreError
 
 SERVER_VERSION = "2.3.0"
 """The ClearML server version whose API this is; the SDK compares it."""

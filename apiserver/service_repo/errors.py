@@ -10,7 +10,7 @@ import math
 from typing import Any, NamedTuple
 
 from apiserver import errors
-from apiserver.stores import base
+from apiserver.stores.errors import StateUnavailable, StoreBusy, StoreUnavailable
 
 
 class Code(NamedTuple):
@@ -96,9 +96,9 @@ TABLE: dict[type[Exception], Code] = {
     errors.TooManyRequests: Code(429, 0, "Too many requests"),
     errors.InternalError: Code(500, 0, "General error"),
     errors.NotAvailable: Code(503, 0, "Temporarily unavailable"),
-    base.StateUnavailable: Code(503, 1, "State is temporarily unavailable"),
-    base.StoreUnavailable: Code(503, 2, "Store is temporarily unavailable"),
-    base.StoreBusy: Code(503, 3, "Store is busy"),
+    StateUnavailable: Code(503, 1, "State is temporarily unavailable"),
+    StoreUnavailable: Code(503, 2, "Store is temporarily unavailable"),
+    StoreBusy: Code(503, 3, "Store is busy"),
 }
 
 

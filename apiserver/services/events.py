@@ -33,7 +33,8 @@ from apiserver.services.events_scalars import EventsScalarsService
 from apiserver.services.events_series import EventsSeriesService
 from apiserver.services.events_write import EventsWriteService
 from apiserver.settings import EventsSettings
-from apiserver.stores.base import EventStore, State
+from apiserver.stores.base import EventStore
+from apiserver.stores.state import State
 
 
 def event_services(events: EventStore, directory: TaskDirectory, state: State, ingest: Ingest, settings: EventsSettings) -> list[object]:

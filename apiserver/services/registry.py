@@ -31,7 +31,9 @@ from apiserver.services.tasks_status import TasksStatusService
 from apiserver.services.users import UsersService
 from apiserver.services.workers import WorkersService
 from apiserver.settings import EventsSettings
-from apiserver.stores.base import EventStore, Registry, State
+from apiserver.stores.base import EventStore
+from apiserver.stores.registry import Registry
+from apiserver.stores.state import State
 
 
 def registry_services(

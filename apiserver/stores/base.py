@@ -1,4 +1,5 @@
-"""The ports: what `bll` asks of a store. Every engine does all of it, and the same tests run over every engine.
+"""The port for events: what `bll` asks of a store. (Documents: `registry.py`; states and live messages: `state.py`; what they raise: `errors.py`.)
+Every engine does all of it, and the same tests run over every engine.
 
 No method takes a query language, a dict of options or anything of HTTP. Every id is looked up inside the company that is named: nothing of
 another company is ever found. All methods may be called from any greenlet; adapters that block do so in threads.
@@ -6,18 +7,15 @@ another company is ever found. All methods may be called from any greenlet; adap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.records import (
-    Appended,
     Axis,
     BucketRequest,
     Buckets,
     Cursor,
-    EventBatch,
     EventQuery,
     ImageVariant,
     LastValues,
@@ -31,53 +29,6 @@ from apiserver.stores.records import (
     SeriesKey,
     TypeStorage,
 )
-
-
-class StoreError(Exception):
-    """Base of what a store raises."""
-
-
-class StoreBusy(StoreError):
-    """The store wants the caller to come back later (queue full, disk full, index read-only). `retry_after` in seconds, `kind` as the log names
-    the trouble (empty: it is no trouble of the whole store)."""
-
-    def __init__(self, reason: str, retry_after: float = 5.0, kind: str = "") -> None:
-        super().__init__(reason)
-        self.retry_after, self.kind = retry_after, kind
-
-
-DISK_TROUBLE = "a full disk"
-
-
-class StoreReadOnly(StoreBusy):
-    """The store takes no writes, usually because its disk is full. It can be read."""
-
-    def __init__(self, reason: str, retry_after: float = 30.0) -> None:
-        super().__init__(reason, retry_after, DISK_TROUBLE)
-
-
-class StoreUnavailable(StoreBusy):
-    """The store cannot be reached or did not answer in time."""
-
-
-class StateUnavailable(StoreBusy):
-    """The state (navigation, scrolls, rate limits) cannot be reached."""
-
-
-class StateTooLarge(StoreError):
-    """A single state is larger than all states of a company may be. `limit`: these bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        super().__init__(f"the states of a company may take {limit} bytes")
-
-
-class StoreDamaged(StoreError):
-    """The store can't be opened: damaged, newer than this program, or with a conflicting layout. The text is for the operator."""
-
-
-class Conflict(StoreError):
-    """A document was changed by someone else, or one with this id exists already."""
 
 
 class Health(NamedTuple):
@@ -273,203 +224,3 @@ class Upkeep(Protocol):
 
 class EventStore(EventWriter, EventReader, LogReader, Upkeep, Protocol):
     """All that an engine does with events. Callers take the narrowest protocol that fits."""
-
-
-# --- documents -------------------------------------------------------------------------------------------------------------------
-
-Kind = Literal[
-    "task",
-    "project",
-    "model",
-    "user",
-    "credential",
-    "company",
-    "secret",
-    "preference",
-    "queue",
-    "revoked",
-    "deleted",
-    "generation",
-    "public",
-]
-
-ACTIVITY_FIELDS = ("last_iteration", "last_update", "last_change")
-"""Fields of task and model documents that `EventStore.append` moves (ms since the epoch for the two times). `replace` leaves them alone;
-`Registry.touch` sets them."""
-
-
-@dataclass(slots=True)
-class Document:
-    """A registry document. `body` is plain JSON data and holds the id too; `version` is for compare-and-set."""
-
-    id: str
-    company: str
-    body: dict[str, Any]
-    version: Any = None
-
-
-class Condition(NamedTuple):
-    """One condition on a field (`path`: dotted, or a tuple when names hold dots).
-
-    op: `in` (the field, or an item of a list field, equals one of the values; None stands for absent or null), `all` (a list field holds
-    every value), `range` (values = (lo, hi), either may be None, inclusive), `exists`, `matches` (RE2 pattern, values = (pattern,
-    ignore_case), found anywhere in the text). `negate` turns it round.
-    """
-
-    path: str | tuple[str, ...]
-    op: Literal["in", "all", "range", "exists", "matches"]
-    values: Sequence[Any] = ()
-    negate: bool = False
-
-
-@dataclass(slots=True)
-class AnyOf:
-    """At least one of the groups holds; a group is a list of conditions that must all hold."""
-
-    groups: list[list[Condition]] = field(default_factory=list)
-
-
-class Sort(NamedTuple):
-    """Order by a field; absent values come last in both directions. `last_metrics.<md5>.<md5>.<field>` sorts tasks by a statistic of a series
-    (field: value, min_value, max_value, mean_value, first_value, count, ..._iteration). With `numeric` texts that are decimal numbers count as
-    numbers, which come before other texts."""
-
-    path: str | tuple[str, ...]
-    descending: bool = False
-    numeric: bool = False
-
-
-class Registry(Protocol):
-    """Small documents of a company, strongly consistent: what was written is found by the next call, on any worker."""
-
-    def get(self, kind: Kind, company: str, id: str) -> Document | None:
-        """One document, or None."""
-
-    def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
-        """The documents that exist, by id. With `fields` (top-level names), others may be left out of the bodies: such a document is for
-        reading, never for `replace`."""
-
-    def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
-        """Documents of any company with one of these ids (credentials). The caller checks whether it may use them."""
-
-    def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
-        """Raises Conflict when the id is taken in this company."""
-
-    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
-        """Create documents by their ids in one go; the ids that were free. Those that were taken stay as they are."""
-
-    def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
-        """Store `document.body` if nobody changed it since it was read (else Conflict). Activity fields in it are ignored; those in `touch`
-        are set, as `Registry.touch` does, together with it."""
-
-    def delete(self, kind: Kind, company: str, id: str) -> bool:
-        """False when there was none."""
-
-    def touch(
-        self,
-        kind: Kind,
-        company: str,
-        id: str,
-        *,
-        last_iteration: int | None = None,
-        last_update: int | None = None,
-        last_change: int | None = None,
-    ) -> None:
-        """Set activity fields (None: leave)."""
-
-    def find(
-        self,
-        kind: Kind,
-        companies: Sequence[str],
-        where: Sequence[Condition | AnyOf] = (),
-        *,
-        order: Sequence[Sort] = (),
-        offset: int = 0,
-        limit: int | None = None,
-        fields: Sequence[str] | None = None,
-    ) -> list[Document]:
-        """Matching documents. `fields` (top-level names) may be used to leave out the rest (id always comes; such a document is not for
-        `replace`); ties are ordered by id, then company. No hidden limit."""
-
-    def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
-        """The exact number of matching documents."""
-
-    def tally(
-        self,
-        kind: Kind,
-        companies: Sequence[str],
-        where: Sequence[Condition | AnyOf],
-        by: Sequence[str | tuple[str, ...]],
-        *,
-        total: str | tuple[str, ...] | None = None,
-        greatest: bool = False,
-    ) -> dict[tuple[Any, ...], tuple[int, float]]:
-        """Matching documents counted by the values of one or more fields (None: absent or null; a list field counts once per item, and as
-        None when empty): for each combination the number of documents and the sum of the numbers at `total` (with `greatest` the greatest of
-        them, which must not be negative; 0.0 without any). Exact, and all combinations."""
-
-
-# --- state -----------------------------------------------------------------------------------------------------------------------
-
-
-class RateLimit(NamedTuple):
-    allowed: bool
-    remaining: int
-    reset_after: float
-
-
-class State(Protocol):
-    """Small JSON states that expire, shared by all workers. Raises StateUnavailable when it cannot be reached."""
-
-    def create(self, kind: str, value: Mapping[str, Any], ttl: float, *, company: str, shared: bool = False) -> str:
-        """Keep a state (compressed) under a new random id (32 hex digits). `shared`: equal values of a company have one id and are kept once;
-        such a state is never changed.
-
-        The states of a company, and all states together, take a bounded number of bytes. Above it those make room that were not created,
-        changed or renewed for the longest time: of this company, or of the one that holds most. Raises StateTooLarge."""
-
-    def renew(self, kind: str, id: str, ttl: float) -> bool:
-        """Renew the expiry of a state without reading it; False when it is unknown."""
-
-    def get(self, kind: str, id: str) -> dict[str, Any] | None:
-        """The state, or None when unknown or expired."""
-
-    def update(self, kind: str, id: str, change: Callable[[dict[str, Any]], dict[str, Any] | None], ttl: float) -> dict[str, Any] | None:
-        """Change a state atomically (`change` may run again when another caller was faster; returning None leaves it) and renew its
-        expiry; the state afterwards, or None when unknown."""
-
-    def delete(self, kind: str, id: str) -> None: ...
-
-    def hit(self, key: str, limit: int, window: float, weight: int = 1) -> RateLimit:
-        """Count a request in a sliding window of `window` seconds; a refused one is not counted."""
-
-    def claim(self, key: str, holder: str, limit: int, ttl: float) -> bool:
-        """Take one of `limit` places under a key for `ttl` seconds, or renew it; False when others hold all of them."""
-
-    def release(self, key: str, holder: str) -> None:
-        """Give a place back; nothing happens when it is not held any more."""
-
-    def check(self) -> Health: ...
-
-    def close(self) -> None: ...
-
-
-class Subscription(Protocol):
-    def get(self, timeout: float) -> bytes | None:
-        """The next message, None after `timeout` seconds. Raises BusLost when messages may have been missed; the reader then reads the
-        store again."""
-
-
-class BusLost(StoreError):
-    """Messages may have been missed."""
-
-
-class Bus(Protocol):
-    """Fan-out of live messages to readers on any worker. Publishing never blocks for a slow reader."""
-
-    def publish(self, channel: str, message: bytes) -> None: ...
-
-    def subscribe(self, channel: str, capacity: int = 1000) -> AbstractContextManager[Subscription]:
-        """From entering on, messages are kept (at most `capacity`; more raises BusLost at the reader)."""
-
-    def close(self) -> None: ...

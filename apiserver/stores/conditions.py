@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from apiserver.stores.base import AnyOf, Condition
 from apiserver.stores.patterns import searcher
+from apiserver.stores.registry import AnyOf, Condition
 
 Path = tuple[str, ...]
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from apiserver.stores.batch import Points
 from apiserver.stores.elastic.write.bulk_lines import point_chunks
-from apiserver.stores.records import SCALAR, Points, SeriesKey
+from apiserver.stores.records import SCALAR, SeriesKey
 from tests.bench.ingest import BATCH
 from tests.bench.load import SERIES, new_id, rows, step_of
 

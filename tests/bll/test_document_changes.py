@@ -10,7 +10,7 @@ import pytest
 
 from apiserver.bll.registry.document_changes import ATTEMPTS, change, create_or_get, put
 from apiserver.errors import NotAvailable
-from apiserver.stores.base import Registry
+from apiserver.stores.registry import Registry
 from apiserver.stores.sqlite import open_sqlite
 
 

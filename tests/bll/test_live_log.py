@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from apiserver.bll.events.live_log import LiveLine, LiveLog, live_line
 from apiserver.bll.registry.directory import Owner
+from apiserver.stores.batch import Appended, LogLine, Refusal
 from apiserver.stores.memory.bus import MemoryBus
-from apiserver.stores.records import Appended, Cursor, LogLine, PagedEvent, Refusal
+from apiserver.stores.records import Cursor, PagedEvent
 
 OWNER = Owner("acme", "t1", "task", "t1", "created", False, False)
 

@@ -1,4 +1,4 @@
-"""The contract of an engine: suites that its tests inherit, one per port of `apiserver/stores/base.py`.
+"""The contract of an engine: suites that its tests inherit, one per port of `apiserver/stores/` (`base.py`, `registry.py`, `state.py`).
 
 A new engine gets `tests/stores/test_<name>.py` with a fixture that opens it and a class for each suite:
 

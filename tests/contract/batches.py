@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from apiserver.stores.records import SCALAR, Event, EventBatch, LogLine, Points, SeriesKey, Touch
+from apiserver.stores.batch import Event, EventBatch, LogLine, Points, Touch
+from apiserver.stores.records import SCALAR, SeriesKey
 
 T0 = 1_700_000_000_000
 

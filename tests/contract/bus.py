@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 
-from apiserver.stores.base import Bus, BusLost
+from apiserver.stores.errors import BusLost
+from apiserver.stores.state import Bus
 
 
 class BusContract:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from apiserver.stores.base import AnyOf, Condition, Conflict, Sort
+from apiserver.stores.errors import Conflict
+from apiserver.stores.registry import AnyOf, Condition, Sort
 from tests.contract.batches import Builder
 from tests.contract.stores import StoreContract, Stores
 

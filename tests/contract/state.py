@@ -10,8 +10,9 @@ import uuid
 
 import pytest
 
-from apiserver.stores.base import State, StateTooLarge
+from apiserver.stores.errors import StateTooLarge
 from apiserver.stores.options import StateLimits
+from apiserver.stores.state import State
 
 SMALL = StateLimits(total=100_000, company=40_000)
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import gevent
 import pytest
 
-from apiserver.stores.base import EventStore, Registry
+from apiserver.stores.base import EventStore
 from apiserver.stores.records import SCALAR, Series, SeriesKey
+from apiserver.stores.registry import Registry
 
 
 class Stores(NamedTuple):

@@ -20,7 +20,7 @@ from apiserver.service_repo.dispatch import Dispatcher
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.service_repo.security import Gate
 from apiserver.settings import Settings, make_settings
-from apiserver.stores.base import StateUnavailable, StoreBusy
+from apiserver.stores.errors import StateUnavailable, StoreBusy
 
 SCHEMA = """
 _description: "A service for tests"

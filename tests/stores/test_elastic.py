@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from apiserver.stores.base import EventStore, Registry
+from apiserver.stores.base import EventStore
 from apiserver.stores.elastic import open_elastic
 from apiserver.stores.redis import open_redis
+from apiserver.stores.registry import Registry
 from tests.contract.events import EventStoreContract
 from tests.contract.registry import RegistryContract
 from tests.contract.series import SeriesContract

@@ -16,15 +16,17 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from apiserver.stores.base import EventStore, Registry, StoreBusy, StoreUnavailable
+from apiserver.stores.base import EventStore
 from apiserver.stores.elastic import ElasticEvents, ElasticRegistry
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
 from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.errors import StoreBusy, StoreUnavailable
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import LOG, SCALAR
 from apiserver.stores.redis import open_redis
+from apiserver.stores.registry import Registry
 from tests.contract.batches import Builder
 from tests.servers import elasticsearch_address, elasticsearch_url, redis_address, run_prefix
 from tests.stores.settings import ELASTIC, REDIS

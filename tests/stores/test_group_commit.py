@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import orjson
 import pytest
 
-from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
 from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
@@ -18,6 +17,7 @@ from apiserver.stores.elastic.series import group_commit as module
 from apiserver.stores.elastic.series.changes import SeriesChange
 from apiserver.stores.elastic.series.group_commit import GROUP_BYTES, BatchLines, GroupCommit
 from apiserver.stores.elastic.series.row import StatisticsRow, series_id
+from apiserver.stores.errors import StoreBusy
 from apiserver.stores.records import SCALAR, SeriesKey
 from tests.process import wait_until
 from tests.servers import elasticsearch_address, elasticsearch_url, run_prefix

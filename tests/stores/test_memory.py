@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from apiserver.stores.base import Bus, State
 from apiserver.stores.memory import MemoryBus, MemoryState
+from apiserver.stores.state import Bus, State
 from tests.contract.bus import BusContract
 from tests.contract.state import SMALL, StateContract
 

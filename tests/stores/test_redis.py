@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from apiserver.stores.base import Bus, State, StateUnavailable
 from apiserver.stores.coordination import Coordination
+from apiserver.stores.errors import StateUnavailable
 from apiserver.stores.redis import OpenedRedis, open_redis
 from apiserver.stores.redis.client import RedisClient
+from apiserver.stores.state import Bus, State
 from tests.contract.bus import BusContract
 from tests.contract.coordination import CoordinationContract
 from tests.contract.state import SMALL, StateContract

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from apiserver.stores.base import EventStore
+from apiserver.stores.batch import EventBatch, Points, Touch
 from apiserver.stores.options import WriteOptions
-from apiserver.stores.records import SCALAR, EventBatch, Points, SeriesKey, Touch
+from apiserver.stores.records import SCALAR, SeriesKey
 from apiserver.stores.series_room import SeriesRoom
 from apiserver.stores.sqlite import open_sqlite
 

@@ -16,8 +16,9 @@ from apiserver.bll.events.batch_builder import BatchBuilder
 from apiserver.bll.events.event_decoder import EventDecoder
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.stores.base import EventStore
+from apiserver.stores.batch import EventBatch, Points, Touch
 from apiserver.stores.event_types import EVENT_TYPES, EventType, register, registered
-from apiserver.stores.records import SCALAR, Cursor, EventBatch, EventQuery, Metrics, PagedEvent, Points, SeriesKey, Touch
+from apiserver.stores.records import SCALAR, Cursor, EventQuery, Metrics, PagedEvent, SeriesKey
 from tests.contract.batches import T0
 from tests.process import ROOT
 

@@ -10,8 +10,11 @@ from pathlib import Path
 import gevent
 import pytest
 
-from apiserver.stores.base import EventStore, Registry, StoreBusy
-from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Touch
+from apiserver.stores.base import EventStore
+from apiserver.stores.batch import EventBatch, LogLine, Touch
+from apiserver.stores.errors import StoreBusy
+from apiserver.stores.records import LOG, EventQuery
+from apiserver.stores.registry import Registry
 from apiserver.stores.sqlite import open_sqlite
 from tests.contract.batches import Builder
 from tests.contract.events import EventStoreContract

@@ -16,8 +16,9 @@ import msgspec
 from apiserver.bll.events.event_decoder import EventDecoder, LineError, leaked_method
 from apiserver.bll.registry.directory import OwnerKind
 from apiserver.errors import ValidationFailed
+from apiserver.stores.batch import Event, EventBatch, LogLine, Points, Touch
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import LOG, PLOT, SCALAR, Event, EventBatch, LogLine, Points, SeriesKey, Touch
+from apiserver.stores.records import LOG, PLOT, SCALAR, SeriesKey
 
 MAX_NAME, MAX_URL, MAX_TASK = 1_024, 8_192, 256
 """Greatest lengths in bytes: metric, variant, key, worker, level; url; task id."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from apiserver.common.metrics import EVENTS, RETRIED
-from apiserver.stores.records import LOG, Appended, EventBatch
+from apiserver.stores.batch import Appended, EventBatch
+from apiserver.stores.records import LOG
 
 
 def count_stored(batch: EventBatch, outcome: Appended) -> None:

@@ -11,8 +11,9 @@ from apiserver.bll.events.iterations import Variant, at_iterations, best_per_var
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventReader, State
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import IMAGE, EventQuery, StoredEvent
+from apiserver.stores.state import State
 
 
 class ImageSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,7 +23,8 @@ from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.common.fairness import give_way
 from apiserver.common.metrics import EVENT_BYTES, count_refused
 from apiserver.errors import EmptyBatch, EventsNotAdded
-from apiserver.stores.base import Bus, EventWriter
+from apiserver.stores.base import EventWriter
+from apiserver.stores.state import Bus
 
 SLICE = 1 << 17
 """Bytes between two chances for other requests: a millisecond or two."""

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import msgspec
 
-from apiserver.stores.base import Bus, Subscription
-from apiserver.stores.records import LOG, Appended, EventBatch
+from apiserver.stores.batch import Appended, EventBatch
+from apiserver.stores.records import LOG
+from apiserver.stores.state import Bus, Subscription
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,8 +11,9 @@ import msgspec
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.common.metrics import LIVE_LAG
-from apiserver.stores.base import Bus, Subscription
-from apiserver.stores.records import SEQ_SHIFT, Appended, LogLine, PagedEvent
+from apiserver.stores.batch import Appended, LogLine
+from apiserver.stores.records import SEQ_SHIFT, PagedEvent
+from apiserver.stores.state import Bus, Subscription
 
 
 class LiveLine(msgspec.Struct, frozen=True, array_like=True, gc=False):

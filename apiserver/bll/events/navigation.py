@@ -19,8 +19,9 @@ from apiserver.bll.events.plot_text import make_readable
 from apiserver.bll.events.sample_navigation import Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventReader, State
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import IMAGE, PLOT, EventQuery, StoredEvent
+from apiserver.stores.state import State
 
 MOST_ITERS = 1_000_000
 

@@ -16,7 +16,7 @@ import msgspec
 from apiserver.bll.events.scrolls import Scroll, binding, decoded, state_limit
 from apiserver.bll.registry.directory import Owner
 from apiserver.errors import InvalidScroll
-from apiserver.stores.base import State
+from apiserver.stores.state import State
 
 SnapshotT = TypeVar("SnapshotT", bound=msgspec.Struct)
 CursorT = TypeVar("CursorT", bound=msgspec.Struct)

@@ -12,8 +12,9 @@ from apiserver.bll.events.plot_text import make_readable
 from apiserver.bll.events.sample_navigation import SampleCursor, SampleNavigation, Span
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventReader, State
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import PLOT, EventQuery, StoredEvent
+from apiserver.stores.state import State
 
 
 class PlotSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

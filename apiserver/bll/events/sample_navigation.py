@@ -13,8 +13,9 @@ import msgspec
 from apiserver.bll.events.navigation_sessions import NavigationSession, NavigationSessions, SnapshotT, invalid
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner
-from apiserver.stores.base import EventReader, State
+from apiserver.stores.base import EventReader
 from apiserver.stores.records import StoredEvent
+from apiserver.stores.state import State
 
 Span = tuple[int, int]
 """Oldest and newest iteration."""

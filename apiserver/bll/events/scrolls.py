@@ -14,7 +14,8 @@ import msgspec
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.errors import FieldsValueError, InvalidScroll
-from apiserver.stores.base import State, StateTooLarge
+from apiserver.stores.errors import StateTooLarge
+from apiserver.stores.state import State
 
 END = "FFFF"
 """The id of the page after the last one, where ClearML's old endpoints have a word for it. It is always valid, and always empty."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from apiserver.bll.registry.document_changes import change
 from apiserver.bll.registry.new_documents import now_ms
-from apiserver.stores.base import Condition, Registry, Sort
+from apiserver.stores.registry import Condition, Registry, Sort
 
 LETTERS = string.ascii_uppercase + string.digits
 SECRET_LETTERS = string.ascii_letters + string.digits

@@ -13,7 +13,7 @@ from apiserver.bll.registry.document_changes import create_or_get, put
 from apiserver.bll.registry.new_documents import DEFAULT_PROJECT, default_project_id, new_model, new_project, new_task, now_ms
 from apiserver.bll.registry.public import find_readable
 from apiserver.errors import InvalidModel, InvalidTask, ModelNotWritable, NoWritePermission, TaskNotWritable
-from apiserver.stores.base import Condition, Document, Registry
+from apiserver.stores.registry import Condition, Document, Registry
 
 OwnerKind = Literal["task", "model"]
 

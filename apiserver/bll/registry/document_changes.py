@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from apiserver.errors import NotAvailable
-from apiserver.stores.base import Conflict, Document, Kind, Registry
+from apiserver.stores.errors import Conflict
+from apiserver.stores.registry import Document, Kind, Registry
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.query import list_conditions
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import Tasks
-from apiserver.stores.base import Condition, Kind
+from apiserver.stores.registry import Condition, Kind
 
 
 class _Entity(NamedTuple):

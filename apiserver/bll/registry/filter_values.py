@@ -10,9 +10,10 @@ from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_conditions, pattern_condition
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.stores.base import Condition, SeriesReader, Sort
+from apiserver.stores.base import SeriesReader
 from apiserver.stores.conditions import searched
 from apiserver.stores.records import SCALAR, name_hash
+from apiserver.stores.registry import Condition, Sort
 
 Body = dict[str, Any]
 

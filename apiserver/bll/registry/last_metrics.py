@@ -7,8 +7,9 @@ from typing import Any
 
 from apiserver.common.fairness import give_way
 from apiserver.errors import ValidationFailed
-from apiserver.stores.base import Document, SeriesReader
+from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Series, name_hash
+from apiserver.stores.registry import Document
 
 GIVE_WAY = 1000
 """Series between two chances for other requests."""

@@ -28,8 +28,9 @@ from apiserver.errors import (
     NoWritePermission,
     ValidationFailed,
 )
-from apiserver.stores.base import AnyOf, Condition, Document, EventStore, Sort
-from apiserver.stores.records import EventBatch, Touch
+from apiserver.stores.base import EventStore
+from apiserver.stores.batch import EventBatch, Touch
+from apiserver.stores.registry import AnyOf, Condition, Document, Sort
 
 _PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
 _ALWAYS_READ = ("public", "company", "labels")

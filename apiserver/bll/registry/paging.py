@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from apiserver.bll.registry.query import Where
-from apiserver.stores.base import Document, Kind, Registry, Sort, State
+from apiserver.stores.registry import Document, Kind, Registry, Sort
+from apiserver.stores.state import State
 
 SCROLL = "list_scroll"
 SIZE = 500

@@ -19,7 +19,8 @@ from gevent.threadpool import ThreadPool
 
 from apiserver.common.fairness import KeyedLocks
 from apiserver.errors import TooManyRequests
-from apiserver.stores.base import State, StateUnavailable
+from apiserver.stores.errors import StateUnavailable
+from apiserver.stores.state import State
 
 WINDOW = 60.0
 """Seconds for which a wrong password counts."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from apiserver.bll.registry.records import Records
 from apiserver.errors import CannotRemoveAllRuns
-from apiserver.stores.base import Condition
+from apiserver.stores.registry import Condition
 
 
 class PipelineRuns:

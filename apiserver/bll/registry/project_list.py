@@ -12,7 +12,7 @@ from apiserver.bll.registry.projects import HIDDEN, Projects, clean_name, is_hid
 from apiserver.bll.registry.query import PROJECTS, Where, conditions, sorts
 from apiserver.bll.registry.records import Records
 from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, ProjectLocationFixed
-from apiserver.stores.base import Condition, Document, Sort
+from apiserver.stores.registry import Condition, Document, Sort
 
 Body = dict[str, Any]
 

@@ -10,7 +10,7 @@ from apiserver.bll.registry.records import Body, Records
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.errors import NoWritePermission, ProjectHasDatasets, ProjectHasModels, ProjectHasPipelines, ProjectHasTasks
-from apiserver.stores.base import Condition
+from apiserver.stores.registry import Condition
 
 URLS = ("model_urls", "artifact_urls", "event_urls")
 

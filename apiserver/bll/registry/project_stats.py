@@ -12,7 +12,7 @@ from apiserver.bll.registry.projects import DATASETS, HIDDEN
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.stores.base import Condition, Document, Sort
+from apiserver.stores.registry import Condition, Document, Sort
 
 Body = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 from apiserver.bll.registry import task_shape
 from apiserver.bll.registry.query import field_path
 from apiserver.common.fairness import give_way
-from apiserver.stores.base import Kind, Registry
 from apiserver.stores.records import iso_time
+from apiserver.stores.registry import Kind, Registry
 
 GIVE_WAY = 200
 """Rows between two chances for other requests: a list without paging may have ten thousand."""

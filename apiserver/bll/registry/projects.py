@@ -9,7 +9,8 @@ from typing import Any
 from apiserver.bll.registry.new_documents import new_id, new_project, now_ms, project_id
 from apiserver.bll.registry.records import Records
 from apiserver.errors import ExpectedUnique, InvalidProject, InvalidProjectName, NoWritePermission
-from apiserver.stores.base import Condition, Conflict, Document, Sort
+from apiserver.stores.errors import Conflict
+from apiserver.stores.registry import Condition, Document, Sort
 
 Body = dict[str, Any]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
-from apiserver.stores.base import Condition, Conflict, Document, Kind, Registry
+from apiserver.stores.errors import Conflict
+from apiserver.stores.registry import Condition, Document, Kind, Registry
 
 
 def list_owner(registry: Registry, kind: Kind, company: str) -> None:

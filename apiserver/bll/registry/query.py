@@ -25,7 +25,7 @@ from typing import Any
 
 from apiserver.bll.patterns import checked
 from apiserver.errors import ValidationFailed
-from apiserver.stores.base import AnyOf, Condition, Sort
+from apiserver.stores.registry import AnyOf, Condition, Sort
 
 Where = list[Condition | AnyOf]
 

@@ -21,7 +21,7 @@ from apiserver.errors import (
     TidemarkError,
     ValidationFailed,
 )
-from apiserver.stores.base import AnyOf, Condition, Document, Kind, Registry
+from apiserver.stores.registry import AnyOf, Condition, Document, Kind, Registry
 
 T = TypeVar("T")
 

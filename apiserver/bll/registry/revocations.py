@@ -15,7 +15,8 @@ import gevent
 from apiserver.bll.registry.document_changes import put
 from apiserver.bll.registry.identity import SYSTEM
 from apiserver.bll.registry.new_documents import now_ms
-from apiserver.stores.base import Registry, StoreError
+from apiserver.stores.errors import StoreError
+from apiserver.stores.registry import Registry
 
 log = logging.getLogger("tidemark.identity")
 

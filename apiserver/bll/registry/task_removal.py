@@ -11,7 +11,8 @@ from apiserver.bll.registry.query import Where
 from apiserver.bll.registry.records import Body, Records
 from apiserver.bll.registry.task_status import PUBLISHED, clear_run, require, step
 from apiserver.errors import InvalidModel, NoWritePermission, TaskCannotBeDeleted
-from apiserver.stores.base import AnyOf, Condition, Document, EventStore
+from apiserver.stores.base import EventStore
+from apiserver.stores.registry import AnyOf, Condition, Document
 
 RESETTABLE = frozenset({"created", "queued", "in_progress", "stopped", "closed", "failed", "completed", "unknown"})
 

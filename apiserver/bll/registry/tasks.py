@@ -19,7 +19,7 @@ from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tags import with_tags
 from apiserver.bll.registry.task_status import PUBLISHED, STATUSES, active_duration, require, step
 from apiserver.errors import InvalidTask, ValidationFailed
-from apiserver.stores.base import Condition, Document, Sort
+from apiserver.stores.registry import Condition, Document, Sort
 
 Body = dict[str, Any]
 

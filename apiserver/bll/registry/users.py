@@ -15,7 +15,7 @@ from apiserver.bll.registry.identity import ROLES, Identity
 from apiserver.bll.registry.new_documents import new_id, now_ms
 from apiserver.bll.registry.records import checked
 from apiserver.errors import ExpectedUnique, FieldsValueError, InvalidUser
-from apiserver.stores.base import Condition, Registry, Sort
+from apiserver.stores.registry import Condition, Registry, Sort
 
 DOT = "--DOT--"
 """How the web application writes a dot inside a preference's name."""

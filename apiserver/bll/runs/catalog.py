@@ -13,7 +13,7 @@ from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.common.fairness import give_way
 from apiserver.errors import InvalidTask
-from apiserver.stores.base import Document, Sort
+from apiserver.stores.registry import Document, Sort
 
 MAX_ID = 256
 MAX_DEPTH = 20

@@ -19,19 +19,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from apiserver.bll.runs import columns as names
-from apiserver.stores.records import (
-    IMAGE,
-    MAX_ITER,
-    MIN_ITER,
-    PLOT,
-    SINGLE_VALUE_ITER,
-    Event,
-    EventBatch,
-    LogLine,
-    Points,
-    Refusal,
-    Touch,
-)
+from apiserver.stores.batch import Event, EventBatch, LogLine, Points, Refusal, Touch
+from apiserver.stores.records import IMAGE, MAX_ITER, MIN_ITER, PLOT, SINGLE_VALUE_ITER
 
 LOG_METRIC = "logs.txt"
 """The metric of imported log lines: their ordinals are counted by it."""

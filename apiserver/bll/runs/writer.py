@@ -8,8 +8,10 @@ from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.run_lines import LOG_METRIC, ORDINAL, RunLines
 from apiserver.common.fairness import KeyedLocks
-from apiserver.stores.base import Bus, EventStore
-from apiserver.stores.records import LOG, EventBatch, EventQuery, LogLine, Refusal
+from apiserver.stores.base import EventStore
+from apiserver.stores.batch import EventBatch, LogLine, Refusal
+from apiserver.stores.records import LOG, EventQuery
+from apiserver.stores.state import Bus
 
 
 class RunWriter:

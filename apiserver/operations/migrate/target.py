@@ -21,8 +21,9 @@ from apiserver.operations.transfer.sinks import company_ids
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.serving.serve import address_of, claim_data_folder
 from apiserver.settings import SCHEMA, Settings
-from apiserver.stores.base import Conflict, Kind, StoreBusy
+from apiserver.stores.errors import Conflict, StoreBusy
 from apiserver.stores.records import EventQuery
+from apiserver.stores.registry import Kind
 
 WORKER = "migration"
 RETRIES = 8

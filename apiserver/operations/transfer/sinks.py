@@ -30,7 +30,7 @@ from apiserver.files.problems import FileProblem
 from apiserver.files.storage import open_storage
 from apiserver.serving.serve import address_of, claim_data_folder, running_server
 from apiserver.settings import Settings
-from apiserver.stores.base import StoreBusy
+from apiserver.stores.errors import StoreBusy
 
 RETRIES = 8
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import EventStore, Registry, StoreError
+from apiserver.stores.base import EventStore
 from apiserver.stores.coordination import Coordination
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.events import ElasticEvents
@@ -11,7 +11,9 @@ from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.store import ElasticRegistry
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.errors import StoreError
 from apiserver.stores.options import WriteOptions
+from apiserver.stores.registry import Registry
 
 __all__ = ["ElasticEvents", "ElasticRegistry", "open_elastic"]
 

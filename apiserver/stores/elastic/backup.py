@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from apiserver.stores.base import StoreBusy, StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.point_values import POINT_DOCUMENT, VALUE_FIELDS, body_of, extra_of, source_of
+from apiserver.stores.errors import StoreBusy, StoreDamaged
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import SEQ_SHIFT
 

@@ -19,9 +19,10 @@ from elasticsearch.serializer import OrjsonSerializer
 from apiserver.common.addresses import split_login
 from apiserver.common.outages import Outages
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreReadOnly, StoreUnavailable
+from apiserver.stores.base import Health
 from apiserver.stores.codec import decode_json
 from apiserver.stores.elastic.node import connecting_within
+from apiserver.stores.errors import StoreBusy, StoreDamaged, StoreReadOnly, StoreUnavailable
 
 log = logging.getLogger(__name__)
 logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # it logs every request otherwise

@@ -9,10 +9,10 @@ from elasticsearch import ApiError
 
 from apiserver.common.findings import Finding
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import StoreBusy, StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.installation import LOOK_SECONDS, Installation
 from apiserver.stores.elastic.layout import LAYOUT, Layout
+from apiserver.stores.errors import StoreBusy, StoreDamaged
 
 SUPPORTED = (8, 9)
 BYTES_OF_SOURCE = 20

@@ -8,6 +8,7 @@ from typing import Any
 from apiserver.common.metrics import BULK_WAITING
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import AgeOf, Health, Retired, StoreUsage
+from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.installation import Installation
@@ -26,12 +27,10 @@ from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import (
     IMAGE,
-    Appended,
     Axis,
     BucketRequest,
     Buckets,
     Cursor,
-    EventBatch,
     EventQuery,
     ImageVariant,
     LastValues,

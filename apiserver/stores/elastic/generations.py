@@ -17,11 +17,11 @@ import orjson
 from elasticsearch import ApiError
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, IndexGone, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.layout import Layout, slug
 from apiserver.stores.elastic.visibility import TaskView, Visibility
+from apiserver.stores.errors import StoreBusy
 from apiserver.stores.event_types import TYPES
 
 LOOK_AGAIN_SECONDS = 30.0

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from elasticsearch import ApiError
 
-from apiserver.stores.base import Health, StoreBusy, StoreDamaged, StoreUnavailable, StoreUsage
+from apiserver.stores.base import Health, StoreUsage
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import LAYOUT, Layout
+from apiserver.stores.errors import StoreBusy, StoreDamaged, StoreUnavailable
 from apiserver.stores.event_types import TYPES
 
 log = logging.getLogger("tidemark")

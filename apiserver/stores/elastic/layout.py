@@ -19,8 +19,8 @@ import orjson
 from elasticsearch import ApiError
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import StoreDamaged
 from apiserver.stores.elastic.client import ElasticClient, reason
+from apiserver.stores.errors import StoreDamaged
 from apiserver.stores.event_types import TYPES, Form
 
 LAYOUT = 2

@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from apiserver.common import patience
 from apiserver.common.metrics import REFRESHES
-from apiserver.stores.base import StateUnavailable, StoreUnavailable
 from apiserver.stores.coordination import ChangedDocuments, Coordination, Revisions
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.errors import StateUnavailable, StoreUnavailable
 from apiserver.stores.records import DOCUMENT, SEQ_SHIFT
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition, Lock
 
-from apiserver.stores.base import BusLost
+from apiserver.stores.errors import BusLost
 
 
 class MemorySubscription:

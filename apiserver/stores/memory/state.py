@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
-from apiserver.stores.base import Health, RateLimit, StateTooLarge
+from apiserver.stores.base import Health
 from apiserver.stores.codec import pack_state, state_id, unpack_state
+from apiserver.stores.errors import StateTooLarge
 from apiserver.stores.options import DEFAULT_STATE_LIMITS, STATE_OVERHEAD, StateLimits
+from apiserver.stores.state import RateLimit
 
 MAX_LIMITED_KEYS = 50_000
 SLOTS = 100

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from apiserver.stores.base import StateUnavailable
+from apiserver.stores.errors import StateUnavailable
 from apiserver.stores.memory.bus import MemoryBus, MemorySubscription
 from apiserver.stores.redis.client import RedisClient
 
@@ -22,7 +22,7 @@ _LOST = "lost"
 
 
 class RedisBus:
-    """See `stores.base.Bus`. Readers get BusLost after the connection broke and came back, and when a publisher on any host could not reach Redis:
+    """See `stores.state.Bus`. Readers get BusLost after the connection broke and came back, and when a publisher on any host could not reach Redis:
     in both cases a message may be missing, and the store has it."""
 
     def __init__(self, client: RedisClient) -> None:

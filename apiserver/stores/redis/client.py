@@ -18,7 +18,8 @@ from apiserver.common.addresses import quoted
 from apiserver.common.metrics import STATE_SECONDS, timed
 from apiserver.common.outages import Outages
 from apiserver.settings import RedisSettings
-from apiserver.stores.base import Health, StateUnavailable, StoreDamaged
+from apiserver.stores.base import Health
+from apiserver.stores.errors import StateUnavailable, StoreDamaged
 
 _SCRIPTS = files(__package__) / "scripts"
 TROUBLES = ("an outage", "a refusal", "a refused login")

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from apiserver.common.findings import Finding
 from apiserver.settings import RedisSettings
-from apiserver.stores.base import StoreDamaged
+from apiserver.stores.errors import StoreDamaged
 from apiserver.stores.redis.client import RedisClient
 
 

@@ -6,17 +6,19 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apiserver.stores.base import Health, RateLimit, StateTooLarge
+from apiserver.stores.base import Health
 from apiserver.stores.codec import pack_state, state_id, unpack_state
+from apiserver.stores.errors import StateTooLarge
 from apiserver.stores.options import DEFAULT_STATE_LIMITS, STATE_OVERHEAD, StateLimits
 from apiserver.stores.redis.client import RedisClient, scripts
+from apiserver.stores.state import RateLimit
 
 MAX_COMPANY = 1_024
 """Bytes of a company's id."""
 
 
 class RedisState:
-    """See `stores.base.State`."""
+    """See `stores.state.State`."""
 
     def __init__(self, client: RedisClient, limits: StateLimits = DEFAULT_STATE_LIMITS) -> None:
         self._client = client

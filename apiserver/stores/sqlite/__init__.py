@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from apiserver.stores.base import EventStore, Registry
+from apiserver.stores.base import EventStore
 from apiserver.stores.options import WriteOptions
+from apiserver.stores.registry import Registry
 
 DEFAULT_OPTIONS = WriteOptions()
 

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from apiserver.stores.base import StoreDamaged
+from apiserver.stores.errors import StoreDamaged
 
 
 def copy(source: Path, target: Path) -> None:

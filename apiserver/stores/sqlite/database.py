@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import gevent
 from gevent.threadpool import ThreadPool
 
-from apiserver.stores.base import StoreBusy, StoreDamaged
+from apiserver.stores.errors import StoreBusy, StoreDamaged
 from apiserver.stores.sqlite.registry_schema import REGISTRY_SCHEMA
 from apiserver.stores.sqlite.schema import EVENT_SCHEMA, MIGRATIONS, VERSION
 

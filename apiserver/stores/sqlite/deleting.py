@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Callable, Collection
 from typing import Any
 
-from apiserver.stores.base import AgeOf, StoreBusy
+from apiserver.stores.base import AgeOf
+from apiserver.stores.errors import StoreBusy
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, SEQ_SHIFT
 from apiserver.stores.sqlite import series_rows

@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 
 import orjson
 
-from apiserver.stores.base import AgeOf, Health, Retired, StoreBusy, StoreDamaged, StoreUsage
+from apiserver.stores.base import AgeOf, Health, Retired, StoreUsage
+from apiserver.stores.batch import Appended, EventBatch
+from apiserver.stores.errors import StoreBusy, StoreDamaged
 from apiserver.stores.event_types import EVENT_TYPES, TYPES, name_of_code
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import (
     IMAGE,
     LOG,
     SEQ_SHIFT,
-    Appended,
     Axis,
     BucketRequest,
     Buckets,
     Cursor,
-    EventBatch,
     EventQuery,
     ImageVariant,
     LastValues,
@@ -43,6 +43,7 @@ from apiserver.stores.series_row import series_of, storage_of
 from apiserver.stores.sqlite import deleting, listing, logs, paging, points, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
+from apiserver.stores.sqlite.lookups import owner_rows, series_ids, task_series
 
 Read = TypeVar("Read")
 LEAST_FREE = 1 << 26
@@ -83,16 +84,16 @@ class SqliteEvents:
         self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
     ) -> list[Series]:
         def work(connection: sqlite3.Connection) -> list[Series] | None:
-            entities = _entities(connection, company, tasks)
-            if series_rows.stale_series(connection, [found[0] for found in entities.values()]):
+            owners = owner_rows(connection, company, tasks)
+            if series_rows.stale_series(connection, [owner.id for owner in owners.values()]):
                 return None
-            by_task: dict[int, list[Series]] = {found[0]: [] for found in entities.values()}
-            names = {found[0]: task for task, found in entities.items()}
+            by_task: dict[int, list[Series]] = {owner.id: [] for owner in owners.values()}
+            names = {owner.id: task for task, owner in owners.items()}
             for _, entity, code, metric, variant, row in series_rows.select(connection, list(by_task)):
                 kind = name_of_code(code)
                 if kind in (EVENT_TYPES if types is None else types) and wants(metrics, metric, variant):
                     by_task[entity].append(series_of(SeriesKey(names[entity], kind, metric, variant), row))
-            return [series for task in dict.fromkeys(tasks) if task in entities for series in by_task[entities[task][0]]]
+            return [series for task in dict.fromkeys(tasks) if task in owners for series in by_task[owners[task].id]]
 
         result = self._db.read(work)
         while result is None:
@@ -113,15 +114,15 @@ class SqliteEvents:
         """Compute what replaced events made untrue, one series a transaction: other writers wait for one at most."""
 
         def stale(connection: sqlite3.Connection) -> list[int]:
-            return series_rows.stale_series(connection, [found[0] for found in _entities(connection, company, tasks).values()])
+            return series_rows.stale_series(connection, [owner.id for owner in owner_rows(connection, company, tasks).values()])
 
         for series in self._db.read(stale):
             self._db.write(lambda connection, series=series: series_rows.recompute(connection, series))  # type: ignore[misc]
 
     def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
         def work(connection: sqlite3.Connection) -> tuple[int, ...]:
-            entities = _entities(connection, company, tasks)
-            return tuple(entities[task][2] if task in entities else 0 for task in tasks)
+            owners = owner_rows(connection, company, tasks)
+            return tuple(owners[task].revision if task in owners else 0 for task in tasks)
 
         return self._db.read(work)
 
@@ -130,7 +131,7 @@ class SqliteEvents:
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         def work(connection: sqlite3.Connection, part: Sequence[BucketRequest]) -> list[Buckets]:
-            ids = _series_ids(connection, company, [request.series.key for request in part])
+            ids = series_ids(connection, company, [request.series.key for request in part])
             return [points.read_buckets(connection, ids.get(request.series.key, 0), request) for request in part]
 
         answers: list[Buckets] = []
@@ -152,7 +153,7 @@ class SqliteEvents:
         until_seq: int | None = None,
     ) -> list[PointColumns]:
         def work(connection: sqlite3.Connection) -> list[PointColumns]:
-            ids = _series_ids(connection, company, keys)
+            ids = series_ids(connection, company, keys)
             if axis == "iter" and after is None and limit is None and until_seq is None:  # already in order inside each series
                 read = ((key, points.read_series(connection, series, lo, hi)) for key, series in ids.items())
                 return [_point_columns(key, columns) for key, columns in read if len(columns.iters)]
@@ -171,7 +172,7 @@ class SqliteEvents:
         self, company: str, keys: Sequence[SeriesKey], *, lo: int | None = None, hi: int | None = None, iters: Sequence[int] | None = None
     ) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
         def work(connection: sqlite3.Connection) -> dict[SeriesKey, dict[int, dict[str, Any]]]:
-            ids = _series_ids(connection, company, keys)
+            ids = series_ids(connection, company, keys)
             found = {
                 key: points.read_extras(connection, series, lo, hi, iters, flat=TYPES[key.type].flat_extras) for key, series in ids.items()
             }
@@ -184,7 +185,7 @@ class SqliteEvents:
         scalars = [one.key for one in series if one.statistics is not None]
 
         def work(connection: sqlite3.Connection) -> dict[SeriesKey, LastValues]:
-            ids = _series_ids(connection, company, scalars)
+            ids = series_ids(connection, company, scalars)
             found = {key: points.last_values(connection, number) for key, number in ids.items()}
             return {key: last for key, last in found.items() if len(last.iters)}
 
@@ -197,7 +198,7 @@ class SqliteEvents:
         self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
     ) -> list[PagedEvent]:
         def work(connection: sqlite3.Connection) -> list[PagedEvent]:
-            found = _found(connection, company, query)
+            found = task_series(connection, company, query)
             if found is None or limit <= 0:
                 return []
             return paging.page(connection, found, query, Paging(order, descending, after, limit))
@@ -206,21 +207,21 @@ class SqliteEvents:
 
     def count(self, company: str, query: EventQuery) -> int:
         def work(connection: sqlite3.Connection) -> int:
-            found = _found(connection, company, query)
+            found = task_series(connection, company, query)
             return 0 if found is None else listing.count(connection, found, query)
 
         return self._db.read(work)
 
     def iterations(self, company: str, query: EventQuery, *, descending: bool, count: int, beyond: int | None = None) -> list[int]:
         def work(connection: sqlite3.Connection) -> list[int]:
-            found = _found(connection, company, query)
+            found = task_series(connection, company, query)
             return [] if found is None else listing.iterations(connection, found, query, descending, count, beyond)
 
         return self._db.read(work)
 
     def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
         def work(connection: sqlite3.Connection) -> list[ImageVariant]:
-            found = _found(connection, company, EventQuery(task, (IMAGE,), metrics))
+            found = task_series(connection, company, EventQuery(task, (IMAGE,), metrics))
             return [] if found is None else listing.image_variants(connection, found)
 
         return self._db.read(work)
@@ -262,7 +263,7 @@ class SqliteEvents:
 
     def _in_stretch(self, company: str, query: EventQuery, paging: Paging, read: Callable[[logs.Stretch], Read], nothing: Read) -> Read:
         def work(connection: sqlite3.Connection) -> Read:
-            found = _found(connection, company, query)
+            found = task_series(connection, company, query)
             return nothing if found is None else read(logs.Stretch(connection, found, query, paging))
 
         return self._db.read(work)
@@ -274,7 +275,7 @@ class SqliteEvents:
         while True:
 
             def work(connection: sqlite3.Connection, paging: Paging = paging) -> tuple[list[PagedEvent], Cursor | None]:
-                found = _found(connection, company, query)
+                found = task_series(connection, company, query)
                 return ([], None) if found is None else read(logs.Stretch(connection, found, query, paging))
 
             lines, after = self._db.read(work)
@@ -287,7 +288,7 @@ class SqliteEvents:
         query = EventQuery(task, (LOG,))
 
         def work(connection: sqlite3.Connection) -> list[int]:
-            found = _found(connection, company, query)
+            found = task_series(connection, company, query)
             if found is None or not cursors:
                 return [0] * len(cursors)
             return logs.positions(connection, found.entity, listing.count(connection, found, query), cursors)
@@ -296,8 +297,8 @@ class SqliteEvents:
 
     def log_slices(self, company: str, task: str, interval: int, lo: int, hi: int) -> list[LogSlice]:
         def work(connection: sqlite3.Connection) -> list[LogSlice]:
-            entity = _entities(connection, company, [task]).get(task)
-            return [] if entity is None else logs.slices(connection, entity[0], interval, lo, hi)
+            owner = owner_rows(connection, company, [task]).get(task)
+            return [] if owner is None else logs.slices(connection, owner.id, interval, lo, hi)
 
         return self._db.read(work)
 
@@ -305,8 +306,8 @@ class SqliteEvents:
         self.series(company, [task])  # brings stale rows up to date
 
         def work(connection: sqlite3.Connection) -> list[TypeStorage]:
-            entity = _entities(connection, company, [task]).get(task)
-            rows = series_rows.select(connection, [entity[0]]) if entity else []
+            owner = owner_rows(connection, company, [task]).get(task)
+            rows = series_rows.select(connection, [owner.id]) if owner else []
             return storage_of((name_of_code(code), row) for _, _, code, _, _, row in rows)
 
         return self._db.read(work)
@@ -357,52 +358,6 @@ class SqliteEvents:
 
 def _newest(series: Series, by: AgeOf) -> int:
     return series.max_timestamp if by == "event-time" else series.last_written >> SEQ_SHIFT
-
-
-def _entities(connection: sqlite3.Connection, company: str, tasks: Sequence[str]) -> dict[str, tuple[int, bool, int]]:
-    """task -> (entity id, is it a model, revision), for those that have events."""
-    found: dict[str, tuple[int, bool, int]] = {}
-    distinct = list(dict.fromkeys(tasks))
-    for start in range(0, len(distinct), 500):
-        part = distinct[start : start + 500]
-        for task, entity, is_model, revision in connection.execute(
-            f"SELECT task, id, model_event, revision FROM entities WHERE company=? AND task IN ({','.join('?' * len(part))})",
-            (company, *part),
-        ):
-            found[task] = (entity, bool(is_model), revision)
-    return found
-
-
-def _series_ids(connection: sqlite3.Connection, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, int]:
-    """The ids of the scalar series that exist."""
-    entities = _entities(connection, company, [key.task for key in keys])
-    ids: dict[SeriesKey, int] = {}
-    for key in keys:
-        if key.task in entities:
-            row = connection.execute(
-                "SELECT id FROM series WHERE entity=? AND type=? AND metric=? AND variant=?",
-                (entities[key.task][0], TYPES[key.type].code, key.metric, key.variant),
-            ).fetchone()
-            if row is not None:
-                ids[key] = row[0]
-    return ids
-
-
-def _found(connection: sqlite3.Connection, company: str, query: EventQuery) -> paging.TaskSeries | None:
-    """The series that the query lets through; None when there are none."""
-    entity = _entities(connection, company, [query.task]).get(query.task)
-    if entity is None:
-        return None
-    codes = [TYPES[kind].code for kind in query.types]
-    rows = connection.execute(
-        f"SELECT id, type, metric, variant FROM series WHERE entity=? AND type IN ({','.join('?' * len(codes))})", (entity[0], *codes)
-    )
-    keys = {
-        id: SeriesKey(query.task, name_of_code(code), metric, variant)
-        for id, code, metric, variant in rows
-        if wants(query.metrics, metric, variant)
-    }
-    return paging.TaskSeries(entity[0], entity[1], keys) if keys else None
 
 
 def _point_columns(key: SeriesKey, columns: Columns) -> PointColumns:

@@ -10,13 +10,7 @@ from typing import Any
 import numpy as np
 
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import (
-    MAX_ITER,
-    MIN_ITER,
-    SINGLE_VALUE_ITER,
-    EventQuery,
-    ImageVariant,
-)
+from apiserver.stores.records import MAX_ITER, MIN_ITER, SINGLE_VALUE_ITER, EventQuery, ImageVariant
 from apiserver.stores.sqlite.paging import TaskSeries, conditions
 from apiserver.stores.sqlite.points import read_series
 

@@ -13,17 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apiserver.stores.bucketing import buckets_of
-from apiserver.stores.records import (
-    LAST_VALUES,
-    MAX_ITER,
-    MIN_ITER,
-    Axis,
-    BucketRequest,
-    Buckets,
-    Cursor,
-    Ints,
-    LastValues,
-)
+from apiserver.stores.records import LAST_VALUES, MAX_ITER, MIN_ITER, Axis, BucketRequest, Buckets, Cursor, Ints, LastValues
 from apiserver.stores.sqlite.leaves import Columns, Extra, decode_extra, unpack, unpack_all
 
 Extras = dict[int, dict[str, Any]]

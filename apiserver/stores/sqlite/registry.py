@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, path_of, simplified
+from apiserver.stores.errors import Conflict
+from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.registry_query import (
@@ -25,7 +26,7 @@ _FROM = "documents d LEFT JOIN activity a ON a.company = d.company AND a.id = d.
 
 
 class SqliteRegistry:
-    """See `stores.base.Registry`. `version` counts changes, from the time of creation, so that a new document never repeats an old one's."""
+    """See `stores.registry.Registry`. `version` counts changes, from the time of creation, so that a new document never repeats an old one's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
-from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, STATISTICS, Path, conditions_in, path_of, searched
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import SCALAR
+from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
 
 COLUMNS = ("name", "project", "status", "type", "user", "parent", "task", "created", "started", "completed", "active_duration")
 """Scalar fields with a (generated) column of their own."""

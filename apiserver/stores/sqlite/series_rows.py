@@ -7,11 +7,7 @@ from dataclasses import fields
 from operator import attrgetter
 
 from apiserver.stores.event_types import TYPES, name_of_code
-from apiserver.stores.records import (
-    SINGLE_VALUE_ITER,
-    SeriesKey,
-    name_hash,
-)
+from apiserver.stores.records import SINGLE_VALUE_ITER, SeriesKey, name_hash
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite.leaves import unpack_all
 

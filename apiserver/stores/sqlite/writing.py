@@ -12,10 +12,11 @@ from itertools import chain
 import numpy as np
 
 from apiserver.common.fairness import give_way
+from apiserver.stores.batch import Appended, Event, EventBatch, LogLine, Points, Refusal
 from apiserver.stores.codec import encode_json, pack_body
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.options import WriteOptions
-from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, Appended, Event, EventBatch, LogLine, Points, Refusal, SeriesKey
+from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, SeriesKey
 from apiserver.stores.series_room import TOO_MANY, SeriesRoom
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite import leaves, series_rows

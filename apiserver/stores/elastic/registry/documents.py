@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from apiserver.stores.base import ACTIVITY_FIELDS, Document
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path
 from apiserver.stores.elastic.layout import SORTED_FIELDS
+from apiserver.stores.registry import ACTIVITY_FIELDS, Document
 
 MAX_TOKEN_BYTES = 400
 MAX_TEXT = 1000

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_of, searched, simplified
 from apiserver.stores.elastic.layout import SORTED_FIELDS
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, terms
 from apiserver.stores.elastic.registry.documents import exists_token, value_token
+from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 
 EVERYTHING: Query = {"match_all": {}}
 

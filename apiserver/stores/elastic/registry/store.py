@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from elasticsearch import ApiError
 
-from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Conflict, Document, Kind, Sort, StoreBusy
 from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, path_of
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason
@@ -22,7 +21,9 @@ from apiserver.stores.elastic.registry.table import DocumentTables, TableRow, fi
 from apiserver.stores.elastic.registry.task_summaries import SUMMARY, TaskSummaries
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.errors import Conflict, StoreBusy
 from apiserver.stores.records import DOCUMENT
+from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 
 TRIES = 30
 BULK = 500
@@ -32,7 +33,7 @@ NAMED = 20_000
 
 
 class ElasticRegistry:
-    """See `stores.base.Registry`. `version` counts changes of the body, from the time of creation; activity moves without changing it."""
+    """See `stores.registry.Registry`. `version` counts changes of the body, from the time of creation; activity moves without changing it."""
 
     def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, series: SeriesStore) -> None:
         self._client, self._layout, self._visibility, self._series = client, layout, visibility, series

@@ -22,13 +22,13 @@ import orjson
 from cachetools import LRUCache
 
 from apiserver.common.fairness import give_way
-from apiserver.stores.base import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, conditions_in, path_of, simplified
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.documents import document_id
 from apiserver.stores.elastic.registry.query import is_statistic, predicate, sort_key, value_at
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 
 MAX_AGE = 900.0
 """Seconds. Shorter than Redis keeps the list of changes (a day)."""

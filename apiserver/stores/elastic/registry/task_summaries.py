@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from cachetools import LRUCache
 
-from apiserver.stores.base import Document, Kind
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.registry import Document, Kind
 
 SUMMARY = frozenset({"name", "status", "ready", "public"})
 REMEMBERED = 20_000

@@ -23,11 +23,11 @@ from typing import Any
 
 from apiserver.common import patience
 from apiserver.common.fairness import give_way
-from apiserver.stores.base import StoreBusy, StoreUnavailable
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.series.changes import Change, DocumentKey, DocumentState, PreparedWrite, prepare
 from apiserver.stores.elastic.series.known_documents import KnownDocuments
+from apiserver.stores.errors import StoreBusy, StoreUnavailable
 
 REMEMBERED = 20_000
 """Documents whose version is remembered."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action, deletes
 from apiserver.stores.elastic.client import ElasticClient, attempts
 from apiserver.stores.elastic.generations import Generations
@@ -18,6 +17,7 @@ from apiserver.stores.elastic.queries import SCALED_MEAN, Query, all_of, any_of,
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import PENDING, LastPoints, StatisticsRow, key_of, row_of, series_id, source_of
 from apiserver.stores.elastic.visibility import TaskView, Visibility
+from apiserver.stores.errors import StoreBusy
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LAST_VALUES, SINGLE_VALUE_ITER, Metrics, SeriesKey, wants
 from apiserver.stores.series_row import SeriesRow

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import DISK_TROUBLE, StoreBusy
+from apiserver.stores.batch import Appended, EventBatch, Refusal
 from apiserver.stores.elastic.client import ElasticClient, IndexGone
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
@@ -34,8 +34,9 @@ from apiserver.stores.elastic.visibility import PendingBatch, Visibility
 from apiserver.stores.elastic.write.bulk_lines import log_prefix
 from apiserver.stores.elastic.write.parts import Part, batch_name, parts_of
 from apiserver.stores.elastic.write.requests import BulkLimits, BulkRequest, bulk_requests, pending_batch_record
+from apiserver.stores.errors import DISK_TROUBLE, StoreBusy
 from apiserver.stores.options import WriteOptions
-from apiserver.stores.records import LOG, SEQ_SHIFT, Appended, EventBatch, Refusal, SeriesKey
+from apiserver.stores.records import LOG, SEQ_SHIFT, SeriesKey
 from apiserver.stores.series_room import TOO_MANY, BatchRoom, SeriesRoom
 
 LISTED = 200

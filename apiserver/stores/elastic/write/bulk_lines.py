@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from apiserver.stores.batch import Event, LogLine, Points
 from apiserver.stores.codec import encode_json
 from apiserver.stores.elastic.point_values import LONG_MESSAGE, NO_ITER, SPECIAL_CODES, extra_of, quoted
 from apiserver.stores.elastic.series.row import series_hash
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import Event, LogLine, Points, SeriesKey
+from apiserver.stores.records import SeriesKey
 
 LINES = 1_000
 """Lines that are encoded at once."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from elasticsearch import ApiError
 
-from apiserver.stores.base import StoreBusy
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.generations import Generations
@@ -21,6 +20,7 @@ from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import key_of
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.errors import StoreBusy
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, SeriesKey
 

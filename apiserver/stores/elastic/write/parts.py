@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
+from apiserver.stores.batch import Event, EventBatch, LogLine, Points
 from apiserver.stores.elastic.series.row import LastPoints, StatisticsRow, series_id
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, Event, EventBatch, LogLine, Points, SeriesKey
+from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, SeriesKey
 
 
 @dataclass(slots=True)

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from apiserver.stores.base import StoreBusy
+from apiserver.stores.batch import EventBatch, Refusal
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import IndexGone, busy_reason
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series.row import PENDING
 from apiserver.stores.elastic.write.bulk_lines import EncodedLines, chunked, event_line, log_line, point_chunks
 from apiserver.stores.elastic.write.parts import Part
-from apiserver.stores.records import EventBatch, Refusal
+from apiserver.stores.errors import StoreBusy
 
 
 class BulkLimits(NamedTuple):

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from apiserver.stores.base import AgeOf, Retired, StoreReadOnly
+from apiserver.stores.base import AgeOf, Retired
 from apiserver.stores.elastic.bulk_actions import deletes
 from apiserver.stores.elastic.client import ElasticClient, busy_reason
 from apiserver.stores.elastic.generations import Generations, pin_id
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.deletes import Deleter
+from apiserver.stores.errors import StoreReadOnly
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import SEQ_SHIFT
 
