@@ -27,6 +27,7 @@ from apiserver.bll.runs.report_html import POLICY
 from apiserver.bll.runs.run_lines import RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
+from apiserver.common.addresses import without_password
 from apiserver.common.fairness import give_way
 from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
 from apiserver.runs import parameters
@@ -37,7 +38,7 @@ from apiserver.service_repo import body as bodies
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.call import Identity
 from apiserver.service_repo.errors import failure_of
-from apiserver.settings import RunsSettings, ServerSettings, is_loopback
+from apiserver.settings import Settings, is_loopback
 from apiserver.stores.base import EventStore
 from apiserver.stores.errors import StoreDamaged
 
@@ -78,17 +79,15 @@ class RunsApi:
         writer: RunWriter,
         limiter: Limiter,
         authenticator: Authenticator,
-        server: ServerSettings,
-        storage: str,
-        settings: RunsSettings,
+        settings: Settings,
         description: Callable[[], Any],
     ) -> None:
         """`description`: makes the OpenAPI description of the whole server."""
         self._description, self._described = description, b""
-        self._max_lines, self._max_runs = settings.max_lines, settings.max_runs
+        self._max_lines, self._max_runs = settings.runs.max_lines, settings.runs.max_runs
         self._store, self._catalog, self._writer = store, catalog, writer
         self._limiter, self._authenticator = limiter, authenticator
-        self._server, self._storage = server, storage
+        self._server, self._storage = settings.server, without_password(settings.store_url)
         self._rows = RunAnswers(store)
         self._cache: AnswerCache[RowsAnswer] = AnswerCache(CACHE_BYTES, _size)
         choose_rows(100, [MetricValues(np.arange(100), np.arange(100.0))], 10)  # numpy loads modules on first use

@@ -29,7 +29,7 @@ class SocketReader:
         """`received` is called with each message of the client, in another greenlet; None: they are dropped."""
         self.id = secrets.token_hex(8)
         self._ws = ws
-        self._wire = Wire(ws.sock, patience)
+        self._wire = SocketWire(ws.sock, patience)
         ws.sock = self._wire
         ws.input_buffer = _Incoming(received)
         self._greenlet: Any = gevent.getcurrent()
@@ -75,7 +75,7 @@ class SocketReader:
         """Nothing to do."""
 
 
-class Wire:
+class SocketWire:
     """A socket whose every `send` sends all of it, one sender at a time, and within the patience: a client that accepts no data for so long is disconnected."""
 
     def __init__(self, sock: Any, patience: float) -> None:

@@ -9,7 +9,6 @@ from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.bll.runs.catalog import RunCatalog
 from apiserver.bll.runs.writer import RunWriter
-from apiserver.common.addresses import without_password
 from apiserver.context import Context
 from apiserver.runs import openapi
 from apiserver.runs.http import RunsApi, refuse_methods
@@ -30,9 +29,7 @@ def register_runs(app: Flask, context: Context) -> None:
         writer=RunWriter(engine.events, engine.bus),
         limiter=Limiter(engine.state, settings.runs.requests_per_minute),
         authenticator=context.authenticator,
-        server=settings.server,
-        storage=without_password(settings.store_url),
-        settings=settings.runs,
+        settings=settings,
         description=lambda: openapi.whole(describe(context.schemas)),
     )
     sockets = LogSockets(

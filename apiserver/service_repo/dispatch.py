@@ -19,7 +19,7 @@ from apiserver.service_repo import body as bodies
 from apiserver.service_repo import forms
 from apiserver.service_repo.auth import SECURE_PREFIX, Authenticator
 from apiserver.service_repo.call import Answer, Call, Encoded, RawResponse
-from apiserver.service_repo.envelope import CONTENT_TYPE, wrap
+from apiserver.service_repo.envelope import CONTENT_TYPE, CallMeta, wrap
 from apiserver.service_repo.errors import Failure, failure_of
 from apiserver.service_repo.repo import Entry, Handler, ServiceRepo
 from apiserver.service_repo.versions import NUMBERS_END, Version, parse
@@ -179,17 +179,9 @@ def _check_fields(call: Call, entry: Entry, wanted: dict[str, Any]) -> None:
 
 
 def _envelope(call: Call, shown: float | str, data: dict[str, Any] | Encoded | None, failure: Failure | None = None) -> bytes:
-    return wrap(
-        id=call.id,
-        trx=call.trx,
-        name=call.endpoint,
-        requested=shown,
-        actual=_actual(call, shown),
-        code=failure.code if failure else 200,
-        subcode=failure.subcode if failure else 0,
-        message=failure.message if failure else "OK",
-        data=data if data is not None else {},
-    )
+    meta = CallMeta(call.id, call.trx, call.endpoint, shown, _actual(call, shown))
+    code, subcode, message = (200, 0, "OK") if failure is None else (failure.code, failure.subcode, failure.message)
+    return wrap(meta, code, subcode, message, {} if data is None else data)
 
 
 def _actual(call: Call, shown: float | str) -> float | str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -12,24 +12,23 @@ from apiserver.service_repo.call import Encoded
 CONTENT_TYPE = "application/json"
 
 
-def wrap(
-    *,
-    id: str,
-    trx: str,
-    name: str,
-    requested: float | str,
-    actual: float | str | None,
-    code: int,
-    subcode: int,
-    message: str,
-    data: dict[str, Any] | Encoded,
-) -> bytes:
+class CallMeta(NamedTuple):
+    """What the envelope says of the call: its ids, its endpoint, the version it asked for and the one that answered (None: none did)."""
+
+    id: str
+    trx: str
+    endpoint: str
+    requested: float | str
+    actual: float | str | None
+
+
+def wrap(call: CallMeta, code: int, subcode: int, message: str, data: dict[str, Any] | Encoded) -> bytes:
     """The whole answer, as bytes. `data` that is encoded already goes in as it is."""
     meta = orjson.dumps(
         {
-            "id": id,
-            "trx": trx,
-            "endpoint": {"name": name, "requested_version": requested, "actual_version": actual},
+            "id": call.id,
+            "trx": call.trx,
+            "endpoint": {"name": call.endpoint, "requested_version": call.requested, "actual_version": call.actual},
             "result_code": code,
             "result_subcode": subcode,
             "result_msg": message,

@@ -21,7 +21,7 @@ from apiserver.bll.events.plots import Plots
 from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.series_charts import SeriesCharts
 from apiserver.bll.events.storage import TaskStorage
-from apiserver.bll.events.thumbnails import Thumbnails
+from apiserver.bll.events.thumbnails import ChartThumbnails
 from apiserver.bll.events.vectors import Vectors
 from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.services.event_owners import EventOwners
@@ -55,7 +55,7 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
             pages,
             Vectors(events, settings.max_chart_points),
         ),
-        EventsSeriesService(owners, SeriesCharts(events), Thumbnails(events)),
+        EventsSeriesService(owners, SeriesCharts(events), ChartThumbnails(events)),
         EventsListingService(owners, listing, pages, TaskStorage(events)),
         EventsLogsService(
             owners, Logs(events, scrolls), LogSearch(events, scrolls, settings.search_seconds), LogDownload(events), LogOverviews(events)

@@ -7,7 +7,7 @@ from typing import Any
 from apiserver.bll.events.columns import CONTENT_TYPE
 from apiserver.bll.events.metric_filter import metrics_filter
 from apiserver.bll.events.series_charts import SeriesCharts, SeriesQuery
-from apiserver.bll.events.thumbnails import ThumbnailQuery, Thumbnails
+from apiserver.bll.events.thumbnails import ChartThumbnails, ThumbnailQuery
 from apiserver.service_repo import Call, Encoded, RawResponse, endpoint
 from apiserver.service_repo.call import Answer
 from apiserver.services.event_owners import EventOwners
@@ -16,7 +16,7 @@ from apiserver.services.event_owners import EventOwners
 class EventsSeriesService:
     """Reads many series in one call."""
 
-    def __init__(self, owners: EventOwners, charts: SeriesCharts, thumbnails: Thumbnails) -> None:
+    def __init__(self, owners: EventOwners, charts: SeriesCharts, thumbnails: ChartThumbnails) -> None:
         self._owners = owners
         self._charts = charts
         self._thumbnails = thumbnails

@@ -15,7 +15,7 @@ from gevent.event import Event
 from apiserver.app import Draining
 from apiserver.common.outages import is_first
 from apiserver.errors import StoreNotReady
-from apiserver.service_repo.envelope import wrap
+from apiserver.service_repo.envelope import CallMeta, wrap
 
 log = logging.getLogger("tidemark")
 
@@ -99,6 +99,4 @@ def _answer(path: str) -> tuple[str, bytes]:
         return "503 Service Unavailable", orjson.dumps({"detail": MESSAGE})
     id = uuid.uuid4().hex
     name = path.rstrip("/").rpartition("/")[2]
-    return "503 Service Unavailable", wrap(
-        id=id, trx=id, name=name, requested="", actual=None, code=503, subcode=2, message=MESSAGE, data={}
-    )
+    return "503 Service Unavailable", wrap(CallMeta(id, id, name, requested="", actual=None), 503, 2, MESSAGE, {})

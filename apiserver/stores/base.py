@@ -194,7 +194,7 @@ class LogReader(Protocol):
         out. At most 2,000 slices may be asked for."""
 
 
-class Upkeep(Protocol):
+class StoreUpkeep(Protocol):
     """What operators and the program itself ask of a store."""
 
     def companies(self) -> list[str]:
@@ -222,5 +222,5 @@ class Upkeep(Protocol):
         """Let go of connections and threads; safe to call twice."""
 
 
-class EventStore(EventWriter, EventReader, LogReader, Upkeep, Protocol):
+class EventStore(EventWriter, EventReader, LogReader, StoreUpkeep, Protocol):
     """All that an engine does with events. Callers take the narrowest protocol that fits."""

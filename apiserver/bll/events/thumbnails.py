@@ -1,4 +1,4 @@
-"""Thumbnails: every series of many tasks in a few dozen cells of one byte, so that a page shows two thousand of them from one call."""
+"""Thumbnails of charts: every series of many tasks in a few dozen cells of one byte, so that a page shows two thousand of them from one call."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Cells(NamedTuple):
     max: Bytes
 
 
-class Thumbnails:
+class ChartThumbnails:
     """Answers of get_thumbnails."""
 
     def __init__(self, events: SeriesReader, cache_bytes: int = CACHE_BYTES) -> None:

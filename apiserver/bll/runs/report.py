@@ -13,7 +13,7 @@ from typing import Any
 
 from apiserver.bll.events.ladder import ladder_width
 from apiserver.bll.registry.directory import Owner
-from apiserver.bll.runs.report_charts import Line, chart, number
+from apiserver.bll.runs.report_charts import ReportLine, chart, number
 from apiserver.bll.runs.report_html import Html, element, page, text
 from apiserver.common.fairness import give_way
 from apiserver.stores.base import EventStore
@@ -135,7 +135,7 @@ def _charts(store: EventStore, run: Owner, series: list[Series]) -> Iterator[Htm
             answer for start in range(0, len(requests), AT_ONCE) for answer in store.buckets(run.company, requests[start : start + AT_ONCE])
         ]
         lines = [
-            Line(one.key.variant or one.key.metric, answer, one.statistics.value if one.statistics else None)
+            ReportLine(one.key.variant or one.key.metric, answer, one.statistics.value if one.statistics else None)
             for one, answer in zip(group, buckets, strict=True)
         ]
         yield chart(group[0].key.metric if len(group) > 1 else _name(group[0]), lines)

@@ -17,7 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 8, 6, 20
 TICKS = 4
 
 
-class Line(NamedTuple):
+class ReportLine(NamedTuple):
     """A series of a chart; `last` is its newest value."""
 
     name: str
@@ -51,7 +51,7 @@ def number(value: float | None) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def chart(title: str, lines: Sequence[Line]) -> Html:
+def chart(title: str, lines: Sequence[ReportLine]) -> Html:
     """One figure with its legend."""
     finite = [column[np.isfinite(column)] for line in lines for column in (line.buckets.min, line.buckets.max)]
     values = np.concatenate(finite) if finite else np.empty(0)
@@ -67,7 +67,7 @@ def chart(title: str, lines: Sequence[Line]) -> Html:
     return element("figure", element("h3", text(title)), picture, element("figcaption", *legend))
 
 
-def _entry(index: int, line: Line) -> Html:
+def _entry(index: int, line: ReportLine) -> Html:
     kinds = line.buckets.kinds
     missing = int(kinds.nan.sum()) if kinds is not None else 0
     infinite = int(kinds.pos_inf.sum() + kinds.neg_inf.sum()) if kinds is not None else 0

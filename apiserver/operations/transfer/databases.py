@@ -15,7 +15,7 @@ SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _MAGIC = b"SQLite format 3\0"
 
 
-class Database:
+class ForeignDatabase:
     """A database that is read; the methods raise ValueError when it is damaged."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -52,7 +52,7 @@ def is_database(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Database]:
+def opened(path: Path) -> Iterator[ForeignDatabase]:
     """A database for reading; nothing is written beside it. Raises ValueError when it can't be opened."""
     name = f"file:{quote(str(path))}?mode=ro"
     if not path.with_name(path.name + "-wal").exists():
@@ -63,10 +63,12 @@ def opened(path: Path) -> Iterator[Database]:
         raise ValueError(f"the database can't be opened: {error}") from None
     with closing(connection):
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
-        yield Database(connection)
+        yield ForeignDatabase(connection)
 
 
-def runs_of_databases(folder: Path, files: list[str], known: Callable[[Path, Database], Iterator[FoundRun] | None]) -> Iterator[FoundRun]:
+def runs_of_databases(
+    folder: Path, files: list[str], known: Callable[[Path, ForeignDatabase], Iterator[FoundRun] | None]
+) -> Iterator[FoundRun]:
     """The runs of the databases in a folder. `known` lists those of one, lazily, or None where it is another tool's; a database that it knows
     is taken out of `files`, also when it is damaged. The runs of a database share its size. Raises ValueError, after its runs, when a database is damaged."""
     for name in sorted(files):

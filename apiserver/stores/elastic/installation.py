@@ -86,7 +86,7 @@ class Installation:
             log.warning("Elasticsearch takes no writes now, reads work; what is missing is written as soon as it can be: %s", error)
 
     def look_after(self) -> bool:
-        """See `Upkeep.look_after`."""
+        """See `StoreUpkeep.look_after`."""
         lost, self._layout.lost = self._layout.lost, False
         if not lost and time.monotonic() - self._looked < LOOK_SECONDS:
             return False
@@ -117,7 +117,7 @@ class Installation:
     # --- health
 
     def conditions(self) -> dict[str, Health]:
-        """See `Upkeep.conditions`; empty while Elasticsearch does not answer."""
+        """See `StoreUpkeep.conditions`; empty while Elasticsearch does not answer."""
         looked, found = self._conditions
         if time.monotonic() - looked < CONDITIONS_SECONDS or not self._lock.acquire(blocking=False):
             return found
@@ -150,7 +150,7 @@ class Installation:
         return Health(True, f"{used:.0%} of the fullest disk is used")
 
     def usage(self) -> StoreUsage:
-        """See `Upkeep.usage`."""
+        """See `StoreUpkeep.usage`."""
         start = f"{self._layout.prefix}events-"
         indices = self._client.call("GET", f"/{start}*/_alias?allow_no_indices=true&filter_path=*.aliases")
         types = sorted(TYPES, key=len, reverse=True)

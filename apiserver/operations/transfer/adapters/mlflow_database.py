@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from apiserver.operations.transfer.adapters.mlflow_files import run_facts
-from apiserver.operations.transfer.adapters.rows import Columns, counted
-from apiserver.operations.transfer.databases import Database, opened, runs_of_databases
+from apiserver.operations.transfer.adapters.rows import NamedColumns, counted
+from apiserver.operations.transfer.databases import ForeignDatabase, opened, runs_of_databases
 from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, printable
 
 _TABLES = {"experiments", "runs", "metrics", "params", "tags"}
@@ -26,11 +26,11 @@ class MlflowDatabase:
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
         return runs_of_databases(folder, files, self._runs)
 
-    def _runs(self, path: Path, database: Database) -> Iterator[FoundRun] | None:
+    def _runs(self, path: Path, database: ForeignDatabase) -> Iterator[FoundRun] | None:
         known = database.tables >= _TABLES and "run_uuid" in database.columns("runs")
         return self._listed(path, database) if known else None
 
-    def _listed(self, path: Path, database: Database) -> Iterator[FoundRun]:
+    def _listed(self, path: Path, database: ForeignDatabase) -> Iterator[FoundRun]:
         statement = """SELECT r.run_uuid, r.name, e.name FROM runs r LEFT JOIN experiments e ON e.experiment_id = r.experiment_id
             WHERE r.lifecycle_stage IS NOT 'deleted' ORDER BY r.start_time, r.run_uuid"""
         for id, name, experiment in database.rows(statement):
@@ -41,11 +41,11 @@ class MlflowDatabase:
         with opened(run.path) as database:
             yield from self._read(database, run.key)
 
-    def _read(self, database: Database, id: str) -> Iterator[Piece]:
+    def _read(self, database: ForeignDatabase, id: str) -> Iterator[Piece]:
         params = _texts(database, "params", id)
         for status, start, end in database.rows("SELECT status, start_time, end_time FROM runs WHERE run_uuid = ?", id):
             yield Facts(run_facts(status, start, end, _texts(database, "tags", id), params))
-        columns = Columns()
+        columns = NamedColumns()
         other: Counter[str] = Counter()
         statement = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY timestamp"
         for key, value, time, step, is_nan in database.rows(statement, id):
@@ -63,6 +63,6 @@ class MlflowDatabase:
         yield from counted(other)
 
 
-def _texts(database: Database, table: str, id: str) -> dict[str, Any]:
+def _texts(database: ForeignDatabase, table: str, id: str) -> dict[str, Any]:
     statement = f"SELECT key, value FROM {table} WHERE run_uuid = ?"  # noqa: S608 - one of two names in this file
     return {printable(str(key)): str(value) for key, value in database.rows(statement, id)}

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from apiserver.operations.transfer.adapters.rows import PARAMETERS, Columns, counted, guarded, milliseconds, small_file, whole, yaml_object
+from apiserver.operations.transfer.adapters.rows import (
+    PARAMETERS,
+    NamedColumns,
+    counted,
+    guarded,
+    milliseconds,
+    small_file,
+    whole,
+    yaml_object,
+)
 from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Picture, Piece, printable
 
 _STATUS = {1: "running", 2: "running", 3: "finished", 4: "failed", 5: "interrupted"}
@@ -42,7 +51,7 @@ class MlflowFiles:
         tags = dict(_texts(run.path / "tags"))
         params = dict(_texts(run.path / "params"))
         yield Facts(run_facts(meta.get("status"), meta.get("start_time"), meta.get("end_time"), tags, params))
-        columns = Columns()
+        columns = NamedColumns()
         for path in files_below(run.path / "metrics"):
             name = path.relative_to(run.path / "metrics").as_posix()
             try:

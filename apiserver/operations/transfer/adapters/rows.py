@@ -24,7 +24,7 @@ _MAX_MS = 253_402_300_799_999
 _WORDS = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf, "+inf": math.inf}
 
 
-class Columns:
+class NamedColumns:
     """Points of any number of metrics, as they come."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from apiserver.operations.transfer.adapters.rows import (
     PARAMETERS,
-    Columns,
+    NamedColumns,
     cell,
     counted,
     flat,
@@ -90,7 +90,7 @@ class Table:
 
     def __init__(self, path: Path, options: TableOptions, metric: str = "") -> None:
         self._path, self._options, self._metric = path, options, metric
-        self._columns = Columns()
+        self._columns = NamedColumns()
         self._kinds: Counter[str] = Counter()
         self._damage = 0
         self._modified = 0

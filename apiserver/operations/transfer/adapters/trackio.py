@@ -9,7 +9,7 @@ from typing import Any
 
 from apiserver.operations.transfer.adapters.rows import (
     PARAMETERS,
-    Columns,
+    NamedColumns,
     counted,
     flat,
     json_object,
@@ -18,7 +18,7 @@ from apiserver.operations.transfer.adapters.rows import (
     params_of,
     whole,
 )
-from apiserver.operations.transfer.databases import Database, opened, runs_of_databases
+from apiserver.operations.transfer.databases import ForeignDatabase, opened, runs_of_databases
 from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece, printable
 
 _NEEDED = {"run_name", "step", "metrics", "timestamp"}
@@ -32,11 +32,11 @@ class Trackio:
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
         return runs_of_databases(folder, files, self._runs)
 
-    def _runs(self, path: Path, database: Database) -> Iterator[FoundRun] | None:
+    def _runs(self, path: Path, database: ForeignDatabase) -> Iterator[FoundRun] | None:
         known = {"metrics", "configs"} <= database.tables and database.columns("metrics") >= _NEEDED
         return self._listed(path, database) if known else None
 
-    def _listed(self, path: Path, database: Database) -> Iterator[FoundRun]:
+    def _listed(self, path: Path, database: ForeignDatabase) -> Iterator[FoundRun]:
         column = _id_column(database)
         statement = f"SELECT {column}, max(run_name) FROM metrics GROUP BY {column} ORDER BY min(id)"  # noqa: S608
         for id, run in database.rows(statement):
@@ -52,7 +52,7 @@ class Trackio:
                     facts["hyperparams"] = {PARAMETERS: params_of(params)}
                 except (ValueError, TypeError) as error:
                     yield Damaged(run.path, f"the configuration of {run.name}: {error}")
-            columns, kinds = Columns(), Counter[str]()
+            columns, kinds = NamedColumns(), Counter[str]()
             statement = f"SELECT id, timestamp, step, metrics FROM metrics WHERE {column} = ? ORDER BY id"  # noqa: S608
             for id, time, step, metrics in database.rows(statement, run.key):
                 yield from self._row(run, columns, kinds, id, milliseconds(time), whole(step), metrics)
@@ -69,7 +69,7 @@ class Trackio:
     def _row(
         self,
         run: FoundRun,
-        columns: Columns,
+        columns: NamedColumns,
         kinds: Counter[str],
         id: Any,
         time: int | None,
@@ -95,7 +95,7 @@ class Trackio:
             yield from columns.take()
 
 
-def _id_column(database: Database) -> str:
+def _id_column(database: ForeignDatabase) -> str:
     """What tells runs apart: their ids, in older versions their names."""
     return "run_id" if "run_id" in database.columns("metrics") else "run_name"
 

@@ -15,7 +15,7 @@ from typing import Any
 from apiserver.operations.transfer import wire
 from apiserver.operations.transfer.adapters.rows import (
     PARAMETERS,
-    Columns,
+    NamedColumns,
     counted,
     flat,
     guarded,
@@ -75,7 +75,7 @@ class _Reader:
     def __init__(self, run: FoundRun) -> None:
         self._run = run
         self._files = run.path.parent / "files"
-        self._columns = Columns()
+        self._columns = NamedColumns()
         self._kinds: Counter[str] = Counter()
         self._config: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
