@@ -7,12 +7,12 @@ import binascii
 import hashlib
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import jwt
+from cachetools import LRUCache
 
 from apiserver import errors
 from apiserver.bll.registry.identity import ADMINISTRATORS, Identity, KeyRecord, ranks_at_least
@@ -97,12 +97,12 @@ class Authenticator:
         self._gate = gate
         # Hashed, so that any secret of the configuration is a key of full length.
         self._key = hashlib.sha256(b"tidemark token " + secret.encode()).digest()
-        self._tokens: OrderedDict[str, Caller] = OrderedDict()
+        self._tokens: LRUCache[str, Caller] = LRUCache(REMEMBERED_TOKENS)
         # Checked pairs by a keyed digest (the key never leaves this process): clients that send Basic with every call pay for the look-up
         # (or 50 ms of password hashing) once a minute, and no secret is kept in memory.
         self._digest_key = secrets.token_bytes(32)
-        self._pairs: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
-        self._standings: OrderedDict[tuple[str, str, str, str], tuple[Identity | None, float]] = OrderedDict()
+        self._pairs: LRUCache[bytes, tuple[Caller, float]] = LRUCache(REMEMBERED_KEYS)
+        self._standings: LRUCache[tuple[str, str, str, str], tuple[Identity | None, float]] = LRUCache(REMEMBERED_STANDINGS)
 
     def admit(
         self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None = None, *, visit: Visit
@@ -214,9 +214,6 @@ class Authenticator:
                 return self._standing(known[0])
         caller = self._by_pair(pair, address)
         self._pairs[digest] = caller, time.monotonic() + KEY_SECONDS
-        self._pairs.move_to_end(digest)
-        if len(self._pairs) > REMEMBERED_KEYS:
-            self._pairs.popitem(last=False)
         return caller
 
     def _by_pair(self, pair: bytes, address: str) -> Caller:
@@ -241,8 +238,6 @@ class Authenticator:
             caller = self._decoded(token)
             if time.time() < caller.expires:
                 self._tokens[token] = caller
-                if len(self._tokens) > REMEMBERED_TOKENS:
-                    self._tokens.popitem(last=False)
         if time.time() >= caller.expires:
             raise OutdatedToken("expired", caller)
         if self._refused(caller):
@@ -266,9 +261,6 @@ class Authenticator:
     def _remember(self, caller: Caller, identity: Identity | None) -> tuple[Identity | None, float]:
         key = (caller.identity.company, caller.identity.user, caller.proof, caller.actor)
         self._standings[key] = known = identity, time.monotonic() + STANDING_SECONDS
-        self._standings.move_to_end(key)
-        if len(self._standings) > REMEMBERED_STANDINGS:
-            self._standings.popitem(last=False)
         return known
 
     def _refused(self, caller: Caller) -> bool:

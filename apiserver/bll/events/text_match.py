@@ -102,6 +102,7 @@ def required_literal(pattern: str) -> str | None:
     """The longest text that every match of the pattern must contain, as far as a short look can tell; None: no idea.
 
     Only what stands outside of groups and classes, with no quantifier that could make it vanish, counts.
+    (RE2 finds such texts itself, for `re2.Filter`, but Python's package doesn't tell them.)
     """
     runs, run, depth, i = [], "", 0, 0
     while i < len(pattern):
