@@ -116,7 +116,7 @@ class Run:
         return self
 
     def among(self, runs: Sequence[Run]) -> None:
-        """It stands in this list: whoever asks for its statistics will ask for those behind it."""
+        """The list in which it was read: statistics are asked for a part of the list at once."""
         self._neighbours = runs
 
     def _read_statistics(self) -> None:

@@ -46,7 +46,7 @@ def masked(data: bytes) -> int:
 
 
 class RecordFile:
-    """Reads the records of a file. `offset`: what lies before it was read. `lost`: what could not be read; whoever reports it clears it."""
+    """Reads the records of a file. `offset`: what lies before it was read. `lost`: what could not be read; its reporter clears it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

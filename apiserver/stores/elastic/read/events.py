@@ -195,12 +195,12 @@ class ElasticEventPages:
             nearby.append((_with_url(key, first["url"], {"gt": first["iter"]}), "desc"))
         hits = self._first_hits(index, nearby)
         # While the oldest image is still what its url shows, so is every other.
-        borders = self._borders(index, [key for key, again in zip(found, hits[1::2], strict=True) if again], rows)
+        valid_from = self._valid_from(index, [key for key, again in zip(found, hits[1::2], strict=True) if again], rows)
         variants = []
         for (key, (last, first)), before in zip(found.items(), hits[::2], strict=True):
-            previous, border = before["iter"] if before else None, borders.get(key, first["iter"])
+            previous, since = before["iter"] if before else None, valid_from.get(key, first["iter"])
             variants.append(
-                ImageVariant(key.metric, key.variant, last["iter"], last["url"], previous, border, rows[key].max_timestamp or 0)
+                ImageVariant(key.metric, key.variant, last["iter"], last["url"], previous, since, rows[key].max_timestamp or 0)
             )
         return variants
 
@@ -224,7 +224,7 @@ class ElasticEventPages:
                 found.append({name: values[0] for name, values in hits[0]["fields"].items()} if hits else None)
         return found
 
-    def _borders(self, index: str, rings: Sequence[SeriesKey], rows: Mapping[SeriesKey, SeriesRow]) -> dict[SeriesKey, int]:
+    def _valid_from(self, index: str, rings: Sequence[SeriesKey], rows: Mapping[SeriesKey, SeriesRow]) -> dict[SeriesKey, int]:
         """Of series that use urls again: the least of the greatest iterations of every url."""
         doubles = [key for key in rings if max(-(rows[key].min_iter or 0), rows[key].max_iter or 0) < EXACT]
         greatest = {"max": {"field": "iter"}}
@@ -235,10 +235,10 @@ class ElasticEventPages:
             for key in doubles
         ]
         answers = self._client.msearch(searches, "aggregations.first.buckets.last")
-        borders = {
+        valid_from = {
             key: int(answer["aggregations"]["first"]["buckets"][0]["last"]["value"]) for key, answer in zip(doubles, answers, strict=True)
         }
-        return borders | {key: self._border_in_integers(index, key) for key in rings if key not in doubles}
+        return valid_from | {key: self._border_in_integers(index, key) for key in rings if key not in doubles}
 
     def _border_in_integers(self, index: str, key: SeriesKey) -> int:
         """The same where iterations are too great for the doubles that Elasticsearch computes in."""
