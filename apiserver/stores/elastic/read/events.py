@@ -238,9 +238,9 @@ class ElasticEventPages:
         valid_from = {
             key: int(answer["aggregations"]["first"]["buckets"][0]["last"]["value"]) for key, answer in zip(doubles, answers, strict=True)
         }
-        return valid_from | {key: self._border_in_integers(index, key) for key in rings if key not in doubles}
+        return valid_from | {key: self._valid_from_in_integers(index, key) for key in rings if key not in doubles}
 
-    def _border_in_integers(self, index: str, key: SeriesKey) -> int:
+    def _valid_from_in_integers(self, index: str, key: SeriesKey) -> int:
         """The same where iterations are too great for the doubles that Elasticsearch computes in."""
         last: dict[str, int] = {}
         body: Query = {"query": series_query(key, *IMAGES), "_source": ["url", "iter"]}
