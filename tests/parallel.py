@@ -26,17 +26,21 @@ ALONE = (
 """Tests that share nothing but the servers of the session (beginnings of their ids)."""
 
 _SECONDS: dict[str, float] = {
-    "tests/cluster/test_faults.py": 300,
-    "tests/fuzz/test_broken_batches.py elastic": 200,
-    "tests/clients/test_sdk_outage.py": 150,
-    "tests/clients/test_sdk_faults.py": 90,
-    "tests/cluster/": 80,
-    "tests/clients/": 60,
-    "tests/soak/": 60,
-    "tests/stores/test_elastic.py bulks of": 120,
-    "tests/stores/test_elastic.py": 50,
-    "tests/runs/": 40,
-    "tests/fuzz/": 40,
+    "tests/cluster/test_faults.py": 180,
+    "tests/web/test_views.py": 100,
+    "tests/fuzz/test_broken_batches.py elastic": 80,
+    "tests/stores/test_elastic.py": 65,
+    "tests/packaging/": 60,
+    "tests/cluster/": 50,
+    "tests/clients/test_sdk_outage.py": 50,
+    "tests/web/": 40,
+    "tests/identity/": 35,
+    "tests/clients/test_sdk_faults.py": 30,
+    "tests/runs/": 30,
+    "tests/fuzz/": 30,
+    "tests/security/": 25,
+    "tests/clients/": 20,
+    "tests/soak/": 15,
     " elastic": 10,
 }
 """What takes longest; first match counts. Only the order depends on it."""
