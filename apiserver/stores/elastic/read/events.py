@@ -199,9 +199,7 @@ class ElasticEventPages:
         variants = []
         for (key, (last, first)), before in zip(found.items(), hits[::2], strict=True):
             previous, since = before["iter"] if before else None, valid_from.get(key, first["iter"])
-            variants.append(
-                ImageVariant(key.metric, key.variant, last["iter"], last["url"], previous, since, rows[key].max_timestamp or 0)
-            )
+            variants.append(ImageVariant(key.metric, key.variant, last["iter"], last["url"], previous, since, rows[key].max_timestamp or 0))
         return variants
 
     def _first_hits(self, index: str, wanted: Sequence[tuple[Query, str]]) -> list[dict[str, Any] | None]:
