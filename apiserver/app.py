@@ -50,6 +50,8 @@ from apiserver.web.face import Page, open_page, register_web, wants_page
 
 log = logging.getLogger("tidemark")
 
+COMPRESS_FROM = 500
+"""Bytes of an answer."""
 OFFLOAD = 128_000
 """Answers with more bytes are compressed in a thread: at 100 MB/s the event loop would stall."""
 
@@ -86,7 +88,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
     app.extensions["tidemark"] = context
     app.extensions["tidemark.upkeep"] = Upkeep(settings, engine, identities)
-    app.rpc = Dispatcher(context.repo, context.authenticator, settings.server)
+    app.rpc, app.gate = Dispatcher(context.repo, context.authenticator, settings.server), gate
     _add_faces(app, context, storage)
     register_web(app, page)
     _add_status(app, context, page)
@@ -192,7 +194,9 @@ def _add_answer_headers(app: Flask, context: Context) -> None:
         response.headers.extend(context.gate.cors(request.headers, preflight=request.method == "OPTIONS"))  # type: ignore[arg-type]
         return response
 
-    app.config.update(COMPRESS_STREAMS=False, COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False, COMPRESS_LEVEL=4)
+    app.config.update(
+        COMPRESS_STREAMS=False, COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False, COMPRESS_LEVEL=4, COMPRESS_MIN_SIZE=COMPRESS_FROM
+    )
     OffloadedCompress(app)
 
 
@@ -200,15 +204,39 @@ class TidemarkApp(Flask):
     """A Flask application in which the RPC layer answers paths without a route, whatever the method."""
 
     rpc: Dispatcher
+    gate: Gate
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Calls of known endpoints, which no route matches, go to the RPC layer without Flask's request context: it takes as long as a small call itself."""
+        if environ["REQUEST_METHOD"] != "POST" or not self.rpc.knows(environ.get("PATH_INFO", "")):
+            answer: Iterable[bytes] = super().wsgi_app(environ, start_response)
+            return answer
+        call = self.request_class(environ)
+        response = self.rpc(call)
+        if "Vary" in response.headers or ("HTTP_ACCEPT_ENCODING" in environ and (response.content_length or OFFLOAD) >= COMPRESS_FROM):
+            with self.request_context(environ) as context:
+                _let_go(context.request.routing_exception)
+                response = self.process_response(response)
+        else:
+            response.headers["Vary"] = "Accept-Encoding, Origin"
+            response.headers.extend(self.gate.cors(call.headers, preflight=False))  # type: ignore[arg-type]
+        answer = response(environ, start_response)
+        return answer
 
     def dispatch_request(self, *args: Any) -> Any:
         # By the exception, not by a catch-all route: routes know methods, redirects and slashes, the RPC layer none of them.
         missed = request.routing_exception
         if isinstance(missed, NotFound):
-            # The traceback refers to the frames of this call, and they to its body and answer: megabytes that only the garbage collector would free.
-            missed.__traceback__ = missed.__context__ = missed.__cause__ = None
+            _let_go(missed)
             return self.rpc(cast(Request, request._get_current_object()))  # type: ignore[attr-defined]
         return super().dispatch_request(*args)
+
+
+def _let_go(missed: BaseException | None) -> None:
+    """Drop what the exception of a path without a route refers to: the frames of the call, and with them its body and answer, megabytes that only the
+    garbage collector would free."""
+    if missed is not None:
+        missed.__traceback__ = missed.__context__ = missed.__cause__ = None
 
 
 class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package

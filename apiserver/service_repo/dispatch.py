@@ -44,6 +44,11 @@ class Dispatcher:
         self._settings = settings
         self._newest = repo.maximum
 
+    def knows(self, path: str) -> bool:
+        """Whether the path names an endpoint."""
+        found = PATH.fullmatch(path)
+        return found is not None and found["name"] in self._repo.entries
+
     def __call__(self, request: Request) -> Response:
         """Answer a request; raises nothing."""
         if request.method == "OPTIONS":

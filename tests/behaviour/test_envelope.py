@@ -69,6 +69,22 @@ def test_short_answers_are_not_compressed(server: Client) -> None:
     assert "content-encoding" not in server.send("GET", "/debug.ping", headers={"Accept-Encoding": "gzip"}).headers
 
 
+@pytest.mark.parametrize(
+    "headers", [{}, {"Accept-Encoding": "gzip"}, {"Origin": "http://localhost:8080"}, {"Origin": "https://evil.example"}]
+)
+def test_the_headers_of_an_answer_do_not_depend_on_the_method(server: Client, task: str, headers: dict[str, str]) -> None:
+    """POST takes a shorter way through the server."""
+    server.add_batch([log(task, "x" * 100, timestamp=i + 1) for i in range(20)])
+    body = b'{"task": "%s"}' % task.encode()
+    for path in ("/debug.ping", "/v2.9/events.get_task_log", "/events.nothing"):
+        post, put = (server.send(method, path, body, {"Content-Type": "application/json", **headers}) for method in ("POST", "PUT"))
+        varying = ("date", "content-length")
+        assert {name: value for name, value in post.headers.items() if name not in varying} == {
+            name: value for name, value in put.headers.items() if name not in varying
+        }
+        assert post.headers["vary"] == "Accept-Encoding, Origin"
+
+
 def test_pages_of_this_machine_may_read_answers_and_foreign_ones_are_refused(server: Client) -> None:
     own = server.raw("/debug.ping", headers={"Origin": "http://localhost:8080"})
     assert own.headers["access-control-allow-origin"] == "http://localhost:8080"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+import redis
 
 from apiserver.stores.batch import Points
 from apiserver.stores.elastic.write.bulk_lines import point_chunks
 from apiserver.stores.records import SCALAR, SeriesKey
+from tests.bench.cpu import Processes
 from tests.bench.ingest import BATCH
 from tests.bench.load import SERIES, new_id, rows, step_of
+from tests.process import Server
 
 
 class Bare:
@@ -39,6 +42,36 @@ class Bare:
         assert response.status < 300, content[:500]
         return orjson.loads(content)  # type: ignore[no-any-return]
 
+    def process(self) -> int:
+        """Elasticsearch's process id."""
+        (node,) = self.call("GET", "/_nodes/_local/process")["nodes"].values()
+        return int(node["process"]["id"])
+
+    def processes(self, servers: Sequence[Server], redis_url: str) -> Processes:
+        """This process, ours, Elasticsearch and Redis. Both must run on this machine, not in containers."""
+        elastic = self.process()
+        with redis.Redis.from_url(redis_url.partition("?")[0]) as connection:
+            state = int(connection.info("server")["process_id"])
+        return Processes(
+            {
+                "server": lambda: [pid for server in servers for pid in server.pids()],
+                "Elasticsearch": lambda: [elastic],
+                "Redis": lambda: [state],
+            }
+        )
+
+    def settle(self) -> None:
+        """Refresh what was written, and wait for the merges that follow: what writes cost Elasticsearch later."""
+        self.call("POST", f"/{self.prefix}*,bench-*/_refresh?allow_no_indices=true")
+        while (
+            self.call("GET", "/_stats/merge?filter_path=_all.total.merges.current")
+            .get("_all", {})
+            .get("total", {})
+            .get("merges", {})
+            .get("current")
+        ):
+            time.sleep(0.01)
+
     def index_of(self, task: str) -> str:
         """The index that holds the scalars of a task."""
         self.call("POST", f"/{self.prefix}*/_refresh")
@@ -61,14 +94,14 @@ class Bare:
         """Bytes on disk of a document after a force merge, summed over the segments that searches see: the size in the index' own statistics is
         up to ten seconds old, and counts segments that the merge has replaced. The merge waits until Elasticsearch needs no copies of the documents for
         recoveries any more: half a minute without writes."""
-        self._wait_for_leases(index)
+        self.wait_for_leases(index)
         self.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
         self.call("POST", f"/{index}/_refresh")
         shards = self.call("GET", f"/{index}/_segments")["indices"][index]["shards"]
         segments = [segment for copies in shards.values() for copy in copies for segment in copy["segments"].values() if segment["search"]]
         return float(sum(segment["size_in_bytes"] for segment in segments) / sum(segment["num_docs"] for segment in segments))
 
-    def _wait_for_leases(self, index: str, seconds: float = 90.0) -> None:
+    def wait_for_leases(self, index: str, seconds: float = 90.0) -> None:
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
             self.call("POST", f"/{index}/_flush?force=true")
@@ -101,14 +134,3 @@ def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[
             chunks += [chunk.data for chunk in made]
         bodies.append(b"".join(chunks))
     return bodies
-
-
-def at_once(works: Sequence[Callable[[], None]]) -> float:
-    """Seconds until all have ended, each in a thread of its own."""
-    threads = [threading.Thread(target=work) for work in works]
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from apiserver.stores.records import SCALAR
 from tests.bench import galleries, reads, runs, tables
 from tests.bench.bare import Bare
 from tests.bench.cluster_ingest import ingest
+from tests.bench.cpu import add_turns, in_turns, turn_of, turn_of_calls
 from tests.bench.load import SERIES, ask
-from tests.bench.measure import Report, median, repeated
-from tests.client import Client
+from tests.bench.measure import Report, in_ms, paired, repeated
 from tests.process import Server
 from tests.servers import elasticsearch_url, redis_url
 
@@ -30,58 +31,66 @@ def histograms(task: str, interval: int) -> dict[str, Any]:
     return {"size": 0, "query": {"term": {"task": task}}, "aggs": {"metrics": metrics}}
 
 
-def charts(report: Report, client: Client, bare: Bare) -> None:
-    report.heading("Reads: 200,000 points in 8 series, a log of a million lines, beside the bare search")
+def last_values(task: str) -> dict[str, Any]:
+    """The bare search for the last point of all series of a task."""
+    newest = {"top_hits": {"size": 1, "sort": [{"iter": "desc"}], "_source": False, "docvalue_fields": ["iter", "value", "timestamp"]}}
+    variants = {"terms": {"field": "variant", "size": 100}, "aggs": {"last": newest}}
+    metrics = {"terms": {"field": "metric", "size": 100}, "aggs": {"variants": variants}}
+    return {"size": 0, "query": {"term": {"task": task}}, "aggs": {"metrics": metrics}}
+
+
+def charts(report: Report, server: Server, bare: Bare, redis_url: str, rounds: int = 9) -> None:
+    report.heading(f"Reads: 200,000 points in 8 series, a log of a million lines, beside the bare search ({rounds} rounds in turns)")
+    client = server.client()
     task = reads.fill_points(client)
     log_task = reads.fill_log(client)
     index = bare.index_of(task)
     own = reads.Charts(client, task)
+    processes = bare.processes([server], redis_url)
 
-    def aggregate(interval: int = 5) -> None:
-        bare.call("POST", f"/{index}/_refresh")
-        bare.call("POST", f"/{index}/_search?request_cache=false", histograms(task, interval))
+    def search(body: dict[str, Any], *, of: str = index, refresh: bool = True) -> None:
+        if refresh:
+            bare.call("POST", f"/{of}/_refresh")
+        bare.call("POST", f"/{of}/_search?request_cache=false", body)
 
-    def page() -> None:
-        query = {
-            "size": 500,
-            "query": {"term": {"task": log_task}},
-            "sort": [{"timestamp": "desc"}, {"seq": "desc"}],
-            "track_total_hits": True,
-        }
-        bare.call("POST", f"/{index.replace(SCALAR, 'log')}/_search", query)
-
-    repeated(aggregate, WARM, own.point)
-    repeated(own.histogram, WARM, own.point)
-    bare_seconds, our_seconds = [], []
-    for _ in range(9):
-        bare_seconds += repeated(aggregate, 1, own.point)
-        our_seconds += repeated(own.histogram, 1, own.point)
-    plain, ours = median(bare_seconds), median(our_seconds)
-    report.add("bare aggregation, right after a write", plain * 1000, "ms")
-    report.add("histogram, default samples, right after a write", ours * 1000, "ms")
+    lines = {"size": 500, "query": {"term": {"task": log_task}}, "sort": [{"timestamp": "desc"}, {"seq": "desc"}], "track_total_hits": True}
+    log_index = index.replace(SCALAR, "log")
+    beside: list[tuple[str, Callable[[], None], Callable[[], None], Callable[[], None], int, float]] = [
+        ("histogram, right after a write", lambda: search(histograms(task, 5)), own.histogram, own.point, 3, 1.25),
+        ("last values, right after a write", lambda: search(last_values(task)), own.latest, own.point, 5, 1.25),
+        (
+            "last 500 log lines of a million",
+            lambda: search(lines, of=log_index, refresh=False),
+            lambda: reads.log_page(client, log_task),
+            lambda: None,
+            10,
+            1.25,
+        ),
+    ]
+    for name, plain, ours, before, times, most in beside:
+        repeated(plain, WARM, before)
+        repeated(ours, WARM, before)
+        turns = in_turns(
+            partial(turn_of_calls, processes, plain, times, before), partial(turn_of_calls, processes, ours, times, before), rounds
+        )
+        add_turns(report, name, "call", turns, most=most)
     page_seconds = repeated(own.series, 9, own.point)
-    report.add("get_series of the same series, right after a write", median(page_seconds) * 1000, "ms")
-    report.add("  ratio to the histogram", median(page_seconds) / ours, "", most=1.5)
-    report.add("ratio to the bare aggregation", ours / plain, "", most=1.3)
+    report.spread("get_series of the same series, right after a write", in_ms(page_seconds), "ms")
+    report.spread("  ratio to the histogram", paired(page_seconds, repeated(own.histogram, 9, own.point)), "", most=1.5)
     own.histogram()
-    report.add("histogram, asked again without new data", median(repeated(own.histogram, 9)) * 1000, "ms", most=10)
-    repeated(own.latest, WARM, own.point)
-    report.add("latest values, right after a write", median(repeated(own.latest, 7, own.point)) * 1000, "ms", most=20)
-    plain = median(repeated(page, 9))
-    ours = median(repeated(lambda: reads.log_page(client, log_task), 9))
-    report.add("bare search of 500 log lines", plain * 1000, "ms")
-    report.add("last 500 log lines of a million", ours * 1000, "ms")
-    report.add("ratio to the bare search", ours / plain, "", most=1.5)
+    report.spread("histogram, asked again without new data", in_ms(repeated(own.histogram, 9)), "ms", most=10)
+    report.spread("latest values, right after a write", in_ms(repeated(own.latest, 7, own.point)), "ms", most=20)
     first = repeated(lambda: ask(client, "events.get_task_log", task=log_task, search="checkpoint", batch_size=100), 3)
-    report.add("search: first page of a frequent match", median(first), "s", most=1)
+    report.spread("search: first page of a frequent match", first, "s", most=1)
     whole = repeated(
         lambda: ask(client, "events.get_task_log", task=log_task, search="anomal[yi] \\d+", search_regex=True, batch_size=500), 2
     )
-    report.add("search: whole log, RE2", median(whole), "s", most=10)
+    report.spread("search: whole log, RE2", whole, "s", most=10)
 
 
-def raw_points(report: Report, client: Client, bare: Bare, count: int = 1_000_000) -> None:
+def raw_points(report: Report, server: Server, bare: Bare, redis_url: str, count: int = 1_000_000) -> None:
     report.heading(f"Raw download of {count:,} points, 10,000 a page, beside bare search_after")
+    client, processes = server.client(), bare.processes([server], redis_url)
     task = reads.fill_points(client, count)
     index = bare.index_of(task)
 
@@ -107,21 +116,21 @@ def raw_points(report: Report, client: Client, bare: Bare, count: int = 1_000_00
         for metric in reads.METRICS:
             paged({"metric": metric}, ["iter", "timestamp", "seq"])
 
-    def as_stored() -> None:
+    def as_stored() -> int:
         """The fastest paging there is: the order of the index itself, a series after the other."""
         for metric, variant in SERIES:
             paged({"metric": metric, "variant": variant}, ["task", "metric", "variant", "iter"])
+        return count
 
-    def ours() -> None:
+    def ours() -> int:
         for metric in reads.METRICS:
             for _ in reads.raw_pages(client, task, metric):
                 pass
+        return count
 
-    stored, ordered, our_seconds = (min(repeated(work, 2)) for work in (as_stored, by_metric, ours))
-    report.add("bare search_after, in the endpoint's order", count / ordered, "points/s")
-    report.add("bare search_after, in the order of the index", count / stored, "points/s")
-    report.add("scalar_metrics_iter_raw", count / our_seconds, "points/s")
-    report.add("ratio to the faster of the two", min(stored, ordered) / our_seconds, "", least=0.7)
+    turns = in_turns(partial(turn_of, processes, as_stored), partial(turn_of, processes, ours), 5)
+    add_turns(report, "every point, beside the order of the index", "point", turns, most=1.25)
+    report.add("bare search_after, in the endpoint's order", count / min(repeated(by_metric, 2)), "points/s")
     reads.every_event_once(report, client, task, count)
 
 
@@ -138,18 +147,18 @@ def many_histograms(bare: Bare, tasks: list[str], interval: int) -> None:
 
 def cluster(report: Report, folder: Path, only: set[str]) -> None:
     """Start a server on a real Elasticsearch and Redis; measure the wanted parts."""
-    url = elasticsearch_url()
-    server = Server(folder, {"TIDEMARK_STORE": url, "TIDEMARK_STATE": redis_url()})
+    url, state = elasticsearch_url(), redis_url()
+    server = Server(folder, {"TIDEMARK_STORE": url, "TIDEMARK_STATE": state})
     try:
         server.start()
         bare = Bare(url)
         client = server.client()
         if "ingest" in only:
-            ingest(report, server, bare)
+            ingest(report, server, bare, state)
         if "reads" in only:
-            charts(report, client, bare)
+            charts(report, server, bare, state)
         if "raw" in only:
-            raw_points(report, client, bare)
+            raw_points(report, server, bare, state)
         if "images" in only:
             galleries.gallery(report, client, step_ms=60)
         if "multi" in only:

@@ -1,13 +1,14 @@
-"""How fast events go into Elasticsearch through us, beside raw `_bulk` of the same documents."""
+"""What events cost on their way into Elasticsearch through us, beside raw `_bulk` of the same documents."""
 
 from __future__ import annotations
 
 import time
 
-from tests.bench.bare import Bare, at_once, bulk_bodies
-from tests.bench.ingest import BATCH, ingest_rate
-from tests.bench.load import logs, new_id, scalars, send, step_of
-from tests.bench.measure import Report, median, repeated
+from tests.bench.bare import Bare, bulk_bodies
+from tests.bench.cpu import Work, add_turns, in_turns, turn_of
+from tests.bench.ingest import BATCH, ingest_rate, many_clients, sending
+from tests.bench.load import logs, new_id, scalars, send
+from tests.bench.measure import Report, in_ms, repeated
 from tests.client import Client
 from tests.process import Server
 
@@ -16,7 +17,7 @@ LEAST_ROUNDS, WARM_SECONDS = 6, 240.0
 
 
 class Load:
-    """Batches for us, and the same documents for raw `_bulk`; each method gives events a second. `batches` are those of all clients."""
+    """Batches for us, and the same documents for raw `_bulk`: each method prepares the work of a turn. `batches` are those of all clients."""
 
     def __init__(self, client: Client, bare: Bare) -> None:
         self.client, self.bare = client, bare
@@ -25,30 +26,25 @@ class Load:
         self.index = bare.index_of(warm)
         self.twin = bare.twin_of(self.index)
 
-    def ours(self, clients: int, batches: int, size: int = BATCH) -> float:
-        shares = []
-        for _ in range(clients):
-            task = new_id()
-            shares.append([scalars(task, step_of(number, size), size) for number in range(batches // clients)])
-        return batches * size / self.seconds(shares)
+    def ours(self, clients: int, batches: int, size: int = BATCH) -> Work:
+        return many_clients(self.client, clients, batches, size)
 
-    def raw(self, clients: int, batches: int, size: int = BATCH) -> float:
-        shares = [bulk_bodies(new_id(), 0, batches // clients, size) for _ in range(clients)]
+    def raw(self, clients: int, batches: int, size: int = BATCH) -> Work:
+        def post(body: bytes) -> None:
+            assert not self.bare.call("POST", f"/{self.twin}/_bulk", body)["errors"]
 
-        def post(share: list[bytes]) -> None:
-            for body in share:
-                assert not self.bare.call("POST", f"/{self.twin}/_bulk", body)["errors"]
+        return sending([bulk_bodies(new_id(), 0, batches // clients, size) for _ in range(clients)], post, size)
 
-        return batches * size / at_once([lambda share=share: post(share) for share in shares])  # type: ignore[misc]
-
-    def tasks_at_once(self, tasks: int, clients: int) -> float:
+    def tasks_at_once(self, tasks: int, clients: int) -> Work:
         """A batch for each of many tasks."""
         bodies = [scalars(new_id(), 0, BATCH) for _ in range(tasks)]
-        return tasks * BATCH / self.seconds([bodies[writer::clients] for writer in range(clients)])
+        return sending([bodies[writer::clients] for writer in range(clients)], lambda body: send(self.client, body), BATCH)
 
-    def seconds(self, shares: list[list[bytes]]) -> float:
-        """How long it takes to send these bodies, each list by a client of its own."""
-        return at_once([lambda share=share: [send(self.client, body) for body in share] for share in shares])  # type: ignore[misc]
+
+def rate(work: Work) -> float:
+    """Units a second."""
+    begun = time.perf_counter()
+    return work() / (time.perf_counter() - begun)
 
 
 def warm_up(report: Report, load: Load) -> None:
@@ -57,41 +53,38 @@ def warm_up(report: Report, load: Load) -> None:
     begun = time.perf_counter()
     rates: list[float] = []
     while len(rates) < LEAST_ROUNDS or (max(rates[-3:]) > 1.05 * max(rates[:-3]) and time.perf_counter() - begun < WARM_SECONDS):
-        load.ours(4, BATCHES)
-        rates.append(load.raw(4, BATCHES))
+        load.ours(4, BATCHES)()
+        rates.append(rate(load.raw(4, BATCHES)))
     seconds = time.perf_counter() - begun
     note = f"raw _bulk went from {rates[0]:,.0f} to {max(rates[-3:]):,.0f} documents/s"
     report.add("warmed up for", seconds, "s", note=note)
 
 
-def ingest(report: Report, server: Server, bare: Bare, rounds: int = 5, batches: int = BATCHES) -> None:
-    report.heading(
-        f"Ingest over HTTP, beside raw _bulk of the same documents ({rounds} rounds of {batches} batches of {BATCH:,}, in turns)"
-    )
+def ingest(report: Report, server: Server, bare: Bare, redis_url: str, rounds: int = 9) -> None:
+    report.heading(f"Ingest over HTTP, beside raw _bulk of the same documents (CPU of all processes, {rounds} rounds in turns)")
     client = server.client()
     load = Load(client, bare)
+    processes = bare.processes([server], redis_url)
     warm_up(report, load)
-    ours: dict[int, list[float]] = {1: [], 4: []}
-    raw: dict[int, list[float]] = {1: [], 4: []}
-    cpu, many = [], []
-    for _ in range(rounds):
-        raw[1].append(load.raw(1, batches))
-        before = server.cpu_seconds()
-        ours[1].append(load.ours(1, batches))
-        cpu.append((server.cpu_seconds() - before) / (batches * BATCH) * 1e6)
-        many.append(load.tasks_at_once(20, 8))
-        raw[4].append(load.raw(4, batches))
-        ours[4].append(load.ours(4, batches))
-    names = {1: "one client", 4: "four clients"}
-    for clients, found in ours.items():
-        report.add(f"scalars, {names[clients]}", median(found), "events/s")
-    for clients, found in raw.items():
-        report.add(f"raw _bulk, {names[clients]}", median(found), "events/s")
-    ratio = max(map(median, ours.values())) / max(map(median, raw.values()))
-    report.add("ratio to raw _bulk, the better of both", ratio, "", least=0.7)
-    report.add("server CPU", median(cpu), "µs/event", most=12)
-    report.add("20 tasks by 8 clients, to one client", median(many) / median(ours[1]), "", least=1)
-    small(report, load, rounds)
+    for clients, size, batches, most, server_most in (
+        (1, BATCH, BATCHES, 1.25, 4.0),
+        (4, BATCH, BATCHES, 1.25, 4.0),
+        (8, 100, 480, 2.0, 12.0),
+    ):
+        turns = in_turns(
+            lambda load_of=(clients, batches, size): turn_of(processes, load.raw(*load_of), bare.settle),  # type: ignore[misc]
+            lambda load_of=(clients, batches, size): turn_of(processes, load.ours(*load_of), bare.settle),  # type: ignore[misc]
+            rounds,
+        )
+        of = "one client" if clients == 1 else f"{clients} clients"
+        add_turns(report, f"scalars, batches of {size:,}, {of}", "event", turns, most=most, server_most=server_most)
+    alone = [rate(load.ours(1, 100, 100)) for _ in range(rounds)]
+    report.spread("scalars, batches of 100, one client", alone, "events/s")
+    one, many = [], []
+    for _ in range(5):
+        one.append(rate(load.ours(1, BATCHES)))
+        many.append(rate(load.tasks_at_once(20, 8)))
+    report.spread("20 tasks by 8 clients, to one client", [b / a for a, b in zip(one, many, strict=True)], "", least=1)
     single(report, client)
     report.add("disk of a scalar, after a force merge", bare.bytes_per_document(load.index), "bytes", most=35)
 
@@ -101,18 +94,6 @@ def single(report: Report, client: Client) -> None:
     task = new_id()
     send(client, scalars(task, 0, 8))
     steps = iter([scalars(task, 100 + number, 1) for number in range(30)])
-    report.add("one scalar, until acknowledged", median(repeated(lambda: send(client, next(steps)), 30)) * 1000, "ms", most=15)
+    report.spread("one scalar, until acknowledged", in_ms(repeated(lambda: send(client, next(steps)), 30)), "ms", most=15)
     lines = iter([logs(task, number, 1) for number in range(30)])
-    report.add("one log line, until acknowledged", median(repeated(lambda: send(client, next(lines)), 30)) * 1000, "ms", most=15)
-
-
-def small(report: Report, load: Load, rounds: int, clients: int = 8, batches: int = 960) -> None:
-    """Batches of 100, by one client and by eight, beside raw `_bulk` of the same documents by eight."""
-    alone, together, raw = [], [], []
-    for _ in range(rounds):
-        alone.append(load.ours(1, 100, 100))
-        together.append(load.ours(clients, batches, 100))
-        raw.append(load.raw(clients, batches, 100))
-    report.add("scalars, batches of 100, one client", median(alone), "events/s")
-    report.add(f"scalars, batches of 100, {clients} clients", median(together), "events/s", least=15_000)
-    report.add(f"raw _bulk of 100, {clients} clients", median(raw), "events/s", note=f"ratio {median(together) / median(raw):.2f}")
+    report.spread("one log line, until acknowledged", in_ms(repeated(lambda: send(client, next(lines)), 30)), "ms", most=15)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.bench.load import SERIES, ask, data, images, new_id, scalars, send, watching
-from tests.bench.measure import Report, median, percentile, repeated
+from tests.bench.measure import Report, in_ms, median, paired, percentile, repeated
 from tests.client import Client
 from tests.process import Server
 
@@ -23,7 +23,7 @@ def gallery(report: Report, client: Client, step_ms: float = 20) -> None:
         send(client, images(task, first, 20_000))
     # The first calls of a JVM that has just been started are interpreted.
     pages = repeated(lambda: ask(client, "events.debug_images", metrics=[{"task": task}], iters=5), 25)
-    report.add("first page of debug images", median(pages[15:]) * 1000, "ms", most=100, note=f"the first time {pages[0] * 1000:.0f}")
+    report.spread("first page of debug images", in_ms(pages[15:]), "ms", most=100, note=f"the first time {pages[0] * 1000:.0f}")
     shown = data(client, "events.get_debug_image_sample", task=task, metric="img", variant="v5")
     state: dict[str, Any] = {"scroll_id": shown["scroll_id"]}
 
@@ -69,14 +69,14 @@ def many_tasks(
             if bare is not None:
                 plain += repeated(lambda interval=interval: bare(ids, interval), 1, touch)  # type: ignore[misc]
             ours += repeated(lambda request=request: compare(**request), 1, touch)  # type: ignore[misc]
-        report.add(name, median(ours), "s", most=most)
+        report.spread(name, ours, "s", most=most)
         if plain:
-            report.add(f"{name}: ratio to the bare aggregations", median(ours) / median(plain), "", most=None if most else 1.3)
+            report.spread(f"{name}: ratio to the bare aggregations", paired(ours, plain), "", most=None if most else 1.3)
     compare(samples=50)
-    report.add("50 samples, asked again without new data", median(repeated(lambda: compare(samples=50), 9)) * 1000, "ms", most=10)
+    report.spread("50 samples, asked again without new data", in_ms(repeated(lambda: compare(samples=50), 9)), "ms", most=10)
     size = len(ask(client, "events.multi_task_scalar_metrics_iter_histogram", tasks=ids)) / 1e6
-    report.add(
-        "all points, asked again without new data", median(repeated(compare, 5)) * 1000, "ms", note=f"{size:.1f} MB go through the socket"
+    report.spread(
+        "all points, asked again without new data", in_ms(repeated(compare, 5)), "ms", note=f"{size:.1f} MB go through the socket"
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
 import sqlite3
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from tests.bench.cpu import Processes, Work, add_turns, in_turns, parts, turn_of
 from tests.bench.load import LINES, logs, new_id, rows, scalars, send, step_of, watching
-from tests.bench.measure import Report, median, percentile
+from tests.bench.measure import Report, in_ms, median, paired, percentile
 from tests.client import Client
 from tests.process import Server
 
@@ -27,47 +30,81 @@ def ingest_rate(client: Client, batches: int, size: int = BATCH, task: str | Non
     return batches * size / (time.perf_counter() - begun)
 
 
-def sqlite_rate(batches: int, folder: str | None = None) -> float:
-    """Rows a second of a bare `executemany`, a durable transaction a batch, into a table clustered by series and iteration."""
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        connection = sqlite3.connect(Path(place) / "bare.db", isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(
-            "CREATE TABLE points (task TEXT, series INTEGER, iter INTEGER, timestamp INTEGER, value REAL, PRIMARY KEY (task, series, iter)) WITHOUT ROWID"
-        )
+def many_clients(client: Client, clients: int, batches: int, size: int) -> Work:
+    """Batches of many clients at once, each with a task of its own; `batches` are those of all."""
+    shares = []
+    for _ in range(clients):
         task = new_id()
-        prepared = [[(task, *row) for row in rows(number * BATCH // 8, BATCH)] for number in range(batches)]
-        begun = time.perf_counter()
-        for batch in prepared:
-            connection.execute("BEGIN")
-            connection.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", batch)
-            connection.execute("COMMIT")
-        rate = batches * BATCH / (time.perf_counter() - begun)
-        connection.close()
-        return rate
+        shares.append([scalars(task, step_of(number, size), size) for number in range(batches // clients)])
+    return sending(shares, lambda body: send(client, body), size)
+
+
+def sending(shares: list[list[bytes]], post: Callable[[bytes], None], size: int) -> Work:
+    """Send these bodies of `size` events, each list by a client of its own."""
+
+    def send_all(share: list[bytes]) -> None:
+        for body in share:
+            post(body)
+
+    def work() -> int:
+        at_once([partial(send_all, share) for share in shares])
+        return size * sum(map(len, shares))
+
+    return work
+
+
+def at_once(works: Sequence[Callable[[], object]]) -> None:
+    """Return when all have ended, each in a thread of its own."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def bare_insert(batches: int, folder: str) -> Work:
+    """A bare `executemany`, a durable transaction a batch, into a table clustered by series and iteration."""
+    task = new_id()
+    prepared = [[(task, *row) for row in rows(number * BATCH // 8, BATCH)] for number in range(batches)]
+
+    def work() -> int:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            connection = sqlite3.connect(Path(place) / "bare.db", isolation_level=None)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(
+                "CREATE TABLE points (task TEXT, series INTEGER, iter INTEGER, timestamp INTEGER, value REAL,"
+                " PRIMARY KEY (task, series, iter)) WITHOUT ROWID"
+            )
+            for batch in prepared:
+                connection.execute("BEGIN")
+                connection.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", batch)
+                connection.execute("COMMIT")
+            connection.close()
+        return BATCH * batches
+
+    return work
 
 
 def rates(report: Report, server: Server, rounds: int, batches: int) -> None:
     """The main figure: HTTP ingest and the yardstick in turns."""
-    report.heading(f"Ingest over HTTP, one client ({rounds} rounds of {batches} batches of {BATCH:,}, in turns with the yardstick)")
+    report.heading(f"Ingest over HTTP, beside a bare executemany of the same rows ({rounds} rounds of {batches} batches of {BATCH:,})")
     client = server.client()
-    ingest_rate(client, 2)
-    ours, bare, cpu, client_cpu = [], [], [], []
-    for _ in range(rounds):
-        bare.append(sqlite_rate(batches, os.fspath(server.folder)))
-        before, own = server.cpu_seconds(), _own_cpu()
-        ours.append(ingest_rate(client, batches))
-        cpu.append((server.cpu_seconds() - before) / (batches * BATCH) * 1e6)
-        client_cpu.append((_own_cpu() - own) / (batches * BATCH) * 1e6)
-    report.add("scalars, batches of 5,000", median(ours), "events/s", least=80_000)
-    report.add("bare executemany of the same rows", median(bare), "rows/s")
-    report.add("ratio to executemany", median(ours) / median(bare), "", least=0.25)
-    report.add(
-        "server CPU, SQLite included", median(cpu), "µs/event", most=12, note=f"client {median(client_cpu):.1f} µs with making bodies"
+    processes = Processes({"server": server.pids})
+    folder = os.fspath(server.folder)
+    turns = in_turns(
+        lambda: turn_of(processes, bare_insert(batches, folder)),
+        lambda: turn_of(processes, many_clients(client, 1, batches, BATCH)),
+        rounds,
     )
-    small = [ingest_rate(client, 200, 100) for _ in range(rounds)]
-    report.add("scalars, batches of 100", median(small), "events/s", least=15_000)
+    add_turns(report, "scalars, batches of 5,000", "event", turns, server_most=4)
+    report.spread("scalars, batches of 5,000", [turn.rate for turn in turns.ours], "events/s", least=80_000)
+    report.spread("ratio to executemany", paired([turn.rate for turn in turns.ours], [turn.rate for turn in turns.theirs]), "", least=0.25)
+    small = [turn_of(processes, many_clients(client, 1, 200, 100)) for _ in range(rounds)]
+    report.spread("scalars, batches of 100", [turn.rate for turn in small], "events/s", least=15_000)
+    report.spread("  the server's CPU", [turn.cpu["server"] for turn in small], "µs/event", most=12)
+    single = [turn_of(processes, many_clients(client, 16, 640, 1)) for _ in range(rounds)]
+    report.spread("one scalar a batch, 16 clients", [turn.rate for turn in single], "batches/s", note=parts(single))
     task = new_id()
     begun = time.perf_counter()
     for number in range(10):
@@ -79,12 +116,7 @@ def rates(report: Report, server: Server, rounds: int, batches: int) -> None:
         begun = time.perf_counter()
         send(client, body)
         one.append(time.perf_counter() - begun)
-    report.add("one scalar, until acknowledged", median(one) * 1000, "ms")
-
-
-def _own_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    report.spread("one scalar, until acknowledged", in_ms(one), "ms")
 
 
 def big_batch(report: Report, server: Server, rounds: int = 10) -> None:
@@ -122,8 +154,8 @@ def big_batch(report: Report, server: Server, rounds: int = 10) -> None:
     def latencies(name: str) -> list[float]:
         return [seconds for span in spans for seconds in watchers[name].between(*span)]
 
-    report.add("the batch alone", median(alone), "s", most=2, note=f"{len(bodies[0]) / 1e6:.1f} MB")
-    report.add("the batch, with the others", median([end - begin for begin, end in spans]), "s")
+    report.spread("the batch alone", alone, "s", most=2, note=f"{len(bodies[0]) / 1e6:.1f} MB")
+    report.spread("the batch, with the others", [end - begin for begin, end in spans], "s")
     report.add("worker memory at its peak", peak / 1e6, "MB", most=250, note=f"{idle / 1e6:.0f} MB before")
     for name, most in (("ping", 50), ("read", 50), ("write", 500)):
         seconds = latencies(name)
@@ -138,8 +170,6 @@ def big_batch(report: Report, server: Server, rounds: int = 10) -> None:
 
 def _sent_watching_memory(server: Server, client: Client, body: bytes) -> tuple[tuple[float, float], int]:
     """Send; when it began and ended (monotonic), and the greatest resident size of a worker meanwhile."""
-    import threading
-
     done = threading.Event()
     peak = [0]
 

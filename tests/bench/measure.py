@@ -38,6 +38,15 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """The ratios of what was measured in turns."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
+
+
+def in_ms(seconds: Sequence[float]) -> list[float]:
+    return [1000 * one for one in seconds]
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """Nearest rank; NaN when there are no values."""
     if not values:
@@ -46,9 +55,18 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, math.ceil(len(ordered) * percent / 100) - 1))]
 
 
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """The quartiles and the median between them."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
 @dataclass
 class Figure:
-    """One line of the report. `target` is a bound on `value`: at least or at most, None when the figure only informs."""
+    """One line of the report. `target` is a bound on `value`: at least or at most, None when the figure only informs. `low` and `high` are the
+    quartiles of what was measured; while the target lies between them, nobody can tell whether it is reached."""
 
     name: str
     value: float
@@ -57,12 +75,23 @@ class Figure:
     target: float | None = None
     note: str = ""
     engine: str = ""
+    low: float | None = None
+    high: float | None = None
 
     @property
     def ok(self) -> bool | None:
+        """None: no target, or too noisy to tell."""
         if self.target is None:
             return None
-        return self.value >= self.target if self.bound == "≥" else self.value <= self.target
+        values = (self.value, *(value for value in (self.low, self.high) if value is not None))
+        reached = {value >= self.target if self.bound == "≥" else value <= self.target for value in values}
+        return reached.pop() if len(reached) == 1 else None
+
+    @property
+    def verdict(self) -> str:
+        if self.target is None:
+            return ""
+        return {True: "ok", False: "MISSED", None: "too noisy to tell"}[self.ok]
 
 
 @dataclass
@@ -82,24 +111,43 @@ class Report:
 
     def add(self, name: str, value: float, unit: str, *, least: float | None = None, most: float | None = None, note: str = "") -> None:
         """Take a figure; `least` or `most` is its target."""
-        figure = Figure(
-            name, value, unit, "≥" if least is not None else "≤" if most is not None else "", least if least is not None else most, note
-        )
+        self._take(Figure(name, value, unit, *_target(least, most), note, self._engine))
+
+    def spread(
+        self, name: str, values: Sequence[float], unit: str, *, least: float | None = None, most: float | None = None, note: str = ""
+    ) -> None:
+        """Take a figure that was measured several times: its median, with the quartiles shown."""
+        low, middle, high = quartiles(values)
+        self._take(Figure(name, middle, unit, *_target(least, most), note, self._engine, low, high))
+
+    def _take(self, figure: Figure) -> None:
         self.figures.append(figure)
         target = "" if figure.target is None else f"{figure.bound} {shown(figure.target)}"
-        verdict = {True: "ok", False: "MISSED", None: ""}[figure.ok]
-        print(f"  {name:<58} {shown(value):>11} {unit:<9} {target:>11}  {verdict:<7}{note}", flush=True)
+        spread = "" if figure.low is None or figure.high is None else f"({shown(figure.low)} to {shown(figure.high)})"
+        line = (
+            f"  {figure.name:<58} {shown(figure.value):>11} {spread:<22} {figure.unit:<9} {target:>11}  {figure.verdict:<7} {figure.note}"
+        )
+        print(line.rstrip(), flush=True)
 
     def write(self, path: Path = OUTPUT) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
-            "figures": [{**vars(figure), "ok": figure.ok} for figure in self.figures],
+            "figures": [{**vars(figure), "ok": figure.ok, "verdict": figure.verdict} for figure in self.figures],
         }
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        missed = [figure.name for figure in self.figures if figure.ok is False]
-        print(f"\n{len(self.figures)} figures, {len(missed)} missed{': ' + '; '.join(missed) if missed else ''}\n{path}")
+        print(f"\n{len(self.figures)} figures")
+        for verdict in ("MISSED", "too noisy to tell"):
+            names = [figure.name for figure in self.figures if figure.verdict == verdict]
+            print(f"{verdict}: {len(names)}{': ' + '; '.join(names) if names else ''}")
+        print(path)
+
+
+def _target(least: float | None, most: float | None) -> tuple[Literal["≥", "≤", ""], float | None]:
+    if least is not None:
+        return "≥", least
+    return ("≤", most) if most is not None else ("", None)
 
 
 def shown(value: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.bench.ingest import BATCH, ingest_rate
 from tests.bench.load import SERIES, ask, data, logs, new_id, scalars, send
-from tests.bench.measure import Report, median, percentile, repeated
+from tests.bench.measure import Report, in_ms, median, paired, percentile, repeated
 from tests.client import Client
 from tests.process import Server
 
@@ -67,7 +67,7 @@ def reads(report: Report, charts: Charts, log_task: str, title: str, times: int 
 
     def figure(name: str, seconds: list[float], most: float | None) -> None:
         found[name] = median(seconds) * 1000
-        report.add(name, found[name], "ms", most=most, note=f"worst {max(seconds) * 1000:.0f}")
+        report.spread(name, in_ms(seconds), "ms", most=most, note=f"worst {max(seconds) * 1000:.0f}")
 
     figure("histogram, default samples, right after a write", repeated(charts.histogram, times, charts.point), 150)
     figure("histogram, 2,500 samples, right after a write", repeated(lambda: charts.histogram(samples=2500), times, charts.point), 100)
@@ -107,11 +107,11 @@ def growth(report: Report, server: Server, charts: Charts, log_task: str, before
             large.append(ingest_rate(client, 10))
     finally:
         other.stop()
-    report.add("ingest with 10,000 events stored (and what these rounds add)", median(small), "events/s")
-    report.add(f"ingest with {stored:,} events stored", median(large), "events/s")
-    report.add("ratio of the two", median(large) / median(small), "", least=0.8)
+    report.spread("ingest with 10,000 events stored (and what these rounds add)", small, "events/s")
+    report.spread(f"ingest with {stored:,} events stored", large, "events/s")
+    report.spread("ratio of the two", paired(large, small), "", least=0.8)
     old = [ingest_rate(client, 10, task=charts.task, first=charts._next + 1 + round_ * 10 * BATCH) for round_ in range(3)]
-    report.add("ingest into the task that has the most points", median(old), "events/s")
+    report.spread("ingest into the task that has the most points", old, "events/s")
     after = reads(report, Charts(client, fill_points(client)), log_task, f"Reads with {stored:,} events stored")
     for name, value in after.items():
         if before.get(name):
@@ -129,7 +129,7 @@ def search(report: Report, client: Client, task: str) -> None:
     ]
     for name, fields, most in cases:
         seconds = repeated(lambda fields=fields: ask(client, "events.get_task_log", task=task, batch_size=100, **fields), 3)
-        report.add(name, median(seconds), "s", most=most)
+        report.spread(name, seconds, "s", most=most)
 
 
 def pages_of(client: Client, endpoint: str, size: int = 10_000, **request: Any) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from apiserver.stores.records import ATTRIBUTE, SCALAR
-from tests.bench.measure import Report, median, percentile
+from tests.bench.measure import Report, in_ms, median, paired, percentile
 from tests.process import Server, wait_until
 from tests.runs.products import viewer
 
@@ -82,18 +82,13 @@ def beside_the_viewer(report: Report, folder: Path) -> None:
             seconds["ours warm"] += [fetch(server.url + path)[1] for _ in range(3)]
             server.stop()
         for kind, least in (("cold", cold), ("warm", warm)):
-            ours, peer = median(seconds[f"ours {kind}"]), median(seconds[f"peer {kind}"])
-            report.add(
-                f"{name}, {kind}: times faster",
-                peer / ours,
-                "x",
-                least=least,
-                note=f"{ours * 1000:.0f} ms, the viewer {peer * 1000:.0f} ms",
-            )
+            ours, peer = seconds[f"ours {kind}"], seconds[f"peer {kind}"]
+            note = f"{median(ours) * 1000:.0f} ms, the viewer {median(peer) * 1000:.0f} ms"
+            report.spread(f"{name}, {kind}: times faster", paired(peer, ours), "x", least=least, note=note)
     server.start()
     fetch(f"{server.url}/api/runs/bench/metrics_step?since_step=0")
     polls = [fetch(f"{server.url}/api/runs/bench/metrics_step?since_step={STEPS - 10 - number}")[1] for number in range(20)]
-    report.add("10 new steps of 100,000", median(polls) * 1000, "ms", most=10)
+    report.spread("10 new steps of 100,000", in_ms(polls), "ms", most=10)
     server.stop()
 
 
@@ -123,22 +118,17 @@ def beside_paging(report: Report, folder: Path, env: dict[str, str], bare: Any) 
             cold.append(ours)
         warm += [fetch(server.url + path)[1] for _ in range(3)]
         sampled.append(fetch(f"{server.url}{path}?downsample=1000")[1])
-    report.add(f"bare paging of {points:,} points, 10,000 a page", median(paging) * 1000, "ms")
-    report.add("metrics_step, nothing remembered", median(cold) * 1000, "ms")
-    report.add("ratio to the bare paging", median(cold) / median(paging), "", most=1.3)
+    report.spread(f"bare paging of {points:,} points, 10,000 a page", in_ms(paging), "ms")
+    report.spread("metrics_step, nothing remembered", in_ms(cold), "ms")
+    report.spread("ratio to the bare paging", paired(cold, paging), "", most=1.3)
     with viewer("0.7.2", root) as url:
         fetch(url + path)
         peer = median([fetch(url + path)[1] for _ in range(3)])
-    report.add(
-        "metrics_step, warm: times faster",
-        peer / median(warm),
-        "x",
-        least=10,
-        note=f"{median(warm) * 1000:.0f} ms, the viewer {peer * 1000:.0f} ms",
-    )
-    report.add("downsample=1000", median(sampled) * 1000, "ms")
+    note = f"{median(warm) * 1000:.0f} ms, the viewer {peer * 1000:.0f} ms"
+    report.spread("metrics_step, warm: times faster", [peer / ours for ours in warm], "x", least=10, note=note)
+    report.spread("downsample=1000", in_ms(sampled), "ms")
     polls = [fetch(f"{server.url}{path}?since_step={STEPS - 10 - number}")[1] for number in range(20)]
-    report.add("10 new steps of 100,000", median(polls) * 1000, "ms")
+    report.spread("10 new steps of 100,000", in_ms(polls), "ms")
     server.stop()
     shutil.rmtree(root)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-from tests.bench.measure import Report, median, percentile
+from tests.bench.measure import Report, in_ms, percentile
 from tests.clients.scripts import Sdk, finish
 from tests.process import Server
 
@@ -48,7 +48,7 @@ def many_programs(report: Report, server: Server, folder: Path, programs: int = 
     times = [time for batches, _ in results for time in batches]
     report.add("scalars", sum(points for _, points in results), "")
     report.add("the server's share of the CPU time of the run", 100 * used / (used + clients), "%", most=10)
-    report.add("add_batch, median", median(times) * 1000, "ms")
+    report.spread("add_batch, median", in_ms(times), "ms")
     report.add("add_batch, p95, as the programs see it", percentile(times, 95) * 1000, "ms", most=100)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.bench.load import ask, data
-from tests.bench.measure import Report, median, repeated
+from tests.bench.measure import Report, in_ms, repeated
 from tests.client import Client, scalar
 
 TASKS = 10_000
@@ -49,7 +49,7 @@ def task_table(report: Report, client: Client, tasks: int = TASKS, most: float =
     ]
     for name, endpoint, query in queries:
         seconds = repeated(lambda endpoint=endpoint, query=query: ask(client, endpoint, **query), 7)  # type: ignore[misc]
-        report.add(name, median(seconds) * 1000, "ms", most=most, note=f"the first time {seconds[0] * 1000:.0f} ms")
+        report.spread(name, in_ms(seconds), "ms", most=most, note=f"the first time {seconds[0] * 1000:.0f} ms")
     touched = iter(range(20))
 
     def change() -> None:
@@ -57,17 +57,17 @@ def task_table(report: Report, client: Client, tasks: int = TASKS, most: float =
 
     for name, endpoint, query in (queries[3], queries[5], queries[6]):
         seconds = repeated(lambda endpoint=endpoint, query=query: ask(client, endpoint, **query), 5, change)  # type: ignore[misc]
-        report.add(f"{name}, right after a new task with its batch", median(seconds) * 1000, "ms", most=most)
+        report.spread(f"{name}, right after a new task with its batch", in_ms(seconds), "ms", most=most)
     page = {"page": 3, "page_size": 500, "only_fields": ["last_metrics", "system_tags", "last_update", "status", "id", "name"]}
-    report.add("a page of 500 with last_metrics", median(repeated(lambda: ask(client, "tasks.get_all", **page), 5)) * 1000, "ms")
+    report.spread("a page of 500 with last_metrics", in_ms(repeated(lambda: ask(client, "tasks.get_all", **page), 5)), "ms")
     statistics = {"include_stats": True, "check_own_contents": True, "name": "bench table"}
-    report.add(
-        "statistics of 11 projects", median(repeated(lambda: ask(client, "projects.get_all_ex", **statistics), 5)) * 1000, "ms", most=most
+    report.spread(
+        "statistics of 11 projects", in_ms(repeated(lambda: ask(client, "projects.get_all_ex", **statistics), 5)), "ms", most=most
     )
     names = repeated(lambda: ask(client, "projects.get_hyper_parameters", project=projects[0], page=0, page_size=5000), 5)
-    report.add("names of the parameters of a project (1,000 tasks)", median(names) * 1000, "ms")
+    report.spread("names of the parameters of a project (1,000 tasks)", in_ms(names), "ms")
     names = repeated(lambda: ask(client, "projects.get_hyper_parameters", page=0, page_size=5000), 3)
-    report.add("names of all parameters", median(names) * 1000, "ms")
+    report.spread("names of all parameters", in_ms(names), "ms")
 
 
 def _make(client: Client, project: str, number: int) -> None:

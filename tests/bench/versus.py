@@ -1,7 +1,7 @@
 """Work beside another checkout of Tidemark, in turns: `python -m tests.bench.versus ../old [--engines elastic] [--rounds 9]`.
 
-What is compared is the CPU time of the server (its processes, from /proc), not throughput: the same work takes the same CPU seconds within some
-percent, also while other programs run, where throughput changes by a factor of two. Each figure is the median of the paired ratios of all rounds, with
+What is compared is the CPU time of the server, and on Elasticsearch also that of the server, Elasticsearch and Redis together, not throughput: the
+same work takes the same CPU seconds within some percent, also while other programs run, where throughput changes by a factor of two. Each figure is the median of the paired ratios of all rounds, with
 their quartiles; where these lie further apart than `--within`, it says "too noisy to tell" instead of better or worse.
 """
 
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.bench.cpu import Processes, Turn, in_turns, turn_of
+from tests.bench.ingest import many_clients
 from tests.bench.load import ask, logs, new_id, scalars, send, step_of
-from tests.bench.measure import ROOT
+from tests.bench.measure import ROOT, median, paired, quartiles
 from tests.client import Client
 from tests.process import Server
 
@@ -77,6 +78,8 @@ class Reads:
 def works(reads: Reads) -> Iterator[tuple[str, str, Work]]:
     yield "scalars, batches of 5,000", "event", ingest(5_000, 40)
     yield "scalars, batches of 100", "event", ingest(100, 150)
+    yield "batches of 100, 8 clients", "event", lambda client: many_clients(client, 8, 480, 100)()
+    yield "one scalar, 16 clients", "call", lambda client: many_clients(client, 16, 640, 1)()
     yield "log lines, batches of 5,000", "event", log_lines
     yield "pings", "call", pings
     yield "one scalar", "call", ingest(1, 150)
@@ -87,48 +90,61 @@ def works(reads: Reads) -> Iterator[tuple[str, str, Work]]:
     yield "metrics of a task", "call", reads.call("events.get_task_metrics", 40)
 
 
-def measured(server: Server, client: Client, work: Work) -> float:
-    """Microseconds of the server's CPU a unit."""
-    before = server.cpu_seconds()
-    done = work(client)
-    return (server.cpu_seconds() - before) / done * 1e6
+Side = Callable[[Work], Turn]
+"""Does some work on one of the two servers."""
 
 
-def compare(folder: Path, env: list[dict[str, str]], options: argparse.Namespace) -> None:
-    ours, theirs = (
+def compare(name: str, unit: str, sides: tuple[Side, Side], works: tuple[Work, Work], rounds: int, within: float) -> None:
+    """One figure of both servers: theirs, ours."""
+    theirs, ours = sides
+    turns = in_turns(lambda: theirs(works[0]), lambda: ours(works[1]), rounds)
+    everything = [("the server", [turn.cpu["server"] for turn in turns.theirs], [turn.cpu["server"] for turn in turns.ours])]
+    if len(turns.ours[0].cpu) > 2:  # with Elasticsearch and Redis; the client is ours both times
+        everything.append(("all", *([turn.whole - turn.cpu["client"] for turn in side] for side in (turns.theirs, turns.ours))))  # type: ignore[arg-type]
+    for process, before, after in everything:
+        low, middle, high = quartiles(paired(after, before))
+        said = "too noisy to tell" if high - low > 2 * within else "same" if abs(middle - 1) <= within else "less" if middle < 1 else "MORE"
+        costs = f"{median(before):>9.1f} -> {median(after):>9.1f} µs/{unit:<6}"
+        print(f"  {name:<32} {process:<10} {costs} × {middle:.3f} ({low:.3f} to {high:.3f})  {said}", flush=True)
+
+
+def run(engine: str, folder: Path, options: argparse.Namespace) -> None:
+    """Start both servers on one store, compare, stop them."""
+    env: list[dict[str, str]] = [{}, {}]
+    if engine == "elastic":
+        from tests.servers import elasticsearch_url, redis_url
+
+        for one in env:
+            mark = new_id()[:8]
+            one |= {"TIDEMARK_STORE": elasticsearch_url() + mark, "TIDEMARK_STATE": redis_url() + mark}
+    pair = [
         Server(folder / name, one, program=["env", f"PYTHONPATH={checkout.resolve()}", sys.executable, "-m", "apiserver"])
-        for name, one, checkout in (("ours", env[0], options.ours), ("theirs", env[1], options.other))
-    )
+        for name, one, checkout in (("theirs", env[0], options.other), ("ours", env[1], options.ours))
+    ]
     try:
-        pair = [(server.start(), server.client()) for server in (theirs, ours)]
-        kept = [list(works(Reads(client))) for _, client in pair]
-        for place, (name, unit, _) in enumerate(kept[0]):
-            if options.only not in name:
-                continue
-            ratios, figures = [], []
-            for number in range(options.rounds + 1):
-                order = (0, 1) if number % 2 else (1, 0)  # whoever comes second finds a warmer machine
-                taken = {side: measured(*pair[side], kept[side][place][2]) for side in order}
-                if number:  # the first round warms up
-                    ratios.append(taken[1] / taken[0])
-                    figures.append((taken[0], taken[1]))
-            low, middle, high = statistics.quantiles(ratios, n=4)
-            before, after = (statistics.median(side) for side in zip(*figures, strict=True))
-            verdict = (
-                "too noisy to tell"
-                if high - low > 2 * options.within
-                else "same"
-                if abs(middle - 1) <= options.within
-                else "less"
-                if middle < 1
-                else "MORE"
-            )
-            print(
-                f"  {name:<32} {before:>9.1f} -> {after:>9.1f} µs/{unit:<6} × {middle:.3f} ({low:.3f} to {high:.3f})  {verdict}", flush=True
-            )
+        clients = [server.start().client() for server in pair]
+        sides = tuple(
+            _side(engine, one["TIDEMARK_STORE"] if one else "", one.get("TIDEMARK_STATE", ""), server, client)
+            for one, server, client in zip(env, pair, clients, strict=True)
+        )
+        kept = [list(works(Reads(client))) for client in clients]
+        for (name, unit, theirs), (_, _, ours) in zip(*kept, strict=True):
+            if options.only in name:
+                compare(name, unit, sides, (theirs, ours), options.rounds, options.within)  # type: ignore[arg-type]
     finally:
-        ours.stop()
-        theirs.stop()
+        for server in pair:
+            server.stop()
+
+
+def _side(engine: str, store: str, state: str, server: Server, client: Client) -> Side:
+    if engine == "sqlite":
+        processes = Processes({"server": server.pids})
+        return lambda work: turn_of(processes, lambda: work(client))
+    from tests.bench.bare import Bare
+
+    bare = Bare(store)
+    processes = bare.processes([server], state)
+    return lambda work: turn_of(processes, lambda: work(client), bare.settle)
 
 
 def main() -> None:
@@ -144,16 +160,9 @@ def main() -> None:
     options = parser.parse_args()
     for engine in options.engines:
         folder = Path(tempfile.mkdtemp(prefix="tidemark-versus-"))
-        print(f"\n{engine}: server CPU, {options.other} -> {options.ours}")
-        env: list[dict[str, str]] = [{}, {}]
-        if engine == "elastic":
-            from tests.servers import elasticsearch_url, redis_url
-
-            for one in env:
-                mark = new_id()[:8]
-                one |= {name: value + mark for name, value in (("TIDEMARK_STORE", elasticsearch_url()), ("TIDEMARK_STATE", redis_url()))}
+        print(f"\n{engine}: CPU, {options.other} -> {options.ours}")
         try:
-            compare(folder, env, options)
+            run(engine, folder, options)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -184,7 +184,7 @@ class Api:
         self.repo.add_service(Sample())
         self.repo.check()
         app = TidemarkApp("sample", static_folder=None)
-        app.rpc = Dispatcher(self.repo, self.auth, self.settings.server)
+        app.rpc, app.gate = Dispatcher(self.repo, self.auth, self.settings.server), Gate(self.settings)
         app.wsgi_app = Draining(app.wsgi_app, self.settings.server.max_body, self.settings.elastic.timeout)  # type: ignore[method-assign]
         self.http: FlaskClient = app.test_client(use_cookies=False)
 

@@ -1,15 +1,22 @@
-"""Which tasks got events just now, for live readers: one message a batch, the only module that knows its channel and encoding."""
+"""Which tasks got events just now, for live readers: the only module that knows its channel and encoding.
+
+The changes of a moment are one message: a batch that comes alone is told at once, those that follow it within `GATHER_SECONDS` together. So small batches
+of many clients do not pay for a message each, and no batch waits for one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import gevent
 import msgspec
 
 from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.records import LOG
 from apiserver.stores.state import Bus, Subscription
+
+GATHER_SECONDS = 0.02
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -31,7 +38,7 @@ class ChangeReader:
         self._subscription = subscription
 
     def get(self, timeout: float) -> list[Change]:
-        """The changes of the next batch; none after `timeout` seconds. Raises BusLost when messages may have been missed."""
+        """The changes of the next moment; none after `timeout` seconds. Raises BusLost when messages may have been missed."""
         message = self._subscription.get(timeout)
         return [] if message is None else _decoder.decode(message)
 
@@ -41,18 +48,34 @@ class LiveChanges:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._pending: dict[str, dict[str, tuple[set[str], int]]] = {}
+        self._sending = False
 
     def publish(self, company: str, batch: EventBatch, appended: Appended) -> None:
-        """Say what a batch that was just stored holds: one message, whatever its size."""
-        types: dict[str, set[str]] = {}
-        for key in batch.points:
-            types.setdefault(key.task, set()).add(key.type)
-        for task, type in {(event.task, event.type) for event in batch.events}:
-            types.setdefault(task, set()).add(type)
-        for task in {line.task for line in batch.logs}:
-            types.setdefault(task, set()).add(LOG)
+        """Say soon what a batch that was just stored holds."""
+        types = {(key.task, key.type) for key in batch.points}
+        types.update((event.task, event.type) for event in batch.events)
+        types.update((line.task, LOG) for line in batch.logs)
         seq = appended.seq + batch.lines
-        self._bus.publish(_channel(company), _encoder.encode([Change(task, sorted(of_task), seq) for task, of_task in types.items()]))
+        tasks = self._pending.setdefault(company, {})
+        for task, type in types:
+            of_task, before = tasks.get(task) or (set(), 0)
+            of_task.add(type)
+            tasks[task] = of_task, max(before, seq)
+        if not self._sending:
+            self._sending = True
+            gevent.spawn(self._send)
+
+    def _send(self) -> None:
+        try:
+            while self._pending:
+                pending, self._pending = self._pending, {}
+                for company, tasks in pending.items():
+                    changes = [Change(task, sorted(types), seq) for task, (types, seq) in tasks.items()]
+                    self._bus.publish(_channel(company), _encoder.encode(changes))
+                gevent.sleep(GATHER_SECONDS)
+        finally:
+            self._sending = False
 
     @contextmanager
     def subscribe(self, company: str, capacity: int) -> Iterator[ChangeReader]:

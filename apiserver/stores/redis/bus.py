@@ -64,8 +64,7 @@ class RedisBus:
         self._local.close()
 
     def _send(self, channel: str, message: bytes) -> None:
-        name = self._name(channel)
-        self._client.call(lambda: self._client.redis.publish(name, message))
+        self._client.command("PUBLISH", self._name(channel), message)
 
     def _name(self, channel: str) -> str:
         return f"{self._client.prefix}bus:{channel}"

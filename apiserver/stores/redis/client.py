@@ -76,6 +76,10 @@ class RedisClient:
             self._outages.ended(*TROUBLES)
         return result
 
+    def command(self, *words: str | int | float | bytes) -> Any:
+        """The answer to one command, on a kept connection."""
+        return self.call(lambda: self._ask(*words))
+
     def script(self, source: str, **constants: str | int) -> Callable[..., Any]:
         """A Lua script as a function of its arguments. `constants`, and the key prefix as PREFIX, stand before it as locals of those names."""
         named = {"PREFIX": self.prefix, **constants}

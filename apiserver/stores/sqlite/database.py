@@ -1,6 +1,9 @@
 """One SQLite file shared by events and registry: a single writer thread, a few reader threads, snapshots for readers (WAL).
 
 Callers are greenlets; the work runs in gevent's own thread pool, so that a write or a long read never stops the others.
+
+Group commit: small writes that wait while another transaction is on its way to the disk share the next one, and one sync of the disk. Each has a
+savepoint of its own, so one that fails takes nothing of the others back. Each write returns when the transaction that holds it is on disk.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ import logging
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gevent
+from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 from apiserver.stores.errors import StoreBusy, StoreDamaged
@@ -28,13 +33,29 @@ T = TypeVar("T")
 READERS = 4
 VACUUM_PAGES = 500
 """Pages given back at once: two megabytes, a few milliseconds."""
+GROUP_LINES = 2_000
+"""Lines of the small writes that share a transaction: some milliseconds of work."""
+
+_Work = Callable[[sqlite3.Connection], Any]
+_Outcome = tuple[Any, BaseException | None]
+"""What a function returned, or what it raised."""
+
+
+@dataclass(slots=True, eq=False)
+class _Write:
+    """One call of `write`."""
+
+    work: _Work
+    lines: int | None
+    outcome: AsyncResult = field(default_factory=AsyncResult)
+    """Set when the transaction that holds it is on disk, or rolled back."""
 
 
 class Database:
     """`write` and `read` run a function with a connection in a thread and return what it returns.
 
-    A write is one transaction: committed and on disk when `write` returns, rolled back when the function raises. A read sees one
-    snapshot. Raises StoreBusy when the disk is full or another process holds the file, StoreDamaged when the file is not usable.
+    A write is committed and on disk when `write` returns, rolled back when the function raises. A read sees one snapshot. Raises StoreBusy when
+    the disk is full or another process holds the file, StoreDamaged when the file is not usable.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -44,6 +65,8 @@ class Database:
         self._write_connection: sqlite3.Connection | None = None
         self._idle: deque[sqlite3.Connection] = deque()
         self._on_rollback: list[Callable[[], None]] = []
+        self._waiting: deque[_Write] = deque()
+        self._committer: gevent.Greenlet | None = None
         self._closed = False
         self._giving_back = False
         _apply(self._writers, self._prepare)
@@ -52,10 +75,41 @@ class Database:
         """Call `forget` after a failed write: what was cached of it is not true."""
         self._on_rollback.append(forget)
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in one durable transaction."""
-        result: T = _apply(self._writers, self._transaction, work)
+    def write(self, work: Callable[[sqlite3.Connection], T], *, lines: int | None = None) -> T:
+        """Run `work` in a durable transaction. `lines`: how much it writes; small writes that wait share a transaction. None: it has one of its own.
+
+        A shared transaction that fails as a whole is rolled back, and each write of it is tried alone: `work` may run twice.
+        """
+        mine = _Write(work, lines)
+        self._waiting.append(mine)
+        if not self._committer:
+            # A greenlet of its own: a caller that is killed meanwhile must not keep the others from their outcomes.
+            self._committer = gevent.spawn(self._commit_waiting)
+        result: T = mine.outcome.get()
         return result
+
+    def _commit_waiting(self) -> None:
+        """Store what waits, in the order of arrival."""
+        while self._waiting:
+            group = self._next_group()
+            outcomes: Sequence[_Outcome] = [(None, StoreBusy("the write was broken off"))] * len(group)
+            try:
+                outcomes = _apply(self._writers, self._transaction, [write.work for write in group])
+            finally:
+                for write, (result, error) in zip(group, outcomes, strict=True):
+                    if error is None:
+                        write.outcome.set(result)
+                    else:
+                        write.outcome.set_exception(error)
+
+    def _next_group(self) -> list[_Write]:
+        """The oldest write, and those behind it that may share its transaction. A large one keeps nobody waiting who came before it."""
+        group = [self._waiting.popleft()]
+        left = GROUP_LINES - (GROUP_LINES if group[0].lines is None else group[0].lines)
+        while self._waiting and (lines := self._waiting[0].lines) is not None and lines <= left:
+            group.append(self._waiting.popleft())
+            left -= lines
+        return group
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a snapshot."""
@@ -92,6 +146,8 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        if self._committer:
+            self._committer.join()
         self._writers.join()
         self._readers.join()
         while self._idle:
@@ -104,21 +160,64 @@ class Database:
 
     # --- in the threads ---
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transaction(self, works: Sequence[_Work]) -> list[_Outcome]:
+        """Run each of them; nothing of those that raise stays."""
+        together = self._together(works) if len(works) > 1 else None
+        return together or [self._alone(work) for work in works]
+
+    def _alone(self, work: _Work) -> _Outcome:
         connection = self._writer()
         try:
             connection.execute("BEGIN IMMEDIATE")
             result = work(connection)
             connection.execute("COMMIT")
-            return result
+            return result, None
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            for forget in self._on_rollback:
-                forget()
-            if isinstance(error, sqlite3.DatabaseError):
-                raise _translated(error, self.path) from error
+            self._roll_back(connection)
+            return None, self._shown(error)
+
+    def _together(self, works: Sequence[_Work]) -> list[_Outcome] | None:
+        """One transaction for all. None: SQLite refused something of it, and nothing is stored."""
+        connection = self._writer()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._in_savepoint(connection, work) for work in works]
+            connection.execute("COMMIT")
+            return outcomes
+        except sqlite3.DatabaseError:  # a full disk, for example: only by themselves do they tell whose fault it was
+            self._roll_back(connection)
+            return None
+
+    def _in_savepoint(self, connection: sqlite3.Connection, work: _Work) -> _Outcome:
+        connection.execute("SAVEPOINT one")
+        try:
+            outcome: _Outcome = (work(connection), None)
+        except sqlite3.DatabaseError:
             raise
+        except BaseException as error:
+            connection.execute("ROLLBACK TO one")
+            self._forget()
+            outcome = None, error
+        connection.execute("RELEASE one")
+        return outcome
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        self._forget()
+
+    def _forget(self) -> None:
+        for forget in self._on_rollback:
+            forget()
+
+    def _shown(self, error: BaseException) -> BaseException:
+        """What the caller of a write sees of it."""
+        if not isinstance(error, sqlite3.DatabaseError):
+            return error
+        shown = _translated(error, self.path)
+        if shown is not error:
+            shown.__cause__ = error
+        return shown
 
     def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._idle.pop() if self._idle else self._connect()

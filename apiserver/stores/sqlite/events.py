@@ -63,7 +63,7 @@ class SqliteEvents:
 
     def append(self, company: str, batch: EventBatch) -> Appended:
         prepared = writing.prepare(batch)
-        return self._db.write(lambda connection: self._writer.append(connection, company, prepared))
+        return self._db.write(lambda connection: self._writer.append(connection, company, prepared), lines=batch.lines)
 
     def delete(self, company: str, task: str) -> int:
         removed = self._db.write(lambda connection: deleting.orphan(connection, company, task))

@@ -75,7 +75,7 @@ class SqliteRegistry:
                         connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?, ?, ?)", (company, id, *activity))
             return created
 
-        return self._database.write(insert)
+        return self._database.write(insert, lines=len(encoded))
 
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
         kind = _kind_of(document)
@@ -91,7 +91,7 @@ class SqliteRegistry:
                 _touch(connection, document.company, document.id, touch)
             return done.rowcount > 0
 
-        if not self._database.write(update):
+        if not self._database.write(update, lines=1):
             raise Conflict(f"{kind} {document.id} was changed by someone else")
         return Document(document.id, document.company, document.body, (kind, number + 1))
 
@@ -116,7 +116,7 @@ class SqliteRegistry:
     ) -> None:
         moved = {"last_iteration": last_iteration, "last_update": last_update, "last_change": last_change}
         if kind in ACTIVITY_KINDS:
-            self._database.write(lambda connection: _touch(connection, company, id, moved))
+            self._database.write(lambda connection: _touch(connection, company, id, moved), lines=1)
 
     # --- queries
 

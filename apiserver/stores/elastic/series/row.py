@@ -6,7 +6,7 @@ import hashlib
 import math
 from array import array
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter, itemgetter
@@ -20,7 +20,7 @@ from apiserver.stores.series_row import SeriesRow
 PENDING = "pending"
 """The kind of document, beside those of series, that names the series of a pending batch."""
 _NAMES = tuple(field.name for field in fields(SeriesRow))
-_values = attrgetter(*_NAMES)
+_values: Callable[[Any], tuple[Any, ...]] = attrgetter(*_NAMES)
 
 
 class LastPoints(NamedTuple):
@@ -76,6 +76,10 @@ class StatisticsRow(SeriesRow):
     last: LastPoints | None = None
     batches: str = ""
     """Names of the latest batches that are counted in it, with a space between: see `changes.prepare`."""
+
+    def values(self) -> tuple[Any, ...]:
+        """The statistics, in the order of their fields."""
+        return _values(self)
 
     def copy(self) -> StatisticsRow:
         made = StatisticsRow(*_values(self))

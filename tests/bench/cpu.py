@@ -1,0 +1,135 @@
+"""CPU time of every process that works for a figure, and turns of two sides that do the same work.
+
+The same work takes the same CPU seconds within some percent, also while other programs run, where throughput changes by a factor of two. So a
+figure is the ratio of two neighbouring turns, and its spread over the rounds says whether it can be trusted. Time that the kernel or the hypervisor
+takes from a process is not in it; what other programs do to the caches is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.measure import Report, median, shown
+
+Reading = dict[str, float]
+"""CPU seconds by the name of a process."""
+
+
+def process_seconds(pid: int) -> float:
+    """User and system time of a process and all of its threads so far, to the nanosecond (clock_getcpuclockid(3))."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class Processes:
+    """Who is watched: this process as "client", and others by name."""
+
+    def __init__(self, others: dict[str, Callable[[], Iterable[int]]]) -> None:
+        """`others`: the process ids of each now."""
+        self._others = others
+
+    def read(self) -> Reading:
+        found = {"client": time.process_time()}
+        for name, pids in self._others.items():
+            found[name] = sum(process_seconds(pid) for pid in pids())
+        return found
+
+
+def idle_seconds() -> float:
+    """Seconds that the cores were idle so far, all together."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Turn:
+    """One turn of a side: CPU microseconds a unit by process, units a second, share of the cores that was idle."""
+
+    cpu: Reading
+    rate: float
+    idle: float
+
+    @property
+    def whole(self) -> float:
+        return sum(self.cpu.values())
+
+
+@dataclass
+class Turns:
+    """The turns of two sides, those of a round beside each other."""
+
+    theirs: list[Turn] = field(default_factory=list)
+    ours: list[Turn] = field(default_factory=list)
+
+    @property
+    def ratios(self) -> list[float]:
+        """All processes, ours to theirs, of each round."""
+        return [ours.whole / theirs.whole for theirs, ours in zip(self.theirs, self.ours, strict=True)]
+
+
+Work = Callable[[], int]
+"""Does some work; how many units it did."""
+
+
+def turn_of(processes: Processes, work: Work, settle: Callable[[], None] = lambda: None) -> Turn:
+    """`settle` brings what was left to others before, such as merges, to its end, and what the work has left: that belongs to the turn, but not to
+    the rate."""
+    settle()
+    before, idle, begun = processes.read(), idle_seconds(), time.perf_counter()
+    units = work()
+    seconds = time.perf_counter() - begun
+    idle = idle_seconds() - idle
+    settle()
+    after = processes.read()
+    return _turn([(before, after)], units, seconds, idle)
+
+
+def turn_of_calls(processes: Processes, call: Callable[[], object], times: int, before: Callable[[], object]) -> Turn:
+    """`before` runs ahead of each call and is not counted."""
+    readings: list[tuple[Reading, Reading]] = []
+    seconds = idle = 0.0
+    for _ in range(times):
+        before()
+        read, was_idle, begun = processes.read(), idle_seconds(), time.perf_counter()
+        call()
+        seconds += time.perf_counter() - begun
+        idle += idle_seconds() - was_idle
+        readings.append((read, processes.read()))
+    return _turn(readings, times, seconds, idle)
+
+
+def _turn(readings: list[tuple[Reading, Reading]], units: int, seconds: float, idle: float) -> Turn:
+    cpu = {name: sum(after[name] - before[name] for before, after in readings) / units * 1e6 for name in readings[0][0]}
+    return Turn(cpu, units / seconds, idle / seconds / (os.cpu_count() or 1))
+
+
+def in_turns(theirs: Callable[[], Turn], ours: Callable[[], Turn], rounds: int) -> Turns:
+    """Rounds of one turn each, the order changing from round to round: whoever comes second finds a warmer machine. One more round goes before them
+    and does not count."""
+    found = Turns()
+    for number in range(rounds + 1):
+        sides = [(theirs, found.theirs), (ours, found.ours)]
+        for take, turns in sides if number % 2 else reversed(sides):
+            turn = take()
+            if number:
+                turns.append(turn)
+    return found
+
+
+def parts(turns: list[Turn]) -> str:
+    """What each process takes of a unit."""
+    return ", ".join(f"{name} {shown(median([turn.cpu[name] for turn in turns]))}" for name in turns[0].cpu if turns[0].cpu[name])
+
+
+def add_turns(report: Report, name: str, unit: str, turns: Turns, *, most: float | None = None, server_most: float | None = None) -> None:
+    """The figures of some turns: `most` bounds the ratio of all processes, `server_most` the server's microseconds a unit."""
+    per = f"µs/{unit}"
+    for side, of_side in (("", turns.ours), ("  bare: ", turns.theirs)):
+        rate, idle = median([turn.rate for turn in of_side]), median([turn.idle for turn in of_side])
+        note = f"{parts(of_side)}; {rate:,.0f}/s, cores {idle:.0%} idle"
+        report.spread(f"{side}{name}: CPU of all", [turn.whole for turn in of_side], per, note=note)
+    report.spread("  ratio, all processes", turns.ratios, "", most=most)
+    report.spread("  the server's CPU", [turn.cpu["server"] for turn in turns.ours], per, most=server_most)
