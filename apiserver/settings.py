@@ -286,6 +286,7 @@ def _check(settings: Settings) -> None:
         ("events.max_chart_series", events.max_chart_series),
         ("events.max_chart_points", events.max_chart_points),
         ("events.max_list_series", events.max_list_series),
+        ("events.max_answer_bytes", events.max_answer_bytes),
         ("elastic.pool", elastic.pool),
     ):
         need(least >= 1, f"{name} must be at least 1")

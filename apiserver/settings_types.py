@@ -189,6 +189,8 @@ class EventsSettings:
     """Points in one answer of charts."""
     max_list_series: int
     """Series of last_metrics in one answer that lists tasks or models."""
+    max_answer_bytes: int
+    """Bytes of the events (plots, lines, images) in one answer."""
     search_seconds: float
     """Seconds that one call may search in a log."""
 
@@ -247,6 +249,8 @@ class RunsSettings:
     """Lines of one request that adds events."""
     max_runs: int
     """Runs in one answer of GET /api/runs."""
+    max_points: int
+    """Points of a run whose rows are chosen (downsample) or put in order of time: they are in memory together."""
     sockets: int
     """Log sockets one client may hold; 0 counts nothing."""
     live_sockets: int

@@ -1,14 +1,19 @@
-"""Greenlets that share a worker: a turn for the others in the middle of long work, and work that only one does at a time."""
+"""Greenlets that share a worker: a turn for the others in the middle of long work, blocking work beside the event loop, and work that only one does
+at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import gevent
 from gevent.lock import RLock
+from gevent.threadpool import ThreadPool
 
 _MOMENT = 1e-6
+
+Result = TypeVar("Result")
 
 
 def give_way() -> None:
@@ -19,6 +24,22 @@ def give_way() -> None:
     sleep goes through the event loop each time and costs 4 µs.
     """
     gevent.sleep(_MOMENT)
+
+
+def in_thread(work: Callable[..., Result], *args: object, pool: ThreadPool | None = None) -> Result:
+    """Run `work(*args)` in a thread of `pool` (gevent's own if there is none); other greenlets continue. Raises the exceptions of `work`."""
+    result, error = (pool or gevent.get_hub().threadpool).apply(_outcome, (work, args))
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def _outcome(work: Callable[..., Result], args: tuple[object, ...]) -> tuple[Result | None, Exception | None]:
+    """Result or exception, as values: gevent would print every exception that leaves a pool thread."""
+    try:
+        return work(*args), None
+    except Exception as error:
+        return None, error
 
 
 class KeyedLocks:

@@ -51,6 +51,7 @@ REFUSALS = (
     "not unicode",
     "names no task",
     "no type",
+    "too many series",
     "refused by the store",
 )
 """Kinds of refusals, as the label `reason` names them; a kind of `errors_info` that holds none of them is "other"."""

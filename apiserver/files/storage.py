@@ -1,7 +1,7 @@
 """Files on disk: written under a temporary name, synced, renamed; read and removed without following a link.
 
 Every step below the root goes from folder to folder by file descriptor (openat with O_NOFOLLOW): a symbolic link there is
-refused, not followed, and there is no gap between a check and its use. All methods block; callers use `disk.in_thread`.
+refused, not followed, and there is no gap between a check and its use. All methods block; callers use `in_thread`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 from cachetools import LRUCache
 from gevent.threadpool import ThreadPool
 
-from apiserver.files.disk import in_thread
+from apiserver.common.fairness import in_thread
 from apiserver.files.image_size import HEAD, image_size
 from apiserver.files.problems import FileProblem
 from apiserver.files.storage import OpenFile

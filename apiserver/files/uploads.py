@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from apiserver.files.disk import in_thread
+from apiserver.common.fairness import in_thread
 from apiserver.files.names import split
 from apiserver.files.problems import BadUpload, BrokenOff
 from apiserver.files.storage import FileStorage, Incoming

@@ -19,8 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import dump_options_header, http_date, parse_range_header, quote_etag
 from werkzeug.routing import PathConverter
 
-from apiserver.common.fairness import give_way
-from apiserver.files.disk import in_thread
+from apiserver.common.fairness import give_way, in_thread
 from apiserver.files.names import other_readings
 from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
 from apiserver.files.storage import FileStorage, OpenFile

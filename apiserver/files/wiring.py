@@ -11,9 +11,9 @@ from flask import Flask, Request
 from werkzeug.datastructures import Headers
 
 from apiserver.bll.registry.directory import TaskDirectory
+from apiserver.common.fairness import in_thread
 from apiserver.context import Context
 from apiserver.errors import RoleNotAllowed
-from apiserver.files.disk import in_thread
 from apiserver.files.names import other_readings, spellings, split
 from apiserver.files.problems import BadName
 from apiserver.files.storage import FileStorage

@@ -29,6 +29,7 @@ from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
 from apiserver.common.addresses import without_password
 from apiserver.common.fairness import give_way
+from apiserver.common.metrics import count_refused
 from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
 from apiserver.runs import parameters
 from apiserver.runs.limits import Limiter, Verdict
@@ -88,7 +89,7 @@ class RunsApi:
         self._store, self._catalog, self._writer = store, catalog, writer
         self._limiter, self._authenticator = limiter, authenticator
         self._server, self._storage = settings.server, without_password(settings.store_url)
-        self._rows = RunAnswers(store)
+        self._rows = RunAnswers(store, settings.runs.max_points)
         self._cache: AnswerCache[RowsAnswer] = AnswerCache(CACHE_BYTES, _size)
         choose_rows(100, [MetricValues(np.arange(100), np.arange(100.0))], 10)  # numpy loads modules on first use
         self.blueprint = Blueprint("runs", __name__)
@@ -215,6 +216,9 @@ class RunsApi:
                 lines.add(number + 1, parts[number])
             give_way()
         problems: list[dict[str, Any]] = [{"line": error.line, "reason": error.reason} for error in lines.errors]
+        if problems:
+            broken = sum(error.reason.startswith("not JSON") for error in lines.errors)
+            count_refused({"not json": broken, "other": len(problems) - broken})
         if lines.added:
             owner = self._catalog.writable(identity.company, identity.user, run)
             if lines.timed:

@@ -13,6 +13,7 @@ from typing import Any
 from flask import Request, Response
 from gevent.monkey import get_original
 
+from apiserver.bll.events import answer_size
 from apiserver.bll.registry.identity import WEB
 from apiserver.errors import BadBody, InternalEndpoint, InvalidVersion, MalformedPath, RoleNotAllowed, UnknownEndpoint
 from apiserver.service_repo import body as bodies
@@ -56,6 +57,7 @@ class Dispatcher:
         headers = request.headers
         id = uuid.uuid4().hex
         trx = headers.get("X-Clearml-Trx") or headers.get("X-Trains-Trx") or id
+        answer_size.begin()
         call = Call(id=id, trx=trx, endpoint="", headers=headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         shown: float | str = 1.0
         request.environ["tidemark.call"] = call

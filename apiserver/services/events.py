@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.bll.events.answer_size import bounded
 from apiserver.bll.events.charts import ChartLimits, Charts
 from apiserver.bll.events.deletion import Deletion
 from apiserver.bll.events.image_index import ImageIndex
@@ -41,24 +42,25 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
     """Every class of handlers of events.*."""
     owners = EventOwners(directory)
     ttl = settings.state_expiration
+    store, events = events, bounded(events, settings.max_answer_bytes, settings.max_list_series)
     scrolls = Scrolls(state, ttl)
     listing = Listing(events)
     pages = EventPages(events, scrolls, settings.raw_size_cap)
     navigation = Navigation(events, state, ttl)
     return [
-        EventsWriteService(owners, ingest, Deletion(events, directory)),
+        EventsWriteService(owners, ingest, Deletion(store, directory)),
         EventsScalarsService(
             owners,
             Charts(events, ChartLimits(settings.max_chart_series, settings.max_chart_points)),
             Latest(events),
             listing,
             pages,
-            Vectors(events, settings.max_chart_points),
+            Vectors(store, settings.max_chart_points),
         ),
         EventsSeriesService(owners, SeriesCharts(events), ChartThumbnails(events)),
-        EventsListingService(owners, listing, pages, TaskStorage(events)),
+        EventsListingService(owners, listing, pages, TaskStorage(store)),
         EventsLogsService(
-            owners, Logs(events, scrolls), LogSearch(events, scrolls, settings.search_seconds), LogDownload(events), LogOverviews(events)
+            owners, Logs(events, scrolls), LogSearch(events, scrolls, settings.search_seconds), LogDownload(store), LogOverviews(events)
         ),
         EventsImagesService(owners, Images(events, scrolls), navigation, ImageSamples(events, state, ttl), ImageIndex(events)),
         EventsPlotsService(owners, Plots(events, scrolls), navigation, PlotSamples(events, state, ttl)),

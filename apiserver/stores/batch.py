@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from apiserver.stores.records import SeriesKey
+from apiserver.stores.records import LOG, SeriesKey
 
 
 @dataclass(slots=True)
@@ -69,6 +69,10 @@ class LogLine:
     extra: dict[str, Any] | None = None
     model_event: bool = False
 
+    @property
+    def series(self) -> SeriesKey:
+        return SeriesKey(self.task, LOG, self.metric, self.variant)
+
 
 @dataclass(slots=True)
 class Touch:
@@ -76,7 +80,10 @@ class Touch:
 
     max_iter: int | None = None
     is_model: bool = False
-    bytes_by_type: dict[str, int] = field(default_factory=dict)
+
+    def raise_to(self, iteration: int) -> None:
+        if self.max_iter is None or iteration > self.max_iter:
+            self.max_iter = iteration
 
 
 @dataclass(slots=True)
@@ -85,6 +92,7 @@ class EventBatch:
 
     `lines` is one more than the greatest arrival offset in it. `digest` identifies the raw body and its sender when any line carried a
     timestamp of its own: the log lines of a batch whose digest was stored within the last hour are a retry and are not stored again.
+    `quiet_metrics` never move last_iteration.
     """
 
     now: int
@@ -95,6 +103,7 @@ class EventBatch:
     logs: list[LogLine] = field(default_factory=list)
     touches: dict[str, Touch] = field(default_factory=dict)
     digest: bytes | None = None
+    quiet_metrics: frozenset[str] = frozenset()
 
 
 class Refusal(NamedTuple):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from cachetools import LRUCache
 
+from apiserver.stores.batch import Event, EventBatch, LogLine, Refusal
 from apiserver.stores.options import WriteOptions
+from apiserver.stores.records import SeriesKey
+from apiserver.stores.touches import touches_of
 
 REMEMBERED = 100_000
 """Tasks and companies whose number of series is remembered."""
@@ -28,10 +32,10 @@ class SeriesRoom:
         self.known: LRUCache[_Place, tuple[int, int]] = LRUCache(REMEMBERED)
         """The number of series, at least; and how many of them were made since the store was asked."""
 
-    def batch(self, company: str, count: Callable[[str | None], int], *, sees_own: bool) -> BatchRoom:
-        """The place for new series of one batch. `count` asks the store how many series a task (None: the company) has; `sees_own`: those that
-        this batch has made are among them."""
-        return BatchRoom(self, company, count, sees_own)
+    def batch(self, company: str, count: Callable[[str | None], int]) -> BatchRoom:
+        """The place for new series of one batch. `count` asks the store how many series a task (None: the company) has, without those that
+        this batch makes."""
+        return BatchRoom(self, company, count)
 
     def forget(self) -> None:
         self.known.clear()
@@ -40,8 +44,8 @@ class SeriesRoom:
 class BatchRoom:
     """Refuses nothing before the store was asked, and asks at most once for a task and a batch."""
 
-    def __init__(self, room: SeriesRoom, company: str, count: Callable[[str | None], int], sees_own: bool) -> None:
-        self._room, self._company, self._count, self._sees_own = room, company, count, sees_own
+    def __init__(self, room: SeriesRoom, company: str, count: Callable[[str | None], int]) -> None:
+        self._room, self._company, self._count = room, company, count
         self._made: dict[str | None, int] = {}
         self._asked: set[str | None] = set()
 
@@ -63,6 +67,23 @@ class BatchRoom:
         number, made = self._room.known.get(key, (0, 0))
         if place not in self._asked and (made >= limit // UNCOUNTED or number >= limit):
             self._asked.add(place)
-            number, made = self._count(place) + (0 if self._sees_own else self._made.get(place, 0)), 0
+            number, made = self._count(place) + self._made.get(place, 0), 0
         self._room.known[key] = number, made
         return number
+
+
+def without(batch: EventBatch, refused: Mapping[SeriesKey, str]) -> tuple[EventBatch, list[Refusal]]:
+    """The batch as if the lines of these series had never been in it, and the refusal of each of them. `refused`: series -> sentence."""
+    if not refused:
+        return batch, []
+    singles: list[Event | LogLine] = [*batch.events, *batch.logs]
+    lines = [(key, line) for key, points in batch.points.items() if key in refused for line in points.lines]
+    lines += [(one.series, one.line) for one in singles if one.series in refused]
+    kept = replace(
+        batch,
+        points={key: points for key, points in batch.points.items() if key not in refused},
+        events=[event for event in batch.events if event.series not in refused],
+        logs=[line for line in batch.logs if line.series not in refused],
+    )
+    kept.touches = touches_of(kept)
+    return kept, [Refusal(line, "variant", refused[key], TOO_MANY) for key, line in lines]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import uuid
 
 from tests.client import Client, scalar
@@ -31,9 +32,11 @@ def test_runs_of_different_lengths_share_buckets_and_count_the_same(server: Clie
 
 def test_means_of_finite_numbers_are_finite(server: Client) -> None:
     tasks = [uuid.uuid4().hex for _ in range(3)]
-    server.add_batch([scalar(task, "m", iter=0, value=1.7e308) for task in tasks])
+    server.add_batch(
+        [scalar(task, "m", iter=iter, value=value) for task in tasks for iter, value in enumerate((1.7e308, sys.float_info.max))]
+    )
     [line] = server.call("events.get_group_series", groups=[{"name": "g", "tasks": tasks}], metrics=[{"metric": "m"}])["groups"]
-    assert math.isclose(line["mean"][0], 1.7e308, rel_tol=1e-12)
+    assert math.isclose(line["mean"][0], 1.7e308, rel_tol=1e-12) and line["mean"][1] == sys.float_info.max
 
 
 def test_unknown_tasks_are_refused(server: Client) -> None:

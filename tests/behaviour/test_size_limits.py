@@ -12,7 +12,11 @@ import pytest
 from apiserver.stores.records import name_hash
 from tests.client import Client, image, log, plot, scalar, vector
 from tests.conftest import StartServer
+from tests.operations.samples import samples
 from tests.process import Server
+
+TOO_MANY = "tidemark_refused_events_total", (("reason", "too many series"),)
+SCALARS = "tidemark_events_total", (("type", "training_stats_scalar"),)
 
 
 @pytest.fixture
@@ -24,9 +28,11 @@ def small(start_server: StartServer) -> Iterator[Server]:
         TIDEMARK__events__max_chart_series="6",
         TIDEMARK__events__max_chart_points="50",
         TIDEMARK__events__max_list_series="10",
+        TIDEMARK__events__max_answer_bytes="250000",
         TIDEMARK__engine__company_state_bytes="4000",
         TIDEMARK__runs__max_lines="100",
         TIDEMARK__runs__max_runs="4",
+        TIDEMARK__runs__max_points="100",
     )
 
 
@@ -105,6 +111,66 @@ def test_series_of_a_task_are_limited_over_several_batches(small: Server, task: 
     assert client.add_batch([scalar(task, f"n{number}") for number in range(5)])["errors"] == 0
 
 
+def test_what_is_refused_moves_and_counts_nothing(small: Server, task: str) -> None:
+    client = small.client()
+    for numbers in (range(5), range(5, 8)):
+        client.add_batch([scalar(task, f"m{number}") for number in numbers])
+    refused = [scalar(task, "m9", iter=90), plot(task, iter=91), image(task, iter=92), log(task, "a line", iter=93, timestamp=1)]
+    row = json.dumps({"type": "metrics", "data": {"global_step": 94, "m9": 1.0}}).encode()
+
+    def state() -> tuple[Any, ...]:
+        body = client.call("tasks.get_by_id", task=task)["task"]
+        stored = {key: value for key, value in samples(small).items() if key[0] == "tidemark_events_total"}
+        return body["last_iteration"], body["last_update"], body["last_change"], body["status"], stored
+
+    before, refusals = state(), samples(small).get(TOO_MANY, 0)
+    assert client.send_batch(refused).codes == (400, 131)
+    assert client.send("POST", f"/api/runs/{task}/events", row).status == 400
+    assert state() == before and samples(small)[TOO_MANY] - refusals == 5
+    # Beside something that is stored, and for another task.
+    client.add_batch([*refused, scalar(task, "m0", iter=1), scalar(f"{task}-other", iter=5)])
+    body = client.call("tasks.get_by_id", task=task)["task"]
+    assert body["last_iteration"] == 1 and samples(small)[SCALARS] - before[-1][SCALARS] == 2
+    # A retry of log lines that were refused stores them as soon as there is place.
+    client.call("events.delete_for_task", task=task)
+    assert client.send_batch(refused).data["added"] == 4 and len(client.log(task)) == 1
+
+
+def test_the_events_of_an_answer_are_bounded(small: Server, task: str) -> None:
+    client = small.client()
+    client.add_batch([plot(task, variant=f"v{number}", iter=number, plot_str=json.dumps(["x" * 100_000])) for number in range(3)])
+    client.add_batch([log(task, "x" * 100_000, timestamp=1_000 + number) for number in range(3)])
+    client.add_batch([image(task, variant=f"v{number}", note={"text": "x" * 100_000}) for number in range(3)])
+    for endpoint, request in (
+        ("get_task_plots", {"task": task}),
+        ("get_multi_task_plots", {"tasks": [task], "no_scroll": True, "iters": 3}),
+        ("plots", {"metrics": [{"task": task}], "iters": 3}),
+        ("debug_images", {"metrics": [{"task": task}]}),
+        ("get_task_events", {"task": task, "event_type": "plot"}),
+        ("get_task_log", {"task": task}),
+        ("get_task_log_lines", {"task": task, "start": 0}),
+    ):
+        refused = client.refused(f"events.{endpoint}", request)
+        assert refused.codes == (400, 16) and "events.max_answer_bytes" in str(refused), endpoint
+    assert len(client.call("events.get_task_plots", task=task, metrics=[{"metric": "roc", "variants": ["v1"]}])["plots"]) == 1
+    assert client.call("events.get_task_events", task=task, event_type="plot", batch_size=2)["returned"] == 2
+    assert client.call("events.get_task_log", task=task, batch_size=2)["returned"] == 2
+
+
+def test_a_page_of_a_log_of_one_millisecond_is_bounded(server: Client, task: str) -> None:
+    server.add_batch([log(task, f"line {number}", timestamp=1_000) for number in range(10_200)])
+    page = server.call("events.get_task_log", task=task, batch_size=5)
+    assert len(page["events"]) == 10_005 and page["total"] == 10_200
+    found, scroll = [], None
+    while scroll is not None or not found:
+        page = server.call(
+            "events.get_task_log", {"task": task, "batch_size": 5, "search": "line", **({"scroll_id": scroll} if scroll else {})}
+        )
+        found.append([event["msg"] for event in page["events"]])
+        scroll = page["scroll_id"]
+    assert [len(lines) for lines in found] == [10_005, 195] and len({line for lines in found for line in lines}) == 10_200
+
+
 def test_charts_and_lists_are_bounded(small: Server, task: str) -> None:
     client = small.client()
     tasks = [f"{task}-{number}" for number in range(2)]
@@ -124,12 +190,29 @@ def test_charts_and_lists_are_bounded(small: Server, task: str) -> None:
     zoomed = client.histogram(tasks[0], metrics=five, samples=0, x_min=10, x_max=19)
     assert [chart["train"]["x"] for chart in zoomed.values()] == [list(range(10, 20))] * 5
 
+    # The runs API holds the rows of a run together where it chooses some, or puts them in order of time; others are streamed.
+    run, fast = f"/api/runs/{tasks[0]}", f"/api/v2/experiments/{tasks[0]}/metrics/fast"
+    for path in (f"{run}/metrics_step?downsample=100", f"{run}/metrics", f"{run}/metrics?step_range=1:2", f"{fast}?downsample=10"):
+        answer = client.send("GET", path)
+        assert answer.status == 400 and "runs.max_points" in answer.json["detail"]
+    for path, rows in ((f"{run}/metrics_step", 40), (f"{run}/metrics_step?downsample=100&step_range=5:14", 10), (fast, 40)):
+        assert len(client.send("GET", path).json["rows"]) == rows
+
     client.add_batch([vector(tasks[0], list(range(20)), "few", iter=iter) for iter in range(2)])
     client.add_batch([vector(tasks[1], list(range(20)), "many", iter=iter) for iter in range(3)])
     few = client.call("events.vector_metrics_iter_histogram", task=tasks[0], metric="few", variant="v")
     assert [len(one) for one in few["vectors"]] == [20, 20]
     refused = client.refused("events.vector_metrics_iter_histogram", task=tasks[1], metric="many", variant="v")
     assert refused.codes == (400, 16) and "events.max_chart_points" in str(refused)
+
+    for endpoint, request in (
+        ("get_task_metrics", {"event_type": "training_stats_scalar"}),
+        ("get_multi_task_metrics", {}),
+        ("get_task_single_value_metrics", {}),
+        ("get_thumbnails", {}),
+    ):
+        refused = client.refused(f"events.{endpoint}", {"tasks": tasks, **request})
+        assert refused.codes == (400, 12) and "events.max_list_series" in str(refused), endpoint
 
     path = f"last_metrics.{name_hash('m3')}.{name_hash('train')}.value"
     for name in ("tasks.get_all", "tasks.get_all_ex"):
@@ -156,3 +239,20 @@ def test_a_row_with_series_too_many_keeps_the_others(small: Server, task: str) -
     assert all("events.max_task_series" in line["reason"] for line in first["error_lines"])
     rows = small.client().send("GET", f"/api/runs/{task}/metrics_step").json
     assert rows["total"] == 3 and {f"m{number}" for number in range(8)} <= set(rows["columns"]) and "m8" not in rows["columns"]
+
+
+def test_a_document_is_as_long_as_mongodb_takes_them(server: Client, task: str) -> None:
+    id = server.new_task()
+    part = "x" * 9_000_000
+    server.call("tasks.edit", task=id, comment=part)
+    refused = server.refused("tasks.edit_configuration", task=id, configuration=[{"name": "a", "value": part}])
+    assert refused.codes == (400, 12) and "16,000,000" in str(refused)
+    assert server.refused("models.create", name="m", uri="file:///m", comment=part, metadata=[{"key": "k", "value": part}]).codes == (
+        400,
+        12,
+    )
+    answer = server.send(
+        "PUT", f"/api/runs/{task}/meta", json.dumps({"summary": {"a": part, "b": part}}).encode(), {"Content-Type": "application/json"}
+    )
+    assert answer.status == 400
+    assert server.task(id)["comment"] == part

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import boards, galleries, ingest, python_client, reads, runs, sdk, stages, tables
+from tests.bench import boards, galleries, ingest, overload, python_client, reads, runs, sdk, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
@@ -37,6 +37,7 @@ PARTS = [
     "million",
     "sockets",
     "boards",
+    "overload",
 ]
 
 
@@ -66,6 +67,7 @@ def main() -> None:
                 ("million", runs.a_million_steps),
                 ("sockets", runs.sockets),
                 ("boards", boards.boards),
+                ("overload", lambda report, folder: overload.overload(report, folder / "overload", {})),
             ):
                 if name in options.only:
                     work(report, folder)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from apiserver.stores.records import SCALAR
-from tests.bench import galleries, reads, runs, tables
+from tests.bench import galleries, overload, reads, runs, tables
 from tests.bench.bare import Bare
 from tests.bench.cluster_ingest import ingest
 from tests.bench.cpu import add_turns, in_turns, turn_of, turn_of_calls
@@ -172,5 +172,7 @@ def cluster(report: Report, folder: Path, only: set[str]) -> None:
         server.stop()
     if "runs" in only:
         runs.beside_paging(report, folder, server.env, bare)
+    if "overload" in only:
+        overload.overload(report, folder / "overload", server.env)
     if "sockets" in only:
         runs.sockets_of_a_cluster(report, folder, server.env)

@@ -28,7 +28,7 @@ class Builder:
         points.values.append(float(value))
         points.timestamps.append(T0 + iteration % 10**6 * 1000 if timestamp is None else timestamp)
         points.sizes.append(200)
-        points.lines.append(self._line(task, 200, SCALAR, iteration))
+        points.lines.append(self._line(task, iteration))
         return self
 
     def scalars(self, task: str, metric: str, variant: str, points: Iterable[tuple[int, float]]) -> Builder:
@@ -47,22 +47,21 @@ class Builder:
         timestamp: int = T0,
         **body: Any,
     ) -> Builder:
-        line = self._line(task, 300, type, iteration)
+        line = self._line(task, iteration)
         self.batch.events.append(Event(type, task, metric, variant, iteration, key, timestamp, self.batch.worker, line, 300, body))
         return self
 
     def log(self, task: str, msg: str | None, timestamp: int = T0, level: str | None = "info", metric: str = "", **extra: Any) -> Builder:
-        line = self._line(task, 100, "log", None)
+        line = self._line(task, None)
         self.batch.logs.append(LogLine(task, timestamp, level, self.batch.worker, msg, metric, "", None, line, 100, extra or None))
         return self
 
     def build(self) -> EventBatch:
         return self.batch
 
-    def _line(self, task: str, size: int, type: str, iteration: int | None) -> int:
+    def _line(self, task: str, iteration: int | None) -> int:
         touch = self.batch.touches.setdefault(task, Touch())
-        touch.bytes_by_type[type] = touch.bytes_by_type.get(type, 0) + size
         if iteration is not None:
-            touch.max_iter = iteration if touch.max_iter is None else max(touch.max_iter, iteration)
+            touch.raise_to(iteration)
         self.batch.lines += 1
         return self.batch.lines - 1

@@ -12,6 +12,7 @@ from tests.answers import check_data, schemas
 from tests.client import Client, image, log, plot, scalar, vector
 from tests.conftest import own_store
 from tests.fuzz.generated import Caller, Pool
+from tests.fuzz.odd_events import odd_events
 from tests.fuzz.test_broken_batches import in_threads, numbers
 from tests.process import Server
 
@@ -72,8 +73,12 @@ def test_generated_calls_never_crash_and_answer_what_their_schema_says(own_serve
     def work(seed: int) -> None:
         if seed % 50 == 0:
             fresh = f"fuzz-{seed}"
-            fill(client, fresh)
-            fill(client, f"model-{seed}", model=True)
+            if seed % 100:
+                fill(client, fresh)
+                fill(client, f"model-{seed}", model=True)
+            else:
+                client.add_batch(odd_events(seed, fresh))
+                client.add_batch(odd_events(seed, f"model-{seed}", model=True))
             pool.renew(fresh, f"model-{seed}")
         attempt(client, pool, crashed, seed, *caller.call(seed))
 

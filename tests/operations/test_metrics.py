@@ -12,23 +12,16 @@ from typing import Any
 import requests
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.parser import text_string_to_metric_families
 
 from apiserver.common import metrics
 from apiserver.monitoring import exporter
 from tests.client import Client, log, scalar
 from tests.conftest import StartServer, credentials
+from tests.operations.samples import samples
 from tests.process import ROOT, Server, wait_until
 
 BOARD = ROOT / "deploy" / "grafana" / "tidemark.json"
 RULES = ROOT / "deploy" / "prometheus" / "tidemark.rules.yml"
-Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def samples(server: Server) -> Samples:
-    text = requests.get(f"{server.url}/metrics", timeout=30).text
-    families = text_string_to_metric_families(text)
-    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
 
 
 def counted() -> set[str]:

@@ -29,7 +29,7 @@ class Counts:
 
 def fill(room: SeriesRoom, counts: Counts, task: str, wanted: int) -> int:
     """How many of so many new series one batch gets."""
-    batch = room.batch("company", counts, sees_own=False)
+    batch = room.batch("company", counts)
     got = sum(batch.take(task) is None for _ in range(wanted))
     counts.numbers[task] = counts.numbers.get(task, 0) + got
     return got
@@ -59,9 +59,9 @@ def test_what_other_processes_made_is_seen_after_an_eighth_of_the_limit() -> Non
 def test_a_company_has_a_limit_too() -> None:
     room, counts = SeriesRoom(WriteOptions(max_task_series=100, max_company_series=160)), Counts()
     assert [fill(room, counts, f"t{number}", 50) for number in range(4)] == [50, 50, 50, 10]
-    batch = room.batch("company", counts, sees_own=False)
+    batch = room.batch("company", counts)
     assert "events.max_company_series" in str(batch.take("t9"))
-    assert room.batch("other", Counts(), sees_own=False).take("t") is None
+    assert room.batch("other", Counts()).take("t") is None
 
 
 @pytest.fixture

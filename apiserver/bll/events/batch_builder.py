@@ -16,16 +16,25 @@ import msgspec
 from apiserver.bll.events.event_decoder import EventDecoder, LineError, leaked_method
 from apiserver.bll.registry.directory import OwnerKind
 from apiserver.errors import ValidationFailed
-from apiserver.stores.batch import Event, EventBatch, LogLine, Points, Touch
+from apiserver.stores.batch import Event, EventBatch, LogLine, Points
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, PLOT, SCALAR, SeriesKey
+from apiserver.stores.touches import touches_of
 
 MAX_NAME, MAX_URL, MAX_TASK = 1_024, 8_192, 256
 """Greatest lengths in bytes: metric, variant, key, worker, level; url; task id."""
 
 _SOURCE_URL = re.compile(r"""["']source["']\s*:\s*["']([a-z][a-z0-9+.-]*://[^"']*)["']""", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_TEXTS = {"key": MAX_NAME, "url": MAX_URL, "level": MAX_NAME, "worker": MAX_NAME, "x_axis_label": MAX_NAME}
+_TEXTS = {
+    "metric": MAX_NAME,
+    "variant": MAX_NAME,
+    "key": MAX_NAME,
+    "url": MAX_URL,
+    "level": MAX_NAME,
+    "worker": MAX_NAME,
+    "x_axis_label": MAX_NAME,
+}
 
 
 class Refused(NamedTuple):
@@ -248,7 +257,10 @@ class BatchBuilder:
     # --- owners
 
     def owners(self) -> dict[OwnerKind, dict[str, bool]]:
-        """The ids of the batch by kind, with allow_locked. Raises ValidationFailed when events of one id contradict each other."""
+        """The ids of the batch by kind, with allow_locked. Raises ValidationFailed when events of one id contradict each other.
+
+        What can't be stored whoever owns it is refused before: it makes no task known."""
+        self._refuse_long_names()
         flags = set(self._flags)
         for task, _, _, allow_locked, model_event in self._columns:
             flags.add((task, bool(allow_locked), bool(model_event)))
@@ -266,6 +278,16 @@ class BatchBuilder:
                 owners["model" if model_event else "task"][task] = allow_locked
         return {kind: ids for kind, ids in owners.items() if ids}
 
+    def _refuse_long_names(self) -> None:
+        """The scalars of series whose names are too long; of other events `add` has refused them."""
+        for key, column in list(self._columns.items()):
+            for field, name in (("metric", key[1]), ("variant", key[2])):
+                if name and len(name) * 4 > MAX_NAME and (length := len(name.encode())) > MAX_NAME:
+                    problem = _length_problem(field, MAX_NAME, length)
+                    self.refused += [Refused(line, *problem) for line in column.points.lines]
+                    del self._columns[key]
+                    break
+
     def drop(self, task: str, kind: str, reason: str) -> None:
         """Refuse everything of this task or model."""
         self._dropped[task] = (kind, reason)
@@ -274,45 +296,28 @@ class BatchBuilder:
 
     def finish(self) -> EventBatch:
         """What is to be stored."""
-        batch = EventBatch(now=self._now, worker=self._worker, lines=max(self.last_line, 1))
+        batch = EventBatch(now=self._now, worker=self._worker, lines=max(self.last_line, 1), quiet_metrics=self._ignored)
         for (task, metric, variant, _, model_event), column in self._columns.items():
             key = SeriesKey(task, SCALAR, metric or "", variant or "")
-            if not self._kept(task, column.points.lines, key.metric, key.variant):
+            if not self._kept(task, column.points.lines):
                 continue
             column.points.model_event = bool(model_event)
             if key in batch.points:
                 _join(batch.points[key], column.points)
             else:
                 batch.points[key] = column.points
-            touch = batch.touches.setdefault(task, Touch(is_model=bool(model_event)))
-            if key.metric not in self._ignored:
-                touch.max_iter = _higher(touch.max_iter, max(column.points.iters))
-        for event in self._events:
-            if self._kept(event.task, [event.line], event.metric, event.variant):
-                batch.events.append(event)
-                touch = batch.touches.setdefault(event.task, Touch(is_model=event.model_event))
-                if event.iter is not None and event.metric not in self._ignored:
-                    touch.max_iter = _higher(touch.max_iter, event.iter)
-        for line in self._logs:
-            if self._kept(line.task, [line.line], line.metric, line.variant):
-                batch.logs.append(line)
-                touch = batch.touches.setdefault(line.task, Touch())
-                if line.iter is not None and line.metric not in self._ignored:
-                    touch.max_iter = _higher(touch.max_iter, line.iter)
+        batch.events, batch.logs = self._events, self._logs
+        if self._dropped:
+            batch.events = [event for event in self._events if self._kept(event.task, [event.line])]
+            batch.logs = [line for line in self._logs if self._kept(line.task, [line.line])]
+        batch.touches = touches_of(batch)
         return batch
 
-    def _kept(self, task: str, lines: list[int], metric: str, variant: str) -> bool:
-        problem: tuple[str, str, str] | None = None
-        if task in self._dropped:
-            problem = (*self._dropped[task], "task")
-        else:
-            for field, name in (("metric", metric), ("variant", variant)):
-                if len(name) * 4 > MAX_NAME and len(name.encode()) > MAX_NAME:
-                    problem = _length_problem(field, MAX_NAME, len(name.encode()))
-        if problem is None:
-            return True
-        self.refused += [Refused(line, *problem) for line in lines]
-        return False
+    def _kept(self, task: str, lines: list[int]) -> bool:
+        problem = self._dropped.get(task)
+        if problem is not None:
+            self.refused += [Refused(line, *problem, "task") for line in lines]
+        return problem is None
 
 
 def _join(points: Points, more: Points) -> None:
@@ -359,7 +364,3 @@ def _is_json(text: str | None) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _higher(old: int | None, new: int) -> int:
-    return new if old is None or new > old else old

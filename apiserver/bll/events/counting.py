@@ -1,4 +1,4 @@
-"""What is counted of a stored batch, for `GET /metrics`."""
+"""What of a batch was stored: counted for `GET /metrics`, and named to live readers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.records import LOG
 
 
-def count_stored(batch: EventBatch, outcome: Appended) -> None:
-    """Add the sums of a batch."""
-    stored = Counter(event.series.type for event in batch.events)
+def stored_events(batch: EventBatch, outcome: Appended) -> Counter[tuple[str, str]]:
+    """(task, type) -> number of events, without those that the store refused."""
+    refused = {refusal.line for refusal in outcome.refusals}
+    stored: Counter[tuple[str, str]] = Counter()
     for key, points in batch.points.items():
-        stored[key.type] += len(points.iters)
-    if batch.logs and outcome.logs_were_stored_before:
+        stored[key.task, key.type] += len(points.iters) if not refused else sum(line not in refused for line in points.lines)
+    stored.update((event.task, event.type) for event in batch.events if event.line not in refused)
+    stored.update((line.task, LOG) for line in batch.logs if line.line not in refused)
+    return +stored
+
+
+def count_stored(stored: Counter[tuple[str, str]], outcome: Appended) -> None:
+    """Add the sums of a batch; log lines that had been stored before are one retried batch."""
+    of_type: Counter[str] = Counter()
+    for (_, type), count in stored.items():
+        of_type[type] += count
+    if outcome.logs_were_stored_before:
         RETRIED.inc()
-    elif batch.logs:
-        stored[LOG] += len(batch.logs)
-    for type, count in stored.items():
+        del of_type[LOG]
+    for type, count in of_type.items():
         EVENTS.labels(type).inc(count)

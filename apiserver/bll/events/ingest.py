@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from apiserver.bll.events.batch_builder import BatchBuilder, Refused
-from apiserver.bll.events.counting import count_stored
+from apiserver.bll.events.counting import count_stored, stored_events
 from apiserver.bll.events.event_decoder import EventDecoder, LineError
 from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
@@ -109,9 +109,10 @@ class Ingest:
             if batch.logs and builder.timed and not again:  # equal bodies without a single timestamp are two reports
                 batch.digest = digest_of(company, body)
             outcome = self._events.append(company, batch)
-            count_stored(batch, outcome)
+            stored = stored_events(batch, outcome)
+            count_stored(stored, outcome)
             refused += [Refused(r.line, r.kind, r.reason, r.field) for r in outcome.refusals]
-            self._live_changes.publish(company, batch, outcome)
+            self._live_changes.publish(company, stored, outcome.seq + batch.lines)
             if batch.logs:
                 self._live_log.publish(company, batch.logs, outcome)
         return _answer(builder.lines, refused)

@@ -6,14 +6,12 @@ of many clients do not pay for a message each, and no batch waits for one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import gevent
 import msgspec
 
-from apiserver.stores.batch import Appended, EventBatch
-from apiserver.stores.records import LOG
 from apiserver.stores.state import Bus, Subscription
 
 GATHER_SECONDS = 0.02
@@ -51,18 +49,14 @@ class LiveChanges:
         self._pending: dict[str, dict[str, tuple[set[str], int]]] = {}
         self._sending = False
 
-    def publish(self, company: str, batch: EventBatch, appended: Appended) -> None:
-        """Say soon what a batch that was just stored holds."""
-        types = {(key.task, key.type) for key in batch.points}
-        types.update((event.task, event.type) for event in batch.events)
-        types.update((line.task, LOG) for line in batch.logs)
-        seq = appended.seq + batch.lines
-        tasks = self._pending.setdefault(company, {})
-        for task, type in types:
+    def publish(self, company: str, stored: Iterable[tuple[str, str]], seq: int) -> None:
+        """Say soon which (task, type) a batch that was just stored has, all before `seq`."""
+        tasks = self._pending.setdefault(company, {}) if stored else {}
+        for task, type in stored:
             of_task, before = tasks.get(task) or (set(), 0)
             of_task.add(type)
             tasks[task] = of_task, max(before, seq)
-        if not self._sending:
+        if tasks and not self._sending:
             self._sending = True
             gevent.spawn(self._send)
 

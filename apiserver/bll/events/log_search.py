@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import msgspec
 
-from apiserver.bll.events.logs import Order, clamped_time, starting_time
+from apiserver.bll.events.logs import MAX_PAGE, Order, clamped_time, starting_time
 from apiserver.bll.events.metric_filter import Selection
 from apiserver.bll.events.scrolls import Scroll, Scrolls, ScrollState
 from apiserver.bll.events.search_budget import SearchBudget
@@ -56,6 +56,10 @@ class FoundPage(NamedTuple):
     matched: int | None
     searched_to: int | None
     scroll_id: str | None
+
+
+PAGE_CHARACTERS = 32_000_000
+"""A page of a search ends after so much text, too."""
 
 
 class _Scanned(NamedTuple):
@@ -143,10 +147,16 @@ class LogSearch:
 
 
 def _page_end(found: list[PagedEvent], size: int) -> int:
-    """Where the page ends: after `size` lines and the rest of the last one's millisecond."""
+    """Where the page ends: after `size` lines and the rest of the last one's millisecond; earlier where the lines are long."""
     end = min(size, len(found))
-    while 0 < end < len(found) and found[end].cursor.timestamp == found[end - 1].cursor.timestamp:
+    most = min(size + MAX_PAGE, len(found))
+    while 0 < end < most and found[end].cursor.timestamp == found[end - 1].cursor.timestamp:
         end += 1
+    characters = 0
+    for number, (event, _) in enumerate(found[:end], 1):
+        characters += len(event.get("msg") or "")
+        if characters > PAGE_CHARACTERS:
+            return number
     return end
 
 

@@ -238,6 +238,7 @@ def _merged(parts: Sequence[Buckets]) -> dict[str, Column]:
     least, most = np.full(n, np.inf), np.full(n, -np.inf)
     np.minimum.at(least, at, np.concatenate([part.min for part in parts])[finite])
     np.maximum.at(most, at, np.concatenate([part.max for part in parts])[finite])
+    means = np.clip(means, least, most)  # three thirds of the greatest double, each rounded up, are infinite
     means[runs == 0] = least[runs == 0] = most[runs == 0] = np.nan
     count = np.bincount(place, np.concatenate([part.count for part in parts]), minlength=n).astype(np.int64)
     return {"x": x, "mean": means, "min": least, "max": most, "count": count, "present": runs.astype(np.int64)}

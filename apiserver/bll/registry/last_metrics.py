@@ -10,11 +10,10 @@ from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Series, name_hash
 from apiserver.stores.registry import Document
+from apiserver.stores.series_parts import series_in_parts
 
 GIVE_WAY = 1000
 """Series between two chances for other requests."""
-TASKS_AT_ONCE = 1_000
-"""Tasks whose series are in memory at a time."""
 
 LastMetrics = dict[str, dict[str, dict[str, Any]]]
 
@@ -56,8 +55,8 @@ class LastMetricsReader:
     def _series(self, owners: Mapping[str, Sequence[str]]) -> Iterator[Series]:
         number = 0
         for company, ids in owners.items():
-            for start in range(0, len(ids), TASKS_AT_ONCE):
-                for series in self._events.series(company, ids[start : start + TASKS_AT_ONCE], types=[SCALAR]):
+            for part in series_in_parts(self._events, company, ids, [SCALAR]):
+                for series in part:
                     number += 1
                     if number % GIVE_WAY == 0:
                         give_way()

@@ -25,6 +25,9 @@ from apiserver.stores.registry import AnyOf, Condition, Document, Kind, Registry
 
 T = TypeVar("T")
 
+MAX_DOCUMENT = 16_000_000
+"""Bytes of a document as JSON: what ClearML's own database takes."""
+
 Body = dict[str, Any]
 
 
@@ -141,9 +144,13 @@ def _tidy(body: Body) -> None:
 
 
 def checked(body: Body) -> Body:
-    """The body, if JSON can hold it. Raises ValidationFailed for integers beyond 64 bits, broken text and endless nesting."""
+    """The body, if JSON can hold it. Raises ValidationFailed for integers beyond 64 bits, broken text, endless nesting, and too much of all."""
     try:
-        orjson.dumps(body)
+        size = len(orjson.dumps(body))
     except TypeError as error:
         raise ValidationFailed("", f"made of 64-bit integers, finite numbers and valid text ({error})") from None
+    if size > MAX_DOCUMENT:
+        raise ValidationFailed(
+            "", f"so short that the document (task, model, project, user) has at most {MAX_DOCUMENT:,} bytes as JSON", size
+        )
     return body

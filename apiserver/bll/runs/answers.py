@@ -13,15 +13,16 @@ import orjson
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.columns import STEP_COLUMN, TIME_COLUMN
 from apiserver.bll.runs.row_encoding import json_rows
-from apiserver.bll.runs.rows import RunRows, Window, joined, taken
+from apiserver.bll.runs.rows import RunRows, Window, taken
 from apiserver.bll.runs.rows_by_time import by_time, since
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.common.fairness import give_way
+from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
-from apiserver.stores.records import Floats
+from apiserver.stores.records import MAX_ITER, Floats
 
-STREAM_FROM = 3_000_000
-"""Stored points from which an answer is streamed instead of built in memory (about 90 MB of JSON)."""
+STREAM_FROM = 64_000_000
+"""Bytes of JSON, estimated, from which an answer is streamed instead of built in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ class RowsAnswer:
 class RunAnswers:
     """Makes the bodies of the endpoints that answer rows."""
 
-    def __init__(self, store: SeriesReader) -> None:
-        self._store = store
+    def __init__(self, store: SeriesReader, max_points: int) -> None:
+        """`max_points`: of an answer that has to be in memory as a whole, because its rows are chosen or put in order of time."""
+        self._store, self._max_points = store, max_points
 
     def metrics_step(self, run: Owner, wanted: RowSelection) -> RowsAnswer:
         """One row per step."""
@@ -63,7 +65,7 @@ class RunAnswers:
             total, last = run_rows.count_rows()
             rows = (piece for window in run_rows.windows() for piece in json_rows(window, window.steps.tolist()))
             return _answer(run_rows, columns, rows, total, total, last)
-        window = run_rows.whole()
+        window = self._whole(run_rows)
         total, last = len(window.steps), _last(window)
         window = run_rows.with_texts(_sampled(run_rows, window, wanted.downsample))
         return _answer(run_rows, columns, json_rows(window, window.steps.tolist()), total, len(window.steps), last)
@@ -78,7 +80,7 @@ class RunAnswers:
             del times
             part = RunRows(self._store, run, lo=wanted.lo, hi=wanted.hi, by_time=True)
             return self._rows_are_steps(part, columns, start, wanted.downsample)
-        steps = joined(list(run_rows.windows()))
+        steps = self._whole(run_rows, texts=True)
         start = by_time(steps).start
         if wanted.lo is not None or wanted.hi is not None:
             lo, hi = run_rows.lo if wanted.lo is None else wanted.lo, run_rows.hi if wanted.hi is None else wanted.hi
@@ -103,7 +105,7 @@ class RunAnswers:
         if limit is None:
             total, last = run_rows.count_rows()
             return _answer(run_rows, columns, (piece for window in run_rows.windows() for piece in rows_of(window)), total, total, last)
-        window = run_rows.whole()
+        window = self._whole(run_rows)
         total, last = len(window.steps), _last(window)
         window = run_rows.with_texts(_sampled(run_rows, window, limit))
         return _answer(run_rows, columns, rows_of(window), total, len(window.steps), last)
@@ -112,23 +114,40 @@ class RunAnswers:
         """Numbers by step, as Runicorn's v2 API answers. `only` are the columns asked for, in that order, also unknown ones."""
         started = time.perf_counter()
         run_rows = RunRows(self._store, run, lo=wanted.lo, hi=wanted.hi, numeric=True, only=only)
-        window = run_rows.whole()
-        if wanted.downsample:
-            window = _sampled(run_rows, window, wanted.downsample)
         names = only if only is not None else run_rows.columns
-        tail = {
-            "query_time_ms": 0.0,
-            "total_points": len(window.steps),
-            "applied_filters": {
-                "metrics": only,
-                "step_range": None if wanted.lo is None and wanted.hi is None else [wanted.lo, wanted.hi],
-                "downsampled": wanted.downsample is not None,
-            },
-        }
         columns = [STEP_COLUMN, *names] if run_rows.series or only is not None else []
-        pieces = list(_paced(json_rows(window, window.steps.tolist())))
-        tail["query_time_ms"] = round((time.perf_counter() - started) * 1000, 2)
-        return RowsAnswer(b"".join(_framed(columns, pieces, b"]," + orjson.dumps(tail)[1:])))
+        if wanted.downsample:
+            windows = iter([_sampled(run_rows, self._whole(run_rows), wanted.downsample)])
+            most = wanted.downsample
+        else:
+            windows, most = run_rows.windows(texts=False), MAX_ITER
+        filters = {
+            "metrics": only,
+            "step_range": None if wanted.lo is None and wanted.hi is None else [wanted.lo, wanted.hi],
+            "downsampled": wanted.downsample is not None,
+        }
+
+        def pieces() -> Iterator[bytes]:
+            head, total = b'{"columns":' + orjson.dumps(columns) + b',"rows":[', 0
+            for window in windows:
+                total += len(window.steps)
+                for piece in json_rows(window, window.steps.tolist()):
+                    yield head + piece
+                    head = b","
+                    give_way()
+            seconds = time.perf_counter() - started
+            tail = {"query_time_ms": round(seconds * 1000, 2), "total_points": total, "applied_filters": filters}
+            yield (head if head != b"," else b"") + b"]," + orjson.dumps(tail)[1:]
+
+        return RowsAnswer(_whole_or_stream(pieces(), run_rows, most))
+
+    def _whole(self, run_rows: RunRows, *, texts: bool = False) -> Window:
+        """All rows at once. Raises ValidationFailed when they are too many for that."""
+        points = run_rows.points()
+        if points > self._max_points:
+            most = f"of at most {self._max_points} points where rows are chosen or put in order of time (runs.max_points)"
+            raise ValidationFailed("", f"{most}: ask for a step_range, or for metrics_step without downsample", points)
+        return run_rows.whole(texts=texts)
 
 
 def _sampled(run_rows: RunRows, window: Window, limit: int) -> Window:
@@ -159,9 +178,13 @@ def _last(window: Window) -> int | None:
 
 
 def _answer(run_rows: RunRows, columns: list[str], rows: Iterable[bytes], total: int, sampled: int, last: int | None) -> RowsAnswer:
-    """A whole answer, or a stream when the run is long."""
     pieces = _framed(columns, rows, b'],"total":%d,"sampled":%d}' % (total, sampled))
-    return RowsAnswer(pieces if sampled == total and run_rows.cells > STREAM_FROM else b"".join(pieces), RowCounts(total, sampled, last))
+    return RowsAnswer(_whole_or_stream(pieces, run_rows, sampled), RowCounts(total, sampled, last))
+
+
+def _whole_or_stream(pieces: Iterator[bytes], run_rows: RunRows, rows: int) -> bytes | Iterator[bytes]:
+    """A body, as a stream when it would be long."""
+    return pieces if run_rows.json_bytes(rows) > STREAM_FROM else b"".join(pieces)
 
 
 def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
@@ -172,9 +195,3 @@ def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[
         head = b","
         give_way()
     yield (head if head != b"," else b"") + tail
-
-
-def _paced(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece
-        give_way()

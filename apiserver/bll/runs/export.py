@@ -17,8 +17,8 @@ from apiserver.bll.runs.catalog import RunCatalog
 from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.report import html_report
 from apiserver.bll.runs.row_encoding import row_slices
-from apiserver.bll.runs.rows import Objects, RunRows, Window
-from apiserver.common.fairness import give_way
+from apiserver.bll.runs.rows import COLUMNS, Objects, RunRows, Window, taken
+from apiserver.common.fairness import give_way, in_thread
 from apiserver.stores.base import EventStore, LogReader
 from apiserver.stores.records import LOG, EventQuery, Floats
 
@@ -26,6 +26,11 @@ FORMATS = ("csv", "excel", "jsonl", "parquet", "log", "html")
 
 SPELLINGS = {"nan": "NaN", "inf": "inf", "-inf": "-inf"}
 """What CSV cells, JSON strings and text columns of Parquet say of a value that is no finite number, by its `repr`."""
+
+PIECE = 1 << 16
+"""Characters of CSV made between two chances for other requests, unless a row has more."""
+GROUP_CELLS = 2_000_000
+"""Cells of a row group of Parquet, also those without a value."""
 
 _BOM = "\ufeff".encode()
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
@@ -50,7 +55,8 @@ def export_run(store: EventStore, catalog: RunCatalog, run: Owner, form: str) ->
         return _json_lines(run_rows)
     if form == "parquet":
         try:
-            return _parquet(run_rows, import_module("pyarrow"), import_module("pyarrow.parquet"))
+            parquet = in_thread(import_module, "pyarrow.parquet")  # takes seconds the first time
+            return _parquet(run_rows, import_module("pyarrow"), parquet)
         except ImportError:
             raise MissingExtra("Parquet needs pyarrow: pip install 'tidemark-events[parquet]' (or pyarrow)") from None
     return _csv(run_rows, excel=form == "excel")
@@ -73,8 +79,10 @@ def _csv(run_rows: RunRows, *, excel: bool) -> Iterator[bytes]:
         for row in rows:
             cells = [row.get(name) for name in names]
             writer.writerow([_harmless(cell) for cell in cells] if excel else cells)
-        yield head + _taken(text)
-        head = b""
+            if text.tell() > PIECE:
+                yield head + _taken(text)
+                head = b""
+                give_way()
     left = head + _taken(text)
     if left:
         yield left
@@ -122,21 +130,41 @@ def _arrow_kinds(run_rows: RunRows, arrow: Any) -> dict[str, Any]:
 
 def _parquet_pieces(run_rows: RunRows, arrow: Any, parquet: Any, schema: Any) -> Iterator[bytes]:
     out = _Pieces()
+    size = max(1, GROUP_CELLS // len(schema))
     with parquet.ParquetWriter(out, schema) as writer:
         for window in run_rows.windows():
-            rows = [row for part in row_slices(window, window.steps.tolist()) for row in part]
-            columns = []
-            for field in schema:
-                values = [row.get(field.name) for row in rows]
-                if field.type == arrow.string():
-                    values = [
-                        value if value is None or isinstance(value, str) else SPELLINGS.get(repr(value), str(value)) for value in values
-                    ]
-                columns.append(arrow.array(values, field.type))
-            writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
-            yield from out.taken()
-            give_way()
+            for start in range(0, len(window.steps), size):
+                group = window
+                if len(window.steps) > size:
+                    group = taken(window, np.arange(start, min(start + size, len(window.steps))))
+                columns = [arrow.array(group.steps)]
+                for number, name in enumerate(run_rows.columns, 1):
+                    columns.append(_arrow_column(arrow, group, name, schema.field(name).type))
+                    if number % COLUMNS == 0:
+                        give_way()
+                in_thread(writer.write_table, arrow.Table.from_arrays(columns, schema=schema))
+                yield from out.taken()
     yield from out.taken()
+
+
+def _arrow_column(arrow: Any, rows: Window, name: str, type: Any) -> Any:
+    """The cells of a column; null where there is none."""
+    count = len(rows.steps)
+    cell = rows.cells.get(name)
+    if cell is None:
+        return arrow.nulls(count, type)
+    values = cell.values
+    if type == arrow.string():
+        made = np.empty(len(values), dtype=object)
+        made[:] = [
+            value if value is None or isinstance(value, str) else SPELLINGS.get(repr(value), str(value)) for value in values.tolist()
+        ]
+        values = made
+    if cell.rows is None:
+        return arrow.array(values, type)
+    placed, missing = np.empty(count, values.dtype), np.ones(count, bool)
+    placed[cell.rows], missing[cell.rows] = values, False
+    return arrow.array(placed, type, mask=missing)
 
 
 class _Pieces(io.RawIOBase):

@@ -14,11 +14,19 @@ import numpy.typing as npt
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs import columns as names
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import ATTRIBUTE, SCALAR, SINGLE_VALUE_ITER, Floats, Ints, PointColumns, Series, SeriesKey
 
 WINDOW = 240_000
-"""Points that a window holds, about: 40,000 steps of a run with six columns."""
+"""Points that a window holds, about: 40,000 steps of a run with six columns,"""
+LEAST_STEPS = 64
+"""but not fewer steps than these, because a window of many columns costs by the column."""
+COLUMNS = 200
+"""Columns worked at between two chances for other requests."""
+
+_CELL_BYTES = 24
+"""A value in JSON with what is around it, beside the name of its column."""
 
 Objects = npt.NDArray[np.object_]
 
@@ -106,6 +114,17 @@ class RunRows:
         kinds = {names.NUMBER if key.type == SCALAR else key.metric for key in self._sources[column]} - {names.NULL}
         return kinds.pop() if len(kinds) == 1 else names.TEXT if kinds else names.NUMBER
 
+    def points(self) -> int:
+        """How many points the range has, at most."""
+        steps = max(self.hi - self.lo + 1, 0)
+        return sum(min(series.chart_count, steps) for series in self.series)
+
+    def json_bytes(self, rows: int) -> int:
+        """About how long so many rows are as JSON."""
+        return sum(
+            min(series.chart_count, rows) * (_CELL_BYTES + len(name)) for series in self.series if (name := self._owner.get(series.key))
+        )
+
     def has_numbers(self, column: str) -> bool:
         """Whether a column has numbers at all."""
         return any(key.type == SCALAR or key.metric == names.NUMBER for key in self._sources[column])
@@ -151,9 +170,9 @@ class RunRows:
         for columns, lo, hi in self._pages([key for key in keys if key not in apart]):
             yield from self._window(columns, sorted(apart), lo, hi, texts)
 
-    def whole(self) -> Window:
-        """All rows of the range as one window, without texts."""
-        return joined(list(self.windows(texts=False)))
+    def whole(self, *, texts: bool = False) -> Window:
+        """All rows of the range as one window."""
+        return joined(list(self.windows(texts=texts)))
 
     def with_texts(self, window: Window) -> Window:
         """A window (some rows of `whole`) with the texts of its rows read."""
@@ -198,7 +217,7 @@ class RunRows:
         return self.cells > WINDOW and span > 2 * longest
 
     def _pages(self, keys: list[SeriesKey]) -> Iterator[tuple[list[PointColumns], int, int]]:
-        width = self.hi - self.lo + 1 if self.cells <= WINDOW else max(WINDOW // len(self.series), 1)
+        width = self.hi - self.lo + 1 if self.cells <= WINDOW else max(WINDOW // len(self.series), LEAST_STEPS)
         for lo in range(self.lo, self.hi + 1, width):
             hi = min(lo + width - 1, self.hi)
             yield self._store.points(self._company, keys, lo=lo, hi=hi), lo, hi
@@ -233,10 +252,12 @@ class RunRows:
             name = self._owner.get(column.key)
             if name is not None:
                 parts[name].append((column, self._values(column, extras.get(column.key, {}), texts)))
-        if not self._by_time:
-            yield Window(steps, {name: _cells(steps, part)[0] for name, part in parts.items()})
-        else:
-            yield _timed(steps, {name: _cells(steps, part) for name, part in parts.items()})
+        cells = {}
+        for number, (name, part) in enumerate(parts.items(), 1):
+            cells[name] = _cells(steps, part)
+            if number % COLUMNS == 0:
+                give_way()
+        yield _timed(steps, cells) if self._by_time else Window(steps, {name: cell for name, (cell, _) in cells.items()})
 
     def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]], texts: bool) -> Floats | Objects:
         key, values = column.key, column.values

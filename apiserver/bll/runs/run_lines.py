@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from apiserver.bll.runs import columns as names
-from apiserver.stores.batch import Event, EventBatch, LogLine, Points, Refusal, Touch
+from apiserver.stores.batch import Event, EventBatch, LogLine, Points, Refusal
 from apiserver.stores.records import IMAGE, MAX_ITER, MIN_ITER, PLOT, SINGLE_VALUE_ITER
+from apiserver.stores.touches import touches_of
 
 LOG_METRIC = "logs.txt"
 """The metric of imported log lines: their ordinals are counted by it."""
@@ -56,7 +57,6 @@ class RunLines:
     """Lines with a time of their own."""
     batch: EventBatch = field(init=False)
     _offset: int = 0
-    _touch: Touch = field(init=False)
     _scalars: dict[str, Points] = field(default_factory=dict)
     _attributes: dict[tuple[str, str], Points] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
@@ -65,8 +65,7 @@ class RunLines:
     _numbers: list[int] = field(default_factory=list)  # and its number
 
     def __post_init__(self) -> None:
-        self._touch = Touch()
-        self.batch = EventBatch(now=self.now, worker=self.worker, touches={self.run: self._touch})
+        self.batch = EventBatch(now=self.now, worker=self.worker)
 
     def add(self, number: int, line: bytes) -> None:
         """Read one line (without its end); blank lines are passed over."""
@@ -95,6 +94,7 @@ class RunLines:
         for points in self.batch.points.values():
             points.sizes = [_BYTES_PER_POINT] * len(points.iters)
         self.batch.lines = self._offset
+        self.batch.touches = touches_of(self.batch)
         return self.batch
 
     def refuse(self, refusals: Sequence[Refusal]) -> list[RefusedLine]:
@@ -198,9 +198,6 @@ class RunLines:
             points.lines.append(offset)
             offset += 1
         self._offset = offset
-        touch = self._touch
-        if touch.max_iter is None or step > touch.max_iter:
-            touch.max_iter = step
 
     def _new_points(self, name: str) -> Points | None:
         """Where the numbers of a name go; None when it says the step."""
@@ -258,7 +255,6 @@ class RunLines:
         points.lines += range(self._offset, self._offset + len(steps))
         points.values += values
         self._offset += len(steps)
-        self._touch.max_iter = max(steps) if self._touch.max_iter is None else max(self._touch.max_iter, *steps)
 
     def _take_plot(self, data: dict[str, Any], timestamp: int) -> None:
         metric, variant, figure = data.get("key"), data.get("variant"), data.get("plot")

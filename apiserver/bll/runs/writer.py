@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from apiserver.bll.events.counting import count_stored
+from collections import Counter
+
+from apiserver.bll.events.counting import count_stored, stored_events
 from apiserver.bll.events.live_changes import LiveChanges
 from apiserver.bll.events.live_log import LiveLog
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs.run_lines import LOG_METRIC, ORDINAL, RunLines
 from apiserver.common.fairness import KeyedLocks
+from apiserver.common.metrics import count_refused
 from apiserver.stores.base import EventStore
 from apiserver.stores.batch import EventBatch, LogLine, Refusal
 from apiserver.stores.records import LOG, EventQuery
@@ -41,11 +44,13 @@ class RunWriter:
     def _append(self, run: Owner, batch: EventBatch) -> list[Refusal]:
         if not (batch.points or batch.events or batch.logs):
             return []
-        stored = self._store.append(run.company, batch)
-        count_stored(batch, stored)
-        self._live_changes.publish(run.company, batch, stored)
-        self._live_log.publish(run.company, batch.logs, stored)
-        return stored.refusals
+        outcome = self._store.append(run.company, batch)
+        stored = stored_events(batch, outcome)
+        count_stored(stored, outcome)
+        self._live_changes.publish(run.company, stored, outcome.seq + batch.lines)
+        self._live_log.publish(run.company, batch.logs, outcome)
+        count_refused(Counter(refusal.kind for refusal in outcome.refusals))
+        return outcome.refusals
 
     def _not_stored_yet(self, run: Owner, lines: list[LogLine]) -> list[LogLine]:
         """Drop lines whose ordinal is stored. Ordinals are stored in order; when lines are missing in between (a batch that Elasticsearch stored

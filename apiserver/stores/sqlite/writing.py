@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from apiserver.stores.batch import Appended, Event, EventBatch, LogLine, Points,
 from apiserver.stores.codec import encode_json, pack_body
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.options import WriteOptions
-from apiserver.stores.records import LOG, SEQ_SHIFT, SINGLE_VALUE_ITER, SeriesKey
-from apiserver.stores.series_room import TOO_MANY, SeriesRoom
+from apiserver.stores.records import SEQ_SHIFT, SINGLE_VALUE_ITER, SeriesKey
+from apiserver.stores.series_room import SeriesRoom, without
 from apiserver.stores.series_row import SeriesRow
 from apiserver.stores.sqlite import leaves, series_rows
 from apiserver.stores.sqlite.leaves import Columns, Extra
@@ -30,6 +31,10 @@ _LOG_ROWS = 200
 _INSERT_LOGS = "INSERT INTO logs(entity, timestamp, seq, series, iter, level, worker, size, msg, extra) VALUES"
 _ROW = "(" + ",".join("?" * _LOG_COLUMNS) + ")"
 _INSERT_MANY_LOGS = _INSERT_LOGS + ",".join([_ROW] * _LOG_ROWS)
+
+_Line = TypeVar("_Line", Event, LogLine)
+_SeriesRows = dict[SeriesKey, tuple[int, SeriesRow]]
+"""The id and the row of each series."""
 
 
 @dataclass(slots=True)
@@ -110,21 +115,21 @@ class SqliteBatchWriter:
         batch = prepared.batch
         seq = self.next_seq(connection, batch.now, batch.lines)
         entities = {task: _entity(connection, company, task, touch.is_model) for task, touch in batch.touches.items()}
-        series = _BatchSeries(connection, self._series_room, company, entities)
-        for key, points in prepared.points.items():
-            if found := series.of(key, batch.points[key].lines):
-                self._append_points(connection, *found, points, seq, batch)
-        by_series: dict[SeriesKey, list[Event]] = defaultdict(list)
-        for event in batch.events:
-            by_series[event.series].append(event)
-        for key, events in by_series.items():
-            if found := series.of(key, [event.line for event in events]):
-                self._append_events(connection, entities[key.task], key, *found, events, seq)
+        events, logs = _by_series(batch.events), _by_series(batch.logs)
+        series, refused = self._series_of(connection, company, entities, {**batch.points, **events, **logs})
+        batch, refusals = without(batch, refused)
+        for key in batch.points:
+            self._append_points(connection, *series[key], prepared.points[key], seq, batch)
+        for key, mine in events.items():
+            if key in series:
+                self._append_events(connection, entities[key.task], key, *series[key], mine, seq)
         stored_before = False
         if batch.logs:
-            stored_before = batch.digest is not None and self._seen(connection, batch, entities)
+            stored_before = batch.digest is not None and self._seen(connection, batch, entities, refusals)
             if not stored_before:
-                self._append_logs(connection, entities, batch.logs, seq, series)
+                for key, lines in logs.items():
+                    if key in series:
+                        self._append_logs(connection, entities[key.task], *series[key], lines, seq)
         for task, touch in batch.touches.items():
             connection.execute("UPDATE entities SET revision=? WHERE id=?", (self._last_seq, entities[task]))
             last = None if touch.max_iter is None else max(touch.max_iter, 0)
@@ -136,7 +141,26 @@ class SqliteBatchWriter:
                      last_update=excluded.last_update, last_change=max(ifnull(last_change, 0) + 1, excluded.last_change)""",
                 (company, task, last, batch.now, batch.now),
             )
-        return Appended(seq, sorted(series.refusals), stored_before)
+        return Appended(seq, sorted(refusals), stored_before)
+
+    def _series_of(
+        self, connection: sqlite3.Connection, company: str, entities: dict[str, int], keys: Iterable[SeriesKey]
+    ) -> tuple[_SeriesRows, dict[SeriesKey, str]]:
+        """The ids and rows of these series, made where they are new; and those for which there is no place, with the reason."""
+        room = self._series_room.batch(company, lambda task: series_rows.count(connection, company, task))
+        series: _SeriesRows = {}
+        refused: dict[SeriesKey, str] = {}
+        for key in keys:
+            entity = entities[key.task]
+            found = series_rows.find(connection, entity, key)
+            if found is None:
+                why = room.take(key.task)
+                if why is not None:
+                    refused[key] = why
+                    continue
+                found = series_rows.make(connection, entity, key)
+            series[key] = found
+        return series, refused
 
     def _append_points(
         self, connection: sqlite3.Connection, series: int, row: SeriesRow, points: SeriesArrays, seq: int, batch: EventBatch
@@ -190,11 +214,14 @@ class SqliteBatchWriter:
             row.last_written = seq + event.line
         series_rows.save(connection, series, row)
 
-    def _seen(self, connection: sqlite3.Connection, batch: EventBatch, entities: dict[str, int]) -> bool:
-        """Whether these log lines were stored within the retry window, and not deleted since."""
+    def _seen(self, connection: sqlite3.Connection, batch: EventBatch, entities: dict[str, int], refusals: list[Refusal]) -> bool:
+        """Whether these log lines were stored within the retry window, and not deleted since. A batch of which other lines are refused is another
+        one: what was refused may be stored when it comes again."""
         assert batch.digest is not None
         tasks = sorted({line.task for line in batch.logs})
         mark = hashlib.blake2b(batch.digest, digest_size=16)
+        for refusal in refusals:
+            mark.update(b"%d," % refusal.line)
         for task in tasks:
             epoch = connection.execute("SELECT log_epoch FROM entities WHERE id=?", (entities[task],)).fetchone()[0]
             mark.update(b"%d.%d;" % (entities[task], epoch))
@@ -207,43 +234,34 @@ class SqliteBatchWriter:
         return changed == 0
 
     def _append_logs(
-        self, connection: sqlite3.Connection, entities: dict[str, int], lines: list[LogLine], seq: int, of_batch: _BatchSeries
+        self, connection: sqlite3.Connection, entity: int, series: int, row: SeriesRow, lines: list[LogLine], seq: int
     ) -> None:
-        by_series: dict[tuple[str, str, str], list[LogLine]] = defaultdict(list)
-        for line in lines:
-            by_series[line.task, line.metric, line.variant].append(line)
-        for (task, metric, variant), mine in by_series.items():
-            entity = entities[task]
-            found = of_batch.of(SeriesKey(task, LOG, metric, variant), [line.line for line in mine])
-            if found is None:
-                continue
-            series, row = found
-            rows = [
-                (
-                    entity,
-                    line.timestamp,
-                    seq + line.line,
-                    series,
-                    line.iter,
-                    line.level,
-                    self._worker(connection, line.worker),
-                    line.size,
-                    line.msg,
-                    encode_json(line.extra).decode() if line.extra else None,
-                )
-                for line in mine
-            ]
-            whole = len(rows) - len(rows) % _LOG_ROWS
-            for start in range(0, whole, _LOG_ROWS):
-                connection.execute(_INSERT_MANY_LOGS, list(chain.from_iterable(rows[start : start + _LOG_ROWS])))
-            if whole < len(rows):
-                connection.executemany(_INSERT_LOGS + _ROW, rows[whole:])
-            times = [line.timestamp for line in mine]
-            iters = [line.iter for line in mine if line.iter is not None]
-            row.extend(len(mine), (min(iters), max(iters)) if iters else None, (min(times), max(times)))
-            row.bytes += sum(line.size for line in mine)
-            row.last_written = seq + mine[-1].line
-            series_rows.save(connection, series, row)
+        rows = [
+            (
+                entity,
+                line.timestamp,
+                seq + line.line,
+                series,
+                line.iter,
+                line.level,
+                self._worker(connection, line.worker),
+                line.size,
+                line.msg,
+                encode_json(line.extra).decode() if line.extra else None,
+            )
+            for line in lines
+        ]
+        whole = len(rows) - len(rows) % _LOG_ROWS
+        for start in range(0, whole, _LOG_ROWS):
+            connection.execute(_INSERT_MANY_LOGS, list(chain.from_iterable(rows[start : start + _LOG_ROWS])))
+        if whole < len(rows):
+            connection.executemany(_INSERT_LOGS + _ROW, rows[whole:])
+        times = [line.timestamp for line in lines]
+        iters = [line.iter for line in lines if line.iter is not None]
+        row.extend(len(lines), (min(iters), max(iters)) if iters else None, (min(times), max(times)))
+        row.bytes += sum(line.size for line in lines)
+        row.last_written = seq + lines[-1].line
+        series_rows.save(connection, series, row)
 
     def _worker(self, connection: sqlite3.Connection, name: str) -> int:
         known = self._workers.get(name)
@@ -256,25 +274,11 @@ class SqliteBatchWriter:
         return int(known)
 
 
-class _BatchSeries:
-    """The rows of the series of one batch; `refusals` has the lines of series for which there is no place."""
-
-    def __init__(self, connection: sqlite3.Connection, room: SeriesRoom, company: str, entities: dict[str, int]) -> None:
-        self._connection, self._entities = connection, entities
-        self._room = room.batch(company, lambda task: series_rows.count(connection, company, task), sees_own=True)
-        self.refusals: list[Refusal] = []
-
-    def of(self, key: SeriesKey, lines: Iterable[int]) -> tuple[int, SeriesRow] | None:
-        """The id and row of a series; None when it is refused."""
-        entity = self._entities[key.task]
-        found = series_rows.find(self._connection, entity, key)
-        if found is not None:
-            return found
-        why = self._room.take(key.task)
-        if why is None:
-            return series_rows.make(self._connection, entity, key)
-        self.refusals += [Refusal(line, "variant", why, TOO_MANY) for line in lines]
-        return None
+def _by_series(lines: Iterable[_Line]) -> dict[SeriesKey, list[_Line]]:
+    found: dict[SeriesKey, list[_Line]] = defaultdict(list)
+    for line in lines:
+        found[line.series].append(line)
+    return found
 
 
 def _last_point(row: SeriesRow) -> int | None:

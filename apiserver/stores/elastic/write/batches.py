@@ -37,7 +37,7 @@ from apiserver.stores.elastic.write.requests import BulkLimits, BulkRequest, bul
 from apiserver.stores.errors import DISK_TROUBLE, StoreBusy
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import LOG, SEQ_SHIFT, SeriesKey
-from apiserver.stores.series_room import TOO_MANY, BatchRoom, SeriesRoom
+from apiserver.stores.series_room import BatchRoom, SeriesRoom, without
 
 LISTED = 200
 """Series of a batch up to which readers are told their names, and need no refresh for their statistics."""
@@ -89,40 +89,29 @@ class BatchWriter:
         # The epochs are read before the first line is sent: statistics that are recomputed later have another one.
         for part, epoch in zip(parts, self._group_commit.epochs(statistics, [part.id for part in parts]), strict=True):
             part.epoch = epoch
-        parts, refusals = self._with_room(company, batch, parts)
+        refused = self._without_room(company, parts)
+        parts = [part for part in parts if part.key not in refused]
+        batch, refusals = without(batch, refused)
         refusals += self._send(company, batch, parts, pending.seq, statistics)
         written, documents = _written(batch, parts, statistics)
         self._visibility.record_writes(company, written, (self._layout.entities,), documents, token=pending.token)
         logs = [part for part in parts if part.key.type == LOG]
-        return Appended(pending.seq, sorted(refusals), bool(logs) and all(part.created_nothing for part in logs))
+        return Appended(pending.seq, sorted(refusals), bool(logs) and all(part.is_repetition for part in logs))
 
-    def _with_room(self, company: str, batch: EventBatch, parts: list[Part]) -> tuple[list[Part], list[Refusal]]:
-        """The parts whose series may be made, or are there already; and what is refused of the others."""
+    def _without_room(self, company: str, parts: list[Part]) -> dict[SeriesKey, str]:
+        """The series that can't be made, with the reason."""
         room: BatchRoom | None = None
         refused: dict[SeriesKey, str] = {}
         taken: set[SeriesKey] = set()
         for part in parts:
             if part.epoch is None and part.key not in taken and part.key not in refused:
-                room = room or self._series_room.batch(company, lambda task: self._count_series(company, task), sees_own=False)
+                room = room or self._series_room.batch(company, lambda task: self._count_series(company, task))
                 why = room.take(part.key.task)
                 if why is None:
                     taken.add(part.key)
                 else:
                     refused[part.key] = why
-        if not refused:
-            return parts, []
-        refusals = [
-            Refusal(line, "variant", refused[key], TOO_MANY)
-            for key, points in batch.points.items()
-            if key in refused
-            for line in points.lines
-        ]
-        refusals += [Refusal(event.line, "variant", refused[event.series], TOO_MANY) for event in batch.events if event.series in refused]
-        for line in batch.logs:
-            key = SeriesKey(line.task, LOG, line.metric, line.variant)
-            if key in refused:
-                refusals.append(Refusal(line.line, "variant", refused[key], TOO_MANY))
-        return [part for part in parts if part.key not in refused], list(dict.fromkeys(refusals))
+        return refused
 
     def _count_series(self, company: str, task: str | None) -> int:
         """How many series a task (None: the company) has."""
@@ -136,8 +125,9 @@ class BatchWriter:
 
     def _send(self, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, statistics: str) -> list[Refusal]:
         """Send the lines, the record of the pending batch before and the changes after them; raises StoreBusy when any line has to come again."""
-        if not parts:  # only activity changes: nothing that a repair would have to find
-            self._group_commit.commit(self._activity_changes(company, batch))
+        if not parts:  # at most activity changes: nothing that a repair would have to find
+            if changes := self._activity_changes(company, batch):
+                self._group_commit.commit(changes)
             return []
         refusals: list[Refusal] = []
         record_id = f"{PENDING}-{seq:x}"

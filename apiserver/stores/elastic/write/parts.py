@@ -14,7 +14,7 @@ import orjson
 from apiserver.stores.batch import Event, EventBatch, LogLine, Points
 from apiserver.stores.elastic.series.row import LastPoints, StatisticsRow, series_id
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, SeriesKey
+from apiserver.stores.records import SINGLE_VALUE_ITER, SeriesKey
 
 
 @dataclass(slots=True)
@@ -42,6 +42,11 @@ class Part:
     def created_nothing(self) -> bool:
         """Whether no line made a new document."""
         return bool(self.created) and not any(self.created)
+
+    @property
+    def is_repetition(self) -> bool:
+        """Whether all lines that were not refused had been stored before."""
+        return self.created_nothing and self.repeated
 
     def repeated_logs(self) -> Part:
         """The log lines that were stored before, as a part of its own."""
@@ -113,7 +118,7 @@ def parts_of(company: str, batch: EventBatch) -> list[Part]:
         part.arrivals.append(event.line)
         part.events.append(event)
     for line in batch.logs:
-        part = part_of(SeriesKey(line.task, LOG, line.metric, line.variant))
+        part = part_of(line.series)
         part.arrivals.append(line.line)
         part.logs.append(line)
     return [*parts.values(), *extra]

@@ -67,8 +67,10 @@ export function symlogTicks(from, to, linear, most = MAX_TICKS) {
 /** @param {number} from @param {number} to @param {number} step */
 function multiples(from, to, step) {
   const ticks = [];
-  for (let n = Math.ceil(from / step - 1e-9); n * step <= to + step * 1e-9 && ticks.length < 100; n++) ticks.push(Number((n * step).toPrecision(15)));
-  return ticks;
+  const first = Math.ceil(from / step - 1e-9);
+  // Counted from zero: far from it, one more is the same number.
+  for (let n = 0; n < 100 && (first + n) * step <= to + step * 1e-9; n++) ticks.push(Number(((first + n) * step).toPrecision(15)));
+  return [...new Set(ticks)];
 }
 
 /** @param {number} tick @param {number} step */

@@ -1,9 +1,11 @@
 // Last, least and greatest values of every series and run; the best of a row is marked. Two columns of anything as a scatter plot.
 import { useMemo, useState } from "../vendor/hooks.js";
 import { h } from "../vendor/preact.js";
+import { linearTicks } from "../chart/ticks.js";
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
 import { integer, number, plural } from "../core/format.js";
+import { fitting, share } from "../core/numbers.js";
 import { place, setParams } from "../core/url.js";
 import { csv, save } from "../query/csv.js";
 import { button, div, fragment, h2, input, label, option, p, select, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
@@ -170,20 +172,10 @@ function scale(values, from, to, log) {
   const turn = log ? Math.log10 : (/** @type {number} */ value) => value;
   let low = turn(Math.min(...values));
   let high = turn(Math.max(...values));
-  if (!(high > low)) [low, high] = [low - Math.max(1e-9, Math.abs(low) * 0.1), high + Math.max(1e-9, Math.abs(high) * 0.1)];
+  if (!(high > low)) [low, high] = [fitting(low - Math.max(1e-9, Math.abs(low) * 0.1)), fitting(high + Math.max(1e-9, Math.abs(high) * 0.1))];
   const margin = (high - low) * 0.06;
-  [low, high] = [low - margin, high + margin];
-  const at = (/** @type {number} */ value) => from + ((turn(value) - low) / (high - low)) * (to - from);
-  const ticks = log ? [...new Set(values)].sort((a, b) => a - b).filter((_, index, all) => all.length < 8 || index % Math.ceil(all.length / 8) === 0) : round(low, high);
+  if (Number.isFinite(high + margin - low)) [low, high] = [low - margin, high + margin];
+  const at = (/** @type {number} */ value) => from + share(turn(value), low, high) * (to - from);
+  const ticks = log ? [...new Set(values)].sort((a, b) => a - b).filter((_, index, all) => all.length < 8 || index % Math.ceil(all.length / 8) === 0) : linearTicks(low, high, 6).ticks;
   return { at, ticks };
-}
-
-/** Four to six round numbers. @param {number} low @param {number} high */
-function round(low, high) {
-  const raw = (high - low) / 5;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = ([1, 2, 5, 10].find((one) => one * power >= raw) ?? 10) * power;
-  const ticks = [];
-  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) ticks.push(Number(tick.toPrecision(12)));
-  return ticks;
 }

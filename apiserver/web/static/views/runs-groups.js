@@ -3,6 +3,7 @@ import { useState } from "../vendor/hooks.js";
 import { column } from "../query/columns.js";
 import { quote, quoteName } from "../query/language.js";
 import { integer, number } from "../core/format.js";
+import { meanAndDeviation } from "../core/numbers.js";
 import { button, div, fragment, input, label, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
 import { useCall } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
@@ -101,9 +102,8 @@ function grouped(runs, keys) {
 function spread(values) {
   const finite = /** @type {number[]} */ (values.filter((one) => typeof one === "number" && Number.isFinite(one)));
   if (!finite.length) return "";
-  const mean = finite.reduce((sum, one) => sum + one, 0) / finite.length;
+  const [mean, deviation] = meanAndDeviation(finite);
   if (finite.length < 2) return number(mean);
-  const deviation = Math.sqrt(finite.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (finite.length - 1));
   return fragment(number(mean), span({ class: "muted" }, ` ± ${number(deviation, 2)}`));
 }
 

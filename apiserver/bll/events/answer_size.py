@@ -1,0 +1,71 @@
+"""How much one answer about events holds: pages are cut by number, and one event may have megabytes; tasks may have thousands of series."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from contextvars import ContextVar
+from typing import Any, cast
+
+import orjson
+
+from apiserver.errors import FieldsValueError, ValidationFailed
+from apiserver.stores.base import EventStore
+from apiserver.stores.records import Metrics, PagedEvent, Series
+from apiserver.stores.series_parts import series_in_parts
+
+_bytes: ContextVar[int] = ContextVar("answer_bytes", default=0)
+
+
+def begin() -> None:
+    """A call begins: its answer is empty."""
+    _bytes.set(0)
+
+
+def bounded(events: EventStore, most: int, most_series: int) -> EventStore:
+    """The store, whose pages together hold at most so many bytes in one call (else FieldsValueError), and which answers at most so many series of
+    several tasks (else ValidationFailed); for everything that puts what it reads into its answer."""
+    return cast(EventStore, _Bounded(events, most, most_series))
+
+
+class _Bounded:
+    """All else is the store's own."""
+
+    def __init__(self, events: EventStore, most: int, most_series: int) -> None:
+        self._events, self._most, self._most_series = events, most, most_series
+
+    def series(
+        self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
+    ) -> list[Series]:
+        if len(tasks) <= 1:
+            return self._events.series(company, tasks, types, metrics)
+        found: list[Series] = []
+        for part in series_in_parts(self._events, company, tasks, types, metrics):
+            found += part
+            if len(found) > self._most_series:
+                raise ValidationFailed(
+                    "tasks", f"so few that they have at most {self._most_series} series together (events.max_list_series)"
+                )
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    def page(self, *args: Any, **kwargs: Any) -> list[PagedEvent]:
+        found = self._events.page(*args, **kwargs)
+        _bytes.set(_bytes.get() + _size(found))
+        if _bytes.get() > self._most:
+            raise FieldsValueError(f"the answer would have more than {self._most} bytes (events.max_answer_bytes): ask for fewer events")
+        return found
+
+
+def _size(found: Iterable[PagedEvent]) -> int:
+    """About: the texts, and whatever is no plain number."""
+    size = 0
+    for event, _ in found:
+        for value in event.values():
+            kind = type(value)
+            if kind is str:
+                size += len(value)
+            elif kind is dict or kind is list:
+                size += len(orjson.dumps(value))
+    return size
