@@ -157,6 +157,7 @@ def test_the_events_of_an_answer_are_bounded(small: Server, task: str) -> None:
     assert client.call("events.get_task_log", task=task, batch_size=2)["returned"] == 2
 
 
+@pytest.mark.one_engine  # Elasticsearch takes 15 s to count the positions of 10,000 lines
 def test_a_page_of_a_log_of_one_millisecond_is_bounded(server: Client, task: str) -> None:
     server.add_batch([log(task, f"line {number}", timestamp=1_000) for number in range(10_200)])
     page = server.call("events.get_task_log", task=task, batch_size=5)
