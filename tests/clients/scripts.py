@@ -57,6 +57,7 @@ class Sdk:
             "CLEARML_API_ACCESS_KEY": key[0],
             "CLEARML_API_SECRET_KEY": key[1],
             "MPLBACKEND": "agg",
+            "MPLCONFIGDIR": str(ROOT / ".cache" / "matplotlib"),  # its list of fonts takes seconds to make
             # The SDK asks its maker for updates; without a way out that ends at once instead of after a time-out.
             "HTTPS_PROXY": "http://127.0.0.1:9",
             "NO_PROXY": "127.0.0.1,localhost",
