@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from apiserver import hocon
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.settings import SCHEMA
 from tests.client import Answer, Client
@@ -16,7 +17,9 @@ from tests.conftest import credentials, dismiss
 from tests.process import Server
 
 CHANGING = sorted(
-    name for name, schema in SchemaSet(SCHEMA).endpoints.items() if schema.attributes.changes and schema.attributes.authorize is not False
+    name
+    for name, schema in SchemaSet(SCHEMA, hocon.cache_folder()).endpoints.items()
+    if schema.attributes.changes and schema.attributes.authorize is not False
 )
 READING = ("tasks.get_all", "projects.get_all", "users.get_current_user", "auth.login")
 HOST = {"Host": "tracker.lan:8008"}
