@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
-from tidemark_events.errors import ServerUnavailable
+from tidemark_events.errors import NotFound, ServerUnavailable
 from tidemark_events.logs import Line, line_of
 from tidemark_events.series import WINDOW, Point, exact, metrics_of, values
 from tidemark_events.wire import Wire
@@ -34,20 +35,24 @@ class Follower:
 
     def items(self, interval: float) -> Iterator[Point | Line]:
         """Everything from now on; ends when the run has ended and all of it was given."""
+        from tidemark_events.changes import Changes  # TLS and sockets, which `import tidemark_events` does not need
+
         pause = interval
-        while True:
-            try:
-                status, change = self._look()
-                if change != self._change:
-                    yield from self.news()
-                    self._change = change
-                pause = interval
-            except ServerUnavailable:
-                pause = min(max(pause, 0.2) * 2, LONGEST_PAUSE)
-                status = ""
-            if status in ENDED:
-                return
-            time.sleep(pause)
+        with closing(Changes(self._wire, self._run)) as changes:
+            while True:
+                try:
+                    status, change = self._look()
+                    if change != self._change:
+                        yield from self.news()
+                        self._change = change
+                    pause = interval
+                except ServerUnavailable:
+                    pause = min(max(pause, 0.2) * 2, LONGEST_PAUSE)
+                    time.sleep(pause)
+                    continue
+                if status in ENDED:
+                    return
+                changes.wait(interval)
 
     def skip(self) -> None:
         """Take what is there as known, without reading it."""
@@ -63,8 +68,10 @@ class Follower:
             self._read, self._tail = page["total"], Counter(map(line_of, page["events"]))
 
     def _look(self) -> tuple[str, Any]:
-        task = self._wire.call("tasks.get_by_id_ex", {"id": [self._run], "only_fields": ["status", "last_change"]})["tasks"][0]
-        return str(task.get("status")), task.get("last_change")
+        found = self._wire.call("tasks.get_by_id_ex", {"id": [self._run], "only_fields": ["status", "last_change"]})["tasks"]
+        if not found:
+            raise NotFound(f'run "{self._run}" is not on {self._wire.url} any more: it was deleted')
+        return str(found[0].get("status")), found[0].get("last_change")
 
     def news(self) -> Iterator[Point | Line]:
         """Points and lines that were not given yet, points first."""

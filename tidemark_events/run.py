@@ -168,8 +168,8 @@ class Run:
     def follow(self, *, points: bool = True, lines: bool = True, history: bool = True, interval: float = 1.0) -> Iterator[Point | Line]:
         """Points and lines as they arrive, after those that are there (`history`); ends when the run has ended.
 
-        Goes on when the connection comes back after a loss. A point that was replaced comes again. Looks for changes every `interval` seconds, by one
-        small call.
+        The server says by a WebSocket when there is something to read; where none gets through (a proxy), the run is looked at every `interval`
+        seconds. Goes on when the connection comes back after a loss. A point that was replaced comes again. Raises NotFound when the run is deleted.
         """
         follower = Follower(self._wire, self.id, points=points, lines=lines)
         if not history:

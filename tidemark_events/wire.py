@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from tidemark_events.errors import CallRefused, LoginRefused, NotFound, ServerUnavailable
 
 if TYPE_CHECKING:
+    import ssl
+
     import requests
+
+    from tidemark_events.websocket import WebSocket
 
 COLUMNS = "application/vnd.tidemark.columns"
 CONNECT_SECONDS = 10.0
@@ -79,6 +85,19 @@ class Wire:
         if answer.status != 200:
             raise _refused("upload", answer, _parsed(answer))
         return self.file_prefixes[0] + quote(path)
+
+    def live_socket(self) -> WebSocket | None:
+        """A socket to `/api/live` (docs/protocol.md, "Live changes"); None where a proxy stands between. Raises OSError."""
+        import requests
+
+        from tidemark_events.websocket import WebSocket
+
+        if self._opened().trust_env and requests.utils.get_environ_proxies(self.url):
+            return None
+        headers = {"X-ClearML-Worker": _HOST}
+        if self._login:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(self._login).encode()).decode()
+        return WebSocket(f"{self.url}/api/live", headers, _trusted(self.url), CONNECT_SECONDS)
 
     def health(self) -> dict[str, Any]:
         """The answer of /healthz: ok, degraded or unavailable, and the parts."""
@@ -180,6 +199,19 @@ class _NotReached(ServerUnavailable):
 
 
 _HOST = socket.gethostname() or "unknown"
+
+
+def _trusted(url: str) -> ssl.SSLContext | None:
+    """The authorities that `requests` trusts; None without TLS."""
+    import ssl
+
+    import requests
+
+    if not url.startswith("https:"):
+        return None
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    folder = Path(bundle).is_dir()
+    return ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
 
 
 def _no_login(request: Any) -> Any:

@@ -7,7 +7,7 @@ import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DATA = click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
 _STORE = click.option("--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.")
 _STATE = click.option("--state", envvar="TIDEMARK_STATE", show_envvar=True, metavar="URL", help="Shared state.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 _UNITS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
 
@@ -63,7 +64,8 @@ def doctor(data: str | None, store: str | None, state: str | None, as_json: bool
 @_DATA
 @_STORE
 @_STATE
-def backup(folder: Path, data: str | None, store: str | None, state: str | None) -> None:
+@_JSON
+def backup(folder: Path, data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
     """Write everything into FOLDER, which must be new or empty: store, uploaded files, keys.
 
     Works while the server runs. For large Elasticsearch clusters snapshots are faster (docs/operations.md).
@@ -71,8 +73,12 @@ def backup(folder: Path, data: str | None, store: str | None, state: str | None)
     from apiserver.operations.backup import backup as write
 
     manifest = write(_settings(data, store, state), folder)
-    files = sum(name.startswith("files/") for name in manifest["digests"])
-    click.echo(f"Wrote {sum(manifest['counts'].values()):,} documents and {files:,} files to {folder}.")
+    found = {
+        "documents": sum(manifest["counts"].values()),
+        "files": sum(name.startswith("files/") for name in manifest["digests"]),
+        "folder": str(folder),
+    }
+    click.echo(json.dumps(found) if as_json else f"Wrote {found['documents']:,} documents and {found['files']:,} files to {folder}.")
 
 
 @click.command()
@@ -80,7 +86,8 @@ def backup(folder: Path, data: str | None, store: str | None, state: str | None)
 @_DATA
 @_STORE
 @_STATE
-def restore(folder: Path, data: str | None, store: str | None, state: str | None) -> None:
+@_JSON
+def restore(folder: Path, data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
     """Put the backup in FOLDER into an empty installation, and compare it with what was counted. Stop the server first.
 
     Every file is compared with its digest before anything is written.
@@ -92,7 +99,10 @@ def restore(folder: Path, data: str | None, store: str | None, state: str | None
     if address := running_server(settings.data):
         raise StartupError(f"the server at {address} uses this data folder: stop it first")
     manifest = put(settings, folder)
-    click.echo(f"Restored {sum(manifest['counts'].values()):,} documents; the counts are those of the backup.")
+    documents = sum(manifest["counts"].values())
+    click.echo(
+        json.dumps({"documents": documents}) if as_json else f"Restored {documents:,} documents; the counts are those of the backup."
+    )
 
 
 class Age(click.ParamType[float]):
@@ -123,8 +133,16 @@ class Age(click.ParamType[float]):
 @_DATA
 @_STORE
 @_STATE
+@_JSON
 def retention(
-    older_than: float, company: str | None, by: AgeOf, dry_run: bool, data: str | None, store: str | None, state: str | None
+    older_than: float,
+    company: str | None,
+    by: AgeOf,
+    dry_run: bool,
+    data: str | None,
+    store: str | None,
+    state: str | None,
+    as_json: bool,
 ) -> None:
     """Remove the events of tasks whose newest event is older than a limit. The tasks stay listed.
 
@@ -139,17 +157,21 @@ def retention(
         raise StartupError(f"the server at {address} holds the database: stop it first")
     before = int((time.time() - older_than) * 1000)
     engine = open_engine(settings)
-    tasks = events = 0
+    steps: list[dict[str, Any]] = []
     try:
         for name in [company] if company else engine.events.companies():
             for step in engine.events.retire(name, before, by=by, dry_run=dry_run):
-                click.echo(
-                    f"{'would remove' if dry_run else 'removed'} {step.what}: {step.events:,} events of {len(step.tasks):,} tasks (company {name})"
-                )
-                tasks += len(step.tasks)
-                events += step.events
+                steps.append({"company": name, "what": step.what, "tasks": len(step.tasks), "events": step.events})
+                if not as_json:
+                    click.echo(
+                        f"{'would remove' if dry_run else 'removed'} {step.what}: {step.events:,} events of {len(step.tasks):,} tasks (company {name})"
+                    )
     finally:
         engine.close()
+    tasks, events = sum(step["tasks"] for step in steps), sum(step["events"] for step in steps)
+    if as_json:
+        click.echo(json.dumps({"dry_run": dry_run, "before": before, "tasks": tasks, "events": events, "steps": steps}))
+        return
     day = datetime.fromtimestamp(before / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     click.echo(f"{'Would remove' if dry_run else 'Removed'} {events:,} events of {tasks:,} tasks {_since(by, day)}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -65,8 +66,9 @@ def test_retention_on_sqlite_removes_old_events_and_keeps_their_tasks(tmp_path: 
     assert arrived_now.returncode == 0 and "0 events of 0 tasks" in arrived_now.stdout, arrived_now.stdout + arrived_now.stderr
     dry = run("retention", "--older-than", "90d", *BY, "--dry-run", TIDEMARK_DATA=str(server.data))
     assert dry.returncode == 0 and "old-task" in dry.stdout and "new-task" not in dry.stdout
-    done = run("retention", "--older-than", "90d", *BY, TIDEMARK_DATA=str(server.data))
-    assert done.returncode == 0 and "10 events of 1 tasks" in done.stdout, done.stdout + done.stderr
+    done = run("retention", "--older-than", "90d", *BY, "--json", TIDEMARK_DATA=str(server.data))
+    removed = json.loads(done.stdout)
+    assert done.returncode == 0 and (removed["tasks"], removed["events"], len(removed["steps"])) == (1, 10, 1), done.stdout
     server.start()
     try:
         client = server.client()

@@ -69,11 +69,11 @@ def test_a_backup_of_a_running_server_restores_every_answer(
     writer.start()  # to other tasks: a backup holds up nobody
     folder = tmp_path / "backup"
     try:
-        made = run("backup", str(folder), **store, TIDEMARK_DATA=str(server.data))
+        made = run("backup", str(folder), "--json", **store, TIDEMARK_DATA=str(server.data))
     finally:
         stop.set()
         writer.join()
-    assert made.returncode == 0, made.stderr
+    assert made.returncode == 0 and json.loads(made.stdout)["documents"] > 0, made.stderr
     again = run("backup", str(folder), **store, TIDEMARK_DATA=str(server.data))
     assert again.returncode == 2 and "not empty" in again.stderr
     refused = run("restore", str(folder), **store, TIDEMARK_DATA=str(server.data))

@@ -8,10 +8,9 @@ import warnings
 
 import pytest
 
-from tests.client import Client as Raw
 from tests.conftest import StartServer
 from tests.python_client.conftest import Cable, RunScript
-from tidemark_events import Client, Line, LoginRefused, Point, ServerUnavailable, connect
+from tidemark_events import Client, LoginRefused, ServerUnavailable, connect
 
 
 def test_what_a_run_reports_is_read_back(tm: Client) -> None:
@@ -127,38 +126,6 @@ def test_a_full_queue_says_what_it_drops(cable: Cable, tm: Client) -> None:
 def test_a_value_that_is_no_number_is_refused_where_it_is_logged(tm: Client) -> None:
     with tm.run("wrong") as r, pytest.raises(TypeError, match=r'"note" must be a number .* run.print'):
         r.log({"note": "hello"})
-
-
-def test_follow_gives_each_point_and_line_once_across_a_lost_connection(server: Raw, cable: Cable, tm: Client) -> None:
-    run = tm.run("followed")
-    run.log({"loss": 0.0}, step=0)
-    run.print("line 0")
-    run.flush()
-    items = connect(cable.url).get(run.id).follow(interval=0.05)
-    first = [next(items), next(items)]
-    for step in range(1, 6):
-        run.log({"loss": float(step)}, step=step)
-        run.print(f"line {step}")
-        if step == 3:
-            cable.cut()
-        run.flush()
-    run.finish()
-    cable.mend()
-    found = [*first, *items]
-    assert [(item.step, item.value) for item in found if isinstance(item, Point)] == [(step, float(step)) for step in range(6)]
-    assert [item.text for item in found if isinstance(item, Line)] == [f"line {step}" for step in range(6)]
-
-
-def test_follow_without_history_begins_now(tm: Client) -> None:
-    run = tm.run("late")
-    run.log({"loss": 1.0}, step=1)
-    run.print("before")
-    run.flush()
-    items = tm.get(run.id).follow(history=False, interval=0.05)
-    run.log({"loss": 2.0}, step=2)
-    run.print("after")
-    run.finish()
-    assert [getattr(item, "text", None) or getattr(item, "value", None) for item in items] == [2.0, "after"]
 
 
 def test_errors_name_the_fix(start_embedded: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,8 @@ def test_damage_is_named_with_its_file_and_ends_with_1(runs: Runs, tmp_path: Pat
     path.write_bytes(data)
     done = runs.command("import", str(tmp_path), code=1)
     assert f"{path}: " in done.stderr and "are lost" in done.stderr and "1 problems" in done.stdout
+    report = json.loads(runs.command("import", str(tmp_path), "--json", code=1).stdout)
+    assert report["runs"] == 1 and [(one["file"], "are lost" in one["reason"]) for one in report["problems"]] == [(str(path), True)]
     (run,) = runs_below(tmp_path)
     assert runs.steps(run.id)["total"] >= 98
 

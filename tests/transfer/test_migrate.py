@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -89,12 +90,15 @@ def test_a_server_is_copied_whole_and_again_without_change(server: Client, share
     project, task, model = filled(server, shared_server.url)
     counted = migrate("--project", project, "--dry-run").stdout
     assert "1 tasks and 1 models" in counted and f"{302:>15,}  training_stats_scalar" in counted and not (new.data / "migrate").exists()
+    report = json.loads(migrate("--project", project, "--dry-run", "--json").stdout)
+    assert (report["tasks"], report["counts"]["training_stats_scalar"], report["dry_run"]) == (1, 302, True)
     first = migrate("--project", project).stdout
     assert "Both sides hold the same events." in first and "1 files" in first
     again = migrate("--project", project).stdout
     assert "(2 did not change)" in again and "0 events and 0 files" in again
     server.add_batch([log(task, "late", allow_locked=True), scalar(task, iter=300, value=1.0, allow_locked=True)])
-    assert "Both sides hold the same events." in migrate("--project", project).stdout
+    late = json.loads(migrate("--project", project, "--json").stdout)
+    assert (late["differences"], late["problems"], late["dry_run"]) == ([], [], False) and late["events"] > 0
     new.start()
     client = new.client()
     assert known(client, task, model) == known(server, task, model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 import time
 from datetime import datetime
@@ -37,6 +39,7 @@ def migrate() -> None:
     "--store", envvar="TIDEMARK_STORE", show_envvar=True, metavar="URL", help="Where events are kept.  [default: a file in the data folder]"
 )
 @click.option("--state", envvar="TIDEMARK_STATE", show_envvar=True, metavar="URL", help="Shared state.  [default: memory://]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 def clearml(
     url: str,
     key: str,
@@ -50,6 +53,7 @@ def clearml(
     data: str | None,
     store: str | None,
     state: str | None,
+    as_json: bool,
 ) -> None:
     """Copy projects, tasks, models, events, files and users of the ClearML server (or Tidemark) with the API at URL.
 
@@ -67,9 +71,10 @@ def clearml(
     remote = Remote(url, key, secret)
     remote.login()
     started = time.monotonic()
+    report = _report_json if as_json else _report
     try:
         if dry_run:
-            _report(steps.dry_run(remote, selection), None, time.monotonic() - started)
+            report(steps.dry_run(remote, selection), None, time.monotonic() - started)
             return
         settings = from_environment({"server.data": data, "engine.store": store, "engine.state": state})
         settings.data.mkdir(parents=True, exist_ok=True)
@@ -89,7 +94,7 @@ def clearml(
             target.close()
     except RemoteFailed as error:
         raise StartupError(str(error)) from None
-    _report(outcome, moves, time.monotonic() - started)
+    report(outcome, moves, time.monotonic() - started)
     if outcome.problems or outcome.differences:
         raise SystemExit(1)
 
@@ -125,3 +130,10 @@ def _report(outcome: Any, moves: Any, seconds: float) -> None:
             if outcome.differences or outcome.problems
             else "Both sides hold the same events."
         )
+
+
+def _report_json(outcome: Any, moves: Any, seconds: float) -> None:
+    found = dataclasses.asdict(outcome)
+    if moves is not None:
+        found |= {"files": moves.copied, "bytes": moves.bytes}
+    click.echo(json.dumps({**found, "dry_run": moves is None, "seconds": round(seconds, 3)}))

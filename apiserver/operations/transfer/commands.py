@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ _STATE = click.option("--state", envvar="TIDEMARK_STATE", show_envvar=True, meta
 _COMPANY = click.option(
     "--company", metavar="NAME", help="Company of config/auth.conf that the runs belong to.  [default: the default one]"
 )
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 
 NAMED = 20
 """Runs whose ids are printed."""
@@ -51,6 +53,7 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
 @_DATA
 @_STORE
 @_STATE
+@_JSON
 def import_runs(
     paths: tuple[Path, ...],
     run: str | None,
@@ -62,6 +65,7 @@ def import_runs(
     data: str | None,
     store: str | None,
     state: str | None,
+    as_json: bool,
 ) -> None:
     """Import runs of Runicorn, TensorBoard, MLflow, W&B, trackio, DVCLive and Lightning, and tables.
 
@@ -104,8 +108,14 @@ def import_runs(
                 importer.run(folder)
     finally:
         sink.close()
-    _name(folders)
-    _report(importer.tally, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if as_json:
+        click.echo(json.dumps(_as_json(importer.tally, folders, seconds)))
+    else:
+        _name(folders)
+        _report(importer.tally, seconds)
+    if importer.tally.problems:
+        raise SystemExit(1)
 
 
 def _shown(text: Any) -> str | None:
@@ -138,8 +148,18 @@ def _report(tally: Any, seconds: float) -> None:
     if tally.passed_over:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.passed_over.items()))
         click.echo(f"Passed over, because there is no counterpart: {kinds}")
-    if tally.problems:
-        raise SystemExit(1)
+
+
+def _as_json(tally: Any, runs: list[Any], seconds: float) -> dict[str, Any]:
+    """The report for scripts: the ids of the runs too, and every problem by its place."""
+    counts = {name: getattr(tally, name) for name in ("runs", "events", "log_lines", "images", "plots", "hyperparams")}
+    return {
+        **counts,
+        "seconds": round(seconds, 3),
+        "ids": [{"id": run.id, "path": str(run.path)} for run in runs],
+        "passed_over": dict(sorted(tally.passed_over.items())),
+        "problems": [{"file": str(one.file), "line": one.line, "reason": one.reason} for one in tally.problems],
+    }
 
 
 @click.command()
