@@ -1,4 +1,4 @@
-"""When to look at a run again: the server's live socket says so, or, where no socket is to be had, the clock."""
+"""When to read a run again: the server's live socket says so; without a socket, a timer."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Changes:
         )
 
     def _lost(self, pause: float | None = None, *, never: bool = False) -> None:
-        """No socket for now. What happened meanwhile is not known, so the caller looks."""
+        """No socket for now; the caller reads the run, because changes may have been missed."""
         if self._socket is not None:
             self._socket.close()
         self._socket = None

@@ -1,4 +1,4 @@
-"""The door: a connection, the table of runs, a new run."""
+"""The connection, the table of runs, new runs."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Client:
         except CallRefused as error:
             if error.code != 400 or error.subcode != 801:
                 raise
-            return self._project(name)  # somebody else has just made it
+            return self._project(name)  # another process has just created it
 
     def __repr__(self) -> str:
         return f"<Tidemark at {self.url}>"

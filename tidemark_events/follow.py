@@ -16,7 +16,7 @@ from tidemark_events.wire import Wire
 OVERLAP = 500
 """Lines before the last known one that are read again: another worker's lines may be older and arrive later."""
 REMEMBERED = 20_000
-"""Points of a series that are remembered, lest they are given twice."""
+"""Points of a series that are remembered, so that none is given twice."""
 LONGEST_PAUSE = 15.0
 ENDED = ("completed", "failed", "stopped", "closed", "published")
 

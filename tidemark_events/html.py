@@ -15,7 +15,7 @@ Cell = str | tuple[str, str]
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 26, 30
 MAX_DRAWN = 600
-"""Points of a line in a picture; more are drawn as their least and greatest."""
+"""Points of a line in a picture; longer lines are drawn as minima and maxima."""
 COLOURS = ("#3567c8", "#c5501b", "#1f8a5b", "#9a4fb0", "#a8801a", "#c23d6b", "#2a8fa3", "#6d6a66")
 """Contrast of at least 3:1 on white and on the dark backgrounds of notebooks."""
 
@@ -102,7 +102,7 @@ def _range(numbers: Iterable[float]) -> tuple[float, float]:
 
 
 def _points(one: Series) -> list[tuple[float, float] | None]:
-    """Points to draw; None where the line has a gap. Of many points the least and the greatest of each part, so that no spike is lost."""
+    """Points to draw; None where the line has a gap. Long lines are reduced to minimum and maximum of each part, so that no spike is lost."""
     pairs = [(step, value) if math.isfinite(value) else None for step, value in zip(one.step, one.value, strict=True)]
     if len(pairs) <= MAX_DRAWN:
         return pairs

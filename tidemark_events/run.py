@@ -136,8 +136,8 @@ class Run:
         return [series.column_name(metric, variant) for metric, variants in found.items() for variant in variants]
 
     def scalars(self, metric: str, *, samples: int | None = None) -> Chart:
-        """The lines of a metric, or one line by its name (`loss/train`). Every point; with `samples` at most so many buckets with mean, least and
-        greatest value (2 to 10,000)."""
+        """The lines of a metric, or one line by its name (`loss/train`). Every point; with `samples` at most so many buckets with mean, minimum and
+        maximum (2 to 10,000)."""
         known = series.metrics_of(self._wire, self.id)
         wanted = _wanted(metric, known)
         if wanted is None:
@@ -169,7 +169,7 @@ class Run:
         """Points and lines as they arrive, after those that are there (`history`); ends when the run has ended.
 
         The server says by a WebSocket when there is something to read; where none gets through (a proxy), the run is looked at every `interval`
-        seconds. Goes on when the connection comes back after a loss. A point that was replaced comes again. Raises NotFound when the run is deleted.
+        seconds. Continues after a lost connection. A point that was replaced comes again. Raises NotFound when the run is deleted.
         """
         follower = Follower(self._wire, self.id, points=points, lines=lines)
         if not history:
@@ -230,7 +230,7 @@ class Run:
         return self._writer.dropped if self._writer else 0
 
     def finish(self, status: str = "completed", reason: str = "") -> None:
-        """Send the rest and mark the run completed, failed or stopped. `with` does it by itself."""
+        """Send the rest and mark the run completed, failed or stopped. `with` calls it."""
         if status not in ("completed", "failed", "stopped"):
             raise TidemarkError(f'a run ends as completed, failed or stopped, not as "{status}"')
         at_exit(id(self), None)
@@ -256,7 +256,7 @@ class Run:
         return self
 
     def _end(self) -> None:
-        """The program ends and nobody has said how the run did."""
+        """The program ends without `finish`."""
         self._left_by(getattr(sys, "last_exc", None) or getattr(sys, "last_value", None))
 
     def _left_by(self, error: BaseException | None) -> None:

@@ -48,7 +48,7 @@ class Series:
     """One line of a chart as columns of equal length. Columns are sequences of numbers (`memoryview`, which numpy, pandas and Arrow take
     without a copy, or `list`); `time` is in milliseconds since the epoch.
 
-    Without `samples` every point is there by itself, `count` is 1 everywhere and `min`, `max` and `value` are the same. With `samples` a place is
+    Without `samples` there is one entry per point, `count` is 1 and `min`, `max` and `value` are equal. With `samples` an entry is
     a bucket: `value` is the mean of its `count` points, `min` and `max` are their extremes, `step` is the last step in it.
     """
 

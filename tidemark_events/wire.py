@@ -114,7 +114,7 @@ class Wire:
                 raise NotFound(f"{url}: not a URL that can be fetched; it names a place of the machine that reported it")
             answer = self._once("GET", url, None, {}, login=False)
         if answer.status != 200:
-            raise NotFound(f"{url}: the file can't be had, its server answers {answer.status}")
+            raise NotFound(f"{url}: the file can't be fetched: its server answers {answer.status}")
         return answer.body
 
     def send(
@@ -134,7 +134,7 @@ class Wire:
             try:
                 answer = self._once(method, self.url + path, body, headers)
             except ServerUnavailable as error:
-                # A connection that was never made can be tried again whatever the call does.
+                # A request that never left can be repeated, whatever it does.
                 if attempt == attempts or not (again or isinstance(error, _NotReached)):
                     raise
             else:

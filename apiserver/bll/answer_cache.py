@@ -45,7 +45,7 @@ class AnswerCache(Generic[AnswerT]):
     def get(self, key: Hashable, revision: Hashable | None, make: Callable[[], AnswerT]) -> AnswerT:
         """The answer to a request, from data of this revision (None: the revision is unknown, so nothing is reused).
 
-        The caller reads the revision before the data: an event that arrives meanwhile only makes the next caller's answer anew.
+        The caller reads the revision before the data: an event that arrives in between only makes the next caller recompute the answer.
         """
         if revision is None:
             return make()

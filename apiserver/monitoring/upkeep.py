@@ -57,7 +57,7 @@ class Upkeep:
             self._identities.configure()
 
     def _keep_keys(self) -> None:
-        """The first keys and the signing secret, as the file has them, into a registry that was made anew."""
+        """The first keys and the signing secret, as the file has them, into a registry that was recreated."""
         if self._settings.shared_store:
             try:
                 Credentials(self._settings, self._engine.registry)

@@ -1,4 +1,4 @@
-"""What the door must know of a request beside its headers: who is calling from where, and whether the call changes something."""
+"""Facts of a request that authentication needs beside its headers: the client's address, and whether the call changes something."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Visitors:
         self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in proxies]
 
     def visit(self, environ: Mapping[str, Any], *, changes: bool) -> Visit:
-        """The request as the door sees it."""
+        """The request as authentication sees it."""
         sock = environ.get("gunicorn.socket")
         return Visit(
             method=environ.get("REQUEST_METHOD", "GET"),

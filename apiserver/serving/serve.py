@@ -189,7 +189,7 @@ class Log(Logger):  # type: ignore[misc]  # untyped package
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises StartupError when the address can't be had."""
+    """A listening socket. Raises StartupError when the address can't be bound."""
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror as error:
@@ -236,7 +236,7 @@ def claim_data_folder(settings: Settings) -> TextIO:
 
 
 def _close_to_others(folder: Path) -> None:
-    """A data folder of our own is for this user only. A folder with other things in it is left as it is."""
+    """A data folder that we create is for this user only. The mode of a folder with other files stays."""
     found = folder.stat()
     if found.st_uid != os.geteuid() or not found.st_mode & 0o077:
         return

@@ -1,4 +1,4 @@
-"""What is known of a series without reading it: moved by batches, computed anew when something was replaced; the same on every engine."""
+"""Facts of a series that need no read: updated by batches, recomputed when something was replaced; the same on every engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Newest = tuple[int, float | None, int] | None
 
 @dataclass(slots=True)
 class SeriesRow:
-    """Extents and statistics of a series; the names are those of columns and index fields, in this order. `stale`: to be computed anew before the next read."""
+    """Extents and statistics of a series; the names are those of columns and index fields, in this order. `stale`: to be recomputed before the next read."""
 
     stale: bool = False
     last_written: int = 0

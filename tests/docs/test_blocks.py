@@ -31,7 +31,7 @@ def test_every_block_runs(
         monkeypatch.setenv(name, value)
     names: dict[str, object] = {}
     for language, text in blocks:
-        if language == "python":  # a page's blocks go on with each other's names
+        if language == "python":  # blocks of a page share their names
             exec(compile(text, page, "exec"), names)
             monkeypatch.setenv("RUN", (capsys.readouterr().out.split() or [""])[-1])
         else:

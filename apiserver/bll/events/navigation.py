@@ -61,7 +61,7 @@ class Navigation:
         """`{metrics: [{task, iterations: [{iter, events}]}], scroll_id}`, newest iteration first, one event per metric and variant.
 
         `selections`: by id of `owners`. The first page is the newest, later ones go on from the page before in either direction; at an end
-        the page is empty and the cursor stays. An unknown scroll id starts anew. `refresh`, and other metrics than before, start at the newest page again.
+        the page is empty and the cursor stays. An unknown scroll id starts again. `refresh`, and other metrics than before, start at the newest page again.
         Raises InvalidScroll when the id belongs to another company or to other tasks.
         """
         iters = min(iters, MOST_ITERS)

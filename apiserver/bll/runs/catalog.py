@@ -79,7 +79,7 @@ class RunCatalog:
         own = self._directory.own(company, run)
         if own is not None:
             return self._directory.unlocked(company, own)
-        # Names of runs are chosen by people: another company's public run of this name is in nobody's way.
+        # Names of runs are chosen by people: another company's public run of this name must not block this one.
         if not self._register or self._directory.was_deleted(company, [run]):
             raise UnknownRun(run)
         return self._directory.register(company, [run], user=user)[run]

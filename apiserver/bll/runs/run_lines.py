@@ -68,7 +68,7 @@ class RunLines:
         self.batch = EventBatch(now=self.now, worker=self.worker)
 
     def add(self, number: int, line: bytes) -> None:
-        """Read one line (without its end); blank lines are passed over."""
+        """Read one line (without its end); blank lines are skipped."""
         try:
             event = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -234,7 +234,7 @@ class RunLines:
         self._offset += 1
 
     def _take_points(self, data: dict[str, Any], timestamp: int) -> None:
-        """Many points of one metric, whatever its name is: `time` and `step` mean nothing else here. Times in ms; missing: that of the line."""
+        """Many points of one metric of any name: `time` and `step` have no special meaning here. Times in ms; missing: that of the line."""
         name, steps, values, times = data.get("key"), data.get("steps"), data.get("values"), data.get("times")
         if not isinstance(name, str) or not isinstance(steps, list) or not isinstance(values, list):
             raise BadLine('points need "key", "steps" and "values"')

@@ -1,6 +1,6 @@
 """The whole of a server, step by step: users, projects, models and tasks, then the events and files of each, then a comparison.
 
-It can be repeated and resumed: documents and events replace themselves; a task that did not change since it was copied is passed over; a task whose
+It can be repeated and resumed: documents and events replace themselves; unchanged tasks are skipped; a task whose
 copy was interrupted is copied again, its log from the start.
 """
 

@@ -26,6 +26,7 @@ _COMPANY = click.option(
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 
+TOOLS = "Runicorn, TensorBoard, MLflow, W&B, trackio, DVCLive or Lightning"
 NAMED = 20
 """Runs whose ids are printed."""
 
@@ -69,10 +70,10 @@ def import_runs(
 ) -> None:
     """Import runs of Runicorn, TensorBoard, MLflow, W&B, trackio, DVCLive and Lightning, and tables.
 
-    PATH is a file, a run folder, or a folder with any number of runs below it. What lies there says which tool wrote it. Logs, media, parameters,
-    dates and status come too. It can be repeated and resumed: nothing is stored twice. When a server holds the data folder, the runs go through it.
+    PATH is a file, a run folder, or a folder with any number of runs below it. The tool is recognised by its files. Logs, media, parameters,
+    dates and status come too. It can be repeated and resumed: nothing is stored twice. A running server on the data folder takes the runs.
 
-    What can't be read is named on stderr by file and place, the rest is imported, and the exit code is 1. What has no counterpart is counted.
+    Unreadable data are named on stderr by file and line, the rest is imported, and the exit code is 1. Data without a counterpart are counted.
     """
     from apiserver.operations.transfer.adapters.tables import TableOptions
     from apiserver.operations.transfer.discovery import look
@@ -86,7 +87,7 @@ def import_runs(
     if not folders:
         for problem in problems:
             click.echo(str(problem), err=True)
-        raise StartupError(f"no run in {', '.join(map(str, paths))}: docs/import.md says which files are runs")
+        raise StartupError(f"no run in {', '.join(map(str, paths))}: found no files of {TOOLS}, and no table")
     if run is not None:
         if len(folders) > 1:
             raise StartupError(f"--run names a single run, but {len(folders)} were found")
@@ -147,7 +148,7 @@ def _report(tally: Any, seconds: float) -> None:
     )
     if tally.passed_over:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.passed_over.items()))
-        click.echo(f"Passed over, because there is no counterpart: {kinds}")
+        click.echo(f"Skipped, no counterpart in Tidemark: {kinds}")
 
 
 def _as_json(tally: Any, runs: list[Any], seconds: float) -> dict[str, Any]:
@@ -157,7 +158,7 @@ def _as_json(tally: Any, runs: list[Any], seconds: float) -> dict[str, Any]:
         **counts,
         "seconds": round(seconds, 3),
         "ids": [{"id": run.id, "path": str(run.path)} for run in runs],
-        "passed_over": dict(sorted(tally.passed_over.items())),
+        "skipped": dict(sorted(tally.passed_over.items())),
         "problems": [{"file": str(one.file), "line": one.line, "reason": one.reason} for one in tally.problems],
     }
 
@@ -171,8 +172,8 @@ def _as_json(tally: Any, runs: list[Any], seconds: float) -> dict[str, Any]:
 def follow(root: Path, company: str | None, data: str | None, store: str | None, state: str | None) -> None:
     """Import the runs below ROOT as they grow, until Ctrl-C.
 
-    A line is readable within a second. Torn last lines, rotated, cut and deleted files and restarts are survived. When a server holds the data
-    folder, the runs go through it: that is how to watch them live.
+    New lines are stored within a second. Incomplete last lines, rotated, truncated and deleted files and restarts are handled. Start the server on
+    the same data folder to watch the runs live.
     """
     from apiserver.operations.transfer.follower import Follower
     from apiserver.operations.transfer.importer import Importer

@@ -20,6 +20,8 @@ from apiserver.operations.transfer.sinks import company_ids, login
 from apiserver.serving.serve import claim_data_folder, running_server
 from apiserver.settings import Settings
 
+_ADVICE = ". A run is named by its id: the end of the address of its page"
+
 
 @contextmanager
 def open_export(settings: Settings, company: str | None, run: str, form: str) -> Iterator[Iterable[bytes]]:
@@ -36,7 +38,7 @@ def open_export(settings: Settings, company: str | None, run: str, form: str) ->
         directory, records = TaskDirectory(engine.registry), Records(engine.registry)
         found = directory.resolve(id, [run]).get(run)
         if found is None:
-            raise StartupError(f"Run not found: {run}")
+            raise StartupError(f"Run not found: {run}{_ADVICE}")
         try:
             pieces = export_run(engine.events, RunCatalog(records, directory, Projects(records), register_unknown=False), found, form)
         except MissingExtra as error:
@@ -60,6 +62,6 @@ def _from_server(settings: Settings, address: str, run: str, form: str) -> Itera
             detail = json.loads(error.read()).get("detail")
         except (ValueError, AttributeError):
             detail = error.reason
-        raise StartupError(str(detail)) from None
+        raise StartupError(f"{detail}{_ADVICE if error.code == 404 else ''}") from None
     except urllib.error.URLError as error:
         raise StartupError(f"the server at {address} can't be reached: {error.reason}") from None

@@ -17,7 +17,7 @@ from google_crc32c import value as crc32c
 
 BLOCK = 1 << 20
 MAX_RECORD = 256 << 20
-"""Bytes of a record; greater ones are passed over."""
+"""Bytes of a record; larger ones are skipped."""
 _HEAD, _CRC = struct.Struct("<QI"), struct.Struct("<I")
 _FRAME = 16
 _HEADS = 4_096

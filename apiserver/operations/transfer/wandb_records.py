@@ -23,7 +23,7 @@ class Bad(NamedTuple):
 
 
 def records(path: Path) -> Iterator[bytes | Bad]:
-    """The records of a file; after damage reading goes on in the next block. Raises OSError, and ValueError when it is no such file."""
+    """The records of a file; after damage reading continues in the next block. Raises OSError, and ValueError when it is no such file."""
     held: list[bytes] = []
     size = 0
     with path.open("rb") as file:

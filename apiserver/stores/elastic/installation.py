@@ -110,7 +110,7 @@ class Installation:
         aliases = self._client.call("GET", f"/{','.join(names)}/_alias?ignore_unavailable=true&allow_no_indices=true")
         if all(self._layout.writing(name) in aliases.get(name, {}).get("aliases", {}) for name in names):
             return False
-        log.error("the registry was removed from Elasticsearch: it is made anew, without tasks and keys; restore a backup if there is one")
+        log.error("the registry was removed from Elasticsearch: it is recreated, without tasks and keys; restore a backup if there is one")
         self._layout.create_registry()
         return True
 

@@ -154,7 +154,7 @@ class Layout:
         self._settings = settings
         self.prefix = client.prefix
         self.lost = False
-        """A write met no index: somebody removed it. `Installation.look_after` puts it right and takes this back."""
+        """A write met no index: it was removed. `Installation.look_after` recreates it and clears this note."""
         self.entities, self.objects = self.prefix + ENTITIES, self.prefix + OBJECTS
         self._templates = self._make_templates()
 
@@ -220,7 +220,7 @@ class Layout:
         }
 
     def create(self, index: str, aliases: Mapping[str, Any] | None = None) -> None:
-        """Make an index with its settings and mapping, whatever templates say; one that exists gets the aliases that it lacks."""
+        """Create an index with its own settings and mapping, independent of templates; an existing index gets its missing aliases."""
         template = next(found for found in self._templates.values() if fnmatch.fnmatchcase(index, found["index_patterns"][0]))["template"]
         try:
             self._client.call("PUT", f"/{index}", {**template, "aliases": aliases or {}})

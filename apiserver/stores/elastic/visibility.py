@@ -192,7 +192,7 @@ class Visibility:
         return self._coordination.pending_batches(company, since)
 
     def oldest_pending(self, company: str) -> int | None:
-        """The smallest arrival number of a pending batch; None: no batch is pending. One that began more than a minute ago is passed over: it died with its
+        """The smallest arrival number of a pending batch; None: no batch is pending. Batches older than a minute are skipped: such a batch died with its
         worker, and would hold readers back for ever. While the coordination is unavailable, a minute ago."""
         minute_ago = int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT
         try:

@@ -93,5 +93,5 @@ class MemoryBus:
                 reader.lose()
 
     def close(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all waiters."""
         self.lose()

@@ -12,7 +12,7 @@ from apiserver.stores.errors import StoreDamaged
 def copy(source: Path, target: Path) -> None:
     """The database as it is at this moment: one read transaction, which holds up no writer. `target` must not exist."""
     with closing(_open(source)) as database, closing(sqlite3.connect(target)) as made:
-        database.backup(made)  # all pages in one step: in several, each write of the server would start it anew
+        database.backup(made)  # all pages in one step: in several, each write of the server would restart it
         made.execute("PRAGMA journal_mode=DELETE").fetchall()  # one file, without a log beside it
 
 

@@ -18,7 +18,7 @@ EVENT_SCHEMA = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, company TEXT, task TEXT, model_event INTEGER NOT NULL DEFAULT 0, revision INTEGER NOT NULL DEFAULT 0,
         log_epoch INTEGER NOT NULL DEFAULT 0, UNIQUE(company, task))""",
     "CREATE TABLE IF NOT EXISTS names(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
-    # `stale`: something was replaced, extents and statistics are to be computed anew before the next read.
+    # `stale`: something was replaced, extents and statistics are recomputed before the next read.
     """CREATE TABLE IF NOT EXISTS series(
         id INTEGER PRIMARY KEY, entity INTEGER NOT NULL, type INTEGER NOT NULL, metric TEXT NOT NULL, variant TEXT NOT NULL,
         metric_hash TEXT NOT NULL, variant_hash TEXT NOT NULL, stale INTEGER NOT NULL DEFAULT 0, last_written INTEGER NOT NULL DEFAULT 0,

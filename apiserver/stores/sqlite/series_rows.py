@@ -76,7 +76,7 @@ def stale_series(connection: sqlite3.Connection, entities: list[int] | None) -> 
 
 
 def recompute(connection: sqlite3.Connection, series: int) -> None:
-    """Compute a series' row anew from what is stored."""
+    """Recompute a series' row from the stored events."""
     found = connection.execute(f"SELECT type, {_SELECT} FROM series WHERE id=?", (series,)).fetchone()
     if found is None:
         return

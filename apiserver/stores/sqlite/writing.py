@@ -296,7 +296,7 @@ def _entity(connection: sqlite3.Connection, company: str, task: str, is_model: b
 
 
 def _count_url(connection: sqlite3.Connection, series: int, url: str, iteration: int, *, rebuilt: bool) -> None:
-    """Keep the greatest two iterations of a url; looked up anew when an image was replaced."""
+    """Keep the greatest two iterations of a url; looked up again when an image was replaced."""
     if not rebuilt:
         connection.execute(
             """INSERT INTO urls(series, url, max_iter, previous_iter) VALUES(?1, ?2, ?3, NULL) ON CONFLICT(series, url) DO UPDATE SET

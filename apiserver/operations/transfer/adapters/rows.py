@@ -193,7 +193,7 @@ def params_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def counted(kinds: Counter[str]) -> Iterator[PassedOver]:
-    """What was passed over, by kind."""
+    """Skipped data, by kind."""
     for kind, count in sorted(kinds.items()):
         yield PassedOver(kind, count)
 

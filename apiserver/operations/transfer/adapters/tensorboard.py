@@ -135,7 +135,7 @@ class BoardRun:
             yield Damaged(path, str(one))
         lost.clear()
         if self._events.unread:
-            yield Damaged(path, f"{self._events.unread:,} records are no events of TensorBoard and were passed over")
+            yield Damaged(path, f"{self._events.unread:,} records are not TensorBoard events and were skipped")
             self._events.unread = 0
 
     def _facts(self, running: bool) -> Iterator[Piece]:

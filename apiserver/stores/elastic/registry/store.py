@@ -274,7 +274,7 @@ class ElasticRegistry:
 
     def _lost(self) -> IndexGone:
         self._layout.lost = True
-        return IndexGone("the registry was removed from Elasticsearch: it is made anew", 1.0)
+        return IndexGone("the registry was removed from Elasticsearch: it is being recreated", 1.0)
 
     def _changed(self, kind: str, company: str, ids: Collection[str] = ()) -> None:
         """`ids`: whose bodies were changed, not only their activity."""
