@@ -50,6 +50,8 @@ class Follower:
                     pause = min(max(pause, 0.2) * 2, LONGEST_PAUSE)
                     time.sleep(pause)
                     continue
+                except NotFound:
+                    raise self._deleted() from None
                 if status in ENDED:
                     return
                 changes.wait(interval)
@@ -70,8 +72,11 @@ class Follower:
     def _look(self) -> tuple[str, Any]:
         found = self._wire.call("tasks.get_by_id_ex", {"id": [self._run], "only_fields": ["status", "last_change"]})["tasks"]
         if not found:
-            raise NotFound(f'run "{self._run}" is not on {self._wire.url} any more: it was deleted')
+            raise self._deleted()
         return str(found[0].get("status")), found[0].get("last_change")
+
+    def _deleted(self) -> NotFound:
+        return NotFound(f'run "{self._run}" is not on {self._wire.url} any more: it was deleted')
 
     def news(self) -> Iterator[Point | Line]:
         """Points and lines that were not given yet, points first."""

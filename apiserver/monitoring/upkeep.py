@@ -41,10 +41,10 @@ class Upkeep:
             try:
                 self.look()
             except StoreError as error:
-                log.debug("the store can't be looked after now: %s", error)
+                log.debug("store maintenance is not possible now: %s", error)
             except Exception as error:
                 if is_first(f"upkeep {error}", 600.0):
-                    log.exception("looking after the store failed")
+                    log.exception("store maintenance failed")
 
     def look(self) -> None:
         """One round. Raises StoreError when it has to be tried again."""

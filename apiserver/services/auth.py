@@ -77,7 +77,7 @@ class AuthService:
     def revoke_credentials(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         key = request["access_key"]
         if key in self._identities.configured_keys(call.company, call.user):
-            raise FieldsValueError("this key is of the server's configuration; it is removed there", access_key=key)
+            raise FieldsValueError("this key belongs to the server's configuration; remove it there", access_key=key)
         gone = self._book.delete(call.company, call.user, key)
         if gone:
             self._revocations.end_key(key)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from tests.client import Client as Raw
+from tests.client import scalar
 from tests.python_client.conftest import Cable
 from tidemark_events import Client, Line, NotFound, Point, connect
 from tidemark_events.websocket import Closed, Refused, WebSocket
@@ -69,12 +70,11 @@ def test_a_point_is_given_when_the_socket_says_so_and_the_end_of_the_run_too(tm:
 
 
 def test_following_a_run_that_is_deleted_says_so(tm: Client, server: Raw) -> None:
-    run = tm.run("short-lived")
-    run.log({"loss": 1.0}, step=1)
-    run.flush()
-    items = tm.get(run.id).follow(interval=HOUR)
+    task = server.new_task("short-lived")
+    server.add_batch([scalar(task, iter=1)])
+    items = tm.get(task).follow(interval=HOUR)
     next(items)
-    server.call("tasks.delete", task=run.id, force=True)
+    server.call("tasks.delete", task=task, force=True)
     with pytest.raises(NotFound, match="deleted"):
         next(items)
 
@@ -127,12 +127,16 @@ def test_a_message_that_does_not_come_is_none_and_pings_are_answered() -> None:
 
 
 def test_the_close_code_of_the_server_is_told() -> None:
-    with served(lambda connection: connection.close(1008, "too many")) as url, pytest.raises(Closed) as closed:
-        opened(url).receive(10.0)
+    with (
+        served(lambda connection: connection.close(1008, "too many")) as url,
+        closing(opened(url)) as socket,
+        pytest.raises(Closed) as closed,
+    ):
+        socket.receive(10.0)
     assert closed.value.code == 1008
 
 
 def test_an_address_without_a_socket_is_refused_with_its_status(tm: Client) -> None:
     with pytest.raises(Refused) as refused:
         opened(tm.url)
-    assert refused.value.status == 404
+    assert refused.value.status == 400

@@ -104,7 +104,7 @@ class Installation:
         there = self._digests()
         for full, template in self._named_templates():
             if full not in there:  # another version's is left alone: two versions would put theirs in turn
-                log.warning("the template %s was removed from Elasticsearch: it is put back", full)
+                log.warning("the template %s was removed from Elasticsearch: it is being recreated", full)
                 self._put_template(full, template)
         names = (self._layout.entities, self._layout.objects)
         aliases = self._client.call("GET", f"/{','.join(names)}/_alias?ignore_unavailable=true&allow_no_indices=true")
@@ -136,7 +136,7 @@ class Installation:
         there = self._digests()
         missing = [full for full, _ in self._named_templates() if full not in there]
         if missing:
-            return Health(False, f"missing: {', '.join(missing)}; put back within {LOOK_SECONDS:.0f} s", degraded=True)
+            return Health(False, f"missing: {', '.join(missing)}; recreated within {LOOK_SECONDS:.0f} s", degraded=True)
         return Health(True, "the templates are there")
 
     def _disk_health(self) -> Health:
