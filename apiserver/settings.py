@@ -294,6 +294,10 @@ def _check(settings: Settings) -> None:
         settings.engine.company_state_bytes <= settings.engine.state_bytes,
         "engine.company_state_bytes must be at most engine.state_bytes",
     )
+    need(
+        len(elastic.tiers) in (0, 2),
+        'elastic.tiers must name two lists of tiers, for new indices and for compacted ones: ["data_hot,data_content", "data_warm,data_hot"]',
+    )
     need(elastic.connect_timeout > 0, "elastic.connect_timeout must be more than 0")
     need(
         server.log_level in ("debug", "info", "warning", "error"),

@@ -49,6 +49,8 @@ class ServerSettings:
     """Seconds without a sign of life after which a worker is replaced."""
     graceful_timeout: int
     """Seconds that running calls get at shutdown."""
+    drain: float
+    """Seconds between SIGTERM and the end in which `/readyz` is 503 and calls are answered."""
     idle_timeout: int
     """Seconds a client may keep its connection silent before its request is complete."""
     log_file: str
@@ -221,6 +223,8 @@ class ElasticSettings:
     """Bytes after which new tasks go to a new generation."""
     generation_days: float
     """Days after which new tasks go to a new generation; 0 = never."""
+    tiers: tuple[str, ...]
+    """Tiers of nodes for new indices, and for those of compacted generations; empty: Elasticsearch decides."""
     prefix: str
     """Put before every index name, so that several servers can share a cluster."""
 

@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,12 @@ def verify(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def restore(settings: Settings, folder: Path) -> dict[str, Any]:
-    """Put a backup into an empty installation; its manifest. Raises StartupError, StoreError."""
+def restore(settings: Settings, folder: Path) -> int:
+    """Put a backup into an empty installation, one of SQLite also into Elasticsearch; how many documents that were. Raises StartupError, StoreError."""
     manifest = verify(folder)
     shared = settings.shared_store
-    if (manifest["engine"] == "elasticsearch") != shared:
-        wanted = "an http:// address" if not shared else "a sqlite:/// file"
-        raise StartupError(f"{folder}: a backup of {manifest['engine']}; set TIDEMARK_STORE to {wanted} to restore it")
+    if manifest["engine"] == "elasticsearch" and not shared:
+        raise StartupError(f"{folder}: a backup of Elasticsearch; set TIDEMARK_STORE to an http:// address to restore it")
     database = None if shared else Path(sqlite_path(settings.store_url))
     taken = [path for path in (database, settings.data / KEYS) if path is not None and path.exists()]
     files = _files_folder(settings)
@@ -92,11 +92,13 @@ def restore(settings: Settings, folder: Path) -> dict[str, Any]:
     if (folder / KEYS).exists():
         _copy(folder / KEYS, settings.data / KEYS)
         (settings.data / KEYS).chmod(0o600)
+    if shared and manifest["engine"] == "sqlite":
+        return _move_store(settings, folder)
     counts = _load_store(settings, folder, manifest, database)
     if counts != manifest["counts"]:
         odd = sorted(name for name in {*counts, *manifest["counts"]} if counts.get(name) != manifest["counts"].get(name))
         raise StartupError(f"{folder}: the restored store differs from the backup in {', '.join(odd)}: restore it into an empty one again")
-    return manifest
+    return sum(counts.values())
 
 
 def _dump_store(settings: Settings, folder: Path) -> tuple[str, dict[str, int]]:
@@ -142,6 +144,24 @@ def _load_store(settings: Settings, folder: Path, manifest: dict[str, Any], data
         raise
     draft.replace(database)
     return counts
+
+
+def _move_store(settings: Settings, folder: Path) -> int:
+    """The database of a backup into Elasticsearch; how many documents that made."""
+    from apiserver.stores.elastic.client import ElasticClient
+    from apiserver.stores.elastic.intake import take_in
+    from apiserver.stores.sqlite.contents import SqliteContents
+
+    draft = settings.data / f".{DATABASE}.moved"
+    draft.unlink(missing_ok=True)
+    _copy(folder / DATABASE, draft)  # opening it may migrate it, and a backup stays as it is
+    draft.chmod(0o600)
+    try:
+        with closing(SqliteContents(draft)) as contents, closing(ElasticClient(settings.store_url, settings.elastic)) as client:
+            return take_in(client, contents, settings.events.plot_compression_threshold)
+    finally:
+        for path in settings.data.glob(f"{draft.name}*"):
+            path.unlink()
 
 
 def _files_folder(settings: Settings) -> Path:

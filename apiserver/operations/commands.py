@@ -26,7 +26,7 @@ _UNITS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
 def add_commands(group: click.Group) -> None:
     """Add the commands to the command line."""
-    for command in (doctor, retention, backup, restore):
+    for command in (doctor, retention, compact, backup, restore):
         group.add_command(command)
 
 
@@ -90,7 +90,8 @@ def backup(folder: Path, data: str | None, store: str | None, state: str | None,
 def restore(folder: Path, data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
     """Put the backup in FOLDER into an empty installation, and compare it with what was counted. Stop the server first.
 
-    Every file is compared with its digest before anything is written.
+    Every file is compared with its digest before anything is written. A backup of SQLite may be restored into Elasticsearch: that moves an
+    installation to a cluster.
     """
     from apiserver.operations.backup import restore as put
     from apiserver.serving.serve import running_server
@@ -98,11 +99,8 @@ def restore(folder: Path, data: str | None, store: str | None, state: str | None
     settings = _settings(data, store, state)
     if address := running_server(settings.data):
         raise StartupError(f"the server at {address} uses this data folder: stop it first")
-    manifest = put(settings, folder)
-    documents = sum(manifest["counts"].values())
-    click.echo(
-        json.dumps({"documents": documents}) if as_json else f"Restored {documents:,} documents; the counts are those of the backup."
-    )
+    documents = put(settings, folder)
+    click.echo(json.dumps({"documents": documents}) if as_json else f"Restored {documents:,} documents; all of them are there.")
 
 
 class Age(click.ParamType[float]):
@@ -174,6 +172,44 @@ def retention(
         return
     day = datetime.fromtimestamp(before / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     click.echo(f"{'Would remove' if dry_run else 'Removed'} {events:,} events of {tasks:,} tasks {_since(by, day)}.")
+
+
+@click.command()
+@click.option(
+    "--idle",
+    type=Age(),
+    default="7d",
+    show_default=True,
+    metavar="AGE",
+    help="How long no event must have come to a generation: 12h, 90d, 8w.",
+)
+@click.option("--company", metavar="ID", help="Only this company's.  [default: all]")
+@click.option("--dry-run", is_flag=True, help="Say what would be compacted, and change nothing.")
+@_DATA
+@_STORE
+@_STATE
+def compact(idle: float, company: str | None, dry_run: bool, data: str | None, store: str | None, state: str | None) -> None:
+    """Make old generations of Elasticsearch's indices cheaper to keep: merged segments, and nodes of another tier (elastic.tiers).
+
+    Each generation once, when a newer one has begun and its tasks are idle. The server goes on running. On SQLite there is nothing to do.
+    """
+    from apiserver.engine import open_engine
+    from apiserver.serving.serve import running_server
+
+    settings = _settings(data, store, state)
+    if not settings.shared_store and (address := running_server(settings.data)):
+        raise StartupError(f"the server at {address} holds the database, which needs no compaction")
+    engine = open_engine(settings)
+    done = 0
+    try:
+        for name in [company] if company else engine.events.companies():
+            for step in engine.events.compact(name, int((time.time() - idle) * 1000), dry_run=dry_run):
+                size = f"{step.before:,} bytes" if dry_run else f"{step.before:,} -> {step.after:,} bytes"
+                click.echo(f"{'would compact' if dry_run else 'compacted'} {step.what}: {size} (company {name})")
+                done += 1
+    finally:
+        engine.close()
+    click.echo(f"{'Would compact' if dry_run else 'Compacted'} {done} generations.")
 
 
 def _since(by: AgeOf, day: str) -> str:

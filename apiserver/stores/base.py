@@ -47,6 +47,14 @@ class Retired(NamedTuple):
     events: int
 
 
+class Compacted(NamedTuple):
+    """What is cheaper to keep now (or would be): `what` says it for the operator, with its bytes on disk before and after."""
+
+    what: str
+    before: int
+    after: int
+
+
 class StoreUsage(NamedTuple):
     """For operators' graphs. `disks`: by node of the store, which part of its disk is used; `generations`: of indices, of all companies."""
 
@@ -204,6 +212,10 @@ class StoreUpkeep(Protocol):
         """Remove the events of every task and model whose newest event is older than `before` (ms), step by step, each named when it is done;
         with `dry_run` they are only named. `by`: whether the time of arrival counts, or the timestamp that the client gave. What is written
         meanwhile stays whole. Raises StoreReadOnly at the end when some tasks are old and their events can't be removed now."""
+
+    def compact(self, company: str, idle_since: int, *, dry_run: bool = False) -> Iterator[Compacted]:
+        """Make cheaper to keep what nobody has added to since `idle_since` (ms), each part once and named when it is done; with `dry_run` they are
+        only named. Takes as long as it takes; reads and writes go on. A store that is always compact has nothing to do. Raises StoreBusy."""
 
     def check(self) -> Health:
         """Whether the store answers."""

@@ -111,6 +111,44 @@ def test_retention_deletes_old_tasks_and_drops_old_generations(start_worker: Sta
     returning.check(second)
 
 
+def test_compact_merges_generations_that_are_idle_once_and_moves_them_to_their_tier(start_worker: StartWorker, prefix: str) -> None:
+    env = {"TIDEMARK_STORE": f"{elasticsearch_address()}?prefix={prefix}", "TIDEMARK_STATE": f"{redis_address()}?prefix={prefix}"}
+    tiers = {"TIDEMARK__elastic__tiers": '["data_hot,data_content", "data_warm,data_hot"]'}
+    first = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **tiers, TIDEMARK__elastic__generation_documents="1")
+    old = Sender([first.client()], task="old-task")
+    for number in range(3):
+        old.send(number)
+        request(elasticsearch_address(), "POST", f"/{prefix}-events-*/_refresh")
+    second = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **tiers, TIDEMARK__elastic__generation_documents="1")
+    young = Sender([second.client()], task="young-task")
+    young.send(0)
+
+    def segments(number: str) -> int:
+        name = f"{prefix}-events-training_stats_scalar-*-{number}"
+        return len(request(elasticsearch_address(), "GET", f"/_cat/segments/{name}?format=json"))
+
+    def tier(number: str) -> str:
+        name = f"{prefix}-events-log-*-{number}"
+        [settings] = request(elasticsearch_address(), "GET", f"/{name}/_settings?flat_settings=true").values()
+        return str(settings["settings"]["index.routing.allocation.include._tier_preference"])
+
+    idle = ("compact", "--idle", "0.000001h")
+    assert segments("000001") > 1 and tier("000001") == "data_hot,data_content"
+    assert "Compacted 0 generations" in run("compact", **env, **tiers).stdout  # it got events within the last week
+    dry = run(*idle, "--dry-run", **env, **tiers)
+    assert "would compact generation 000001" in dry.stdout and segments("000001") > 1
+    done = run(*idle, **env, **tiers)
+    assert done.returncode == 0 and "compacted generation 000001" in done.stdout, done.stdout + done.stderr
+    assert "000002" not in done.stdout and segments("000001") == 1
+    assert tier("000001") == "data_warm,data_hot" and tier("000002") == "data_hot,data_content"
+    assert "Compacted 0 generations" in run(*idle, **env, **tiers).stdout
+    old.send(3)  # late events go where the others are
+    old.check(second.client())
+    young.check(first.client())
+    removed = run("retention", "--older-than", "0.000001h", **env)
+    assert "removed generation 000001" in removed.stdout, removed.stdout + removed.stderr
+
+
 def test_an_index_with_a_wrong_mapping_stops_the_start_with_a_sentence(prefix: str) -> None:
     index = f"{prefix}-registry-entities"
     mapping = {"dynamic": "strict", "properties": {"kind": {"type": "long"}}}

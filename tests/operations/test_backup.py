@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,56 @@ def test_a_backup_of_a_running_server_restores_every_answer(
             assert all(mine[one["id"]] == one for one in answer["tasks"] if "writer" not in one["id"])
         elif name != "projects.get_all":
             assert after[name] == answer, name
+
+
+def test_an_embedded_installation_moves_to_a_cluster(
+    start_embedded: StartServer, engine_env: dict[str, str], tmp_path: Path, task: str, engine: str
+) -> None:
+    if engine == "sqlite":
+        return
+    server = start_embedded(TIDEMARK_AUTH="required")
+    fill(server, task)
+    client = server.client(*credentials(server))
+    odd = [
+        scalar(task, iter=step, value=value, worker=f"host{step}", unit={"of": "m"}) for step, value in ((5, float("nan")), (6, math.inf))
+    ]
+    odd += [scalar(task, "single", iter=-(2**31), value=4.5), {**scalar(task, "late"), "iter": None}, log(task, "l" * 9000, level="error")]
+    client.add_batch([*odd, scalar("deleted", iter=1)])
+    client.call("events.delete_for_task", task="deleted")
+    client.call("tasks.edit", task=task, tags=["kept"])
+    before = answers(server, task)
+    folder = tmp_path / "backup"
+    assert run("backup", str(folder), TIDEMARK_DATA=str(server.data)).returncode == 0
+    digests = json.loads((folder / "backup.json").read_text())["digests"]
+
+    store = own_store(engine_env)
+    done = run("restore", str(folder), **store, TIDEMARK_DATA=str(tmp_path / "cluster" / "data"))
+    assert done.returncode == 0 and "all of them are there" in done.stdout, done.stderr
+    again = run("restore", str(folder), **store, TIDEMARK_DATA=str(tmp_path / "another"))
+    assert again.returncode == 2 and "not empty" in again.stderr and len(again.stderr.splitlines()) == 1
+    assert digests == {
+        str(path.relative_to(folder)): _sha256(path) for path in folder.rglob("*") if path.is_file() and path.name != "backup.json"
+    }
+    cluster = start_embedded(TIDEMARK_AUTH="required", folder="cluster", **store)
+    assert credentials(cluster) == credentials(server)
+    after = answers(cluster, task)
+    for name, answer in before.items():
+        assert after[name] == answer, name
+    for each in (server, cluster):  # the tasks go on where they were
+        each.client(*credentials(each)).add_batch(
+            [scalar(task, iter=step, value=step / 9, timestamp=1_700_000_009_000) for step in (5, 1000)]
+        )
+    now, then = answers(cluster, task), answers(server, task)
+    for each in (now, then):  # the time of the batch
+        del each["events.get_task_latest_scalar_values"]["last_timestamp"]
+    assert now["events.scalar_metrics_iter_histogram"] == then["events.scalar_metrics_iter_histogram"]
+    assert now["events.get_task_latest_scalar_values"] == then["events.get_task_latest_scalar_values"]
+    doctor = run("doctor", **store, TIDEMARK_DATA=str(cluster.data))
+    assert doctor.returncode == 0, doctor.stdout
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write_on(server: Server, stop: threading.Event) -> None:

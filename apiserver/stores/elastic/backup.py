@@ -81,11 +81,7 @@ def _documents(client: ElasticClient, index: str, wanted: Mapping[str, Any]) -> 
 
 def load(client: ElasticClient, folder: Path, began: int) -> dict[str, int]:
     """Store the documents of a dump in an installation that has none; how many each index got. `began`: when the dump was begun (ms)."""
-    layout = Layout(client, client.settings)
-    there = Installation(client, layout).differences()
-    if not there.registry or there.other_data:
-        raise StoreDamaged("the installation is not empty: restore into a cluster without its indices, or under another elastic.prefix")
-    Installation(client, layout).prepare()
+    layout = open_empty(client)
     stored: dict[str, int] = {}
     for path in sorted(folder.glob("*.jsonl.gz")):
         name = path.name.removesuffix(".jsonl.gz")
@@ -94,6 +90,16 @@ def load(client: ElasticClient, folder: Path, began: int) -> dict[str, int]:
         stored[name] = _load(client, layout.writing(index), path, began if name.startswith("statistics-") else None)
     client.refresh([f"{layout.prefix}{name}" for name in stored])
     return stored
+
+
+def open_empty(client: ElasticClient) -> Layout:
+    """The layout of an installation that has nothing, made ready. Raises StoreDamaged when it has something."""
+    layout = Layout(client, client.settings)
+    there = Installation(client, layout).differences()
+    if not there.registry or there.other_data:
+        raise StoreDamaged("the installation is not empty: restore into a cluster without its indices, or under another elastic.prefix")
+    Installation(client, layout).prepare()
+    return layout
 
 
 def _aliases(layout: Layout, name: str) -> dict[str, Any]:
@@ -118,10 +124,10 @@ def _load(client: ElasticClient, target: str, path: Path, began: int | None) -> 
             size += len(lines[-1])
             count += 1
             if size >= BULK_BYTES:
-                _send(client, target, lines)
+                store_new(client, target, lines)
                 lines, size = [], 0
     if lines:
-        _send(client, target, lines)
+        store_new(client, target, lines)
     return count
 
 
@@ -133,7 +139,8 @@ def _without_body(source: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in source.items() if name not in ("body", "packed")} | ({"extra": extra_of(body)} if body else {})
 
 
-def _send(client: ElasticClient, target: str, lines: list[bytes]) -> None:
+def store_new(client: ElasticClient, target: str, lines: list[bytes]) -> None:
+    """Store documents, none of which was there before. Raises StoreBusy."""
     for item in client.bulk(b"".join(lines), target).items:
         if item["status"] != 201:
             raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a document of the backup: {reason(item)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.common.metrics import BULK_WAITING
 from apiserver.settings import ElasticSettings
-from apiserver.stores.base import AgeOf, Health, Retired, StoreUsage
+from apiserver.stores.base import AgeOf, Compacted, Health, Retired, StoreUsage
 from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
@@ -21,6 +21,7 @@ from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.batches import BatchWriter
+from apiserver.stores.elastic.write.compaction import Compaction
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.elastic.write.retention import Retention
 from apiserver.stores.event_types import EVENT_TYPES
@@ -72,6 +73,7 @@ class ElasticEvents:
         self._logs = ElasticLogLines(client, self._reader)
         self._deleter = Deleter(client, layout, self.generations, visibility, group_commit, self.series_store)
         self._retention = Retention(client, layout, self.generations, visibility, self._deleter)
+        self._compaction = Compaction(client, layout, self.generations, visibility, settings)
 
     # --- writing
 
@@ -191,6 +193,9 @@ class ElasticEvents:
 
     def retire(self, company: str, before: int, *, by: AgeOf = "arrival", dry_run: bool = False) -> Iterator[Retired]:
         return self._retention.retire(company, before, by, dry_run)
+
+    def compact(self, company: str, idle_since: int, *, dry_run: bool = False) -> Iterator[Compacted]:
+        return self._compaction.compact(company, idle_since, dry_run)
 
     def check(self) -> Health:
         return self._client.check()

@@ -128,11 +128,11 @@ class Generations:
         return newest
 
     def listed(self, company: str) -> dict[int, dict[str, Any]]:
-        """The generations of a company: number -> its document (`state` is "open" or "dropped")."""
+        """The generations of a company: number -> its document (`state` is "open" or "dropped"; `compacted`: when it was)."""
         found: dict[int, dict[str, Any]] = {}
         number = 1
         while True:
-            ids = [_generation_id(company, n) for n in range(number, number + 100)]
+            ids = [generation_id(company, n) for n in range(number, number + 100)]
             documents = self._client.get_many(self._layout.objects, ids)
             for offset, id in enumerate(ids):
                 if id in documents:
@@ -150,14 +150,14 @@ class Generations:
                 raise
         return number
 
-    def set_state(self, company: str, number: int, state: str) -> None:
+    def note(self, company: str, number: int, **what: Any) -> None:
         """Write down what became of a generation."""
-        self._put(company, number, {**self.listed(company)[number], "state": state}, "_doc")
+        self._put(company, number, {**self.listed(company)[number], **what}, "_doc")
 
     def _put(self, company: str, number: int, body: Mapping[str, Any], action: str) -> None:
-        path = f"/{self._layout.writing(self._layout.objects)}/{action}/{_generation_id(company, number)}?require_alias=true"
+        path = f"/{self._layout.writing(self._layout.objects)}/{action}/{generation_id(company, number)}?require_alias=true"
         try:
-            self._client.call("PUT", path, _document(company, body))
+            self._client.call("PUT", path, generation_document(company, body))
         except ApiError as error:
             if error.meta.status == 404:
                 self._layout.lost = True
@@ -189,7 +189,7 @@ class Generations:
         return index
 
     def _refuse_dropped(self, company: str, generation: int) -> None:
-        document = self._client.get(self._layout.objects, _generation_id(company, generation))
+        document = self._client.get(self._layout.objects, generation_id(company, generation))
         if document is not None and orjson.loads(document["_source"]["body"])["state"] == "dropped":
             raise IndexGone(f"generation {generation} was just dropped", 1.0)
 
@@ -212,9 +212,11 @@ class Generations:
             self._client.bulk(b"".join(action("delete", index, id, seen=document) for id, document in old))
 
 
-def _generation_id(company: str, number: int) -> str:
+def generation_id(company: str, number: int) -> str:
+    """The id of the document in the registry that says what became of a generation."""
     return f"generation-{slug(company)}-{number:06d}"
 
 
-def _document(company: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def generation_document(company: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """This document. `body`: id, state (open, dropped), and when it was started (ms)."""
     return {"kind": "generation", "company": company, "id": body["id"], "revision": 0, "body": orjson.dumps(body).decode(), "tokens": []}

@@ -211,6 +211,8 @@ class Layout:
             # Readers refresh what they need; this bounds how long a mark has to be remembered.
             "refresh_interval": "30s",
         }
+        if self._settings.tiers:
+            settings["index.routing.allocation.include._tier_preference"] = self._settings.tiers[0]
         mappings = {"dynamic": "strict", "_meta": {"tidemark_layout": LAYOUT}, "properties": dict(properties)}
         return {
             "index_patterns": [self.prefix + pattern],

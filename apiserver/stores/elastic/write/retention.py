@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
 
 from apiserver.stores.base import AgeOf, Retired
 from apiserver.stores.elastic.bulk_actions import deletes
@@ -12,20 +11,14 @@ from apiserver.stores.elastic.client import ElasticClient, busy_reason
 from apiserver.stores.elastic.generations import Generations, pin_id
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.elastic.write.ages import TaskAge, task_ages
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.errors import StoreReadOnly
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import SEQ_SHIFT
 
 SLICE = 5_000
 LIFTS = 5
 """How often the block of a full disk is taken from the few documents that a drop changes."""
-
-
-class _Task(NamedTuple):
-    generation: int
-    newest: int
-    events: int
 
 
 class Retention:
@@ -37,11 +30,11 @@ class Retention:
 
     def retire(self, company: str, before: int, by: AgeOf, dry_run: bool) -> Iterator[Retired]:
         """Generations first: dropping one frees its disk at once, also when the indices are read-only because the disk is full."""
-        by_generation: dict[int, dict[str, _Task]] = {}
-        for task, known in self._tasks(company, by).items():
+        by_generation: dict[int, dict[str, TaskAge]] = {}
+        for task, known in task_ages(self._client, self._layout, self._visibility, company, by).items():
             by_generation.setdefault(known.generation, {})[task] = known
         newest = max(self._generations.listed(company), default=0)
-        single: dict[str, _Task] = {}
+        single: dict[str, TaskAge] = {}
         for number, inside in sorted(by_generation.items()):
             old = {task: known for task, known in inside.items() if known.newest < before}
             if len(old) == len(inside) and number < newest:  # new tasks may be pinned to the newest at any moment
@@ -64,31 +57,6 @@ class Retention:
                 " Free some space or add a disk, and run this again when Elasticsearch has taken the block back"
             )
 
-    def _tasks(self, company: str, by: AgeOf) -> dict[str, _Task]:
-        """Every task that has a generation, with the age of its newest event (of its pin when it has none)."""
-        index = self._layout.statistics(company)
-        self._visibility.make_all_visible([index])
-        found: dict[str, _Task] = {}
-        query: dict[str, Any] = {"query": {"term": {"kind": "pin"}}, "sort": ["task"]}
-        for hits in self._client.scan(index, query):
-            for hit in hits:
-                source = hit["_source"]
-                found[source["task"]] = _Task(source["generation"], source["at"], 0)
-        seen: set[str] = set()
-        query = {"query": {"term": {"kind": "series"}}, "sort": ["task", "metric", "variant", "type"]}
-        for hits in self._client.scan(index, query | {"_source": ["task", "max_timestamp", "last_written", "count"]}):
-            for hit in hits:
-                source = hit["_source"]
-                known = found.get(source["task"])
-                if known is not None and source.get("count"):
-                    written = source.get("last_written", 0) >> SEQ_SHIFT
-                    newest = written if by == "arrival" and written else source["max_timestamp"]
-                    if source["task"] in seen:
-                        newest = max(known.newest, newest)
-                    found[source["task"]] = _Task(known.generation, newest, known.events + source["count"])
-                    seen.add(source["task"])
-        return found
-
     def _drop(self, company: str, number: int, tasks: Sequence[str], before: int, by: AgeOf) -> bool:
         """Drop a generation. Writers are shut out first (they get 503 and come again), so nothing new can be dropped with it; False when
         something new had come before that."""
@@ -98,11 +66,15 @@ class Retention:
         with suppress(StoreReadOnly):  # of a full disk: then they take no writes anyway
             self._block(names, True)
         self._visibility.make_all_visible([*indices, statistics])
-        if any(known.newest >= before for known in self._tasks(company, by).values() if known.generation == number):
+        if any(
+            known.newest >= before
+            for known in task_ages(self._client, self._layout, self._visibility, company, by).values()
+            if known.generation == number
+        ):
             self._block(names, False)
             return False
         books = [self._layout.objects, statistics]
-        self._writable(books, lambda: self._generations.set_state(company, number, "dropped"))
+        self._writable(books, lambda: self._generations.note(company, number, state="dropped"))
         self._writable(books, lambda: self._remove_documents(company, tasks))
         self._visibility.remember_generations(company, dict.fromkeys(tasks))
         self._client.call("DELETE", f"/{names}?ignore_unavailable=true&allow_no_indices=true")

@@ -1,0 +1,74 @@
+"""Old generations made cheap to keep, each once: one segment a shard, on nodes of another tier.
+
+A closed generation still gets events of the tasks that began in it, so what counts is that none has come for a while. One that comes all the same is
+stored as ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from apiserver.settings import ElasticSettings
+from apiserver.stores.base import Compacted
+from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.generations import Generations
+from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.elastic.write.ages import task_ages
+from apiserver.stores.errors import StoreBusy
+from apiserver.stores.event_types import TYPES
+
+POLL_SECONDS = 0.2
+LONGEST_POLL = 5.0
+SKIPPED = "?ignore_unavailable=true&allow_no_indices=true"
+
+
+class Compaction:
+    """See `Upkeep.compact`."""
+
+    def __init__(
+        self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility, settings: ElasticSettings
+    ) -> None:
+        self._client, self._layout, self._generations, self._visibility = client, layout, generations, visibility
+        self._tier = settings.tiers[1] if settings.tiers else ""
+
+    def compact(self, company: str, idle_since: int, dry_run: bool) -> Iterator[Compacted]:
+        listed = self._generations.listed(company)
+        newest = max(listed, default=0)
+        waiting = [number for number, body in listed.items() if number < newest and body["state"] == "open" and "compacted" not in body]
+        if not waiting:
+            return
+        ages = task_ages(self._client, self._layout, self._visibility, company, "arrival").values()
+        busy = {age.generation for age in ages if age.newest >= idle_since}
+        for number in waiting:
+            if number in busy:
+                continue
+            indices = [self._layout.events(type, company, number) for type in TYPES]
+            before = after = self._bytes(indices)
+            if not dry_run:
+                self._merge(indices)
+                if self._tier:  # after the merge: less has to be moved, and the merge runs on the faster nodes
+                    wanted = {"index.routing.allocation.include._tier_preference": self._tier}
+                    self._client.call("PUT", f"/{','.join(indices)}/_settings{SKIPPED}", wanted)
+                self._generations.note(company, number, compacted=int(time.time() * 1000))
+                after = self._bytes(indices)
+            yield Compacted(f"generation {number:06d}", before, after)
+
+    def _merge(self, indices: Sequence[str]) -> None:
+        """One segment a shard; comes back when it is done, which may take hours. Raises StoreBusy when it fails."""
+        path = f"/{','.join(indices)}/_forcemerge{SKIPPED}&max_num_segments=1&wait_for_completion=false"
+        task = self._client.call("POST", path)["task"]
+        pause = POLL_SECONDS
+        while not (found := self._client.call("GET", f"/_tasks/{task}"))["completed"]:
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_POLL)
+        problem: Any = found.get("error") or found.get("response", {}).get("_shards", {}).get("failures")
+        if problem:
+            raise StoreBusy(f"Elasticsearch could not merge {', '.join(indices)}: {str(problem)[:300]}")
+
+    def _bytes(self, indices: Sequence[str]) -> int:
+        """What the indices take on disk, copies included."""
+        stats = self._client.call("GET", f"/{','.join(indices)}/_stats/store{SKIPPED}&filter_path=_all.total.store.size_in_bytes")
+        return int(stats.get("_all", {}).get("total", {}).get("store", {}).get("size_in_bytes", 0))
