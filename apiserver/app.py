@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from apiserver import __version__, hocon
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.common import patience
+from apiserver.common import draining, patience, tracing
 from apiserver.common.addresses import without_password
 from apiserver.context import Context
 from apiserver.credentials import Credentials
@@ -28,7 +28,7 @@ from apiserver.errors import StoreNotReady
 from apiserver.files.storage import FileStorage, open_storage
 from apiserver.files.wiring import StoredTaskFiles, register_files
 from apiserver.identities import Identities
-from apiserver.monitoring.call_log import CallLog
+from apiserver.monitoring.call_log import CallLog, endpoint_of
 from apiserver.monitoring.exporter import CONTENT_TYPE, Exporter
 from apiserver.monitoring.health import WAIT_SECONDS, HealthWatch, Report, shown
 from apiserver.monitoring.upkeep import Upkeep
@@ -93,9 +93,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     register_web(app, page)
     _add_status(app, context, page)
     _add_answer_headers(app, context)
-    app.wsgi_app = CallLog(  # type: ignore[method-assign]
-        app.wsgi_app, settings.server, partial(_route_of, app)
-    )
+    route = partial(_route_of, app)
+    app.wsgi_app = CallLog(app.wsgi_app, settings.server, route)  # type: ignore[method-assign]
+    if tracing.is_on():
+        app.wsgi_app = tracing.traced(app.wsgi_app, lambda environ: endpoint_of(environ, route))  # type: ignore[method-assign, assignment]
     app.wsgi_app = Draining(app.wsgi_app, settings.server.max_body, settings.elastic.timeout)  # type: ignore[method-assign]
     return app
 
@@ -169,7 +170,9 @@ def _add_status(app: Flask, context: Context, page: Page) -> None:
 
     @app.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        """Ready: calls are answered here."""
+        """Ready: calls are answered here, and will be in the next seconds."""
+        if draining.has_begun():
+            return jsonify(status="draining"), 503
         report, response = health()
         return response, 200 if report.is_ready else 503
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from apiserver.common import metrics
+from apiserver.common import metrics, tracing
 from apiserver.service_repo.call import Call
 from apiserver.service_repo.visit import Visitors
 from apiserver.settings import ServerSettings
@@ -45,7 +45,7 @@ class CallLog:
 
     def _note(self, environ: dict[str, Any], code: str, headers: Iterable[tuple[str, str]], seconds: float) -> None:
         call: Call | None = environ.get(CALL)
-        endpoint = (call.endpoint if call.actual_version else "unknown") if call else self._route(environ)
+        endpoint = endpoint_of(environ, self._route)
         sent = next((value for name, value in headers if name.lower() == "content-length"), "")
         received = environ.get("CONTENT_LENGTH") or "0"
         metrics.CALLS.labels(endpoint, code).inc()
@@ -72,6 +72,7 @@ class CallLog:
             "endpoint": endpoint,
             "code": int(code),
             "ms": round(seconds * 1000, 1),
+            "trace": tracing.trace_id(),
             "received": int(received) if received.isdigit() else None,
             "sent": int(sent) if sent else None,
         }
@@ -80,6 +81,12 @@ class CallLog:
             access.info("%s", line, extra={"fields": fields})
         if is_slow:
             slow.warning("slow call: %s", line, extra={"fields": {**fields, "slow": True}})
+
+
+def endpoint_of(environ: dict[str, Any], route: Callable[[dict[str, Any]], str]) -> str:
+    """What an answered call was for: one of few names. `route` names it when it is no RPC call."""
+    call: Call | None = environ.get(CALL)
+    return (call.endpoint if call.actual_version else "unknown") if call else route(environ)
 
 
 def _plain(value: Any) -> str:

@@ -15,6 +15,7 @@ from gevent.monkey import get_original
 
 from apiserver.bll.events import answer_size
 from apiserver.bll.registry.identity import WEB
+from apiserver.common import tracing
 from apiserver.errors import BadBody, InternalEndpoint, InvalidVersion, MalformedPath, RoleNotAllowed, UnknownEndpoint
 from apiserver.service_repo import body as bodies
 from apiserver.service_repo import forms
@@ -101,7 +102,8 @@ class Dispatcher:
             bodies.check_announced(environ, self._settings.max_body)  # nobody without a login has a body read for nothing
         wanted = self._request(call, entry, environ)
         _check_fields(call, entry, wanted)
-        return handler(call, wanted)
+        with tracing.span(call.endpoint):
+            return handler(call, wanted)
 
     def _find(self, call: Call) -> tuple[Entry, Handler]:
         entry = self._repo.entries.get(call.endpoint)

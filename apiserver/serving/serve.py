@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
+from apiserver.common import draining, tracing
 from apiserver.common.outages import is_first, share_between_processes
 from apiserver.errors import StartupError
 from apiserver.serving import logs
@@ -47,6 +49,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     os.umask(0o077)  # what the server writes is for its own user
     share_between_processes()
     _check_log_file(settings.server.log_file)
+    tracing.check()
     lock = claim_data_folder(settings)
     ports = [settings.server.port, *(port for port in (settings.runs.port, settings.files.port) if port)]
     sockets = [listen(settings.server.host, port) for port in ports]
@@ -84,6 +87,27 @@ def open_browser(address: str) -> bool:
     return True
 
 
+class Master(Arbiter):  # type: ignore[misc]  # untyped package
+    """gunicorn's master, which gives proxies time to notice that the server is about to end."""
+
+    def __init__(self, app: BaseApplication, drain: float) -> None:
+        """`drain`: seconds between SIGTERM and the end, in which calls are answered as before and `/readyz` is 503."""
+        super().__init__(app)
+        self._drain, self._ends_at = drain, math.inf
+
+    def handle_term(self) -> None:
+        if self._drain <= 0 or draining.has_begun():
+            super().handle_term()
+        draining.begin()
+        self._ends_at = time.monotonic() + self._drain
+
+    def manage_workers(self) -> None:
+        """Called each second while the server runs."""
+        super().manage_workers()
+        if time.monotonic() >= self._ends_at:
+            raise StopIteration
+
+
 class Server(BaseApplication):  # type: ignore[misc]  # untyped package
     """gunicorn, configured by our settings instead of a file or a command line."""
 
@@ -95,6 +119,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         self._sockets = sockets
         self._ready = ready
         super().__init__()
+
+    def run(self) -> None:
+        Master(self, self._settings.server.drain).run()
 
     def load_config(self) -> None:
         server = self._settings.server
@@ -130,6 +157,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         from apiserver.serving.starting import StartingApp
 
         logs.configure(self._settings.server)
+        tracing.start()
         return StartingApp(lambda: create_app(self._settings), self._app_ready, _give_up, self._settings.server.max_body)
 
     def _app_ready(self, app: Any) -> None:

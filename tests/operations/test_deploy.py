@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.client import Client
 from tests.process import ROOT
 
 FILES = [path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file()] + [ROOT / "docker-compose.yml"]
-OTHERS = {"TIDEMARK_PUBLISH", "TIDEMARK_VERSION", "TIDEMARK_CONFIG"}
+OTHERS = {"TIDEMARK_PUBLISH", "TIDEMARK_VERSION", "TIDEMARK_CONFIG", "TIDEMARK_REPLICAS", "TIDEMARK_TLS_PEM"}
 """Variables of compose, and the one that names a file."""
 
 
@@ -23,6 +24,14 @@ def test_every_variable_is_a_setting(path: Path) -> None:
     known = {f"TIDEMARK__{file.stem}__{key}" for file in CONFIG.glob("*.conf") for key in hocon.parse_file(file)} | set(SHORT) | OTHERS
     named = set(re.findall(r"\bTIDEMARK_\w+", path.read_text()))
     assert not [name for name in named if name not in known and name.removesuffix("_FILE") not in known]
+
+
+def test_the_role_for_files_and_for_the_chart_is_the_role_for_the_api() -> None:
+    role = {"tidemark": json.loads((ROOT / "deploy" / "elasticsearch" / "role.json").read_text())}
+    assert yaml.safe_load((ROOT / "deploy" / "elasticsearch" / "roles.yml").read_text()) == role
+    chart = (ROOT / "deploy" / "helm" / "tidemark" / "templates" / "elasticsearch.yaml").read_text()
+    block = re.search(r"roles\.yml: \|\n((?: {4}.*\n)+)", chart)
+    assert block is not None and yaml.safe_load(block[1]) == role
 
 
 def test_the_probes_of_the_chart_are_answered(server: Client) -> None:

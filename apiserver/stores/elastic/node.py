@@ -10,7 +10,7 @@ import urllib3
 from elastic_transport import ConnectionError as NoConnection
 from elastic_transport import ConnectionTimeout, Urllib3HttpNode
 
-from apiserver.common import patience
+from apiserver.common import patience, tracing
 from apiserver.common.metrics import STORE_SECONDS
 
 _KINDS = {"_bulk": "bulk", "_msearch": "search", "_search": "search", "_mget": "get", "_refresh": "refresh"}
@@ -38,9 +38,14 @@ def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
                 raise ConnectionTimeout("the call has waited long enough")
             limit: Any = urllib3.Timeout(total=whole, connect=min(seconds, whole))
             started = time.monotonic()
+            kind = _kind(target)
+            about = {"db.system": "elasticsearch", "server.address": self.config.host, "url.path": target.partition("?")[0][:500]}
             try:
                 # urllib3 limits each read of an answer: one that stops in its middle would take the time again.
-                with gevent.Timeout(whole + 0.1, ConnectionTimeout("no whole answer in time")):
+                with (
+                    tracing.span(f"elasticsearch {kind}", **about),
+                    gevent.Timeout(whole + 0.1, ConnectionTimeout("no whole answer in time")),
+                ):
                     answer = super().perform_request(method, target, body, headers, limit)
             except ConnectionTimeout as error:
                 patience.spend(time.monotonic() - started)
@@ -50,7 +55,7 @@ def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
                     ) from error
                 raise
             finally:
-                STORE_SECONDS.labels(_kind(target)).observe(time.monotonic() - started)
+                STORE_SECONDS.labels(kind).observe(time.monotonic() - started)
             patience.renew()
             return answer
 

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 from redis.retry import Retry
 
+from apiserver.common import tracing
 from apiserver.common.addresses import quoted
 from apiserver.common.metrics import STATE_SECONDS, timed
 from apiserver.common.outages import Outages
@@ -65,7 +66,7 @@ class RedisClient:
         if time.monotonic() < self._unavailable_until:
             raise StateUnavailable("Redis does not answer", PAUSE)
         try:
-            with timed(STATE_SECONDS):
+            with tracing.span("redis"), timed(STATE_SECONDS):
                 result = command()
         except (ConnectionError, TimeoutError, OSError) as error:
             self._unavailable_until = time.monotonic() + PAUSE

@@ -22,6 +22,7 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
+from apiserver.common import tracing
 from apiserver.stores.errors import StoreBusy, StoreDamaged
 from apiserver.stores.sqlite.registry_schema import REGISTRY_SCHEMA
 from apiserver.stores.sqlite.schema import EVENT_SCHEMA, MIGRATIONS, VERSION
@@ -85,7 +86,8 @@ class Database:
         if not self._committer:
             # A greenlet of its own: a caller that is killed meanwhile must not keep the others from their outcomes.
             self._committer = gevent.spawn(self._commit_waiting)
-        result: T = mine.outcome.get()
+        with tracing.span("sqlite write"):
+            result: T = mine.outcome.get()
         return result
 
     def _commit_waiting(self) -> None:
@@ -113,7 +115,8 @@ class Database:
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a snapshot."""
-        result: T = _apply(self._readers, self._snapshot, work)
+        with tracing.span("sqlite read"):
+            result: T = _apply(self._readers, self._snapshot, work)
         return result
 
     def maintain(self) -> None:
