@@ -34,8 +34,8 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
 
 @pytest.fixture(scope="module")
 def own_elasticsearch() -> Iterator[ElasticsearchServer]:
-    """An Elasticsearch that tests may freeze, kill and start again."""
-    server = ElasticsearchServer()
+    """An Elasticsearch that tests may freeze, kill and start again, with its security on."""
+    server = ElasticsearchServer(logins=True)
     try:
         yield server.start()
     finally:

@@ -1,10 +1,11 @@
-"""What happens while Elasticsearch or Redis is away: nothing acknowledged is lost, nothing is stored twice, everything comes back by itself."""
+"""What happens while Elasticsearch or Redis is away, or refuses us: nothing acknowledged is lost, nothing is stored twice, everything comes back by itself."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from tests.client import ApiError, Client
 from tests.cluster.conftest import StartWorker
 from tests.cluster.sending import Sender, keep_sending
-from tests.process import wait_until
+from tests.cluster.test_operations import run
+from tests.process import Server, free_port, wait_until
 from tests.servers import ElasticsearchServer, RedisServer, redis_address
 from tests.servers.elasticsearch import request
 
@@ -201,3 +203,76 @@ def test_a_cluster_of_three_nodes_loses_one_under_load(start_worker: StartWorker
     finally:
         for node in nodes:
             node.close()
+
+
+def test_the_role_of_deploy_is_enough_for_everything(
+    start_worker: StartWorker, own_elasticsearch: ElasticsearchServer, prefix: str, tmp_path: Path
+) -> None:
+    login = ("tidemark", "word of the role")
+    own_elasticsearch.add_user(*login, role="tidemark")
+    env = {"TIDEMARK_STORE": own_elasticsearch.url_of(*login), "TIDEMARK_STATE": f"{redis_address()}?prefix={prefix}"}
+    worker = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], TIDEMARK__elastic__generation_documents="1")
+    client = worker.client()
+    kept, deleted = Sender([client]), Sender([client])
+    for sender in (kept, deleted):
+        sender.send(0)
+    client.call("events.delete_for_task", task=deleted.task)
+    client.call("tasks.delete", task=deleted.task, force=True)
+    kept.check(client)
+    assert client.send("GET", "/readyz").json["status"] == "ok"
+    assert b'tidemark_part_ok{part="disk"} 1.0' in client.send("GET", "/metrics").body
+    backup = run("backup", str(tmp_path / "backup"), **env, TIDEMARK_DATA=str(worker.data))
+    assert backup.returncode == 0, backup.stderr
+    doctor = run("doctor", **env, TIDEMARK_DATA=str(worker.data))
+    assert doctor.returncode == 0, doctor.stdout
+    retention = run("retention", "--older-than", "0.000001h", **env)
+    assert f"removed task {kept.task}" in retention.stdout, retention.stdout + retention.stderr
+    said = worker.log_tail(100_000) + doctor.stdout + retention.stderr
+    assert "refuses" not in said and "unauthorized" not in said and "word of the role" not in said
+    for method, path in (("DELETE", "/_security/role/any"), ("PUT", "/other-index"), ("GET", f"/{prefix}-registry-objects/_search")):
+        assert own_elasticsearch.status_of(login, method, path) == 403
+
+
+def test_a_refused_login_is_said_once_and_over_when_it_is_put_right(
+    start_worker: StartWorker, own_elasticsearch: ElasticsearchServer, prefix: str, tmp_path: Path
+) -> None:
+    name = f"user{prefix}"
+    store = f"{own_elasticsearch.url_of(name, 'hidden-word')}?prefix={prefix}"
+    state = f"{redis_address()}?prefix={prefix}"
+
+    def password(word: str) -> None:
+        own_elasticsearch.add_user(name, word, role="superuser")
+
+    password("hidden-word")
+    worker = start_worker(store, state, **TIMEOUT)
+    client = worker.client()
+    sender = Sender([client])
+    sender.send(0)
+    password("another-word")
+    answers = [client.send("POST", "/v2.23/events.add_batch", sender.body(1), {"Content-Type": "application/json-lines"}) for _ in range(3)]
+    assert {answer.status for answer in answers} == {503} and all(float(answer.headers["retry-after"]) > 0 for answer in answers)
+    ready = wait_until(lambda: (found := client.send("GET", "/readyz")).status == 503 and found, 10, "the server says that it is ready")
+    assert "refuses our login" in ready.json["store"]["detail"] and client.send("GET", "/healthz").status == 200
+
+    late = Server(tmp_path / "late", {"TIDEMARK_STORE": store, "TIDEMARK_STATE": state}, ["--workers", "2"])
+    late.port = free_port()
+    starting = threading.Thread(target=late.start)  # comes back when the server answers calls
+    starting.start()
+    try:
+        wait_until(lambda: "waits for its store" in late.log_tail(), 60, "the server that starts says nothing")
+        doctor = run("doctor", TIDEMARK_STORE=store, TIDEMARK_STATE=state, TIDEMARK_DATA=str(tmp_path / "data"))
+        [failed] = [line for line in doctor.stdout.splitlines() if line.startswith("FAIL")]
+        assert doctor.returncode == 1 and "refuses our login" in failed
+    finally:
+        password("hidden-word")
+        starting.join(60)
+        late.stop()
+    sender.send(1)
+    sender.check(client)
+    wait_until(lambda: client.send("GET", "/readyz").json["status"] == "ok", 10, "the server is not ready again")
+    log = worker.log_tail(100_000)
+    said = [line for line in log.splitlines() if "refuse" in line]
+    assert len(said) == 2 and "a refused login is over after" in said[1], said
+    assert "refuses our login" in late.log_tail() and "Traceback" not in late.log_tail()
+    shown = log + late.log_tail(100_000) + doctor.stdout + doctor.stderr + ready.body.decode() + str([answer.body for answer in answers])
+    assert "hidden-word" not in shown

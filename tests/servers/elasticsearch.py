@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import pwd
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
+
+import bcrypt
 
 from tests.servers.docker import ELASTICSEARCH_IMAGE, Container
-from tests.servers.install import ELASTICSEARCH_VERSION, elasticsearch_home, java_home
+from tests.servers.install import ELASTICSEARCH_VERSION, Missing, elasticsearch_home, java_home
 from tests.servers.managed import ManagedServer
-from tests.supervised import Supervised, free_port
+from tests.supervised import Supervised, free_port, wait_until
 
 START_SECONDS = 180.0
 UNPRIVILEGED = "nobody"
+ADMINISTRATOR = ("administrator", "word-of-tests")
+ROLES = Path(__file__).resolve().parents[2] / "deploy" / "elasticsearch" / "roles.yml"
 
 quick_start: list[str] = []
 """Java's options that make a start cheap and long work slow. Tests set them, the benchmarks don't."""
@@ -29,7 +36,8 @@ QUICK_START = "-XX:TieredStopAtLevel=1"
 class ElasticsearchServer(ManagedServer):
     """One node; `start` again after `kill` or `stop` brings it back at its address with its data.
 
-    With `seeds` (transport addresses of all nodes) it is a node of a cluster; `masters` names the nodes that elect the first master.
+    With `seeds` (transport addresses of all nodes) it is a node of a cluster; `masters` names the nodes that elect the first master. With `logins` its
+    security is on, `url` has the login of its administrator, and `add_user` makes others. In a container there are no logins.
     """
 
     def __init__(
@@ -39,16 +47,25 @@ class ElasticsearchServer(ManagedServer):
         node: str = "node1",
         seeds: Sequence[str] = (),
         masters: Sequence[str] = (),
+        logins: bool = False,
     ) -> None:
         super().__init__("elasticsearch")
+        self.logins = logins
+        self._users: dict[str, tuple[str, str]] = {}
         self.version, self.heap, self.node = version, heap, node
         self.seeds, self.masters = list(seeds), list(masters)
         self.port, self.transport_port = free_port(), free_port()
 
     @property
     def url(self) -> str:
-        """Its bare address."""
+        """Its address, with the administrator's login if it needs one."""
+        if self.logins and not isinstance(self.running, Container):
+            return self.url_of(*ADMINISTRATOR)
         return f"http://127.0.0.1:{self.port}"
+
+    def url_of(self, user: str, password: str) -> str:
+        """Its address with this login."""
+        return f"http://{user}:{quote(password)}@127.0.0.1:{self.port}"
 
     @property
     def pidfile(self) -> Path:
@@ -73,6 +90,8 @@ class ElasticsearchServer(ManagedServer):
         config = self.folder / "config"
         if not config.exists():
             shutil.copytree(home / "config", config)
+        if self.logins and not self._users:
+            self._write_user(*ADMINISTRATOR, "superuser")
         scratch = self.folder / "tmp"  # not the folder itself: the server may not write where its settings are
         scratch.mkdir(exist_ok=True)
         (config / "elasticsearch.yml").write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in self._settings().items()))
@@ -91,6 +110,34 @@ class ElasticsearchServer(ManagedServer):
     def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
         """A raw request, for what tests do behind the back of the service."""
         return request(self.url, method, path, body, timeout)
+
+    def add_user(self, name: str, password: str, role: str) -> None:
+        """Add a user, or change his password; comes back when it is valid."""
+        if isinstance(self.running, Container):
+            raise Missing("tests of logins need Elasticsearch's own distribution: Java and Maven")
+        self._write_user(name, password, role)
+        wait_until(lambda: self.status_of((name, password), "GET", "/_security/_authenticate") == 200, 30, f"{name} can't log in")
+
+    def _write_user(self, name: str, password: str, role: str) -> None:
+        """In files: the index of users needs a part that the distribution for tests does not have."""
+        config = self.folder / "config"
+        shutil.copy(ROLES, config / "roles.yml")
+        self._users[name] = (bcrypt.hashpw(password.encode(), bcrypt.gensalt(4, b"2a")).decode(), role)
+        for file, lines in (
+            ("users", [f"{user}:{hashed}" for user, (hashed, _) in self._users.items()]),
+            ("users_roles", [f"{role}:{user}" for user, (_, role) in self._users.items()]),
+        ):
+            draft = config / f".{file}"
+            draft.write_text("".join(f"{line}\n" for line in lines))
+            draft.replace(config / file)
+
+    def status_of(self, login: tuple[str, str], method: str, path: str) -> int:
+        """The status of a request by this user."""
+        try:
+            request(self.url_of(*login), method, path)
+        except urllib.error.HTTPError as error:
+            return error.code
+        return 200
 
     def log_tail(self) -> str:
         if isinstance(self.running, Container):
@@ -119,8 +166,10 @@ class ElasticsearchServer(ManagedServer):
             "transport.port": self.transport_port,
             # A full developer's disk must not turn the test's indices read-only.
             "cluster.routing.allocation.disk.threshold_enabled": False,
-            "xpack.security.enabled": False,
+            "xpack.security.enabled": self.logins,
         }
+        if self.logins:
+            settings["resource.reload.interval.high"] = "1s"  # of the files with users and roles
         if self.seeds:
             settings |= {"discovery.seed_hosts": self.seeds, "cluster.initial_master_nodes": self.masters}
         else:
@@ -133,7 +182,8 @@ class ElasticsearchServer(ManagedServer):
         def text(value: Any) -> str:
             return ",".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else str(value)
 
-        return {name: text(value) for name, value in self._settings().items() if not name.startswith("path.")}
+        settings = self._settings() | {"xpack.security.enabled": False}
+        return {name: text(value) for name, value in settings.items() if not name.startswith("path.")}
 
     def _ordinary_user(self) -> tuple[int, int] | None:
         """Who runs it when we are root, which Elasticsearch refuses: user and group. The folder is theirs."""
@@ -149,7 +199,11 @@ def request(url: str, method: str, path: str, body: Any = None, timeout: float =
     """A JSON request; OSError (HTTPError) when it fails."""
     data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
     kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
-    call = urllib.request.Request(url + path, data=data, method=method, headers={"Content-Type": kind})
+    headers = {"Content-Type": kind}
+    login, _, host = url.removeprefix("http://").rpartition("@")
+    if login:
+        headers["Authorization"] = f"Basic {base64.b64encode(unquote(login).encode()).decode()}"
+    call = urllib.request.Request(f"http://{host}{path}", data=data, method=method, headers=headers)
     with urllib.request.urlopen(call, timeout=timeout) as answer:
         text = answer.read()
     return json.loads(text) if text[:1] in (b"{", b"[") else text.decode()
