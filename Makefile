@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)
 # How many processes share the tests. They start servers of their own, which compute too, and wait a good part of the time.
 JOBS   := 3
 
-.PHONY: help run test lint format bench fuzz soak demo up docs docs-site pictures test-es9 test-compose dist requirements vendor clean
+.PHONY: help run test lint format bench fuzz soak demo up docs docs-site pictures test-es9 test-compose check-deploy dist requirements vendor clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
 
 test-compose: $(VENV)/installed-dev ## docker-compose.yml on a real Docker engine: the one that runs, or a dockerd of our own (as root)
 	$(PYTHON) -m pytest tests/compose --compose $(ARGS)
+
+check-deploy: $(VENV)/installed-dev ## What is in deploy/, held against helm, Kubernetes' schemas, promtool and systemd (needs Go)
+	$(PYTHON) scripts/check_deploy.py
 
 demo: $(VENV)/installed ## Start a server, report a made-up training to it, print where to look
 	$(PYTHON) examples/demo.py

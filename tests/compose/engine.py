@@ -38,7 +38,12 @@ class Engine:
         if not self._answers():
             self._start()
         self._compose_plugin()
-        for name, make in ((BASE, self._base), (_elasticsearch(), self._elasticsearch), ("redis:7-alpine", self._redis)):
+        for name, make in (
+            (BASE, self._base),
+            (_elasticsearch(), self._elasticsearch),
+            ("redis:7-alpine", self._redis),
+            ("haproxy:3.0-alpine", self._haproxy),
+        ):
             if not self.run("images", "-q", name).strip():
                 make(name)
 
@@ -131,6 +136,9 @@ class Engine:
 
     def _redis(self, name: str) -> None:
         self._build(name, IMAGES / "redis")
+
+    def _haproxy(self, name: str) -> None:
+        self._build(name, IMAGES / "haproxy")
 
     def _build(self, name: str, context: Path) -> None:
         # Without buildx, which Debian 12 has not; from the host's network, which reaches the registries.

@@ -69,20 +69,46 @@ class Stack:
         self.printed = done.stdout
         self.healthy()
 
+    def behind_proxy(self, servers: int, **env: str) -> None:
+        """From now on there are so many servers behind a proxy, as deploy/compose/proxy.yml has it."""
+        files = "docker-compose.yml:deploy/compose/proxy.yml:docker-compose.override.yml"
+        self.env |= {"COMPOSE_FILE": files, "TIDEMARK_REPLICAS": str(servers), **env}
+        self.compose("up", "-d", "--no-build")
+        self.healthy()
+
+    def script(self, name: str) -> str:
+        """What a script of the repository prints."""
+        env = {**self.engine.env, **self.env}
+        done = subprocess.run(["sh", name], cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    def elasticsearch(self, method: str, path: str, body: str = "{}") -> str:
+        """A request to Elasticsearch with its operator's password."""
+        curl = f"curl -sS -u elastic:$ELASTIC_PASSWORD -H 'Content-Type: application/json' -X {method} 'localhost:9200/{path}' -d '{body}'"
+        return self.compose("exec", "-T", "elasticsearch", "sh", "-c", curl)
+
     def compose(self, *args: str) -> str:
         return self.engine.run("compose", *args, cwd=self.folder, env=self.env)
 
     def states(self) -> dict[str, str]:
-        """Each service's state: `healthy`, or what it is instead."""
+        """Each service's state: `healthy`, what it is instead, or `running` where it has no health check. Of several servers the worst."""
         found = [json.loads(line) for line in self.compose("ps", "--all", "--format", "json").splitlines()]
-        return {one["Service"]: one["Health"] or one["State"] for one in found}
+        states = sorted((one["Service"], one["Health"] or one["State"]) for one in found)
+        return dict(sorted(states, key=lambda state: state[1] != "healthy"))
 
     def healthy(self) -> None:
         def good() -> bool:
             states = self.states()
-            return set(states.values()) == {"healthy"} and len(states) == 3
+            return set(states.values()) <= {"healthy", "running"} and set(states) >= {"tidemark", "elasticsearch", "redis"}
 
         wait_until(good, START_SECONDS, lambda: f"all services are healthy: {self.states()}\n{self.compose('logs', '--tail', '20')}")
+
+    def addresses(self, service: str) -> set[str]:
+        """The addresses of a service's containers."""
+        ids = self.compose("ps", "-q", service).split()
+        shown = self.engine.run("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", *ids)
+        return set(shown.split())
 
     def close(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
+import requests
+from websockets.sync.client import connect
 
-from tests.client import Client, scalar
+from tests.client import Client, log, scalar
 from tests.clients.scripts import Sdk
 from tests.compose.stack import Stack
 from tests.process import wait_until
@@ -24,6 +29,8 @@ class Writer:
         self.task = task
         self.acknowledged: list[int] = []
         self.refused: set[int] = set()
+        self.lost = 0
+        """Calls without an answer."""
         self._stack = stack
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -49,6 +56,7 @@ class Writer:
                 body = json.dumps(scalar(self.task, "m", iter=iter, value=float(iter))).encode()
                 answer = client.raw("/events.add_batch", body, headers={"Content-Type": "application/json-lines"})
             except OSError:  # nobody listens while the container is away
+                self.lost += 1
                 client = self._stack.client()
                 time.sleep(0.2)
                 continue
@@ -106,13 +114,10 @@ def test_the_sdk_reports_and_reads_back(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_a_snapshot_of_elasticsearch_can_be_taken(stack: Stack) -> None:
-    def ask(path: str, body: str) -> str:
-        curl = f"curl -sS -u elastic:$ELASTIC_PASSWORD -H 'Content-Type: application/json' -X PUT 'localhost:9200/{path}' -d '{body}'"
-        return stack.compose("exec", "-T", "elasticsearch", "sh", "-c", curl)
-
     settings = '{"type": "fs", "settings": {"location": "/usr/share/elasticsearch/backup"}}'
-    assert json.loads(ask("_snapshot/tidemark", settings)) == {"acknowledged": True}
-    taken = json.loads(ask("_snapshot/tidemark/one?wait_for_completion=true", '{"indices": "events-*,statistics-*,registry-*"}'))
+    assert json.loads(stack.elasticsearch("PUT", "_snapshot/tidemark", settings)) == {"acknowledged": True}
+    indices = '{"indices": "events-*,statistics-*,registry-*"}'
+    taken = json.loads(stack.elasticsearch("PUT", "_snapshot/tidemark/one?wait_for_completion=true", indices))
     assert taken["snapshot"]["state"] == "SUCCESS" and taken["snapshot"]["shards"]["total"] > 0
 
 
@@ -155,3 +160,91 @@ def test_a_container_made_anew_and_down_and_up_keep_everything(stack: Stack, tas
     stack.compose("down")
     stack.up()
     assert stack.client().call("events.scalar_metrics_iter_histogram", task=task)["m"]["train"]["x"] == [1]
+
+
+def test_at_the_flood_stage_reads_go_on_and_a_restart_comes_back(stack: Stack, task: str) -> None:
+    marks = {"low": "0.1%", "high": "0.2%", "flood_stage": "0.3%"}
+    settings = {f"cluster.routing.allocation.disk.watermark.{name}": mark for name, mark in marks.items()}
+    settings["cluster.info.update.interval"] = "10s"
+
+    def put(values: dict[str, str | None]) -> None:
+        assert json.loads(stack.elasticsearch("PUT", "_cluster/settings", json.dumps({"persistent": values})))["acknowledged"]
+
+    def charted() -> int:
+        return len(stack.client().call("events.scalar_metrics_iter_histogram", task=task, samples=10_000)["m"]["train"]["x"])
+
+    with Writer(stack, task) as writer:
+        put(settings)
+        wait_until(lambda: writer.refused, 90, "writes are refused on a full disk")
+        assert charted() == len(writer.acknowledged)
+        stack.compose("restart", "tidemark")
+        stack.healthy()
+        assert charted() == len(writer.acknowledged)
+        health = stack.client().send("GET", "/readyz")
+        assert health.status == 200 and health.json["status"] == "degraded" and "read-only" in health.json["disk"]["detail"]
+        put(dict.fromkeys(settings))
+        writer.wait_for_more()
+    assert writer.refused == {503}
+    writer.complete(stack.client())
+
+
+def test_a_backup_is_restored_into_empty_volumes(stack: Stack, task: str, tmp_path: Path) -> None:
+    stack.client().add_batch([scalar(task, "m", iter=step) for step in range(50)])
+    sent = {f"backup/{task}.bin": b"content" * 1000}
+    assert requests.post(f"{stack.url}/files", files=sent, auth=stack.key, timeout=30).status_code == 200
+    folder = tmp_path / "backup"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    place = ("--no-deps", "-T", "-v", f"{folder}:/backup", "tidemark")
+    assert "Wrote" in stack.compose("run", "--rm", *place, "backup", "/backup/one")
+    stack.compose("down", "--volumes")
+    stack.compose("up", "-d", "--wait", "elasticsearch", "redis")
+    assert "all of them are there" in stack.compose("run", "--rm", *place, "restore", "/backup/one")
+    stack.up()
+    assert stack.client().call("events.scalar_metrics_iter_histogram", task=task)["m"]["train"]["x"] == list(range(50))
+    assert stack.client().send("GET", f"/files/backup/{task}.bin").body == b"content" * 1000
+
+
+def test_servers_behind_the_proxy_are_replaced_one_by_one_without_a_failed_call(stack: Stack, task: str, tmp_path: Path) -> None:
+    with (stack.folder / ".env").open("a") as file:
+        file.write("TIDEMARK__server__access_log=true\n")
+    stack.behind_proxy(3)
+    assert len(stack.compose("ps", "-q", "tidemark").split()) == 3
+    wait_until(lambda: stack.client().send("GET", "/readyz").status == 200, 30, "the proxy finds the servers")
+    key, secret = stack.key
+    login = {"Authorization": "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()}
+    address = stack.url.replace("http", "ws")
+    with connect(f"{address}/api/runs/{task}/logs/ws", additional_headers=login) as socket:
+        stack.client().add_batch([log(task, "through the proxy", timestamp=1)])
+        assert "through the proxy" in str(socket.recv(timeout=20))
+    with Writer(stack, task) as writer:
+        before = set(stack.compose("ps", "-q", "tidemark").split())
+        stack.script("deploy/compose/rolling-restart.sh")
+        assert before.isdisjoint(stack.compose("ps", "-q", "tidemark").split())
+        writer.wait_for_more()
+    assert not writer.refused and not writer.lost
+    writer.complete(stack.client())
+
+    pem = tmp_path / "tls.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", str(pem)]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*made, "-out", str(tmp_path / "cert.pem")], check=True, capture_output=True)
+    pem.write_text(pem.read_text() + (tmp_path / "cert.pem").read_text())
+    pem.chmod(0o644)
+    stack.behind_proxy(2, TIDEMARK_TLS_PEM=str(pem))
+    secure = stack.url.replace("http:", "https:")
+    answer = wait_until(lambda: _get(f"{secure}/readyz", tmp_path / "cert.pem"), 30, "the proxy does not speak TLS")
+    assert answer.headers["strict-transport-security"]
+    requests.get(f"{secure}/debug.ping", headers={"X-Forwarded-For": "10.66.0.1"}, verify=str(tmp_path / "cert.pem"), timeout=30)
+    logs = stack.compose("logs", "tidemark")
+    seen = set(re.findall(r"client=(\S+) .*endpoint=debug.ping", logs))
+    assert seen and "10.66.0.1" not in seen and seen.isdisjoint(stack.addresses("proxy")), seen
+
+
+def _get(url: str, authority: Path) -> requests.Response | None:
+    """None while nobody answers so."""
+    try:
+        answer = requests.get(url, verify=str(authority), timeout=10)
+    except requests.RequestException:
+        return None
+    return answer if answer.status_code == 200 else None

@@ -1,0 +1,174 @@
+"""`python -m tests.bench.nodes`: how ingest and reads change with the number of Elasticsearch's data nodes, on one machine (as root, with cgroups).
+
+Each node and each of two Tidemark servers gets a share of a CPU that is small enough for the machine not to be the limit. They start and warm up
+without it: a JVM on a fifth of a core takes minutes to start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench.load import new_id, scalars, send, step_of
+from tests.bench.measure import median, percentile
+from tests.client import Client
+from tests.process import Server, wait_until
+from tests.servers import ElasticsearchServer, RedisServer
+
+CGROUPS = Path("/sys/fs/cgroup/cpu")
+PERIOD = 20_000
+"""Microseconds: short, so that a process that has used its share does not stop for long."""
+BATCH = 5_000
+SHARDS = 6
+"""Shards of an index: as many on each of one, two or three nodes."""
+
+
+class Share:
+    """A share of a CPU for some processes; before others when the machine is busy."""
+
+    def __init__(self, name: str, cores: float) -> None:
+        self.folder = CGROUPS / f"tidemark-{os.getpid()}-{name}"
+        self.folder.mkdir()
+        (self.folder / "cpu.shares").write_text("8192")
+        (self.folder / "cpu.cfs_period_us").write_text(str(PERIOD))
+        self._quota = int(cores * PERIOD)
+
+    def take(self, pids: list[int]) -> None:
+        for pid in pids:
+            (self.folder / "cgroup.procs").write_text(str(pid))
+
+    def limit(self, on: bool) -> None:
+        (self.folder / "cpu.cfs_quota_us").write_text(str(self._quota if on else -1))
+
+    def used(self) -> float:
+        """Seconds of CPU so far; of throttled periods nothing is known here."""
+        return int((CGROUPS.parent / "cpuacct" / self.folder.name / "cpuacct.usage").read_text()) / 1e9
+
+    def close(self) -> None:
+        for pid in (self.folder / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):
+                (CGROUPS / "cgroup.procs").write_text(pid)
+        self.folder.rmdir()
+
+
+@contextlib.contextmanager
+def installation(count: int, node_share: float, server_share: float, folder: Path) -> Iterator[tuple[list[Client], list[Share], str]]:
+    """Two servers over `count` nodes: their clients, the shares of all, and the address of Elasticsearch."""
+    names = [f"node{number}" for number in range(count)]
+    nodes = [ElasticsearchServer(heap="768m", node=name, masters=names, seeds=["-"] if count > 1 else ()) for name in names]
+    redis = RedisServer()
+    servers: list[Server] = []
+    shares: list[Share] = []
+    try:
+        redis.start()
+        for node in nodes:
+            node.seeds = [f"127.0.0.1:{other.transport_port}" for other in nodes] if count > 1 else []
+            node.start(wait=False)
+        for node in nodes:
+            node.wait()
+        wait_until(lambda: nodes[0].call("GET", "/_cluster/health")["number_of_nodes"] == count, 120, "the nodes did not meet")
+        store = f"http://{','.join(node.url.removeprefix('http://') for node in nodes)}?prefix=n{uuid.uuid4().hex[:6]}"
+        env = {"TIDEMARK_STORE": store, "TIDEMARK_STATE": redis.url, "TIDEMARK__elastic__shards": str(SHARDS)}
+        servers += [Server(folder / f"{count}-{number}", env) for number in range(2)]
+        for server in servers:
+            server.start()
+        for number, node in enumerate(nodes):
+            assert node.running is not None
+            shares.append(Share(f"node{count}{number}", node_share))
+            shares[-1].take([node.running.pid])  # type: ignore[union-attr]
+        for number, server in enumerate(servers):
+            shares.append(Share(f"server{count}{number}", server_share))
+            shares[-1].take(server.pids())
+        yield [server.client(timeout=120) for server in servers], shares, nodes[0].url
+    finally:
+        for server in servers:
+            server.kill()
+        for node in nodes:
+            node.close()
+        redis.close()
+        for share in shares:
+            share.close()
+
+
+def ingest(clients: list[Client], seconds: float, writers: int) -> float:
+    """Events a second that the writers get acknowledged, each with a task of its own."""
+    sent = [0] * writers
+    end = time.monotonic() + seconds
+
+    def write(number: int) -> None:
+        client, task = clients[number % len(clients)], new_id()
+        batch = 0
+        while time.monotonic() < end:
+            send(client, scalars(task, step_of(batch, BATCH), BATCH))
+            batch += 1
+            sent[number] += BATCH
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(sent) / (time.monotonic() - began)
+
+
+def reads(client: Client, task: str, times: int) -> list[float]:
+    """Seconds of a chart of one task, never from the server's cache."""
+    taken = []
+    for number in range(times):
+        began = time.perf_counter()
+        client.call("events.scalar_metrics_iter_histogram", task=task, samples=1000 + number)
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.nodes", description=__doc__)
+    parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--node-share", type=float, default=0.2, help="cores of a node (default: %(default)s)")
+    parser.add_argument("--server-share", type=float, default=0.35, help="cores of a Tidemark server (default: %(default)s)")
+    parser.add_argument("--warm-up", type=float, default=25, help="seconds (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30, help="of a measurement (default: %(default)s)")
+    parser.add_argument("--writers", type=int, default=6)
+    options = parser.parse_args()
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in options.nodes:
+            with installation(count, options.node_share, options.server_share, Path(folder)) as (clients, shares, _):
+                ingest(clients, options.warm_up, options.writers)
+                for share in shares:
+                    share.limit(True)
+                ingest(clients, 5, options.writers)
+                before = [share.used() for share in shares]
+                began = time.monotonic()
+                rate = ingest(clients, options.seconds, options.writers)
+                taken = time.monotonic() - began
+                used = [round((share.used() - old) / taken, 3) for share, old in zip(shares, before, strict=True)]
+                task = new_id()
+                for batch in range(8):
+                    send(clients[0], scalars(task, step_of(batch, BATCH), BATCH))
+                reads(clients[1], task, 3)
+                charts = reads(clients[1], task, 20)
+                found[count] = {
+                    "events_per_second": round(rate),
+                    "chart_ms": round(median(charts) * 1000, 1),
+                    "chart_p95_ms": round(percentile(charts, 95) * 1000, 1),
+                    "cores_of_nodes": used[:count],
+                    "cores_of_servers": used[count:],
+                }
+                print(count, "nodes:", json.dumps(found[count]), flush=True)
+    first = found[min(found)]["events_per_second"]
+    for count, one in found.items():
+        print(f"{count} nodes: {one['events_per_second']:,} events/s, {one['events_per_second'] / first:.2f} times one node")  # type: ignore[operator, str-format]
+
+
+if __name__ == "__main__":
+    main()
