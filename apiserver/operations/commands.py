@@ -188,7 +188,8 @@ def retention(
 @_DATA
 @_STORE
 @_STATE
-def compact(idle: float, company: str | None, dry_run: bool, data: str | None, store: str | None, state: str | None) -> None:
+@_JSON
+def compact(idle: float, company: str | None, dry_run: bool, data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
     """Make old generations of Elasticsearch's indices cheaper to keep: merged segments, and nodes of another tier (elastic.tiers).
 
     Each generation once, when a newer one has begun and its tasks are idle. The server goes on running. On SQLite there is nothing to do.
@@ -200,16 +201,20 @@ def compact(idle: float, company: str | None, dry_run: bool, data: str | None, s
     if not settings.shared_store and (address := running_server(settings.data)):
         raise StartupError(f"the server at {address} holds the database, which needs no compaction")
     engine = open_engine(settings)
-    done = 0
+    steps: list[dict[str, Any]] = []
     try:
         for name in [company] if company else engine.events.companies():
             for step in engine.events.compact(name, int((time.time() - idle) * 1000), dry_run=dry_run):
-                size = f"{step.before:,} bytes" if dry_run else f"{step.before:,} -> {step.after:,} bytes"
-                click.echo(f"{'would compact' if dry_run else 'compacted'} {step.what}: {size} (company {name})")
-                done += 1
+                steps.append({"company": name, **step._asdict()})
+                if not as_json:
+                    size = f"{step.before:,} bytes" if dry_run else f"{step.before:,} -> {step.after:,} bytes"
+                    click.echo(f"{'would compact' if dry_run else 'compacted'} {step.what}: {size} (company {name})")
     finally:
         engine.close()
-    click.echo(f"{'Would compact' if dry_run else 'Compacted'} {done} generations.")
+    if as_json:
+        click.echo(json.dumps({"dry_run": dry_run, "steps": steps}))
+    else:
+        click.echo(f"{'Would compact' if dry_run else 'Compacted'} {len(steps)} generations.")
 
 
 def _since(by: AgeOf, day: str) -> str:
