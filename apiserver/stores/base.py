@@ -7,7 +7,7 @@ another company is ever found. All methods may be called from any greenlet; adap
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from apiserver.stores.batch import Appended, EventBatch
@@ -21,10 +21,10 @@ from apiserver.stores.records import (
     LastValues,
     LineSearch,
     LogSlice,
+    LogStretch,
     Metrics,
     PagedEvent,
     PointColumns,
-    SearchedStretch,
     Series,
     SeriesKey,
     TypeStorage,
@@ -174,25 +174,17 @@ class LogReader(Protocol):
         self,
         company: str,
         query: EventQuery,
+        search: LineSearch | None = None,
         *,
         after: Cursor | None = None,
         descending: bool = False,
         chunk: int = 10_000,
-    ) -> Iterator[list[PagedEvent]]:
-        """The log lines of a query in order of (timestamp, seq), in lists of at most `chunk`."""
+    ) -> Generator[LogStretch, None, None]:
+        """The log lines of a query in order of (timestamp, seq), in stretches of at most `chunk` lines; no stretch is empty.
 
-    def search_log(
-        self,
-        company: str,
-        query: EventQuery,
-        search: LineSearch,
-        *,
-        after: Cursor | None = None,
-        descending: bool = False,
-        chunk: int = 10_000,
-    ) -> Iterator[SearchedStretch]:
-        """The lines of a query that the search picks, in the same order. No document is made of the others. A stretch may hold no line, so that the
-        caller can give way or stop between them. Where `search.match` stops, the last stretch ends."""
+        With `search`, only the lines that it picks; no document is made of the others. Then a stretch may hold no line, so that the caller can give
+        way or stop between them. Where `search.match` stops, the last stretch ends.
+        """
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         """For each cursor (ascending, on the timestamp axis) how many log lines of the task come before it."""

@@ -260,8 +260,8 @@ class LineSearch(NamedTuple):
         return self.literal if self.literal and (not self.ignore_case or self.literal.isascii()) else None
 
 
-class SearchedStretch(NamedTuple):
-    """The matching lines of a stretch of a log, and the last line that was looked at (None: the end of the log was reached)."""
+class LogStretch(NamedTuple):
+    """The wanted lines of a stretch of a log, and the last line that was looked at (None: the end of the log was reached)."""
 
     lines: list[PagedEvent]
     end: Cursor | None

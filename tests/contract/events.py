@@ -71,13 +71,15 @@ class LogContract(StoreContract):
         builder.log("t", "y" * 20_000 + "needle" + "y" * 20_000, T0 + 50).log("t", None, T0 + 51)
         appended = stores.events.append(stores.company, builder.build())
         log = EventQuery("t", [LOG])
-        chunks = list(stores.events.scan_log(stores.company, log, chunk=40))
+        chunks = [stretch.lines for stretch in stores.events.scan_log(stores.company, log, chunk=40)]
         assert [len(chunk) for chunk in chunks] == [40, 40, 22]
         assert [line.get("msg") for chunk in chunks for line, _ in chunk][:100] == texts
         errors = replace(log, levels=["error"])
-        back = [line for chunk in stores.events.scan_log(stores.company, errors, descending=True) for line in chunk]
+        back = [line for stretch in stores.events.scan_log(stores.company, errors, descending=True) for line in stretch.lines]
         assert [line["msg"] for line, _ in back] == texts[80::-20]
-        late = [line for chunk in stores.events.scan_log(stores.company, replace(log, from_seq=appended.seq + 98)) for line in chunk]
+        late = [
+            line for stretch in stores.events.scan_log(stores.company, replace(log, from_seq=appended.seq + 98)) for line in stretch.lines
+        ]
         assert len(late) == 4
 
         def search(part: str, literal: str | None = None, ignore_case: bool = False, descending: bool = False) -> list[str]:
@@ -85,7 +87,7 @@ class LogContract(StoreContract):
                 return Matches([place for place, line in enumerate(lines) if part in line], len(lines))
 
             search = LineSearch(match, literal, ignore_case)
-            stretches = list(stores.events.search_log(stores.company, log, search, descending=descending))
+            stretches = list(stores.events.scan_log(stores.company, log, search, descending=descending))
             assert [stretch.end is None for stretch in stretches] == [False] * (len(stretches) - 1) + [True]
             found = [stretch.lines for stretch in stretches]
             return [line["msg"] for chunk in found for line, _ in chunk]
@@ -94,10 +96,10 @@ class LogContract(StoreContract):
             assert search("ut of mem", literal) == texts[::10]
         assert search("CUDA", "cuda", ignore_case=True, descending=True) == texts[90::-10]
         assert len(search("needle", "needle")) == 1
-        (stopped,) = stores.events.search_log(stores.company, log, LineSearch(lambda lines: Matches([0, 2], 3)))
+        (stopped,) = stores.events.scan_log(stores.company, log, LineSearch(lambda lines: Matches([0, 2], 3)))
         assert [line["msg"] for line, _ in stopped.lines] == [texts[0], texts[2]]
         rest = next(
-            iter(stores.events.search_log(stores.company, log, LineSearch(lambda lines: Matches([0], len(lines))), after=stopped.end))
+            iter(stores.events.scan_log(stores.company, log, LineSearch(lambda lines: Matches([0], len(lines))), after=stopped.end))
         )
         assert rest.lines[0].event["msg"] == texts[3]
         cursors = [line.cursor for line in (chunks[0][0], chunks[0][5], chunks[2][21])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from apiserver.bll.events.log_formats import LineWriter
 from apiserver.bll.events.progress_bars import ProgressFold
@@ -47,10 +48,5 @@ class LogDownload:
             yield write(rest)
 
     def _read(self, owner: Owner, after: Cursor | None, size: int) -> list[PagedEvent]:
-        chunks = self._events.scan_log(owner.company, EventQuery(owner.id, (LOG,)), after=after, chunk=size)
-        try:
-            return next(chunks, [])
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
+        with closing(self._events.scan_log(owner.company, EventQuery(owner.id, (LOG,)), after=after, chunk=size)) as stretches:
+            return next((stretch.lines for stretch in stretches), [])

@@ -127,7 +127,7 @@ class LogSearch:
     def _scan(self, owner: Owner, query: SearchQuery, matcher: Matcher, budget: SearchBudget, after: Cursor | None, size: int) -> _Scanned:
         """A page of matches."""
         found: list[PagedEvent] = []
-        stretches = self._events.search_log(
+        stretches = self._events.scan_log(
             owner.company,
             EventQuery(owner.id, (LOG,), metrics=query.metrics, levels=query.levels),
             LineSearch(budget.match, matcher.literal, matcher.ignore_case),

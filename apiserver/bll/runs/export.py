@@ -193,7 +193,7 @@ class _Pieces(io.RawIOBase):
 
 
 def _log(store: LogReader, run: Owner) -> Iterator[bytes]:
-    for lines in store.scan_log(run.company, EventQuery(run.id, (LOG,)), chunk=2_000):
-        text = "\n".join(str(event.get("msg") or "") for event, _ in lines)
+    for stretch in store.scan_log(run.company, EventQuery(run.id, (LOG,)), chunk=2_000):
+        text = "\n".join(str(event.get("msg") or "") for event, _ in stretch.lines)
         yield text.encode("utf-8", "replace") + b"\n"
         give_way()

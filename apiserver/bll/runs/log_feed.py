@@ -120,8 +120,8 @@ class LogFeed:
         self, *, after: Cursor | None = None, descending: bool = False, from_seq: int | None = None, until_seq: int | None = None
     ) -> Iterator[list[LiveLine]]:
         query = EventQuery(self.run.id, (LOG,), from_seq=from_seq, until_seq=until_seq)
-        for page in self.store.scan_log(self.run.company, query, after=after, descending=descending, chunk=PAGE):
-            yield [live_line(found) for found in page]
+        for stretch in self.store.scan_log(self.run.company, query, after=after, descending=descending, chunk=PAGE):
+            yield [live_line(found) for found in stretch.lines]
             give_way()
 
 

@@ -62,8 +62,8 @@ class RunWriter:
         if self._store.count(run.company, query) >= last:
             return [line for line in lines if _ordinal(line) == 0 or _ordinal(line) > last]
         known: set[int] = set()
-        for chunk in self._store.scan_log(run.company, query):
-            known.update(int(event.get(ORDINAL) or 0) for event, _ in chunk)
+        for stretch in self._store.scan_log(run.company, query):
+            known.update(int(event.get(ORDINAL) or 0) for event, _ in stretch.lines)
         return [line for line in lines if _ordinal(line) not in known or _ordinal(line) == 0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import Any
 
 from apiserver.common.metrics import BULK_WAITING
@@ -37,11 +37,11 @@ from apiserver.stores.records import (
     LastValues,
     LineSearch,
     LogSlice,
+    LogStretch,
     Metrics,
     PagedEvent,
     Paging,
     PointColumns,
-    SearchedStretch,
     Series,
     SeriesKey,
     TypeStorage,
@@ -159,21 +159,16 @@ class ElasticEvents:
         return self._reader.image_variants(company, task, rows)
 
     def scan_log(
-        self, company: str, query: EventQuery, *, after: Cursor | None = None, descending: bool = False, chunk: int = 10_000
-    ) -> Iterator[list[PagedEvent]]:
-        return self._logs.scan(company, query, Paging("timestamp", descending, after, chunk))
-
-    def search_log(
         self,
         company: str,
         query: EventQuery,
-        search: LineSearch,
+        search: LineSearch | None = None,
         *,
         after: Cursor | None = None,
         descending: bool = False,
         chunk: int = 10_000,
-    ) -> Iterator[SearchedStretch]:
-        return self._logs.search(company, query, Paging("timestamp", descending, after, chunk), search)
+    ) -> Generator[LogStretch, None, None]:
+        return self._logs.scan(company, query, Paging("timestamp", descending, after, chunk), search)
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         return self._logs.positions(company, task, cursors)

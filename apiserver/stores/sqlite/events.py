@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from shutil import disk_usage
@@ -29,11 +29,11 @@ from apiserver.stores.records import (
     LastValues,
     LineSearch,
     LogSlice,
+    LogStretch,
     Metrics,
     PagedEvent,
     Paging,
     PointColumns,
-    SearchedStretch,
     Series,
     SeriesKey,
     TypeStorage,
@@ -227,39 +227,42 @@ class SqliteEvents:
         return self._db.read(work)
 
     def scan_log(
-        self, company: str, query: EventQuery, *, after: Cursor | None = None, descending: bool = False, chunk: int = 10_000
-    ) -> Iterator[list[PagedEvent]]:
-        for lines, _ in self._stretches(company, query, Paging("timestamp", descending, after, chunk), logs.Stretch.lines):
-            if lines:
-                yield lines
-
-    def search_log(
         self,
         company: str,
         query: EventQuery,
-        search: LineSearch,
+        search: LineSearch | None = None,
         *,
         after: Cursor | None = None,
         descending: bool = False,
         chunk: int = 10_000,
-    ) -> Iterator[SearchedStretch]:
+    ) -> Generator[LogStretch, None, None]:
         paging = Paging("timestamp", descending, after, chunk)
-        nothing: tuple[list[logs.Text], Cursor | None] = ([], None)
         while True:
-            texts, end = self._in_stretch(company, query, paging, partial(logs.Stretch.candidates, search=search), nothing)
-            # Not in a reader thread: there are four of them, and a pattern may take seconds.
-            indexes, looked = search.match([text for _, _, text in texts]) if texts else ([], 0)
-            lines: list[PagedEvent] = []
-            if indexes:
-                places = partial(logs.Stretch.picked, keys=[texts[index][:2] for index in indexes])
-                lines = self._in_stretch(company, query, paging, places, lines)
-            if looked < len(texts):
-                timestamp, seq, _ = texts[looked - 1]
-                end = Cursor(timestamp, timestamp, seq)
-            yield SearchedStretch(lines, end)
-            if end is None or looked < len(texts):
+            if search is None:
+                nothing: tuple[list[PagedEvent], Cursor | None] = ([], None)
+                stretch, stopped = LogStretch(*self._in_stretch(company, query, paging, logs.Stretch.lines, nothing)), False
+            else:
+                stretch, stopped = self._searched(company, query, search, paging)
+            if stretch.lines or search is not None:
+                yield stretch
+            if stretch.end is None or stopped:
                 return
-            paging = replace(paging, after=end)
+            paging = replace(paging, after=stretch.end)
+
+    def _searched(self, company: str, query: EventQuery, search: LineSearch, paging: Paging) -> tuple[LogStretch, bool]:
+        """The next stretch, and whether the search stops in it."""
+        nothing: tuple[list[logs.Text], Cursor | None] = ([], None)
+        texts, end = self._in_stretch(company, query, paging, partial(logs.Stretch.candidates, search=search), nothing)
+        # Not in a reader thread: there are four of them, and a pattern may take seconds.
+        indexes, looked = search.match([text for _, _, text in texts]) if texts else ([], 0)
+        lines: list[PagedEvent] = []
+        if indexes:
+            places = partial(logs.Stretch.picked, keys=[texts[index][:2] for index in indexes])
+            lines = self._in_stretch(company, query, paging, places, lines)
+        if looked == len(texts):
+            return LogStretch(lines, end), False
+        timestamp, seq, _ = texts[looked - 1]
+        return LogStretch(lines, Cursor(timestamp, timestamp, seq)), True
 
     def _in_stretch(self, company: str, query: EventQuery, paging: Paging, read: Callable[[logs.Stretch], Read], nothing: Read) -> Read:
         def work(connection: sqlite3.Connection) -> Read:
@@ -267,22 +270,6 @@ class SqliteEvents:
             return nothing if found is None else read(logs.Stretch(connection, found, query, paging))
 
         return self._db.read(work)
-
-    def _stretches(
-        self, company: str, query: EventQuery, paging: Paging, read: Callable[[logs.Stretch], tuple[list[PagedEvent], Cursor | None]]
-    ) -> Iterator[tuple[list[PagedEvent], Cursor | None]]:
-        """The log bit by bit, with the place where it goes on (None: at the end); one reading a bit."""
-        while True:
-
-            def work(connection: sqlite3.Connection, paging: Paging = paging) -> tuple[list[PagedEvent], Cursor | None]:
-                found = task_series(connection, company, query)
-                return ([], None) if found is None else read(logs.Stretch(connection, found, query, paging))
-
-            lines, after = self._db.read(work)
-            yield lines, after
-            if after is None:
-                return
-            paging = replace(paging, after=after)
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
         query = EventQuery(task, (LOG,))

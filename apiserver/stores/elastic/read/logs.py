@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.queries import Query, all_of, any_of, event_filters, event_of, span
 from apiserver.stores.elastic.read.events import ElasticEventPages
-from apiserver.stores.records import LOG, Cursor, EventQuery, LineSearch, LogSlice, PagedEvent, Paging, SearchedStretch
+from apiserver.stores.records import LOG, Cursor, EventQuery, LineSearch, LogSlice, LogStretch, Paging
 
 LEVELS = 30
 """Levels that are counted one by one."""
@@ -23,24 +23,22 @@ class ElasticLogLines:
     def __init__(self, client: ElasticClient, reader: ElasticEventPages) -> None:
         self._client, self._reader = client, reader
 
-    def scan(self, company: str, query: EventQuery, paging: Paging) -> Iterator[list[PagedEvent]]:
-        """`paging.limit`: lines a list, at most."""
-        types = self._reader.indices(company, query.task, [LOG])
-        for hits, _ in self._stretches(types, query, paging, []):
-            if hits:
-                yield [event_of(hit, types, "timestamp") for hit in hits]
-
-    def search(self, company: str, query: EventQuery, paging: Paging, search: LineSearch) -> Iterator[SearchedStretch]:
+    def scan(self, company: str, query: EventQuery, paging: Paging, search: LineSearch | None) -> Generator[LogStretch, None, None]:
         """`paging.limit`: lines that are looked at for a stretch, at most."""
         types = self._reader.indices(company, query.task, [LOG])
+        if search is None:
+            for hits, end in self._stretches(types, query, paging, []):
+                if hits:
+                    yield LogStretch([event_of(hit, types, "timestamp") for hit in hits], end)
+            return
         for hits, end in self._stretches(types, query, paging, [{"exists": {"field": "msg"}}, *_narrowed(search.narrowing)]):
             indexes, looked = search.match([hit["_source"]["msg"] for hit in hits]) if hits else ([], 0)
             lines = [event_of(hits[place], types, "timestamp") for place in indexes]
             if looked < len(hits):
                 last = hits[looked - 1]["_source"]
-                yield SearchedStretch(lines, Cursor(last["timestamp"], last["timestamp"], last["seq"]))
+                yield LogStretch(lines, Cursor(last["timestamp"], last["timestamp"], last["seq"]))
                 return
-            yield SearchedStretch(lines, end)
+            yield LogStretch(lines, end)
 
     def _stretches(
         self, types: Mapping[str, str], query: EventQuery, paging: Paging, more: Sequence[Query]
