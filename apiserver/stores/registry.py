@@ -136,3 +136,6 @@ class Registry(Protocol):
         """Matching documents counted by the values of one or more fields (None: absent or null; a list field counts once per item, and as
         None when empty): for each combination the number of documents and the sum of the numbers at `total` (with `greatest` the greatest of
         them, which must not be negative; 0.0 without any). Exact, and all combinations."""
+
+    def names(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], field: str) -> set[tuple[str, str]]:
+        """The names in a field that is an object of objects (`hyperparams`: sections and parameters) of the matching documents."""

@@ -21,24 +21,26 @@ FRAMES = ("plots.html",)
 """Documents that run in a sandboxed frame."""
 
 
-_VIEWS = {
-    "/": ("views/runs.js",),
-    "/projects": ("views/projects.js",),
-    "/compare": ("views/compare.js", "views/compare-charts.js"),
-    "/runs charts": ("views/run.js", "views/charts.js"),
-    "/runs console": ("views/run.js", "views/console.js"),
-    "/runs images": ("views/run.js", "views/images.js"),
-    "/runs overview": ("views/run.js", "views/overview.js"),
+_RUN_TABS = ("charts", "overview", "console", "images", "plots", "config", "artifacts", "storage")
+_COMPARE_TABS = ("charts", "config", "images", "plots", "values")
+BUNDLES: dict[str, tuple[str, ...]] = {
+    "app": (),
+    "runs": ("views/runs.js",),
+    "projects": ("views/projects.js",),
+    "login": ("views/login.js",),
+    **{f"run-{tab}": ("views/run.js", f"views/{tab}.js") for tab in _RUN_TABS},
+    **{f"compare-{tab}": ("views/compare.js", f"views/compare-{tab}.js") for tab in _COMPARE_TABS},
 }
-"""What the first paint of an address needs beside the program itself."""
+"""The modules that a first paint needs beside the program itself, by name of their bundle."""
 
 
-def _view(path: str, tab: str) -> str:
-    return f"/runs {tab or 'charts'}" if path.startswith("/runs/") else path
-
-
-def _plain(view: str) -> str:
-    return view.removeprefix("views/").removesuffix(".js")
+def _bundle(path: str, tab: str) -> str:
+    """The bundle of an address. A tab that does not exist shows the first."""
+    if path.startswith("/runs/"):
+        return f"run-{tab if tab in _RUN_TABS else _RUN_TABS[0]}"
+    if path == "/compare":
+        return f"compare-{tab if tab in _COMPARE_TABS else _COMPARE_TABS[0]}"
+    return {"/": "runs", "/projects": "projects", "/login": "login"}.get(path, "app")
 
 
 def wants_page() -> bool:
@@ -52,15 +54,14 @@ class Page:
     def __init__(self, assets: Assets, policy: PagePolicy) -> None:
         self._assets = assets
         self._policy = policy
-        self._shells = {views: assets.shell(*views) for views in {(), *_VIEWS.values()}}
         self.version = assets.version
 
     def shell(self) -> Response:
-        """The document of every view; the program finds out from the address what to show, and the document what to load beforehand."""
-        views = _VIEWS.get(_view(request.path, request.args.get("tab", "")), ())
-        response = self._shells[views].answer(request.accept_encodings, self._policy.page)
+        """The document of every view; the program finds out from the address what to show, and the document which modules come with it."""
+        name = _bundle(request.path, request.args.get("tab", ""))
+        response = self._assets.shell(name).answer(request.accept_encodings, self._policy.page)
         response.headers["Cache-Control"] = "no-cache"
-        response.set_etag(f"{self.version}-{'-'.join(map(_plain, views))}-{response.headers.get('Content-Encoding', 'plain')}")
+        response.set_etag(f"{self.version}-{name}-{response.headers.get('Content-Encoding', 'plain')}")
         response.make_conditional(request)
         return response
 
@@ -85,7 +86,7 @@ class Page:
 
 def open_page(settings: WebSettings) -> Page:
     """Reads the files of the page. Raises StartupError when some are missing."""
-    return Page(Assets(STATIC), PagePolicy(settings.frame_ancestors, settings.image_origins))
+    return Page(Assets(STATIC, BUNDLES), PagePolicy(settings.frame_ancestors, settings.image_origins))
 
 
 def register_web(app: Flask, page: Page) -> None:

@@ -49,6 +49,22 @@ def settled(server: Client, task: str, **fields: Any) -> dict[str, Any]:
     return found
 
 
+def test_runs_that_reported_the_same_steps_share_their_columns(server: Client) -> None:
+    long, short = uuid.uuid4().hex, uuid.uuid4().hex
+    for task, count in ((long, 30), (short, 20)):
+        server.add_batch([scalar(task, "m", "v", iter=i, timestamp=T0 + i, value=i * 0.5 + len(task) * count) for i in range(count)])
+    wanted = [(long, "m"), (short, "m")]
+    body = {"series": [{"task": task, "metric": metric} for task, metric in wanted]}
+    raw = server.raw("/events.get_series", body, headers={"Accept": CONTENT_TYPE}).body
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[4:8], "little")])
+    first, second = (one["columns"] for one in header["series"])
+    assert {name for name in first if first[name] == second[name]} == {"x", "iter", "time", "count"}
+    assert first["min"] == first["mean"] == first["max"], "buckets of one point have one value"
+    plain = series_of(server, *wanted)["series"]
+    for one, other in zip(columns_of(server, *wanted)["series"], plain, strict=True):
+        assert {name: column.tolist() for name, column in one["columns"].items()} == {name: other[name] for name in one["columns"]}
+
+
 def test_every_answer_equals_the_naive_model(server: Client, engine: str) -> None:
     @prove(engine, points, st.sampled_from(["iter", "timestamp", "relative"]), st.integers(2, 60), bound, bound)
     def holds(sent: list[tuple[int, int, float]], axis: str, buckets: int, x_min: int | None, x_max: int | None) -> None:

@@ -31,6 +31,7 @@ PARTS = [
     "delete",
     "tasks",
     "page",
+    "watched",
     "sdk",
     "client",
     "runs",
@@ -117,6 +118,10 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
         from tests.bench.page import page
 
         page(report, server)
+    if "watched" in wanted:
+        from tests.bench.watched import watched
+
+        watched(report, server)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.bench.load import AT, SERIES, images, logs, new_id, scalars, send
 from tests.bench.measure import Report, median, percentile
+from tests.bench.watched import costs
 from tests.client import Client
 from tests.process import Server, free_port
 from tests.web.browser import WIDE, launch
@@ -81,6 +82,7 @@ def page(report: Report, server: Server) -> None:
             tensorboard(report, browser, server.folder / "board")
         finally:
             browser.close()
+    costs(report)
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def opened(browser: Browser, url: str, ready: str) -> Iterator[Opened]:
         context.close()
 
 
-def _cold(report: Report, browser: Browser, name: str, url: str, ready: str, most: float | None) -> Opened:
+def cold(report: Report, browser: Browser, name: str, url: str, ready: str, most: float | None) -> Opened:
     """Five cold loads; the last one's bytes."""
     loads = []
     for _ in range(ROUNDS):
@@ -126,7 +128,7 @@ def _cold(report: Report, browser: Browser, name: str, url: str, ready: str, mos
     return loads[-1]
 
 
-def _sizes(report: Report, one: Opened, program: float | None, data: float | None) -> None:
+def sizes(report: Report, one: Opened, program: float | None, data: float | None) -> None:
     code = sum(one.bytes.get(kind, 0) for kind in ("Script", "Stylesheet", "Document"))
     rest = sum(size for kind, size in one.bytes.items() if kind not in ("Script", "Stylesheet", "Document"))
     report.add("  program and styles over the wire", code / 1e3, "kB", most=program)
@@ -139,8 +141,8 @@ def _table(report: Report, browser: Browser, server: Server, client: Client) -> 
     ids = [f"bench-{number:05}" for number in range(RUNS)]
     for first in range(0, RUNS, 500):
         send(client, b"\n".join(scalars(id, 0, 2 * 20, pair) for id in ids[first : first + 500]))
-    one = _cold(report, browser, "table", f"{server.url}/", "document.querySelectorAll('canvas.spark').length >= 20", 500)
-    _sizes(report, one, 120, 40)
+    one = cold(report, browser, "table", f"{server.url}/", "document.querySelectorAll('canvas.spark').length >= 20", 500)
+    sizes(report, one, 120, 40)
     with opened(browser, f"{server.url}/", "document.querySelectorAll('canvas.spark').length >= 20") as shown:
         shown.page.reload()
         shown.page.wait_for_function("() => window.__useful > 0")
@@ -156,8 +158,8 @@ def _charts(report: Report, browser: Browser, server: Server, client: Client) ->
     for first in range(0, MANY_SERIES, 20):
         send(client, scalars(task, 0, 20 * MANY_POINTS, series[first : first + 20]))
     ready = "document.querySelectorAll('.chart-host canvas').length >= 6 && performance.getEntriesByName('tm:useful').length >= 6"
-    one = _cold(report, browser, "charts", f"{server.url}/runs/{task}", ready, 800)
-    _sizes(report, one, None, 600)
+    one = cold(report, browser, "charts", f"{server.url}/runs/{task}", ready, 800)
+    sizes(report, one, None, 600)
     with opened(browser, f"{server.url}/runs/{task}", ready) as shown:
         frames = shown.page.evaluate(FRAMES, 400)
         report.add(
@@ -178,7 +180,7 @@ def _compare(report: Report, browser: Browser, server: Server, ids: list[str]) -
         send(client, scalars(id, 0, 8 * OVERLAY_POINTS))
     url = f"{server.url}/compare?runs={','.join(ids)}"
     ready = "performance.getEntriesByName('tm:useful').length >= 4"
-    _sizes(report, _cold(report, browser, "overlays", url, ready, 1500), None, 4000)
+    sizes(report, cold(report, browser, "overlays", url, ready, 1500), None, 4000)
     with opened(browser, url, ready) as shown:
         box = shown.page.locator(".u-over").first.bounding_box()
         assert box is not None
@@ -197,7 +199,7 @@ def _console(report: Report, browser: Browser, server: Server, client: Client) -
         send(client, logs(task, first, 50_000))
     url = f"{server.url}/runs/{task}?tab=console"
     ready = "document.querySelectorAll('.log-line .log-text').length > 10"
-    _cold(report, browser, "console", url, ready, 300)
+    cold(report, browser, "console", url, ready, 300)
     with opened(browser, url, ready) as shown:
         begun = time.perf_counter()
         shown.page.evaluate("const box = document.querySelector('.log-box'); box.scrollTop = box.scrollHeight / 2")
@@ -238,7 +240,7 @@ def _gallery(report: Report, browser: Browser, server: Server, client: Client) -
         )
     client.add_batch(events)
     ready = "[...document.querySelectorAll('.thumb img')].filter((one) => one.complete && one.naturalWidth > 0).length >= 10"
-    _sizes(report, _cold(report, browser, "gallery", f"{server.url}/runs/{task}?tab=images&metric=big", ready, 600), None, 800)
+    sizes(report, cold(report, browser, "gallery", f"{server.url}/runs/{task}?tab=images&metric=big", ready, 600), None, 800)
 
 
 def _live(report: Report, browser: Browser, server: Server, client: Client) -> None:
@@ -278,7 +280,7 @@ def tensorboard(report: Report, browser: Browser, folder: Path, series: int = 20
     try:
         time.sleep(15)  # it reads its files before it answers with all of them
         ready = "document.querySelectorAll('scalar-card canvas, scalar-card svg path').length >= 6"
-        _sizes(report, _cold(report, browser, "TensorBoard", f"http://127.0.0.1:{port}/#timeseries", ready, None), None, None)
+        sizes(report, cold(report, browser, "TensorBoard", f"http://127.0.0.1:{port}/#timeseries", ready, None), None, None)
     finally:
         process.terminate()
         process.wait(20)

@@ -219,6 +219,22 @@ class RegistryContract(StoreContract):
         tally = filled.registry.tally("task", [filled.company], [C("status", "exists")], ["tags"], total="created")
         assert tally == {("x",): (2, 300.0), ("y",): (1, 100.0), (None,): (1, 300.0)}
 
+    def test_names_of_nested_fields_are_collected(self, stores: Stores) -> None:
+        bodies: list[dict[str, Any]] = [
+            {"hyperparams": {"Args": {"lr": {"value": "1"}, "odd.name$": {"value": "2"}}, "General": {}}},
+            {"hyperparams": {"Args": {"lr": {"value": "3"}}, "Ünïcode": {"x": {}}}, "status": "completed"},
+            {"hyperparams": {}},
+            {"hyperparams": None},
+            {},
+        ]
+        for number, body in enumerate(bodies):
+            stores.registry.create("task", stores.company, f"n{number}", body)
+        find = stores.registry.names
+        assert find("task", [stores.company], (), "hyperparams") == {("Args", "lr"), ("Args", "odd.name$"), ("Ünïcode", "x")}
+        assert find("task", [stores.company], [C("status", "exists")], "hyperparams") == {("Args", "lr"), ("Ünïcode", "x")}
+        assert find("task", [stores.company], [C("id", "matches", ("n0", False))], "hyperparams") == {("Args", "lr"), ("Args", "odd.name$")}
+        assert find("task", ["another company"], (), "hyperparams") == find("model", [stores.company], (), "hyperparams") == set()
+
     def test_thousands_of_documents_are_all_found(self, stores: Stores) -> None:
         self.at_once([lambda part=part: make(stores, part) for part in range(4)])  # type: ignore[misc]
         assert stores.registry.count("project", [stores.company]) == 1200

@@ -112,6 +112,24 @@ def test_a_comparison_shows_curves_and_differing_parameters_first(
     assert f"hide={compared[2]}" in page.url
 
 
+def test_the_line_under_the_pointer_stands_out_and_is_named_first(server: Client, page: Page) -> None:
+    tasks = [server.new_task(f"line {number:02}") for number in range(30)]
+    for number, task in enumerate(tasks):
+        server.add_batch([scalar(task, "loss", "train", iter=i, value=number) for i in range(40)])
+    page.goto(f"/compare?runs={','.join(tasks)}")
+    chart = page.locator(".chart-card").first
+    expect(chart.locator(".chart-foot")).to_contain_text("30 lines")
+    lowest = chart.locator(".u-over")
+    box = lowest.bounding_box()
+    assert box is not None
+    lowest.hover(position={"x": box["width"] / 2, "y": box["height"] - 8})
+    expect(chart.locator(".legend-entry.near")).to_contain_text("line 00")
+    expect(chart.locator(".legend-entry").first).to_contain_text("line 00")
+    expect(chart.locator("canvas.chart-glass")).to_be_visible()
+    page.mouse.move(5, 5)
+    expect(chart.locator("canvas.chart-glass")).to_have_count(0)
+
+
 def test_groups_of_runs_are_charts_of_means(compared: list[str], server: Client, page: Page) -> None:
     server.add_batch([scalar("elsewhere", "a", "val_loss")])  # what other projects report is no column of this one
     page.goto("/?project=compare&group=status")
@@ -195,11 +213,12 @@ def test_files_are_cached_for_ever_and_the_shell_is_asked_for(server: Client) ->
     shell = server.send("GET", "/projects", headers={"Accept": "text/html"})
     again = server.send("GET", "/projects", headers={"Accept": "text/html", "If-None-Match": shell.headers["etag"]})
     assert (shell.headers["cache-control"], again.status, again.body) == ("no-cache", 304, b"")
-    folder = shell.body.decode().split('src="')[-1].partition("/app.js")[0]
-    for encoding in ("br", "gzip", "identity"):
-        script = server.send("GET", f"{folder}/app.js", headers={"Accept-Encoding": encoding})
-        assert script.status == 200 and "immutable" in script.headers["cache-control"]
-        assert script.headers.get("content-encoding", "identity") == encoding
+    folder = shell.body.decode().split('src="')[-1].partition("/bundle/")[0]
+    for path in ("app.js", "bundle/projects.js", "bundle/projects.css", "chunk/views/run.js"):
+        for encoding in ("br", "gzip", "identity"):
+            script = server.send("GET", f"{folder}/{path}", headers={"Accept-Encoding": encoding})
+            assert script.status == 200 and "immutable" in script.headers["cache-control"]
+            assert script.headers.get("content-encoding", "identity") == encoding
     frame = server.send("GET", f"{folder}/plots.html")
     assert "sandbox" in frame.headers["content-security-policy"]
     for path in ("/ui/000000000000/app.js", f"{folder}/index.html", f"{folder}/vendor/VENDOR.json", f"{folder}/../settings.py"):
@@ -210,7 +229,22 @@ def test_what_comes_before_the_first_paint_is_small(server: Client) -> None:
     shell = server.send("GET", "/", headers={"Accept": "text/html"}).body.decode()
     paths = {part.partition('"')[0] for part in shell.replace("src=", "href=").split('href="')[1:]}
     sizes = [len(server.send("GET", path, headers={"Accept-Encoding": "br"}).body) for path in paths]
-    assert sum(sizes) < 120_000
+    assert len(sizes) == 4 and sum(sizes) < 70_000, "an icon, theme.js, one program and one style sheet"
+
+
+def test_a_view_that_is_opened_later_comes_as_one_chunk(server: Client, web: Watched, page: Page) -> None:
+    task = server.new_task("chunked")
+    server.add_batch([scalar(task, "loss", iter=i, value=i) for i in range(5)])
+    page.goto("/projects")
+    expect(page.get_by_role("heading", name="Projects")).to_be_visible()
+    page.evaluate(
+        "(path) => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/runs/{task}?tab=config"
+    )
+    expect(page.get_by_role("link", name="Config", exact=True)).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="Charts", exact=True).click()
+    expect(page.locator(".chart-host canvas").first).to_be_visible()
+    scripts = [url.rpartition("/ui/")[2].partition("/")[2] for url in web.requests if url.endswith(".js")]
+    assert scripts == ["theme.js", "bundle/projects.js", "chunk/views/run.js", "chunk/views/config.js", "chunk/views/charts.js"]
 
 
 def test_a_view_is_saved_under_a_name_and_found_by_another_browser(

@@ -3,7 +3,8 @@
     "TMC1", u32 length of the header, the header (JSON, padded with spaces to a multiple of 8), the columns
 
 All numbers are little endian. The header is an object whose `series` name their columns as `{name: [kind, offset]}` with `n` numbers each: kind is
-f8, u4 or u1, the offset (a multiple of 8) counts from the end of the header. Columns with the same content may share an offset.
+f8, u4 or u1, the offset (a multiple of 8) counts from the end of the header. Columns may share their numbers: a hundred runs that reported the same
+steps name the same offset, and a shorter run a part of it.
 """
 
 from __future__ import annotations
@@ -33,23 +34,27 @@ def encode_columns(records: Iterable[Record], fields: Mapping[str, Any]) -> byte
     """The whole body. Integers of 64 bits become f8, as they do in every browser; u4 and u1 stay."""
     series: list[dict[str, Any]] = []
     parts: list[bytes] = []
+    longest: dict[str, tuple[bytes, str, int]] = {}
     offset = 0
     for known, columns in records:
         placed: dict[str, tuple[str, int]] = {}
-        there: dict[tuple[int, str], int] = {}
+        there: dict[int, tuple[str, int]] = {}
         n = 0
         for name, column in columns.items():
             n = len(column)
-            kind, dtype = _KINDS["f" if column.dtype.kind == "f" else "i" if column.dtype.itemsize == 8 else column.dtype.str[1:]]
-            shared = there.get((id(column), kind))
-            if shared is not None:
-                placed[name] = (kind, shared)
+            if shared := there.get(id(column)):
+                placed[name] = shared
                 continue
+            kind, dtype = _KINDS["f" if column.dtype.kind == "f" else "i" if column.dtype.itemsize == 8 else column.dtype.str[1:]]
             data = column.astype(dtype, copy=False).tobytes()
-            parts += (data, b"\0" * (-len(data) % 8))
-            placed[name] = (kind, offset)
-            there[id(column), kind] = offset
-            offset += len(data) + -len(data) % 8
+            other, other_kind, place = longest.get(name, (b"", "", 0))
+            if kind != other_kind or not other.startswith(data):
+                parts += (data, b"\0" * (-len(data) % 8))
+                place = offset
+                offset += len(data) + -len(data) % 8
+                if kind != other_kind or len(data) >= len(other):
+                    longest[name] = data, kind, place
+            placed[name] = there[id(column)] = kind, place
         series.append({**known, "n": n, "columns": placed})
     header = orjson.dumps({**fields, "series": series})
     header += b" " * (-(8 + len(header)) % 8)

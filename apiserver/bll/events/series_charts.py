@@ -272,6 +272,8 @@ def _columns_of(drawn: _Drawn, query: SeriesQuery) -> dict[str, Column]:
     buckets = drawn.buckets
     columns: dict[str, Column] = {"x": buckets.x, "mean": buckets.mean, "min": buckets.min, "max": buckets.max}
     columns["count"] = buckets.count.astype(np.uint32)
+    if (buckets.count == 1).all():
+        columns["min"] = columns["max"] = buckets.mean
     if buckets.ends is not None:
         exact = drawn.interval == 1
         columns["iter"] = buckets.x if exact and query.axis == "iter" else buckets.ends.iters

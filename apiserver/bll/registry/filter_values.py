@@ -89,10 +89,7 @@ class FilterValues:
 
     def hyper_parameters(self, company: str, projects: Sequence[str] | None, *, subprojects: bool) -> list[Body]:
         """`[{section, name}]` of all parameters of the tasks, in order."""
-        found: set[tuple[str, str]] = set()
-        for task in self._registry.find("task", [company], self._inside(company, projects, subprojects), fields=["hyperparams"]):
-            for section, parameters in (task.body.get("hyperparams") or {}).items():
-                found.update((section, name) for name in parameters)
+        found = self._registry.names("task", [company], self._inside(company, projects, subprojects), "hyperparams")
         return [{"section": section, "name": name} for section, name in sorted(found)]
 
     def hyperparam_values(

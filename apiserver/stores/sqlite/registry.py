@@ -136,7 +136,10 @@ class SqliteRegistry:
         columns = _columns(kind, fields)
 
         def search(connection: sqlite3.Connection) -> list[Document]:
-            rows = query.rows(connection, order, offset, limit)
+            if fields is not None and set(fields) <= {"id"}:
+                found = query.select(connection, "d.id, d.company, d.version", order, offset, limit)
+                return [Document(id, company, {"id": id}, (kind, version)) for id, company, version in found]
+            rows = [row[0] for row in query.select(connection, "d.rowid", order, offset, limit)]
             return _by_rowids(connection, kind, columns, rows)
 
         return self._database.read(search)
@@ -160,6 +163,11 @@ class SqliteRegistry:
         query = _Query(kind, companies, where)
         keys = [path_of(path) for path in by]
         return self._database.read(lambda connection: query.tally(connection, keys, None if total is None else path_of(total), greatest))
+
+    def names(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], field: str) -> set[tuple[str, str]]:
+        self._freshen(where)
+        query = _Query(kind, companies, where)
+        return self._database.read(lambda connection: query.names(connection, field))
 
     def _freshen(self, where: Sequence[Condition | AnyOf], order: Sequence[Sort] = ()) -> None:
         """Compute statistics that replaced events made untrue, if the answer depends on statistics."""
@@ -215,8 +223,23 @@ class _Query:
         rows_found = connection.execute(sql, [*selected, *joined, *filtered]).fetchall()
         return {tuple(row[:-2]): (row[-2], row[-1]) for row in rows_found}
 
-    def rows(self, connection: sqlite3.Connection, order: Sequence[Sort], offset: int, limit: int | None) -> list[int]:
-        """The row ids of one page, in order."""
+    def names(self, connection: sqlite3.Connection, field: str) -> set[tuple[str, str]]:
+        """The names of two levels of an object, found by SQLite: ten thousand bodies are not parsed in Python."""
+        filtered: list[Any] = []
+        statement = Statement(self._kind)
+        if self._patterns:
+            where = "d.rowid IN (SELECT value FROM json_each(?))"
+            filtered.append(orjson.dumps(self._matching(connection)).decode())
+        else:
+            where = self._where(statement, filtered)
+        source = f"{_source(statement)} JOIN json_each(d.body, ?) outer_ JOIN json_each(outer_.value) inner_"
+        sql = f"SELECT DISTINCT outer_.key, inner_.key FROM {source} WHERE outer_.type = 'object' AND {where}"
+        return set(connection.execute(sql, [f'$."{field}"', *filtered]))
+
+    def select(
+        self, connection: sqlite3.Connection, columns: str, order: Sequence[Sort], offset: int, limit: int | None
+    ) -> Sequence[tuple[Any, ...]]:
+        """Columns of the documents of one page, in order."""
         statement = Statement(self._kind)
         params: list[Any] = []
         if self._patterns:
@@ -228,8 +251,8 @@ class _Query:
         else:
             where = self._where(statement, params)
         order_by = statement.order(order, params)
-        sql = f"SELECT d.rowid FROM {_source(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
-        return [row[0] for row in connection.execute(sql, [*params, -1 if limit is None else limit, offset])]
+        sql = f"SELECT {columns} FROM {_source(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
+        return connection.execute(sql, [*params, -1 if limit is None else limit, offset]).fetchall()
 
     def _matching(self, connection: sqlite3.Connection) -> list[int]:
         """The rows whose texts the patterns match, in any order."""

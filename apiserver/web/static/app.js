@@ -1,6 +1,6 @@
 // Start, router, and what lies over every view.
 import { h, render } from "./vendor/preact.js";
-import { useEffect, useErrorBoundary, useState } from "./vendor/hooks.js";
+import { useErrorBoundary, useLayoutEffect, useState } from "./vendor/hooks.js";
 import { loginNeeded } from "./core/api.js";
 import { loadPreferences } from "./core/prefs.js";
 import { toggleTheme } from "./core/theme.js";
@@ -26,7 +26,7 @@ function View() {
   const [, again] = useState(0);
   const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
   const route = found?.route;
-  useEffect(() => {
+  useLayoutEffect(() => {
     setFailure(null);
     if (!route || loaded.has(route)) return;
     route.load().then(

@@ -200,6 +200,13 @@ class ElasticRegistry:
         answer = self._client.search(index, {"size": 0, "track_total_hits": True, "query": chosen.query})
         return int(answer["hits"]["total"]["value"])
 
+    def names(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], field: str) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        for document in self.find(kind, companies, where, fields=(field,)):
+            for outer, inner in (document.body.get(field) or {}).items():
+                found.update((outer, name) for name in inner)
+        return found
+
     def tally(
         self,
         kind: Kind,

@@ -124,6 +124,19 @@ export function findBreaks(buckets) {
   return breaks;
 }
 
+/** @type {WeakMap<Buckets, Uint8Array>} */
+const breaks = new WeakMap();
+
+/** `findBreaks`, found once: buckets don't change. @param {Buckets} buckets */
+export function breaksOf(buckets) {
+  let found = breaks.get(buckets);
+  if (!found) {
+    found = findBreaks(buckets);
+    breaks.set(buckets, found);
+  }
+  return found;
+}
+
 /** @param {ArrayLike<number>} x Ascending. */
 export function medianDistance(x) {
   if (x.length < 2) return Infinity;
@@ -195,7 +208,7 @@ export function align(all) {
   /** @type {Map<number, number>[]} */
   const at = [];
   for (const buckets of all) {
-    const breaks = findBreaks(buckets);
+    const breaks = breaksOf(buckets);
     const places = new Map();
     let last = NaN;
     for (let i = 0; i < buckets.x.length; i++) {

@@ -11,12 +11,13 @@ import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
 import { toast } from "../ui/toast.js";
 import { robustRange, valueRange } from "./buckets.js";
-import { Chart, padded } from "./chart.js";
+import { Chart } from "./chart.js";
 import { saveAll, saveDrawn, savePng } from "./export.js";
 import { at, atText, facts, outside, outsideText, spoken } from "./facts.js";
 import { CardMenu } from "./card-menu.js";
 import { storedAxis, writeRange, xText } from "./look.js";
 import { withoutPauses } from "./process.js";
+import { padded } from "./ranges.js";
 import { seriesKey } from "./source.js";
 
 /** @typedef {import("./source.js").Loaded} Loaded */
@@ -44,8 +45,15 @@ import { seriesKey } from "./source.js";
 
 const NO_SERIES = /** @type {Loaded[]} */ ([]);
 const TABLE_ROWS = 2_000;
-/** Names that fit into one row of a legend. */
+/** Names that fit into one row of a legend, and more than fit into two; the full size lists all. */
 const ONE_ROW = 3;
+const LISTED = 24;
+/** Cards that the pointer is not on follow the cursor's values at most so often; its line follows at once. */
+const FOLLOW_MS = 120;
+const BELOW_MS = 50;
+/** Buckets that a card draws, of all its lines together; a line has at least so many. */
+const BUCKETS = 20_000;
+const LEAST_BUCKETS = 200;
 
 /** @param {CardProps} props */
 export function Card(props) {
@@ -75,11 +83,13 @@ export function Card(props) {
   }, []);
   useEffect(() => () => source.leave(token), [source]);
 
-  const buckets = Math.min(2000, Math.max(100, 50 * Math.ceil((width || 400) / 50)));
+  const lines = wanted.reduce((sum, one) => sum + (one.variants?.length || 1), 0);
+  const fair = Math.max(LEAST_BUCKETS, Math.floor((full ? 2 * BUCKETS : BUCKETS) / lines));
+  const buckets = Math.min(2000, fair, Math.max(100, 50 * Math.ceil((width || 400) / 50)));
   const stored = storedAxis(look.axis);
   // The process axis has no range of its own on the server: everything is fetched and cut here.
   const range = look.axis === "process" ? "" : writeRange(look.range);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!width) return;
     const cut = { axis: stored, range: range ? look.range : null, buckets };
     source.want(token, wanted, cut, (series) => {
@@ -101,9 +111,10 @@ export function Card(props) {
   );
   const ownLook = useMemo(() => ({ ...look, robust, box, bands: look.bands ?? series.length <= 6 }), [look, robust, box, series.length]);
 
+  const drawn = useRef(false);
   useLayoutEffect(() => {
     const current = chart.current;
-    if (!current || !width || loaded === null) return;
+    if (!current || !width || loaded === null) return undefined;
     current.wishes = {
       onZoom: (chosen, chosenBox) => {
         setBox(chosenBox);
@@ -118,9 +129,17 @@ export function Card(props) {
         cursor.value = x === null ? null : { x, key, card: id };
       },
     };
-    current.show(series, ownLook);
-    current.setCursor(cursor.value?.x ?? null);
-    performance.mark("tm:useful");
+    const draw = () => {
+      drawn.current = true;
+      current.show(series, ownLook);
+      current.setCursor(cursor.value?.x ?? null);
+      performance.mark("tm:useful");
+    };
+    // What is below the window is drawn when what is in it is on the screen.
+    const below = !drawn.current && /** @type {HTMLElement} */ (host.current).getBoundingClientRect().top > innerHeight;
+    if (!below) return void draw();
+    const timer = setTimeout(draw, BELOW_MS);
+    return () => clearTimeout(timer);
   }, [series, ownLook, width, shownTheme]);
 
   useEffect(
@@ -155,7 +174,7 @@ export function Card(props) {
       onFull && button({ type: "button", class: "icon-button small", "aria-label": full ? "Small" : "Full size", title: full ? "Small (f)" : "Full size (f)", onClick: onFull }, icon("expand")),
       use(CardMenu, { title, entries: menu }),
     ),
-    use(Legend, { shown, series, cursor, chart }),
+    use(Legend, { id, shown, series, cursor, chart, most: full ? Infinity : LISTED }),
     div(
       { class: "chart-plot" },
       div({ class: "chart-host", ref: host, role: "img", "aria-label": loaded ? spoken(title, shown, look.axis) : `${title}: loading` }),
@@ -163,7 +182,7 @@ export function Card(props) {
       error && div({ class: "chart-message" }, use(Problem, { error, again: () => setRound(round + 1) })),
       empty && !error && div({ class: "chart-message muted" }, p(emptyText(shown, look))),
     ),
-    use(Foot, { shown, look, cursor, chart, robust, onShow: () => setRobust(false), note: props.note }),
+    use(Foot, { id, shown, look, cursor, chart, robust, onShow: () => setRobust(false), note: props.note }),
     asTable && use(Dialog, { title: `${title} as a table`, wide: true, onClose: () => setAsTable(false) }, use(AsTable, { shown, look, label })),
   );
 }
@@ -185,14 +204,44 @@ function stepCursor(event, shown, cursor, id) {
   const step = (event.shiftKey ? 10 : 1) * (event.key === "ArrowLeft" ? -1 : 1);
   const from = cursor.value ? (at(one, cursor.value.x, undefined)?.i ?? 0) : step > 0 ? -1 : x.length;
   const to = Math.min(x.length - 1, Math.max(0, from + step));
-  cursor.value = { x: x[to], key: seriesKey(one.task, one.metric, one.variant), card: `${id} by key` };
+  cursor.value = { x: x[to], key: seriesKey(one.task, one.metric, one.variant), card: byKey(id) };
 }
 
-/** @param {{shown: Loaded[], series: import("./chart.js").ChartSeries[], cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}}} props */
-function Legend({ shown, series, cursor, chart }) {
-  const now = useSignal(cursor);
+/**
+ * The cursor as a card says its values: at once in the card where it is, a little later in the others.
+ * @param {import("../vendor/signals.js").Signal<Cursor>} cursor @param {string} id
+ * @returns {Cursor}
+ */
+function useCursor(cursor, id) {
+  const [now, setNow] = useState(cursor.value);
+  useEffect(() => {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const follow = () => {
+      clearTimeout(timer);
+      timer = undefined;
+      setNow(cursor.value);
+    };
+    const stop = cursor.subscribe((value) => {
+      if (value && (value.card === id || value.card === byKey(id))) follow();
+      else timer ??= setTimeout(follow, FOLLOW_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [cursor, id]);
+  return now;
+}
+
+/** A cursor that was moved by keys in a card: the card draws its line, as the others do. @param {string} id */
+const byKey = (id) => `${id} by key`;
+
+/** @param {{id: string, shown: Loaded[], series: import("./chart.js").ChartSeries[], cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, most: number}} props */
+function Legend({ id, shown, series, cursor, chart, most }) {
+  const now = useCursor(cursor, id);
   if (series.length < 2) return null;
-  const rows = series.map((one, s) => {
+  let rows = series.map((one, s) => {
     const found = now ? at(shown[s], now.x, chart.current?.smoothed[s]) : null;
     const { mean, count } = shown[s].buckets;
     let last = mean.length - 1;
@@ -200,6 +249,10 @@ function Legend({ shown, series, cursor, chart }) {
     return { ...one, value: found ? (found.smoothed ?? found.mean) : mean[last], since: shown[s].firstNan };
   });
   if (now) rows.sort((a, b) => b.value - a.value);
+  if (rows.length > most) {
+    const near = rows.find((row) => now && row.key === now.key);
+    rows = [...(near ? [near] : []), ...rows.filter((row) => row !== near)].slice(0, most);
+  }
   return div(
     { class: series.length > ONE_ROW ? "chart-legend tall" : "chart-legend" },
     rows.map((row) =>
@@ -220,10 +273,10 @@ export function swatch(pick) {
 }
 
 /**
- * @param {{shown: Loaded[], look: Look, cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, robust: boolean, onShow: () => void, note?: any}} props
+ * @param {{id: string, shown: Loaded[], look: Look, cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, robust: boolean, onShow: () => void, note?: any}} props
  */
-function Foot({ shown, look, cursor, chart, robust, onShow, note }) {
-  const now = useSignal(cursor);
+function Foot({ id, shown, look, cursor, chart, robust, onShow, note }) {
+  const now = useCursor(cursor, id);
   if (now && shown.length) {
     const place = Math.max(0, shown.findIndex((one) => seriesKey(one.task, one.metric, one.variant) === now.key));
     const found = at(shown[place], now.x, chart.current?.smoothed[place]);
@@ -231,7 +284,7 @@ function Foot({ shown, look, cursor, chart, robust, onShow, note }) {
   }
   const range = robust ? robustRange(shown.map((one) => one.buckets), ...(look.range ?? [])) : null;
   const left = range ? outsideText(outside(shown, padded(range)), padded(range), look.axis) : "";
-  const said = facts(shown, look.axis, look.y).join(" · ");
+  const said = [...(shown.length > LISTED ? [plural(shown.length, "line")] : []), ...facts(shown, look.axis, look.y)].join(" · ");
   return footer(
     { class: "chart-foot" },
     left ? span("▲ ", left, " ", button({ type: "button", class: "link", onClick: onShow }, "show")) : shown.length ? said : "",

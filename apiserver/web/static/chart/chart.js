@@ -3,15 +3,17 @@ import uPlot from "../vendor/uplot.js";
 import { alpha, color, dashOf } from "../core/colors.js";
 import { loadStyle } from "../core/style.js";
 import { token } from "../core/theme.js";
-import { align, findBreaks, nearest, robustRange, valueRange } from "./buckets.js";
+import { align, breaksOf, nearest, robustRange, valueRange } from "./buckets.js";
+import { Highlight, LEAST_LINES } from "./highlight.js";
 import { drawGaps, drawLanes, drawOutside, drawPauses } from "./lanes.js";
+import { leastMagnitude, padded } from "./ranges.js";
 import { smooth } from "./smooth.js";
 import { durationLabel, durationTicks, linearTicks, logTicks, symlogTicks, timeLabel, timeTicks, valueLabels } from "./ticks.js";
 
 await loadStyle("../vendor/uplot");
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
-/** @typedef {{key: string, name: string, pick: number, buckets: Buckets, faded?: boolean}} ChartSeries */
+/** @typedef {{key: string, name: string, pick: number, buckets: Buckets}} ChartSeries */
 /**
  * @typedef {object} Look
  * @property {"step" | "wall" | "relative" | "process"} axis
@@ -30,6 +32,8 @@ await loadStyle("../vendor/uplot");
  */
 
 const DOTS_BELOW = 60;
+/** Among so many lines thin ones tell more, and are drawn in a third of the time. */
+const MANY_LINES = 24;
 const FONT_SIZE = 11;
 
 export class Chart {
@@ -55,6 +59,8 @@ export class Chart {
     this.xRange = [0, 1];
     this.linear = 1;
     this.quiet = false;
+    /** @type {Highlight | null} */
+    this.lit = null;
     /** @type {Float64Array[]} the smoothed line of each series */
     this.smoothed = [];
   }
@@ -70,10 +76,11 @@ export class Chart {
     const width = this.host.clientWidth;
     const height = this.host.clientHeight;
     if (!width || !height) return;
+    this.highlight(""); // of other points or of another range
     this.measure();
     const data = this.columns();
     const shape = JSON.stringify([
-      look.axis, look.y, look.halfLife > 0, look.bands, token("--fg"), series.map((one) => [one.key, one.pick, one.faded]), devicePixelRatio,
+      look.axis, look.y, look.halfLife > 0, look.bands, token("--fg"), series.map((one) => [one.key, one.pick]), devicePixelRatio,
     ]);
     if (shape !== this.shape || !this.plot) {
       this.plot?.destroy();
@@ -116,13 +123,18 @@ export class Chart {
     return [low / room, high * room];
   }
 
-  /** uPlot's columns: x, then max, min, mean and, if smoothed, the smoothed line of every series. */
+  /** Whether series are drawn with their bands; without them the columns of the bands are left out. */
+  get banded() {
+    return this.look.bands !== false;
+  }
+
+  /** uPlot's columns: x, then max and min (the band), mean and, if smoothed, the smoothed line of every series. */
   columns() {
     const all = this.series.map((one) => one.buckets);
     const { x, index } = align(all);
     const log = this.look.y === "log";
     const floor = this.yRange[0] / 10;
-    this.smoothed = this.series.map(({ buckets }) => smooth(buckets, this.look.halfLife, findBreaks(buckets)));
+    this.smoothed = this.series.map(({ buckets }) => smooth(buckets, this.look.halfLife, breaksOf(buckets)));
     /** @type {any[]} */
     const data = [x];
     this.series.forEach(({ buckets }, s) => {
@@ -135,7 +147,8 @@ export class Chart {
         }
         return column;
       };
-      data.push(pick(buckets.max, true), pick(buckets.min, true), pick(buckets.mean));
+      if (this.banded) data.push(pick(buckets.max, true), pick(buckets.min, true));
+      data.push(pick(buckets.mean));
       if (this.look.halfLife > 0) data.push(pick(this.smoothed[s]));
     });
     return data;
@@ -143,7 +156,7 @@ export class Chart {
 
   /** @param {number} width @param {number} height @returns {any} */
   options(width, height) {
-    const { axis, y, halfLife, bands = true } = this.look;
+    const { axis, y, halfLife } = this.look;
     // Bands of several noisy series cover each other: the lines stay what is seen first.
     const share = this.series.length > 2 ? 0.5 : 1;
     const muted = token("--muted");
@@ -155,17 +168,19 @@ export class Chart {
     const areas = [];
     const ratio = devicePixelRatio || 1;
     this.series.forEach((one) => {
-      const stroke = one.faded ? alpha(color(one.pick), 0.35) : color(one.pick);
-      const edge = bands && !one.faded ? alpha(color(one.pick), (halfLife > 0 ? 0.15 : 0.4) * share) : undefined;
+      const stroke = color(one.pick);
       const hidden = { points: { show: false } };
-      areas.push({ series: [series.length, series.length + 1], fill: bands && !one.faded ? alpha(color(one.pick), 0.15 * share) : "transparent" });
-      series.push({ ...hidden, stroke: edge, width: edge ? 1 / ratio : 0 }, { ...hidden, stroke: edge, width: edge ? 1 / ratio : 0 });
+      if (this.banded) {
+        const edge = { ...hidden, stroke: alpha(stroke, (halfLife > 0 ? 0.15 : 0.4) * share), width: 1 / ratio };
+        areas.push({ series: [series.length, series.length + 1], fill: alpha(stroke, 0.15 * share) });
+        series.push(edge, { ...edge });
+      }
       const dash = dashOf(one.pick);
       const dots = { show: true, size: 4 * this.scale, stroke, fill: stroke, filter: (/** @type {any} */ u, /** @type {number} */ s) => dotIndices(u, s) };
       if (halfLife > 0) {
-        series.push({ ...hidden, stroke: alpha(color(one.pick), 0.25), width: 1 });
+        series.push({ ...hidden, stroke: alpha(stroke, 0.25), width: 1 });
         series.push({ stroke, width: 1.6 * this.scale, dash, points: dots });
-      } else series.push({ stroke, width: 1.5 * this.scale, dash, points: dots });
+      } else series.push({ stroke, width: (this.series.length > MANY_LINES ? 1 : 1.5) * this.scale, dash, points: dots });
     });
     return {
       width,
@@ -255,12 +270,13 @@ export class Chart {
       axis: this.look.axis, text: token("--muted"), line: token("--line"), font: `${FONT_SIZE * ratio}px ${token("--sans")}`,
     });
     if (this.look.y !== "log") drawGaps(plot, all);
-    drawOutside(plot, all, low, high);
+    if (this.look.robust || this.look.box || this.look.y === "log") drawOutside(plot, all, low, high);
     drawLanes(plot, all);
     ctx.restore();
   }
 
   listen() {
+    this.lit = new Highlight(this.plot.over);
     // With shift a box is drawn: y is chosen too.
     this.plot.over.addEventListener(
       "mousedown",
@@ -270,7 +286,10 @@ export class Chart {
       },
       true,
     );
-    this.plot.over.addEventListener("mouseleave", () => this.wishes.onCursor?.(null, ""));
+    this.plot.over.addEventListener("mouseleave", () => {
+      this.highlight("");
+      this.wishes.onCursor?.(null, "");
+    });
     this.plot.over.addEventListener(
       "wheel",
       (/** @type {WheelEvent} */ event) => {
@@ -302,7 +321,20 @@ export class Chart {
     const { left, top } = u.cursor;
     if (!(left >= 0)) return;
     const x = u.posToVal(left, "x");
-    this.wishes.onCursor?.(x, this.nearestSeries(x, u.posToVal(top, "y")));
+    const key = this.nearestSeries(x, u.posToVal(top, "y"));
+    this.highlight(key);
+    this.wishes.onCursor?.(x, key);
+  }
+
+  /** Shows one series before the others, "" none. @param {string} key */
+  highlight(key) {
+    if (!this.plot || (key && this.series.length < LEAST_LINES)) return;
+    const s = this.series.findIndex((one) => one.key === key);
+    this.lit?.show(this.series[s] ?? null, this.smoothed[s], {
+      x: (value) => this.plot.valToPos(value, "x"),
+      y: (value) => this.plot.valToPos(this.look.y === "log" ? Math.max(value, this.yRange[0] / 10) : value, "y"),
+      ground: token("--raised"),
+    });
   }
 
   /** The series whose line is nearest by vertical distance. @param {number} x @param {number} y */
@@ -329,31 +361,6 @@ export class Chart {
     this.plot?.destroy();
     this.plot = null;
   }
-}
-
-/** 4 % of room; a constant series stands in the middle. @param {[number, number]} range @returns {[number, number]} */
-export function padded([low, high]) {
-  if (low === high) {
-    const room = Math.abs(low) * 0.1 || 1;
-    return [low - room, high + room];
-  }
-  const room = (high - low) * 0.04;
-  return Number.isFinite(room) ? [low - room, high + room] : [low, high];
-}
-
-/** The least magnitude above zero. @param {Buckets[]} all @param {boolean} [positive] of positive values only */
-function leastMagnitude(all, positive = false) {
-  let least = Infinity;
-  for (const { min, max, mean, count } of all) {
-    for (let i = 0; i < min.length; i++) {
-      if (!(count[i] > 0)) continue;
-      for (const value of [min[i], mean[i], max[i]]) {
-        const size = positive ? value : Math.abs(value);
-        if (size > 0 && size < least) least = size;
-      }
-    }
-  }
-  return Number.isFinite(least) ? least : 1;
 }
 
 /** Points that get a dot: all while there are few, else those that no line reaches. @param {any} u @param {number} s */

@@ -1,6 +1,7 @@
 // A chart as a file: PNG at twice its size, CSV of what is drawn, CSV of every point.
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
+import { save } from "../core/save.js";
 import { token } from "../core/theme.js";
 import { Chart } from "./chart.js";
 
@@ -9,24 +10,6 @@ import { Chart } from "./chart.js";
 
 const SCALE = 2;
 const PAGE = 100_000;
-
-/** @param {string} name */
-const fileName = (name) => name.replace(/[^\p{L}\p{N}.-]+/gu, "_").slice(0, 150);
-
-/**
- * Offers a file to the reader.
- * @param {string} name
- * @param {Blob} blob
- */
-export function save(name, blob) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = fileName(name);
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
 
 /**
  * @param {string} name file name without extension

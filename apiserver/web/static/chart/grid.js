@@ -18,6 +18,13 @@ const HEAD = 38;
 const GAP = 12;
 /** Pixels around the window in which cards exist already. */
 const AROUND = 250;
+/** Scrolling by more px per ms shows titles only, until it has rested for so many ms. */
+const FAST = 3;
+const REST_MS = 80;
+/** Two scroll events this far apart are no longer one movement. */
+const APART_MS = 150;
+/** After a jump to a card scrolling is not taken for a movement of the reader. */
+const JUMP_MS = 300;
 
 /**
  * Rows of a grid: a heading for each group, then its cards. Pinned cards come first.
@@ -64,13 +71,25 @@ export function layout(cards, pinned, columns, height) {
  */
 export function VirtualGrid({ rows, columns, height, render, goal }) {
   const root = useRef(/** @type {HTMLElement | null} */ (null));
-  const [view, setView] = useState({ from: 0, to: innerHeight });
+  const [view, setView] = useState({ from: 0, to: innerHeight, fast: false });
+  const moved = useRef({ top: 0, at: 0 });
+  const jumped = useRef(-Infinity);
+  /** Rows whose cards exist. */
+  const whole = useRef(/** @type {Set<string>} */ (new Set()));
   useLayoutEffect(() => {
     let frame = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let rest;
     const measure = () => {
       frame = 0;
+      clearTimeout(rest);
       const top = root.current?.getBoundingClientRect().top ?? 0;
-      setView({ from: -top - AROUND, to: -top + innerHeight + AROUND });
+      const now = performance.now();
+      const took = now - moved.current.at;
+      const fast = took < APART_MS && Math.abs(top - moved.current.top) > FAST * took && now - jumped.current > JUMP_MS;
+      moved.current = { top, at: now };
+      if (fast) rest = setTimeout(measure, REST_MS);
+      setView({ from: -top - AROUND, to: -top + innerHeight + AROUND, fast });
     };
     const later = () => {
       frame ||= requestAnimationFrame(measure);
@@ -80,12 +99,14 @@ export function VirtualGrid({ rows, columns, height, render, goal }) {
     addEventListener("resize", later);
     return () => {
       cancelAnimationFrame(frame);
+      clearTimeout(rest);
       removeEventListener("scroll", later);
       removeEventListener("resize", later);
     };
   }, [rows]);
   useEffect(() => {
     if (!goal?.id) return;
+    jumped.current = performance.now();
     const row = rows.find((one) => one.cards?.some((card) => card.id === goal.id));
     if (!row || !root.current) return;
     const top = root.current.getBoundingClientRect().top + scrollY + row.top;
@@ -97,12 +118,18 @@ export function VirtualGrid({ rows, columns, height, render, goal }) {
   }, [goal]);
   const last = rows[rows.length - 1];
   const shown = rows.filter((row) => row.top + row.height > view.from && row.top < view.to);
+  whole.current = new Set(shown.map((row) => row.key).filter((key) => !view.fast || whole.current.has(key)));
   return div(
     { class: "grid-space", ref: root, style: { height: `${last ? last.top + last.height : 0}px` } },
     shown.map((row) =>
       row.cards
-        ? div({ key: row.key, class: "grid-row", style: { top: `${row.top}px`, height: `${height}px`, gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` } }, row.cards.map(render))
+        ? div({ key: row.key, class: "grid-row", style: { top: `${row.top}px`, height: `${height}px`, gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` } }, row.cards.map(whole.current.has(row.key) ? render : title))
         : div({ key: row.key, class: "grid-head", style: { top: `${row.top}px` } }, h2(row.head), span({ class: "muted" }, integer(row.count))),
     ),
   );
+}
+
+/** A card while it rushes by. @param {CardSpec} card */
+function title(card) {
+  return div({ key: card.id, class: "chart-card" }, h2({ class: "truncate" }, card.title));
 }

@@ -1,7 +1,7 @@
 // What a chart says besides its lines: NaN and infinities in lanes, values outside of the range, gaps, pauses, resumed runs.
 import { duration } from "../core/format.js";
 import { alpha } from "../core/colors.js";
-import { findBreaks, findPauses } from "./buckets.js";
+import { breaksOf, findPauses } from "./buckets.js";
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 /** @typedef {{buckets: Buckets, color: string}} Drawn */
@@ -57,7 +57,8 @@ export function drawGaps(plot, all) {
   ctx.setLineDash([ratio, 3 * ratio]);
   for (const { buckets, color } of all) {
     const { x, mean, count } = buckets;
-    const breaks = findBreaks(buckets);
+    const breaks = breaksOf(buckets);
+    if (!breaks.includes(1)) continue;
     ctx.strokeStyle = alpha(color, 0.6);
     ctx.beginPath();
     let last = -1;
@@ -139,6 +140,7 @@ function hatch({ ctx, top, height, ratio }, from, to) {
 function marks(plot, x, counts, draw) {
   const { left, width, ratio } = plot;
   let last = -Infinity;
+  if (!counts.some(Boolean)) return;
   for (let i = 0; i < x.length; i++) {
     if (!counts[i]) continue;
     const at = plot.px(x[i]);

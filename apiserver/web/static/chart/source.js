@@ -1,7 +1,7 @@
 // Series for charts: what is on screen is fetched in one call, kept while it is shown, and brought up to date by what arrived since.
 import { callColumns } from "../core/api.js";
 import { readColumns } from "../core/columns.js";
-import { emptyBuckets, mergeBuckets, replaceBuckets } from "./buckets.js";
+import { mergeBuckets, replaceBuckets } from "./buckets.js";
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 /**
@@ -19,6 +19,9 @@ import { emptyBuckets, mergeBuckets, replaceBuckets } from "./buckets.js";
 /** @typedef {{task: string, metric: string, variants?: string[]}} Wanted */
 /** @typedef {{axis: "iter" | "timestamp" | "relative", range: [number, number] | null, buckets: number}} Cut */
 
+/** Two requests for cards begin at the earliest so many ms after each other. */
+const APART_MS = 80;
+
 /** Names of one series in one text. @param {string} task @param {string} metric @param {string} variant */
 export const seriesKey = (task, metric, variant) => JSON.stringify([task, metric, variant]);
 
@@ -30,29 +33,27 @@ export const seriesKey = (task, metric, variant) => JSON.stringify([task, metric
 function decoded(found, axis) {
   const { columns } = found;
   const n = found.n ?? columns.x.length;
-  const buckets = emptyBuckets(n, found.interval);
   const origin = found.origin ?? 0;
-  for (let i = 0; i < n; i++) {
-    const time = Number(columns.time[i]);
-    const nan = columns.nan ? Number(columns.nan[i]) : 0;
-    const posInf = columns.pos_inf ? Number(columns.pos_inf[i]) : 0;
-    const negInf = columns.neg_inf ? Number(columns.neg_inf[i]) : 0;
-    const all = Number(columns.count[i]);
-    const own = axis === "iter" ? Number(columns.iter[i]) : time - origin;
-    buckets.x[i] = all === 1 ? own : Number(columns.x[i]);
-    buckets.mean[i] = columns.mean[i];
-    buckets.min[i] = columns.min[i];
-    buckets.max[i] = columns.max[i];
-    buckets.count[i] = all - nan - posInf - negInf;
-    buckets.time[i] = time;
-    buckets.nan[i] = nan;
-    buckets.posInf[i] = posInf;
-    buckets.negInf[i] = negInf;
-  }
+  const count = Float64Array.from(columns.count);
+  const own = axis === "iter" ? columns.iter : columns.time;
+  const shift = axis === "iter" ? 0 : origin;
+  // Columns of the answer may be shared by series, so that of x is copied before it changes.
+  const x = new Float64Array(columns.x);
+  for (let i = 0; i < n; i++) if (count[i] === 1) x[i] = own[i] - shift;
+  const nan = kinds(columns.nan, n);
+  const posInf = kinds(columns.pos_inf, n);
+  const negInf = kinds(columns.neg_inf, n);
+  if (columns.nan) for (let i = 0; i < n; i++) count[i] -= nan[i] + posInf[i] + negInf[i];
   return {
     task: found.task, metric: found.metric, variant: found.variant, points: found.points, firstNan: found.first_nan ?? null,
-    rewinds: found.rewinds ?? [], origin, xLabel: found.x_axis_label ?? "", buckets,
+    rewinds: found.rewinds ?? [], origin, xLabel: found.x_axis_label ?? "",
+    buckets: { x, mean: columns.mean, min: columns.min, max: columns.max, count, time: columns.time, nan, posInf, negInf, width: found.interval },
   };
+}
+
+/** Counts of one kind of non-finite values; the server leaves out columns of zeros. @param {ArrayLike<number> | undefined} column @param {number} n */
+function kinds(column, n) {
+  return column ? Float64Array.from(column) : new Float64Array(n);
 }
 
 /**
@@ -83,6 +84,7 @@ export class SeriesSource {
     /** @type {Set<object>} */
     this.waiting = new Set();
     this.scheduled = false;
+    this.sentAt = -Infinity;
     this.updating = false;
   }
 
@@ -101,10 +103,15 @@ export class SeriesSource {
     this.waiting.add(card);
     if (this.scheduled) return;
     this.scheduled = true;
-    queueMicrotask(() => {
+    const send = () => {
       this.scheduled = false;
+      this.sentAt = performance.now();
       this.send();
-    });
+    };
+    // Cards that come one row after the other are asked for together.
+    const wait = this.sentAt + APART_MS - performance.now();
+    if (wait > 0) setTimeout(send, wait);
+    else queueMicrotask(send);
   }
 
   /** The card is no longer on screen. @param {object} card */

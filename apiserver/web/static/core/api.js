@@ -38,6 +38,25 @@ export function loggedIn() {
   for (const go of ready) go();
 }
 
+/** Calls that were sent before somebody asked for their answers. @type {Map<string, Promise<any>>} */
+const early = new Map();
+/** What nobody asks for in this time is forgotten: it would be old. */
+const EARLY_MS = 5_000;
+
+/**
+ * Sends a call whose answer will be asked for in a moment, by `call` with the same body.
+ * @param {string} endpoint
+ * @param {object} [body]
+ */
+export function ahead(endpoint, body = {}) {
+  const key = JSON.stringify([endpoint, body]);
+  if (early.has(key)) return;
+  const promise = call(endpoint, body);
+  promise.catch(() => undefined); // it is thrown where the answer is asked for
+  early.set(key, promise);
+  setTimeout(() => early.delete(key), EARLY_MS);
+}
+
 /**
  * Calls an endpoint and returns its `data`. Throws ApiError, or the AbortError of `signal`; a lost connection throws a TypeError, as fetch does.
  * @param {string} endpoint such as "tasks.get_all_ex"
@@ -46,6 +65,12 @@ export function loggedIn() {
  * @returns {Promise<any>}
  */
 export async function call(endpoint, body = {}, options = {}) {
+  const key = early.size ? JSON.stringify([endpoint, body]) : "";
+  const sent = early.get(key);
+  if (sent) {
+    early.delete(key);
+    return sent;
+  }
   const response = await send(endpoint, body, "application/json", options.signal);
   const envelope = await envelopeOf(response);
   if (!response.ok || envelope.meta?.result_code !== 200) throw new ApiError(endpoint, response.status, envelope.meta ?? {});

@@ -1,7 +1,7 @@
 // Style sheets of views, loaded with the view.
 
-/** @type {Map<string, Promise<void>>} */
-const loaded = new Map();
+/** Those of the document are there before the program runs. @type {Map<string, Promise<void>>} */
+const loaded = new Map(sheets().map((name) => [name, Promise.resolve()]));
 
 /**
  * Loads `style/<name>.css` once; resolves when it applies.
@@ -21,4 +21,8 @@ export function loadStyle(name) {
     loaded.set(name, promise);
   }
   return promise;
+}
+
+function sheets() {
+  return [...document.querySelectorAll("link[data-styles]")].flatMap((link) => /** @type {HTMLElement} */ (link).dataset.styles?.split(" ") ?? []);
 }

@@ -29,5 +29,11 @@ export function toggleTheme() {
  * @param {string} name
  */
 export function token(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const key = `${theme.value} ${name}`;
+  const value = tokens.get(key) ?? getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (value) tokens.set(key, value);
+  return value;
 }
+
+/** Every reading of a style makes the browser bring all styles up to date. @type {Map<string, string>} */
+const tokens = new Map();

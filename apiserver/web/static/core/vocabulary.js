@@ -54,9 +54,34 @@ export const valuesOf = ({ section, name }) =>
 /** @returns {Promise<{id: string, name: string}[]>} */
 export const projects = () => once("projects", async () => (await call("projects.get_all", { only_fields: ["name"] })).projects);
 
+/** Names of the last visit of this tab, and how long they may be as JSON. */
+const REMEMBERED = "tidemark.names";
+const MOST_TEXT = 500_000;
+
 /** Everything that `query/compile.js` needs. */
 export async function vocabulary() {
   const [known, all] = await Promise.all([parameters(), series()]);
+  try {
+    const text = JSON.stringify([known, all]);
+    if (text.length < MOST_TEXT) sessionStorage.setItem(REMEMBERED, text);
+  } catch {
+    // Storage is off or full: the next visit waits for the names.
+  }
+  return withNames(known, all);
+}
+
+/** The same as this tab knew it before it was loaded again; null when it knew nothing. */
+export function remembered() {
+  try {
+    const [known, all] = JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "[]");
+    return known && all ? withNames(known, all) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {Awaited<ReturnType<typeof parameters>>} known @param {Awaited<ReturnType<typeof series>>} all */
+function withNames(known, all) {
   return {
     parameters: known,
     series: all,

@@ -37,7 +37,7 @@ export const ROW_FIELDS = ["name", "status", "tags", "system_tags", "started", "
 export function took(run) {
   const from = ms(run.started);
   const running = run.status === "in_progress";
-  return (running ? ms(run.last_update) : ms(run.completed ?? run.last_update)) - from;
+  return Math.max(0, (running ? ms(run.last_update) : ms(run.completed ?? run.last_update)) - from);
 }
 
 /**
@@ -77,12 +77,16 @@ function split(id) {
 /**
  * The columns of a reader who chose none: the first loss that is validated, else the first series.
  * @param {Vocabulary["series"]} series
+ * @param {boolean} [narrow] value and curve first: a telephone shows two or three columns
  */
-export function defaults(series) {
+export function defaults(series, narrow) {
   const names = series.map(seriesName).filter((name) => !name.startsWith(":monitor:") && !name.startsWith("Summary/"));
   const best = names.find((name) => /val.*loss|loss.*val/i.test(name)) ?? names.find((name) => /loss/i.test(name)) ?? names[0];
   const score = names.find((name) => /acc|f1|auc|map|reward|score/i.test(name));
-  return ["status", "project", "started", "took", "iter", ...(best ? [`min:${best}`] : []), ...(score && score !== best ? [`last:${score}`] : []), ...(best ? [`~${best}`] : [])];
+  const facts = ["status", "project", "started", "took", "iter"];
+  const values = [...(best ? [`min:${best}`] : []), ...(score && score !== best ? [`last:${score}`] : [])];
+  const curve = best ? [`~${best}`] : [];
+  return narrow ? [...values.slice(0, 1), ...curve, ...values.slice(1), ...facts] : [...facts, ...values, ...curve];
 }
 
 /**

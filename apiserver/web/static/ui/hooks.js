@@ -43,14 +43,15 @@ export function useCall(work, deps) {
   const [state, setState] = useState(/** @type {{data: T | undefined, error: Error | null, loading: boolean}} */ ({ data: undefined, error: null, loading: true }));
   const [round, setRound] = useState(0);
   const connected = useSignal(generation);
-  useEffect(() => {
+  // Before the browser paints: the call is under way meanwhile.
+  useLayoutEffect(() => {
     const control = new AbortController();
     const promise = work(control.signal);
     if (promise === null) {
       setState((old) => ({ ...old, loading: false }));
       return undefined;
     }
-    setState((old) => ({ ...old, loading: true }));
+    setState((old) => (old.loading ? old : { ...old, loading: true }));
     promise.then(
       (data) => control.signal.aborted || setState({ data, error: null, loading: false }),
       (error) => control.signal.aborted || setState((old) => ({ data: old.data, error, loading: false })),
@@ -115,7 +116,7 @@ export function usePolling(run, ms) {
 }
 
 /**
- * A value that follows at most every `ms`.
+ * A value that follows when it has not changed for `ms`; 0: at once.
  * @template T
  * @param {T} value
  * @param {number} ms
@@ -127,7 +128,7 @@ export function useDebounced(value, ms) {
     const timer = setTimeout(() => setShown(value), ms);
     return () => clearTimeout(timer);
   }, [value, ms]);
-  return shown;
+  return ms ? shown : value;
 }
 
 /**

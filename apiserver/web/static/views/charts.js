@@ -13,6 +13,7 @@ import { Strip } from "../chart/strip.js";
 import { ChartBar } from "../chart/bar.js";
 import { useCall, useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
+import { seriesCalls } from "./run-calls.js";
 
 /** @typedef {import("../chart/grid.js").CardSpec} CardSpec */
 
@@ -35,9 +36,10 @@ export default function Charts({ id, run, revision }) {
   const slow = useThrottled(revision, many ? MANY_MS : NAMES_MS);
   const names = useCall(
     async (abort) => {
+      const [namesCall, curvesCall] = seriesCalls(id);
       const [all, charted] = await Promise.all([
-        call("events.get_scalar_metrics_and_variants", { task: id }, { signal: abort }),
-        call("events.get_task_metrics", { tasks: [id], event_type: "training_stats_scalar" }, { signal: abort }),
+        call(...namesCall, { signal: abort }),
+        call(...curvesCall, { signal: abort }),
       ]);
       const shown = new Set(charted.metrics[0]?.metrics ?? []);
       return /** @type {Record<string, string[]>} */ (Object.fromEntries(Object.entries(all.metrics).filter(([metric]) => shown.has(metric))));

@@ -1,20 +1,19 @@
 // Two to a hundred runs side by side. The runs, the tab and what is hidden are in the address.
-import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
-import { color } from "../core/colors.js";
 import { plural } from "../core/format.js";
 import { picks } from "../core/picks.js";
 import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
-import { address, place, runHref, setParams } from "../core/url.js";
-import { aside, button, div, h1, li, nav, p, span, ul, use } from "../ui/html.js";
+import { address, place, setParams } from "../core/url.js";
+import { aside, div, h1, nav, p, use } from "../ui/html.js";
 import { useCall, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
-import { statusBadge } from "../ui/status.js";
 import { AddRuns } from "./compare-add.js";
+import { RunList } from "./compare-list.js";
 import { useLiveRuns, withState } from "./run-live.js";
 
 await Promise.all([loadStyle("run"), loadStyle("chart"), loadStyle("runs"), loadStyle("compare")]);
@@ -54,7 +53,7 @@ export default function Compare() {
   useEffect(() => {
     tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
   }, [tab.name, Boolean(found.data)]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     setFailure(null);
     setComponent(() => loaded.get(tab.name));
     if (loaded.has(tab.name)) return;
@@ -117,26 +116,7 @@ export default function Compare() {
       { class: "compare" },
       aside(
         { class: "compare-runs", "aria-label": "Compared runs" },
-        ul(
-          runs.map((run, index) =>
-            li(
-              { key: run.id, class: run.hidden ? "off" : "" },
-              span({ class: "dot", style: { background: color(run.pick) } }),
-              link({ href: runHref(run.id), class: "run-name truncate", title: [run.name, run.project?.name].filter(Boolean).join("\n") }, run.name),
-              span(
-                { class: "compare-facts" },
-                statusBadge(run.status),
-                span(
-                  { class: "compare-actions" },
-                  index > 0 && button({ type: "button", class: "icon-button small", "aria-label": `Move ${run.name} up`, onClick: () => move(index, -1) }, icon("up")),
-                  button({ type: "button", class: "icon-button small", "aria-label": `Only ${run.name}`, "aria-pressed": solo === run.id, title: "Only this one", onClick: () => setParams({ solo: solo === run.id ? "" : run.id }) }, icon("star")),
-                  button({ type: "button", class: "icon-button small", "aria-label": `${run.hidden ? "Show" : "Hide"} ${run.name}`, "aria-pressed": run.hidden, title: run.hidden ? "Show" : "Hide", onClick: () => toggle(run.id) }, icon(run.hidden ? "eyeoff" : "eye")),
-                  button({ type: "button", class: "icon-button small", "aria-label": `Leave ${run.name} out`, title: "Leave out", onClick: () => without(run.id) }, icon("close")),
-                )
-              ),
-            ),
-          ),
-        ),
+        use(RunList, { runs, solo, onMove: move, onToggle: toggle, onLeave: without, onSolo: (/** @type {string} */ id) => setParams({ solo: solo === id ? "" : id }) }),
       ),
       div({ class: "compare-main" }, component && runs.length > 0 && use(component, { runs, revision })),
     ),

@@ -5,7 +5,7 @@ import { stripAnsi } from "../core/ansi.js";
 import { integer, plural, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { param, place, setParams } from "../core/url.js";
-import { save } from "../chart/export.js";
+import { save } from "../core/save.js";
 import { button, div, h2, p, span, use } from "../ui/html.js";
 import { useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
@@ -46,7 +46,7 @@ export default function Console({ id, run, revision }) {
   now.current = scroll;
   const search = useSearch(id, levels, params, overview);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     let gone = false;
     source.open().then(() => {
       if (gone) return;
@@ -61,6 +61,7 @@ export default function Console({ id, run, revision }) {
     };
   }, [source]);
   useEffect(() => {
+    if (source.total < 0) return; // the lines come first
     call("events.get_task_log_overview", { task: id, slices: SLICES }).then(
       (answer) => setOverview(overviewOf(answer)),
       () => undefined, // without the map the log can be read all the same

@@ -1,4 +1,5 @@
-// How many runs there are, and how they fall into statuses and tags: click to filter.
+// How many runs there are, and how they fall into statuses, tags and values of the parameters that differ most: click to filter.
+import { useEffect, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
 import { STATUSES, quote } from "../query/language.js";
 import { button, div, span } from "../ui/html.js";
@@ -7,14 +8,23 @@ import { link } from "../ui/link.js";
 import { statusWord } from "../ui/status.js";
 
 const MOST = 6;
+/** Parameters of which values are shown, and how many values of each. */
+const PARAMETERS = 3;
+const VALUES = 3;
+/** The table comes first. */
+const LATER_MS = 400;
 
 /**
- * @param {{rows: import("./runs-data.js").Rows, version: number, q: string, project: string, onFilter: (text: string) => void, onDownload: () => void, onNews: () => void}} props
+ * @param {{rows: import("./runs-data.js").Rows, version: number, q: string, project: string, onFilter: (text: string) => void, onDownload: () => void, onNews: () => void, parameters: {section: string, name: string}[] | undefined}} props
  */
-export function Facets({ rows, q, project, onFilter, onDownload, onNews }) {
+export function Facets({ rows, q, project, onFilter, onDownload, onNews, parameters }) {
+  const differing = useDiffering(rows, parameters);
   const chips = [
     ...(rows.facets.status?.values ?? []).map((one) => ({ term: `status:${wordOf(String(one.value))}`, text: statusWord(String(one.value)), count: one.count })),
     ...(rows.facets.tags?.values ?? []).filter((one) => one.value !== null).slice(0, MOST).map((one) => ({ term: `tag:${quote(String(one.value))}`, text: String(one.value), count: one.count })),
+    ...differing.flatMap(({ parameter, values }) =>
+      values.slice(0, VALUES).map((one) => ({ term: `${quote(`hp:${parameter.section}/${parameter.name}`)}:${quote(String(one.value))}`, text: String(one.value), count: one.count, name: parameter.name })),
+    ),
   ];
   const total = rows.total;
   return div(
@@ -27,7 +37,8 @@ export function Facets({ rows, q, project, onFilter, onDownload, onNews }) {
         const on = q.split(/\s+/).includes(one.term);
         return button(
           { key: one.term, type: "button", class: "chip", "aria-pressed": on, onClick: () => onFilter(on ? q.replace(one.term, "").trim() : `${q} ${one.term}`.trim()) },
-          one.text,
+          "name" in one && span({ class: "muted" }, one.name),
+          span({ class: "truncate facet-value" }, one.text),
           span({ class: "muted" }, integer(one.count)),
         );
       }),
@@ -36,6 +47,30 @@ export function Facets({ rows, q, project, onFilter, onDownload, onNews }) {
     span({ class: "spacer" }),
     button({ type: "button", class: "icon-button", "aria-label": "Download the table as CSV", title: "Download the table as CSV", onClick: onDownload }, icon("download")),
   );
+}
+
+/**
+ * The parameters that tell most runs apart, read a moment after the rows.
+ * @param {import("./runs-data.js").Rows} rows @param {{section: string, name: string}[] | undefined} parameters
+ */
+function useDiffering(rows, parameters) {
+  const [found, setFound] = useState(/** @type {Awaited<ReturnType<typeof rows.differing>>} */ ([]));
+  const many = (rows.total ?? 0) > 1;
+  useEffect(() => {
+    if (!parameters?.length || !many) return setFound([]);
+    let gone = false;
+    const timer = setTimeout(() => {
+      rows.differing(parameters, PARAMETERS).then(
+        (differing) => gone || setFound(differing),
+        () => undefined, // the table is complete without them
+      );
+    }, LATER_MS);
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
+  }, [rows, parameters, many]);
+  return found;
 }
 
 /** @param {string} status */

@@ -1,6 +1,7 @@
 // Which images a run has, by step, and which are shown at a step.
 import { call } from "../core/api.js";
-import { fileUrl } from "../core/files.js";
+import { fileUrl, loadPrefixes } from "../core/files.js";
+import { imageIndex, images } from "./run-calls.js";
 
 /** @typedef {{key: string, metric: string, variant: string, iter: number, url: string, stored: string, kind: "image" | "audio" | "video" | "other", timestamp: number}} Picture */
 
@@ -36,9 +37,11 @@ export class ImageSource {
     this.known = new Map();
   }
 
-  /** Reads which steps exist. @param {AbortSignal} [signal] */
-  async open(signal) {
-    const { variants } = await call("events.get_image_index", { tasks: [this.task] }, { signal });
+  /** Reads which steps exist, and with `newest` the pictures of the last one meanwhile. @param {AbortSignal} [signal] @param {boolean} [newest] */
+  async open(signal, newest) {
+    const last = newest ? this.samples() : null;
+    last?.catch(() => undefined); // it is thrown where the pictures are asked for
+    const { variants } = await call(...imageIndex(this.task), { signal });
     const all = new Set();
     for (const { metric, variant, runs } of variants) {
       const steps = expand(runs);
@@ -46,6 +49,11 @@ export class ImageSource {
       for (const step of steps) all.add(step);
     }
     this.steps = [...all].sort((a, b) => a - b);
+    const step = this.steps[this.steps.length - 1];
+    if (last && step !== undefined) {
+      // A picture that was stored between the two answers belongs to a step that is not known yet.
+      this.keep(step, last.then((pictures) => (pictures.every((picture) => picture.iter <= step) ? pictures : this.samples(step))));
+    }
     return this;
   }
 
@@ -53,12 +61,20 @@ export class ImageSource {
   at(step) {
     const found = this.known.get(step);
     if (found) return found;
-    const asked = call("events.get_debug_image_samples", { tasks: [this.task], iteration: step }).then((/** @type {any} */ { samples }) =>
-      samples
-        .filter((/** @type {any} */ sample) => sample.event)
-        .map((/** @type {any} */ sample) => pictureOf(sample.event))
-        .sort((/** @type {Picture} */ a, /** @type {Picture} */ b) => order(a.metric, b.metric) || order(a.variant, b.variant)),
-    );
+    return this.keep(step, this.samples(step));
+  }
+
+  /** @param {number} [step] the newest if it is missing @returns {Promise<Picture[]>} */
+  async samples(step) {
+    const [{ samples }] = await Promise.all([call(...images(this.task, step)), loadPrefixes()]);
+    return samples
+      .filter((/** @type {any} */ sample) => sample.event)
+      .map((/** @type {any} */ sample) => pictureOf(sample.event))
+      .sort((/** @type {Picture} */ a, /** @type {Picture} */ b) => order(a.metric, b.metric) || order(a.variant, b.variant));
+  }
+
+  /** @param {number} step @param {Promise<Picture[]>} asked */
+  keep(step, asked) {
     asked.catch(() => this.known.delete(step));
     this.known.set(step, asked);
     for (const old of this.known.keys()) {

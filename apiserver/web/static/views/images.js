@@ -1,7 +1,7 @@
 // Images of a run: one slider over the steps that exist, thumbnails of every variant, a viewer.
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { integer, plural } from "../core/format.js";
-import { isOwn, loadPrefixes, reasonAgainst, thumbUrl } from "../core/files.js";
+import { isOwn, reasonAgainst, thumbUrl } from "../core/files.js";
 import { preference, setPreference } from "../core/prefs.js";
 import { loadStyle } from "../core/style.js";
 import { address, place, setParams } from "../core/url.js";
@@ -29,13 +29,7 @@ export default function Images({ id, run, revision }) {
   const size = useSignal(preference("image_size", "M"));
   const [playing, setPlaying] = useState(false);
   const [all, setAll] = useState(false);
-  const found = useCall(
-    async (signal) => {
-      await loadPrefixes();
-      return new ImageSource(id).open(signal);
-    },
-    [id, revision],
-  );
+  const found = useCall((signal) => new ImageSource(id).open(signal, !params.get("at")), [id, revision]);
   const source = found.data;
   const steps = source?.steps ?? [];
   const wanted = params.get("at");
@@ -45,8 +39,10 @@ export default function Images({ id, run, revision }) {
   const metric = params.get("metric") ?? "";
   const filter = params.get("m") ?? "";
   // A slider that is dragged asks for the step at which it rests, not for all on the way.
-  const rested = useDebounced(step, 40);
+  const answered = useRef(false);
+  const rested = useDebounced(step, answered.current ? 40 : 0);
   const sampled = useCall(() => (source && steps.length ? source.at(rested) : null), [source, rested]);
+  if (sampled.data) answered.current = true;
   const pictures = sampled.data ?? NONE;
   const metrics = useMemo(() => [...new Set(pictures.map((picture) => picture.metric))], [pictures]);
   const shown = pictures.filter((picture) => (!metric || picture.metric === metric) && `${picture.metric}/${picture.variant}`.toLowerCase().includes(filter.toLowerCase()));

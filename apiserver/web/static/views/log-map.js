@@ -1,10 +1,15 @@
-// The map beside the log: how much was said where, where warnings, errors and hits are, what is on screen.
+// The map beside the log: when which part was written, how fast, where warnings, errors and hits are, what is on screen.
 import { useEffect, useRef } from "../vendor/hooks.js";
+import { clock, day } from "../core/format.js";
 import { theme, token } from "../core/theme.js";
 import { canvas, div } from "../ui/html.js";
 import { useSignal } from "../ui/hooks.js";
 
-const WIDTH = 64;
+/** From this width on there is room for times. */
+const ROOMY = 60;
+/** px between two times. */
+const APART = 44;
+const DAY_MS = 86_400_000;
 
 /** @typedef {{position: number, start: number, count: number, bad: number, warn: number}} Slice of time; all are equally long */
 /** @typedef {{slices: Slice[], total: number, levels: Record<string, number>}} Overview */
@@ -34,7 +39,7 @@ export function LogMap({ slices, total, from, to, hits, onGo }) {
     canvas({
       ref: element,
       role: "img",
-      "aria-label": "Map of the log: volume, warnings and errors",
+      "aria-label": "Map of the log: times, volume, warnings and errors",
       onPointerDown: (/** @type {PointerEvent} */ event) => {
         dragging.current = true;
         /** @type {HTMLElement} */ (event.currentTarget).setPointerCapture(event.pointerId);
@@ -56,32 +61,63 @@ export function LogMap({ slices, total, from, to, hits, onGo }) {
  */
 function draw(target, slices, total, from, to, hits) {
   const ratio = devicePixelRatio || 1;
-  const height = target.clientHeight;
-  target.width = WIDTH * ratio;
+  const { clientWidth: width, clientHeight: height } = target;
+  target.width = width * ratio;
   target.height = height * ratio;
   const ctx = target.getContext("2d");
   if (!ctx || !total) return;
   ctx.scale(ratio, ratio);
   const y = (/** @type {number} */ position) => (position / total) * height;
+  const roomy = width >= ROOMY;
   const most = Math.max(1, ...slices.map((slice) => slice.count));
   ctx.fillStyle = token("--edge");
-  ctx.globalAlpha = 0.35;
+  ctx.globalAlpha = 0.45;
+  // Slices are equally long: the wider, the more lines were written in that time.
   for (const slice of slices) {
     const top = y(slice.position);
     const tall = Math.max(1, y(slice.position + slice.count) - top);
-    ctx.fillRect(6, top, Math.max(3, (WIDTH - 12) * Math.sqrt(slice.count / most)), Math.max(0.5, tall - 0.3));
+    ctx.fillRect(0, top, Math.max(2, (roomy ? 10 : 16) * Math.sqrt(slice.count / most)), Math.max(0.5, tall - 0.3));
   }
   ctx.globalAlpha = 1;
-  for (const [kind, color, width] of /** @type {["warn" | "bad", string, number][]} */ ([["warn", token("--warn"), 18], ["bad", token("--bad"), 30]])) {
+  if (roomy) drawTimes(ctx, slices, total, width, height);
+  for (const [kind, color, length] of /** @type {["warn" | "bad", string, number][]} */ ([["warn", token("--warn"), 12], ["bad", token("--bad"), 24]])) {
     ctx.fillStyle = color;
     for (const slice of slices) {
-      if (slice[kind]) ctx.fillRect(WIDTH - width - 3, y(slice.position), width, Math.max(1.5, Math.min(4, y(slice.count))));
+      if (slice[kind]) ctx.fillRect(width - length, y(slice.position), length, Math.max(1.5, Math.min(4, y(slice.count))));
     }
   }
   ctx.fillStyle = token("--mark-bg");
-  for (const hit of hits) ctx.fillRect(0, y(hit) - 0.5, 5, 1.5);
+  for (const hit of hits) ctx.fillRect(0, y(hit) - 0.5, roomy ? 14 : 8, 1.5);
+  const box = Math.max(6, y(to) - y(from));
+  const top = Math.min(height - box - 1, Math.max(1, y(from)));
+  ctx.fillStyle = token("--accent");
+  ctx.globalAlpha = 0.12;
+  ctx.fillRect(0, top, width, box);
+  ctx.globalAlpha = 1;
   ctx.strokeStyle = token("--accent");
   ctx.lineWidth = 1.5;
-  const box = Math.max(6, y(to) - y(from));
-  ctx.strokeRect(1, Math.min(height - box - 1, Math.max(1, y(from))), WIDTH - 2, box);
+  ctx.strokeRect(1, top, width - 2, box);
+}
+
+/**
+ * The time at which a part was written: the day where it is another one, else the time of day.
+ * @param {CanvasRenderingContext2D} ctx @param {Slice[]} slices @param {number} total @param {number} width @param {number} height
+ */
+function drawTimes(ctx, slices, total, width, height) {
+  if (!slices.length) return;
+  const long = slices.length > 1 && slices[slices.length - 1].start - slices[0].start > DAY_MS;
+  ctx.font = `10px ${token("--sans")}`;
+  ctx.fillStyle = token("--muted");
+  ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
+  let said = "";
+  let at = 0;
+  for (let line = 10; line < height - 6; line += APART) {
+    const position = (line / height) * total;
+    while (at < slices.length - 1 && slices[at + 1].position <= position) at++;
+    const { start } = slices[at];
+    const text = long && day(start) !== said ? day(start).slice(5) : clock(start).slice(0, long ? 5 : 8);
+    if (long) said = day(start);
+    ctx.fillText(text, width - 4, line);
+  }
 }

@@ -1,10 +1,11 @@
 // The log of a run by position: pages around what is looked at, never the whole log.
 import { call } from "../core/api.js";
 import { isProgress, overwritten } from "../core/ansi.js";
+import { LOG_PAGE, logEnd } from "./run-calls.js";
 
 /** @typedef {{position: number, timestamp: number, level: string, msg: string, worker: string, progress: boolean, iter: number | null}} Line */
 
-export const PAGE = 500;
+const PAGE = LOG_PAGE;
 const KEPT_PAGES = 24;
 /** Known lines that are read again with the new ones: when they differ, a late line has moved them. */
 const OVERLAP = 4;
@@ -42,10 +43,13 @@ export class LogSource {
     this.closed = true;
   }
 
-  /** Begins: asks for the length of the log and its last page. */
+  /** Begins: asks for the length of the log and its last page, in one call. */
   async open() {
-    await this.fetchLines(0, 0);
-    if (this.total > 0) await this.load(Math.floor((this.total - 1) / PAGE));
+    const lines = await this.ask(...logEnd(this.task));
+    if (!lines?.length || this.closed) return;
+    const page = Math.floor((this.total - 1) / PAGE);
+    this.pages.set(page, lines.filter((line) => line.position >= page * PAGE));
+    this.changed();
   }
 
   /** @param {number} position @returns {Line | undefined} */
@@ -92,14 +96,18 @@ export class LogSource {
 
   /** @param {number} position @param {number} count @returns {Promise<Line[] | null>} */
   async fetchLines(position, count) {
+    const lines = await this.ask("events.get_task_log_lines", { task: this.task, position, count });
+    // At the end of the log the answer begins earlier than asked, so that it is full.
+    return lines && lines.filter((line) => line.position >= position);
+  }
+
+  /** @param {string} endpoint @param {object} body @returns {Promise<Line[] | null>} */
+  async ask(endpoint, body) {
     try {
-      const answer = await call("events.get_task_log_lines", { task: this.task, position, count });
+      const answer = await call(endpoint, body);
       this.total = answer.total;
       this.error = null;
-      // At the end of the log the answer begins earlier than asked, so that it is full.
-      return answer.events
-        .map((/** @type {any} */ event, /** @type {number} */ i) => lineOf(event, answer.position + i))
-        .filter((/** @type {Line} */ line) => line.position >= position);
+      return answer.events.map((/** @type {any} */ event, /** @type {number} */ i) => lineOf(event, answer.position + i));
     } catch (error) {
       this.error = /** @type {Error} */ (error);
       this.failedAt = performance.now();

@@ -1,6 +1,6 @@
 // /runs/<id>: the head of a run and its tabs. A tab is loaded when it is opened.
-import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
-import { call } from "../core/api.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { ahead, call } from "../core/api.js";
 import { ago, duration, integer, ms, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { address, place, runHref, setParams } from "../core/url.js";
@@ -11,20 +11,21 @@ import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
 import { copyText, toast } from "../ui/toast.js";
+import { imageCalls, logEnd, seriesCalls } from "./run-calls.js";
 import { status } from "./run-status.js";
 import { useLiveRuns, withState } from "./run-live.js";
 
 await Promise.all([loadStyle("run"), loadStyle("chart")]);
 
 /**
- * `types`: events that concern the tab (missing: all of them); `live`: the tab paces itself.
- * @type {{name: string, label: string, load: () => Promise<{default: any}>, types?: string[], live?: boolean}[]}
+ * `types`: events that concern the tab (missing: all of them); `live`: the tab paces itself; `calls`: what it begins with.
+ * @type {{name: string, label: string, load: () => Promise<{default: any}>, types?: string[], live?: boolean, calls?: (id: string) => import("./run-calls.js").Call[]}[]}
  */
 const TABS = [
   { name: "overview", label: "Overview", load: () => import("./overview.js") },
-  { name: "charts", label: "Charts", load: () => import("./charts.js"), types: ["training_stats_scalar"], live: true },
-  { name: "console", label: "Console", load: () => import("./console.js"), types: ["log"], live: true },
-  { name: "images", label: "Images", load: () => import("./images.js"), types: ["training_debug_image"] },
+  { name: "charts", label: "Charts", load: () => import("./charts.js"), types: ["training_stats_scalar"], live: true, calls: seriesCalls },
+  { name: "console", label: "Console", load: () => import("./console.js"), types: ["log"], live: true, calls: (id) => [logEnd(id)] },
+  { name: "images", label: "Images", load: () => import("./images.js"), types: ["training_debug_image"], calls: imageCalls },
   { name: "plots", label: "Plots", load: () => import("./plots.js"), types: ["plot"] },
   { name: "config", label: "Config", load: () => import("./config.js"), types: [] },
   { name: "artifacts", label: "Artifacts", load: () => import("./artifacts.js"), types: [] },
@@ -63,7 +64,10 @@ export default function RunView({ id }) {
   useEffect(() => {
     tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
   }, [tab.name, Boolean(found.data)]);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    for (const [endpoint, body] of tab.calls?.(id) ?? []) ahead(endpoint, body);
+  }, [id, tab.name]);
+  useLayoutEffect(() => {
     setFailure(null);
     setComponent(() => loaded.get(tab.name));
     if (loaded.has(tab.name)) return;
@@ -132,7 +136,7 @@ function Head({ run, again }) {
     (run.tags ?? []).slice(0, 4).map((/** @type {string} */ tag) => span({ key: tag, class: "chip truncate", title: tag }, tag)),
     (run.tags ?? []).length > 4 && span({ class: "muted" }, `+${run.tags.length - 4}`),
     span({ class: "spread" }),
-    !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, `${ago(started)} · took ${duration(Math.max(0, ended - started))} · step ${integer(run.last_iteration ?? 0)}`),
+    !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, span({ class: "wide-only" }, `${ago(started)} · `), `took ${duration(Math.max(0, ended - started))} · step ${integer(run.last_iteration ?? 0)}`),
     link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare with…"),
     a({ class: "icon-button", href: `/api/runs/${encodeURIComponent(run.id)}/export?format=html`, download: "", "aria-label": "Save as one HTML file", title: "Save as one HTML file that needs no server" }, icon("download")),
     button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: () => void copyText(window.location.href, "link") }, icon("link")),

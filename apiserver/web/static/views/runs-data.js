@@ -40,10 +40,21 @@ export class Rows {
     return this.total ?? this.runs.size + 20;
   }
 
-  /** Reads the first page; throws what the call throws. */
+  /** Reads the first page, then how many rows there are; throws what the first call throws. */
   async start() {
     await this.page(0);
+    this.totals().catch((error) => {
+      if (!this.control.signal.aborted) this.error.value = error;
+    });
     return this;
+  }
+
+  /** Counts the rows of the query, whole and by status and tag. */
+  async totals() {
+    const answer = await this.ask({ page: 0, page_size: 1, order_by: [], only_fields: ["id"], ...TOTALS });
+    this.total = answer.total;
+    this.facets = answer.facets;
+    this.changed.value += 1;
   }
 
   /**
@@ -65,13 +76,28 @@ export class Rows {
   /** @param {number} page */
   async page(page) {
     this.asked.add(page);
-    const answer = await this.ask({ page, page_size: PAGE, ...(page === 0 ? TOTALS : {}) });
+    const { fields } = this;
+    const answer = await this.ask({ page, page_size: PAGE });
     answer.tasks.forEach((/** @type {Run} */ run, /** @type {number} */ index) => this.runs.set(page * PAGE + index, run));
-    if (typeof answer.total === "number") this.total = answer.total;
-    else if (answer.tasks.length < PAGE) this.total = page * PAGE + answer.tasks.length;
-    if (answer.facets) this.facets = answer.facets;
+    if (fields !== this.fields) await this.update(answer.tasks.map((/** @type {Run} */ run) => run.id));
+    if (answer.tasks.length < PAGE) this.total = page * PAGE + answer.tasks.length;
     this.error.value = null;
     this.changed.value += 1;
+  }
+
+  /**
+   * More columns: the pages in view are read again, others when they come into view.
+   * @param {string[]} fields @param {number} from @param {number} to
+   */
+  widen(fields, from, to) {
+    if (fields.every((field) => this.fields.includes(field))) return;
+    this.fields = fields;
+    const first = Math.floor(from / PAGE);
+    const last = Math.floor(Math.max(from, to - 1) / PAGE);
+    this.asked = new Set(Array.from({ length: last - first + 1 }, (_, index) => first + index));
+    this.update(this.ids(first * PAGE, (last + 1) * PAGE)).catch((error) => {
+      if (!this.control.signal.aborted) this.error.value = error;
+    });
   }
 
   /** @param {Record<string, any>} extra */
@@ -119,7 +145,7 @@ export class Rows {
   /** Reads some rows again; they stay where they are. @param {string[]} ids */
   async update(ids) {
     if (!ids.length) return;
-    const { tasks } = await call("tasks.get_all_ex", { id: ids, only_fields: this.fields }, { signal: this.control.signal });
+    const { tasks } = await call("tasks.get_all_ex", { id: ids, only_fields: this.fields, page: 0, page_size: 500 }, { signal: this.control.signal });
     this.apply(tasks);
   }
 
@@ -139,6 +165,21 @@ export class Rows {
     return undefined;
   }
 
+  /**
+   * The parameters that tell most runs of the query apart, with the number of runs by value.
+   * @param {{section: string, name: string}[]} parameters @param {number} most
+   * @returns {Promise<{parameter: {section: string, name: string}, values: {value: string, count: number}[]}[]>}
+   */
+  async differing(parameters, most) {
+    const fields = new Map(parameters.slice(0, COUNTED).map((parameter) => [`hyperparams.${parameter.section}.${parameter.name}`, parameter]));
+    const { facets } = await this.ask({ page: 0, page_size: 1, order_by: [], only_fields: ["id"], facets: [...fields.keys()], facet_values: MOST_VALUES });
+    return [...fields]
+      .map(([field, parameter]) => ({ parameter, distinct: facets[field]?.distinct ?? 0, values: (facets[field]?.values ?? []).filter((/** @type {any} */ one) => one.value !== null) }))
+      .filter(({ distinct, values }) => distinct <= MOST_VALUES && values.length > 1)
+      .sort((a, b) => weight(b.values) - weight(a.values))
+      .slice(0, most);
+  }
+
   /** Every run of the query, read by pages; for groups and downloads. @param {number} limit */
   async all(limit) {
     /** @type {Run[]} */
@@ -150,6 +191,16 @@ export class Rows {
     }
     return runs.slice(0, limit);
   }
+}
+
+/** Parameters whose values are counted in one call, and values of which so many are no choice to click on. */
+const COUNTED = 20;
+const MOST_VALUES = 12;
+
+/** How much a field tells runs apart: runs that have it, times the entropy of its values. @param {{count: number}[]} values */
+function weight(values) {
+  const all = values.reduce((sum, one) => sum + one.count, 0);
+  return values.reduce((sum, { count }) => sum - count * Math.log(count / all), 0);
 }
 
 /** Fields whose values are counted. */

@@ -1,5 +1,5 @@
 // The table itself: virtual rows, sticky head and names, sorting, selection, a cursor for the keyboard.
-import { useEffect, useRef } from "../vendor/hooks.js";
+import { useEffect, useLayoutEffect, useRef } from "../vendor/hooks.js";
 import { alpha, color } from "../core/colors.js";
 import { runHref } from "../core/url.js";
 import { ago, ms } from "../core/format.js";
@@ -12,6 +12,9 @@ import { Sparkline } from "./sparkline.js";
 
 export const ROW = 33;
 const HEAD = 33;
+/** Names get the room that they need, within limits; what is left of a wide window stays empty at the right. */
+const LEAST_NAME = 240;
+const MOST_NAME = 640;
 const col = tag("col");
 const colgroup = tag("colgroup");
 
@@ -27,7 +30,7 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const { first, last, before, after, atTop } = useVirtual(scroller, rows.length, ROW);
   const anchor = useRef(-1);
-  useEffect(() => onRange(first, last, atTop), [first, last, atTop, rows]);
+  useLayoutEffect(() => onRange(first, last, atTop), [first, last, atTop, rows]);
   useEffect(() => {
     scroller.current?.scrollTo(0, 0);
   }, [rows]);
@@ -42,6 +45,8 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
 
   const shown = [];
   for (let index = first; index < last; index++) shown.push(index);
+  const nameWidth = useRef(LEAST_NAME);
+  for (const index of shown) nameWidth.current = Math.max(nameWidth.current, roomFor(rows.runs.get(index)));
   const known = rows.ids(0, rows.length);
   const all = known.length > 0 && known.every((id) => selected.has(id));
   const choose = (/** @type {number} */ index, /** @type {MouseEvent} */ event) => {
@@ -53,12 +58,12 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
     anchor.current = index;
     onCursor(index);
   };
-  const width = 36 + (innerWidth < 720 ? 210 : 300) + columns.reduce((sum, one) => sum + one.width, 0);
+  const width = 36 + columns.reduce((sum, one) => sum + one.width, 0);
   return div(
     { class: busy ? "runs-scroll busy" : "runs-scroll", ref: scroller, tabIndex: -1 },
     table(
-      { class: "runs", "aria-rowcount": rows.length + 1, "aria-label": "Runs", style: { minWidth: `${width}px` } },
-      colgroup(col({ style: { width: "36px" } }), col({ class: "name-col" }), ...columns.map((one) => col({ key: one.id, style: { width: `${one.width}px` } }))),
+      { class: "runs", "aria-rowcount": rows.length + 1, "aria-label": "Runs", style: { "--name": `${nameWidth.current}px`, minWidth: `calc(var(--name-width) + ${width}px)` } },
+      colgroup(col({ style: { width: "36px" } }), col({ class: "name-col" }), ...columns.map((one) => col({ key: one.id, style: { width: `${one.width}px` } })), col({})),
       thead(
         tr(
           { "aria-rowindex": 1 },
@@ -68,16 +73,17 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
           ),
           head({ id: "name", title: "Run", sort: ["name"], numeric: false }, sort, onSort),
           ...columns.map((one) => head(one, sort, onSort)),
+          td({ class: "rest" }),
         ),
       ),
       tbody(
-        before > 0 && tr({ key: "before", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 2, style: { height: `${before}px` } })),
+        before > 0 && tr({ key: "before", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 3, style: { height: `${before}px` } })),
         shown.map((index) => {
           const run = rows.runs.get(index);
-          if (!run) return tr({ key: index, class: "row waiting", "aria-rowindex": index + 2 }, td({ class: "pick" }), td({ class: "name" }, span({ class: "skeleton" })), ...columns.map((one) => td({ key: one.id })));
+          if (!run) return tr({ key: index, class: "row waiting", "aria-rowindex": index + 2 }, td({ class: "pick" }), td({ class: "name" }, span({ class: "skeleton" })), ...columns.map((one) => td({ key: one.id })), td({ class: "rest" }));
           return row(run, index);
         }),
-        after > 0 && tr({ key: "after", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 2, style: { height: `${after}px` } })),
+        after > 0 && tr({ key: "after", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 3, style: { height: `${after}px` } })),
       ),
     ),
   );
@@ -103,6 +109,7 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
         ),
       ),
       ...columns.map((one) => td({ key: one.id, class: one.numeric ? "num" : "truncate" }, cell(one, run, paint))),
+      td({ class: "rest" }),
     );
   }
 
@@ -116,6 +123,13 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
     if (one.id === "project" && run.project?.name) return link({ href: `/?project=${encodeURIComponent(run.project.name)}`, class: "quiet", title: run.project.name }, run.project.name);
     return span({ title: one.hint?.(run) || one.text(run) }, one.text(run));
   }
+}
+
+/** Pixels for a name and the tags beside it, in steps. @param {import("../query/columns.js").Run | undefined} run */
+function roomFor(run) {
+  if (!run) return 0;
+  const tags = (run.tags ?? []).slice(0, 2).reduce((/** @type {number} */ sum, /** @type {string} */ tag) => sum + 26 + 6.5 * tag.length, 0);
+  return Math.min(MOST_NAME, 40 * Math.ceil((64 + 7.6 * String(run.name || run.id).length + tags) / 40));
 }
 
 /** @param {import("../query/columns.js").Run} run */

@@ -1,5 +1,5 @@
 // The runs table: filter, columns, sort, selection. Everything but the reader's widths is in the address.
-import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { hiddenRuns, picks, toggleHidden } from "../core/picks.js";
 import { integer, ms } from "../core/format.js";
 import { watch } from "../core/live.js";
@@ -7,10 +7,11 @@ import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { thumbnails } from "../core/thumbnails.js";
 import { address, go, place, runHref, setParams } from "../core/url.js";
-import { seriesOfProject, vocabulary } from "../core/vocabulary.js";
+import { remembered, seriesOfProject, vocabulary } from "../core/vocabulary.js";
 import { ROW_FIELDS, column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
-import { csv, save } from "../query/csv.js";
+import { save } from "../core/save.js";
+import { csv } from "../query/csv.js";
 import { LanguageError, parse, quote } from "../query/language.js";
 import { a, button, div, fragment, h1, p, span, use } from "../ui/html.js";
 import { useCall, useKeys, usePaced, usePolling, useSignal, useTitle } from "../ui/hooks.js";
@@ -34,7 +35,13 @@ const ROWS_MS = 500;
 const LIST_MS = 1_000;
 const RELIST_MS = 30_000;
 const SPARKS_MS = 5_000;
+/** Rows that stay in view for so long get their curves. */
+const SETTLED_MS = 60;
+/** Names that are known are read again so much later. */
+const BEHIND_MS = 1_500;
 const EXPORTED = 10_000;
+/** px of a telephone's window. */
+const NARROW = 720;
 const SORT = "-started";
 
 await loadStyle("runs");
@@ -55,24 +62,29 @@ export default function Runs() {
   useTitle(project ? `Runs of ${project}` : "Runs");
 
   const chosen = params.get("cols")?.split(",").filter(Boolean);
+  // A tab that is loaded again shows its table with the names that it knew, and reads them behind it.
+  const before = useMemo(() => (project && !chosen ? null : withOwn(remembered())), []);
   // In a project the columns of a reader who chose none are those of its own series.
   const names = useCall(async () => {
+    if (before) await new Promise((done) => setTimeout(done, BEHIND_MS));
     const [all, own] = await Promise.all([vocabulary(), project && !chosen ? seriesOfProject(project) : null]);
-    return { ...all, own: own ?? all.series };
+    return before && same(before, all) ? before : { ...all, own: own ?? all.series };
   }, [chosen ? "" : project]);
-  const cols = names.data && (chosen ?? defaults(names.data.own).filter((id) => !(project && id === "project")));
-  const columns = useMemo(() => (names.data && cols ? cols.flatMap((id) => column(id, /** @type {any} */ (names.data)) ?? []) : []), [names.data, cols?.join(",")]);
+  // A table that needs no names to be asked for is asked for at once; columns of series are read when the names are known.
+  const plain = !q.trim() && !project && orderBy(sort, NO_NAMES).length === sort.split(",").filter(Boolean).length;
+  const known = names.data ?? before ?? (plain ? NO_NAMES : undefined);
+  const cols = known && (chosen ?? defaults(known.own, innerWidth <= NARROW).filter((id) => !(project && id === "project")));
+  const columns = useMemo(() => (known && cols ? cols.flatMap((id) => column(id, known) ?? []) : []), [known, cols?.join(",")]);
   const fields = [...new Set([...ROW_FIELDS, ...columns.flatMap((one) => one.fields)])].sort();
 
   // The rows of the last complete answer stay until the next one is there.
   const answer = useCall(
     (signal) => {
-      if (!names.data) return null;
+      if (!known) return null;
       const text = project ? `${q} project:${quote(project)}` : q;
       const { terms, mistake: wrong } = parse(text);
       setMistake(wrong);
       if (wrong) return null;
-      const known = names.data;
       return (async () => {
         let query;
         try {
@@ -87,13 +99,14 @@ export default function Runs() {
         return rows.start();
       })();
     },
-    [names.data, q, project, sort, fields.join(",")],
+    [plain || known, q, project, sort],
   );
   const kept = useRef(/** @type {Rows | null} */ (null));
   if (answer.data) kept.current = answer.data;
   const rows = kept.current;
   const version = useSignal(rows?.changed ?? NEVER);
   const failed = useSignal(rows?.error ?? NEVER);
+  useLayoutEffect(() => rows?.widen(fields, range.current.from, range.current.to), [rows, fields.join(",")]);
 
   const relist = usePaced(async () => {
     const { from, to, atTop } = range.current;
@@ -118,7 +131,7 @@ export default function Runs() {
         },
         () => undefined, // a table without curves is still a table
       );
-    }, 60);
+    }, thumbs.size ? SETTLED_MS : 0);
     return () => {
       clearTimeout(timer);
       control.abort();
@@ -205,6 +218,7 @@ export default function Runs() {
         version,
         q,
         project,
+        parameters: names.data?.parameters,
         onFilter: filter,
         onDownload: () => void exported(),
         onNews: () => document.querySelector(".runs-scroll")?.scrollTo(0, 0),
@@ -213,7 +227,7 @@ export default function Runs() {
     nothing && !error && !group.length && nothingFound(q, project),
     group.length > 0 && rows && names.data
       ? use(Groups, { rows, group, columns, names: names.data, onOpen: (/** @type {string} */ text) => setParams({ q: `${q} ${text}`.trim(), group: "" }, { push: true }) })
-      : rows
+      : rows && (names.data || names.error || before)
         ? !nothing &&
           use(RunsTable, {
             rows,
@@ -288,6 +302,14 @@ function useLiveRows(rows, inView, relist) {
   return dirty;
 }
 
+/** Whether two vocabularies have the same names. @param {{parameters: any, series: any}} one @param {{parameters: any, series: any}} other */
+const same = (one, other) => JSON.stringify([one.parameters, one.series]) === JSON.stringify([other.parameters, other.series]);
+
+/** @param {ReturnType<typeof remembered>} names */
+const withOwn = (names) => names && { ...names, own: names.series };
+
+/** What is known before the names are read. */
+const NO_NAMES = { parameters: [], series: [], own: [], values: async () => [], projects: async () => [], users: async () => [] };
 const NEVER = { value: /** @type {any} */ (null) };
 
 /** What a CSV holds instead of the page's wording. @type {Record<string, (run: import("../query/columns.js").Run) => unknown>} */

@@ -1,5 +1,5 @@
 // A series in 108 × 24 pixels: its mean over its band from minimum to maximum. A canvas, so that 200 of them scroll without a stutter.
-import { useEffect, useRef } from "../vendor/hooks.js";
+import { useLayoutEffect, useRef } from "../vendor/hooks.js";
 import { canvas } from "../ui/html.js";
 
 const WIDTH = 108;
@@ -11,7 +11,7 @@ const NONE = 255;
  */
 export function Sparkline({ thumb, stroke, fill }) {
   const element = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (element.current) draw(element.current, thumb, stroke, fill);
   }, [thumb, stroke, fill]);
   return canvas({ ref: element, class: "spark", role: "img", "aria-label": thumb.label, title: thumb.label });

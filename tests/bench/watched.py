@@ -1,0 +1,185 @@
+"""B6 of the page at length: a training with ClearML's SDK reports for ten minutes while a reader looks at its charts and its console in two tabs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.bench.measure import Report, percentile
+from tests.clients.scripts import Sdk, finish
+from tests.process import Server, wait_until
+from tests.web.browser import WIDE, launch
+
+MINUTES = 10
+UPDATES = 50
+SERIES = 8
+
+PROGRAM = """
+from clearml import Task
+task = Task.init("bench", "watched", reuse_last_task_id=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
+open(sys.argv[1], "w").write(task.id)
+logger = task.get_logger()
+begun, step, seconds, rate = time.monotonic(), 0, float(sys.argv[2]), int(sys.argv[3])
+while step < seconds * rate:
+    for number in range(int(sys.argv[4])):
+        logger.report_scalar(f"metric{number % 4}", "test" if number < 4 else "train", (step * 0.618034 + number) % 1, step)
+    if step % 10 == 0:
+        logger.report_text(f"step {step} of a training that is watched")
+    step += 1
+    time.sleep(max(0, begun + step / rate - time.monotonic()))
+task.close()
+result([step, time.monotonic() - begun])
+"""
+
+# Frames, long tasks, shifts of the layout and errors from now on.
+WATCH = """() => {
+  const seen = window.__seen = { frames: [], long: [], shifts: 0, moved: [] };
+  new PerformanceObserver((list) => { for (const one of list.getEntries()) seen.long.push(one.duration); }).observe({ type: "longtask" });
+  new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) {
+      seen.shifts += one.value;
+      for (const source of one.sources) seen.moved.push(source.node?.className ?? "");
+    }
+  }).observe({ type: "layout-shift" });
+  let last = performance.now();
+  const tick = (now) => { seen.frames.push(now - last); last = now; requestAnimationFrame(tick); };
+  requestAnimationFrame(tick);
+}"""
+
+
+class Tab:
+    """A page with what it costs."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.bytes = 0
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Network.enable")
+        self._session.on("Network.loadingFinished", lambda event: self._count(int(event["encodedDataLength"])))
+        self._session.on("Network.webSocketFrameReceived", lambda event: self._count(len(event["response"]["payloadData"])))
+
+    def _count(self, size: int) -> None:
+        self.bytes += size
+
+    def heap(self) -> float:
+        """MB after a collection."""
+        self._session.send("HeapProfiler.collectGarbage")
+        return float(self._session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
+
+    def elements(self) -> int:
+        return int(self.page.evaluate("document.querySelectorAll('*').length"))
+
+
+def watched(report: Report, server: Server, minutes: float = MINUTES) -> None:
+    """The figures of both tabs."""
+    report.heading(f"B6 {minutes:g} minutes of {UPDATES} updates/s of {SERIES} series with ClearML's SDK, charts and console open")
+    mark = server.folder / "watched-task"
+    program = Sdk(server, server.folder / "watched").start(PROGRAM, str(mark), str(minutes * 60), str(UPDATES), str(SERIES))
+    task = wait_until(lambda: mark.is_file() and mark.read_text(), 60, "the SDK made no task")
+    with sync_playwright() as playwright, _closing(launch(playwright)) as browser:
+        tabs = {"charts": _open(browser, f"{server.url}/runs/{task}", ".chart-host canvas")}
+        tabs["console"] = _open(browser, f"{server.url}/runs/{task}?tab=console", ".log-line .log-text")
+        for tab in tabs.values():
+            tab.page.wait_for_timeout(20_000)  # the first minute of a chart grows its heap
+            tab.page.evaluate(WATCH)
+        before = {name: (tab.heap(), tab.elements(), tab.bytes) for name, tab in tabs.items()}
+        begun, cpu = time.monotonic(), _browser_seconds()
+        while program.poll() is None:
+            for tab in tabs.values():
+                tab.page.wait_for_timeout(1_000)
+        seconds, cpu = time.monotonic() - begun, _browser_seconds() - cpu
+        steps, _ = finish(program).result
+        tabs["charts"].page.wait_for_function(
+            "(text) => [...document.querySelectorAll('.chart-foot')].every((one) => one.textContent.includes(text))",
+            arg=f"{2 * steps:,} points",
+            timeout=30_000,
+        )
+        tabs["console"].page.wait_for_function(
+            "(text) => document.querySelector('.log-rows').textContent.includes(text)", arg=f"step {steps - 10} of", timeout=30_000
+        )
+        for name, tab in tabs.items():
+            seen = tab.page.evaluate("window.__seen")
+            heap, elements, size = before[name]
+            assert not tab.errors, tab.errors
+            report.add(
+                f"{name}: frame p95", percentile(seen["frames"], 95), "ms", most=33, note=f"greatest task {max(seen['long'] or [0]):.0f} ms"
+            )
+            report.add(f"  {name}: layout shifts", seen["shifts"], "", most=0.01, note=", ".join(sorted(set(seen["moved"]))[:3]))
+            report.add(f"  {name}: heap grew by", tab.heap() - heap, "MB", most=5)
+            report.add(f"  {name}: elements more", tab.elements() - elements, "")
+            report.add(f"  {name}: over the wire", (tab.bytes - size) / 1e3 / seconds, "kB/s", most=30)
+        report.add("the browser, both tabs", 100 * cpu / seconds, "% of a core", most=30, note="15 a tab")
+
+
+@contextmanager
+def _closing(browser: Browser) -> Iterator[Browser]:
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+def _open(browser: Browser, url: str, ready: str) -> Tab:
+    tab = Tab(browser.new_context(viewport=WIDE).new_page())
+    tab.page.goto(url)
+    tab.page.locator(ready).first.wait_for(timeout=60_000)
+    return tab
+
+
+def _browser_seconds() -> float:
+    """CPU time so far of the Chromium processes below this one."""
+    parents: dict[int, list[int]] = {}
+    used: dict[int, float] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            continue
+        fields = rest.split()
+        pid = int(path.parent.name)
+        parents.setdefault(int(fields[1]), []).append(pid)
+        if name.startswith("chrom"):
+            used[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    mine = [os.getpid()]
+    for pid in mine:
+        mine += parents.get(pid, [])
+    return sum(used.get(pid, 0.0) for pid in mine)
+
+
+def costs(report: Report) -> None:
+    """B8: what the page costs a worker of `tidemark serve`, measured in a process of its own."""
+    import json
+    import subprocess
+    import sys
+
+    from tests.process import ROOT
+
+    program = """
+import json, resource, time
+from pathlib import Path
+import brotli, flask
+from apiserver.settings_types import WebSettings
+from apiserver.web import face
+def held(): return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+before, begun = held(), time.perf_counter()
+page = face.open_page(WebSettings((), ()))
+start = (time.perf_counter() - begun) * 1000
+begun = time.perf_counter()
+for name in ("runs", "run-charts", "run-console"):
+    for asset in (page._assets.shell(name), page._assets.get(f"bundle/{name}.js"), page._assets.get(f"bundle/{name}.css")):
+        asset.encoded("br")
+print(json.dumps([start, held() - before, (time.perf_counter() - begun) * 1000]))
+"""
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    start, memory, first = json.loads(answer)
+    report.heading("B8 what the page costs the server")
+    report.add("start", start, "ms", most=50)
+    report.add("memory of a worker, three views opened", memory, "MB", most=8)
+    report.add("making the programs of three views, once", first, "ms")
