@@ -66,22 +66,20 @@ def main() -> None:
     read them back as charts, galleries and live logs.
 
     \b
-      tidemark serve --open             start on http://127.0.0.1:8008, data in ./data, and open the page
-      tidemark demo                     report a made-up training to it: something to look at
-      tidemark status                   what is running
-      tidemark keys                     what a client needs, as a block to paste into a shell
+    Start here:
+      tidemark serve --open   start on http://127.0.0.1:8008 with data in ./data, and open the page
+      tidemark demo           in a second terminal: report a made-up training
 
-    Every setting lives in config/*.conf and can be overridden: TIDEMARK__section__key=value, or a file named by TIDEMARK_CONFIG.
+    Other settings: TIDEMARK__section__key=value, or a file named by TIDEMARK_CONFIG. config/*.conf explains them (in an installed package:
+    apiserver/_data/config).
 
-    \b
-    Exit codes: 0 done; 1 something was found to be wrong (doctor, import) or is not there (status); 2 the command can't start, and
-    stderr says in one sentence what to do.
+    Exit codes: 0 done; 1 a check failed, data were refused, or no server runs; 2 the command can't start, and stderr says why and what to do.
     """
 
 
-@main.command()
-@click.option("--host", envvar="TIDEMARK_HOST", show_envvar=True, help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", envvar="TIDEMARK_PORT", show_envvar=True, help="Port; 0 takes a free one.  [default: 8008]")
+@main.command(short_help="Start the server.")
+@click.option("--host", envvar="TIDEMARK_HOST", show_envvar=True, metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", envvar="TIDEMARK_PORT", show_envvar=True, metavar="NUMBER", help="Port; 0 takes a free one.  [default: 8008]")
 @click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
 @click.option(
     "--store",
@@ -95,9 +93,15 @@ def main() -> None:
     envvar="TIDEMARK_STATE",
     show_envvar=True,
     metavar="URL",
-    help="Where what workers share is kept: memory:// or redis://HOST:6379/0. Needed with Elasticsearch.  [default: memory://]",
+    help="State shared by workers: memory:// or redis://HOST:6379/0. Needed with Elasticsearch.  [default: memory://]",
 )
-@click.option("--workers", envvar="TIDEMARK_WORKERS", show_envvar=True, help="Worker processes; more than one need redis://.  [default: 1]")
+@click.option(
+    "--workers",
+    envvar="TIDEMARK_WORKERS",
+    show_envvar=True,
+    metavar="NUMBER",
+    help="Worker processes; more than one need redis://.  [default: 1]",
+)
 @click.option(
     "--allow-open", is_flag=True, default=None, help="Listen beyond loopback although calls need no credentials (TIDEMARK_AUTH=open)."
 )
@@ -135,15 +139,15 @@ def serve(
     run(settings, open_page=open_page)
 
 
-@main.command()
+@main.command(short_help="Print address and access key for clients.")
 @click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
 @click.option("--company", metavar="NAME", help="Make a new key for this company; a new name makes a new company.")
 @click.option("--user", metavar="ID", help="The user it belongs to.  [default: the company's first]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the same names, for scripts.")
 def keys(data: str | None, company: str | None, user: str | None, as_json: bool) -> None:
-    """Show what a client needs, as a block to paste into a shell.
+    """Print address and access key for clients, as lines for a shell: eval "$(tidemark keys)".
 
-    Without --company: the default user's key, made now if there is none. With it: a further key, which a running server accepts at once.
+    Without --company: the default user's key, created if there is none. With it: a further key, which a running server accepts at once.
     """
     settings = from_environment({"server.data": data})
     from apiserver.credentials import Credentials

@@ -177,7 +177,8 @@ def _convert(value: Any, hint: Any, key: str, origin: str) -> Any:
         return msgspec.convert(_plain(value, hint, origin), rule, strict=False)
     except msgspec.ValidationError:
         secret = "secret" in key or "password" in key or key.startswith("engine.")  # addresses carry passwords
-        raise StartupError(f"{origin}: {key} must be {expected}" + ("" if secret else f", got {value!r}")) from None
+        where = f"{origin}: " if origin != key else ""
+        raise StartupError(f"{where}{key} must be {expected}" + ("" if secret else f", got {value!r}")) from None
 
 
 _RULES: dict[Any, tuple[str, Any]] = {

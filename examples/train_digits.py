@@ -1,5 +1,6 @@
 """Train a small model on scikit-learn's handwritten digits and report everything with ClearML's own SDK.
 
+    pip install clearml scikit-learn
     tidemark serve                         # in one shell
     eval "$(tidemark keys)"                # in another
     python examples/train_digits.py

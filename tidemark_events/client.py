@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from tidemark_events import frames, html
-from tidemark_events.errors import CallRefused, NotFound
+from tidemark_events.errors import CallRefused, NotFound, ServerUnavailable, TidemarkError
 from tidemark_events.run import FIELDS, Run, document_of
 from tidemark_events.wire import ATTEMPTS, Wire, address_from
 from tidemark_events.writer import QUEUE
@@ -16,6 +16,8 @@ from tidemark_events.writer import QUEUE
 PAGE = 500
 ROWS_SHOWN = 30
 STATUSES = {"running": "in_progress"}
+KNOWN = ("created", "queued", "running", "completed", "failed", "stopped", "closed", "published")
+"""Statuses of runs; ClearML's `in_progress`, `publishing` and `unknown` are taken too."""
 ENDS = {"last": "value", "min": "min_value", "max": "max_value"}
 
 
@@ -32,7 +34,12 @@ def connect(
     wire = Wire(*address_from(url, key, secret, os.environ), attempts)
     client = Client(wire)
     if check:
-        client.info()
+        try:
+            client.info()
+        except CallRefused as error:
+            raise ServerUnavailable(
+                f'"{wire.url}" is not the address of a Tidemark server ({error}): write it as http://host:8008, without a path (url=, TIDEMARK_URL)'
+            ) from None
     return client
 
 
@@ -86,7 +93,7 @@ class Client:
         if name is not None:
             body["name"] = name
         if status:
-            body["status"] = [STATUSES.get(one, one) for one in _list(status)]
+            body["status"] = [_status(one) for one in _list(status)]
         if tags:
             body["tags"] = ["__$and", *_list(tags)]
         found: list[dict[str, Any]] = []
@@ -204,7 +211,8 @@ class RunTable(Sequence[Run]):
         return row
 
     def __repr__(self) -> str:
-        return f"<{len(self)} runs: {', '.join(run.name for run in self._runs[:5])}{', …' if len(self) > 5 else ''}>"
+        names = ", ".join(run.name for run in self._runs[:5]) + (", …" if len(self) > 5 else "")
+        return f"<{len(self)} runs{': ' if names else ''}{names}>"
 
     def _repr_html_(self) -> str:
         shown = self._runs[:ROWS_SHOWN]
@@ -222,6 +230,12 @@ class RunTable(Sequence[Run]):
         ]
         more = len(self) - len(shown)
         return html.table(("run", "project", "status", "started", "step", *values), rows, f"and {more:,} more" if more else "")
+
+
+def _status(name: str) -> str:
+    if name not in (*KNOWN, "in_progress", "publishing", "unknown"):
+        raise TidemarkError(f'there is no status "{name}": runs are {", ".join(KNOWN)}')
+    return STATUSES.get(name, name)
 
 
 def _list(value: str | Sequence[str]) -> list[str]:

@@ -8,7 +8,11 @@ class TidemarkError(Exception):
 
 
 class ServerUnavailable(TidemarkError):
-    """No server answers, or it can't work now."""
+    """No server answers, or it can't work now. `reached`: the request may have arrived."""
+
+    def __init__(self, text: str, *, reached: bool = True) -> None:
+        super().__init__(text)
+        self.reached = reached
 
 
 class LoginRefused(TidemarkError):

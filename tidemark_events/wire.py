@@ -135,7 +135,7 @@ class Wire:
                 answer = self._once(method, self.url + path, body, headers)
             except ServerUnavailable as error:
                 # A request that never left can be repeated, whatever it does.
-                if attempt == attempts or not (again or isinstance(error, _NotReached)):
+                if attempt == attempts or (error.reached and not again):
                     raise
             else:
                 if answer.status not in (429, 503):
@@ -168,16 +168,18 @@ class Wire:
                 f'"{self.url}" is no address of a server ({error}): write it as http://host:8008 (url=, TIDEMARK_URL)'
             ) from None
         except requests.exceptions.SSLError as error:
-            raise ServerUnavailable(
-                f"{self.url}: no secure connection ({error}): for a private CA set REQUESTS_CA_BUNDLE to its file"
-            ) from None
+            advice = (
+                "it speaks plain http: write http:// in its address"
+                if "WRONG_VERSION_NUMBER" in str(error)
+                else "for a private CA set REQUESTS_CA_BUNDLE to its file"
+            )
+            raise ServerUnavailable(f"{self.url}: no secure connection ({error}): {advice}") from None
         except requests.exceptions.ConnectionError as error:
-            raise (
-                _NotReached(
-                    f"no server answers at {self.url}: start one with `tidemark serve`, or name another (url=, TIDEMARK_URL or CLEARML_API_HOST)"
-                )
-                if _refused_connection(error)
-                else ServerUnavailable(f"the connection to {self.url} was lost: {error}")
+            if not _refused_connection(error):
+                raise ServerUnavailable(f"the connection to {self.url} was lost: {error}") from None
+            raise ServerUnavailable(
+                f"no server answers at {self.url}: start one with `tidemark serve`, or name another (url=, TIDEMARK_URL or CLEARML_API_HOST)",
+                reached=False,
             ) from None
         except requests.exceptions.RequestException as error:
             raise ServerUnavailable(f"{self.url} does not answer: {error}") from None
@@ -192,10 +194,6 @@ class Wire:
             # No proxy reaches a server of this machine.
             self._session.trust_env = urlsplit(self.url).hostname not in ("localhost", "127.0.0.1", "::1")
         return self._session
-
-
-class _NotReached(ServerUnavailable):
-    """The request never left."""
 
 
 _HOST = socket.gethostname() or "unknown"

@@ -34,13 +34,13 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
     return from_environment({"server.data": data, "engine.store": store, "engine.state": state})
 
 
-@click.command()
+@click.command(short_help="Check this installation.")
 @_DATA
 @_STORE
 @_STATE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: {ok, findings: [{level, text, advice}]}.")
 def doctor(data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
-    """Check this installation: settings, store, mappings, disks, Redis. One line each, with what to do.
+    """Check this installation: settings, store, mappings, disks, Redis. One line per check, with the fix.
 
     Changes nothing. Exit code 1 when a check failed.
     """
@@ -59,7 +59,7 @@ def doctor(data: str | None, store: str | None, state: str | None, as_json: bool
         click.get_current_context().exit(1)
 
 
-@click.command()
+@click.command(short_help="Write store, files and keys into a folder.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @_DATA
 @_STORE
@@ -81,14 +81,14 @@ def backup(folder: Path, data: str | None, store: str | None, state: str | None,
     click.echo(json.dumps(found) if as_json else f"Wrote {found['documents']:,} documents and {found['files']:,} files to {folder}.")
 
 
-@click.command()
+@click.command(short_help="Put a backup into an empty installation.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_DATA
 @_STORE
 @_STATE
 @_JSON
 def restore(folder: Path, data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
-    """Put the backup in FOLDER into an empty installation, and compare it with what was counted. Stop the server first.
+    """Put the backup in FOLDER into an empty installation and verify digests and counts. Stop the server first.
 
     Every file is compared with its digest before anything is written. A backup of SQLite may be restored into Elasticsearch: that moves an
     installation to a cluster.
@@ -117,7 +117,7 @@ class Age(click.ParamType[float]):
         return float(found[1]) * _UNITS[found[2]]
 
 
-@click.command()
+@click.command(short_help="Remove events of old tasks.")
 @click.option("--older-than", type=Age(), required=True, metavar="AGE", help="12h, 90d, 8w, 2y: since the newest event of a task.")
 @click.option("--company", metavar="ID", help="Only this company's.  [default: all]")
 @click.option(
@@ -125,9 +125,9 @@ class Age(click.ParamType[float]):
     type=click.Choice(["arrival", "event-time"]),
     default="arrival",
     show_default=True,
-    help="What is old: what arrived long ago, or what has old timestamps (of the client).",
+    help="Age by time of arrival, or by the timestamps of the clients.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="List what would be removed; remove nothing.")
 @_DATA
 @_STORE
 @_STATE
@@ -144,8 +144,8 @@ def retention(
 ) -> None:
     """Remove the events of tasks whose newest event is older than a limit. The tasks stay listed.
 
-    On Elasticsearch whole generations of indices are dropped where all their tasks are old: that works, and frees space, also when the disk is full
-    and the indices are read-only. On SQLite stop the server first.
+    On Elasticsearch, generations of indices in which every task is old are dropped, which frees space even when the disk is full and indices are
+    read-only. On SQLite stop the server first.
     """
     from apiserver.engine import open_engine
     from apiserver.serving.serve import running_server

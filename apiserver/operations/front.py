@@ -36,7 +36,7 @@ def add_commands(group: click.Group) -> None:
         group.add_command(command)
 
 
-@click.command()
+@click.command(short_help="Show the running server.")
 @_URL
 @_DATA
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
@@ -115,7 +115,7 @@ def _facts(client: Client, settings: Settings | None) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(short_help="Report a made-up training.")
 @_URL
 @_DATA
 @click.option("--seconds", type=click.FloatRange(0, 3600), default=20.0, show_default=True, help="How long the training takes; 0: at once.")
@@ -143,7 +143,7 @@ def demo(url: str | None, data: str | None, seconds: float, project: str) -> Non
     )
 
 
-@click.command()
+@click.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(sorted(SHELLS)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import StartServer, credentials
 from tests.process import ROOT, Server
+from tidemark_events.frames import LIBRARIES
 
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEMO = re.compile(r"tidemark demo(?: --seconds \d+)?")
@@ -22,7 +23,12 @@ NOT_HERE = re.compile(r"^(?:pip install|tidemark serve|git |make )")
 
 @pytest.mark.parametrize("page", ["docs/first-steps.md", "docs/reporting.md", "README.md"])
 def test_every_block_runs(
-    start_embedded: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], page: str
+    start_embedded: StartServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    page: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     server = start_embedded()
     blocks = BLOCK.findall((ROOT / page).read_text())
@@ -30,7 +36,13 @@ def test_every_block_runs(
     for name, value in environment(server, tmp_path).items():
         monkeypatch.setenv(name, value)
     names: dict[str, object] = {}
+    fresh = pytest.MonkeyPatch()  # what a fresh installation lacks, until the page says `pip install`
+    request.addfinalizer(fresh.undo)
+    for library in LIBRARIES:
+        fresh.setitem(sys.modules, library, None)
     for language, text in blocks:
+        if "pip install pandas" in text:
+            fresh.undo()
         if language == "python":  # blocks of a page share their names
             exec(compile(text, page, "exec"), names)
             monkeypatch.setenv("RUN", (capsys.readouterr().out.split() or [""])[-1])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.python_client.conftest import Cable, RunScript
-from tidemark_events import Client, LoginRefused, ServerUnavailable, connect
+from tidemark_events import Client, LoginRefused, ServerUnavailable, TidemarkError, connect
 
 
 def test_what_a_run_reports_is_read_back(tm: Client) -> None:
@@ -141,6 +141,12 @@ def test_errors_name_the_fix(start_embedded: StartServer, monkeypatch: pytest.Mo
     monkeypatch.setenv("CLEARML_API_ACCESS_KEY", kept["access_key"])
     monkeypatch.setenv("CLEARML_API_SECRET_KEY", kept["secret_key"])
     assert connect().info()["version"]
+    with pytest.raises(ServerUnavailable, match="without a path"):
+        connect(f"{server.url}/projects")
+    with pytest.raises(ServerUnavailable, match="write http://"):
+        connect(server.url.replace("http", "https", 1), attempts=1)
+    with pytest.raises(TidemarkError, match='no status "finished"'):
+        connect().runs(status="finished")
     server.stop()
     with pytest.raises(ServerUnavailable, match="tidemark serve"):
         connect(attempts=1)

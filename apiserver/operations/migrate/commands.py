@@ -14,12 +14,12 @@ import click
 from apiserver.errors import StartupError
 
 
-@click.group()
+@click.group(short_help="Copy a ClearML server, or another Tidemark.")
 def migrate() -> None:
-    """Copy the whole of another server into this installation."""
+    """Copy another server into this installation."""
 
 
-@migrate.command("clearml")
+@migrate.command("clearml", short_help="Copy a ClearML server, or another Tidemark.")
 @click.argument("url")
 @click.option("--key", envvar="CLEARML_API_ACCESS_KEY", show_envvar=True, required=True, help="Access key on the other server.")
 @click.option("--secret", envvar="CLEARML_API_SECRET_KEY", show_envvar=True, required=True, help="Its secret.")
@@ -32,7 +32,7 @@ def migrate() -> None:
 @click.option("--project", metavar="NAME", help="Only this project and those below it.")
 @click.option("--since", type=click.DateTime(), help="Only tasks and models that changed since.")
 @click.option("--parallel", type=click.IntRange(1, 32), default=4, show_default=True, help="Tasks that are read at once.")
-@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--dry-run", is_flag=True, help="Count only; copy nothing.")
 @click.option("--company", metavar="NAME", help="Company of config/auth.conf that everything belongs to.  [default: the default one]")
 @click.option("--data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Data folder.  [default: ./data]")
 @click.option(
@@ -58,8 +58,8 @@ def clearml(
     """Copy projects, tasks, models, events, files and users of the ClearML server (or Tidemark) with the API at URL.
 
     Ids, times and iterations stay. Files of its file server are copied and their addresses rewritten; those of S3 and the like are kept. It can be
-    repeated and resumed; at the end both sides are compared, and the exit code is 1 if something differs. No server may use the data folder
-    meanwhile; the other server is only read.
+    repeated and resumed; at the end both sides are compared, and the exit code is 1 if something differs. Stop the server on this data
+    folder first; the other server is only read.
     """
     from apiserver.operations.migrate import migration as steps
     from apiserver.operations.migrate.file_moves import FileMoves

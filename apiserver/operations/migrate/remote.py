@@ -153,7 +153,7 @@ class Remote:
                 raise RemoteFailed(f"{endpoint}: {_reason(text)} ({error.code})") from None
             except (OSError, ValueError, EOFError) as error:
                 if attempt == RETRIES - 1:
-                    raise RemoteFailed(f"{endpoint}: {error}") from None
+                    raise RemoteFailed(f"{endpoint}: no answer ({getattr(error, 'reason', error)})") from None
                 time.sleep(2**attempt / 4)
         raise RemoteFailed(f"{endpoint}: the server does not answer")
 

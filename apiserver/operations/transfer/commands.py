@@ -41,7 +41,7 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
     return from_environment({"server.data": data, "engine.store": store, "engine.state": state})
 
 
-@click.command("import")
+@click.command("import", short_help="Import runs of other tools, and tables.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 @click.option("--run", metavar="ID", help="Id of the run, when PATH is a single one.  [default: the folder's name]")
 @click.option(
@@ -163,7 +163,7 @@ def _as_json(tally: Any, runs: list[Any], seconds: float) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(short_help="Import runs while they grow (Runicorn, TensorBoard).")
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_COMPANY
 @_DATA
@@ -194,7 +194,7 @@ def follow(root: Path, company: str | None, data: str | None, store: str | None,
     click.echo(f"{follower.tally.events:,} events and {follower.tally.log_lines:,} log lines")
 
 
-@click.command()
+@click.command(short_help="Write a run's points or log to a file.")
 @click.argument("run")
 @click.option(
     "--format",
