@@ -38,7 +38,7 @@ def connect(
             client.info()
         except CallRefused as error:
             raise ServerUnavailable(
-                f'"{wire.url}" is not the address of a Tidemark server ({error}): write it as http://host:8008, without a path (url=, TIDEMARK_URL)'
+                f'"{wire.url}" is not the address of a Tidemark server ({error}): write it as http://host:8008, without a path (TIDEMARK_URL)'
             ) from None
     return client
 

@@ -165,7 +165,7 @@ class Wire:
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema) as error:
             raise ServerUnavailable(
-                f'"{self.url}" is no address of a server ({error}): write it as http://host:8008 (url=, TIDEMARK_URL)'
+                f'"{self.url}" is no address of a server ({error}): write it as http://host:8008 (TIDEMARK_URL)'
             ) from None
         except requests.exceptions.SSLError as error:
             advice = (
@@ -178,7 +178,7 @@ class Wire:
             if not _refused_connection(error):
                 raise ServerUnavailable(f"the connection to {self.url} was lost: {error}") from None
             raise ServerUnavailable(
-                f"no server answers at {self.url}: start one with `tidemark serve`, or name another (url=, TIDEMARK_URL or CLEARML_API_HOST)",
+                f"no server answers at {self.url}: start one with `tidemark serve`, or name another (TIDEMARK_URL)",
                 reached=False,
             ) from None
         except requests.exceptions.RequestException as error:
@@ -237,13 +237,12 @@ def _refused(what: str, answer: Answer, envelope: Mapping[str, Any]) -> Exceptio
     code, subcode = answer.status, int(meta.get("result_subcode") or 0)
     if code == 401:
         return LoginRefused(
-            f"{text}: give the key that `tidemark keys` prints on the server (key= and secret=, or CLEARML_API_ACCESS_KEY and"
-            " CLEARML_API_SECRET_KEY)"
+            f"{text}: set CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY as `tidemark keys` on the server prints them, or give key and secret"
         )
     if code == 403:
         return LoginRefused(f"{text} ({what})")
     if not meta and code != 200:
-        return ServerUnavailable(f"{what}: the answer {code} is not from a Tidemark server: check the address (url=, TIDEMARK_URL)")
+        return ServerUnavailable(f"{what}: the answer {code} is not from a Tidemark server: check the address (TIDEMARK_URL)")
     if (code, subcode) in ((400, 101), (400, 201)):
         return NotFound(text)
     return CallRefused(f"{what}: {text} ({code}/{subcode})", code, subcode)

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 import gunicorn.http.wsgi
 from gunicorn.app.base import BaseApplication
@@ -38,6 +39,8 @@ from apiserver.serving.worker import Worker
 from apiserver.settings import Settings
 
 LOCK = "tidemark.lock"
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 (nothing listens here)
+"""Hosts that stand for every address of this machine, and what a client on it uses."""
 log = logging.getLogger("tidemark")
 
 
@@ -316,7 +319,7 @@ def running_server(folder: Path) -> str | None:
 
 def address_of(host: str, port: int) -> str:
     """The address a client on this machine uses."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 (nothing listens here)
+    shown = EVERYWHERE.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
 
 
@@ -342,7 +345,11 @@ def banner(settings: Settings, address: str) -> str:
     else:  # what a server prints is kept by journals and log collectors
         shown = "\n".join([*addresses(settings, address), "", "The access key and its secret: tidemark keys"])
     mode = "open: calls from this machine need no credentials" if settings.open else "credentials required"
-    return f"Tidemark listens on {address} ({mode})\n\n{shown}\n"
+    note = ""
+    if settings.server.host in EVERYWHERE and not in_container():
+        elsewhere = address_of(socket.gethostname(), urlsplit(address).port or 80)
+        note = f"\nOn other machines write {elsewhere} in place of {address}.\n"
+    return f"Tidemark listens on {address} ({mode})\n\n{shown}\n{note}"
 
 
 def in_container() -> bool:

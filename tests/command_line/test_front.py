@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import uuid
@@ -17,6 +18,8 @@ import pytest
 
 import tidemark_events
 from apiserver.operations.demo import earlier_runs
+from apiserver.serving.serve import banner
+from apiserver.settings import from_environment
 from tests.conftest import StartServer
 from tests.process import ROOT, Server, free_port, wait_until
 
@@ -111,6 +114,14 @@ def test_open_shows_the_page_in_the_browser(start_embedded: StartServer, tmp_pat
 def test_open_without_a_display_says_so(start_embedded: StartServer) -> None:
     server = start_embedded("--open", BROWSER="", DISPLAY="", WAYLAND_DISPLAY="")
     wait_until(lambda: f"open {server.url} in a browser yourself" in server.log_tail(), 20, "the sentence")
+
+
+def test_a_server_that_others_reach_names_its_address_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("container", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for host, named in (("0.0.0.0", True), ("127.0.0.1", False)):
+        shown = banner(from_environment({"server.host": host, "server.data": str(tmp_path)}), "http://127.0.0.1:8124")
+        assert (f"http://{socket.gethostname()}:8124" in shown) is named
 
 
 def test_every_command_is_in_the_table_of_exit_codes() -> None:
