@@ -46,7 +46,7 @@ test-es9: $(VENV)/installed-dev ## The behaviour tests on Elasticsearch 9
 test-compose: $(VENV)/installed-dev ## docker-compose.yml on a real Docker engine: the one that runs, or a dockerd of our own (as root)
 	$(PYTHON) -m pytest tests/compose --compose $(ARGS)
 
-check-deploy: $(VENV)/installed-dev ## What is in deploy/, held against helm, Kubernetes' schemas, promtool and systemd (needs Go)
+check-deploy: $(VENV)/installed-dev ## What is in deploy/, held against helm, Kubernetes' schemas, Prometheus' parser and systemd (needs Go)
 	$(PYTHON) scripts/check_deploy.py
 
 demo: $(VENV)/installed ## Start a server, report a made-up training to it, print where to look

@@ -1,6 +1,7 @@
 """`tidemark serve`: the checks before, the sockets, the lock, and gunicorn with its gevent worker.
 
-The master stays small: it imports neither Flask nor a store. Workers open everything after the fork.
+The master of a single worker stays small: it imports neither Flask nor a store. Several workers share what theirs imports. Everything is opened after
+the fork.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
     master = os.getpid()
     counts = Path(tempfile.mkdtemp(prefix="tidemark-metrics-"))
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)  # prometheus-client, which only workers import, looks for it
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)  # prometheus-client looks for it when it is imported
+    if settings.server.workers > 1:
+        _preload(settings)
     try:
         Server(settings, sockets, lambda: _ready(settings, address, open_page), counts).run()
     except (SystemExit, HaltServer) as error:  # HaltServer comes once more while the server ends because of a first one
@@ -71,6 +74,17 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     finally:
         if os.getpid() == master:  # a worker that ends comes through here too
             shutil.rmtree(counts, ignore_errors=True)
+
+
+def _preload(settings: Settings) -> None:
+    """Import, once for all workers, what each of them needs: a second of CPU and 50 MB of memory, which they share."""
+    import apiserver.app
+
+    if settings.shared_store:
+        import apiserver.stores.elastic
+        import apiserver.stores.redis  # noqa: F401
+    gc.collect()
+    gc.freeze()  # a collection in a worker would touch, and so copy, all of it
 
 
 def _ready(settings: Settings, address: str, open_page: bool) -> None:

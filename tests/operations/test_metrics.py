@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import uuid
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -103,7 +104,8 @@ def test_metrics_are_sums_over_workers(start_server: StartServer, engine: str) -
     assert seen["tidemark_calls_total", (("code", "200"), ("endpoint", "events.add_batch"))] == 20
     processes = {json.loads(line)["process"] for line in server.log.read_text().splitlines() if '"endpoint": "events.add_batch"' in line}
     assert seen["tidemark_workers", ()] == 2 and len(processes) <= 2
-    [_, *workers] = server.pids()
+    [master, *workers] = server.pids()
+    assert "_multiarray_umath" in Path(f"/proc/{master}/maps").read_text()  # what workers need is imported once, before the fork
     os.kill(workers[0], signal.SIGTERM)  # another one takes its place; what it has counted stays
     wait_until(lambda: workers[0] not in server.pids() and len(server.pids()) == 3, 30, "no other worker")
     wait_until(lambda: samples(server).get(("tidemark_workers", ()), 0) == 2, 30, "the new worker is not counted")
