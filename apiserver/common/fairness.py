@@ -3,7 +3,7 @@ at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from gevent.threadpool import ThreadPool
 
 _MOMENT = 1e-6
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -24,6 +25,14 @@ def give_way() -> None:
     sleep goes through the event loop each time and costs 4 µs.
     """
     gevent.sleep(_MOMENT)
+
+
+def paced(items: Iterable[Item], every: int) -> Iterator[Item]:
+    """The items, with a turn for the others after each `every` of them."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % every == 0:
+            give_way()
 
 
 def in_thread(work: Callable[..., Result], *args: object, pool: ThreadPool | None = None) -> Result:

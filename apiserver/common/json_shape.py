@@ -6,12 +6,17 @@ brackets and commas costs some milliseconds for the same text.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from apiserver.common.fairness import give_way as _give_way
 from apiserver.errors import BadBody
 
 MAX_NODES = 250_000
 """Values of one JSON text. Events come line by line: a batch may hold any number of them."""
+LONG = 1_000_000
+"""Bytes from which others get a turn between two looks at a text."""
 MAX_DEPTH = 250
 """Objects and lists inside each other."""
 MAX_LINE_NODES = 1_000_000
@@ -35,7 +40,10 @@ def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DE
     opened = text.count(b"[") + text.count(b"{")
     if opened <= max_depth and opened + text.count(b",") <= max_nodes:
         return
-    outside = _without_strings(text, max_nodes)
+    give_way = _give_way if len(text) > LONG else _go_on
+    give_way()
+    outside = _without_strings(text, max_nodes, give_way)
+    give_way()
     opened = outside.count(b"[") + outside.count(b"{")
     if opened > max_containers:
         raise BadBody(f"it holds too many objects and lists; at most {max_containers} are allowed")
@@ -47,9 +55,16 @@ def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DE
             raise BadBody(f"it is nested too deeply; at most {max_depth} levels are allowed")
 
 
-def _without_strings(text: bytes, max_nodes: int) -> bytes:
+def _go_on() -> None:
+    pass
+
+
+def _without_strings(text: bytes, max_nodes: int, give_way: Callable[[], None]) -> bytes:
     if b"\\" in text:
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+        text = text.replace(b"\\\\", b"")
+        give_way()
+        text = text.replace(b'\\"', b"")
+        give_way()
     if text.count(b'"') > 4 * max_nodes:  # every value has at most a name and a text
         raise _too_many(max_nodes)
     return b"".join(text.split(b'"')[::2])

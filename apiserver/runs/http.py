@@ -24,11 +24,11 @@ from apiserver.bll.runs.answers import RowCounts, RowsAnswer, RowSelection, RunA
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun, possible_id
 from apiserver.bll.runs.export import FORMATS, MissingExtra, export_run
 from apiserver.bll.runs.report_html import POLICY
-from apiserver.bll.runs.run_lines import RunLines
+from apiserver.bll.runs.run_lines import RefusedLine, RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
 from apiserver.common.addresses import without_password
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import give_way, paced
 from apiserver.common.metrics import count_refused
 from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
 from apiserver.runs import parameters
@@ -215,16 +215,15 @@ class RunsApi:
             for number in range(start, min(start + SLICE, len(parts))):
                 lines.add(number + 1, parts[number])
             give_way()
-        problems: list[dict[str, Any]] = [{"line": error.line, "reason": error.reason} for error in lines.errors]
+        problems = lines.errors
         if problems:
-            broken = sum(error.reason.startswith("not JSON") for error in lines.errors)
+            broken = sum(error.reason.startswith("not JSON") for error in paced(problems, 10 * SLICE))
             count_refused({"not json": broken, "other": len(problems) - broken})
         if lines.added:
             owner = self._catalog.writable(identity.company, identity.user, run)
             if lines.timed:
                 lines.batch.digest = digest
-            refused = lines.refuse(self._writer.store(owner, lines))
-            problems += [{"line": line.line, "reason": line.reason} for line in refused]
+            problems = problems + lines.refuse(self._writer.store(owner, lines))
         elif not possible_id(run):
             raise UnknownRun(run)
         shown = parameters.whole(request.args, "error_lines", 0)
@@ -302,14 +301,15 @@ class RunsApi:
         return guarded
 
 
-def _bounded(problems: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+def _bounded(problems: list[RefusedLine], most: int) -> list[dict[str, Any]]:
     """The first problems, as many as were asked for and fit into MAX_ERROR_BYTES."""
-    size = 0
-    for number, problem in enumerate(problems[:most]):
-        size += 60 + len(problem["reason"])
+    size, shown = 0, []
+    for problem in paced(problems[:most], SLICE):
+        size += 60 + len(problem.reason)
         if size > MAX_ERROR_BYTES:
-            return problems[:number]
-    return problems[:most]
+            break
+        shown.append({"line": problem.line, "reason": problem.reason})
+    return shown
 
 
 def refuse_methods(app: Flask) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from apiserver.common.fairness import in_thread
 from apiserver.errors import ValidationFailed
 from apiserver.service_repo.coercion import coercer, filler
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 Schema = dict[str, Any]
+MOST_ERRORS = 100
+"""Faults of a body among which the one to name is chosen."""
 INT64 = (-(2**63), 2**63 - 1)
 
 NAMES = {
@@ -49,7 +53,7 @@ class RequestReader:
         except RecursionError:
             raise ValidationFailed("", "less deeply nested") from None
         if not valid:
-            raise self._complaint(body)
+            raise in_thread(self._complaint, body)  # in Python: seconds for a body of many values, and for the library itself
         if self._fill is not None:
             self._fill(body)
         return body
@@ -72,7 +76,7 @@ def complain(validator: Any, data: Any) -> ValidationFailed | None:
     """The clearest complaint that a `jsonschema` validator has about `data`, in our words."""
     from jsonschema.exceptions import best_match
 
-    error = best_match(validator.iter_errors(data))
+    error = best_match(islice(validator.iter_errors(data), MOST_ERRORS))
     return None if error is None else _worded(error)
 
 

@@ -15,12 +15,15 @@ import msgspec
 
 from apiserver.bll.events.event_decoder import EventDecoder, LineError, leaked_method
 from apiserver.bll.registry.directory import OwnerKind
+from apiserver.common.fairness import paced
 from apiserver.errors import ValidationFailed
 from apiserver.stores.batch import Event, EventBatch, LogLine, Points
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, PLOT, SCALAR, SeriesKey
 from apiserver.stores.touches import touches_of
 
+SERIES = 2_000
+"""Series looked at between two chances for other requests."""
 MAX_NAME, MAX_URL, MAX_TASK = 1_024, 8_192, 256
 """Greatest lengths in bytes: metric, variant, key, worker, level; url; task id."""
 
@@ -246,13 +249,15 @@ class BatchBuilder:
 
     def check_sizes(self, tasks: int, series: int) -> None:
         """Raises ValidationFailed for a batch of more tasks or series than these."""
-        if len(self._columns) > series:
-            raise ValidationFailed(
-                "metric", f"at most {series} series of scalars in one batch (events.max_batch_series)", len(self._columns)
-            )
+        self.check_series(series)
         found = len({flags[0] for flags in self._flags} | {key[0] for key in self._columns})
         if found > tasks:
             raise ValidationFailed("task", f"at most {tasks} tasks in one batch (events.max_batch_tasks)", found)
+
+    def check_series(self, most: int) -> None:
+        """Raises ValidationFailed when there are more series of scalars so far; cheap, so that they need not all be collected before."""
+        if len(self._columns) > most:
+            raise ValidationFailed("metric", f"at most {most} series of scalars in one batch (events.max_batch_series)", len(self._columns))
 
     # --- owners
 
@@ -280,7 +285,7 @@ class BatchBuilder:
 
     def _refuse_long_names(self) -> None:
         """The scalars of series whose names are too long; of other events `add` has refused them."""
-        for key, column in list(self._columns.items()):
+        for key, column in paced(list(self._columns.items()), SERIES):
             for field, name in (("metric", key[1]), ("variant", key[2])):
                 if name and len(name) * 4 > MAX_NAME and (length := len(name.encode())) > MAX_NAME:
                     problem = _length_problem(field, MAX_NAME, length)
@@ -297,7 +302,7 @@ class BatchBuilder:
     def finish(self) -> EventBatch:
         """What is to be stored."""
         batch = EventBatch(now=self._now, worker=self._worker, lines=max(self.last_line, 1), quiet_metrics=self._ignored)
-        for (task, metric, variant, _, model_event), column in self._columns.items():
+        for (task, metric, variant, _, model_event), column in paced(self._columns.items(), SERIES):
             key = SeriesKey(task, SCALAR, metric or "", variant or "")
             if not self._kept(task, column.points.lines):
                 continue

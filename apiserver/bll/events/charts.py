@@ -16,7 +16,7 @@ import orjson
 
 from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import give_way, paced
 from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Kinds, Series
@@ -28,6 +28,8 @@ BUCKETS_AT_ONCE = 500_000
 """About how many buckets are asked of the store in one call: 20 MB of arrays."""
 BUCKETS_BETWEEN_PAUSES = 50_000
 """After encoding so many buckets (about 5 ms) other requests get their turn."""
+SERIES_BETWEEN_PAUSES = 1_000
+"""The same for series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,14 @@ class Charts:
                 since_pause = 0
                 for drawn in self._bucketed(company, part, query):
                     yield drawn
-                    since_pause += len(drawn.buckets.x)
+                    since_pause += len(drawn.buckets.x) + BUCKETS_BETWEEN_PAUSES // SERIES_BETWEEN_PAUSES
                     if since_pause >= BUCKETS_BETWEEN_PAUSES:
                         since_pause = 0
                         give_way()
 
     def _bucketed(self, company: str, part: Sequence[Series], query: ChartQuery) -> Iterator[_Drawn]:
-        requests = {number: request for number, series in enumerate(part) if (request := request_for(series, query)) is not None}
+        series_of = paced(enumerate(part), SERIES_BETWEEN_PAUSES)
+        requests = {number: request for number, series in series_of if (request := request_for(series, query)) is not None}
         answers = dict(zip(requests, self._events.buckets(company, list(requests.values())), strict=True))
         if query.x_min is not None or query.x_max is not None:
             # How many points a range holds is known only now: where they are fewer than samples, each is shown by itself.

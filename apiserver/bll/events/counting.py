@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 
+from apiserver.common.fairness import paced
 from apiserver.common.metrics import EVENTS, RETRIED
 from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.records import LOG
+
+SERIES = 5_000
+"""Series looked at between two chances for other requests."""
 
 
 def stored_events(batch: EventBatch, outcome: Appended) -> Counter[tuple[str, str]]:
     """(task, type) -> number of events, without those that the store refused."""
     refused = {refusal.line for refusal in outcome.refusals}
     stored: Counter[tuple[str, str]] = Counter()
-    for key, points in batch.points.items():
+    for key, points in paced(batch.points.items(), SERIES):
         stored[key.task, key.type] += len(points.iters) if not refused else sum(line not in refused for line in points.lines)
     stored.update((event.task, event.type) for event in batch.events if event.line not in refused)
     stored.update((line.task, LOG) for line in batch.logs if line.line not in refused)

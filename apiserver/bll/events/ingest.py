@@ -26,8 +26,8 @@ from apiserver.errors import EmptyBatch, EventsNotAdded
 from apiserver.stores.base import EventWriter
 from apiserver.stores.state import Bus
 
-SLICE = 1 << 17
-"""Bytes between two chances for other requests: a millisecond or two."""
+SLICE = 1 << 16
+"""Bytes between two chances for other requests: a millisecond, ten if every line has a series of its own."""
 SLICE_LINES = 2_000
 """Lines of a slice at most: blank and broken ones are short, and take longest."""
 MAX_ERROR_LINES = 100
@@ -77,6 +77,7 @@ class Ingest:
             if number:
                 give_way()
             builder.add_lines(lines, number)
+            builder.check_series(self._settings.max_batch_series)
             number += len(lines)
         return self._store(company, user, builder, body, again=again)
 

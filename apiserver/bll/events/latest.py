@@ -9,6 +9,7 @@ import numpy as np
 
 from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import paced
 from apiserver.stores.base import EventReader
 from apiserver.stores.means import mean_of
 from apiserver.stores.records import (
@@ -23,6 +24,9 @@ from apiserver.stores.records import (
     Series,
     SeriesKey,
 )
+
+SERIES = 1_000
+"""Series looked at between two chances for other requests."""
 
 
 class Latest:
@@ -39,7 +43,7 @@ class Latest:
         everything = self._events.latest(owner.company, owner.id)
         metrics: dict[str, list[dict[str, Any]]] = {}
         scalars = [(series, last) for series, last in everything if series.key.type == SCALAR]
-        for series, last in scalars:
+        for series, last in paced(scalars, SERIES):
             values = self._values_without_iteration(owner.company, series) if last is None else _chart_values(last)
             metrics.setdefault(series.key.metric, []).append(
                 {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import give_way, paced
 from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Series, name_hash
@@ -50,7 +50,8 @@ class LastMetricsReader:
                 )
         for document in documents:
             metrics = found.get(document.id, {})
-            document.body["last_metrics"] = {metric: dict(sorted(variants.items())) for metric, variants in sorted(metrics.items())}
+            ordered = paced(sorted(metrics.items()), GIVE_WAY)
+            document.body["last_metrics"] = {metric: dict(sorted(variants.items())) for metric, variants in ordered}
 
     def _series(self, owners: Mapping[str, Sequence[str]]) -> Iterator[Series]:
         number = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from apiserver.common.fairness import paced
 from apiserver.stores.records import ATTRIBUTE, SCALAR, SeriesKey
 
 NUMBER = "number"
@@ -45,6 +46,8 @@ def attribute(task: str, kind: str, name: str) -> SeriesKey:
 
 
 SEPARATOR = "/"
+KEYS = 2_000
+"""Series looked at between two chances for other requests."""
 
 
 def column_names(keys: Iterable[SeriesKey]) -> dict[SeriesKey, str]:
@@ -53,7 +56,7 @@ def column_names(keys: Iterable[SeriesKey]) -> dict[SeriesKey, str]:
     No two metrics share a column. Where they would, the names of all of them are escaped: `/` inside a part is `%2F`, `%` is `%25`, and an empty
     variant keeps its `/`. No two escaped names are equal; an escaped name that is the plain name of another series has that one escaped too.
     """
-    names = {key: _name(_parts(key)) for key in keys}
+    names = {key: _name(_parts(key)) for key in paced(keys, KEYS)}
     while shared := _shared(names):
         names |= {key: _escaped(_parts(key)) for key, name in names.items() if name in shared}
     return names
@@ -75,7 +78,9 @@ def _escaped(parts: tuple[str, str]) -> str:
 
 def _shared(names: Mapping[SeriesKey, str]) -> set[str]:
     """The names that stand for more than one pair of metric and variant."""
+    if len(set(names.values())) == len(names):
+        return set()
     owners: dict[str, set[tuple[str, str]]] = {}
-    for key, name in names.items():
+    for key, name in paced(names.items(), KEYS):
         owners.setdefault(name, set()).add(_parts(key))
     return {name for name, parts in owners.items() if len(parts) > 1}

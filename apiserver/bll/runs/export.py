@@ -18,7 +18,7 @@ from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.report import html_report
 from apiserver.bll.runs.row_encoding import row_slices
 from apiserver.bll.runs.rows import COLUMNS, Objects, RunRows, Window, taken
-from apiserver.common.fairness import give_way, in_thread
+from apiserver.common.fairness import give_way, in_thread, paced
 from apiserver.stores.base import EventStore, LogReader
 from apiserver.stores.records import LOG, EventQuery, Floats
 
@@ -31,6 +31,9 @@ PIECE = 1 << 16
 """Characters of CSV made between two chances for other requests, unless a row has more."""
 GROUP_CELLS = 2_000_000
 """Cells of a row group of Parquet, also those without a value."""
+
+SENT_BYTES = 1 << 20
+"""Bytes of Parquet that are sent at a time."""
 
 _BOM = "\ufeff".encode()
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
@@ -55,8 +58,7 @@ def export_run(store: EventStore, catalog: RunCatalog, run: Owner, form: str) ->
         return _json_lines(run_rows)
     if form == "parquet":
         try:
-            parquet = in_thread(import_module, "pyarrow.parquet")  # takes seconds the first time
-            return _parquet(run_rows, import_module("pyarrow"), parquet)
+            return _parquet(run_rows, *in_thread(_arrow))
         except ImportError:
             raise MissingExtra("Parquet needs pyarrow: pip install 'tidemark-events[parquet]' (or pyarrow)") from None
     return _csv(run_rows, excel=form == "excel")
@@ -97,7 +99,8 @@ def _taken(text: io.StringIO) -> bytes:
 
 def _spelled(window: Window) -> Window:
     """The window with a text for every value that is no finite number: what was not logged stays empty, and a null is None."""
-    return window._replace(cells={name: cell._replace(values=_spelled_values(cell.values)) for name, cell in window.cells.items()})
+    cells = {name: cell._replace(values=_spelled_values(cell.values)) for name, cell in paced(window.cells.items(), COLUMNS)}
+    return window._replace(cells=cells)
 
 
 def _spelled_values(values: Floats | Objects) -> Floats | Objects:
@@ -119,32 +122,39 @@ def _json_lines(run_rows: RunRows) -> Iterator[bytes]:
 
 def _parquet(run_rows: RunRows, arrow: Any, parquet: Any) -> Iterator[bytes]:
     kinds = _arrow_kinds(run_rows, arrow)
-    return _parquet_pieces(run_rows, arrow, parquet, arrow.schema([(STEP_COLUMN, arrow.int64()), *kinds.items()]))
+    return _parquet_pieces(run_rows, arrow, parquet, in_thread(arrow.schema, [(STEP_COLUMN, arrow.int64()), *kinds.items()]))
+
+
+def _arrow() -> tuple[Any, Any]:
+    """pyarrow, and its part for Parquet. Loading them takes seconds, what they load with the first array included."""
+    arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    arrow.array(np.array([1.0, None], object), arrow.float64(), mask=np.array([False, True]))
+    return arrow, parquet
 
 
 def _arrow_kinds(run_rows: RunRows, arrow: Any) -> dict[str, Any]:
     """A column with numbers only is of doubles, one with booleans only of booleans, everything else is text."""
     kinds = {"number": arrow.float64(), "boolean": arrow.bool_(), "text": arrow.string()}
-    return {name: kinds[run_rows.kind(name)] for name in run_rows.columns}
+    return {name: kinds[run_rows.kind(name)] for name in paced(run_rows.columns, COLUMNS)}
 
 
 def _parquet_pieces(run_rows: RunRows, arrow: Any, parquet: Any, schema: Any) -> Iterator[bytes]:
     out = _Pieces()
     size = max(1, GROUP_CELLS // len(schema))
-    with parquet.ParquetWriter(out, schema) as writer:
+    writer = in_thread(parquet.ParquetWriter, out, schema)
+    try:
         for window in run_rows.windows():
             for start in range(0, len(window.steps), size):
                 group = window
                 if len(window.steps) > size:
                     group = taken(window, np.arange(start, min(start + size, len(window.steps))))
                 columns = [arrow.array(group.steps)]
-                for number, name in enumerate(run_rows.columns, 1):
-                    columns.append(_arrow_column(arrow, group, name, schema.field(name).type))
-                    if number % COLUMNS == 0:
-                        give_way()
+                columns += [_arrow_column(arrow, group, name, schema.field(name).type) for name in paced(run_rows.columns, COLUMNS)]
                 in_thread(writer.write_table, arrow.Table.from_arrays(columns, schema=schema))
-                yield from out.taken()
-    yield from out.taken()
+                yield from paced(out.taken(), 1)
+    finally:
+        in_thread(writer.close)  # writes what is known of each column
+    yield from paced(out.taken(), 1)
 
 
 def _arrow_column(arrow: Any, rows: Window, name: str, type: Any) -> Any:
@@ -188,8 +198,8 @@ class _Pieces(io.RawIOBase):
         return len(piece)
 
     def taken(self) -> list[bytes]:
-        pieces, self._pieces = self._pieces, []
-        return pieces
+        data, self._pieces = b"".join(self._pieces), []  # a file of many columns is written in hundreds of thousands of pieces
+        return [data[start : start + SENT_BYTES] for start in range(0, len(data), SENT_BYTES)]
 
 
 def _log(store: LogReader, run: Owner) -> Iterator[bytes]:

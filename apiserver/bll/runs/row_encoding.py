@@ -10,14 +10,14 @@ import orjson
 
 from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.rows import Cells, Window
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import give_way, paced
 from apiserver.stores.records import Ints
 
 SLICE = 1500
 """Rows encoded at a time, at most,"""
 SLICE_CELLS = 20_000
 """and cells, unless a single row has more (a few milliseconds)."""
-BLOCK_CELLS = 240_000
+BLOCK_CELLS = 120_000
 """Cells that are put in order of rows at a time, where not every row has every column."""
 COLUMNS = 500
 """Columns looked at between two chances for other requests."""
@@ -34,13 +34,13 @@ def json_rows(window: Window, first: Sequence[Any], first_name: str = STEP_COLUM
 
 def row_slices(window: Window, first: Sequence[Any], first_name: str = STEP_COLUMN) -> Iterator[list[dict[str, Any]]]:
     """The rows as dicts, a slice at a time. Floats may be NaN or infinite."""
-    if all(cell.rows is None for cell in window.cells.values()):
+    if len(window.cells) <= COLUMNS and all(cell.rows is None for cell in window.cells.values()):
         return _complete(window, first, first_name)
     return _incomplete(window, first, first_name)
 
 
 def _complete(window: Window, first: Sequence[Any], first_name: str) -> Iterator[list[dict[str, Any]]]:
-    """Every row has every column."""
+    """Few columns, and every row has every one."""
     names = (first_name, *window.cells)
     size = max(1, min(SLICE, SLICE_CELLS // len(names)))
     for start in range(0, len(window.steps), size):
@@ -67,13 +67,11 @@ def _incomplete(window: Window, first: Sequence[Any], first_name: str) -> Iterat
 def _cells_of_rows(window: Window) -> Ints:
     """The number of cells of each row."""
     counts = np.zeros(len(window.steps), np.int64)
-    for number, cell in enumerate(window.cells.values(), 1):
+    for cell in paced(window.cells.values(), COLUMNS):
         if cell.rows is None:
             counts += 1
         else:
             counts[cell.rows] += 1
-        if number % COLUMNS == 0:
-            give_way()
     return counts
 
 
@@ -90,19 +88,21 @@ def _stretches(counts: Ints, rows: int, cells: int) -> Iterator[tuple[int, int]]
 def _by_row(window: Window, start: int, end: int) -> tuple[list[str], list[Any]]:
     """The cells of the rows start .. end - 1, row by row, each row in order of its columns: the names of the columns, and the values."""
     rows, values, names = [], [], []
-    for number, (name, cell) in enumerate(window.cells.items(), 1):
+    for name, cell in paced(window.cells.items(), COLUMNS):
         part = _part(cell, start, end)
         if len(part[0]):
             rows.append(part[0])
             values.append(part[1])
             names.append(name)
-        if number % COLUMNS == 0:
-            give_way()
     if not rows:
         return [], []
     order = np.argsort(np.concatenate(rows), kind="stable")
-    column = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-    return [names[number] for number in column[order].tolist()], np.concatenate(values)[order].tolist()
+    give_way()
+    column = np.repeat(np.arange(len(rows)), [len(part) for part in rows])[order]
+    give_way()
+    sorted_values = np.concatenate(values)[order].tolist()
+    give_way()
+    return np.array(names, dtype=object)[column].tolist(), sorted_values
 
 
 def _part(cell: Cells, start: int, end: int) -> tuple[Ints, Any]:

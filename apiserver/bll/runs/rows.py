@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs import columns as names
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import paced
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import ATTRIBUTE, SCALAR, SINGLE_VALUE_ITER, Floats, Ints, PointColumns, Series, SeriesKey
 
@@ -22,7 +22,7 @@ WINDOW = 240_000
 """Points that a window holds, about: 40,000 steps of a run with six columns,"""
 LEAST_STEPS = 64
 """but not fewer steps than these, because a window of many columns costs by the column."""
-COLUMNS = 200
+COLUMNS = 500
 """Columns worked at between two chances for other requests."""
 
 _CELL_BYTES = 24
@@ -86,7 +86,7 @@ class RunRows:
         self.series: list[Series] = []
         found = [series for series in store.series(run.company, [run.id], types=(SCALAR, ATTRIBUTE)) if series.chart_count]
         named = names.column_names(series.key for series in found)
-        for series in found:
+        for series in paced(found, names.KEYS):
             name = named[series.key]
             if self._is_column(series.key, name) and (only is None or name in only):
                 self._sources[name].append(series.key)
@@ -122,7 +122,9 @@ class RunRows:
     def json_bytes(self, rows: int) -> int:
         """About how long so many rows are as JSON."""
         return sum(
-            min(series.chart_count, rows) * (_CELL_BYTES + len(name)) for series in self.series if (name := self._owner.get(series.key))
+            min(series.chart_count, rows) * (_CELL_BYTES + len(name))
+            for series in paced(self.series, names.KEYS)
+            if (name := self._owner.get(series.key))
         )
 
     def has_numbers(self, column: str) -> bool:
@@ -242,21 +244,17 @@ class RunRows:
         text_keys = [*apart, *(column.key for column in found if _is_text(column.key))]
         extras = self._store.point_extras(self._company, text_keys, lo=lo, hi=hi) if text_keys and texts else {}
         found = found + [_placed(key, extras[key]) for key in apart if key in extras]
-        found = [_without_single_value(column) for column in found]
+        found = [_without_single_value(column) for column in paced(found, COLUMNS)]
         found = [column for column in found if len(column.iters)]
         if not found:
             return
         steps = _union([column.iters for column in found])
         parts: dict[str, list[tuple[PointColumns, Floats | Objects]]] = defaultdict(list)
-        for column in found:
+        for column in paced(found, COLUMNS):
             name = self._owner.get(column.key)
             if name is not None:
                 parts[name].append((column, self._values(column, extras.get(column.key, {}), texts)))
-        cells = {}
-        for number, (name, part) in enumerate(parts.items(), 1):
-            cells[name] = _cells(steps, part)
-            if number % COLUMNS == 0:
-                give_way()
+        cells = {name: _cells(steps, part) for name, part in paced(parts.items(), COLUMNS)}
         yield _timed(steps, cells) if self._by_time else Window(steps, {name: cell for name, (cell, _) in cells.items()})
 
     def _values(self, column: PointColumns, extras: dict[int, dict[str, Any]], texts: bool) -> Floats | Objects:
@@ -296,7 +294,7 @@ def joined(parts: list[Window]) -> Window:
     steps = np.concatenate([part.steps for part in parts])
     times = np.concatenate([part.times for part in parts if part.times is not None]) if parts[0].times is not None else None
     cells = {}
-    for name in list({name: None for part in parts for name in part.cells}):
+    for name in paced(list({name: None for part in parts for name in part.cells}), COLUMNS):
         mine = [
             (offset, count, part.cells.pop(name)) for offset, count, part in zip(offsets, counts, parts, strict=False) if name in part.cells
         ]
@@ -325,7 +323,7 @@ def _joined_cells(parts: list[tuple[int, int, Cells]], row_times: Floats | None,
 def taken(window: Window, rows: Ints) -> Window:
     """Some rows of a window (indices, ascending)."""
     cells = {}
-    for name, cell in window.cells.items():
+    for name, cell in paced(window.cells.items(), COLUMNS):
         if cell.rows is None:
             cells[name] = Cells(None, cell.values[rows], None if cell.times is None else cell.times[rows])
             continue
@@ -341,7 +339,9 @@ def taken(window: Window, rows: Ints) -> Window:
 def _union(columns: list[Ints]) -> Ints:
     longest = max(columns, key=len)
     others = [
-        column for column in columns if column is not longest and not (len(column) == len(longest) and np.array_equal(column, longest))
+        column
+        for column in paced(columns, COLUMNS)
+        if column is not longest and not (len(column) == len(longest) and np.array_equal(column, longest))
     ]
     return np.unique(np.concatenate([longest, *others])) if others else longest
 

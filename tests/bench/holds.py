@@ -1,0 +1,103 @@
+"""What keeps others waiting: `python -m tests.bench.holds [WORDS]` does each overload of overload.py (whose name has one of the words) once, on SQLite,
+and prints the stretches in which the thread of the event loop computed for more than HOLD seconds without a turn for other calls.
+
+CPU time of that thread counts, not time on a clock: other programs hardly disturb it. The same file is the server: a thread looks every 8 ms how long
+the loop's thread has computed since the last switch between greenlets, and where it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+HOLD = 0.025
+EVERY = 0.008
+
+
+def serve() -> None:
+    """The server, watched. Lines go to the file that the environment names."""
+    from gevent import monkey
+
+    monkey.patch_all()
+    import greenlet
+
+    start, ident = monkey.get_original("_thread", "start_new_thread"), monkey.get_original("_thread", "get_ident")
+    sleep = monkey.get_original("time", "sleep")
+    loop = switches = 0
+    since = 0.0
+
+    def switched(event: str, greenlets: Any) -> None:
+        nonlocal switches, since
+        if ident() == loop:
+            switches, since = switches + 1, time.thread_time()
+
+    def watch() -> None:
+        clock = time.pthread_getcpuclockid(loop)
+        seen, longest, where = -1, 0.0, ""
+        while True:
+            sleep(EVERY)
+            held = time.clock_gettime(clock) - since
+            if switches != seen:
+                if longest > HOLD:
+                    with Path(os.environ["TIDEMARK_HOLDS"]).open("a") as out:
+                        out.write(f"    {longest * 1000:5.0f} ms  {where}\n")
+                seen, longest = switches, 0.0
+            elif held > HOLD and held > longest:
+                where = where if longest else _place(sys._current_frames()[loop])
+                longest = held
+
+    def begin() -> None:
+        nonlocal loop, since
+        loop, since = ident(), time.thread_time()
+        greenlet.settrace(switched)
+        start(watch, ())
+
+    os.register_at_fork(after_in_child=begin)
+    from apiserver.__main__ import main
+
+    main()
+
+
+def _place(frame: Any) -> str:
+    """The innermost calls."""
+    calls = [
+        f"{Path(call.filename).parent.name}/{Path(call.filename).name}:{call.lineno} {call.name}" for call in traceback.extract_stack(frame)
+    ]
+    return " < ".join(reversed(calls[-6:]))
+
+
+def main(words: list[str]) -> None:
+    from tests.bench import overload
+    from tests.process import ROOT, Server
+
+    folder = Path(tempfile.mkdtemp(prefix="tidemark-holds-"))
+    holds = folder / "holds"
+    env = {**overload.settings(folder), "TIDEMARK_HOLDS": str(holds), "PYTHONPATH": str(ROOT)}
+    server = Server(folder / "server", env, program=[sys.executable, __file__])
+    try:
+        client = server.start().client()
+        for name, work in overload.overloads(client):
+            if words and not any(word in name for word in words):
+                continue
+            holds.write_text("")
+            before, begun = server.cpu_seconds(), time.monotonic()
+            work(client)
+            print(f"{name}: {time.monotonic() - begun:.1f} s, {server.cpu_seconds() - before:.2f} s CPU", flush=True)
+            time.sleep(3 * EVERY)
+            print(holds.read_text(), end="", flush=True)
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        serve()
+    else:
+        main(sys.argv[1:])
