@@ -161,3 +161,10 @@ def test_a_long_vector_is_no_line_that_holds_too_much(server: Client, task: str)
     numbers = ",".join(["NaN", *map(str, range(100_000))])
     line = f'{{"type":"training_stats_vector","task":"{task}","metric":"m","variant":"v","iter":1,"values":[{numbers}]}}'
     assert server.add_batch([line])["errors"] == 0
+
+
+def test_a_body_with_a_hundred_thousand_faults_costs_as_much_as_one_with_a_hundred(shared_server: Server) -> None:
+    body = b'{"ids": [' + b"{}," * 100_000 + b"{}]}"
+    answer, seconds = cost(shared_server, "/tasks.delete_many", body, JSON)
+    assert answer.codes == (400, 12)
+    assert seconds < 2
