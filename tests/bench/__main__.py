@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--engines", nargs="+", choices=["sqlite", "elastic"], default=["sqlite", "elastic"], help="default: both")
     parser.add_argument("--stored", type=int, default=5_000_000, help="events that are stored for the comparison (default 5,000,000)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of the ingest figures")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of turns (default: %(default)s)")
     parser.add_argument("--folder", default=None, help="where the data folder is made (default: the system's temporary folder)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="tidemark-bench-", dir=options.folder))
@@ -76,7 +76,7 @@ def main() -> None:
             from tests.bench.cluster import cluster
 
             report.engine("elastic")
-            cluster(report, folder / "cluster", set(options.only))
+            cluster(report, folder / "cluster", set(options.only), options.rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         report.write()

@@ -39,7 +39,7 @@ def last_values(task: str) -> dict[str, Any]:
     return {"size": 0, "query": {"term": {"task": task}}, "aggs": {"metrics": metrics}}
 
 
-def charts(report: Report, server: Server, bare: Bare, redis_url: str, rounds: int = 9) -> None:
+def charts(report: Report, server: Server, bare: Bare, redis_url: str, rounds: int) -> None:
     report.heading(f"Reads: 200,000 points in 8 series, a log of a million lines, beside the bare search ({rounds} rounds in turns)")
     client = server.client()
     task = reads.fill_points(client)
@@ -145,7 +145,7 @@ def many_histograms(bare: Bare, tasks: list[str], interval: int) -> None:
     assert all(len(answer["aggregations"]["metrics"]["buckets"]) == len(reads.METRICS) for answer in answers)
 
 
-def cluster(report: Report, folder: Path, only: set[str]) -> None:
+def cluster(report: Report, folder: Path, only: set[str], rounds: int) -> None:
     """Start a server on a real Elasticsearch and Redis; measure the wanted parts."""
     url, state = elasticsearch_url(), redis_url()
     server = Server(folder, {"TIDEMARK_STORE": url, "TIDEMARK_STATE": state})
@@ -154,9 +154,9 @@ def cluster(report: Report, folder: Path, only: set[str]) -> None:
         bare = Bare(url)
         client = server.client()
         if "ingest" in only:
-            ingest(report, server, bare, state)
+            ingest(report, server, bare, state, rounds)
         if "reads" in only:
-            charts(report, server, bare, state)
+            charts(report, server, bare, state, rounds)
         if "raw" in only:
             raw_points(report, server, bare, state)
         if "images" in only:

@@ -60,7 +60,7 @@ def warm_up(report: Report, load: Load) -> None:
     report.add("warmed up for", seconds, "s", note=note)
 
 
-def ingest(report: Report, server: Server, bare: Bare, redis_url: str, rounds: int = 9) -> None:
+def ingest(report: Report, server: Server, bare: Bare, redis_url: str, rounds: int) -> None:
     report.heading(f"Ingest over HTTP, beside raw _bulk of the same documents (CPU of all processes, {rounds} rounds in turns)")
     client = server.client()
     load = Load(client, bare)

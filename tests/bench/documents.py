@@ -12,6 +12,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -249,16 +250,11 @@ class Trial:
             index = self.create(step)
             documents = batches * SIZE
 
-            def write(index: str = index, requests: list[bytes] = requests) -> None:
-                for request in requests:
-                    assert not self.bare.call("POST", f"/{index}/_bulk?filter_path=errors", request)["errors"]
-
-            def settle() -> None:
-                self.bare.settle()
-
-            written = self.cpu_of(write, documents)
-            refreshed = self.cpu_of(settle, documents)
-            read = self.cpu_of(lambda index=index: self.read(index), 1) if step.readable else 0.0  # type: ignore[misc]
+            written = refreshed = 0.0
+            for half in (requests[::2], requests[1::2]):  # two segments, so that there is something to merge
+                written += self.cpu_of(partial(self.write, index, half), documents)
+                refreshed += self.cpu_of(self.bare.settle, documents)
+            read = self.cpu_of(partial(self.read, index), 1) if step.readable else 0.0
             if number:
                 costs.write.append(written)
                 costs.refresh.append(refreshed)
@@ -266,6 +262,10 @@ class Trial:
             if step.name in self.last:
                 self.bare.call("DELETE", f"/{self.last[step.name]}")
             self.last[step.name] = index
+
+    def write(self, index: str, requests: Sequence[bytes]) -> None:
+        for request in requests:
+            assert not self.bare.call("POST", f"/{index}/_bulk?filter_path=errors", request)["errors"]
 
     def create(self, step: Step) -> str:
         template = copy.deepcopy(self.template)
@@ -302,9 +302,8 @@ class Trial:
         for name, index in self.last.items():
             self.bare.wait_for_leases(index)
             documents = int(self.bare.call("GET", f"/{index}/_count")["count"])
-            self.costs[name].merge.append(
-                self.cpu_of(lambda index=index: self.bare.call("POST", f"/{index}/_forcemerge?max_num_segments=1"), documents)
-            )  # type: ignore[misc]
+            merge = partial(self.bare.call, "POST", f"/{index}/_forcemerge?max_num_segments=1")
+            self.costs[name].merge.append(self.cpu_of(merge, documents))
             self.costs[name].bytes = self.bare.bytes_per_document(index)
 
     def show(self) -> None:

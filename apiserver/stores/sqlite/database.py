@@ -67,7 +67,7 @@ class Database:
         self._idle: deque[sqlite3.Connection] = deque()
         self._on_rollback: list[Callable[[], None]] = []
         self._waiting: deque[_Write] = deque()
-        self._committer: gevent.Greenlet | None = None
+        self._writing = False
         self._closed = False
         self._giving_back = False
         _apply(self._writers, self._prepare)
@@ -81,17 +81,40 @@ class Database:
 
         A shared transaction that fails as a whole is rolled back, and each write of it is tried alone: `work` may run twice.
         """
-        mine = _Write(work, lines)
-        self._waiting.append(mine)
-        if not self._committer:
-            # A greenlet of its own: a caller that is killed meanwhile must not keep the others from their outcomes.
-            self._committer = gevent.spawn(self._commit_waiting)
         with tracing.span("sqlite write"):
-            result: T = mine.outcome.get()
+            return self._written(work, lines)
+
+    def _written(self, work: Callable[[sqlite3.Connection], T], lines: int | None) -> T:
+        result: T
+        if self._writing:
+            mine = _Write(work, lines)
+            self._waiting.append(mine)
+            result = mine.outcome.get()
+            return result
+        self._writing = True
+        try:
+            result, error = _apply(self._writers, self._transaction, [work])[0]
+        finally:
+            self._go_on()
+        if error is not None:
+            raise error
         return result
+
+    def _go_on(self) -> None:
+        if self._waiting:
+            # A greenlet of its own: a caller that is killed meanwhile must not keep the others from their outcomes.
+            gevent.spawn(self._commit_waiting)
+        else:
+            self._writing = False
 
     def _commit_waiting(self) -> None:
         """Store what waits, in the order of arrival."""
+        try:
+            self._commit_groups()
+        finally:
+            self._go_on()
+
+    def _commit_groups(self) -> None:
         while self._waiting:
             group = self._next_group()
             outcomes: Sequence[_Outcome] = [(None, StoreBusy("the write was broken off"))] * len(group)
@@ -149,8 +172,8 @@ class Database:
         if self._closed:
             return
         self._closed = True
-        if self._committer:
-            self._committer.join()
+        while self._writing:
+            gevent.sleep(0.001)
         self._writers.join()
         self._readers.join()
         while self._idle:

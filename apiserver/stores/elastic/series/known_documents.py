@@ -23,11 +23,12 @@ _decode = msgspec.msgpack.Decoder().decode
 
 
 class KnownDocuments:
-    """Safe for any number of threads and greenlets. `size`: how many documents are remembered; `unpacked`: how many of them as objects."""
+    """Safe for any number of threads and greenlets. `size`: how many documents are remembered; `unpacked`: how many of them as objects, at most half."""
 
     def __init__(self, client: ElasticClient, size: int, unpacked: int = UNPACKED) -> None:
         self._client = client
         self._lock = threading.Lock()
+        unpacked = min(unpacked, max(1, size // 2))
         self._packed: LRUCache[DocumentKey, bytes] = LRUCache(size - unpacked)
         self._states = _Spilling(unpacked, self._pack)
 

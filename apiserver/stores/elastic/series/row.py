@@ -54,6 +54,10 @@ class LastPoints(NamedTuple):
 
     def joined(self, new: LastPoints) -> LastPoints:
         """The last points of both. Of two of the same iteration either may come out: the series is stale then, and recomputed."""
+        if self.continues_in(new):
+            values = (self.values + new.values)[-8 * LAST_VALUES :]
+            last = new.first + self.step * (len(new.values) // 8 - 1)
+            return LastPoints(last - self.step * (len(values) // 8 - 1), self.step, b"", values)
         old, late = self._iters(), new._iters()
         if not old or not late:
             return self if old else new
@@ -61,6 +65,13 @@ class LastPoints(NamedTuple):
             return LastPoints._packed((old + late)[-LAST_VALUES:], (self.values + new.values)[-8 * LAST_VALUES :])
         points = sorted(zip([*old, *late], [*array("d", self.values), *array("d", new.values)], strict=True), key=itemgetter(0))
         return LastPoints.of([point[0] for point in points], [point[1] for point in points])
+
+    def continues_in(self, new: LastPoints) -> bool:
+        """Whether both together are evenly spaced, `new` coming last."""
+        count = len(self.values) // 8
+        if self.iters or new.iters or count < 2 or not new.values or new.first != self.first + self.step * count:
+            return False
+        return new.step == self.step or len(new.values) == 8
 
     def _iters(self) -> array[int]:
         if self.iters:
