@@ -29,7 +29,7 @@ while step < seconds * rate:
     for number in range(int(sys.argv[4])):
         logger.report_scalar(f"metric{number % 4}", "test" if number < 4 else "train", (step * 0.618034 + number) % 1, step)
     if step % 10 == 0:
-        logger.report_text(f"step {step} of a training that is watched")
+        logger.report_text(f"step {step} of a training that is watched", print_console=False)
     step += 1
     time.sleep(max(0, begun + step / rate - time.monotonic()))
 task.close()

@@ -16,6 +16,7 @@ ELASTIC = ElasticSettings(
     generation_documents=200_000_000,
     generation_bytes=50_000_000_000,
     generation_days=30.0,
+    tiers=(),
     prefix="",
 )
 REDIS = RedisSettings(ca_file="", timeout=3, prefix="tidemark:")

@@ -135,6 +135,33 @@ def test_a_figure_that_is_too_large_says_so(server: Client, page: Page, task: st
     expect(frame.locator("figure .plot svg.main-svg").first).to_be_visible(timeout=30_000)
 
 
+def test_a_run_of_a_hundred_thousand_series_stays_usable(server: Client, page: Page, task: str) -> None:
+    """The names come from here, as `events.max_task_series` would have to be raised and 100,000 series stored; points come from the server."""
+    names = [f"layer{number:06}/grad" for number in range(100_000)]
+    server.add_batch([scalar(task, name, "norm", iter=i, value=i) for name in (names[0], names[-1]) for i in range(5)])
+    answers = {
+        "events.get_scalar_metrics_and_variants": {"metrics": {name: ["norm"] for name in names}},
+        "events.get_task_metrics": {"metrics": [{"task": task, "metrics": names}]},
+    }
+
+    def fulfil(route: Route) -> None:
+        data = answers[route.request.url.rpartition("/")[2]]
+        route.fulfill(status=200, json={"meta": {"result_code": 200}, "data": data})
+
+    for name in answers:
+        page.route(f"**/{name}", fulfil)
+    page.goto(f"/runs/{task}")
+    expect(page.get_by_text("100,000 charts")).to_be_visible(timeout=30_000)
+    expect(card(page, f"{names[0]} / norm")).to_contain_text("5 points")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(card(page, f"{names[-1]} / norm")).to_contain_text("5 points")
+    assert page.locator("canvas").count() <= 40 and page.evaluate("document.querySelectorAll('*').length") < 5_000
+    page.evaluate("scrollTo(0, 0)")
+    page.get_by_role("searchbox", name="Find series").fill("layer09999[89]")
+    expect(page.get_by_text("2 of 100,000 charts")).to_be_visible()
+    expect(card(page, f"{names[-1]} / norm")).to_contain_text("5 points")
+
+
 def test_an_answer_that_breaks_off_is_a_message_in_its_part(server: Client, page: Page, task: str) -> None:
     server.add_batch([scalar(task, iter=i, value=i) for i in range(5)])
     broken = [True]

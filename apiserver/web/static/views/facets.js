@@ -23,7 +23,7 @@ export function Facets({ rows, q, project, onFilter, onDownload, onNews, paramet
     ...(rows.facets.status?.values ?? []).map((one) => ({ term: `status:${wordOf(String(one.value))}`, text: statusWord(String(one.value)), count: one.count })),
     ...(rows.facets.tags?.values ?? []).filter((one) => one.value !== null).slice(0, MOST).map((one) => ({ term: `tag:${quote(String(one.value))}`, text: String(one.value), count: one.count })),
     ...differing.flatMap(({ parameter, values }) =>
-      values.slice(0, VALUES).map((one) => ({ term: `${quote(`hp:${parameter.section}/${parameter.name}`)}:${quote(String(one.value))}`, text: String(one.value), count: one.count, name: parameter.name })),
+      values.slice(0, VALUES).map((one) => ({ term: `${quote(`hp:${parameter.section}/${parameter.name}`)}:${quote(String(one.value))}`, text: String(one.value), count: one.count, name: parameter.name, title: `${parameter.section}/${parameter.name} = ${one.value}` })),
     ),
   ];
   const total = rows.total;
@@ -36,7 +36,7 @@ export function Facets({ rows, q, project, onFilter, onDownload, onNews, paramet
       chips.map((one) => {
         const on = q.split(/\s+/).includes(one.term);
         return button(
-          { key: one.term, type: "button", class: "chip", "aria-pressed": on, onClick: () => onFilter(on ? q.replace(one.term, "").trim() : `${q} ${one.term}`.trim()) },
+          { key: one.term, type: "button", class: "chip", "aria-pressed": on, title: "title" in one ? one.title : undefined, onClick: () => onFilter(on ? q.replace(one.term, "").trim() : `${q} ${one.term}`.trim()) },
           "name" in one && span({ class: "muted" }, one.name),
           span({ class: "truncate facet-value" }, one.text),
           span({ class: "muted" }, integer(one.count)),

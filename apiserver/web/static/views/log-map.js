@@ -110,14 +110,16 @@ function drawTimes(ctx, slices, total, width, height) {
   ctx.fillStyle = token("--muted");
   ctx.textAlign = "right";
   ctx.textBaseline = "middle";
+  let today = "";
   let said = "";
   let at = 0;
   for (let line = 10; line < height - 6; line += APART) {
     const position = (line / height) * total;
     while (at < slices.length - 1 && slices[at + 1].position <= position) at++;
     const { start } = slices[at];
-    const text = long && day(start) !== said ? day(start).slice(5) : clock(start).slice(0, long ? 5 : 8);
-    if (long) said = day(start);
-    ctx.fillText(text, width - 4, line);
+    const text = long && day(start) !== today ? day(start).slice(5) : clock(start).slice(0, long ? 5 : 8);
+    if (long) today = day(start);
+    if (text !== said) ctx.fillText(text, width - 4, line);
+    said = text;
   }
 }
