@@ -82,7 +82,7 @@ sbom: ## Write dist/sbom.cdx.json, a bill of materials of what is shipped (Cyclo
 
 clean: ## Remove what was built; data and the virtual environment's packages stay where they are needed
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find apiserver tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find apiserver tidemark_events scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs in seconds; where it can't be had, pip does it slowly.
 INSTALL = $(VENV)/bin/uv pip install -q --python $(PYTHON) $(1) || $(PYTHON) -m pip install -q $(1)
