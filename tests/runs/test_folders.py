@@ -130,6 +130,12 @@ def test_a_path_without_runs_is_said(tmp_path: Path) -> None:
     assert "no run in" in tidemark("import", str(tmp_path / "empty"), "--data", str(tmp_path / "data"), code=2).stderr
 
 
+def test_of_a_file_of_something_else_the_first_problems_are_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.events.jsonl").write_text("no JSON\n" * 500)
+    done = tidemark("import", str(tmp_path / "notes.events.jsonl"), "--data", str(tmp_path / "data"), code=1)
+    assert done.stderr.count("not JSON") == 200 and "and 300 more problems" in done.stderr and "500 problems" in done.stdout
+
+
 def test_log_config_becomes_hyper_parameters(runs: Runs, run: str, tmp_path: Path) -> None:
     folder = make_run(tmp_path, run)
     config = {"args": {"lr": 0.1, "model": {"depth": 18}}, "extra": {"seed": 7}, "config_files": ["a.yaml"]}

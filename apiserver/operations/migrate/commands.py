@@ -133,7 +133,7 @@ def _report(outcome: Any, moves: Any, seconds: float) -> None:
 
 
 def _report_json(outcome: Any, moves: Any, seconds: float) -> None:
-    found = dataclasses.asdict(outcome)
+    found = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
     if moves is not None:
         found |= {"files": moves.copied, "bytes": moves.bytes}
     click.echo(json.dumps({**found, "dry_run": moves is None, "seconds": round(seconds, 3)}))

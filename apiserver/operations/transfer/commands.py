@@ -29,6 +29,8 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, f
 TOOLS = "Runicorn, TensorBoard, MLflow, W&B, trackio, DVCLive or Lightning"
 NAMED = 20
 """Runs whose ids are printed."""
+SHOWN_PROBLEMS = 200
+"""Problems that are printed: a file that is none of these may have a million lines."""
 
 
 def add_commands(group: click.Group) -> None:
@@ -137,8 +139,10 @@ def _name(runs: list[Any]) -> None:
 
 
 def _report(tally: Any, seconds: float) -> None:
-    for problem in tally.problems:
+    for problem in tally.problems[:SHOWN_PROBLEMS]:
         click.echo(str(problem), err=True)
+    if len(tally.problems) > SHOWN_PROBLEMS:
+        click.echo(f"... and {len(tally.problems) - SHOWN_PROBLEMS:,} more problems (--json lists all)", err=True)
     click.echo(
         f"{tally.runs:,} runs, {tally.events:,} events, {tally.log_lines:,} log lines and {tally.images:,} images in {seconds:.1f} s"
         f" ({(tally.events + tally.log_lines) / max(seconds, 1e-3):,.0f}/s)"
