@@ -185,6 +185,10 @@ class EventsNotAdded(TidemarkError):
         self.params = dict(list(errors_info.items())[:20])
 
 
+class RewindRefused(TidemarkError):
+    """What a rewind makes void can't be kept."""
+
+
 class InvalidModel(TidemarkError):
     """Unknown or foreign models. `ids`: all ids that were asked for."""
 

@@ -220,6 +220,14 @@ class Run:
         encoded = media.encoded(event)
         (self._writer or self._begin()).other(lambda: encoded)
 
+    def rewind(self, step: int) -> int:
+        """Take the run back to a step, when its training resumes from a checkpoint: later points, images and plots leave charts and statistics. How many
+        events that are. A `log` without a step goes on after this one."""
+        self.flush()
+        voided = int(self._wire.call("events.rewind", {"task": self.id, "iteration": step})["rewound"])
+        (self._writer or self._begin()).next_step = step + 1
+        return voided
+
     def flush(self, timeout: float = 30.0) -> bool:
         """Send what waits; whether all of it was sent in time."""
         return self._writer is None or self._writer.flush(timeout)

@@ -39,10 +39,10 @@ def backup(settings: Settings, folder: Path) -> dict[str, Any]:
     began = int(time.time() * 1000)
     engine, counts = _dump_store(settings, folder)
     # Files after the events that name them: an event without its file would be worse than a file without its event.
-    _copy_tree(_files_folder(settings), folder / FILES)
+    _copy_tree(files_folder(settings), folder / FILES)
     keys = settings.data / KEYS
     if keys.exists():
-        _copy(keys, folder / KEYS)
+        copy_file(keys, folder / KEYS)
         (folder / KEYS).chmod(0o600)
     manifest = {
         "format": FORMAT,
@@ -50,7 +50,7 @@ def backup(settings: Settings, folder: Path) -> dict[str, Any]:
         "engine": engine,
         "began": began,
         "counts": counts,
-        "digests": {str(path.relative_to(folder)): _digest(path) for path in _all_files(folder)},
+        "digests": {str(path.relative_to(folder)): _digest(path) for path in all_files(folder)},
     }
     draft = folder / f".{MANIFEST}"
     draft.write_text(json.dumps(manifest, indent=2))
@@ -81,7 +81,7 @@ def restore(settings: Settings, folder: Path) -> int:
         raise StartupError(f"{folder}: a backup of Elasticsearch; set TIDEMARK_STORE to an http:// address to restore it")
     database = None if shared else Path(sqlite_path(settings.store_url))
     taken = [path for path in (database, settings.data / KEYS) if path is not None and path.exists()]
-    files = _files_folder(settings)
+    files = files_folder(settings)
     if files.exists() and any(path.name != INCOMING for path in files.iterdir()):
         taken.append(files)
     if taken:
@@ -90,7 +90,7 @@ def restore(settings: Settings, folder: Path) -> int:
     if (folder / FILES).exists():
         _copy_tree(folder / FILES, files)
     if (folder / KEYS).exists():
-        _copy(folder / KEYS, settings.data / KEYS)
+        copy_file(folder / KEYS, settings.data / KEYS)
         (settings.data / KEYS).chmod(0o600)
     if shared and manifest["engine"] == "sqlite":
         return _move_store(settings, folder)
@@ -135,7 +135,7 @@ def _load_store(settings: Settings, folder: Path, manifest: dict[str, Any], data
 
     database.parent.mkdir(parents=True, exist_ok=True)
     draft = database.with_name(f".{database.name}.restored")
-    _copy(folder / DATABASE, draft)
+    copy_file(folder / DATABASE, draft)
     draft.chmod(0o600)
     try:
         counts = sqlite.counts(draft)
@@ -154,7 +154,7 @@ def _move_store(settings: Settings, folder: Path) -> int:
 
     draft = settings.data / f".{DATABASE}.moved"
     draft.unlink(missing_ok=True)
-    _copy(folder / DATABASE, draft)  # opening it may migrate it, and a backup stays as it is
+    copy_file(folder / DATABASE, draft)  # opening it may migrate it, and a backup stays as it is
     draft.chmod(0o600)
     try:
         with closing(SqliteContents(draft)) as contents, closing(ElasticClient(settings.store_url, settings.elastic)) as client:
@@ -164,7 +164,8 @@ def _move_store(settings: Settings, folder: Path) -> int:
             path.unlink()
 
 
-def _files_folder(settings: Settings) -> Path:
+def files_folder(settings: Settings) -> Path:
+    """Where an installation keeps uploads."""
     return Path(settings.files.folder).expanduser() if settings.files.folder else settings.data / "files"
 
 
@@ -172,18 +173,19 @@ def _copy_tree(source: Path, target: Path) -> None:
     """Copy files that are complete when they appear, as the file server's are; one that is deleted meanwhile is left out."""
     if not source.exists():
         return
-    for path in _all_files(source):
+    for path in all_files(source):
         name = path.relative_to(source)
         if name.parts[0] == INCOMING:
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            _copy(path, target / name)
+            copy_file(path, target / name)
         except FileNotFoundError:
             continue
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file to a place where none is; on return it is on the disk."""
     with source.open("rb") as given, target.open("xb") as made:
         shutil.copyfileobj(given, made, 1 << 20)
         made.flush()
@@ -191,7 +193,8 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copystat(source, target)
 
 
-def _all_files(folder: Path) -> Iterator[Path]:
+def all_files(folder: Path) -> Iterator[Path]:
+    """The files below a folder, in order, without a manifest."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in (MANIFEST, f".{MANIFEST}"))
 
 

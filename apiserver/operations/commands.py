@@ -1,9 +1,10 @@
-"""The commands `doctor` and `retention`. What they need is imported when they run."""
+"""The commands `doctor`, `retention`, `backup`, `restore` and `copy`. What they need is imported when they run."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ _UNITS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
 def add_commands(group: click.Group) -> None:
     """Add the commands to the command line."""
-    for command in (doctor, retention, compact, backup, restore):
+    for command in (doctor, retention, compact, backup, restore, copy):
         group.add_command(command)
 
 
@@ -101,6 +102,56 @@ def restore(folder: Path, data: str | None, store: str | None, state: str | None
         raise StartupError(f"the server at {address} uses this data folder: stop it first")
     documents = put(settings, folder)
     click.echo(json.dumps({"documents": documents}) if as_json else f"Restored {documents:,} documents; all of them are there.")
+
+
+@click.command()
+@click.option("--from", "from_store", required=True, metavar="URL", help="Store to read: sqlite:///old/tidemark.db or http://host:9200.")
+@click.option("--from-state", metavar="URL", help="Its state: redis://…, with an http store.")
+@click.option(
+    "--from-data", metavar="FOLDER", help="Its data folder, for files and keys.  [default: the folder of the SQLite file; none with http]"
+)
+@click.option("--to", "to_store", required=True, metavar="URL", help="Store to write.")
+@click.option("--to-state", metavar="URL", help="Its state: redis://…, with an http store.")
+@click.option("--to-data", envvar="TIDEMARK_DATA", show_envvar=True, metavar="FOLDER", help="Its data folder.  [default: ./data]")
+def copy(from_store: str, from_state: str | None, from_data: str | None, to_store: str, to_state: str | None, to_data: str | None) -> None:
+    """Copy an installation into one of another engine: every company, document, event and file.
+
+    The source may go on serving; what is written meanwhile comes with the next call, which passes over what did not change. Every task is read
+    back and compared; the exit code is 1 if something differs.
+    """
+    from apiserver.common.addresses import without_password
+    from apiserver.engine import sqlite_path
+    from apiserver.operations.store_copy import StoreCopy, copy_files, opened
+
+    is_file = from_store.startswith("sqlite:")
+    folder = from_data or (str(Path(sqlite_path(from_store)).parent) if is_file else None)
+    source, target = _settings(folder, from_store, from_state or "memory://"), _settings(to_data, to_store, to_state or "memory://")
+    began = time.monotonic()
+    with (
+        opened(source, target) as (given, made),
+        click.progressbar(length=1, label="Copying", file=sys.stderr, item_show_func=_shown) as bar,
+    ):
+
+        def progress(done: int, all: int, events: int) -> None:
+            bar.length = max(all, 1)
+            bar.update(done - bar.pos, current_item=f"{events:,} events, {events / max(time.monotonic() - began, 1e-3):,.0f}/s")
+
+        found = StoreCopy(given, made, target.data / "copy", f"{without_password(from_store)} {without_password(to_store)}").run(progress)
+        found.files = copy_files(source, target) if folder is not None else 0
+    for difference in found.differences:
+        click.echo(difference, err=True)
+    click.echo(
+        f"{found.companies:,} companies, {found.documents:,} documents, {found.owners:,} tasks and models"
+        + (f" ({found.unchanged:,} did not change)" if found.unchanged else "")
+        + f", {found.events:,} events and {found.files:,} files in {time.monotonic() - began:.1f} s"
+    )
+    click.echo(f"{len(found.differences):,} differences" if found.differences else "Both sides are the same.")
+    if found.differences:
+        raise SystemExit(1)
+
+
+def _shown(text: object) -> str | None:
+    return str(text) if text else None
 
 
 class Age(click.ParamType[float]):

@@ -58,6 +58,7 @@ TABLE: dict[type[Exception], Code] = {
     errors.TaskCannotBeDeleted: Code(400, 123, "Task can't be deleted"),
     errors.TaskNotFound: Code(400, 130, "Task not found"),
     errors.EventsNotAdded: Code(400, 131, "Events not added"),
+    errors.RewindRefused: Code(400, 132, "Events not rewound"),
     errors.CannotRemoveAllRuns: Code(400, 160, "All runs of a pipeline can't be removed"),
     errors.InvalidModel: Code(400, 201, "Invalid model id"),
     errors.ModelNotReady: Code(400, 202, "Model is not ready"),

@@ -8,6 +8,7 @@ from typing import Any
 from apiserver.bll.events.scrolls import Scroll
 from apiserver.bll.registry.directory import Owner, OwnerKind, TaskDirectory
 from apiserver.service_repo import Call
+from apiserver.stores.records import rewound
 
 Request = dict[str, Any]
 
@@ -23,8 +24,9 @@ class EventOwners:
         return self._directory.readable(call.company, [request["task"]])[request["task"]]
 
     def one(self, call: Call, request: Request) -> Owner:
-        """The task that `task` names, or the model when the request has `model_events`."""
-        return self.several(call, request, [request["task"]])[request["task"]]
+        """The task that `task` names, or the model when the request has `model_events`; with `rewound`, the owner of what was rewound of it."""
+        owner = self.several(call, request, [request["task"]])[request["task"]]
+        return owner._replace(id=rewound(owner.id)) if request.get("rewound") else owner
 
     def several(self, call: Call, request: Request, ids: Iterable[str]) -> dict[str, Owner]:
         """The tasks with these ids, or the models when the request has `model_events`; in the order of `ids`."""

@@ -19,6 +19,7 @@ from apiserver.bll.events.navigation import Navigation
 from apiserver.bll.events.pages import EventPages
 from apiserver.bll.events.plot_samples import PlotSamples
 from apiserver.bll.events.plots import Plots
+from apiserver.bll.events.rewinding import Rewinding
 from apiserver.bll.events.scrolls import Scrolls
 from apiserver.bll.events.series_charts import SeriesCharts
 from apiserver.bll.events.storage import TaskStorage
@@ -48,7 +49,7 @@ def event_services(events: EventStore, directory: TaskDirectory, state: State, i
     pages = EventPages(events, scrolls, settings.raw_size_cap)
     navigation = Navigation(events, state, ttl)
     return [
-        EventsWriteService(owners, ingest, Deletion(store, directory)),
+        EventsWriteService(owners, ingest, Deletion(store, directory), Rewinding(store, directory)),
         EventsScalarsService(
             owners,
             Charts(events, ChartLimits(settings.max_chart_series, settings.max_chart_points)),

@@ -29,7 +29,9 @@ class EventsLogsService:
     def get_task_log(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("search"):
             return self._found(call, request)
-        page = self._logs.page(
+        fold = request.get("fold") == "progress"
+        read = self._logs.folded if fold else self._logs.page
+        page = read(
             self._owners.task(call, request),
             size=request["batch_size"],
             earlier=request["navigate_earlier"],
@@ -38,7 +40,8 @@ class EventsLogsService:
             metrics=metrics_filter(request.get("metrics")),
             levels=request.get("levels"),
         )
-        return {"events": page.events, "returned": len(page.events), "total": page.total}
+        found = {"events": page.events, "returned": len(page.events), "total": page.total}
+        return {**found, "next_timestamp": page.next_timestamp} if fold else found
 
     def _found(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         query = SearchQuery(

@@ -6,6 +6,7 @@ from typing import Any
 
 from apiserver.bll.events.deletion import Deletion
 from apiserver.bll.events.ingest import Ingest
+from apiserver.bll.events.rewinding import Rewinding
 from apiserver.service_repo import Call, endpoint
 from apiserver.services.event_owners import EventOwners
 
@@ -13,10 +14,11 @@ from apiserver.services.event_owners import EventOwners
 class EventsWriteService:
     """Reports and deletes events."""
 
-    def __init__(self, owners: EventOwners, ingest: Ingest, deletion: Deletion) -> None:
+    def __init__(self, owners: EventOwners, ingest: Ingest, deletion: Deletion, rewinding: Rewinding) -> None:
         self._owners = owners
         self._ingest = ingest
         self._deletion = deletion
+        self._rewinding = rewinding
 
     @endpoint("events.add")
     def add(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -38,3 +40,7 @@ class EventsWriteService:
     def delete_for_model(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         owner = self._owners.writable(call, request, "model")
         return {"deleted": True, "deleted_count": self._deletion.delete(owner)}
+
+    @endpoint("events.rewind")
+    def rewind(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"rewound": self._rewinding.rewind(self._owners.writable(call, request), request["iteration"])}

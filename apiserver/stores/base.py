@@ -79,13 +79,17 @@ class EventWriter(Protocol):
         """
 
     def delete(self, company: str, task: str) -> int:
-        """Remove all events of the task or model with their statistics; the number of removed events. Everything acknowledged before
-        the call is gone on return; a batch acknowledged later is whole."""
+        """Remove all events of the task or model with their statistics, and what was rewound of it; the number of removed events (without
+        rewound ones). Everything acknowledged before the call is gone on return; a batch acknowledged later is whole."""
 
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:
         """Remove log lines: older than `before` (ms, exclusive), with a metric in `include`, with a metric not in `exclude`."""
+
+    def cut(self, company: str, task: str, *, after: int, until_seq: int) -> int:
+        """Remove what has an iteration greater than `after` and arrived up to `until_seq`, log lines and single values excepted; the number of
+        removed events. Statistics are right on return; what arrives meanwhile stays whole."""
 
 
 class SeriesReader(Protocol):

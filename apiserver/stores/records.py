@@ -42,6 +42,20 @@ Metrics = Mapping[str, Collection[str]]
 """A filter: metric -> variants; an empty collection means all variants of the metric. `None` in its place: no filter."""
 
 
+_REWOUND = "\x01rewound"
+"""No client can name a task with it: ids hold no control characters."""
+
+
+def rewound(task: str) -> str:
+    """The hidden owner of the events of a task (or model) that were rewound."""
+    return task + _REWOUND
+
+
+def shown_owner(owner: str) -> str:
+    """The task that an owner of events belongs to: itself, unless it is the hidden one."""
+    return owner.removesuffix(_REWOUND)
+
+
 class SeriesKey(NamedTuple):
     """The identity of a series inside a company. `task` is the id of the task or of the model that owns it."""
 

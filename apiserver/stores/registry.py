@@ -81,6 +81,9 @@ class Registry(Protocol):
     def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
         """Documents of any company with one of these ids (credentials). The caller checks whether it may use them."""
 
+    def companies(self) -> list[str]:
+        """Companies that have documents, in order."""
+
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         """Raises Conflict when the id is taken in this company."""
 

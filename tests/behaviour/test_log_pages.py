@@ -66,3 +66,24 @@ def test_a_scroll_goes_on_as_it_began_whatever_else_is_asked(server: Client, tas
     assert [event["msg"] for event in first["events"]] == ["line 0", "line 2"]
     assert [event["msg"] for event in second["events"]] == ["line 6", "line 4"]  # the order of a page may change on the way
     assert (first["total"], second["total"]) == (4, 4)
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+@pytest.mark.parametrize("size", [1, 3, 50, 500])
+def test_folded_pages_show_each_line_and_each_bar_once(server: Client, task: str, earlier: bool, size: int) -> None:
+    def bar(name: str, done: int) -> str:
+        return f"{name}: {done:3d}%|{'#' * (done // 10):10}| {done}/100 [00:01<00:02, 9.00it/s]"
+
+    texts = ["start", *(bar("train", done) for done in range(101)), "between", *(bar("valid", done) for done in range(40)), "end"]
+    server.add_batch([log(task, text, timestamp=1000 + number) for number, text in enumerate(texts)])
+    request: dict[str, Any] = {"task": task, "batch_size": size, "navigate_earlier": earlier, "fold": "progress"}
+    seen: list[str] = []
+    while True:
+        page = server.call("events.get_task_log", request)
+        seen += [event["msg"] for event in page["events"]]
+        assert page["total"] == len(texts) and page["returned"] == len(page["events"])
+        request["from_timestamp"] = page["next_timestamp"]
+        if page["next_timestamp"] is None:
+            break
+    assert (seen[::-1] if earlier else seen) == ["start", bar("train", 100), "between", bar("valid", 39), "end"]
+    assert len(server.call("events.get_task_log", task=task)["events"]) == len(texts), "what is stored stays as it is"

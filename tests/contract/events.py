@@ -349,6 +349,34 @@ class EventStoreContract(LogContract, ImageContract):
         (series,) = stores.events.series(stores.company, ["t"])
         assert series.count == 1 and series.statistics is not None and series.statistics.value == 2.0
 
+    def test_what_lies_after_an_iteration_is_cut_but_not_what_arrives_later(self, stores: Stores) -> None:
+        builder = Builder().scalars("t", "m", "v", [(step, float(step)) for step in range(3_000)]).scalar("t", "n", "v", 1, 1.0)
+        builder.scalar("t", "m", "v", SINGLE_VALUE_ITER, 5.0).log("t", "x")
+        for step in range(3):
+            builder.event(IMAGE, "t", "i", "v", step, timestamp=T0 + step, url=f"u{step % 2}")
+        builder.event(PLOT, "t", "p", "v", None, plot_str="{}").event(PLOT, "t", "p", "v", 2, plot_str="{}")
+        until = stores.events.append(stores.company, builder.build()).seq + builder.batch.lines - 1
+        stores.events.append(stores.company, Builder().scalars("t", "m", "v", [(1_400, -1.0), (4_000, -2.0)]).build())
+        before = stores.events.revision(stores.company, ["t"])
+        assert stores.events.cut(stores.company, "t", after=1, until_seq=until) == 2_997 + 1 + 1
+        assert stores.events.cut(stores.company, "t", after=1, until_seq=until) == 0
+        assert stores.events.revision(stores.company, ["t"]) != before
+        (points,) = stores.events.points(stores.company, [key("t", "m", "v")])
+        assert points.iters.tolist() == [SINGLE_VALUE_ITER, 0, 1, 1_400, 4_000]
+        known = {one.key.metric: one for one in stores.events.series(stores.company, ["t"])}
+        assert {name: (one.count, one.max_iter) for name, one in known.items()} == {
+            "": (1, None),
+            "i": (2, 1),
+            "m": (5, 4_000),
+            "n": (1, 1),
+            "p": (1, None),
+        }
+        statistics = known["m"].statistics
+        assert statistics is not None and (statistics.max_value, statistics.min_value) == (5.0, -2.0)
+        assert [image.valid_from for image in stores.events.image_variants(stores.company, "t")] == [0]
+        stores.events.append(stores.company, Builder().scalar("t", "m", "v", 2, 9.0).build())
+        assert stores.events.points(stores.company, [key("t", "m", "v")])[0].iters.tolist() == [SINGLE_VALUE_ITER, 0, 1, 2, 1_400, 4_000]
+
     def test_companies_do_not_see_each_other(self, stores: Stores) -> None:
         stores.events.append(stores.company, Builder().scalar("t", "m", "v", 1, 1.0).log("t", "x").build())
         other = stores.company[::-1]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from tests.transfer.boards import write
 from tests.transfer.test_recorded import RECORDED
 
 SAMPLE = 25
+MORE_KB = 500_000
+"""By so much the process may grow."""
 Make = Callable[[Path], object]
 
 
@@ -51,6 +54,9 @@ class Lines:
     def clear(self, run: str) -> None:
         pass
 
+    def rewind(self, run: str, step: int) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -77,11 +83,30 @@ def lightning(folder: Path) -> None:
     (folder / "hparams.yaml").write_text("lr: 0.1\nlayers: [1, 2]\n")
 
 
+def table(suffix: str) -> Make:
+    def make(folder: Path) -> None:
+        import pandas as pd
+
+        folder.mkdir()
+        rows = pd.DataFrame({"step": range(100), "loss": [step / 7 for step in range(100)], "_timestamp": [1.6e9] * 100})
+        path = folder / f"history.{suffix}"
+        if suffix == "parquet":
+            rows.to_parquet(path)
+        elif suffix == "jsonl":
+            rows.to_json(path, orient="records", lines=True)
+        else:
+            rows.to_csv(path, index=False)
+
+    return make
+
+
+TABLES = ("csv", "jsonl", "parquet")
 TOOLS: dict[str, Make] = {
     "tensorboard": board,
     "runicorn": lambda folder: make_run(folder, "fuzzed", steps=50),
     "lightning": lightning,
-    **{tool: recorded(tool) for tool in ("mlflow-files", "mlflow-database", "wandb", "trackio", "dvclive")},
+    **{tool: recorded(tool) for tool in ("mlflow-files", "mlflow-database", "wandb", "trackio", "dvclive", "aim")},
+    **{suffix: table(suffix) for suffix in TABLES},
 }
 
 
@@ -113,22 +138,24 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_mutated_files_cost_what_they_touch_and_are_named(tool: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    whole = tmp_path / "whole"
-    TOOLS[tool](whole)
-    assert imported(whole)[1] == 0, "the file as it was is read without a problem"
-    files = [path for path in sorted(whole.rglob("*")) if path.is_file() and path.stat().st_size]
+    folder = tmp_path / "run"
+    TOOLS[tool](folder)
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
+    named = files[0] if tool in TABLES else folder
+    assert imported(named)[1] == 0, "the file as it was is read without a problem"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for seed in numbers(pytestconfig, SAMPLE):
         chance = random.Random(seed)
-        folder = tmp_path / "mutated"
-        shutil.copytree(whole, folder)
-        path = folder / chance.choice(files).relative_to(whole)
-        path.write_bytes(mutated(path.read_bytes(), chance))
+        path = chance.choice(files)
+        whole = path.read_bytes()
+        path.write_bytes(mutated(whole, chance))
         try:
-            points, problems = imported(folder)
+            points, problems = imported(named)
         except Exception as error:
             raise AssertionError(f"--fuzz-seed {seed}: {path.name}") from error
         assert points or problems, f"--fuzz-seed {seed}: {path.name} is passed over in silence"
-        shutil.rmtree(folder)
+        path.write_bytes(whole)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + MORE_KB, "what a damaged file says of sizes is not believed"
 
 
 def imported(folder: Path) -> tuple[int, int]:

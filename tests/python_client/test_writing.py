@@ -46,6 +46,16 @@ def test_an_exception_marks_the_run_failed(tm: Client) -> None:
     assert tm.get(r.id).status == "stopped"
 
 
+def test_a_run_that_resumes_from_a_checkpoint_takes_later_points_back(tm: Client) -> None:
+    with tm.run("resumes") as r:
+        for step in range(10):
+            r.log({"loss": step}, step=step)
+        assert r.rewind(5) == 4
+        r.log({"loss": 60})
+    chart = tm.get(r.id).scalars("loss")[0]
+    assert (list(chart.step), list(chart.value)) == (list(range(7)), [0, 1, 2, 3, 4, 5, 60])
+
+
 SCRIPT = """
 import os, sys, multiprocessing
 import tidemark_events

@@ -10,7 +10,7 @@ from typing import Any
 from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
 
 from apiserver.operations.transfer.discovery import look
-from apiserver.operations.transfer.pieces import Damaged, FoundRun, Piece, Restarted, Scalars
+from apiserver.operations.transfer.pieces import Damaged, FoundRun, Piece, Restarted, Rewound, Scalars
 
 EPOCH = 1_600_000_000
 
@@ -53,7 +53,9 @@ def points(pieces: Iterable[Piece]) -> dict[str, list[tuple[int, float]]]:
             found.setdefault(piece.name, {}).update(zip(piece.steps, piece.values, strict=True))
         elif isinstance(piece, Restarted):
             found.clear()
-    return {name: sorted(values.items()) for name, values in found.items()}
+        elif isinstance(piece, Rewound):
+            found = {name: {step: value for step, value in values.items() if step < piece.step} for name, values in found.items()}
+    return {name: sorted(values.items()) for name, values in found.items() if values}
 
 
 def damage(pieces: Iterable[Piece]) -> list[str]:

@@ -29,6 +29,11 @@ def mlflow(folder: Path, uri: str) -> None:
         for step in range(STEPS):
             tool.log_metric("train/loss", LOSS[step], step=step, timestamp=1_600_000_000_000 + step * 1000)
             tool.log_metric("odd", ODD[step], step=step, timestamp=1_600_000_000_000 + step * 1000)
+        if uri.startswith("http"):
+            import numpy as np
+
+            tool.log_image(np.zeros((4, 4, 3), np.uint8), key="black", step=3)
+            tool.log_text("a file", "notes/a.txt")
     with tool.start_run(run_name="second"):
         tool.log_metric("acc", 0.5)
         with tool.start_run(run_name="child", nested=True):
@@ -81,6 +86,30 @@ def dvclive(folder: Path) -> None:
             live.next_step()
 
 
+def aim(folder: Path) -> None:
+    import numpy as np
+    from aim import Distribution, Image, Run, Text  # type: ignore[import-not-found,unused-ignore]
+
+    run = Run(repo=str(folder), experiment="vision", system_tracking_interval=None, log_system_params=False, capture_terminal_logs=False)
+    run.name, run.description = "first", "a note"
+    run.add_tag("blue")
+    for name, value in {**PARAMS, "model": {"depth": 18, "sizes": [1, 2]}}.items():
+        run[name] = value
+    for step in range(STEPS):
+        run.track(LOSS[step], name="loss", step=step, context={"subset": "train"})
+        run.track(LOSS[step] / 2, name="loss", step=step, context={"subset": "val"})
+        run.track(ODD[step], name="odd", step=step)
+    run.track(Image(np.zeros((4, 4, 3), np.uint8), caption="black"), name="images", step=3)
+    run.track([Text("a text"), Text("another")], name="notes", step=2)
+    run.track(Distribution(np.array([1.0, 2.0, 2.0, 3.0])), name="weights", step=1)
+    run.track(7, name="count", step=10)
+    run.close()
+    needed = ("MANIFEST*", "CURRENT", "*.sst", "*.log", "run_metadata.sqlite")
+    for left in [path for path in (folder / ".aim").rglob("*") if path.is_file()]:
+        if "index" in left.parts or not any(left.match(pattern) for pattern in needed):
+            left.unlink()
+
+
 def dump(database: Path, tables: tuple[str, ...]) -> None:
     """Put the statements that make some tables in place of a database: text can be read in a review."""
     import sqlite3
@@ -101,11 +130,13 @@ def main(tool: str, folder: Path) -> None:
     os.chdir(folder)
     if tool == "mlflow-files":
         mlflow(folder, (folder / "mlruns").as_uri())
+    elif tool.startswith("http"):  # a running MLflow server; then see replay.py
+        mlflow(folder, tool)
     elif tool == "mlflow-database":
         mlflow(folder, f"sqlite:///{folder}/mlflow.db")
         dump(folder / "mlflow.db", ("experiments", "runs", "metrics", "params", "tags"))
     else:
-        {"wandb": wandb, "trackio": trackio, "dvclive": dvclive}[tool](folder)
+        {"wandb": wandb, "trackio": trackio, "dvclive": dvclive, "aim": aim}[tool](folder)
         if tool == "trackio":
             dump(folder / "vision.db", ("metrics", "configs", "system_metrics"))
 

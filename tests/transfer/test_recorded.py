@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ from typing import Any
 import pytest
 
 from apiserver.operations.transfer.adapters.tables import TableOptions
-from apiserver.operations.transfer.discovery import look
+from apiserver.operations.transfer.discovery import look, look_at_server
 from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, PassedOver, Picture, Piece, Scalars, Text
 from tests.transfer.boards import damage, points, runs_below
 from tests.transfer.record import LOSS, ODD, PARAMS
+from tests.transfer.replay import Replay, recorded
 
 RECORDED = Path(__file__).parent / "recorded"
 Copy = Callable[[str], Path]
@@ -185,7 +188,104 @@ def test_columns_can_be_named_and_tables_can_be_long(tmp_path: Path) -> None:
     assert damage(pieces) == ["no time: 'soon'", "the step must be a whole number, got 'x'"]
 
 
-def test_aim_is_said_to_be_passed_over(tmp_path: Path) -> None:
-    (tmp_path / ".aim" / "meta").mkdir(parents=True)
+def test_a_running_mlflow_server() -> None:
+    with recorded(RECORDED / "mlflow-server" / "answers.json") as server:
+        found = look_at_server(server.url)
+        runs = named([run for run in found.runs if isinstance(run, FoundRun)])
+        assert set(runs) == {"first", "second", "child"} and not found.problems
+        first = runs["first"]
+        assert first.project == "vision/resnet" and first.facts["run_dir"].endswith(f"/runs/{first.id}")
+        pieces = list(first.adapter.read(first))
+        others = {name: points(run.adapter.read(run)) for name, run in runs.items() if name != "first"}
+    check_values(pieces, "train/loss")
+    assert {name: [value for _, value in found["acc"]] for name, found in others.items()} == {"second": [0.5], "child": [0.25]}
+    facts = facts_of(pieces)
+    assert facts["hyperparams"]["General"] == {name: str(value) for name, value in PARAMS.items()}
+    assert facts["hyperparams"]["tags"] == {"team": "blue"} and facts["hyperparams"]["mlflow"]["mlflow.note.content"] == "a note"
+    assert facts["status"] == "finished" and facts["ended_at"] >= facts["started_at"] > 1.6e9
+    (image,) = [piece for piece in pieces if isinstance(piece, Picture)]
+    assert (image.name, image.step) == ("black", 3) and isinstance(image.data, bytes) and image.data.startswith(b"\x89PNG")
+    assert [piece for piece in pieces if isinstance(piece, PassedOver)] == [PassedOver("artifacts (files)", 1)]
+
+
+def test_long_histories_of_a_server_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    run = {"info": {"run_id": "r", "run_name": "long", "status": "RUNNING"}, "data": {"metrics": [{"key": "m"}]}}
+
+    def answer(method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        call = path.removeprefix("/api/2.0/mlflow/")
+        more = b"page_token" in body or "page_token=" in path
+        answers: dict[str, dict[str, Any]] = {
+            "experiments/search": {"experiments": [{"experiment_id": "1", "name": "a"}], "next_page_token": "" if more else "next"},
+            "runs/search": {"runs": [run]},
+            "runs/get": {"run": run},
+            "metrics/get-history": {
+                "metrics": [
+                    {"key": "m", "value": value, "step": step, "timestamp": 5} for step, value in ((2, "NaN"), (3, 1.7976931348623157e308))
+                ]
+                if more
+                else [{"key": "m", "value": 0.5, "step": "1", "timestamp": "5"}],
+                **({} if more else {"next_page_token": "next"}),
+            },
+        }
+        found = answers.get(call.partition("?")[0])
+        return (200, json.dumps(found).encode()) if found is not None else (500, b"no storage")
+
+    with Replay(answer) as server:
+        runs = look_at_server(server.url).runs
+        assert [run.name for run in runs if isinstance(run, FoundRun)] == ["long", "long"]
+        assert isinstance(runs[0], FoundRun)
+        pieces = list(runs[0].adapter.read(runs[0]))
+    one, two, three = points(pieces)["m"]
+    assert one == (1, 0.5) and math.isnan(two[1]) and three == (3, math.inf)
+    assert "artifacts can't be listed" in damage(pieces)[0] and facts_of(pieces)["status"] == "running"
+    with Replay(lambda method, path, body: (401, b"who are you")) as server:
+        assert "who are you (401)" in str(look_at_server(server.url).problems[0])
+
+
+def test_a_table_of_many_runs_is_imported_run_by_run(tmp_path: Path) -> None:
+    import pandas as pd
+
+    rows = [
+        {"name": name, "run_name": name, "step": step, "timestamp": 1.6e9 + step, "loss": step + len(name)}
+        for name in ("a", "bb")
+        for step in range(3)
+    ]
+    pd.DataFrame(rows).drop(columns="run_name").to_csv(tmp_path / "all.csv", index=False)
+    pd.DataFrame(rows).drop(columns="name").to_parquet(tmp_path / "vision.parquet")
+    for file, options in (("all.csv", TableOptions(run="name")), ("vision.parquet", TableOptions())):
+        found = look(tmp_path / file, options)
+        runs = [run for run in found.runs if isinstance(run, FoundRun)]
+        assert [(run.name, run.project) for run in runs] == [("a", file.partition(".")[0]), ("bb", file.partition(".")[0])]
+        assert len({run.id for run in runs}) == 2 and not found.problems
+        assert [points(run.adapter.read(run)) for run in runs] == [{"loss": [(step, step + size) for step in range(3)]} for size in (1, 2)]
+    assert "no run is named" in look(tmp_path / "all.csv", TableOptions(run="nothing")).problems[0].reason
+
+
+def test_aim(copy: Copy) -> None:
+    folder = copy("aim")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (run,) = runs_below(folder)
+    assert (run.name, run.project, run.id) == ("first", "vision", "7149265c5f654a8b95a1c66e")
+    pieces = list(run.adapter.read(run))
+    check_values(pieces, "loss/train")
+    found = points(pieces)
+    assert found["loss/val"] == [(step, value / 2) for step, value in enumerate(LOSS)] and found["count"] == [(10, 7.0)]
+    facts = facts_of(pieces)
+    assert facts["hyperparams"]["General"] == {**PARAMS, "model/depth": 18, "model/sizes/0": 1, "model/sizes/1": 2}
+    assert facts["hyperparams"]["aim"] == {"description": "a note"}
+    assert (facts["status"], facts["tags"]) == ("finished", ["blue"]) and facts["ended_at"] >= facts["started_at"] > 1.6e9
+    (image,) = [piece for piece in pieces if isinstance(piece, Picture)]
+    assert (image.name, image.step, image.caption) == ("images", 3, "black")
+    assert [piece.text for piece in pieces if isinstance(piece, Text)] == ["notes [2]: a text", "notes [2]: another"]
+    (figure,) = [piece for piece in pieces if isinstance(piece, Figure)]
+    assert figure.figure["data"][0]["y"] == [1.0, 2.0, 1.0]
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert after == before, "a repository is only read"
+
+
+def test_aim_without_its_library_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aimrocks", None)
+    (tmp_path / ".aim" / "meta" / "chunks" / "a1").mkdir(parents=True)
     found = look(tmp_path)
-    assert not found.runs and "Aim: its repository (.aim)" in found.problems[0].reason
+    assert not found.runs and "1 runs in .aim need the package aimrocks: pip install" in found.problems[0].reason

@@ -14,14 +14,18 @@ import msgspec
 
 from apiserver.bll.events.metric_filter import Selection, selection_of
 from apiserver.bll.events.pages import last_arrival
+from apiserver.bll.events.progress_bars import fold_page, is_bar
 from apiserver.bll.events.scrolls import END, Scroll, Scrolls, ScrollState
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.fairness import give_way
 from apiserver.stores.base import EventReader, EventWriter
 from apiserver.stores.records import LOG, Cursor, EventQuery, Metrics, PagedEvent, StoredEvent, events_of
 
 Order = Literal["asc", "desc"]
 
 MAX_PAGE = 10_000
+MAX_FOLDED = 50_000
+"""Lines that are read for one folded page."""
 
 
 class LogPage(NamedTuple):
@@ -30,6 +34,8 @@ class LogPage(NamedTuple):
     events: list[StoredEvent]
     total: int
     scroll_id: str | None = None
+    next_timestamp: int | None = None
+    """Folded pages: where the next page starts; None at the end of the log."""
 
 
 class LogScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +92,35 @@ class Logs:
     def _rest_of_millisecond(self, owner: Owner, query: EventQuery, last: Cursor, descending: bool) -> list[PagedEvent]:
         moment = replace(query, min_timestamp=last.timestamp, max_timestamp=last.timestamp)
         return self._events.page(owner.company, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
+
+    def folded(
+        self,
+        owner: Owner,
+        *,
+        size: int,
+        earlier: bool = True,
+        from_timestamp: int | None = None,
+        order: Order | None = None,
+        metrics: Metrics | None = None,
+        levels: Sequence[str] | None = None,
+    ) -> LogPage:
+        """As `page`, with progress bars folded. It is read on until there are `size` lines and no bar is cut, but not for ever: a bar that is redrawn
+        more than `MAX_FOLDED` times is shown once for each page of so many redraws."""
+        lines: list[StoredEvent] = []
+        shown = 0
+        following = from_timestamp
+        while True:
+            page = self.page(owner, size=size, earlier=earlier, from_timestamp=following, metrics=metrics, levels=levels)
+            lines += page.events
+            shown += len(fold_page(page.events, newest_first=earlier))
+            following = int(page.events[-1]["timestamp"]) if len(page.events) >= size > 0 else None
+            if following is None or (shown >= size and not is_bar(lines[-1])) or len(lines) >= MAX_FOLDED:
+                break
+            give_way()
+        folded = fold_page(lines, newest_first=earlier)
+        if order is not None and (order == "desc") != earlier:
+            folded.reverse()
+        return LogPage(folded, page.total, next_timestamp=following)
 
     def scroll(
         self,

@@ -22,7 +22,7 @@ from apiserver.common.fairness import give_way
 from apiserver.errors import InvalidScroll
 from apiserver.stores.base import EventReader
 from apiserver.stores.event_types import EVENT_TYPES
-from apiserver.stores.records import SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of
+from apiserver.stores.records import SCALAR, Axis, Cursor, EventQuery, Metrics, PointColumns, Series, SeriesKey, events_of, shown_owner
 
 DEFAULT_RAW_PAGE = 10_000
 METRIC_DATA_PAGE = 500
@@ -182,6 +182,9 @@ class EventPages:
             if page:
                 cursor = page[-1].cursor
                 events = events_of(page)
+                if shown_owner(owner.id) != owner.id:
+                    for event in events:
+                        event["task"] = shown_owner(owner.id)
                 make_readable(events)
                 slices.append(encode(events)[1:-1])
             returned += len(page)

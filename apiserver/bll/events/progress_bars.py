@@ -43,6 +43,19 @@ class ProgressFold:
         return [] if self._held is None else [self._held]
 
 
+def fold_page(events: list[StoredEvent], *, newest_first: bool) -> list[StoredEvent]:
+    """The lines of a page, folded, in the order that they have."""
+    fold = ProgressFold()
+    shown = fold.take(reversed(events) if newest_first else events) + fold.rest()
+    return shown[::-1] if newest_first else shown
+
+
+def is_bar(event: StoredEvent) -> bool:
+    """Whether the line next to this one may be another redraw of it."""
+    text = event.get("msg")
+    return isinstance(text, str) and _name(last_drawn(text)) is not None
+
+
 def last_drawn(text: str) -> str:
     """What a terminal shows of a message whose bars return to the start of their line: the last of them."""
     if "\r" not in text:

@@ -115,6 +115,11 @@ class TaskDirectory:
         now = now_ms()
         self._registry.touch(kind, company, id, last_iteration=0, last_update=now, last_change=now)
 
+    def set_progress(self, owner: Owner, last_iteration: int) -> None:
+        """Events of this object were rewound: set its last iteration, and move last_change for clients that poll it."""
+        now = now_ms()
+        self._registry.touch(owner.kind, owner.company, owner.id, last_iteration=last_iteration, last_update=now, last_change=now)
+
     # --- deleted ids
 
     def was_deleted(self, company: str, ids: Collection[str], kind: OwnerKind = "task") -> set[str]:

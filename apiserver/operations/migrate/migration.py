@@ -24,7 +24,7 @@ import orjson
 from apiserver.operations.migrate.documents import milliseconds, stored_model, stored_project, stored_task
 from apiserver.operations.migrate.file_moves import FileMoves
 from apiserver.operations.migrate.remote import TYPES, Remote, RemoteFailed
-from apiserver.operations.migrate.target import Target, line_of
+from apiserver.operations.migrate.target import Target, line_of, worker_of
 
 SAVE_SECONDS = 5.0
 _WITH_FILES = ("training_debug_image", "plot")
@@ -72,6 +72,7 @@ class _Page(NamedTuple):
     total: int
     lines: bytes
     size: int
+    worker: str
 
 
 class _End(NamedTuple):
@@ -223,7 +224,7 @@ class Migration:
                 started.add(key)
                 totals.setdefault(key, {})[item.type] = item.total
                 if item.size:
-                    refused = self._target.add(item.lines)
+                    refused = self._target.add(item.lines, item.worker)
                     self.outcome.events += item.size
                     if refused:
                         failed.add(key)
@@ -239,10 +240,11 @@ class Migration:
             for page in self._remote.events(owner.id, model=owner.model):
                 if self._stop.is_set():
                     return
-                lines = b"\n".join([line_of(event, model=owner.model) for event in page.events])
+                worker = worker_of(page.events)
+                lines = b"\n".join([line_of(event, worker, model=owner.model) for event in page.events])
                 if page.type in _WITH_FILES:
                     lines = self._files.rewritten(lines)
-                self._hand_over(queue, _Page(owner, page.type, page.total, lines, len(page.events)))
+                self._hand_over(queue, _Page(owner, page.type, page.total, lines, len(page.events), worker))
         except RemoteFailed as error:
             problem = str(error)
         except Exception as error:  # a thread's exception is seen by nobody else

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import time
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -27,8 +28,8 @@ from apiserver.stores.registry import Kind
 
 WORKER = "migration"
 RETRIES = 8
-_COMPUTED = frozenset(("_id", "company_id", "plot_len", "valid_plot", "source_urls"))
-"""Fields of stored events that storing computes."""
+_COMPUTED = frozenset(("_id", "@timestamp", "company_id", "plot_len", "valid_plot", "source_urls"))
+"""Fields of stored events that storing computes. A line with an unknown field takes the slow way through ingest, and the field is kept."""
 
 
 class Target:
@@ -70,11 +71,11 @@ class Target:
             self.registry.replace(known)
         return True
 
-    def add(self, lines: bytes) -> list[str]:
-        """Store events as JSON lines; the reasons of those that were refused."""
+    def add(self, lines: bytes, worker: str) -> list[str]:
+        """Store events as JSON lines; the reasons of those that were refused. `worker`: who reported those that name none."""
         for attempt in range(RETRIES):
             try:
-                answer = self._ingest.add_lines(self.company, self.user, lines, WORKER, again=True)
+                answer = self._ingest.add_lines(self.company, self.user, lines, worker or WORKER, again=True)
                 return [str(line["reason"]) for line in answer.get("error_lines", ())]
             except EventsNotAdded as error:
                 return [str(line["reason"]) for line in (error.data or {}).get("error_lines", ())] or [str(error)]
@@ -100,18 +101,27 @@ class Target:
         self._lock.close()
 
 
-def line_of(fields: dict[str, Any], *, model: bool) -> bytes:
-    """An event of an answer, which is changed, as it is reported. Events of published tasks are taken too."""
-    if not _COMPUTED.isdisjoint(fields):
-        for name in _COMPUTED:
-            fields.pop(name, None)
+def line_of(fields: dict[str, Any], worker: str, *, model: bool) -> bytes:
+    """An event of an answer, which is changed, as it is reported. Events of published tasks are taken too. `worker`: it need not be named."""
+    for name in _COMPUTED & fields.keys():
+        del fields[name]
     if "plot_str" not in fields and isinstance(fields.get("plot_data"), str):  # ClearML compresses large plots
         try:
             fields["plot_str"] = zlib.decompress(base64.b64decode(fields["plot_data"])).decode()
             del fields["plot_data"]
         except (ValueError, zlib.error):
             pass  # stored as it came
+    if worker and fields.get("worker") == worker:
+        del fields["worker"]
     fields["allow_locked"] = True
     if model:
         fields["model_event"] = True
+    else:
+        fields.pop("model_event", None)
     return orjson.dumps(fields)
+
+
+def worker_of(events: Sequence[Mapping[str, Any]]) -> str:
+    """Who reported most of these events."""
+    found = Counter(event["worker"] for event in events if isinstance(event.get("worker"), str))
+    return found.most_common(1)[0][0] if found else ""

@@ -28,13 +28,16 @@ from apiserver.operations.transfer.board_tensors import (
     suffix_of,
     tensor,
 )
-from apiserver.operations.transfer.pieces import Figure, Picture, Piece, Scalars, Text, printable
+from apiserver.operations.transfer.pieces import Figure, Picture, Piece, Rewound, Scalars, Text, printable
 
 PASSED_OVER = {"audio": "audio", "pr_curves": "PR curves", "mesh": "meshes", "custom_scalars": "layouts of custom scalars"}
 _EVENT_KINDS = {4: "graphs", 8: "traces of runs", 9: "meta graphs"}
 _IMAGES, _HISTOGRAMS, _TEXT, _SCALARS, _HPARAMS = "images", "histograms", "text", "scalars", "hparams"
 _MAX_TAGS = 100_000
 _START = re.compile(rb"\x3a[\x00-\xff]{1,3}?\x08\x01")
+"""A session log that begins with its status, START."""
+_EVENT_START = re.compile(rb"\x09.{8}(?:\x10[\x80-\xff]{0,9}[\x00-\x7f])?\x3a(?:[\x02-\x7f]|[\x80-\xff][\x01-\x7f])\x08\x01", re.DOTALL)
+"""The same with the wall time and the step before it, as every writer puts them: such bytes are hardly ever found elsewhere."""
 _MAX_MS = 253_402_300_799_999
 
 
@@ -55,12 +58,9 @@ class _Column:
 
 
 class BoardEvents:
-    """Takes the events of a run, in order. `voids`: the steps of the session starts that are still to come: what lies at or after such a step is
-    void. `last` is None, or the greatest step that was given out."""
+    """Takes the events of a run, in order. `last` is None, or the greatest step that was given out."""
 
-    def __init__(self, voids: list[int]) -> None:
-        self._voids = list(voids)
-        self._limit = min(self._voids, default=None)
+    def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
         self._at_end: dict[bytes, _Column] = {}
         self._middles: dict[int, int] = {}
@@ -73,8 +73,6 @@ class BoardEvents:
         self.passed_over: Counter[str] = Counter()
         self.unread = 0
         self.last: int | None = None
-        self.restarted = False
-        """A session start that was not announced: points that were given out before are void."""
 
     def take(self, payloads: list[bytes]) -> Iterator[Piece]:
         """The pieces of some events; scalars are held until `scalars`."""
@@ -111,7 +109,7 @@ class BoardEvents:
                 self.unread += 1
 
     def scalars(self) -> Iterator[Scalars]:
-        """The points that were taken since the last call, without those that are void."""
+        """The points that were taken since the last call."""
         for name, column in self._columns.items():
             if not column.steps and not column.doubles:
                 continue
@@ -125,13 +123,9 @@ class BoardEvents:
             column.clear()
             column.doubles = []
             self._seen(walls)
-            if self._limit is not None:
-                kept = steps < self._limit
-                steps, values, walls = steps[kept], values[kept], walls[kept]
-            if len(steps):
-                highest = int(steps.max())
-                self.last = highest if self.last is None else max(self.last, highest)
-                yield Scalars(name, steps.tolist(), values.tolist(), _milliseconds(walls))
+            highest = int(steps.max())
+            self.last = highest if self.last is None else max(self.last, highest)
+            yield Scalars(name, steps.tolist(), values.tolist(), _milliseconds(walls))
 
     @property
     def held(self) -> int:
@@ -181,11 +175,10 @@ class BoardEvents:
     def _restart(self, step: int) -> Iterator[Piece]:
         """A session starts at a step: what was logged before for this step and later is void."""
         yield from self.scalars()
-        if self._voids:
-            self._voids.pop(0)
-            self._limit = min(self._voids, default=None)
-        elif self.last is not None and self.last >= step:
-            self.restarted = True
+        if self.last is not None and self.last >= step:
+            self.distributions.rewind(step)
+            self.last = step - 1
+            yield Rewound(step)
 
     def _value(self, data: bytes, step: int, wall: float, payload: bytes) -> Iterator[Piece]:
         """One value of a summary. `payload`: the event, if it holds this value only."""
@@ -204,8 +197,6 @@ class BoardEvents:
             plugin = plugin or self._plugins.get(tag, "")
         if plugin == _HPARAMS:
             self._take_session(session(content))
-        elif self._limit is not None and step >= self._limit:
-            return
         elif kind == 2:
             if len(body) != 4:
                 raise wire.NotAMessage("a float was expected")
@@ -303,7 +294,7 @@ class BoardEvents:
 
 
 def session_starts(path: Path, payloads: Iterator[list[bytes]]) -> list[int]:
-    """The steps of the session starts of a file, in order. Files without any are only searched, not read."""
+    """The steps of the session starts of a file. Files without any are only searched, not read."""
     if not _may_start(path):
         return []
     found = []
@@ -328,9 +319,9 @@ def _may_start(path: Path) -> bool:
     held = b""
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            if _START.search(held + block):
+            if _EVENT_START.search(held + block):
                 return True
-            held = block[-8:]
+            held = block[-32:]
     return False
 
 

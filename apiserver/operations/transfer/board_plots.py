@@ -54,10 +54,18 @@ class Distributions:
                 del rows[1::2]
                 self._strides[tag] = stride * 2, count + 1
 
+    def rewind(self, step: int) -> None:
+        """Forget this step and later ones."""
+        for tag, rows in self._rows.items():
+            rows[:] = [row for row in rows if row[0] < step]
+            self._changed.add(tag)
+
     def figures(self) -> Iterator[Figure]:
         """One plot for each tag that changed since the last call."""
         for tag in sorted(self._changed):
             rows = sorted(self._rows[tag], key=lambda row: row[0])
+            if not rows:
+                continue  # all of them are void
             steps = [step for step, _, _ in rows]
             lines = [
                 {

@@ -26,7 +26,20 @@ _COMPANY = click.option(
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 
-TOOLS = "Runicorn, TensorBoard, MLflow, W&B, trackio, DVCLive or Lightning"
+TOOLS = "Runicorn, TensorBoard, MLflow, W&B, Aim, trackio, DVCLive or Lightning"
+
+
+class _Source(click.ParamType[Any]):
+    """A path that exists, or the address of a server."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        if str(value).startswith(("http://", "https://")):
+            return str(value)
+        return Path(str(click.Path(exists=True).convert(value, param, ctx)))
+
+
 NAMED = 20
 """Runs whose ids are printed."""
 SHOWN_PROBLEMS = 200
@@ -44,13 +57,14 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
 
 
 @click.command("import", short_help="Import runs of other tools, and tables.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=_Source(), metavar="PATH...")
 @click.option("--run", metavar="ID", help="Id of the run, when PATH is a single one.  [default: the folder's name]")
 @click.option(
     "--step", metavar="COLUMN", help="Column of a table with the step.  [default: step, _step, global_step, iteration ..., epoch]"
 )
 @click.option("--time", "time_", metavar="COLUMN", help="Column of a table with the time.  [default: timestamp, _timestamp, wall_time ...]")
 @click.option("--metric", metavar="COLUMN", help="Column of a long table with the name of the metric.")
+@click.option("--runs", metavar="COLUMN", help="Column of a table of many runs with the name of the run.")
 @click.option("--value", metavar="COLUMN", help="Column of a long table with the value.")
 @_COMPANY
 @_DATA
@@ -58,32 +72,34 @@ def _settings(data: str | None, store: str | None, state: str | None) -> Setting
 @_STATE
 @_JSON
 def import_runs(
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     run: str | None,
     step: str | None,
     time_: str | None,
     metric: str | None,
     value: str | None,
+    runs: str | None,
     company: str | None,
     data: str | None,
     store: str | None,
     state: str | None,
     as_json: bool,
 ) -> None:
-    """Import runs of Runicorn, TensorBoard, MLflow, W&B, trackio, DVCLive and Lightning, and tables.
+    """Import runs of Runicorn, TensorBoard, MLflow, W&B, Aim, trackio, DVCLive and Lightning, and tables.
 
-    PATH is a file, a run folder, or a folder with any number of runs below it. The tool is recognised by its files. Logs, media, parameters,
+    PATH is a file, a run folder, a folder with any number of runs below it, or the address of a running MLflow server. The tool is recognised by its files. Logs, media, parameters,
     dates and status come too. It can be repeated and resumed: nothing is stored twice. A running server on the data folder takes the runs.
 
     Unreadable data are named on stderr by file and line, the rest is imported, and the exit code is 1. Data without a counterpart are counted.
     """
     from apiserver.operations.transfer.adapters.tables import TableOptions
-    from apiserver.operations.transfer.discovery import look
+    from apiserver.operations.transfer.discovery import look, look_at_server
     from apiserver.operations.transfer.importer import Importer, size_of
     from apiserver.operations.transfer.sinks import open_sink
 
     settings = _settings(data, store, state)
-    looked = [look(path, TableOptions(step, time_, metric, value)) for path in paths]
+    options = TableOptions(step, time_, metric, value, runs)
+    looked = [look_at_server(path) if isinstance(path, str) else look(path, options) for path in paths]
     folders = [run for found in looked for run in found.runs]
     problems = [problem for found in looked for problem in found.problems]
     if not folders:

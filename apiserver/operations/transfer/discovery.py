@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apiserver.operations.transfer.adapters import ADAPTERS
+from apiserver.operations.transfer.adapters.mlflow_server import MlflowServer
 from apiserver.operations.transfer.adapters.tables import SUFFIXES, TableOptions, Tables
 from apiserver.operations.transfer.adapters.tensorboard import board_run, is_event_file, real_files
 from apiserver.operations.transfer.layout import DELETED, EVENTS, LOGS, RunFolder, file_run, is_runicorn
@@ -46,6 +47,16 @@ def look(path: Path, options: TableOptions = _USUAL) -> Found:
         return found
     for here, folders, files in real_folders(path, found.problems):
         found.runs += _in_folder(here, folders, files, found.problems)
+    return found
+
+
+def look_at_server(address: str) -> Found:
+    """The runs of a running server of another tool."""
+    server, found = MlflowServer(address), Found()
+    try:
+        found.runs += server.runs()
+    except ValueError as error:
+        found.problems.append(Problem(server.url, 0, str(error)))
     return found
 
 
@@ -92,7 +103,7 @@ def _file(path: Path, options: TableOptions, problems: list[Problem]) -> list[Ru
     if is_event_file(path.name):
         return [board_run(path.parent, [path])]
     if options.given or (path.suffix.lower() in SUFFIXES and path.name != EVENTS and not _has_events(path)):
-        return [Tables(options).single(path)]
+        return list(Tables(options).of_file(path))
     if path.name != EVENTS and path.suffix != ".jsonl":
         runs = list(_in_folder(path.parent, [], [path.name], problems))
         if runs or problems:

@@ -42,8 +42,10 @@ class Importer:
         try:
             reports.describe()
             reports.take(run.adapter.read(run))
+            if reports.is_empty:
+                self.tally.passed_over["runs with nothing in them"] += 1
         except RunRefused as error:
-            self.tally.problems.append(Problem(run.path, 0, str(error)))
+            self.tally.problems.append(Problem(run.origin or run.path, 0, str(error)))
         self._progress(run.size, 0)
 
     def reports(self, run: FoundRun) -> RunReports:

@@ -19,7 +19,8 @@ READABLE = 100
 
 @dataclass(slots=True)
 class FoundRun:
-    """A run of another tool. `key`: which one, where a file holds several. `size`: bytes to read, about. `id` is unique for path and key."""
+    """A run of another tool. `key`: which one, where a file holds several. `size`: bytes to read, about. `id` is unique for path and key.
+    `origin`: where the run is from when that is no path; then name, project and id are given."""
 
     adapter: Adapter
     path: Path
@@ -29,8 +30,11 @@ class FoundRun:
     project: str = ""
     id: str = ""
     files: list[Path] = field(default_factory=list)
+    origin: str = ""
 
     def __post_init__(self) -> None:
+        if self.origin:
+            return
         self.path = Path(os.path.realpath(self.path))
         self.name = self.name or (self.path.stem if self.path.is_file() else self.path.name)
         self.project = self.project or project_of(self.path.parent)
@@ -39,7 +43,7 @@ class FoundRun:
     @property
     def facts(self) -> dict[str, Any]:
         """What the catalogue says of every run: where it is from."""
-        return {"path": self.project, "alias": self.name, "run_dir": printable(str(self.path))}
+        return {"path": self.project, "alias": self.name, "run_dir": self.origin or printable(str(self.path))}
 
 
 @dataclass(slots=True)
@@ -102,9 +106,9 @@ class PassedOver:
 
 @dataclass(slots=True)
 class Damaged:
-    """A part of a file that could not be read. `line`: from 1, where the file has lines."""
+    """A part of a file (or of a server, by its address) that could not be read. `line`: from 1, where the file has lines."""
 
-    file: Path
+    file: Path | str
     reason: str
     line: int = 0
 
@@ -114,7 +118,14 @@ class Restarted:
     """Points that were given before are void: everything of the run is removed, and all that counts follows."""
 
 
-Piece = Scalars | Picture | Figure | Text | Facts | PassedOver | Damaged | Restarted
+@dataclass(slots=True)
+class Rewound:
+    """Points, images and figures of this step and later that were given before are void; texts stay."""
+
+    step: int
+
+
+Piece = Scalars | Picture | Figure | Text | Facts | PassedOver | Damaged | Restarted | Rewound
 
 
 class Adapter(Protocol):

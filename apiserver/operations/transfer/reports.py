@@ -22,6 +22,7 @@ from apiserver.operations.transfer.pieces import (
     Picture,
     Piece,
     Restarted,
+    Rewound,
     Scalars,
     Text,
 )
@@ -40,7 +41,7 @@ Progress = Callable[[int, int], None]
 class Problem:
     """A line (from 1; 0: the file as a whole) that was not stored."""
 
-    file: Path
+    file: Path | str
     line: int
     reason: str
 
@@ -72,13 +73,17 @@ class RunReports:
         self._lines: list[bytes] = []
         self._counts: list[tuple[int, int]] = []
         self._bytes = self._points = 0
-        self._place = run.files[0] if len(run.files) == 1 else run.path
+        self._place: Path | str = run.origin or (run.files[0] if len(run.files) == 1 else run.path)
         self._known: int | None = None
+        self.is_empty = True
+        """Whether nothing but dates and a status was found, not even damage."""
 
     def take(self, pieces: Iterable[Piece]) -> None:
         """Store pieces; all of them are stored on return. What ends their reading is a problem."""
         try:
             for piece in pieces:
+                if not isinstance(piece, Facts) or piece.facts.get("hyperparams"):
+                    self.is_empty = False
                 self._take(piece)
         except (OSError, ValueError, RecursionError) as error:
             self._tally.problems.append(Problem(self._place, 0, _words(error)))
@@ -106,6 +111,9 @@ class RunReports:
             self._tally.passed_over[piece.kind] += piece.count
         elif isinstance(piece, Damaged):
             self._tally.problems.append(Problem(piece.file, piece.line, piece.reason))
+        elif isinstance(piece, Rewound):
+            self._flush()
+            self._sink.rewind(self._run.id, piece.step)
         else:
             assert isinstance(piece, Restarted)
             self._flush()

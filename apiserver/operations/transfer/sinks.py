@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import orjson
 
+from apiserver.bll.events.rewinding import Rewinding
 from apiserver.bll.registry.directory import Owner, TaskDirectory
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
@@ -56,6 +57,9 @@ class Sink(Protocol):
 
     def clear(self, run: str) -> None:
         """Remove all events of a run; nothing where there is no such run."""
+
+    def rewind(self, run: str, step: int) -> None:
+        """What the run reported for this step and later is void; nothing where there is no such run."""
 
     def close(self) -> None: ...
 
@@ -100,6 +104,7 @@ class StoreSink:
         records = Records(self._engine.registry)
         self._catalog = RunCatalog(records, TaskDirectory(records.registry), Projects(records), register_unknown=True)
         self._writer = RunWriter(self._engine.events, self._engine.bus)
+        self._rewinding = Rewinding(self._engine.events, TaskDirectory(records.registry))
         self._storage = open_storage(settings)
         self._files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
 
@@ -138,6 +143,12 @@ class StoreSink:
             owner = self._catalog.find(self._company, run)
             if owner.company == self._company:
                 self._retried(lambda: self._engine.events.delete(owner.company, owner.id))
+
+    def rewind(self, run: str, step: int) -> None:
+        with suppress(UnknownRun):
+            owner = self._catalog.find(self._company, run)
+            if owner.company == self._company:
+                self._retried(lambda: self._rewinding.rewind(owner, max(step - 1, -1)))
 
     def close(self) -> None:
         self._engine.close()
@@ -191,6 +202,10 @@ class ServerSink:
     def clear(self, run: str) -> None:
         url = f"{self._address}/events.delete_for_task"
         self._call("POST", url, orjson.dumps({"task": run}), good=(200, 400))  # 400: there is no such run
+
+    def rewind(self, run: str, step: int) -> None:
+        body = {"task": run, "iteration": max(step - 1, -1), "allow_locked": True}
+        self._call("POST", f"{self._address}/v2.34/events.rewind", orjson.dumps(body), good=(200, 400))  # 400: there is no such run
 
     def media(self, run: str, path: str, file: Path | bytes) -> str:
         name, boundary = file_name(run, path), uuid.uuid4().hex

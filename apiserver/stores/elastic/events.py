@@ -45,6 +45,7 @@ from apiserver.stores.records import (
     Series,
     SeriesKey,
     TypeStorage,
+    rewound,
 )
 from apiserver.stores.series_row import series_of, storage_of
 
@@ -81,12 +82,16 @@ class ElasticEvents:
         return self._writer.append(company, batch)
 
     def delete(self, company: str, task: str) -> int:
+        self._deleter.delete(company, rewound(task))
         return self._deleter.delete(company, task)
 
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:
         return self._deleter.delete_logs(company, task, before=before, include=include, exclude=exclude)
+
+    def cut(self, company: str, task: str, *, after: int, until_seq: int) -> int:
+        return self._deleter.cut(company, task, after, until_seq)
 
     # --- series and charts
 

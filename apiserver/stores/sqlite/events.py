@@ -37,10 +37,12 @@ from apiserver.stores.records import (
     Series,
     SeriesKey,
     TypeStorage,
+    rewound,
+    shown_owner,
     wants,
 )
 from apiserver.stores.series_row import series_of, storage_of
-from apiserver.stores.sqlite import deleting, listing, logs, paging, points, series_rows, writing
+from apiserver.stores.sqlite import cutting, deleting, listing, logs, paging, points, series_rows, writing
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.leaves import Columns
 from apiserver.stores.sqlite.lookups import owner_rows, series_ids, task_series
@@ -66,17 +68,21 @@ class SqliteEvents:
         return self._db.write(lambda connection: self._writer.append(connection, company, prepared), lines=batch.lines)
 
     def delete(self, company: str, task: str) -> int:
-        removed = self._db.write(lambda connection: deleting.orphan(connection, company, task))
-        if removed is None:
-            return 0
-        entity, count = removed
-        deleting.purge(self._db, entity)
-        return count
+        def cut_off(connection: sqlite3.Connection) -> list[tuple[int, int] | None]:
+            return [deleting.orphan(connection, company, owner) for owner in (task, rewound(task))]
+
+        both = self._db.write(cut_off)
+        for entity, _ in filter(None, both):
+            deleting.purge(self._db, entity)
+        return both[0][1] if both[0] else 0
 
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:
         return deleting.delete_logs(self._db, self._writer.next_seq, company, task, before=before, include=include, exclude=exclude)
+
+    def cut(self, company: str, task: str, *, after: int, until_seq: int) -> int:
+        return cutting.cut(self._db, self._writer.next_seq, company, task, after, until_seq)
 
     # --- series and charts
 
@@ -317,7 +323,11 @@ class SqliteEvents:
                 if any(_newest(series, by) >= before for series in self.series(company, [task])):  # written to meanwhile
                     continue
                 count = self.delete(company, task)
-            yield Retired(f"task {task}", [task], count)
+            yield (
+                Retired(f"task {task}", [task], count)
+                if task == shown_owner(task)
+                else Retired(f"what was rewound of task {shown_owner(task)}", [], count)
+            )
 
     def compact(self, company: str, idle_since: int, *, dry_run: bool = False) -> Iterator[Compacted]:
         return iter(())  # leaves are packed as they are written

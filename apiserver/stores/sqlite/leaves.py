@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apiserver.stores.codec import decode_json, encode_json
-from apiserver.stores.records import Floats, Ints
+from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints
 
 SMALL = 256
 """Appends are merged into the last leaf up to this size: single points do not become single rows, and a rewrite stays within two pages."""
@@ -143,6 +143,23 @@ def _merge(connection: sqlite3.Connection, series: int, new: Columns, extra: Ext
             connection.execute("DELETE FROM leaves WHERE id=?", (leaf,))
             _write(connection, series, both, kept, LEAF // 2)
     return replaced
+
+
+def cut(connection: sqlite3.Connection, series: int, after: int, until_seq: int) -> int:
+    """Remove the points with an iteration greater than `after` and a seq up to `until_seq`; how many they were."""
+    removed = 0
+    for leaf, n in connection.execute(
+        "SELECT id, n FROM leaves WHERE series=? AND last_iter>? ORDER BY first_iter", (series, after)
+    ).fetchall():
+        data, extra = connection.execute("SELECT data, extra FROM leaves WHERE id=?", (leaf,)).fetchone()
+        columns = unpack(data, n)
+        kept = columns.take((columns.iters <= after) | (columns.iters == SINGLE_VALUE_ITER) | (columns.seqs > until_seq))
+        removed += n - len(kept.iters)
+        if not len(kept.iters):
+            connection.execute("DELETE FROM leaves WHERE id=?", (leaf,))
+        elif len(kept.iters) < n:
+            _update(connection, leaf, kept, decode_extra(extra))
+    return removed
 
 
 def _write(connection: sqlite3.Connection, series: int, columns: Columns, extra: Extra, size: int = LEAF) -> None:

@@ -49,6 +49,11 @@ class SqliteRegistry:
         sql = f"SELECT {_columns(kind, None)} FROM {_FROM} WHERE d.kind = ? AND d.id"
         return self._database.read(lambda connection: _by_ids(connection, kind, sql, (kind,), ids))
 
+    def companies(self) -> list[str]:
+        return self._database.read(
+            lambda connection: [row[0] for row in connection.execute("SELECT DISTINCT company FROM documents ORDER BY company")]
+        )
+
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         version = time.time_ns()
         if not self._insert(kind, company, {id: body}, version):

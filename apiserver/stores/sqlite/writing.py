@@ -212,7 +212,7 @@ class SqliteBatchWriter:
                 )
             if has_iter and (url is not None or (old and old[1])):
                 for changed in {url, old[1] if old else None} - {None}:
-                    _count_url(connection, series, str(changed), event.iter or 0, rebuilt=bool(old))
+                    count_url(connection, series, str(changed), event.iter or 0, rebuilt=bool(old))
             row.last_written = seq + event.line
         series_rows.save(connection, series, row)
 
@@ -297,7 +297,7 @@ def _entity(connection: sqlite3.Connection, company: str, task: str, is_model: b
     return made
 
 
-def _count_url(connection: sqlite3.Connection, series: int, url: str, iteration: int, *, rebuilt: bool) -> None:
+def count_url(connection: sqlite3.Connection, series: int, url: str, iteration: int, *, rebuilt: bool) -> None:
     """Keep the greatest two iterations of a url; looked up again when an image was replaced."""
     if not rebuilt:
         connection.execute(

@@ -14,7 +14,7 @@ from apiserver.operations.transfer.databases import ForeignDatabase, opened, run
 from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, printable
 
 _TABLES = {"experiments", "runs", "metrics", "params", "tags"}
-_GREATEST = 1.7976931348623157e308
+GREATEST = 1.7976931348623157e308
 """What the database holds in place of infinity."""
 
 
@@ -54,7 +54,7 @@ class MlflowDatabase:
                 continue
             if is_nan:
                 value = math.nan
-            elif abs(value) >= _GREATEST:
+            elif abs(value) >= GREATEST:
                 value = math.copysign(math.inf, value)
             columns.add(str(key), step, float(value), max(0, time))
             if columns.full:

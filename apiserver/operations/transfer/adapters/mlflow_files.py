@@ -23,7 +23,7 @@ from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Pictu
 
 _STATUS = {1: "running", 2: "running", 3: "finished", 4: "failed", 5: "interrupted"}
 _WORDS = {"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
-_IMAGE = re.compile(r"(.+?)[%+]step[%+](\d+)[%+]timestamp[%+](\d+)[%+].*\.(png|jpe?g|webp)$")
+IMAGE = re.compile(r"(.+?)[%+]step[%+](\d+)[%+]timestamp[%+](\d+)[%+].*\.(png|jpe?g|webp)$")
 """Where `mlflow.log_image(key=, step=)` puts an image."""
 
 
@@ -127,7 +127,7 @@ def _artifacts(folder: Path) -> Iterator[Piece]:
     kinds: Counter[str] = Counter()
     numbers: Counter[tuple[str, int]] = Counter()
     for path in files_below(folder):
-        found = _IMAGE.match(path.name)
+        found = IMAGE.match(path.name)
         if found is None or path.parent.name != "images":
             kinds["artifacts (files)"] += 1
         elif found[4] == "webp":

@@ -24,7 +24,7 @@ from apiserver.operations.transfer.adapters.rows import (
     whole,
     yaml_object,
 )
-from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, PassedOver, Piece, printable
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _STEPS = ("step", "_step", "global_step", "trainer/global_step", "iteration", "iter", "Step", "epoch")
@@ -33,21 +33,24 @@ _LEAST_TIME = 1e8
 """Numbers below are no dates: a column `time` may hold seconds since the start."""
 MAX_LINE = 32 << 20
 _MAX_DAMAGE = 1_000
+_RUN = "run_name"
+"""The column of runs in Parquet that trackio writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """Which columns say what; None: the usual names. `metric` and `value` make a table a long one."""
+    """Which columns say what; None: the usual names. `metric` and `value` make a table a long one, `run` one of many runs."""
 
     step: str | None = None
     time: str | None = None
     metric: str | None = None
     value: str | None = None
+    run: str | None = None
 
     @property
     def given(self) -> bool:
         """Whether the user named any column."""
-        return any((self.step, self.time, self.metric, self.value))
+        return any((self.step, self.time, self.metric, self.value, self.run))
 
 
 class Tables:
@@ -64,13 +67,25 @@ class Tables:
             files.remove("metrics.csv")
             yield FoundRun(self, folder, size=path.stat().st_size, files=[path])
 
-    def single(self, path: Path) -> FoundRun:
-        """A file that the user named."""
-        return FoundRun(self, path, size=path.stat().st_size, files=[path])
+    def of_file(self, path: Path) -> Iterator[FoundRun]:
+        """The runs of a file that the user named: one, or one for each value of the column of runs. Raises OSError and ValueError."""
+        size = path.stat().st_size
+        column = self._options.run or (_RUN if _is_trackio(path) else None)
+        if column is None:
+            yield FoundRun(self, path, size=size, files=[path])
+            return
+        table = Table(path, self._options)
+        names = dict.fromkeys(str(row[column]) for _, row in table.rows() if not isinstance(row, str) and row.get(column) not in (None, ""))
+        if not names:
+            raise ValueError(f'no run is named in a column "{column}"')
+        for name in names:
+            found = FoundRun(self, path, key=name, size=size // len(names), name=printable(name), files=[path])
+            found.project = printable(path.stem)
+            yield found
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         (path,) = run.files
-        table = Table(path, self._options)
+        table = Table(path, self._options, run=(self._options.run or _RUN, run.key) if run.key else None)
         yield from table.pieces()
         facts: dict[str, Any] = {"status": "finished"}
         if table.first is not None and table.last is not None:
@@ -88,11 +103,13 @@ class Tables:
 class Table:
     """One file. `metric`: what its only column of values is called. `first` and `last`: the earliest and the latest time (ms), once `pieces` was read."""
 
-    def __init__(self, path: Path, options: TableOptions, metric: str = "") -> None:
-        self._path, self._options, self._metric = path, options, metric
+    def __init__(self, path: Path, options: TableOptions, metric: str = "", run: tuple[str, str] | None = None) -> None:
+        """`run`: only rows that have this value in this column."""
+        self._path, self._options, self._metric, self._run = path, options, metric, run
         self._columns = NamedColumns()
         self._kinds: Counter[str] = Counter()
         self._damage = 0
+        self._any = False
         self._modified = 0
 
     @property
@@ -107,7 +124,10 @@ class Table:
         """The points of the file, and what could not be read."""
         try:
             self._modified = int(self._path.stat().st_mtime * 1000)
-            for line, row in self._rows():
+            for line, row in self.rows():
+                self._any = True
+                if self._run is not None and not isinstance(row, str) and str(row.get(self._run[0])) != self._run[1]:
+                    continue
                 problem = self._take(line, row)
                 if problem is not None:
                     self._damage += 1
@@ -117,6 +137,9 @@ class Table:
                     yield from self._columns.take()
         except (OSError, ValueError, RecursionError) as error:
             yield guarded(self._path, error)
+        else:
+            if not self._damage and not self._kinds and self._columns.first is None:
+                yield PassedOver("tables without numbers" if self._any else "tables without rows")
         if self._damage > _MAX_DAMAGE:
             yield Damaged(self._path, f"{self._damage - _MAX_DAMAGE:,} further lines can't be read")
         yield from self._columns.take()
@@ -144,7 +167,7 @@ class Table:
         if self._options.metric is not None or self._options.value is not None:
             return self._long(row, step, time)
         for name, value in flat(row):
-            if name not in (step_column, time_column) and value is not None and value != "":
+            if name not in (step_column, time_column, self._run and self._run[0]) and value is not None and value != "":
                 found_value = cell(value) if isinstance(value, str) else number(value)
                 if found_value is not None:
                     self._columns.add(self._name(name), step, found_value, time)
@@ -174,7 +197,8 @@ class Table:
 
     # --- rows, with their numbers
 
-    def _rows(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    def rows(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+        """The rows with their numbers, from 1; a text says why a line is none."""
         suffix = self._path.suffix.lower()
         if suffix == ".parquet":
             return self._parquet()
@@ -228,6 +252,17 @@ class Table:
                         yield number_, row
         except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ValueError(f"no Parquet: {str(error)[:200]}") from None
+
+
+def _is_trackio(path: Path) -> bool:
+    """Whether a file is the Parquet of a trackio project: its rows are those of many runs."""
+    if path.suffix.lower() != ".parquet":
+        return False
+    try:
+        parquet = import_module("pyarrow.parquet")
+        return {_RUN, "step", "timestamp"} <= set(parquet.read_schema(path).names)
+    except (ImportError, OSError, ValueError):
+        return False  # said when it is read
 
 
 def _without_nul(lines: Iterator[str]) -> Iterator[str]:

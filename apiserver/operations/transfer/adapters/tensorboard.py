@@ -73,14 +73,15 @@ class BoardRun:
 
     def _start(self) -> None:
         self._records = {path: RecordFile(path) for path in self._run.files}
-        self._starts: list[int] = []
+        starts: list[int] = []
         self._failed: set[Path] = set()
         for path in self._run.files:
             try:
-                self._starts += session_starts(path, RecordFile(path).read(final=False))
+                starts += session_starts(path, RecordFile(path).read(final=False))
             except OSError:
                 continue  # it is named when it is read
-        self._events = BoardEvents(self._starts)
+        self._restarts = any(starts) or len(starts) > 1
+        self._events = BoardEvents()
         self._described: dict[str, object] = {}
         self._drawn = 0.0
         self._new = True
@@ -95,17 +96,9 @@ class BoardRun:
         """What was not given out yet. With `final` the files do not grow any more. `running`: the run is described as running."""
         if any(size_of(path) < records.offset for path, records in self._records.items()):
             self._start()  # a file was cut or replaced
-        if self._new and (any(self._starts) or len(self._starts) > 1):
-            yield Restarted()  # an earlier import may have stored what is void now
+        if self._new and self._restarts:
+            yield Restarted()  # an earlier import stored points of a later session, which the start of an earlier one would make void
         self._new = False
-        yield from self._all(final, running)
-        if self._events.restarted:
-            self._start()
-            self._new = False
-            yield Restarted()
-            yield from self._all(final, running)
-
-    def _all(self, final: bool, running: bool) -> Iterator[Piece]:
         events = self._events
         for path in list(self._run.files):
             if final and path.is_file() and not size_of(path):

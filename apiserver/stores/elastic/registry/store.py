@@ -71,6 +71,21 @@ class ElasticRegistry:
         body = {"query": query, "sort": ["id", "company"], "_source": _wanted(kind, None)}
         return [document_of(hit) for hits in self._client.scan(index, body) for hit in hits]
 
+    def companies(self) -> list[str]:
+        indices = [self._layout.entities, self._layout.objects]
+        self._visibility.make_all_visible(indices)
+        composite: dict[str, Any] = {"size": 1_000, "sources": [{"company": {"terms": {"field": "company"}}}]}
+        found: set[str] = set()
+        for index in indices:
+            composite.pop("after", None)
+            while True:
+                answer = self._client.search(index, {"size": 0, "aggs": {"all": {"composite": composite}}})["aggregations"]["all"]
+                found.update(bucket["key"]["company"] for bucket in answer["buckets"])
+                if "after_key" not in answer:
+                    break
+                composite["after"] = answer["after_key"]
+        return sorted(found)
+
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         plain = {**body, "id": id}
         revision = time.time_ns()

@@ -22,7 +22,7 @@ from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.errors import StoreBusy
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.records import LOG, SeriesKey
+from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, SeriesKey
 
 SLICE = 5_000
 KEEP_ALIVE = "2m"
@@ -81,6 +81,27 @@ class Deleter:
         self._visibility.record_writes(company, {task: [index]})
         if removed:
             keys = list(self._series.rows(company, [task], [LOG]))
+            self._series.recompute(company, keys)
+            self._visibility.record_writes(company, {task: [self._layout.statistics(company)]})
+        return removed
+
+    def cut(self, company: str, task: str, after: int, until_seq: int) -> int:
+        """What lies after an iteration; log lines and single values stay."""
+        since = self._visibility.clock()
+        generation = self._generations.for_reading(company, [task], self._visibility.view(company, [task])).get(task)
+        if generation is None:
+            return 0
+        types = [type.name for type in TYPES.values() if not type.is_lines]
+        rows = self._series.rows(company, [task], types)
+        keys = [key for key, row in rows.items() if row.max_iter is not None and row.max_iter > after]
+        indices = sorted({self._layout.events(key.type, company, generation) for key in keys})
+        if not indices:
+            return 0
+        self._visibility.make_all_visible(indices)
+        later: list[Query] = [{"term": {"task": task}}, {"range": {"iter": {"gt": after}}}, {"range": {"seq": {"lte": until_seq}}}]
+        removed, _ = self._remove(company, indices, all_of(later, [{"term": {"iter": SINGLE_VALUE_ITER}}]), since)
+        self._visibility.record_writes(company, {task: indices})
+        if removed:
             self._series.recompute(company, keys)
             self._visibility.record_writes(company, {task: [self._layout.statistics(company)]})
         return removed

@@ -15,6 +15,7 @@ from apiserver.stores.elastic.write.ages import TaskAge, task_ages
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.errors import StoreReadOnly
 from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import shown_owner
 
 SLICE = 5_000
 LIFTS = 5
@@ -40,7 +41,9 @@ class Retention:
             if len(old) == len(inside) and number < newest:  # new tasks may be pinned to the newest at any moment
                 events = sum(known.events for known in old.values())
                 if dry_run or self._drop(company, number, list(old), before, by):
-                    yield Retired(f"generation {number:06d} with all its indices", sorted(old), events)
+                    yield Retired(
+                        f"generation {number:06d} with all its indices", [task for task in sorted(old) if task == shown_owner(task)], events
+                    )
             else:
                 single |= {task: known for task, known in old.items() if known.events}
         left = 0
@@ -50,7 +53,11 @@ class Retention:
             except StoreReadOnly:
                 left += 1
                 continue
-            yield Retired(f"task {task}", [task], removed)
+            yield (
+                Retired(f"task {task}", [task], removed)
+                if task == shown_owner(task)
+                else Retired(f"what was rewound of task {shown_owner(task)}", [], removed)
+            )
         if left:
             raise StoreReadOnly(
                 f"{left} old tasks are in indices that are read-only because the disk is full: single tasks can't be removed from them."

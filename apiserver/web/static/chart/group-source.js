@@ -19,7 +19,7 @@ function decoded(found) {
     buckets.time[i] = NaN;
   });
   const points = found.count.reduce((/** @type {number} */ sum, /** @type {number} */ count) => sum + count, 0);
-  return { task: found.group, metric: found.metric, variant: found.variant, points, firstNan: null, rewinds: [], origin: 0, xLabel: "", buckets };
+  return { task: found.group, metric: found.metric, variant: found.variant, points, firstNan: null, rewinds: [], origin: 0, xLabel: "", lastX: null, buckets };
 }
 
 /** The same face as SeriesSource; a card wants one metric of all groups. */

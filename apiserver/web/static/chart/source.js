@@ -14,6 +14,7 @@ import { mergeBuckets, replaceBuckets } from "./buckets.js";
  * @property {[number, number][]} rewinds  stretches of steps that were reported twice
  * @property {number} origin      ms since the epoch where a relative x is 0
  * @property {string} xLabel
+ * @property {number | null} lastX  the greatest x of the range
  * @property {Buckets} buckets
  */
 /** @typedef {{task: string, metric: string, variants?: string[]}} Wanted */
@@ -47,6 +48,7 @@ function decoded(found, axis) {
   return {
     task: found.task, metric: found.metric, variant: found.variant, points: found.points, firstNan: found.first_nan ?? null,
     rewinds: found.rewinds ?? [], origin, xLabel: found.x_axis_label ?? "",
+    lastX: found.last_x === null || found.last_x === undefined ? null : Number(found.last_x),
     buckets: { x, mean: columns.mean, min: columns.min, max: columns.max, count, time: columns.time, nan, posInf, negInf, width: found.interval },
   };
 }
@@ -177,6 +179,10 @@ export class SeriesSource {
             this.want(entry.card, entry.wanted, entry.cut, entry.done, entry.failed);
             continue;
           }
+          if (late.some((one) => isRewound(entry.loaded, one))) {
+            this.want(entry.card, entry.wanted, entry.cut, entry.done, entry.failed);
+            continue;
+          }
           entry.loaded = withLate(entry.loaded, late);
           entry.done(entry.loaded);
         }
@@ -210,6 +216,13 @@ function withLate(old, late) {
     });
   }
   return [...known.values()].sort((a, b) => compare(a.task, b.task) || compare(a.metric, b.metric) || compare(a.variant, b.variant));
+}
+
+/** Whether what is shown goes beyond the end of the series: the run was rewound. @param {Loaded[]} shown @param {Loaded} late */
+function isRewound(shown, late) {
+  const before = shown.find((one) => seriesKey(one.task, one.metric, one.variant) === seriesKey(late.task, late.metric, late.variant));
+  const x = before?.buckets.x ?? [];
+  return late.lastX !== null && x.length > 0 && x[x.length - 1] > late.lastX;
 }
 
 /** @param {string} a @param {string} b */

@@ -1,0 +1,54 @@
+"""Taking a task back to an iteration: what it reported after it is void.
+
+A training that resumes from a checkpoint reports iterations again that it had reported before it died. Void points leave charts and statistics; they
+are kept as events of a hidden owner, and shown to who asks for them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from apiserver.bll.events.copying import Part, batch_of, events_of_part
+from apiserver.bll.events.pages import last_arrival
+from apiserver.bll.registry.directory import Owner, TaskDirectory
+from apiserver.errors import RewindRefused
+from apiserver.stores.base import EventReader, EventWriter
+from apiserver.stores.event_types import TYPES
+from apiserver.stores.records import rewound
+
+
+class RewindEvents(EventReader, EventWriter, Protocol):
+    """What rewinding reads and writes."""
+
+
+class Rewinding:
+    """Voids what was reported after an iteration."""
+
+    def __init__(self, events: RewindEvents, directory: TaskDirectory) -> None:
+        self._events, self._directory = events, directory
+
+    def rewind(self, owner: Owner, iteration: int) -> int:
+        """Void the scalars, vectors, plots and images with a greater iteration; how many there were. Log lines and single values stay.
+
+        What is reported while it runs stays. A call that was interrupted is made whole by the next one. Raises RewindRefused when there are too
+        many series to keep what is void.
+        """
+        types = [type.name for type in TYPES.values() if not type.is_lines]
+        series = self._events.series(owner.company, [owner.id], types)
+        later = [one for one in series if one.max_iter is not None and one.max_iter > iteration]
+        if not later:
+            return 0
+        until = last_arrival(later)
+        self._keep(owner, Part(later, iteration + 1, until))
+        removed = self._events.cut(owner.company, owner.id, after=iteration, until_seq=until)
+        left = self._events.series(owner.company, [owner.id], types)
+        self._directory.set_progress(owner, max((one.chart_max_iter or 0 for one in left), default=0))
+        return removed
+
+    def _keep(self, owner: Owner, part: Part) -> None:
+        """Copy what will be void to its hidden owner."""
+        hidden = rewound(owner.id)
+        for events in events_of_part(self._events, owner.company, owner.id, part):
+            refusals = self._events.append(owner.company, batch_of(events, hidden, is_model=owner.kind == "model")).refusals
+            if refusals:
+                raise RewindRefused(refusals[0].reason, id=owner.id)

@@ -1,0 +1,323 @@
+"""Aim: a repository (`.aim/`) with a RocksDB for the facts and one for the sequences of each run, and names in `run_metadata.sqlite`.
+
+A key is a path: texts, and whole numbers as 0xFE and eight bytes, each ended by 0xFE. The first byte of a value says its type; large values lie below
+`BLOBS`. Points of a sequence are three lists (`step`, `val`, `time`) whose keys are hashes of the step, or in older versions the step.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apiserver.operations.transfer.adapters.rows import PARAMETERS, NamedColumns, counted, milliseconds, number, params_of, whole
+from apiserver.operations.transfer.board_plots import histogram_figure
+from apiserver.operations.transfer.board_tensors import Histogram, suffix_of
+from apiserver.operations.transfer.databases import opened
+from apiserver.operations.transfer.pieces import Damaged, Facts, Figure, FoundRun, Picture, Piece, Text, printable
+
+_END = 0xFE
+_NONE, _BOOL, _INT, _FLOAT, _STRING, _BYTES, _ARRAY, _OBJECT, _CUSTOM = 0, 1, 2, 3, 4, 5, 6, 7, 15
+_BLOBS = b"BLOBS\xfe"
+_MAX_BINS = 100_000
+_SYSTEM = "__system__"
+
+Path_ = tuple["str | int", ...]
+
+
+class _Made(NamedTuple):
+    """An object of one of Aim's own classes begins here; its fields follow."""
+
+    kind: str
+
+
+class Aim:
+    """Finds the runs of a repository. Its databases are read by RocksDB's own library, in the package `aimrocks`."""
+
+    tool = "Aim"
+
+    def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
+        if ".aim" not in folders:
+            return
+        folders.remove(".aim")
+        repository = folder / ".aim"
+        hashes = sorted(path.name for path in (repository / "meta" / "chunks").glob("*") if path.is_dir())
+        if not hashes:
+            return
+        try:
+            import_module("aimrocks")
+        except ImportError:
+            raise ValueError(f"{len(hashes):,} runs in .aim need the package aimrocks: pip install 'tidemark-events[aim]'") from None
+        names = _names(repository)
+        for hash in hashes:
+            name, experiment, _ = names.get(hash, ("", "", {}))
+            size = sum(path.stat().st_size for path in (repository / "seqs" / "chunks" / hash).glob("*.sst"))
+            project = printable(experiment).strip("/ ") or printable(folder.name)
+            yield FoundRun(self, repository, key=hash, size=size, name=printable(name or hash), project=project, id=printable(hash))
+
+    def read(self, run: FoundRun) -> Iterator[Piece]:
+        meta = run.path / "meta" / "chunks" / run.key
+        found = _tree(_entries(meta, ("meta", "chunks", run.key)))
+        yield from self._facts(run, found)
+        contexts = {index: values for index, values in _branches(found.get("contexts")) if isinstance(values, dict)}
+        names = _series_names(found.get("traces"), contexts)
+        columns, kinds = NamedColumns(), Counter[str]()
+        folder = run.path / "seqs" / "chunks" / run.key
+        missing = set(names)
+        for prefix in (("seqs", "chunks", run.key), ("seqs", "v2", "chunks", run.key)):
+            for sequence, lists in _sequences(_entries(folder, prefix) if folder.is_dir() else iter(())):
+                missing.discard(sequence)
+                name = names.get(sequence, printable(str(sequence[-1])))
+                yield from _points(run, name, lists, columns, kinds)
+                if columns.full:
+                    yield from columns.take()
+        yield from columns.take()
+        if missing:  # RocksDB opens a folder of which files were lost, and what was in them is not there
+            yield Damaged(folder, f"{len(missing):,} sequences that the run has are not there, such as {names[min(missing, key=str)]}")
+        yield from counted(kinds)
+
+    def _facts(self, run: FoundRun, found: dict[Any, Any]) -> Iterator[Piece]:
+        facts: dict[str, Any] = {}
+        try:
+            _, _, known = _names(run.path).get(run.key, ("", "", {}))
+            facts |= known
+        except ValueError as error:
+            yield Damaged(run.path / "run_metadata.sqlite", str(error))
+        end = milliseconds(found.get("end_time"))
+        facts["status"] = "finished" if end is not None else "running"
+        if end is not None:
+            facts["ended_at"] = end / 1000
+        attributes = found.get("attrs")
+        attributes = attributes if isinstance(attributes, dict) else {}
+        own = {str(name): value for name, value in attributes.items() if not str(name).startswith("__")}
+        system = {str(name).strip("_"): value for name, value in attributes.items() if str(name).startswith("__")}
+        if "description" in facts:
+            system["description"] = facts.pop("description")
+        sections = {PARAMETERS: params_of(own), "aim": params_of(system)}
+        facts["hyperparams"] = {section: values for section, values in sections.items() if values}
+        yield Facts(facts)
+
+
+# --- names and contexts
+
+
+def _names(repository: Path) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Name, experiment and facts of the runs that `run_metadata.sqlite` knows. Raises ValueError."""
+    path = repository / "run_metadata.sqlite"
+    if not path.is_file():
+        return {}
+    statement = """SELECT r.hash, r.name, r.description, r.created_at, e.name, r.id, r.is_archived FROM run r
+        LEFT JOIN experiment e ON e.id = r.experiment_id"""
+    found: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    with opened(path) as database:
+        if not {"run", "experiment"} <= database.tables:
+            return {}
+        tags: dict[Any, list[str]] = {}
+        if {"run_tag", "tag"} <= database.tables:
+            for id, tag in database.rows("SELECT rt.run_id, t.name FROM run_tag rt JOIN tag t ON t.id = rt.tag_id ORDER BY t.name"):
+                tags.setdefault(id, []).append(str(tag))
+        for hash, name, description, created, experiment, id, _ in database.rows(statement):
+            facts: dict[str, Any] = {}
+            moment = milliseconds(created)
+            if moment is not None:
+                facts |= {"created_at": moment / 1000, "started_at": moment / 1000}
+            if tags.get(id):
+                facts["tags"] = tags[id]
+            if description:
+                facts["description"] = str(description)
+            found[str(hash)] = (str(name or ""), "" if experiment in (None, "default") else str(experiment), facts)
+    return found
+
+
+def _series_names(traces: Any, contexts: dict[Any, dict[Any, Any]]) -> dict[tuple[Any, Any], str]:
+    """What a sequence is called here: its name, and the values of its context; with their keys where two would be called the same."""
+    short: dict[tuple[Any, Any], str] = {}
+    long: dict[tuple[Any, Any], str] = {}
+    for index, of_context in _branches(traces):
+        context = sorted((str(key), str(value)) for key, value in contexts.get(index, {}).items())
+        for name, _ in _branches(of_context):
+            plain = printable(str(name))
+            plain = "system/" + plain.removeprefix(_SYSTEM) if plain.startswith(_SYSTEM) else plain
+            short[index, name] = "/".join([plain, *(printable(value) for _, value in context)])
+            long[index, name] = plain + ("/" + ",".join(printable(f"{key}={value}") for key, value in context) if context else "")
+    count = Counter(short.values())
+    return {key: name if count[name] == 1 else long[key] for key, name in short.items()}
+
+
+def _branches(tree: Any) -> list[tuple[Any, Any]]:
+    return list(tree.items()) if isinstance(tree, dict) else []
+
+
+# --- sequences
+
+
+def _sequences(entries: Iterator[tuple[Path_, Any]]) -> Iterator[tuple[tuple[Any, Any], dict[str, dict[Any, Any]]]]:
+    """Every sequence with its lists: `val`, `time`, `step`, each by the key of the point."""
+    current: tuple[Any, Any] | None = None
+    lists: dict[str, dict[Any, Any]] = {}
+    for path, value in entries:
+        if len(path) < 4:
+            continue
+        sequence = (path[0], path[1])
+        if sequence != current:
+            if current is not None:
+                yield current, lists
+            current, lists = sequence, {}
+        column = lists.setdefault(str(path[2]), {})
+        if len(path) == 4:
+            column[path[3]] = value
+        else:
+            _put(column, path[3:], value)
+    if current is not None:
+        yield current, lists
+
+
+def _points(run: FoundRun, name: str, lists: dict[str, dict[Any, Any]], columns: NamedColumns, kinds: Counter[str]) -> Iterator[Piece]:
+    steps, times = lists.get("step", {}), lists.get("time", {})
+    texts: list[tuple[int, int, Any]] = []
+    for key, value in lists.get("val", {}).items():
+        step, time = whole(steps.get(key, key)), milliseconds(times.get(key))
+        if step is None or time is None:
+            kinds["points without step or time"] += 1
+            continue
+        plain = number(value) if isinstance(value, (bool, int, float)) else None
+        if plain is not None:
+            columns.add(name, step, plain, time)
+            continue
+        items = (
+            [item for _, item in sorted(value.items()) if isinstance(item, dict)]
+            if isinstance(value, dict) and "" not in value
+            else [value]
+        )
+        for place, item in enumerate(items):
+            kind = item.get("") if isinstance(item, dict) else None
+            if kind in ("aim.text", "aim.log_line", "__log_record"):
+                texts.append((step, time, item))
+            else:
+                yield from _object(run, name, step, time, place, item, kind, kinds)
+    for step, time, item in sorted(texts, key=lambda text: text[0]):
+        words = item.get("data", item.get("message", ""))
+        line = words if isinstance(words, str) else str(words)
+        yield Text(line if item[""] != "aim.text" else f"{name} [{step}]: {line}", time)
+
+
+def _object(run: FoundRun, name: str, step: int, time: int, place: int, item: Any, kind: Any, kinds: Counter[str]) -> Iterator[Piece]:
+    data = item.get("data") if isinstance(item, dict) else None
+    if kind == "aim.image" and isinstance(data, bytes):
+        yield Picture(name, step, time, data, suffix_of(data), place, str(item.get("caption") or ""))
+    elif kind == "aim.distribution" and isinstance(data, bytes):
+        try:
+            counts = np.frombuffer(data, np.dtype(str(item.get("dtype"))))
+            low, high = (float(item["range"][end]) for end in (0, 1))
+            if len(counts) > _MAX_BINS:
+                raise ValueError("too many bins")
+            edges = np.linspace(low, high, len(counts) + 1)
+            yield Figure(name, name, step, time, histogram_figure(Histogram(edges[:-1], edges[1:], counts)))
+        except (TypeError, ValueError, KeyError) as error:
+            yield Damaged(run.path, f"{name}: the distribution of step {step} can't be read: {error}")
+    elif kind == "aim.figure" and isinstance(data, (str, bytes)):
+        try:
+            figure = json.loads(data)
+            if not isinstance(figure, dict):
+                raise ValueError("no object")
+            yield Figure(name, name, step, time, figure)
+        except (ValueError, RecursionError) as error:
+            yield Damaged(run.path, f"{name}: the figure of step {step} can't be read: {error}")
+    else:
+        kinds[str(kind).removeprefix("aim.") + "s" if kind else "values of other types"] += 1
+
+
+# --- databases
+
+
+def _entries(path: Path, prefix: Path_) -> Iterator[tuple[Path_, Any]]:
+    """The entries of a database below a path, in order, without it. Raises ValueError when it can't be read."""
+    start = b"".join(_key(part) for part in prefix)
+    with _database(path) as database:
+        iterator = database.iteritems()
+        iterator.seek(start)
+        for key, value in iterator:
+            if not key.startswith(start):
+                return
+            if not value:  # what is large lies elsewhere
+                value = database.get(_BLOBS + key) or bytes((_NONE,))
+            yield _path(key[len(start) :]), _value(value)
+
+
+@contextmanager
+def _database(path: Path) -> Iterator[Any]:
+    """A RocksDB for reading. Its library writes a log, which goes elsewhere."""
+    rocks = import_module("aimrocks")
+    with tempfile.TemporaryDirectory() as logs:
+        known = rocks.errors
+        try:
+            yield rocks.DB(str(path), rocks.Options(create_if_missing=False, db_log_dir=logs, max_open_files=100), read_only=True)
+        except (known.Corruption, known.RocksIOError, known.InvalidArgument, known.NotSupported, known.NotFound, known.Incomplete) as error:
+            raise ValueError(f"{path}: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    text = error.args[0] if error.args else type(error).__name__
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+
+
+def _key(part: str | int) -> bytes:
+    return (part.encode() if isinstance(part, str) else b"\xfe" + part.to_bytes(8, "big", signed=True)) + b"\xfe"
+
+
+def _path(key: bytes) -> Path_:
+    found: list[str | int] = []
+    at = 0
+    while at < len(key):
+        if key[at] == _END:
+            found.append(int.from_bytes(key[at + 1 : at + 9], "big", signed=True))
+            at += 10
+        else:
+            end = key.find(b"\xfe", at)
+            end = len(key) if end < 0 else end
+            found.append(key[at:end].decode("utf-8", "replace"))
+            at = end + 1
+    return tuple(found)
+
+
+def _value(data: bytes) -> Any:
+    kind, content = data[0], data[1:]
+    if kind == _BOOL:
+        return bool(content[:1] != b"\0")
+    if kind == _INT and len(content) == 8:
+        return int.from_bytes(content, "little", signed=True)
+    if kind == _FLOAT and len(content) == 8:
+        return float(struct.unpack("<d", content)[0])
+    if kind == _STRING:
+        return content.decode("utf-8", "replace")
+    if kind == _BYTES:
+        return content
+    if kind in (_ARRAY, _OBJECT):
+        return {}
+    return _Made(content.decode("utf-8", "replace")) if kind == _CUSTOM else None
+
+
+def _tree(entries: Iterator[tuple[Path_, Any]]) -> dict[Any, Any]:
+    """Entries as nested objects; the keys of lists are numbers. The class of an object is under the empty key."""
+    tree: dict[Any, Any] = {}
+    for path, value in entries:
+        if path:
+            _put(tree, path, value)
+    return tree
+
+
+def _put(tree: dict[Any, Any], path: Path_, value: Any) -> None:
+    for part in path[:-1]:
+        below = tree.get(part)
+        if not isinstance(below, dict):
+            below = tree[part] = {"": below.kind} if isinstance(below, _Made) else {}
+        tree = below
+    tree[path[-1]] = value

@@ -1,0 +1,177 @@
+"""A running MLflow server, through its REST API."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
+
+from apiserver.operations.transfer.adapters.mlflow_database import GREATEST
+from apiserver.operations.transfer.adapters.mlflow_files import IMAGE, run_facts
+from apiserver.operations.transfer.adapters.rows import NamedColumns, counted, json_object, number, whole
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Picture, Piece, printable
+
+PAGE_RUNS, PAGE_POINTS = 1_000, 25_000
+RETRIES = 5
+MAX_FOLDERS = 10_000
+"""Folders of artifacts that are looked into for one run."""
+_API = "/api/2.0/mlflow/"
+
+
+class MlflowServer:
+    """Reads the runs of a server. Credentials come from its address (`https://user:password@host`), else from the variables that MLflow's own client
+    reads. All methods raise ValueError with a sentence when the server does not answer as MLflow does."""
+
+    tool = "MLflow"
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        self.url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+        if parts.username:
+            user, password = unquote(parts.username), unquote(parts.password or "")
+        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+        self._headers: dict[str, str] = {}
+        if user:
+            self._headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode()
+        elif token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
+        """Nothing: a server lies in no folder."""
+        yield from ()
+
+    def runs(self) -> Iterator[FoundRun]:
+        """All runs that were not deleted, by experiment."""
+        for experiment in self._pages("experiments/search", "experiments", view_type="ACTIVE_ONLY", max_results=PAGE_RUNS):
+            id, name = str(experiment.get("experiment_id")), str(experiment.get("name") or "")
+            project = printable(name).strip("/ ") or id
+            wanted = {"experiment_ids": [id], "run_view_type": "ACTIVE_ONLY", "max_results": PAGE_RUNS}
+            for found in self._pages("runs/search", "runs", **wanted):
+                info = found.get("info") or {}
+                run = str(info.get("run_id") or info.get("run_uuid"))
+                named = printable(str(info.get("run_name") or run))
+                origin = f"{self.url}/#/experiments/{id}/runs/{run}"
+                yield FoundRun(self, Path(), key=run, name=named, project=project, id=printable(run), origin=origin)
+
+    def read(self, run: FoundRun) -> Iterator[Piece]:
+        found = self._call(f"runs/get?{urlencode({'run_id': run.key})}").get("run") or {}
+        info, data = found.get("info") or {}, found.get("data") or {}
+        yield Facts(
+            run_facts(
+                info.get("status"),
+                whole(info.get("start_time")),
+                whole(info.get("end_time")),
+                *map(_texts, (data.get("tags"), data.get("params"))),
+            )
+        )
+        columns, other = NamedColumns(), Counter[str]()
+        for metric in data.get("metrics") or []:
+            for point in self._history(run.key, str(metric.get("key"))):
+                value, step, moment = number(point.get("value", 0.0)), whole(point.get("step", 0)), whole(point.get("timestamp", 0))
+                if value is None or step is None or moment is None:
+                    other["metrics that are no numbers"] += 1
+                    continue
+                if abs(value) >= GREATEST:  # a database holds it in place of infinity
+                    value = math.copysign(math.inf, value)
+                columns.add(str(metric.get("key")), step, value, max(0, moment))
+                if columns.full:
+                    yield from columns.take()
+        yield from columns.take()
+        yield from self._artifacts(run)
+        inputs = found.get("inputs") or {}
+        other["datasets and models of runs"] = sum(len(inputs.get(kind) or []) for kind in ("dataset_inputs", "model_inputs"))
+        yield from counted(+other)
+
+    def _history(self, run: str, metric: str) -> Iterator[dict[str, Any]]:
+        where = {"run_id": run, "metric_key": metric, "max_results": str(PAGE_POINTS)}
+        while True:
+            answer = self._call(f"metrics/get-history?{urlencode(where)}")
+            yield from answer.get("metrics") or []
+            token = answer.get("next_page_token")
+            if not token or token == where.get("page_token"):
+                return
+            where["page_token"] = str(token)
+
+    def _artifacts(self, run: FoundRun) -> Iterator[Piece]:
+        """Images of `log_image`; other files are counted."""
+        kinds, numbers = Counter[str](), Counter[tuple[str, int]]()
+        folders = [""]
+        for folder in folders:
+            try:
+                listed = list(self._listed(run.key, folder))
+            except ValueError as error:  # the server can't reach the storage of its artifacts
+                yield Damaged(run.origin, f"artifacts can't be listed: {error}")
+                return
+            for file in listed:
+                path = str(file.get("path") or "")
+                if file.get("is_dir"):
+                    if len(folders) < MAX_FOLDERS:
+                        folders.append(path)
+                    continue
+                image = IMAGE.match(path.rpartition("/")[2])
+                if image is None or folder != "images":
+                    kinds["artifacts (files)"] += 1
+                elif image[4] != "webp":  # the small copy of an image
+                    place = image[1].replace("#", "/"), int(image[2])
+                    try:
+                        content = self._send(f"/get-artifact?{urlencode({'run_uuid': run.key, 'path': path})}", None)
+                        yield Picture(printable(place[0]), place[1], int(image[3]), content, image[4], numbers[place])
+                    except ValueError as error:
+                        yield Damaged(run.origin, str(error))
+                    numbers[place] += 1
+        yield from counted(kinds)
+
+    def _listed(self, run: str, folder: str) -> Iterator[dict[str, Any]]:
+        where = {"run_id": run, "path": folder} if folder else {"run_id": run}
+        while True:
+            answer = self._call(f"artifacts/list?{urlencode(where)}")
+            yield from answer.get("files") or []
+            token = answer.get("next_page_token")
+            if not token or token == where.get("page_token"):
+                return
+            where["page_token"] = str(token)
+
+    # --- one call
+
+    def _pages(self, call: str, name: str, **request: Any) -> Iterator[dict[str, Any]]:
+        token = None
+        while True:
+            answer = self._call(call, {**request, **({"page_token": token} if token else {})})
+            yield from answer.get(name) or []
+            before, token = token, answer.get("next_page_token")
+            if not token or token == before:
+                return
+
+    def _call(self, call: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
+        return json_object(self._send(_API + call, None if request is None else json.dumps(request).encode()))
+
+    def _send(self, path: str, body: bytes | None) -> bytes:
+        """The body of an answer; passing trouble is waited out."""
+        for attempt in range(RETRIES):
+            request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json", **self._headers})
+            try:
+                with urllib.request.urlopen(request, timeout=120) as response:
+                    return bytes(response.read())
+            except urllib.error.HTTPError as error:
+                text = error.read()[:200].decode("utf-8", "replace")
+                if error.code not in (429, 502, 503, 504) or attempt == RETRIES - 1:
+                    raise ValueError(f"{unquote(path.partition('?')[0])}: {text or error.reason} ({error.code})") from None
+            except (OSError, ValueError) as error:
+                if attempt == RETRIES - 1:
+                    raise ValueError(f"the server at {self.url} can't be reached: {error}") from None
+            time.sleep(2**attempt / 4)
+        raise AssertionError("unreachable")
+
+
+def _texts(pairs: Any) -> dict[str, str]:
+    return {printable(str(pair.get("key"))): str(pair.get("value", "")) for pair in pairs or [] if isinstance(pair, dict)}
