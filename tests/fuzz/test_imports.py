@@ -159,7 +159,7 @@ def test_mutated_files_cost_what_they_touch_and_are_named(tool: str, tmp_path: P
 
 
 def imported(folder: Path) -> tuple[int, int]:
-    """How many points came, and how many problems were named."""
+    """How many points and parameters came, and how many problems were named."""
     found = look(folder)
     sink = Lines()
     importer = Importer(sink)
@@ -168,4 +168,4 @@ def imported(folder: Path) -> tuple[int, int]:
     for problem in (*found.problems, *importer.tally.problems):
         assert str(problem)
     said = (not found.runs) + sum(importer.tally.passed_over.values())  # "no run in ...", "passed over: 1 empty files"
-    return sink.points, len(found.problems) + len(importer.tally.problems) + said
+    return sink.points + importer.tally.hyperparams, len(found.problems) + len(importer.tally.problems) + said
