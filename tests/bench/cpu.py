@@ -131,5 +131,5 @@ def add_turns(report: Report, name: str, unit: str, turns: Turns, *, most: float
         rate, idle = median([turn.rate for turn in of_side]), median([turn.idle for turn in of_side])
         note = f"{parts(of_side)}; {rate:,.0f}/s, cores {idle:.0%} idle"
         report.spread(f"{side}{name}: CPU of all", [turn.whole for turn in of_side], per, note=note)
-    report.spread("  ratio, all processes", turns.ratios, "", most=most)
-    report.spread("  the server's CPU", [turn.cpu["server"] for turn in turns.ours], per, most=server_most)
+    report.spread(f"{name}: ratio, all processes", turns.ratios, "", most=most)
+    report.spread(f"{name}: the server's CPU", [turn.cpu["server"] for turn in turns.ours], per, most=server_most)

@@ -1,8 +1,9 @@
 """Work beside another checkout of Tidemark, in turns: `python -m tests.bench.versus ../old [--engines elastic] [--rounds 9]`.
 
 What is compared is the CPU time of the server, and on Elasticsearch also that of the server, Elasticsearch and Redis together, not throughput: the
-same work takes the same CPU seconds within some percent, also while other programs run, where throughput changes by a factor of two. Each figure is the median of the paired ratios of all rounds, with
-their quartiles; where these lie further apart than `--within`, it says "too noisy to tell" instead of better or worse.
+same work takes the same CPU seconds within some percent, also while other programs run, where throughput changes by a factor of two. Each figure is
+the median of the paired ratios of all rounds, with their quartiles. It is less or more when both quartiles differ from 1 by more than `--within`, the
+same when both differ by less, else "too noisy to tell".
 """
 
 from __future__ import annotations
@@ -103,7 +104,15 @@ def compare(name: str, unit: str, sides: tuple[Side, Side], works: tuple[Work, W
         everything.append(("all", *([turn.whole - turn.cpu["client"] for turn in side] for side in (turns.theirs, turns.ours))))  # type: ignore[arg-type]
     for process, before, after in everything:
         low, middle, high = quartiles(paired(after, before))
-        said = "too noisy to tell" if high - low > 2 * within else "same" if abs(middle - 1) <= within else "less" if middle < 1 else "MORE"
+        said = (
+            "less"
+            if high < 1 - within
+            else "MORE"
+            if low > 1 + within
+            else "same"
+            if 1 - within <= low and high <= 1 + within
+            else "too noisy to tell"
+        )
         costs = f"{median(before):>9.1f} -> {median(after):>9.1f} µs/{unit:<6}"
         print(f"  {name:<32} {process:<10} {costs} × {middle:.3f} ({low:.3f} to {high:.3f})  {said}", flush=True)
 

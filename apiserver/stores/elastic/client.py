@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import msgspec
 import orjson
 from elastic_transport import ConnectionError as NoConnection
-from elastic_transport import ConnectionTimeout, TransportError
+from elastic_transport import ConnectionTimeout, Serializer, TransportError
 from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
@@ -81,6 +81,18 @@ class _Serializer(OrjsonSerializer):
         return data
 
 
+class _Lines(Serializer):
+    """Sends bodies of lines, which are bytes already, without a copy of them."""
+
+    mimetype = "application/x-ndjson"
+
+    def dumps(self, data: Any) -> bytes:
+        return data  # type: ignore[no-any-return]
+
+    def loads(self, data: bytes) -> Any:
+        return data
+
+
 class _Search(msgspec.Struct, gc=False):
     """The answer of one search among several, its aggregations not parsed."""
 
@@ -127,7 +139,8 @@ class ElasticClient:
                 retry_on_timeout=False,
                 # The pool blocks when it is empty, and every greenlet may hold a connection.
                 connections_per_node=settings.pool,
-                serializers=dict.fromkeys(("application/json", "application/vnd.elasticsearch+json"), serializer),
+                serializers=dict.fromkeys(("application/json", "application/vnd.elasticsearch+json"), serializer)
+                | dict.fromkeys(("application/x-ndjson", "application/vnd.elasticsearch+x-ndjson"), _Lines()),
                 **options,
             )
         except ValueError as error:
