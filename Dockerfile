@@ -1,12 +1,12 @@
-# The server: the package that `make dist` builds, with the same pinned requirements as `make run`.
+# The server: the package that `make dist` builds, with the pinned requirements of `make run` and of the extra otel.
 FROM python:3.12-slim-bookworm AS build
 
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/tidemark
 WORKDIR /src
 
-COPY requirements.txt requirements-build.txt ./
-RUN /opt/tidemark/bin/pip install --require-hashes -r requirements.txt && pip install --require-hashes -r requirements-build.txt
+COPY requirements-image.txt requirements-build.txt ./
+RUN /opt/tidemark/bin/pip install --require-hashes -r requirements-image.txt && pip install --require-hashes -r requirements-build.txt
 
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY config config

@@ -71,6 +71,7 @@ dist: $(VENV)/installed-dev ## Build sdist and wheel into dist/, twice, and comp
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements"
 requirements: $(VENV)/installed-dev ## Pin what pyproject.toml and requirements-*.in name, with hashes
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
+	$(COMPILE) $(ARGS) --extra otel -c requirements.txt pyproject.toml -o requirements-image.txt
 	$(COMPILE) $(ARGS) requirements-build.in -o requirements-build.txt
 	$(COMPILE) $(ARGS) pyproject.toml requirements-dev.in -o requirements-dev.txt
 

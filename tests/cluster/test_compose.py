@@ -122,4 +122,7 @@ def test_the_image_runs_the_same_command_as_the_console_script() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert 'ENTRYPOINT ["tidemark"]' in text and 'CMD ["serve"]' in text
     assert re.search(r"^USER (?!root)\w+$", text, re.MULTILINE)
-    assert "COPY requirements.txt" in text
+    assert "COPY requirements-image.txt" in text
+    pinned, image = ((ROOT / name).read_text() for name in ("requirements.txt", "requirements-image.txt"))
+    of_run = set(re.findall(r"^(\S+==\S+)", pinned, re.MULTILINE))
+    assert of_run <= set(re.findall(r"^(\S+==\S+)", image, re.MULTILINE)) and "opentelemetry-exporter-otlp-proto-http==" in image

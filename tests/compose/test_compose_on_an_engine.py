@@ -80,6 +80,7 @@ def test_make_up_prints_what_works_and_no_log_keeps_a_secret(stack: Stack) -> No
     logs = stack.compose("logs")
     assert not [name for name, value in stack.secrets.items() if value in logs]
     assert "FAIL" not in stack.compose("exec", "-T", "tidemark", "tidemark", "doctor")
+    stack.compose("exec", "-T", "tidemark", "python", "-c", "import opentelemetry.exporter.otlp.proto.http.trace_exporter")
 
 
 def test_nothing_runs_as_root_or_writes_outside_of_its_volumes(stack: Stack) -> None:
@@ -214,8 +215,10 @@ def test_servers_behind_the_proxy_are_replaced_one_by_one_without_a_failed_call(
     key, secret = stack.key
     login = {"Authorization": "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()}
     address = stack.url.replace("http", "ws")
+    stack.client().add_batch([log(task, "before", timestamp=1)])
     with connect(f"{address}/api/runs/{task}/logs/ws", additional_headers=login) as socket:
-        stack.client().add_batch([log(task, "through the proxy", timestamp=1)])
+        assert "before" in str(socket.recv(timeout=20))
+        stack.client().add_batch([log(task, "through the proxy", timestamp=2)])
         assert "through the proxy" in str(socket.recv(timeout=20))
     with Writer(stack, task) as writer:
         before = set(stack.compose("ps", "-q", "tidemark").split())

@@ -173,7 +173,7 @@ def test_documents_and_messages_name_the_distribution() -> None:
 
 
 def test_every_pin_carries_a_hash() -> None:
-    for name in ("requirements.txt", "requirements-build.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-image.txt", "requirements-build.txt", "requirements-dev.txt"):
         pins = re.split(r"\n(?=\S)", (ROOT / name).read_text())
         bare = [pin for pin in pins if "==" in pin and "--hash=sha256:" not in pin]
         assert not bare and len(pins) > 3, name
