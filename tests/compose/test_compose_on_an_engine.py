@@ -29,6 +29,8 @@ class Writer:
         self.task = task
         self.acknowledged: list[int] = []
         self.refused: set[int] = set()
+        self.said: set[bytes] = set()
+        """How calls were refused."""
         self.lost = 0
         """Calls without an answer."""
         self._stack = stack
@@ -65,6 +67,7 @@ class Writer:
                 iter += 1
             else:
                 self.refused.add(answer.status)
+                self.said.add(answer.body[:2000])
                 time.sleep(0.1)
 
     def complete(self, client: Client) -> None:
@@ -225,7 +228,7 @@ def test_servers_behind_the_proxy_are_replaced_one_by_one_without_a_failed_call(
         stack.script("deploy/compose/rolling-restart.sh")
         assert before.isdisjoint(stack.compose("ps", "-q", "tidemark").split())
         writer.wait_for_more()
-    assert not writer.refused and not writer.lost
+    assert not writer.refused and not writer.lost, writer.said
     writer.complete(stack.client())
 
     pem = tmp_path / "tls.pem"
