@@ -22,7 +22,7 @@ SOURCE = re.compile(r'(src|srcset)="docs/')
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": ("first-steps", "install", "coming-from", "import", "faq"),
     "Use": ("page", "reporting", "python-client", "command-line", "clearml", "runicorn", "tasks"),
-    "Run": ("operations", "security", "performance", "benchmarks/README"),
+    "Run": ("operations", "scaling", "security", "performance", "benchmarks/README"),
     "Call": ("protocol", "api/README"),
     "Understand": ("architecture", "comparison", "glossary"),
     "Change": ("contributing", "testing", "CHANGELOG", "SECURITY"),
