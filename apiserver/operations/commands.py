@@ -225,7 +225,7 @@ def retention(
     click.echo(f"{'Would remove' if dry_run else 'Removed'} {events:,} events of {tasks:,} tasks {_since(by, day)}.")
 
 
-@click.command()
+@click.command(short_help="Make old generations of Elasticsearch cheaper.")
 @click.option(
     "--idle",
     type=Age(),
@@ -235,7 +235,7 @@ def retention(
     help="How long no event must have come to a generation: 12h, 90d, 8w.",
 )
 @click.option("--company", metavar="ID", help="Only this company's.  [default: all]")
-@click.option("--dry-run", is_flag=True, help="Say what would be compacted, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="List what would be compacted; change nothing.")
 @_DATA
 @_STORE
 @_STATE

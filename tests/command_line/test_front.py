@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 import tidemark_events
@@ -130,5 +131,10 @@ def test_every_command_is_in_the_table_of_exit_codes() -> None:
     text = (ROOT / "docs" / "command-line.md").read_text()
     table = text.split("## Exit codes", 1)[1].split("\n## ", 1)[0]
     assert set(main.commands) <= set(re.findall(r"`(\w+)`", table))
-    for name in main.commands:
+    printed = text.split("## JSON for scripts", 1)[1].split("\n## ", 1)[0]
+    for name, one in main.commands.items():
         assert f"## tidemark {name}\n" in text
+        assert one.short_help and len(one.short_help) < 60, f"{name}: the list of commands needs a short sentence"
+        inner = one.commands.values() if isinstance(one, click.Group) else [one]
+        if any("--json" in option.opts for command in inner for option in command.params):
+            assert f"| `{name}` |" in printed, f"{name} --json is not documented"
