@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from gevent.threadpool import ThreadPool
 
 from apiserver.common.fairness import in_thread
 from apiserver.errors import ValidationFailed
@@ -33,6 +36,12 @@ NAMES = {
 }
 
 
+@cache
+def _wording() -> ThreadPool:
+    """One thread of a worker process words complaints, in Python: that takes a second for a body of very many values, and for loading the library."""
+    return ThreadPool(1)
+
+
 class RequestReader:
     """Reads the bodies of one endpoint and version."""
 
@@ -53,7 +62,7 @@ class RequestReader:
         except RecursionError:
             raise ValidationFailed("", "less deeply nested") from None
         if not valid:
-            raise in_thread(self._complaint, body)  # in Python: seconds for a body of many values, and for the library itself
+            raise in_thread(self._complaint, body, pool=_wording())
         if self._fill is not None:
             self._fill(body)
         return body
