@@ -163,9 +163,9 @@ def test_a_long_vector_is_no_line_that_holds_too_much(server: Client, task: str)
     assert server.add_batch([line])["errors"] == 0
 
 
-def test_a_body_with_240_thousand_faults_costs_as_much_as_one_with_a_hundred(shared_server: Server) -> None:
-    """Naming the clearest of all faults took 3 s."""
-    body = b'{"ids": [' + b"{}," * 240_000 + b"{}]}"
+def test_a_body_with_120_thousand_faults_costs_as_much_as_one_with_a_hundred(shared_server: Server) -> None:
+    """Naming the clearest of all faults took 1.5 s, in which nobody was answered."""
+    body = b'{"ids": [' + b"{}," * 120_000 + b"{}]}"
     answer, seconds = cost(shared_server, "/tasks.delete_many", body, JSON)
     assert answer.codes == (400, 12)
-    assert seconds < 1
+    assert seconds < 0.7
