@@ -10,7 +10,8 @@ from tests.process import ROOT
 OURS = {"self", "cls"}
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make", "_field_defaults"}
 NOTEBOOKS = {"_repr_html_", "_repr_mimebundle_"}
-"""Both are public in spite of their names."""
+PROFILERS = {"_current_frames"}
+"""All of these are public in spite of their names: documented by Python and Jupyter."""
 
 
 def private_uses(source: str) -> Iterator[tuple[int, str]]:
@@ -26,7 +27,7 @@ def private_uses(source: str) -> Iterator[tuple[int, str]]:
         match node:
             case ast.Attribute(value=ast.Name(id=name)) if name in OURS:
                 continue
-            case ast.Attribute(attr=name) if private(name) and name not in NAMEDTUPLE | NOTEBOOKS | own:
+            case ast.Attribute(attr=name) if private(name) and name not in NAMEDTUPLE | NOTEBOOKS | PROFILERS | own:
                 yield node.lineno, f".{name}"
             case ast.ImportFrom(names=names):
                 yield from ((node.lineno, alias.name) for alias in names if private(alias.name))
