@@ -81,7 +81,7 @@ def main(words: list[str]) -> None:
     env = {**overload.settings(folder), "TIDEMARK_HOLDS": str(holds), "PYTHONPATH": str(ROOT)}
     server = Server(folder / "server", env, program=[sys.executable, __file__])
     try:
-        client = server.start().client()
+        client = server.start().client(timeout=600)
         for name, work in overload.overloads(client):
             if words and not any(word in name for word in words):
                 continue

@@ -65,7 +65,7 @@ def overload(report: Report, folder: Path, env: Mapping[str, str]) -> None:
         _watched(report, server, "nothing", lambda _: time.sleep(0.5))
         with _slow_clients(server):
             _watched(report, server, f"{SLOW_CLIENTS} slow senders", lambda _: time.sleep(0.5))
-        for name, work in overloads(server.client()):
+        for name, work in overloads(server.client(timeout=600)):
             _watched(report, server, name, work)
         report.add("worker memory at the end", server.worker_resident_bytes() / 1e6, "MB")
     finally:
@@ -73,7 +73,7 @@ def overload(report: Report, folder: Path, env: Mapping[str, str]) -> None:
 
 
 def _watched(report: Report, server: Server, name: str, work: Work) -> None:
-    client = server.client()
+    client = server.client(timeout=600)
     with watching(client, {"ping": ("/debug.ping", b"{}", {})}) as watchers:
         before, begun, times = server.cpu_seconds(), time.monotonic(), 0
         while times == 0 or time.monotonic() - begun < SECONDS:
