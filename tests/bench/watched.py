@@ -42,8 +42,10 @@ WATCH = """() => {
   new PerformanceObserver((list) => { for (const one of list.getEntries()) seen.long.push(one.duration); }).observe({ type: "longtask" });
   new PerformanceObserver((list) => {
     for (const one of list.getEntries()) {
-      seen.shifts += one.value;
-      for (const source of one.sources) seen.moved.push(source.node?.className ?? "");
+      // Lines of a log that is followed move up: the reader asked for it.
+      const sources = one.sources.filter((source) => !source.node?.closest?.(".log-rows"));
+      if (sources.length) seen.shifts += one.value;
+      for (const source of sources) seen.moved.push(source.node?.className ?? "");
     }
   }).observe({ type: "layout-shift" });
   let last = performance.now();
