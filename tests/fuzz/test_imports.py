@@ -158,6 +158,12 @@ def test_mutated_files_cost_what_they_touch_and_are_named(tool: str, tmp_path: P
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + MORE_KB, "what a damaged file says of sizes is not believed"
 
 
+@pytest.mark.parametrize("name", ["events.jsonl", "history.jsonl", "history.csv", "run-a.wandb", "events.out.tfevents.1"])
+def test_an_empty_file_is_said(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    assert imported(tmp_path / name) == (0, 1)
+
+
 def imported(folder: Path) -> tuple[int, int]:
     """How many points and parameters came, and how many problems were named."""
     found = look(folder)

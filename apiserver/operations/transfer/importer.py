@@ -54,6 +54,7 @@ class Importer:
 
     def _folder(self, folder: RunFolder) -> None:
         running = folder.running
+        before = self._found_so_far()
         try:
             self.describe(folder)
             self.events(folder, running)
@@ -64,8 +65,14 @@ class Importer:
                 self.reports(run).take(beside_runicorn(BoardRun(run).read(final=True)))
                 self._progress(run.size, 0)
             self.describe(folder)
+            if self._found_so_far() == before and not folder.facts() and not self._sink.log_lines(folder.id):
+                self.tally.passed_over["runs with nothing in them"] += 1
         except RunRefused as error:
             self.tally.problems.append(Problem(folder.path, 0, str(error)))
+
+    def _found_so_far(self) -> tuple[int, ...]:
+        tally = self.tally
+        return tally.events, tally.log_lines, tally.images, len(tally.problems), sum(tally.passed_over.values())
 
     def describe(self, folder: RunFolder) -> None:
         """meta.json, status.json and summary.json."""
