@@ -259,10 +259,13 @@ def _is_trackio(path: Path) -> bool:
     if path.suffix.lower() != ".parquet":
         return False
     try:
-        parquet = import_module("pyarrow.parquet")
-        return {_RUN, "step", "timestamp"} <= set(parquet.read_schema(path).names)
-    except (ImportError, OSError, ValueError):
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError:
         return False  # said when it is read
+    try:
+        return {_RUN, "step", "timestamp"} <= set(parquet.read_schema(path).names)
+    except (arrow.ArrowException, OSError):
+        return False
 
 
 def _without_nul(lines: Iterator[str]) -> Iterator[str]:
