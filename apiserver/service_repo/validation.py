@@ -11,13 +11,11 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gevent.threadpool import ThreadPool
-
-from apiserver.common.fairness import in_thread
 from apiserver.errors import ValidationFailed
 from apiserver.service_repo.coercion import coercer, filler
 
 if TYPE_CHECKING:
+    from gevent.threadpool import ThreadPool
     from jsonschema.exceptions import ValidationError
 
 Schema = dict[str, Any]
@@ -39,6 +37,8 @@ NAMES = {
 @cache
 def _wording() -> ThreadPool:
     """One thread of a worker process words complaints, in Python: that takes a second for a body of very many values, and for loading the library."""
+    from gevent.threadpool import ThreadPool
+
     return ThreadPool(1)
 
 
@@ -62,6 +62,9 @@ class RequestReader:
         except RecursionError:
             raise ValidationFailed("", "less deeply nested") from None
         if not valid:
+            # Imported here: the package's build compiles schemas with this module, and has no gevent.
+            from apiserver.common.fairness import in_thread
+
             raise in_thread(self._complaint, body, pool=_wording())
         if self._fill is not None:
             self._fill(body)

@@ -77,7 +77,19 @@ def test_every_command_of_tidemark_does_what_it_says(
     one_machine = {"TIDEMARK_DATA": str(embedded.data)}
     seen: list[str] = []
     for line in [line for block in blocks() for line in block if "tidemark " in line and re.match(r"(?:[A-Z_]+=\S+ )*tidemark ", line)]:
-        words = shlex.split(line.replace("/backup", str(tmp_path / "backup")).replace("/var/lib", str(tmp_path)))
+        here = {
+            "/backup": f"{tmp_path}/backup",
+            "/var/lib": f"{tmp_path}",
+            "sqlite:///data": f"sqlite:///{embedded.data}",
+            "sqlite:///new": f"sqlite:///{tmp_path}/new",
+            "--from-data data": f"--from-data {embedded.data}",
+            "--to-data new": f"--to-data {tmp_path}/{uuid.uuid4().hex}",
+            "http://es:9200": f"{elasticsearch_address()}?prefix={prefix}-copied",
+            "redis://redis:6379/0": f"{redis_address()}?prefix={prefix}-copied",
+        }
+        for there, place in here.items():
+            line = line.replace(there, place)
+        words = shlex.split(line)
         given = dict(word.split("=", 1) for word in words[: words.index("tidemark")])
         command = words[words.index("tidemark") + 1 :]
         env = one_machine if command[-1].endswith("move") else cluster
@@ -87,7 +99,7 @@ def test_every_command_of_tidemark_does_what_it_says(
         done = run(*command, **env)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         seen.append(command[0])
-    assert set(seen) == {"retention", "compact", "backup", "restore"}
+    assert set(seen) == {"retention", "compact", "backup", "restore", "copy"}
     sender.check(worker.client())
 
 
