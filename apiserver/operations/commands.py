@@ -104,7 +104,7 @@ def restore(folder: Path, data: str | None, store: str | None, state: str | None
     click.echo(json.dumps({"documents": documents}) if as_json else f"Restored {documents:,} documents; all of them are there.")
 
 
-@click.command()
+@click.command(short_help="Copy everything of one store into another.")
 @click.option("--from", "from_store", required=True, metavar="URL", help="Store to read: sqlite:///old/tidemark.db or http://host:9200.")
 @click.option("--from-state", metavar="URL", help="Its state: redis://…, with an http store.")
 @click.option(

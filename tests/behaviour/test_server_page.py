@@ -14,4 +14,4 @@ def test_urls_of_own_files_are_known_by_every_name_of_this_machine(server: Clien
 
 def test_the_version_of_the_page_is_that_of_its_files(server: Client) -> None:
     shell = server.send("GET", "/projects", headers={"Accept": "text/html"}).body.decode()
-    assert f"/ui/{server.call('server.page')['page']}/app.js" in shell
+    assert f"/ui/{server.call('server.page')['page']}/" in shell

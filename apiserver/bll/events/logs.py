@@ -74,7 +74,7 @@ class Logs:
     ) -> LogPage:
         """Up to `size` lines before (`earlier`) or after `from_timestamp`, exclusive; None: from the end or the beginning.
 
-        A page that is cut is extended by the other lines of its last millisecond (at most MAX_PAGE), as clients go on from that time. Newest first
+        A page that is cut is extended by the other lines of its last millisecond, as clients go on from that time. Newest first
         when going to earlier lines, oldest first otherwise, unless `order` says something else.
         """
         whole = EventQuery(owner.id, [LOG], metrics=metrics, levels=levels or None)
@@ -91,7 +91,13 @@ class Logs:
 
     def _rest_of_millisecond(self, owner: Owner, query: EventQuery, last: Cursor, descending: bool) -> list[PagedEvent]:
         moment = replace(query, min_timestamp=last.timestamp, max_timestamp=last.timestamp)
-        return self._events.page(owner.company, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
+        rest: list[PagedEvent] = []
+        while True:
+            part = self._events.page(owner.company, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
+            rest += part
+            if len(part) < MAX_PAGE:
+                return rest
+            last = part[-1].cursor
 
     def folded(
         self,
