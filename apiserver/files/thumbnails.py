@@ -1,13 +1,13 @@
 """Small copies of stored images, for galleries: made when they are first asked for, kept in memory.
 
-What is decoded comes from clients: four formats only, the number of pixels is known from the head and bounded, and at most two images are decoded
-at a time. Without Pillow (the extra `thumbnails`) the stored file itself is sent.
+What is decoded comes from clients: four formats only, the number of pixels is known before and bounded, and at most two images are decoded at a time. Without Pillow (the extra `thumbnails`) the stored file itself is sent.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import warnings
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -68,7 +68,7 @@ class Thumbnails:
             return None
         if self._threads is None:
             self._threads = ThreadPool(AT_ONCE)
-        made = in_thread(_small_copy, file.fd, size, pool=self._threads)
+        made = in_thread(_small_copy, file.fd, size, self._max_pixels, pool=self._threads)
         if len(made) <= self._kept.maxsize:
             self._kept[key] = made
         return made
@@ -77,28 +77,41 @@ class Thumbnails:
         """Width and height, where the head of the file says them. Raises TooManyPixels. Cheap: nothing is decoded."""
         dimensions = image_size(in_thread(os.pread, file.fd, HEAD, 0))
         if dimensions is not None:
-            width, height = dimensions
-            if width * height > self._max_pixels:
-                raise TooManyPixels(
-                    f"the image has {width:,} × {height:,} pixels; at most {self._max_pixels:,} are shown (files.max_pixels)"
-                )
+            _bound(dimensions, self._max_pixels)
         return dimensions
 
 
-def _small_copy(fd: int, size: int) -> bytes:
+def _bound(dimensions: tuple[int, int], max_pixels: int) -> None:
+    width, height = dimensions
+    if width * height > max_pixels:
+        raise TooManyPixels(f"the image has {width:,} × {height:,} pixels; at most {max_pixels:,} are shown (files.max_pixels)")
+
+
+def _small_copy(fd: int, size: int, max_pixels: int) -> bytes:
     image_module: Any = import_module("PIL.Image")
     operations: Any = import_module("PIL.ImageOps")
+    # Pillow allocates for some images when they are opened. It warns at its limit, and refuses at twice that.
+    image_module.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
+    warnings.filterwarnings("ignore", category=image_module.DecompressionBombWarning)
     try:
         with os.fdopen(os.dup(fd), "rb") as stream:
             stream.seek(0)
             with image_module.open(stream, formats=FORMATS) as image:
+                # Not always the size in the head: a GIF's first frame may exceed its screen, and a second size in a PNG or JPEG replaces the first.
+                _bound(image.size, max_pixels)
                 image.draft("RGB", (size, size))  # JPEG: decodes at an eighth of the size where that is enough
+                image.load()
+                _bound(image.size, max_pixels)
                 small = _plain(image)
                 small.thumbnail((size, size))
                 small = operations.exif_transpose(small)
                 out = io.BytesIO()
                 small.save(out, "WEBP", quality=QUALITY)
                 return out.getvalue()
+    except TooManyPixels:
+        raise
+    except image_module.DecompressionBombError as error:
+        raise TooManyPixels(f"the image has more than {max_pixels:,} pixels (files.max_pixels)") from error
     except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
         raise NoImage(f"the image can't be read: {error}"[:300]) from error
 

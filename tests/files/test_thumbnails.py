@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import resource
+import struct
+import zlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -72,6 +75,65 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(files: Serv
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("the image has 30,000 × 30,000 pixels")
     assert get(files, name).content == bytes(bomb), "the file itself can be had"
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def two_sizes(kind: str, size: tuple[int, int]) -> bytes:
+    """An image whose head says 1 × 1, and whose content, as far as a decoder sees it, has `size`."""
+    width, height = size
+    if kind == "GIF":
+        frame = b"!\xf9\x04\x08\0\0\0\0"  # Pillow fills the place of a frame that is to be removed
+        frame += b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x08" + b"\xff" + os.urandom(255) + b"\0;"
+        return b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff" + frame
+    if kind == "PNG":
+        heads = [png_chunk(b"IHDR", struct.pack(">IIBBBBB", *pair, 8, 2, 0, 0, 0)) for pair in ((1, 1), size)]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(heads) + png_chunk(b"IDAT", zlib.compress(b"\0" * 10_000)) + png_chunk(b"IEND", b"")
+    if kind == "JPEG":
+        plain = encoded(Image.new("RGB", (8, 8)), "JPEG")
+        at = plain.index(b"\xff\xc0")
+        frame = plain[at : at + 19]
+        heads = [frame[:5] + struct.pack(">HH", *pair) + frame[9:] for pair in ((1, 1), (height, width))]
+        return plain[:at] + b"".join(heads) + plain[at + 19 :]
+    whole = encoded(Image.new("RGBA", size), "WEBP")  # with a canvas and, after it, a bitstream of its own size
+    chunks = whole[12:]
+    canvas = b"VP8X" + struct.pack("<I", 10) + b"\0" * 10
+    return b"RIFF" + struct.pack("<I", 4 + len(canvas) + len(chunks)) + b"WEBP" + canvas + chunks
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_the_size_that_counts_is_that_of_what_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A head of 1 × 1 let 178 million pixels through."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # Pillow's own is set, for the process
+    limit = 1_000_000
+    path = tmp_path / "x"
+    for size in ((1100, 1000), (12_000, 12_000), (16_000, 16_000)):
+        if kind == "WEBP" and size != (1100, 1000):
+            continue  # takes long to make
+        content = two_sizes(kind, size)
+        assert image_size(content) == (1, 1)
+        path.write_bytes(content + os.urandom(thumbnails.SMALL))  # else the file itself would be sent
+        with path.open("rb") as stream:
+            file = OpenFile(stream.fileno(), path.stat().st_size, 0.0, "etag")
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            # libwebp refuses a bitstream that does not have the size of its canvas.
+            with pytest.raises(thumbnails.NoImage if kind == "WEBP" else thumbnails.TooManyPixels):
+                thumbnails.Thumbnails(limit, 1_000_000).of(file, 256)
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM", "TGA", "PCX", "ICO", "JPEG2000", "DDS", "SGI"])
+def test_other_formats_are_never_decoded(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.png"
+    try:
+        path.write_bytes(encoded(noise(200, 200), kind))
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow writes no {kind}")
+    with path.open("rb") as stream:
+        file = OpenFile(stream.fileno(), path.stat().st_size, 0.0, "etag")
+        assert thumbnails.Thumbnails(1_000_000, 1_000_000).of(file, 128) is None
 
 
 def test_what_is_no_image_or_needs_no_copy_is_sent_as_it_is(files: Server, name: str) -> None:
