@@ -12,7 +12,8 @@ import hmac
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import gevent
 from gevent.threadpool import ThreadPool
@@ -35,8 +36,9 @@ ADDRESS_ATTEMPTS = 100
 KNOWN = 30 * 86400.0
 """Seconds for which an address is remembered that knew the password."""
 WAITING = 8
-"""Checks that one address may have waiting."""
-ALL_WAITING = 64
+"""Checks that one address may have waiting, those that are delayed included."""
+ALL_CHECKING = 64
+"""Checks that wait for a thread or have one, of all addresses."""
 THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
 """A check takes 64 MB and all of a core for tens of milliseconds: never on all cores."""
 BCRYPT = ("$2a$", "$2b$", "$2y$")
@@ -50,6 +52,7 @@ class Passwords:
         self._pool = ThreadPool(THREADS)
         self._one_at_a_time = KeyedLocks()
         self._waiting: Counter[str] = Counter()
+        self._checking = 0
         self._decoys: list[str] = []
         self._hashes: dict[str, str] = {}  # of passwords that the configuration has as plain text
         self._decoy_key = secrets.token_bytes(16)
@@ -66,22 +69,35 @@ class Passwords:
         """
         if stored is None and not self._decoys:
             return False
-        if self._waiting[address] >= WAITING or self._waiting.total() >= ALL_WAITING:
-            raise TooManyRequests("too many passwords are being checked", 2.0)
-        self._waiting[address] += 1
-        try:
-            with self._one_at_a_time.hold((name, address)):
-                return self._verify(name, stored, given, address)
-        finally:
-            self._waiting[address] -= 1
-            if not self._waiting[address]:
-                del self._waiting[address]
-
-    def _verify(self, name: str, stored: str | None, given: str, address: str) -> bool:
         who = hashlib.blake2b(f"{len(address)}:{address}{name}".encode("utf-8", "replace"), digest_size=16).hexdigest()
-        self._slow_down(who, address)
-        # 50 ms or more of computing, with the interpreter lock released: other requests continue.
-        right = bool(self._pool.apply(self._matches, (stored or self._decoy(name), given))) and stored is not None
+        is_known = self._is_known(who)
+        # Names that others guess from the same address take no place from the known one.
+        with self._place(who if is_known else address), self._one_at_a_time.hold((name, address)):
+            self._slow_down(who, address, is_known=is_known)
+            return self._verify(who, name, stored, given, address, is_known=is_known)
+
+    @contextmanager
+    def _place(self, who: str) -> Iterator[None]:
+        if self._waiting[who] >= WAITING:
+            raise TooManyRequests("too many passwords are being checked", 2.0)
+        self._waiting[who] += 1
+        try:
+            yield
+        finally:
+            self._waiting[who] -= 1
+            if not self._waiting[who]:
+                del self._waiting[who]
+
+    def _verify(self, who: str, name: str, stored: str | None, given: str, address: str, *, is_known: bool) -> bool:
+        # Checks that are delayed don't count, and a known address is never refused: guesses from elsewhere would keep the owner out.
+        if self._checking >= ALL_CHECKING and not is_known:
+            raise TooManyRequests("too many passwords are being checked", 2.0)
+        self._checking += 1
+        try:
+            # 50 ms or more of computing, with the interpreter lock released: other requests continue.
+            right = bool(self._pool.apply(self._matches, (stored or self._decoy(name), given))) and stored is not None
+        finally:
+            self._checking -= 1
         if right:
             self._count(f"password-known:{who}", 1, KNOWN)
         else:
@@ -89,11 +105,18 @@ class Passwords:
             self._count(f"password-address:{address}", ADDRESS_ATTEMPTS, WINDOW)
         return right
 
-    def _slow_down(self, who: str, address: str) -> None:
+    def _is_known(self, who: str) -> bool:
+        """Whether the right password for this name has come from this address."""
+        try:
+            return not self._state.hit(f"password-known:{who}", 1, KNOWN, 0).remaining
+        except StateUnavailable:
+            return False
+
+    def _slow_down(self, who: str, address: str, *, is_known: bool) -> None:
         try:
             wrong = self._state.hit(f"password:{who}", ATTEMPTS, WINDOW, 0)
             everywhere = self._state.hit(f"password-address:{address}", ADDRESS_ATTEMPTS, WINDOW, 0)
-            if not (wrong.remaining and everywhere.remaining) and self._state.hit(f"password-known:{who}", 1, KNOWN, 0).remaining:
+            if not ((wrong.remaining and everywhere.remaining) or is_known):
                 limit = everywhere if wrong.remaining else wrong
                 raise TooManyRequests("too many wrong passwords from this address", limit.reset_after)
         except StateUnavailable:
