@@ -42,8 +42,7 @@ def backup(settings: Settings, folder: Path) -> dict[str, Any]:
     _copy_tree(files_folder(settings), folder / FILES)
     keys = settings.data / KEYS
     if keys.exists():
-        copy_file(keys, folder / KEYS)
-        (folder / KEYS).chmod(0o600)
+        copy_file(keys, folder / KEYS, is_secret=True)
     manifest = {
         "format": FORMAT,
         "version": __version__,
@@ -90,8 +89,7 @@ def restore(settings: Settings, folder: Path) -> int:
     if (folder / FILES).exists():
         _copy_tree(folder / FILES, files)
     if (folder / KEYS).exists():
-        copy_file(folder / KEYS, settings.data / KEYS)
-        (settings.data / KEYS).chmod(0o600)
+        copy_file(folder / KEYS, settings.data / KEYS, is_secret=True)
     if shared and manifest["engine"] == "sqlite":
         return _move_store(settings, folder)
     counts = _load_store(settings, folder, manifest, database)
@@ -106,7 +104,7 @@ def _dump_store(settings: Settings, folder: Path) -> tuple[str, dict[str, int]]:
         from apiserver.stores.elastic import backup as elastic
         from apiserver.stores.elastic.client import ElasticClient
 
-        (folder / INDICES).mkdir()
+        (folder / INDICES).mkdir(mode=0o700)
         client = ElasticClient(settings.store_url, settings.elastic)
         try:
             return "elasticsearch", elastic.dump(client, folder / INDICES)
@@ -133,10 +131,9 @@ def _load_store(settings: Settings, folder: Path, manifest: dict[str, Any], data
             client.close()
     from apiserver.stores.sqlite import backup as sqlite
 
-    database.parent.mkdir(parents=True, exist_ok=True)
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = database.with_name(f".{database.name}.restored")
-    copy_file(folder / DATABASE, draft)
-    draft.chmod(0o600)
+    copy_file(folder / DATABASE, draft, is_secret=True)
     try:
         counts = sqlite.counts(draft)
     except StoreDamaged:
@@ -154,8 +151,7 @@ def _move_store(settings: Settings, folder: Path) -> int:
 
     draft = settings.data / f".{DATABASE}.moved"
     draft.unlink(missing_ok=True)
-    copy_file(folder / DATABASE, draft)  # opening it may migrate it, and a backup stays as it is
-    draft.chmod(0o600)
+    copy_file(folder / DATABASE, draft, is_secret=True)  # opening it may migrate it, and a backup stays as it is
     try:
         with closing(SqliteContents(draft)) as contents, closing(ElasticClient(settings.store_url, settings.elastic)) as client:
             return take_in(client, contents, settings.events.plot_compression_threshold)
@@ -184,13 +180,14 @@ def _copy_tree(source: Path, target: Path) -> None:
             continue
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file to a place where none is; on return it is on the disk."""
-    with source.open("rb") as given, target.open("xb") as made:
+def copy_file(source: Path, target: Path, *, is_secret: bool = False) -> None:
+    """Copy a file to a place where none is; on return it is on the disk. Until it is whole, and a secret always, only its owner can read it."""
+    with source.open("rb") as given, os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as made:
         shutil.copyfileobj(given, made, 1 << 20)
         made.flush()
         os.fsync(made.fileno())
-    shutil.copystat(source, target)
+    if not is_secret:
+        shutil.copystat(source, target)
 
 
 def all_files(folder: Path) -> Iterator[Path]:

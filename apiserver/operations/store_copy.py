@@ -232,8 +232,7 @@ def copy_files(source: Settings, target: Settings) -> int:
         copied += 1
     keys = source.data / KEYS
     if keys.exists() and not (target.data / KEYS).exists():
-        copy_file(keys, target.data / KEYS)
-        (target.data / KEYS).chmod(0o600)
+        copy_file(keys, target.data / KEYS, is_secret=True)
     return copied
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import shutil
+import sqlite3
+import stat
 import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
+from apiserver.operations.backup import copy_file
+from apiserver.stores.sqlite.backup import copy as sqlite_copy
 from tests.client import Client, image, log, plot, scalar, vector
 from tests.cluster.test_operations import run
 from tests.conftest import StartServer, credentials, own_store
@@ -171,3 +178,30 @@ def test_a_backup_that_was_changed_is_not_restored(
     done = run("restore", str(folder), TIDEMARK_DATA=str(tmp_path / "new"))
     assert done.returncode == 2 and "changed since the backup" in done.stderr
     assert not (tmp_path / "new" / "tidemark.db").exists()
+
+
+def test_copies_of_keys_and_databases_are_at_no_moment_readable_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = []
+
+    def copied(given: Any, made: Any, length: int) -> None:
+        modes.append(stat.S_IMODE(os.fstat(made.fileno()).st_mode))
+        made.write(given.read())
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    source = tmp_path / "source"
+    source.write_bytes(b"secret")
+    source.chmod(0o644)
+    before = os.umask(0)
+    try:
+        copy_file(source, tmp_path / "secret", is_secret=True)
+        copy_file(source, tmp_path / "plain")
+        with sqlite3.connect(tmp_path / "given.db") as database:
+            database.execute("CREATE TABLE t (x)")
+        sqlite_copy(tmp_path / "given.db", tmp_path / "made.db")
+    finally:
+        os.umask(before)
+    assert modes == [0o600, 0o600]
+    kept = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("secret", "plain", "made.db")}
+    assert kept == {"secret": 0o600, "plain": 0o644, "made.db": 0o600}
+    with pytest.raises(FileExistsError):
+        copy_file(source, tmp_path / "secret")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from apiserver.stores.errors import StoreDamaged
 
 def copy(source: Path, target: Path) -> None:
     """The database as it is at this moment: one read transaction, which holds up no writer. `target` must not exist."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # SQLite would make it readable by others
     with closing(_open(source)) as database, closing(sqlite3.connect(target)) as made:
         database.backup(made)  # all pages in one step: in several, each write of the server would restart it
         made.execute("PRAGMA journal_mode=DELETE").fetchall()  # one file, without a log beside it
