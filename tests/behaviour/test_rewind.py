@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.client import SCALAR, Client, image, log, plot, scalar, vector
@@ -93,3 +94,18 @@ def test_published_and_unknown_tasks_are_not_rewound(server: Client, task: str) 
     assert server.call("events.rewind", task=task, iteration=1, allow_locked=True) == {"rewound": 1}
     assert server.refused("events.rewind", task="nope", iteration=1).codes == (400, 101)
     assert server.refused("events.rewind", task=task, iteration=-2).codes == (400, 12)
+
+
+def test_calls_at_once_lose_no_event_and_keep_none_twice(server: Client, task: str) -> None:
+    steps = 400
+    server.add_batch([scalar(task, f"m{n}", iter=step, value=step) for n in range(3) for step in range(steps)])
+    to = [399, 300, 250, 200, 150, 100, 50, 10]
+    with ThreadPoolExecutor(len(to)) as pool:
+        done = list(pool.map(lambda iteration: server.call("events.rewind", task=task, iteration=iteration)["rewound"], to))
+    assert sum(done) == 3 * (steps - 11)
+    assert server.task(task)["last_iteration"] == 10
+    for n in range(3):
+        raw = {"task": task, "metric": {"metric": f"m{n}"}}
+        assert server.call("events.scalar_metrics_iter_raw", **raw)["variants"]["train"]["iter"] == list(range(11))
+        void = server.call("events.scalar_metrics_iter_raw", **raw, rewound=True)["variants"]["train"]
+        assert void == {"iter": list(range(11, steps)), "y": list(range(11, steps))}

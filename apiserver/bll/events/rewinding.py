@@ -11,10 +11,14 @@ from typing import Protocol
 from apiserver.bll.events.copying import Part, batch_of, events_of_part
 from apiserver.bll.events.pages import last_arrival
 from apiserver.bll.registry.directory import Owner, TaskDirectory
+from apiserver.common.fairness import KeyedLocks
 from apiserver.errors import RewindRefused
 from apiserver.stores.base import EventReader, EventWriter
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import rewound
+
+TRIES = 5
+"""How often the progress of an owner that is reported to is set."""
 
 
 class RewindEvents(EventReader, EventWriter, Protocol):
@@ -26,13 +30,20 @@ class Rewinding:
 
     def __init__(self, events: RewindEvents, directory: TaskDirectory) -> None:
         self._events, self._directory = events, directory
+        self._one_at_a_time = KeyedLocks()
 
     def rewind(self, owner: Owner, iteration: int) -> int:
         """Void the scalars, vectors, plots and images with a greater iteration; how many there were. Log lines and single values stay.
 
         What is reported while it runs stays. A call that was interrupted is made whole by the next one. Raises RewindRefused when there are too
         many series to keep what is void.
+
+        Calls for one owner run one after the other in a worker. In several workers none loses an event, because each keeps what it cuts before.
         """
+        with self._one_at_a_time.hold((owner.company, owner.id)):
+            return self._rewind(owner, iteration)
+
+    def _rewind(self, owner: Owner, iteration: int) -> int:
         types = [type.name for type in TYPES.values() if not type.is_lines]
         series = self._events.series(owner.company, [owner.id], types)
         later = [one for one in series if one.max_iter is not None and one.max_iter > iteration]
@@ -41,9 +52,19 @@ class Rewinding:
         until = last_arrival(later)
         self._keep(owner, Part(later, iteration + 1, until))
         removed = self._events.cut(owner.company, owner.id, after=iteration, until_seq=until)
-        left = self._events.series(owner.company, [owner.id], types)
-        self._directory.set_progress(owner, max((one.chart_max_iter or 0 for one in left), default=0))
+        self._set_progress(owner, types)
         return removed
+
+    def _set_progress(self, owner: Owner, types: list[str]) -> None:
+        """Until it is that of the series: another worker may cut, or a report come, between reading and setting."""
+        progress = None
+        for _ in range(TRIES):
+            left = self._events.series(owner.company, [owner.id], types)
+            found = max((one.chart_max_iter or 0 for one in left), default=0)
+            if found == progress:
+                return
+            progress = found
+            self._directory.set_progress(owner, progress)
 
     def _keep(self, owner: Owner, part: Part) -> None:
         """Copy what will be void to its hidden owner."""
