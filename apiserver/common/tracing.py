@@ -95,9 +95,8 @@ def traced(app: Wsgi, name_of: Callable[[dict[str, Any]], str]) -> Wsgi:
     from opentelemetry.trace import SpanKind, StatusCode
 
     def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        sent = {
-            name: environ[f"HTTP_{name.upper()}"] for name in ("traceparent", "tracestate", "baggage") if f"HTTP_{name.upper()}" in environ
-        }
+        # No `baggage`: nothing here reads it, and it is whatever a client likes to send.
+        sent = {name: environ[f"HTTP_{name.upper()}"] for name in ("traceparent", "tracestate") if f"HTTP_{name.upper()}" in environ}
         method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
         with _tracer.start_as_current_span(method, extract(sent), SpanKind.SERVER) as span:
 
