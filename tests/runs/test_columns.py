@@ -88,6 +88,17 @@ def test_exports_spell_what_is_no_finite_number(runs: Runs, run: str) -> None:
     assert [row["loss"] for row in csv.DictReader(io.StringIO(excel.removeprefix("\ufeff")))] == ["1.0", "NaN", "inf", "-inf", "NaN"]
 
 
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_spreadsheet_gets_no_formulas(runs: Runs, run: str, first: str) -> None:
+    """Neither in cells nor in names of columns; plain CSV has them as they were reported."""
+    text = f"{first}HYPERLINK(1)"
+    runs.rows(run, [{"global_step": 1, text: 0.5, "note": text}])
+    names, values = csv.reader(io.StringIO(exported(runs, run, "excel").removeprefix("\ufeff"), newline=""))
+    assert dict(zip(names, values, strict=True)) == {"global_step": "1", f"'{text}": "0.5", "note": f"'{text}"}
+    names, values = csv.reader(io.StringIO(exported(runs, run, "csv"), newline=""))
+    assert dict(zip(names, values, strict=True)) == {"global_step": "1", text: "0.5", "note": text}
+
+
 def test_parquet_keeps_the_values_of_ieee(runs: Runs, run: str) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     report(

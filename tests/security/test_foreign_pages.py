@@ -153,6 +153,16 @@ def test_over_https_by_a_trusted_proxy_the_cookie_is_secure(tmp_path_factory: py
         dismiss(server)
 
 
+@pytest.mark.parametrize("forwarded", [{"X-Forwarded-Proto": "https"}, {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.1.1.1"}])
+def test_https_that_a_stranger_claims_changes_no_cookie(
+    ambient: dict[str, tuple[Server, Mapping[str, str]]], forwarded: dict[str, str]
+) -> None:
+    """A browser would drop a Secure cookie over plain http: nobody could log in."""
+    server, _ = ambient["cookie"]  # it has no `server.proxies`
+    [cookie] = server.client(*credentials(server)).raw("/auth.login", headers=forwarded).cookies
+    assert cookie.startswith("clearml_token_basic=") and "Secure" not in cookie.split("; ")
+
+
 def test_pages_can_not_be_framed_and_files_not_be_embedded_elsewhere(server: Client) -> None:
     page = server.send("GET", "/api/docs")
     assert page.headers["x-frame-options"] == "DENY" and "frame-ancestors 'none'" in page.headers["content-security-policy"]
