@@ -13,6 +13,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from tests.conftest import own_store
+from tests.fuzz.costs import costs_seconds
 from tests.fuzz.test_broken_batches import numbers
 from tests.process import Server
 
@@ -75,7 +76,8 @@ def test_calls_made_from_the_description_are_answered_as_it_says(
             made += 1
             if run is not None and "run_id" in case.path_parameters:
                 case.path_parameters["run_id"] = run
-            response = case.call(base_url=own_server.url, timeout=30)
+            with costs_seconds(own_server):
+                response = case.call(base_url=own_server.url, timeout=30)
             case.validate_response(response, checks=CHECKS)
 
         call()

@@ -11,6 +11,7 @@ import pytest
 from tests.answers import check_data, schemas
 from tests.client import Client, image, log, plot, scalar, vector
 from tests.conftest import own_store
+from tests.fuzz.costs import check_memory, costs_seconds
 from tests.fuzz.generated import Caller, Pool
 from tests.fuzz.odd_events import odd_events
 from tests.fuzz.test_broken_batches import in_threads, numbers
@@ -80,12 +81,17 @@ def test_generated_calls_never_crash_and_answer_what_their_schema_says(own_serve
                 client.add_batch(odd_events(seed, fresh))
                 client.add_batch(odd_events(seed, f"model-{seed}", model=True))
             pool.renew(fresh, f"model-{seed}")
-        attempt(client, pool, crashed, seed, *caller.call(seed))
+        with costs_seconds(own_server):
+            attempt(client, pool, crashed, seed, *caller.call(seed))
 
     for task in tasks:
         fill(client, task)
     for model in models:
         fill(client, model, model=True)
-    in_threads(work, numbers(request.config))
+    seeds = numbers(request.config)
+    in_threads(work, seeds[: len(seeds) // 2])
+    before = own_server.resident_bytes()
+    in_threads(work, seeds[len(seeds) // 2 :])
+    check_memory(own_server, before)
     assert not crashed, f"{len(crashed)} endpoints:\n" + "\n".join(f"{name}: {what}" for name, what in sorted(crashed.items()))
     assert client.raw("/debug.ping").codes == (200, 0)
