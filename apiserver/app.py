@@ -24,11 +24,11 @@ from apiserver.common.addresses import without_password
 from apiserver.context import Context
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
-from apiserver.errors import StoreNotReady
+from apiserver.errors import NotAvailable, StoreNotReady
 from apiserver.files.storage import FileStorage, open_storage
 from apiserver.files.wiring import StoredTaskFiles, register_files
 from apiserver.identities import Identities
-from apiserver.monitoring.call_log import CallLog, endpoint_of
+from apiserver.monitoring.call_log import CALL, CallLog, endpoint_of
 from apiserver.monitoring.exporter import CONTENT_TYPE, Exporter
 from apiserver.monitoring.health import WAIT_SECONDS, HealthWatch, Report, shown
 from apiserver.monitoring.upkeep import Upkeep
@@ -37,8 +37,10 @@ from apiserver.service_repo import ServiceRepo
 from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.body import drain
 from apiserver.service_repo.dispatch import Dispatcher
+from apiserver.service_repo.errors import failure_of
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.service_repo.security import Gate
+from apiserver.service_repo.unread import UnreadAnswers
 from apiserver.services.auth import AuthService, LoginService
 from apiserver.services.debug import DebugService
 from apiserver.services.events import event_services
@@ -88,7 +90,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
     app.extensions["tidemark"] = context
     app.extensions["tidemark.upkeep"] = Upkeep(settings, engine, identities)
-    app.rpc, app.gate = Dispatcher(context.repo, context.authenticator, settings.server), gate
+    app.rpc, app.gate, app.unread = Dispatcher(context.repo, context.authenticator, settings.server), gate, UnreadAnswers(settings.server)
     _add_faces(app, context, storage)
     register_web(app, page)
     _add_status(app, context, page)
@@ -188,7 +190,7 @@ def _add_status(app: Flask, context: Context, page: Page) -> None:
         return Response(exporter.text(), content_type=CONTENT_TYPE)
 
 
-def _add_answer_headers(app: Flask, context: Context) -> None:
+def _add_answer_headers(app: TidemarkApp, context: Context) -> None:
     """CORS and compression, for every face."""
 
     @app.after_request
@@ -196,6 +198,10 @@ def _add_answer_headers(app: Flask, context: Context) -> None:
         response.vary.add("Origin")
         response.headers.extend(context.gate.cors(request.headers, preflight=request.method == "OPTIONS"))  # type: ignore[arg-type]
         return response
+
+    @app.after_request  # Flask calls the last one first: after compression
+    def unread(response: Response) -> Response:
+        return app.kept(response, request.environ)
 
     app.config.update(
         COMPRESS_STREAMS=False, COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False, COMPRESS_LEVEL=4, COMPRESS_MIN_SIZE=COMPRESS_FROM
@@ -208,6 +214,7 @@ class TidemarkApp(Flask):
 
     rpc: Dispatcher
     gate: Gate
+    unread: UnreadAnswers
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Calls of known endpoints, which no route matches, go to the RPC layer without Flask's request context: it takes as long as a small call itself."""
@@ -221,10 +228,25 @@ class TidemarkApp(Flask):
                 _let_go(context.request.routing_exception)
                 response = self.process_response(response)
         else:
+            response = self.kept(response, environ)
             response.headers["Vary"] = "Accept-Encoding, Origin"
             response.headers.extend(self.gate.cors(call.headers, preflight=False))  # type: ignore[arg-type]
         answer = response(environ, start_response)
         return answer
+
+    def kept(self, response: Response, environ: dict[str, Any]) -> Response:
+        """The answer, or a refusal when too many large ones wait for their readers."""
+        try:
+            self.unread.take(response, environ)
+        except NotAvailable as error:
+            if CALL in environ:
+                return self.rpc.refused(environ, error)
+            failure = failure_of(error, "")
+            refusal = jsonify(detail=failure.message)
+            refusal.status_code = failure.code
+            refusal.headers["Retry-After"] = str(failure.retry_after)
+            return refusal
+        return response
 
     def dispatch_request(self, *args: Any) -> Any:
         # By the exception, not by a catch-all route: routes know methods, redirects and slashes, the RPC layer none of them.

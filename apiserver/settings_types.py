@@ -43,6 +43,8 @@ class ServerSettings:
     """The most that one address may hold; 0: half of them."""
     connections_without_login: int
     """The most that clients without a login may hold; 0: half of them."""
+    unread_bytes: int
+    """Bytes of large answers of one worker that clients have not read yet; one address may hold half of them."""
     proxies: tuple[str, ...]
     """Addresses or networks of proxies whose forwarded headers count."""
     timeout: int

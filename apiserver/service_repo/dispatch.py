@@ -87,6 +87,13 @@ class Dispatcher:
             response.set_cookie(name, cookie.value, max_age=cookie.max_age, path="/", httponly=True, samesite="Strict", secure=secure)
         return response
 
+    def refused(self, environ: dict[str, Any], error: Exception) -> Response:
+        """The answer to a call that was answered, and whose answer can't be sent."""
+        call: Call = environ["tidemark.call"]
+        path = PATH.fullmatch(environ.get("PATH_INFO", ""))
+        shown = _shown(path["version"], call.requested_version) if path is not None else 1.0
+        return self._failed(call, shown, failure_of(error, call.id), error, environ)
+
     def _answer(self, call: Call, request: Request) -> Answer:
         entry, handler = self._find(call)
         self._authorize(call, entry, request)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import socket
 import sys
 import time
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from apiserver.serving import worker
+from tests.client import plot
 from tests.conftest import credentials, dismiss
 from tests.process import ROOT, Server, wait_until
 
@@ -22,7 +26,11 @@ IMPATIENT = str(Path(__file__).with_name("impatient.py"))
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose deadlines are 1.5 s instead of 10 s, with few places."""
-    limits = {"TIDEMARK__server__connections": "60", "TIDEMARK__server__connections_without_login": "20"}
+    limits = {
+        "TIDEMARK__server__connections": "60",
+        "TIDEMARK__server__connections_without_login": "20",
+        "TIDEMARK__server__unread_bytes": "40000000",
+    }
     started = Server(tmp_path_factory.mktemp("slow"), {"TIDEMARK_AUTH": "required", **limits}, program=[sys.executable, IMPATIENT])
     started.env["PYTHONPATH"] = str(ROOT)
     yield started.start()
@@ -157,3 +165,38 @@ def test_only_proxies_may_say_under_which_path_and_scheme_they_were_called(serve
     ) as sock:
         assert sock.recv(100).split()[1] == b"200"
     assert "does not start with SCRIPT_NAME" not in server.log_tail()
+
+
+def test_large_answers_that_nobody_reads_are_bounded(server: Server, task: str) -> None:
+    """20 guests that read nothing of 256 MB each took 5 GB for a minute."""
+    client = server.client(*credentials(server))
+    client.add_batch([plot(task, "big", str(n), plot_str=json.dumps({"data": os.urandom(2_000_000).hex()})) for n in range(3)])
+    secret = base64.b64encode(":".join(credentials(server)).encode())
+    body = json.dumps({"task": task}).encode()
+
+    def asked(source: str, path: bytes = b"/events.get_task_plots") -> tuple[socket.socket, bytes]:
+        """A connection that has read the beginning of its answer, and that beginning."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(60)
+        sock.bind((source, 0))
+        sock.connect(("127.0.0.1", server.port))
+        head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        sock.sendall(head % (path, secret, len(body)) + body)
+        return sock, sock.recv(2000)
+
+    with ExitStack() as held:
+        for source in ("127.0.0.2", "127.0.0.3", "127.0.0.4"):  # 12 MB each
+            sock, answer = asked(source)
+            held.enter_context(sock)
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+            if source == "127.0.0.2":
+                sock, answer = asked(source)  # half of all for an address
+                held.enter_context(sock)
+                assert answer.startswith(b"HTTP/1.1 503 ") and b"server.unread_bytes" in answer and b"Retry-After: 5" in answer, answer
+        refused = client.raw("/v2.20/events.get_task_plots", {"task": task})
+        assert refused.codes == (503, 0) and refused.headers["retry-after"] == "5" and "server.unread_bytes" in str(refused)
+        assert client.raw("/debug.ping").status == 200, "small answers are not refused"
+    wait_until(
+        lambda: client.raw("/events.get_task_plots", {"task": task}).status == 200, 20, "the bytes of closed connections still count"
+    )
