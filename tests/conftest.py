@@ -20,7 +20,6 @@ from tests import parallel
 from tests.answers import check_data
 from tests.client import Check, Client
 from tests.process import Server
-from tests.servers import elasticsearch
 
 # Some images set this. Then each of the hundreds of processes of a run compiles what it imports, which is half of a server's start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -44,7 +43,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    elasticsearch.quick_start[:] = [elasticsearch.QUICK_START]
     parallel.configure(config)
 
 

@@ -16,7 +16,7 @@ from tests.servers import ElasticsearchServer, redis_url
 
 @pytest.fixture
 def elasticsearch() -> Iterator[ElasticsearchServer]:
-    server = ElasticsearchServer(heap="512m")
+    server = ElasticsearchServer(heap="512m", brief=True)
     yield server.start()
     server.close()
 

@@ -35,7 +35,7 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
 @pytest.fixture(scope="module")
 def own_elasticsearch() -> Iterator[ElasticsearchServer]:
     """An Elasticsearch that tests may freeze, kill and start again, with its security on."""
-    server = ElasticsearchServer(logins=True)
+    server = ElasticsearchServer(logins=True, brief=True)
     try:
         yield server.start()
     finally:

@@ -165,7 +165,7 @@ def test_a_worker_that_dies_between_events_and_statistics_leaves_no_wrong_number
 
 def test_a_cluster_of_three_nodes_loses_one_under_load(start_worker: StartWorker, prefix: str) -> None:
     names = ["node1", "node2", "node3"]
-    nodes = [ElasticsearchServer(heap="512m", node=name, masters=names, seeds=["-"]) for name in names]
+    nodes = [ElasticsearchServer(heap="512m", node=name, masters=names, seeds=["-"], brief=True) for name in names]
     seeds = [f"127.0.0.1:{node.transport_port}" for node in nodes]
     try:
         for node in nodes:

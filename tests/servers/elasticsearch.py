@@ -27,17 +27,16 @@ UNPRIVILEGED = "nobody"
 ADMINISTRATOR = ("administrator", "word-of-tests")
 ROLES = Path(__file__).resolve().parents[2] / "deploy" / "elasticsearch" / "roles.yml"
 
-quick_start: list[str] = []
-"""Java's options that make a start cheap and long work slow. Tests set them, the benchmarks don't."""
 QUICK_START = "-XX:TieredStopAtLevel=1"
-"""No second compiler: a start takes 6 s of CPU instead of 13."""
+"""Java without its second compiler: a start takes 6 s of CPU instead of 13, long work takes longer."""
 
 
 class ElasticsearchServer(ManagedServer):
     """One node; `start` again after `kill` or `stop` brings it back at its address with its data.
 
     With `seeds` (transport addresses of all nodes) it is a node of a cluster; `masters` names the nodes that elect the first master. With `logins` its
-    security is on, `url` has the login of its administrator, and `add_user` makes others. In a container there are no logins.
+    security is on, `url` has the login of its administrator, and `add_user` makes others. In a container there are no logins. `brief`: it lives for one
+    test.
     """
 
     def __init__(
@@ -48,9 +47,10 @@ class ElasticsearchServer(ManagedServer):
         seeds: Sequence[str] = (),
         masters: Sequence[str] = (),
         logins: bool = False,
+        brief: bool = False,
     ) -> None:
         super().__init__("elasticsearch")
-        self.logins = logins
+        self.logins, self.brief = logins, brief
         self._users: dict[str, tuple[str, str]] = {}
         self.version, self.heap, self.node = version, heap, node
         self.seeds, self.masters = list(seeds), list(masters)
@@ -153,7 +153,7 @@ class ElasticsearchServer(ManagedServer):
         return True
 
     def _heap_options(self) -> str:
-        return " ".join([f"-Xms{self.heap} -Xmx{self.heap}", *quick_start])
+        return " ".join([f"-Xms{self.heap} -Xmx{self.heap}", *([QUICK_START] if self.brief else [])])
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {

@@ -28,7 +28,7 @@ def test_servers(number: int, tmp_path: Path) -> None:
 
 
 def test_start_of_elasticsearch() -> None:
-    threading.Thread(target=ElasticsearchServer().start, daemon=True).start()
+    threading.Thread(target=ElasticsearchServer(brief=True).start, daemon=True).start()
     wait("1")
 
 
