@@ -36,6 +36,8 @@ def test_the_slider_stops_at_steps_that_exist_and_small_copies_are_loaded(server
     page.goto(f"/runs/{task}?tab=images")
     expect(page.locator(".step-name")).to_have_text("step 40")
     expect(page.locator(".thumb img")).to_have_js_property("naturalWidth", 16)
+    box = page.locator(".thumb-box").bounding_box()
+    assert box is not None and box["height"] < 0.85 * box["width"], "a picture of 16 by 12 is in a box of that shape"
     assert [one for one in web.requests if "/files/" in one and "thumb=" in one]
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".step-name")).to_have_text("step 30")

@@ -113,7 +113,9 @@ def test_the_configuration_can_be_searched(server: Client, page: Page) -> None:
 def test_log_lines_are_deleted_after_a_question(server: Client, page: Page, task: str) -> None:
     server.add_batch([log(task, f"line {i}", timestamp=1_600_000_000_000 + i) for i in range(5)])
     page.goto(f"/runs/{task}?tab=storage")
-    expect(page.get_by_role("row").filter(has_text="Log lines")).to_contain_text("5")
+    row = page.get_by_role("row").filter(has_text="Log lines")
+    expect(row).to_contain_text("5")
+    expect(row.locator(".bar-cell")).to_have_css("vertical-align", "middle")
     page.get_by_role("button", name="Delete…").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("5 log lines deleted.")).to_be_visible()

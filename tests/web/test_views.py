@@ -45,6 +45,11 @@ def test_an_empty_server_shows_how_to_report_and_fills_by_itself(fresh: Server, 
     assert axe(page) == []
     fresh.client().add_batch([{"type": "log", "task": "first", "msg": "hello"}])
     expect(page.get_by_role("link", name="first", exact=True)).to_be_visible()
+    fresh.client().call("tasks.archive", tasks=["first"])
+    page.reload()
+    expect(page.get_by_role("heading", name="All runs are archived")).to_be_visible()
+    page.get_by_role("link", name="Show it").click()
+    expect(page.get_by_role("link", name="first", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -143,6 +148,7 @@ def test_groups_of_runs_are_charts_of_means(compared: list[str], server: Client,
 def test_settings_and_results_are_parallel_coordinates(compared: list[str], page: Page) -> None:
     page.goto(f"/compare?runs={','.join(compared)}&tab=values")
     expect(page.locator("svg.parallel > path")).to_have_count(3)
+    expect(page.get_by_role("heading", level=2).first).to_have_text("Values")
     page.get_by_role("searchbox", name="Find series").fill("val/")
     expect(page.get_by_role("row")).to_have_count(3)
     page.get_by_role("button", name="Axes").click()

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { complete } from "../../../apiserver/web/static/query/complete.js";
 import { compile } from "../../../apiserver/web/static/query/compile.js";
 import { csv } from "../../../apiserver/web/static/query/csv.js";
-import { LanguageError, parse, quote, quoteName, timeOf } from "../../../apiserver/web/static/query/language.js";
+import { LanguageError, parse, quote, quoteName, termLike, timeOf, toggled } from "../../../apiserver/web/static/query/language.js";
 
 const vocabulary = {
   parameters: [{ section: "General", name: "lr" }, { section: "Args", name: "batch size" }],
@@ -116,4 +116,12 @@ test("completion offers fields, then values", async () => {
 
 test("a CSV quotes what must be, and no cell begins a formula", () => {
   assert.equal(csv(["a", "b"], [['x,"y"', "=1+1"], [-1.5, null], ["-2", "-x"]]), 'a,b\r\n"x,""y""",\'=1+1\r\n-1.5,\r\n-2,\'-x\r\n');
+});
+
+test("a term with a blank is found and removed, however it is written", () => {
+  assert.equal(toggled("lr<1", 'tag:"two words"'), 'lr<1 tag:"two words"');
+  assert.equal(toggled('lr<1 tag:"two words" x', 'tag:"two words"'), "lr<1 x");
+  assert.ok(termLike('"tag":paper', "tag:paper"));
+  assert.ok(!termLike("-tag:paper", "tag:paper"));
+  assert.ok(!termLike("tag:paper,old", "tag:paper"));
 });

@@ -13,6 +13,7 @@ import { toast } from "../ui/toast.js";
 import { robustRange, valueRange } from "./buckets.js";
 import { Chart } from "./chart.js";
 import { saveAll, saveDrawn, savePng } from "./export.js";
+import { switched } from "./find.js";
 import { at, atText, facts, outside, outsideText, spoken } from "./facts.js";
 import { CardMenu } from "./card-menu.js";
 import { storedAxis, writeRange, xText } from "./look.js";
@@ -41,6 +42,7 @@ import { seriesKey } from "./source.js";
  * @property {boolean} [full]
  * @property {string} [file]        beginning of the names of downloads
  * @property {any} [note]
+ * @property {(one: Loaded, hide: boolean) => void} [onLine]   a click on a line of the legend: only it, or (`hide`) without it; missing: the card does it itself
  */
 
 const NO_SERIES = /** @type {Loaded[]} */ ([]);
@@ -57,7 +59,7 @@ const LEAST_BUCKETS = 200;
 
 /** @param {CardProps} props */
 export function Card(props) {
-  const { id, title, wanted, label, source, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart" } = props;
+  const { id, title, wanted, label, source, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart", onLine } = props;
   const host = useRef(/** @type {HTMLElement | null} */ (null));
   const chart = useRef(/** @type {Chart | null} */ (null));
   const token = useMemo(() => ({}), []);
@@ -104,11 +106,16 @@ export function Card(props) {
     if (error) setRound((n) => n + 1);
   }, [connected]);
 
-  const shown = useMemo(() => (look.axis === "process" && loaded ? withoutPauses(loaded) : (loaded ?? NO_SERIES)), [loaded, look.axis]);
-  const series = useMemo(
-    () => shown.map((one) => ({ key: seriesKey(one.task, one.metric, one.variant), buckets: one.buckets, ...label(one) })),
-    [shown, label],
-  );
+  const all = useMemo(() => (look.axis === "process" && loaded ? withoutPauses(loaded) : (loaded ?? NO_SERIES)), [loaded, look.axis]);
+  const [off, setOff] = useState(/** @type {Set<string>} */ (new Set()));
+  const shown = useMemo(() => lit(all, off), [all, off]);
+  const listed = useMemo(() => all.map((one) => ({ key: keyOf(one), buckets: one.buckets, ...label(one) })), [all, label]);
+  const series = useMemo(() => (shown === all ? listed : lit(listed, off)), [listed, shown]);
+  const pick = (/** @type {string} */ key, /** @type {boolean} */ hide) => {
+    const one = all.find((other) => keyOf(other) === key);
+    if (one && onLine) onLine(one, hide);
+    else setOff(switched(off, listed.map((other) => other.key), key, hide));
+  };
   const ownLook = useMemo(() => ({ ...look, robust, box, bands: look.bands ?? series.length <= 6 }), [look, robust, box, series.length]);
 
   const drawn = useRef(false);
@@ -174,7 +181,7 @@ export function Card(props) {
       onFull && button({ type: "button", class: "icon-button small", "aria-label": full ? "Small" : "Full size", title: full ? "Small (f)" : "Full size (f)", onClick: onFull }, icon("expand")),
       use(CardMenu, { title, entries: menu }),
     ),
-    use(Legend, { id, shown, series, cursor, chart, most: full ? Infinity : LISTED }),
+    use(Legend, { id, all, series: listed, drawn: series, cursor, chart, most: full ? Infinity : LISTED, alone: Boolean(onLine), onPick: pick }),
     div(
       { class: "chart-plot" },
       div({ class: "chart-host", ref: host, role: "img", "aria-label": loaded ? spoken(title, shown, look.axis) : `${title}: loading` }),
@@ -237,16 +244,23 @@ function useCursor(cursor, id) {
 /** A cursor that was moved by keys in a card: the card draws its line, as the others do. @param {string} id */
 const byKey = (id) => `${id} by key`;
 
-/** @param {{id: string, shown: Loaded[], series: import("./chart.js").ChartSeries[], cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, most: number}} props */
-function Legend({ id, shown, series, cursor, chart, most }) {
+/**
+ * @param {{
+ *   id: string, all: Loaded[], series: import("./chart.js").ChartSeries[], drawn: import("./chart.js").ChartSeries[], most: number, alone: boolean,
+ *   cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, onPick: (key: string, hide: boolean) => void,
+ * }} props `series`: one for each of `all`; `drawn`: those that are not hidden; `alone`: a single line is listed too
+ */
+function Legend({ id, all, series, drawn, cursor, chart, most, alone, onPick }) {
   const now = useCursor(cursor, id);
-  if (series.length < 2) return null;
+  if (series.length < (alone ? 1 : 2)) return null;
+  const places = new Map(drawn.map((one, place) => [one.key, place]));
   let rows = series.map((one, s) => {
-    const found = now ? at(shown[s], now.x, chart.current?.smoothed[s]) : null;
-    const { mean, count } = shown[s].buckets;
+    const place = places.get(one.key);
+    const found = now && place !== undefined ? at(all[s], now.x, chart.current?.smoothed[place]) : null;
+    const { mean, count } = all[s].buckets;
     let last = mean.length - 1;
     while (last > 0 && !(count[last] > 0)) last--;
-    return { ...one, value: found ? (found.smoothed ?? found.mean) : mean[last], since: shown[s].firstNan };
+    return { ...one, value: found ? (found.smoothed ?? found.mean) : mean[last], since: all[s].firstNan, off: place === undefined };
   });
   if (now) rows.sort((a, b) => b.value - a.value);
   if (rows.length > most) {
@@ -256,8 +270,15 @@ function Legend({ id, shown, series, cursor, chart, most }) {
   return div(
     { class: series.length > ONE_ROW ? "chart-legend tall" : "chart-legend" },
     rows.map((row) =>
-      span(
-        { key: row.key, class: `legend-entry${now && now.key === row.key ? " near" : ""}`, title: row.name },
+      button(
+        {
+          key: row.key,
+          type: "button",
+          class: `legend-entry${now && now.key === row.key ? " near" : ""}${row.off ? " off" : ""}`,
+          title: `${row.name}\nClick: only this line; Ctrl+click: hide or show it`,
+          "aria-pressed": row.off ? "false" : "true",
+          onClick: (/** @type {MouseEvent} */ event) => onPick(row.key, event.ctrlKey || event.metaKey),
+        },
         swatch(row.pick),
         span({ class: "truncate" }, row.name),
         span({ class: "num" }, number(row.value)),
@@ -265,6 +286,18 @@ function Legend({ id, shown, series, cursor, chart, most }) {
       ),
     ),
   );
+}
+
+/** @param {{task: string, metric: string, variant: string}} one */
+const keyOf = (one) => seriesKey(one.task, one.metric, one.variant);
+
+/**
+ * Lines that are not hidden; the same array when none is.
+ * @template {Loaded | import("./chart.js").ChartSeries} Line
+ * @param {Line[]} lines @param {Set<string>} off
+ */
+function lit(lines, off) {
+  return off.size ? lines.filter((one) => !off.has("key" in one ? one.key : keyOf(one))) : lines;
 }
 
 /** A piece of the line: colour and dash. @param {number} pick */

@@ -5,13 +5,21 @@ import { signal } from "../vendor/signals.js";
  * @typedef {{path: string, params: URLSearchParams, href: string}} Place
  */
 
+/** Above so many characters the selection is kept by the entry of the history: a reload has it, a link does not. */
+const LONGEST = 6_000;
+/** @type {Record<string, string>} */
+const READABLE = { "%2C": ",", "%2F": "/", "%3A": ":", "%40": "@", "%24": "$", "%3B": ";", "%3D": "=" };
+
 /** @type {import("../vendor/signals.js").Signal<Place>} */
 export const place = signal(read());
 
-/** @returns {Place} */
+/** The address, and what its entry of the history keeps. @returns {Place} */
 function read() {
   const { pathname, search } = window.location;
-  return { path: pathname, params: new URLSearchParams(search), href: pathname + search };
+  const params = new URLSearchParams(search);
+  const kept = Object.entries(/** @type {Record<string, string>} */ (history.state?.kept ?? {}));
+  for (const [name, value] of kept) params.set(name, value);
+  return { path: pathname, params, href: kept.length ? address(pathname, params) : pathname + search };
 }
 
 addEventListener("popstate", () => {
@@ -25,10 +33,26 @@ addEventListener("popstate", () => {
  */
 export function go(href, { replace = false } = {}) {
   if (href === place.value.href) return;
-  history[replace ? "replaceState" : "pushState"](null, "", href);
+  const [short, kept] = shortened(href);
+  history[replace ? "replaceState" : "pushState"](kept && { kept }, "", short);
   const path = place.value.path;
   place.value = read();
   if (place.value.path !== path) scrollTo(0, 0);
+}
+
+/**
+ * An address that a server takes (8,190 bytes of the request line), and the parameters that had to leave it.
+ * @param {string} href
+ * @returns {[string, Record<string, string> | null]}
+ */
+export function shortened(href) {
+  if (href.length <= LONGEST) return [href, null];
+  const at = href.indexOf("?");
+  const params = new URLSearchParams(at < 0 ? "" : href.slice(at));
+  const selected = params.get("sel");
+  if (!selected) return [href, null];
+  params.delete("sel");
+  return [address(href.slice(0, at), params), { sel: selected }];
 }
 
 /**
@@ -68,9 +92,6 @@ export function address(path, params) {
 function escape(text) {
   return encodeURIComponent(text).replace(/%(20|2C|2F|3A|3C|3D|3E|40|24|7C|5E|7B|7D|5B|5D|3B)/g, (code) => (code === "%20" ? "+" : READABLE[code] ?? code));
 }
-
-/** @type {Record<string, string>} */
-const READABLE = { "%2C": ",", "%2F": "/", "%3A": ":", "%40": "@", "%24": "$", "%3B": ";", "%3D": "=" };
 
 /** @param {string} id */
 export const runHref = (id) => `/runs/${encodeURIComponent(id)}`;

@@ -168,6 +168,32 @@ export function quoteName(name) {
   return /^[^\s"<>=!~]+$/.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
 }
 
+/** What a term means, however it is written. @param {Term | undefined} term */
+function meaning(term) {
+  const { from: _from, to: _to, ...rest } = term ?? { from: 0, to: 0 };
+  return JSON.stringify(rest);
+}
+
+/**
+ * The part of a filter that means the same as a term; undefined when there is none.
+ * @param {string} text @param {string} wanted one term
+ */
+export function termLike(text, wanted) {
+  const same = meaning(parse(wanted).terms[0]);
+  return parse(text).terms.find((one) => meaning(one) === same);
+}
+
+/** A filter without one of its terms. @param {string} text @param {{from: number, to: number}} term */
+export function without(text, term) {
+  return `${text.slice(0, term.from).trimEnd()} ${text.slice(term.to).trimStart()}`.trim();
+}
+
+/** A filter with a term added, or removed if it is there. @param {string} text @param {string} wanted one term */
+export function toggled(text, wanted) {
+  const found = termLike(text, wanted);
+  return found ? without(text, found) : `${text} ${wanted}`.trim();
+}
+
 class Reader {
   /** @param {string} text */
   constructor(text) {

@@ -6,6 +6,7 @@ import { integer, ms, plural } from "../core/format.js";
 import { param, place, setParams } from "../core/url.js";
 import { Card } from "../chart/card.js";
 import { aside, button, div, h2, input, li, p, span, ul, use } from "../chart/elements.js";
+import { filtered } from "../chart/find.js";
 import { layout, VirtualGrid } from "../chart/grid.js";
 import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
 import { SeriesSource } from "../chart/source.js";
@@ -134,20 +135,6 @@ function cardsOf(id, names) {
     }
     return variants.map((variant) => ({ id: `${metric}/${variant}`, title: `${metric} / ${variant}`, group, variants: [variant], wanted: [{ task: id, metric, variants: [variant] }] }));
   });
-}
-
-/** @param {CardSpec[]} cards @param {string} filter a regular expression, or plain text if it is none */
-function filtered(cards, filter) {
-  if (!filter) return cards;
-  /** @type {(text: string) => boolean} */
-  let fits = (text) => text.toLowerCase().includes(filter.toLowerCase());
-  try {
-    const pattern = new RegExp(filter, "i");
-    fits = (text) => pattern.test(text);
-  } catch {
-    // not (yet) a regular expression: taken as plain text
-  }
-  return cards.filter((card) => fits(card.title) || card.variants.some((variant) => fits(`${card.wanted[0].metric}/${variant}`)));
 }
 
 /** First and last x of the run, as far as its record says. @param {any} run @param {string} axis @returns {[number, number]} */

@@ -3,9 +3,10 @@ import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
 import { ms, plural } from "../core/format.js";
-import { setParams } from "../core/url.js";
+import { param, setParams } from "../core/url.js";
 import { ChartBar } from "../chart/bar.js";
 import { Card } from "../chart/card.js";
+import { filtered } from "../chart/find.js";
 import { VirtualGrid, layout } from "../chart/grid.js";
 import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
 import { SeriesSource } from "../chart/source.js";
@@ -47,16 +48,22 @@ export default function CompareCharts({ runs, revision }) {
   const { look, filter, height, columns, setRange, back, bar, keys } = useChartSettings(SIZES, SIDE, (axis) => extent(runs, axis));
   const visible = runs.filter((run) => !run.hidden);
   const shape = visible.map((run) => `${run.id} ${run.pick} ${run.name}`).join("\n");
-  const cards = useMemo(() => cardsOf(names.data ?? [], visible, filter), [names.data, shape, filter]);
+  const all = useMemo(() => cardsOf(names.data ?? [], visible), [names.data, shape]);
+  const cards = useMemo(() => filtered(all, filter), [all, filter]);
   const rows = useMemo(() => layout(cards, new Set(), columns, height), [cards, columns, height]);
   useKeys("Charts", [
     ...keys(() => cursor.value?.x),
     { keys: "/", does: "find series", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".compare-find"))?.focus() },
     { keys: "Escape", does: "leave full size", run: () => setFull(""), when: () => Boolean(full) },
   ]);
+  const pick = (/** @type {import("../chart/source.js").Loaded} */ { task }, /** @type {boolean} */ hide) => {
+    const off = runs.filter((run) => run.hidden || run.id === task).map((run) => run.id);
+    if (hide) setParams({ hide: off.length < runs.length ? off.join(",") : "", solo: "" });
+    else setParams({ solo: param("solo") === task ? "" : task });
+  };
   const card = (/** @type {CardSpec} */ spec, large = false) =>
     use(Card, {
-      key: spec.id, id: large ? `${spec.id} full` : spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor, label: spec.label,
+      key: spec.id, id: large ? `${spec.id} full` : spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor, label: spec.label, onLine: pick,
       onRange: setRange, onBack: back, onFull: () => setFull(large ? "" : spec.id), full: large, file: "compare",
     });
   const large = full && cards.find((one) => one.id === full);
@@ -66,7 +73,7 @@ export default function CompareCharts({ runs, revision }) {
     names.error && use(Problem, { error: names.error, again: names.again }),
     div(
       { class: "compare-search" },
-      input({ class: "compare-find", type: "search", placeholder: "Find series", "aria-label": "Find series", value: filter, onInput: (/** @type {any} */ event) => setParams({ m: event.target.value }) }),
+      input({ class: "compare-find", type: "search", placeholder: "Find series", "aria-label": "Find series (regular expression)", value: filter, onInput: (/** @type {any} */ event) => setParams({ m: event.target.value }) }),
       span({ class: "muted" }, plural(cards.length, "chart")),
     ),
     names.data && !names.data.length && p({ class: "blank muted narrow-blank" }, "None of these runs reported scalars."),
@@ -79,25 +86,21 @@ export default function CompareCharts({ runs, revision }) {
  * A card per series; a series that only one run has is a card as well.
  * @param {{metric: string, variants: string[]}[]} metrics
  * @param {Compared[]} runs
- * @param {string} filter
  * @returns {CardSpec[]}
  */
-function cardsOf(metrics, runs, filter) {
+function cardsOf(metrics, runs) {
   const byId = new Map(runs.map((run) => [run.id, run]));
   const label = (/** @type {import("../chart/source.js").Loaded} */ one) => ({ name: byId.get(one.task)?.name ?? one.task, pick: byId.get(one.task)?.pick ?? 32 });
-  const lower = filter.toLowerCase();
-  return metrics
-    .flatMap(({ metric, variants }) =>
-      variants.map((variant) => ({
-        id: JSON.stringify([metric, variant]),
-        title: variant && variant !== metric ? `${metric} / ${variant}` : metric,
-        group: metric.includes("/") ? metric.slice(0, metric.indexOf("/")) : "",
-        variants: runs.map((run) => run.id),
-        wanted: runs.map((run) => ({ task: run.id, metric, variants: [variant] })),
-        label,
-      })),
-    )
-    .filter((one) => one.title.toLowerCase().includes(lower));
+  return metrics.flatMap(({ metric, variants }) =>
+    variants.map((variant) => ({
+      id: JSON.stringify([metric, variant]),
+      title: variant && variant !== metric ? `${metric} / ${variant}` : metric,
+      group: metric.includes("/") ? metric.slice(0, metric.indexOf("/")) : "",
+      variants: runs.map((run) => run.id),
+      wanted: runs.map((run) => ({ task: run.id, metric, variants: [variant] })),
+      label,
+    })),
+  );
 }
 
 /** @param {Compared[]} runs @param {string} axis @returns {[number, number]} */

@@ -1,6 +1,7 @@
 // Last, least and greatest values of every series and run; the best of a row is marked. Two columns of anything as a scatter plot.
 import { useMemo, useState } from "../vendor/hooks.js";
 import { h } from "../vendor/preact.js";
+import { finder } from "../chart/find.js";
 import { linearTicks } from "../chart/ticks.js";
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
@@ -40,15 +41,14 @@ export default function CompareValues({ runs, revision }) {
   const rows = useMemo(() => seriesRows(tasks, STATISTICS[statistic] ?? "value"), [tasks, statistic]);
   const parameters = useMemo(() => parameterRows(tasks), [tasks]);
   const filter = params.get("m") ?? "";
+  const fits = useMemo(() => finder(filter), [filter]);
   const [all, setAll] = useState(false);
-  const matching = useMemo(() => rows.filter((row) => row.name.toLowerCase().includes(filter.toLowerCase())), [rows, filter]);
+  const matching = useMemo(() => rows.filter((row) => fits(row.name)), [rows, fits]);
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again });
   if (!found.data) return div({ class: "view-loading", "aria-busy": "true" });
   if (!rows.length) return p({ class: "muted blank narrow-blank" }, "None of these runs reported scalars.");
   return div(
     { class: "view compare-view" },
-    use(Scatter, { runs, rows: [...parameters, ...matching].slice(0, MOST_CHOICES) }),
-    use(Parallel, { runs, parameters, values: matching.slice(0, MOST_CHOICES) }),
     div(
       { class: "compare-search" },
       h2("Values"),
@@ -79,6 +79,8 @@ export default function CompareValues({ runs, revision }) {
     ),
     !all && matching.length > SHOWN && p(button({ type: "button", class: "link", onClick: () => setAll(true) }, `Show all ${integer(Math.min(matching.length, MOST_SHOWN))}`)),
     p({ class: "muted" }, "Best: the least value of losses and errors, the greatest of everything else."),
+    use(Scatter, { runs, rows: [...parameters, ...matching].slice(0, MOST_CHOICES) }),
+    use(Parallel, { runs, parameters, values: matching.slice(0, MOST_CHOICES) }),
   );
 }
 

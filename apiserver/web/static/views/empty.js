@@ -2,13 +2,19 @@
 import { button, code, div, h1, h2, p, pre, section } from "../ui/html.js";
 import { icon } from "../ui/icons.js";
 import { copyText } from "../ui/toast.js";
+import { archivedHint, useArchived } from "./nothing.js";
+
+/** The query of every run. */
+const EVERY = {};
 
 export function Empty() {
+  const archived = useArchived(EVERY);
   const here = window.location.origin;
   return div(
     { class: "empty" },
-    h1("No runs yet"),
-    p({ class: "muted" }, "This page fills by itself when the first run reports. Three ways:"),
+    h1(archived ? "All runs are archived" : "No runs yet"),
+    archivedHint(archived, "", ""),
+    p({ class: "muted" }, archived ? "This page fills by itself when a run reports. Three ways:" : "This page fills by itself when the first run reports. Three ways:"),
     div(
       { class: "ways" },
       way("ClearML's SDK", "In the shell that starts your training. ", `export CLEARML_API_HOST=${here}\nexport CLEARML_WEB_HOST=${here}\nexport CLEARML_FILES_HOST=${here}/files\n# access key and secret: tidemark keys`),

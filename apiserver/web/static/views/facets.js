@@ -1,7 +1,7 @@
 // How many runs there are, and how they fall into statuses, tags and values of the parameters that differ most: click to filter.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
-import { STATUSES, quote } from "../query/language.js";
+import { STATUSES, quote, quoteName, termLike, toggled } from "../query/language.js";
 import { button, div, span } from "../ui/html.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
@@ -23,7 +23,7 @@ export function Facets({ rows, q, project, onFilter, onDownload, onNews, paramet
     ...(rows.facets.status?.values ?? []).map((one) => ({ term: `status:${wordOf(String(one.value))}`, text: statusWord(String(one.value)), count: one.count })),
     ...(rows.facets.tags?.values ?? []).filter((one) => one.value !== null).slice(0, MOST).map((one) => ({ term: `tag:${quote(String(one.value))}`, text: String(one.value), count: one.count })),
     ...differing.flatMap(({ parameter, values }) =>
-      values.slice(0, VALUES).map((one) => ({ term: `${quote(`hp:${parameter.section}/${parameter.name}`)}:${quote(String(one.value))}`, text: String(one.value), count: one.count, name: parameter.name, title: `${parameter.section}/${parameter.name} = ${one.value}` })),
+      values.slice(0, VALUES).map((one) => ({ term: `${quoteName(`hp:${parameter.section}/${parameter.name}`)}:${quote(String(one.value))}`, text: String(one.value), count: one.count, name: parameter.name, title: `${parameter.section}/${parameter.name} = ${one.value}` })),
     ),
   ];
   const total = rows.total;
@@ -34,9 +34,9 @@ export function Facets({ rows, q, project, onFilter, onDownload, onNews, paramet
     div(
       { class: "facet-chips" },
       chips.map((one) => {
-        const on = q.split(/\s+/).includes(one.term);
+        const on = Boolean(termLike(q, one.term));
         return button(
-          { key: one.term, type: "button", class: "chip", "aria-pressed": on, title: "title" in one ? one.title : undefined, onClick: () => onFilter(on ? q.replace(one.term, "").trim() : `${q} ${one.term}`.trim()) },
+          { key: one.term, type: "button", class: "chip", "aria-pressed": on, title: "title" in one ? one.title : undefined, onClick: () => onFilter(toggled(q, one.term)) },
           "name" in one && span({ class: "muted" }, one.name),
           span({ class: "truncate facet-value" }, one.text),
           span({ class: "muted" }, integer(one.count)),

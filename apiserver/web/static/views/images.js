@@ -5,6 +5,7 @@ import { isOwn, reasonAgainst, thumbUrl } from "../core/files.js";
 import { preference, setPreference } from "../core/prefs.js";
 import { loadStyle } from "../core/style.js";
 import { address, place, setParams } from "../core/url.js";
+import { finder } from "../chart/find.js";
 import { segments } from "../chart/bar.js";
 import { a, audio, button, div, figcaption, figure, h2, img, input, label, option, p, select, span, use, video } from "../chart/elements.js";
 import { useCall, useDebounced, useKeys, useSignal } from "../ui/hooks.js";
@@ -38,6 +39,7 @@ export default function Images({ id, run, revision }) {
   const step = steps[place_] ?? 0;
   const metric = params.get("metric") ?? "";
   const filter = params.get("m") ?? "";
+  const fits = finder(filter);
   // A slider that is dragged asks for the step at which it rests, not for all on the way.
   const answered = useRef(false);
   const rested = useDebounced(step, answered.current ? 40 : 0);
@@ -45,7 +47,7 @@ export default function Images({ id, run, revision }) {
   if (sampled.data) answered.current = true;
   const pictures = sampled.data ?? NONE;
   const metrics = useMemo(() => [...new Set(pictures.map((picture) => picture.metric))], [pictures]);
-  const shown = pictures.filter((picture) => (!metric || picture.metric === metric) && `${picture.metric}/${picture.variant}`.toLowerCase().includes(filter.toLowerCase()));
+  const shown = pictures.filter((picture) => (!metric || picture.metric === metric) && fits(`${picture.metric}/${picture.variant}`));
   const go = (/** @type {number} */ to) => {
     const next = Math.min(steps.length - 1, Math.max(0, to));
     setParams({ at: next === steps.length - 1 ? "" : String(steps[next]) });

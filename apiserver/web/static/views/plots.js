@@ -4,6 +4,7 @@ import { call } from "../core/api.js";
 import { loadPrefixes } from "../core/files.js";
 import { integer, plural } from "../core/format.js";
 import { place, setParams } from "../core/url.js";
+import { finder } from "../chart/find.js";
 import { div, h2, input, p, span, use } from "../ui/html.js";
 import { useCall, useKeys, useSignal } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
@@ -37,7 +38,8 @@ export default function Plots({ id, revision }) {
   const all = found.data ?? [];
   const figures = useMemo(() => {
     const now = all.map((one) => stepped.get(one.metric)?.find((other) => other.variant === one.variant) ?? one);
-    return now.filter((one) => `${one.metric}/${one.variant}`.toLowerCase().includes(filter.toLowerCase()));
+    const fits = finder(filter);
+    return now.filter((one) => fits(`${one.metric}/${one.variant}`));
   }, [all, stepped, filter]);
   const tables = useMemo(() => figures.map((one) => ({ one, table: tableOf(one.text) })).filter((entry) => entry.table), [figures]);
   const drawn = useMemo(() => figures.filter((one) => !tables.some((entry) => entry.one === one)), [figures, tables]);

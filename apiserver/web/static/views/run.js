@@ -3,7 +3,8 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor
 import { ahead, call } from "../core/api.js";
 import { ago, duration, integer, ms, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
-import { address, place, runHref, setParams } from "../core/url.js";
+import { address, go, place, runHref } from "../core/url.js";
+import { CardMenu } from "../chart/card-menu.js";
 import { a, button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
 import { useCall, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
@@ -11,6 +12,7 @@ import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
 import { copyText, toast } from "../ui/toast.js";
+import { RunDialogs } from "./run-dialogs.js";
 import { imageCalls, logEnd, seriesCalls } from "./run-calls.js";
 import { status } from "./run-status.js";
 import { useLiveRuns, withState } from "./run-live.js";
@@ -42,8 +44,12 @@ const FIELDS = [
   "system_tags", "created", "started", "completed", "last_update", "last_change", "last_iteration", "last_worker", "parent.name", "parent.id",
 ];
 
+/** @typedef {import("./run-dialogs.js").Action} Action */
+
 /** @type {Map<string, any>} */
 const loaded = new Map();
+/** The parameters of the tabs of runs as they were left: a tab that is opened again shows what it showed. @type {Map<string, URLSearchParams>} */
+const lastSeen = new Map();
 
 /** @param {{id: string}} props */
 export default function RunView({ id }) {
@@ -80,9 +86,10 @@ export default function RunView({ id }) {
     );
   }, [tab.name]);
 
-  const href = (/** @type {string} */ name) => address(runHref(id), name === "charts" ? {} : { tab: name });
+  lastSeen.set(`${tab.name} ${id}`, params);
+  const href = (/** @type {string} */ name) => address(runHref(id), lastSeen.get(`${name} ${id}`) ?? new URLSearchParams(name === "charts" ? "" : { tab: name }));
   useKeys("Run", [
-    ...TABS.map((one, index) => ({ keys: String(index + 1), does: one.label.toLowerCase(), run: () => setParams({ tab: one.name === "charts" ? "" : one.name }, { push: true }) })),
+    ...TABS.map((one, index) => ({ keys: String(index + 1), does: one.label.toLowerCase(), run: () => go(href(one.name)) })),
   ]);
   const bar = useMemo(() => run && use(Head, { run, again: found.again }), [run]);
 
@@ -109,6 +116,7 @@ export default function RunView({ id }) {
 /** @param {{run: any, again: () => void}} props */
 function Head({ run, again }) {
   const [editing, setEditing] = useState(false);
+  const [action, setAction] = useState(/** @type {Action} */ (""));
   const rename = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const name = String(new FormData(/** @type {HTMLFormElement} */ (event.target)).get("name")).trim();
@@ -120,6 +128,16 @@ function Head({ run, again }) {
     } catch (error) {
       toast(`The run was not renamed: ${/** @type {Error} */ (error).message}`, { bad: true });
     }
+  };
+  const actions = [
+    { text: "Tag…", run: () => setAction("tag") },
+    { text: run.system_tags?.includes("archived") ? "Unarchive…" : "Archive…", run: () => setAction("archive") },
+    ...(run.status === "in_progress" ? [{ text: "Stop…", run: () => setAction("stop") }] : []),
+    { text: "Delete…", run: () => setAction("delete") },
+  ];
+  const done = (/** @type {Action} */ finished) => {
+    if (finished === "delete") go("/");
+    else again();
   };
   const started = ms(run.started);
   const ended = run.status === "in_progress" ? ms(run.last_update) : ms(run.completed) || ms(run.last_update);
@@ -133,12 +151,15 @@ function Head({ run, again }) {
       : h1({ class: "truncate", title: run.name }, button({ type: "button", class: "name-button truncate", title: "Rename", onClick: () => setEditing(true) }, run.name || "(no name)")),
     status(run),
     run.project?.name && link({ class: "muted truncate project-link", href: address("/", { project: run.project.name }), title: run.project.name }, run.project.name),
+    run.system_tags?.includes("archived") && span({ class: "chip" }, "archived"),
     (run.tags ?? []).slice(0, 4).map((/** @type {string} */ tag) => span({ key: tag, class: "chip truncate", title: tag }, tag)),
     (run.tags ?? []).length > 4 && span({ class: "muted" }, `+${run.tags.length - 4}`),
     span({ class: "spread" }),
     !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, span({ class: "wide-only" }, `${ago(started)} · `), `took ${duration(Math.max(0, ended - started))} · step ${integer(run.last_iteration ?? 0)}`),
     link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare with…"),
     a({ class: "icon-button", href: `/api/runs/${encodeURIComponent(run.id)}/export?format=html`, download: "", "aria-label": "Save as one HTML file", title: "Save as one HTML file that needs no server" }, icon("download")),
+    use(CardMenu, { title: run.name || "the run", entries: actions }),
+    use(RunDialogs, { open: action, runs: [run], onOpen: setAction, onDone: done }),
     button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: () => void copyText(window.location.href, "link") }, icon("link")),
   );
 }

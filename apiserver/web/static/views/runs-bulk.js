@@ -1,34 +1,31 @@
 // What can be done with the selected runs.
-import { useEffect, useState } from "../vendor/hooks.js";
-import { call } from "../core/api.js";
-import { bytes, plural } from "../core/format.js";
-import { forget, tags as knownTags } from "../core/vocabulary.js";
+import { useMemo, useState } from "../vendor/hooks.js";
+import { hiddenRuns } from "../core/picks.js";
 import { address, go } from "../core/url.js";
-import { button, div, form, input, kbd, label, li, option, p, span, tag, ul, use } from "../ui/html.js";
-import { Dialog } from "../ui/dialog.js";
-import { useKeys } from "../ui/hooks.js";
+import { button, div, kbd, span, use } from "../ui/html.js";
+import { useCall, useKeys } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { sentence } from "../ui/problem.js";
 import { toast } from "../ui/toast.js";
+import { RunDialogs, allArchived, runningOf } from "./run-dialogs.js";
 
-/** @typedef {import("../query/columns.js").Run} Run */
+/** @typedef {import("./run-dialogs.js").Action} Action */
 
-const datalist = tag("datalist");
 const MOST_COMPARED = 100;
 
 /**
- * @param {{selected: Set<string>, runs: Run[], onClear: () => void, onDone: () => void, onExport: () => void}} props
+ * @param {{selected: Set<string>, rows: import("./runs-data.js").Rows, onClear: () => void, onDone: () => void, onExport: () => void}} props
  */
-export function Bulk({ selected, runs, onClear, onDone, onExport }) {
-  const [open, setOpen] = useState("");
+export function Bulk({ selected, rows, onClear, onDone, onExport }) {
+  const [open, setOpen] = useState(/** @type {Action} */ (""));
   const ids = [...selected];
   const some = ids.length > 0;
-  const archived = runs.length > 0 && runs.every((run) => run.system_tags?.includes("archived"));
-  const running = runs.filter((run) => run.status === "in_progress");
+  const { runs, ready, error, again } = useSelected(rows, ids);
+  const gone = ready ? ids.length - runs.length : 0;
   const compare = () => {
     if (ids.length < 2) toast("Select two runs or more to compare them");
     else if (ids.length > MOST_COMPARED) toast(`At most ${MOST_COMPARED} runs can be compared; ${ids.length} are selected`, { bad: true });
-    else go(address("/compare", { runs: ids.join(",") }));
+    else go(address("/compare", { runs: ids.join(","), hide: ids.filter((id) => hiddenRuns.value.has(id)).join(",") }));
   };
   useKeys("Selected runs", [
     { keys: "c", does: "compare", run: compare, when: () => some },
@@ -37,153 +34,48 @@ export function Bulk({ selected, runs, onClear, onDone, onExport }) {
     { keys: "Delete", does: "delete (asks)", run: () => setOpen("delete"), when: () => some },
     { keys: "Escape", does: "select nothing", run: onClear, when: () => some },
   ]);
-  const close = () => setOpen("");
-  const finished = () => {
-    close();
-    forget();
-    onDone();
-  };
   if (!some) return null;
   return div(
     { class: "bulk", role: "region", "aria-label": "Selected runs" },
-    span({ class: "bulk-count" }, `${ids.length} selected`),
+    span({ class: "bulk-count" }, `${ids.length} selected`, gone > 0 && `, ${gone} of them deleted`),
+    error && span({ role: "alert" }, sentence(error), " ", button({ type: "button", class: "link", onClick: again }, "Try again")),
     button({ type: "button", class: "button primary", disabled: ids.length < 2, onClick: compare }, "Compare", kbd("c")),
     button({ type: "button", class: "button", onClick: () => setOpen("tag") }, icon("tag"), "Tag", kbd("t")),
-    button({ type: "button", class: "button", onClick: () => setOpen("archive") }, icon("archive"), archived ? "Unarchive" : "Archive"),
-    running.length > 0 && button({ type: "button", class: "button", onClick: () => setOpen("stop") }, icon("stop"), "Stop"),
+    button({ type: "button", class: "button", onClick: () => setOpen("archive") }, icon("archive"), allArchived(runs) ? "Unarchive" : "Archive"),
+    runningOf(runs).length > 0 && button({ type: "button", class: "button", onClick: () => setOpen("stop") }, icon("stop"), "Stop"),
     button({ type: "button", class: "button", onClick: onExport }, icon("download"), "CSV"),
     button({ type: "button", class: "button danger", onClick: () => setOpen("delete") }, icon("trash"), "Delete…"),
     button({ type: "button", class: "icon-button", "aria-label": "Select nothing", onClick: onClear }, icon("close")),
     span({ class: "bulk-hint muted" }, "space selects · j k moves · enter opens"),
-    open === "tag" && use(TagDialog, { runs, onClose: close, onDone: finished }),
-    open === "archive" &&
-      use(Confirm, {
-        title: archived ? "Unarchive" : "Archive",
-        text: archived ? `${plural(ids.length, "run")} will be in the table again.` : `${plural(ids.length, "run")} will leave the table; "is:archived" shows them. Nothing is deleted.`,
-        work: () => many(archived ? "tasks.unarchive_many" : "tasks.archive_many", { ids }),
-        onClose: close,
-        onDone: finished,
+    ready &&
+      use(RunDialogs, {
+        open,
+        runs,
+        onOpen: setOpen,
+        onDone: (/** @type {Action} */ action) => {
+          if (action === "delete") onClear();
+          onDone();
+        },
       }),
-    open === "stop" &&
-      use(Confirm, {
-        title: "Stop",
-        text: `${plural(running.length, "run")} will be told to stop; a program that uses ClearML's SDK exits within seconds.`,
-        work: () => many("tasks.stop_many", { ids: running.map((run) => run.id) }),
-        onClose: close,
-        onDone: finished,
-      }),
-    open === "delete" && use(DeleteDialog, { runs, ids, onClose: close, onArchive: () => setOpen("archive"), onDone: () => (onClear(), finished()) }),
   );
 }
 
 /**
- * Calls a `_many` endpoint and says what did not work.
- * @param {string} endpoint
- * @param {Record<string, any>} body
+ * The selected runs. Those that are not among the loaded rows (another filter, a link) are read.
+ * @param {import("./runs-data.js").Rows} rows @param {string[]} ids
  */
-async function many(endpoint, body) {
-  const answer = await call(endpoint, body);
-  const failed = answer.failed ?? [];
-  if (failed.length) toast(`${plural(failed.length, "run")} not changed: ${failed[0].error?.msg ?? "refused"}`, { bad: true });
-}
-
-/**
- * @param {{title: string, text?: string, danger?: boolean, wait?: boolean, children?: any, extra?: any, work: () => Promise<void>, onClose: () => void, onDone: () => void}} props
- */
-function Confirm({ title, text, danger = false, wait = false, children, extra, work, onClose, onDone }) {
-  const [error, setError] = useState("");
-  const [busy, setBusy] = useState(false);
-  const submit = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      await work();
-      onDone();
-    } catch (caught) {
-      setError(sentence(/** @type {Error} */ (caught)));
-      setBusy(false);
-    }
-  };
-  return use(
-    Dialog,
-    { title, onClose },
-    form(
-      { class: "dialog-form", onSubmit: submit },
-      text && p(text),
-      children,
-      error && p({ class: "form-error", role: "alert" }, error),
-      div(
-        { class: "dialog-actions" },
-        extra,
-        button({ type: "button", class: "button", onClick: onClose }, "Cancel"),
-        button({ class: danger ? "button primary danger" : "button primary", disabled: busy || wait }, title),
-      ),
-    ),
-  );
-}
-
-/** @param {{runs: Run[], onClose: () => void, onDone: () => void}} props */
-function TagDialog({ runs, onClose, onDone }) {
-  const [text, setText] = useState("");
-  const [remove, setRemove] = useState(/** @type {string[]} */ ([]));
-  const [known, setKnown] = useState(/** @type {string[]} */ ([]));
-  useEffect(() => {
-    knownTags().then(setKnown, () => undefined); // suggestions only
-  }, []);
-  const present = [...new Set(runs.flatMap((run) => run.tags ?? []))].sort();
-  const add = text.split(",").map((one) => one.trim()).filter(Boolean);
-  const work = async () => {
-    for (const run of runs) {
-      const old = /** @type {string[]} */ (run.tags ?? []);
-      const next = [...new Set([...old.filter((one) => !remove.includes(one)), ...add])];
-      if (next.join("\n") !== old.join("\n")) await call("tasks.update", { task: run.id, tags: next });
-    }
-  };
-  return use(
-    Confirm,
-    { title: "Tag", wait: !add.length && !remove.length, work, onClose, onDone },
-    label({ class: "stack" }, span("Add tags, separated by commas"), input({ type: "text", list: "known-tags", value: text, autofocus: true, onInput: (/** @type {InputEvent} */ event) => setText(/** @type {HTMLInputElement} */ (event.target).value) })),
-    datalist({ id: "known-tags" }, known.map((one) => option({ key: one, value: one }))),
-    present.length > 0 &&
-      ul(
-        { class: "stack", "aria-label": "Tags of the selected runs" },
-        present.map((one) =>
-          li({ key: one }, label(input({ type: "checkbox", checked: !remove.includes(one), onChange: () => setRemove(remove.includes(one) ? remove.filter((other) => other !== one) : [...remove, one]) }), " ", one)),
-        ),
-      ),
-  );
-}
-
-/** @param {{runs: Run[], ids: string[], onClose: () => void, onArchive: () => void, onDone: () => void}} props */
-function DeleteDialog({ runs, ids, onClose, onArchive, onDone }) {
-  const [size, setSize] = useState(/** @type {{events: number, bytes: number} | null} */ (null));
-  const [problem, setProblem] = useState("");
-  useEffect(() => {
-    const control = new AbortController();
-    (async () => {
-      const sum = { events: 0, bytes: 0 };
-      for (const id of ids) {
-        const found = await call("events.get_task_storage", { task: id }, { signal: control.signal });
-        sum.events += found.count;
-        sum.bytes += found.bytes;
-      }
-      setSize(sum);
-    })().catch((error) => control.signal.aborted || setProblem(sentence(error)));
-    return () => control.abort();
-  }, []);
-  const forced = runs.filter((run) => run.status === "in_progress" || run.status === "published");
-  const what = [plural(ids.length, "run"), size ? `${plural(size.events, "event")}, ${bytes(size.bytes)}` : problem || "counting …"].join(", ");
-  return use(
-    Confirm,
-    {
-      title: "Delete",
-      danger: true,
-      text: `${what}. This can't be undone.`,
-      work: () => many("tasks.delete_many", { ids, force: forced.length > 0 }),
-      extra: button({ type: "button", class: "button", onClick: onArchive }, "Archive instead"),
-      onClose,
-      onDone,
-    },
-    forced.length > 0 && p({ class: "warn" }, icon("warning"), ` ${plural(forced.length, "run is", "runs are")} running or published and will be deleted by force.`),
-  );
+function useSelected(rows, ids) {
+  // What is known stays known: a dialog does not go away when the list under it is read again. null: deleted.
+  const known = useMemo(() => new Map(), [rows]);
+  const wanted = new Set(ids);
+  if (ids.length) for (const run of rows.runs.values()) if (wanted.has(run.id)) known.set(run.id, run);
+  const missing = ids.filter((id) => !known.has(id));
+  const { error, again } = useCall(() => {
+    if (!missing.length) return null;
+    return rows.read(missing).then((runs) => {
+      for (const id of missing) known.set(id, null);
+      for (const run of runs) known.set(run.id, run);
+    });
+  }, [rows, missing.join()]);
+  return { runs: ids.flatMap((id) => known.get(id) ?? []), ready: !missing.length, error: missing.length ? error : null, again };
 }

@@ -3,6 +3,8 @@ import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
 
 export const PAGE = 100;
+/** Runs of one call that is no page of the table. */
+const MOST_READ = 500;
 
 /** @typedef {import("../query/columns.js").Run} Run */
 
@@ -144,9 +146,7 @@ export class Rows {
 
   /** Reads some rows again; they stay where they are. @param {string[]} ids */
   async update(ids) {
-    if (!ids.length) return;
-    const { tasks } = await call("tasks.get_all_ex", { id: ids, only_fields: this.fields, page: 0, page_size: 500 }, { signal: this.control.signal });
-    this.apply(tasks);
+    if (ids.length) this.apply(/** @type {any[]} */ (await this.read(ids)));
   }
 
   /** Ids of known rows. @param {number} from @param {number} to */
@@ -159,10 +159,15 @@ export class Rows {
     return ids;
   }
 
-  /** A known run. @param {string} id */
-  byId(id) {
-    for (const run of this.runs.values()) if (run.id === id) return run;
-    return undefined;
+  /** Runs with these ids, whether or not the query has them; those that were deleted are left out. @param {string[]} ids */
+  async read(ids) {
+    /** @type {Run[]} */
+    const runs = [];
+    for (let from = 0; from < ids.length; from += MOST_READ) {
+      const { tasks } = await call("tasks.get_all_ex", { id: ids.slice(from, from + MOST_READ), only_fields: this.fields, page: 0, page_size: MOST_READ }, { signal: this.control.signal });
+      runs.push(...tasks);
+    }
+    return runs;
   }
 
   /**
@@ -185,9 +190,9 @@ export class Rows {
     /** @type {Run[]} */
     const runs = [];
     for (let page = 0; runs.length < limit; page++) {
-      const { tasks } = await this.ask({ page, page_size: 500 });
+      const { tasks } = await this.ask({ page, page_size: MOST_READ });
       runs.push(...tasks);
-      if (tasks.length < 500) break;
+      if (tasks.length < MOST_READ) break;
     }
     return runs.slice(0, limit);
   }

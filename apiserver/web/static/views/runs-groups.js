@@ -4,8 +4,9 @@ import { column } from "../query/columns.js";
 import { quote, quoteName } from "../query/language.js";
 import { integer, number } from "../core/format.js";
 import { meanAndDeviation } from "../core/numbers.js";
+import { hiddenRuns } from "../core/picks.js";
 import { button, div, fragment, input, label, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
-import { useCall } from "../ui/hooks.js";
+import { useCall, useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { statusWord } from "../ui/status.js";
@@ -55,13 +56,15 @@ export function Groups({ rows, group, columns, names, onOpen }) {
     rows.fields = [...new Set([...rows.fields, "last_iteration", ...keys.flatMap((one) => one.fields)])];
     return rows.all(MOST_RUNS);
   }, [rows, group.join(",")]);
+  const hidden = useSignal(hiddenRuns);
   const [charts, setCharts] = useState(/** @type {any} */ (null));
   const showCharts = () => import("./group-charts.js").then((module) => setCharts(() => module.default), (error) => toast(error.message, { bad: true }));
   if (all.error) return use(Problem, { error: all.error, again: all.again });
   if (!all.data) return div({ class: "runs-loading", "aria-busy": "true" });
   const groups = grouped(all.data, keys);
   const series = [...new Map(columns.flatMap((one) => (one.series ? [[JSON.stringify(one.series), one.series]] : []))).values()];
-  const lines = groups.map(({ values, runs }) => ({ name: values.map((value, at) => said(keys[at]?.id, value)).join(" · "), tasks: runs.map((run) => run.id), last: Math.max(0, ...runs.map((run) => run.last_iteration ?? 0)) }));
+  const drawn = groups.map(({ values, runs }) => ({ values, runs: runs.filter((run) => !hidden.has(run.id)) })).filter(({ runs }) => runs.length > 0);
+  const lines = drawn.map(({ values, runs }) => ({ name: values.map((value, at) => said(keys[at]?.id, value)).join(" · "), tasks: runs.map((run) => run.id), last: Math.max(0, ...runs.map((run) => run.last_iteration ?? 0)) }));
   return div(
     { class: "runs-scroll" },
     charts ? use(charts, { groups: lines, series }) : div({ class: "group-bar" }, button({ type: "button", class: "button", onClick: () => void showCharts() }, icon("chart"), "Charts of the groups")),

@@ -6,14 +6,14 @@ import { watch } from "../core/live.js";
 import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { thumbnails } from "../core/thumbnails.js";
-import { address, go, place, runHref, setParams } from "../core/url.js";
+import { go, place, runHref, setParams } from "../core/url.js";
 import { remembered, seriesOfProject, vocabulary } from "../core/vocabulary.js";
 import { ROW_FIELDS, column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
 import { save } from "../core/save.js";
 import { csv } from "../query/csv.js";
 import { LanguageError, parse, quote } from "../query/language.js";
-import { a, button, div, fragment, h1, p, span, use } from "../ui/html.js";
+import { button, div, fragment, h1, p, span, use } from "../ui/html.js";
 import { useCall, useKeys, usePaced, usePolling, useSignal, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
@@ -24,6 +24,7 @@ import { Empty } from "./empty.js";
 import { Facets } from "./facets.js";
 import { Filter } from "./filter.js";
 import { GroupMenu, Groups } from "./runs-groups.js";
+import { Nothing } from "./nothing.js";
 import { Bulk } from "./runs-bulk.js";
 import { ColumnPicker } from "./runs-columns.js";
 import { Rows } from "./runs-data.js";
@@ -191,7 +192,7 @@ export default function Runs() {
   const pickOf = useMemo(() => (rows ? picks.of([...new Set([...selected, ...inView])]) : new Map()), [inView.join(","), selected]);
   const exported = async () => {
     if (!rows) return;
-    const chosen = selected.size ? [...selected].flatMap((id) => rows.byId(id) ?? []) : await rows.all(EXPORTED);
+    const chosen = selected.size ? await rows.read([...selected]) : await rows.all(EXPORTED);
     const shown = columns.filter((one) => !one.spark);
     save("runs.csv", csv(["id", "name", ...shown.map((one) => (one.id === "took" ? "took_ms" : one.id))], chosen.map((run) => [run.id, run.name, ...shown.map((one) => RAW[one.id]?.(run) ?? one.value?.(run) ?? one.text(run))])));
     toast(`${integer(chosen.length)} runs saved as runs.csv`);
@@ -224,7 +225,7 @@ export default function Runs() {
         onNews: () => document.querySelector(".runs-scroll")?.scrollTo(0, 0),
       }),
     error && use(Problem, { error, again: names.error ? names.again : answer.again }),
-    nothing && !error && !group.length && nothingFound(q, project),
+    nothing && !error && !group.length && known && use(Nothing, { q, project, query: rows.query, names: known }),
     group.length > 0 && rows && names.data
       ? use(Groups, { rows, group, columns, names: names.data, onOpen: (/** @type {string} */ text) => setParams({ q: `${q} ${text}`.trim(), group: "" }, { push: true }) })
       : rows && (names.data || names.error || before)
@@ -252,7 +253,7 @@ export default function Runs() {
         : mistake
           ? div({ class: "blank narrow-blank" }, p("The filter has a mistake: ", mistake.message), button({ type: "button", class: "button", onClick: () => filter("") }, "Clear the filter"))
           : !error && div({ class: "runs-loading", "aria-busy": "true" }, Array.from({ length: 12 }, (_, index) => div({ key: index, class: "skeleton-row" }, span({ class: "skeleton" })))),
-    rows && use(Bulk, { selected, runs: [...selected].flatMap((id) => rows.byId(id) ?? []), onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
+    rows && use(Bulk, { selected, rows, onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
   );
 }
 
@@ -314,14 +315,3 @@ const NEVER = { value: /** @type {any} */ (null) };
 
 /** What a CSV holds instead of the page's wording. @type {Record<string, (run: import("../query/columns.js").Run) => unknown>} */
 const RAW = { started: (run) => run.started ?? "", ended: (run) => run.completed ?? "", updated: (run) => run.last_update ?? "" };
-
-/** @param {string} q @param {string} project */
-function nothingFound(q, project) {
-  return div(
-    { class: "blank narrow-blank" },
-    p(q ? span("No run fits ", span({ class: "mono" }, q), project && ` in ${project}`) : `${project} has no runs.`),
-    q && button({ type: "button", class: "button", onClick: () => setParams({ q: "" }) }, "Clear the filter"),
-    !q && a({ href: address("/", {}), class: "button" }, "All runs"),
-  );
-}
-
