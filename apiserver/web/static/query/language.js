@@ -170,8 +170,7 @@ export function quoteName(name) {
 
 /** What a term means, however it is written. @param {Term | undefined} term */
 function meaning(term) {
-  const { from: _from, to: _to, ...rest } = term ?? { from: 0, to: 0 };
-  return JSON.stringify(rest);
+  return JSON.stringify(term, (key, value) => (key === "from" || key === "to" ? undefined : value));
 }
 
 /**
