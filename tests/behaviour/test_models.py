@@ -231,3 +231,12 @@ def test_what_is_not_public_does_not_become_private(server: Client) -> None:
     assert server.refused("tasks.make_private", ids=[task]).codes == (400, 101)
     assert server.call("tasks.make_public", ids=[task]) == {"updated": 1}
     assert server.call("tasks.make_private", ids=[task]) == {"updated": 1}
+
+
+def test_frameworks_of_a_project_include_those_below_it(server: Client) -> None:
+    name = uuid.uuid4().hex
+    top, below, beside = (server.call("projects.create", name=path)["id"] for path in (name, f"{name}/a/b", f"{name}-c"))
+    for project, framework in ((top, "PyTorch"), (below, "Keras"), (beside, "Caffe")):
+        new_model(server, project=project, framework=framework)
+    assert server.call("models.get_frameworks", projects=[top])["frameworks"] == ["Keras", "PyTorch"]
+    assert server.call("models.get_frameworks", projects=[below])["frameworks"] == ["Keras"]

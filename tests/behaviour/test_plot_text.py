@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from apiserver.bll.events.plot_text import readable
 from tests.client import Client, plot
 
 BARE = '{"data": [{"y": [1, NaN, -Infinity,Infinity], "name": "a NaN, \\"NaN\\" \\\\", "t": "Infinity"}], "layout": {"z": NaN}}'
@@ -52,3 +55,20 @@ def test_preferences_that_no_store_holds_are_refused(server: Client) -> None:
     before = server.call("users.get_preferences")
     assert server.refused("users.set_preferences", preferences={"a": {"b": 10**4000}}).codes == (400, 12)
     assert server.call("users.get_preferences") == before
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        ('{"y":[NaN,1e400]}', '{"y":[null,1e400]}'),
+        ('{"t":"\\ud800","y":[NaN]}', '{"t":"\\ud800","y":[null]}'),
+        ("[" * 1_100 + "NaN" + "]" * 1_100, "[" * 1_100 + "null" + "]" * 1_100),
+        ('{"n":' + "9" * 5_000 + ',"y":-Infinity}', '{"n":' + "9" * 5_000 + ',"y":null}'),
+        ('{"y":[NaN,01]}', '{"y":[NaN,01]}'),
+        ('{"y":[-NaN]}', '{"y":[-NaN]}'),
+        ("[" * 200_000 + "NaN" + "]" * 200_000, "[" * 200_000 + "null" + "]" * 200_000),
+    ],
+    ids=["1e400", "surrogate", "nested", "long integer", "no json", "no number", "deeply nested"],
+)
+def test_what_browsers_read_and_strict_readers_refuse_is_cleaned_too(sent: str, answered: str) -> None:
+    assert readable(sent) == answered

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.client import Client, image, log, scalar
@@ -183,6 +185,49 @@ def test_deleting_keeps_models_that_are_published_or_in_use(server: Client) -> N
     assert (answer["deleted_models"], answer["updated_models"]) == (1, 2)
     assert "task" not in server.call("models.get_by_id", model=kept)["model"]
     assert server.refused("models.get_by_id", model=gone).codes == (400, 201)
+
+
+def models_of(server: Client, task: str) -> dict[str, str]:
+    """A model that goes with its task, and each kind of those that stay."""
+    made = {
+        name: server.call("models.create", name=name, uri=f"s3://{task}/{name}", task=task, ready=False)["id"]
+        for name in ("goes", "published", "used", "public")
+    }
+    server.call("models.set_ready", model=made["published"], publish_task=False)
+    server.call("tasks.add_or_update_model", task=server.new_task(), name="in", model=made["used"], type="input")
+    server.call("models.make_public", ids=[made["public"]])
+    for name in ("mine", "another"):  # one file registered twice: the other model needs it
+        server.call("models.create", name=name, uri=f"s3://{task}/twice", ready=False, **({"task": task} if name == "mine" else {}))
+    server.call("tasks.add_or_update_artifacts", task=task, artifacts=[{"key": "a", "uri": "s3://a", "type": "x"}])
+    return made
+
+
+@pytest.mark.parametrize("way", ["tasks.reset", "tasks.delete", "tasks.delete_many"])
+def test_only_files_of_models_that_go_are_named(server: Client, way: str) -> None:
+    for delete in (True, False):
+        task = server.new_task()
+        made = models_of(server, task)
+        body: dict[str, Any] = {"force": True, "return_file_urls": True, "delete_output_models": delete}
+        answer = server.call(way, {"ids": [task]} if way.endswith("many") else {"task": task}, **body)
+        urls = answer["succeeded"][0]["urls"] if way.endswith("many") else answer["urls"]
+        assert urls == {"model_urls": [f"s3://{task}/goes"] if delete else [], "artifact_urls": ["s3://a"], "event_urls": []}
+        left = {model["name"] for model in server.call("models.get_all", id=list(made.values()))["models"]}
+        assert left == {"published", "used", "public"} | (set() if delete else {"goes"})
+
+
+def test_a_published_model_that_a_task_only_names_makes_deleting_need_force(server: Client) -> None:
+    task = server.new_task()
+    model = server.call("models.create", name="m", uri="s3://m")["id"]
+    draft = server.call("models.create", name="d", uri="s3://d", ready=False)["id"]
+    server.call("tasks.add_or_update_model", task=task, name="d", model=draft, type="output")
+    server.call("tasks.add_or_update_model", task=task, name="in", model=model, type="input")
+    other = server.call("tasks.clone", task=task)["id"]
+    assert server.call("tasks.delete", task=other)["deleted"] is True  # a published input is no obstacle
+    server.call("tasks.add_or_update_model", task=task, name="m", model=model, type="output")
+    assert server.refused("tasks.delete", task=task).codes == (400, 123)
+    answer = server.call("tasks.delete", task=task, force=True, return_file_urls=True)
+    assert (answer["deleted_models"], answer["urls"]["model_urls"]) == (0, [])
+    assert len(server.call("models.get_all", id=[model, draft])["models"]) == 2
 
 
 def test_many_tasks_are_stopped_reset_and_deleted_each_by_itself(server: Client) -> None:

@@ -322,3 +322,13 @@ def test_tags_of_many_tasks_are_added_and_removed(server: Client) -> None:
     assert server.task(first)["tags"] == ["b", "c"]
     server.call("tasks.update_tags", ids=[second], remove_tags=["c", "b"])
     assert server.task(second)["tags"] == []
+
+
+def test_nulls_in_a_script_are_answered_as_if_absent(server: Client) -> None:
+    task = server.new_task()
+    server.call("tasks.edit", task=task, script={"requirements": None, "diff": None, "branch": "main", "working_dir": None})
+    script = server.task(task)["script"]
+    assert (script["requirements"], script["diff"], script["branch"], script["working_dir"]) == ({}, "", "main", ".")
+    assert server.task(server.call("tasks.clone", task=task)["id"])["script"] == script
+    (chosen,) = server.call("tasks.get_all", id=[task], only_fields=["script.requirements"])["tasks"]
+    assert chosen["script"] == {"requirements": {}}

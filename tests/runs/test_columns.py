@@ -107,3 +107,25 @@ def test_parquet_keeps_the_values_of_ieee(runs: Runs, run: str) -> None:
     data = runs.get(f"/api/runs/{run}/export", params={"format": "parquet"}).content
     table = parquet.read_table(io.BytesIO(data)).to_pydict()
     assert repr(table["loss"]) == "[1.0, nan, inf, -inf]" and table["x"] == [1.0, None, None, None]
+
+
+NAMES = ("epoch", "step", "global_step", "loss")
+
+
+def test_exports_have_metrics_that_are_named_like_steps(runs: Runs, run: str) -> None:
+    report(runs, run, [(name, name, 1, float(number)) for number, name in enumerate(NAMES)] + [("global_step", "", 1, 4.0)])
+    row = {"global_step": 1, "epoch": 0.0, "step": 1.0, "global_step/global_step": 2.0, "loss": 3.0, "global_step/": 4.0}
+    assert json.loads(exported(runs, run, "jsonl")) == row
+    names, values = csv.reader(io.StringIO(exported(runs, run, "csv")))
+    assert dict(zip(names, map(float, values), strict=True)) == row and names == ["global_step", *sorted(row.keys() - {"global_step"})]
+    assert runs.steps(run)["rows"] == [{"global_step": 1, "loss": 3.0, "global_step/": 4.0}]  # as before: no columns of the API
+    parquet = pytest.importorskip("pyarrow.parquet")
+    data = runs.get(f"/api/runs/{run}/export", params={"format": "parquet"}).content
+    assert parquet.read_table(io.BytesIO(data)).to_pylist() == [row]
+
+
+@given(st.sets(st.tuples(st.sampled_from(["g", "g/g", "", "%"]), st.sampled_from(["g", "g/g", "", "%"]))))
+def test_no_series_has_a_reserved_column(pairs: set[tuple[str, str]]) -> None:
+    keys = [SeriesKey("t", SCALAR, *pair) for pair in pairs]
+    names = column_names(keys, {"g"})
+    assert len(set(names.values())) == len(keys) and "g" not in names.values()

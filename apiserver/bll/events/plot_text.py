@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -44,5 +45,16 @@ def readable(text: str) -> str:
     try:
         orjson.loads(made)
     except orjson.JSONDecodeError:
-        return text
+        return made if _is_json(made) else text
     return made
+
+
+def _is_json(text: str) -> bool:
+    """Whether browsers read a text that orjson refuses: numbers such as 1e400, lone surrogates, more than 1,024 levels."""
+    try:
+        json.loads(text, parse_int=float)
+    except ValueError:
+        return False
+    except RecursionError:  # deeper than can be told here
+        return True
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -95,14 +96,13 @@ class FilterValues:
     def hyperparam_values(
         self, company: str, projects: Sequence[str] | None, section: str, name: str, *, subprojects: bool, pattern: str | None = None
     ) -> list[str]:
-        """The values that a parameter has in the tasks, in order; with `pattern` (RE2, upper and lower case alike) those in which it is found.
+        """The values that a parameter has in the tasks, in order, of numbers if all are; with `pattern` (RE2, upper and lower case alike) those in which it is found.
         Raises InvalidRegex."""
         where = self._inside(company, projects, subprojects)
         path = ("hyperparams", section, name, "value")
         holds = searched(*pattern_condition(path, pattern, ignore_case=True, name="pattern").values) if pattern else None
         found = self._registry.tally("task", [company], [*where, Condition(path, "exists")], [path])
-        values = sorted(value for (value,) in found if isinstance(value, str))
-        return [value for value in values if holds is None or holds(value)]
+        return _in_order(value for (value,) in found if isinstance(value, str) and (holds is None or holds(value)))
 
     def metric_variants(
         self, company: str, kind: OwnerKind, projects: Sequence[str] | None, ids: Sequence[str] | None, *, subprojects: bool
@@ -135,3 +135,13 @@ class FilterValues:
             return []
         ids = self._projects.with_descendants(company, wanted) if subprojects else wanted
         return list_conditions("project", ids, negation=False)
+
+
+def _in_order(values: Iterable[str]) -> list[str]:
+    """In the order of their numbers where all are numbers, else as texts."""
+    found = sorted(values)
+    try:
+        numbers = {value: float(value) for value in found}
+    except ValueError:
+        return found
+    return found if any(map(math.isnan, numbers.values())) else sorted(found, key=numbers.__getitem__)

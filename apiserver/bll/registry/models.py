@@ -269,8 +269,9 @@ class Models:
         return self._records.share("model", company, ids, public=public)
 
     def frameworks(self, company: str, projects: Iterable[str] | None) -> list[str]:
-        """The frameworks of all models, or of those in some projects, in order."""
-        where: Where = list_conditions("project", list(projects)) if projects else []
+        """The frameworks of all models, or of those in some projects and below, in order."""
+        wanted = list(projects or ())
+        where: Where = list_conditions("project", self._projects.with_descendants(company, wanted)) if wanted else []
         found = self._records.registry.tally("model", [company], where, ["framework"])
         return sorted(name for (name,) in found if name)
 

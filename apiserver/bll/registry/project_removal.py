@@ -99,6 +99,7 @@ class ProjectRemoval:
             deleted_models += 1
             if model.body.get("uri"):
                 urls["model_urls"].add(model.body["uri"])
+        urls["model_urls"] -= self._removal.needed(company, urls["model_urls"])
         shown = {name: sorted(found) for name, found in urls.items()}
         return {"disassociated_tasks": 0, "deleted_tasks": len(tasks), "deleted_models": deleted_models, "urls": shown}
 

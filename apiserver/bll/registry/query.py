@@ -17,10 +17,11 @@ Filters stand beside the other fields of a request, by the name of the field the
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apiserver.bll.patterns import checked
@@ -81,7 +82,7 @@ def conditions(request: Mapping[str, Any], fields: Fields) -> Where:
         elif name in fields.patterns:
             where += _named_pattern(name, value)
         elif name in fields.times or name in fields.numbers:
-            where.append(_range(name, value, is_time=name in fields.times))
+            where.append(_range(name, value, is_time=name in fields.times, whole=True))
         elif name in fields.flags:
             where.append(Condition(name, "in", (bool(value),) if value else (False, None)))
         elif "." in name and not name.startswith("_"):
@@ -159,14 +160,16 @@ def sorts(order_by: str | Sequence[str] | None, default: Sequence[Sort] = ()) ->
         path = (head,) if head in ("project", "user", "parent", "company") and rest else field_path(name)
         if path == ("last_metrics",):
             continue
+        if path[0] == "hyperparams" and len(path) == 3:
+            path = (*path, "value")
         found.append(Sort(path, descending, numeric=path[0] == "hyperparams"))
     return found or list(default)
 
 
-def milliseconds(value: Any, name: str) -> int:
-    """A time of a filter: ISO text, or a number of seconds (of milliseconds when it is large)."""
+def milliseconds(value: Any, name: str) -> int | float:
+    """A time of a filter: ISO text, or a number of seconds (of milliseconds when it is large). Microseconds are its fraction."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**53:
-        return int(value) if abs(value) > 100_000_000_000 else int(value * 1000)
+        return value if abs(value) > 100_000_000_000 else _of_microseconds(round(value * 1_000_000))
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value.strip())
@@ -174,8 +177,12 @@ def milliseconds(value: Any, name: str) -> int:
             pass
         else:
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+            return _of_microseconds((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
     raise ValidationFailed(name, "a time such as 2026-01-31T12:00:00, with >=, >, <= or < before it", value)
+
+
+def _of_microseconds(value: int) -> int | float:
+    return value / 1000 if value % 1000 else value // 1000
 
 
 # --- the single forms
@@ -211,30 +218,42 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _range(name: str, value: Any, *, is_time: bool, path: tuple[str, ...] | None = None) -> Condition:
-    """[low, high], or comparisons as text: `">=5"`, `[">=5", "<9"]`."""
+def _range(name: str, value: Any, *, is_time: bool, whole: bool = False, path: tuple[str, ...] | None = None) -> Condition:
+    """[low, high], or comparisons as text: `">=5"`, `[">=5", "<9"]`. `whole`: the field holds integers, as every time does (ms)."""
     where = path or (name,)
     items = value if isinstance(value, list) else [value, value]
     compared = [_COMPARISON.match(item) if isinstance(item, str) else None for item in items]
     if any(compared):
-        low: Any = None
-        high: Any = None
+        lows: list[int | float] = []
+        highs: list[int | float] = []
         for item, found in zip(items, compared, strict=True):
             if found is None:
                 raise ValidationFailed(name, "comparisons only, or two bounds", item)
             bound = _bound(found[2], name, is_time)
-            step = 1 if isinstance(bound, int) else 0.0
             if found[1] in (">", ">=", "=", "=="):
-                low = bound + step if found[1] == ">" else bound
+                lows.append(_edge(bound, 1, exclusive=found[1] == ">", whole=whole))
             if found[1] in ("<", "<=", "=", "=="):
-                high = bound - step if found[1] == "<" else bound
-        return Condition(where, "range", (low, high))
+                highs.append(_edge(bound, -1, exclusive=found[1] == "<", whole=whole))
+        return Condition(where, "range", (max(lows, default=None), min(highs, default=None)))
     if len(items) == 1:
         items = [items[0], items[0]]
     if len(items) != 2:
         raise ValidationFailed(name, "a list of two bounds (null: open)", value)
-    low, high = (None if item is None else _bound(item, name, is_time) for item in items)
-    return Condition(where, "range", (low, high))
+    bounds = [None if item is None else _bound(item, name, is_time) for item in items]
+    edges = [None if bound is None else _edge(bound, way, whole=whole) for bound, way in zip(bounds, (1, -1), strict=True)]
+    return Condition(where, "range", tuple(edges))
+
+
+def _edge(bound: float, way: int, *, exclusive: bool = False, whole: bool) -> int | float:
+    """The least (`way` 1) or the greatest (-1) value that a bound lets through, among integers (`whole`) or among doubles and integers."""
+    if whole:
+        inside = math.ceil(bound) if way > 0 else math.floor(bound)
+        return inside + way if exclusive and inside == bound else inside
+    if not exclusive:
+        return bound
+    if abs(bound) >= 2**53:  # doubles are integers here, and stored integers may lie between them
+        return int(bound) + way
+    return math.nextafter(bound, way * math.inf)
 
 
 def _bound(value: Any, name: str, is_time: bool) -> int | float:
@@ -268,7 +287,7 @@ def _search(value: Any, name: str, fields: Fields, *, alternatives: bool) -> Whe
         found = [pattern_condition(field_path(path), pattern, ignore_case=True, name=f"{name}.pattern") for path in paths]
         where += [AnyOf([[condition] for condition in found])] if alternatives else found
     if datetimes and paths:
-        found = [_range(f"{name}.datetime", datetimes, is_time=True, path=field_path(path)) for path in paths]
+        found = [_range(f"{name}.datetime", datetimes, is_time=True, whole=True, path=field_path(path)) for path in paths]
         where += [AnyOf([[condition] for condition in found])] if alternatives else found
     return where
 

@@ -35,6 +35,15 @@ class Removed(NamedTuple):
     models_kept: int = 0
 
 
+class _OutputModels(NamedTuple):
+    """What became of the output models of a task: how many went, how many only lost their task, the files of those and of all that stay."""
+
+    gone: int
+    kept: int
+    files: list[str]
+    files_kept: list[str]
+
+
 class TaskRemoval:
     """Everything acknowledged before a reset or delete is gone when it returns."""
 
@@ -64,7 +73,6 @@ class TaskRemoval:
         """
         task = self._records.own("task", company, id)
         require(task.body, RESETTABLE, force=force, doing="resetting")
-        found = self._urls(task) if urls else None
 
         def change(body: Body) -> Body:
             require(body, RESETTABLE, force=force, doing="resetting")
@@ -76,10 +84,10 @@ class TaskRemoval:
 
         changed, _ = self._records.change("task", company, id, change, last_iteration=0)
         events = self._events.delete(company, id)
-        models, kept = self._remove_models(company, id) if delete_models else (0, self._model_files(company, id))
+        models = self._remove_models(company, task, delete=delete_models)
         if delete_files and self._files is not None:
-            self._files.delete(company, id, keep=kept)  # a model that stays needs its file
-        return Removed(changed, events, models, found, models_kept=len(kept) if delete_models else 0)
+            self._files.delete(company, id, keep=models.files_kept)  # a model that stays needs its file
+        return Removed(changed, events, models.gone, _urls(task, models) if urls else None, models_kept=models.kept)
 
     def delete(
         self,
@@ -102,24 +110,24 @@ class TaskRemoval:
         children = [child for child in children if child.id not in steps]
         if not force and (status in PUBLISHED or status in ("queued", "in_progress")):
             raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=id, current_status=status)
-        if not force and self._published_models(company, id):
+        if not force and any(model.body.get("ready") for model in self._output_models(company, task)):
             raise TaskCannotBeDeleted("it has published models; use force", id=id)
         if not force and children:
             raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
         extent: dict[str, Any] = {"urls": urls, "delete_models": delete_models, "delete_files": delete_files}
         gone = [self.delete(company, child, force=force, **extent) for child in steps]
-        found = self._urls(task) if urls else None
         # Marked and deleted first, and the events once more afterwards: a batch that still found the task leaves nothing behind.
         self._directory.add_tombstones(company, [id])
         events = self._events.delete(company, id)
         self._registry.delete("task", company, id)
         events += self._events.delete(company, id)
-        models, kept = self._remove_models(company, id) if delete_models else (0, self._model_files(company, id))
+        models = self._remove_models(company, task, delete=delete_models)
         if delete_files and self._files is not None:
-            self._files.delete(company, id, keep=kept)  # a model that stays needs its file
+            self._files.delete(company, id, keep=models.files_kept)  # a model that stays needs its file
         for child in children:
             self._records.change("task", company, child.id, lambda body: body.update(parent=None), touch=False)
-        return _together([Removed({}, events, models, found, len(children), len(kept) if delete_models else 0), *gone])
+        found = _urls(task, models) if urls else None
+        return _together([Removed({}, events, models.gone, found, len(children), models.kept), *gone])
 
     def remove_model(self, company: str, model: Document) -> None:
         """Remove a model with its events."""
@@ -135,38 +143,54 @@ class TaskRemoval:
             where.append(Condition("id", "in", (besides,), negate=True))
         return self._registry.count("task", [company], where)
 
-    def _remove_models(self, company: str, task: str) -> tuple[int, list[str]]:
-        """Output models of the task: unpublished ones that nobody uses go, the others only lose their task; how many went, and where the
-        files of the others are."""
-        gone, kept = 0, []
-        for model in self._registry.find("model", [company], [Condition("task", "in", (task,))], fields=["ready", "public", "uri"]):
-            try:
-                if model.body.get("ready") or model.body.get("public") or self.users_of(company, model.id, task):
-                    self._records.change("model", company, model.id, lambda body: body.update(task=None), touch=False)
-                    kept.append(str(model.body.get("uri") or ""))
-                else:
-                    self.remove_model(company, model)
-                    gone += 1
-            except (InvalidModel, NoWritePermission):
-                kept.append(str(model.body.get("uri") or ""))
-        return gone, kept
+    def needed(self, company: str, files: Collection[str]) -> set[str]:
+        """Those of some files that a model has: a file may be registered more than once."""
+        wanted = sorted(file for file in files if file)
+        if not wanted:
+            return set()
+        found = self._registry.find("model", [company], [Condition("uri", "in", wanted)], fields=["uri"])
+        return {model.body["uri"] for model in found}
 
-    def _published_models(self, company: str, task: str) -> int:
-        return self._registry.count("model", [company], [Condition("task", "in", (task,)), Condition("ready", "in", (True,))])
+    def _remove_models(self, company: str, task: Document, *, delete: bool) -> _OutputModels:
+        """Output models of the task: unpublished ones that nobody uses go, if `delete`, and the others only lose their task. Models that the
+        task only names stay as they are."""
+        gone, kept = 0, 0
+        files: set[str] = set()
+        files_kept: set[str] = set()
+        for model in self._output_models(company, task):
+            own = model.body.get("task") == task.id
+            goes = delete and own and self._remove_unused(company, model, task.id)
+            gone += goes
+            kept += delete and own and not goes
+            (files if goes else files_kept).add(str(model.body.get("uri") or ""))
+        files_kept |= self.needed(company, files)
+        return _OutputModels(gone, kept, sorted(files - files_kept - {""}), sorted(files_kept))
 
-    def _model_files(self, company: str, task: str) -> list[str]:
-        """Where the files of the task's output models are."""
-        models = self._registry.find("model", [company], [Condition("task", "in", (task,))], fields=["uri"])
-        return [str(model.body.get("uri") or "") for model in models]
+    def _remove_unused(self, company: str, model: Document, task: str) -> bool:
+        """Remove a model of a task, or take the task from it where it is published, public or used; whether it is gone."""
+        try:
+            if model.body.get("ready") or model.body.get("public") or self.users_of(company, model.id, task):
+                self._records.change("model", company, model.id, lambda body: body.update(task=None), touch=False)
+                return False
+            self.remove_model(company, model)
+        except (InvalidModel, NoWritePermission):
+            return False
+        return True
 
-    def _urls(self, task: Document) -> dict[str, list[str]]:
-        """Where the task's artifacts and output models are. The files of images and plots go with the events, so clients have none to delete."""
-        models = self._registry.find("model", [task.company], [Condition("task", "in", (task.id,))], fields=["uri"])
-        return {
-            "model_urls": sorted({model.body["uri"] for model in models if model.body.get("uri")}),
-            "event_urls": [],
-            "artifact_urls": sorted(set(parts.artifact_urls(task.body))),
-        }
+    def _output_models(self, company: str, task: Document) -> list[Document]:
+        """The models that a task made, or that it names as its output."""
+        named = [item.get("model") for item in (task.body.get("models") or {}).get("output") or [] if item.get("model")]
+        mine: list[list[Condition]] = [[Condition("task", "in", (task.id,))]]
+        if named:
+            mine.append([Condition("id", "in", named)])
+        return self._registry.find("model", [company], [AnyOf(mine)], fields=["task", "ready", "public", "uri"])
+
+
+def _urls(task: Document, models: _OutputModels) -> dict[str, list[str]]:
+    """Files that clients may delete: those of the task's artifacts and of its models that went. The files of images and plots go with the
+    events, so clients have none to delete."""
+    artifacts = set(parts.artifact_urls(task.body)).difference(models.files_kept)
+    return {"model_urls": models.files, "event_urls": [], "artifact_urls": sorted(artifacts)}
 
 
 def _together(removed: Sequence[Removed]) -> Removed:

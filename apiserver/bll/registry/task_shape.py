@@ -24,7 +24,8 @@ SCRIPT: Mapping[str, Any] = {
 def complete(answer: Body) -> None:
     """Add what clients index to an answer; its parts are replaced, not changed, because bodies may be shared."""
     if "script" in answer:
-        answer["script"] = {**SCRIPT, "requirements": {}, **answer["script"]}
+        given = {name: value for name, value in answer["script"].items() if value is not None}
+        answer["script"] = {**SCRIPT, "requirements": {}, **given}
     execution = answer["execution"]
     answer["execution"] = {**execution, "artifacts": artifacts(execution.get("artifacts") or [])}
 

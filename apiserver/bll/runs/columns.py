@@ -8,7 +8,7 @@ column. A text is kept with its point, as the extra field TEXT_FIELD. No ClearML
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from apiserver.common.fairness import paced
 from apiserver.stores.records import ATTRIBUTE, SCALAR, SeriesKey
@@ -32,7 +32,7 @@ STAGE_COLUMN = "stage"
 STEP_NAMES = frozenset((STEP_COLUMN, "step"))
 """Keys that say where a row belongs; never a column themselves."""
 NOT_METRICS = frozenset((STEP_COLUMN, "step", "epoch"))
-"""Names that are no columns of /metrics and /metrics_step (metrics/fast shows `epoch`)."""
+"""Names that are no columns of /metrics and /metrics_step (metrics/fast shows `epoch`); exports have them."""
 
 
 def scalar(task: str, name: str) -> SeriesKey:
@@ -50,15 +50,17 @@ KEYS = 2_000
 """Series looked at between two chances for other requests."""
 
 
-def column_names(keys: Iterable[SeriesKey]) -> dict[SeriesKey, str]:
+def column_names(keys: Iterable[SeriesKey], reserved: Collection[str] = ()) -> dict[SeriesKey, str]:
     """The column of every series of a run: the metric if the variant is empty or equal to it, else `metric/variant`; an attribute's own name.
 
     No two metrics share a column. Where they would, the names of all of them are escaped: `/` inside a part is `%2F`, `%` is `%25`, and an empty
     variant keeps its `/`. No two escaped names are equal; an escaped name that is the plain name of another series has that one escaped too.
+    `reserved`: plain names that no series may have; a metric of such a name keeps its variant (`global_step/global_step`).
     """
     names = {key: _name(_parts(key)) for key in paced(keys, KEYS)}
+    names |= {key: _escaped(_parts(key), reserved) for key, name in names.items() if name in reserved}
     while shared := _shared(names):
-        names |= {key: _escaped(_parts(key)) for key, name in names.items() if name in shared}
+        names |= {key: _escaped(_parts(key), reserved) for key, name in names.items() if name in shared}
     return names
 
 
@@ -71,9 +73,9 @@ def _name(parts: tuple[str, str]) -> str:
     return metric if not variant or variant == metric else f"{metric}{SEPARATOR}{variant}"
 
 
-def _escaped(parts: tuple[str, str]) -> str:
+def _escaped(parts: tuple[str, str], reserved: Collection[str]) -> str:
     metric, variant = (part.replace("%", "%25").replace(SEPARATOR, "%2F") for part in parts)
-    return metric if variant == metric else f"{metric}{SEPARATOR}{variant}"
+    return metric if variant == metric and metric not in reserved else f"{metric}{SEPARATOR}{variant}"
 
 
 def _shared(names: Mapping[SeriesKey, str]) -> set[str]:

@@ -53,7 +53,7 @@ def export_run(store: EventStore, catalog: RunCatalog, run: Owner, form: str) ->
         return _log(store, run)
     if form == "html":
         return html_report(store, run, *catalog.document(run))
-    run_rows = RunRows(store, run, nulls=True)
+    run_rows = RunRows(store, run, nulls=True, every_name=True)
     if form == "jsonl":
         return _json_lines(run_rows)
     if form == "parquet":

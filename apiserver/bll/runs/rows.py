@@ -65,7 +65,7 @@ class RunRows:
 
     `only`: the columns wanted (None: all of /metrics_step). `numeric`: as metrics/fast shows a run, metrics and booleans as numbers, with
     `epoch` and without `time`. `by_time`: as /metrics needs it, where `time` is nothing but the attribute. `nulls`: a null that was logged is None,
-    not NaN.
+    not NaN. `every_name`: metrics called `epoch`, `step` and `global_step` are columns too, the last as `global_step/global_step`.
     """
 
     def __init__(
@@ -79,13 +79,15 @@ class RunRows:
         by_time: bool = False,
         only: Sequence[str] | None = None,
         nulls: bool = False,
+        every_name: bool = False,
     ) -> None:
         self._store, self._company, self._run = store, run.company, run.id
         self._numeric, self._by_time, self._nulls = numeric, by_time, nulls
+        self._left_out: frozenset[str] = frozenset() if every_name else names.NOT_METRICS
         self._sources: dict[str, list[SeriesKey]] = defaultdict(list)
         self.series: list[Series] = []
         found = [series for series in store.series(run.company, [run.id], types=(SCALAR, ATTRIBUTE)) if series.chart_count]
-        named = names.column_names(series.key for series in found)
+        named = names.column_names((series.key for series in found), (names.STEP_COLUMN,) if every_name else ())
         for series in paced(found, names.KEYS):
             name = named[series.key]
             if self._is_column(series.key, name) and (only is None or name in only):
@@ -107,7 +109,7 @@ class RunRows:
             return name not in names.STEP_NAMES and (key.type == SCALAR or key.metric == names.BOOLEAN)
         if self._by_time and name == names.TIME_COLUMN:
             return key.type == ATTRIBUTE and key.metric in (names.NUMBER, names.NULL)
-        return name not in names.NOT_METRICS and not (key.type == ATTRIBUTE and key.metric == names.ROW)
+        return name not in self._left_out and not (key.type == ATTRIBUTE and key.metric == names.ROW)
 
     def kind(self, column: str) -> str:
         """`number`, `boolean`, or `text` for everything else and for mixtures. A null goes with every kind."""

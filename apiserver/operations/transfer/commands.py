@@ -232,7 +232,7 @@ def follow(root: Path, company: str | None, data: str | None, store: str | None,
 def export(run: str, form: str, output: Path | None, company: str | None, data: str | None, store: str | None, state: str | None) -> None:
     """Write all points of RUN, its log, or a page about it to a file.
 
-    One row per step (global_step, then the columns of metrics_step). Works beside a running server.
+    One row per step (global_step, then every metric). Works beside a running server.
     """
     from apiserver.operations.transfer.source import open_export
 
