@@ -91,9 +91,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.extensions["tidemark"] = context
     app.extensions["tidemark.upkeep"] = Upkeep(settings, engine, identities)
     app.rpc, app.gate, app.unread = Dispatcher(context.repo, context.authenticator, settings.server), gate, UnreadAnswers(settings.server)
-    _add_faces(app, context, storage)
+    watch = HealthWatch(engine)
+    _add_faces(app, context, storage, watch)
     register_web(app, page)
-    _add_status(app, context, page)
+    _add_status(app, context, page, watch)
     _add_answer_headers(app, context)
     route = partial(_route_of, app)
     app.wsgi_app = CallLog(app.wsgi_app, settings.server, route)  # type: ignore[method-assign]
@@ -140,13 +141,13 @@ def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
     return Ingest(context.engine.events, tasks, context.engine.bus, context.schemas.definitions("events"), settings)
 
 
-def _add_faces(app: Flask, context: Context, storage: FileStorage) -> None:
+def _add_faces(app: Flask, context: Context, storage: FileStorage, watch: HealthWatch) -> None:
     """The parts of the server that are no RPC services; each registers its own blueprint. They win over the RPC layer's paths."""
-    register_runs(app, context)
+    register_runs(app, context, lambda: watch.report().parts["store"].ok)
     register_files(app, context, storage)
 
 
-def _add_status(app: Flask, context: Context, page: Page) -> None:
+def _add_status(app: Flask, context: Context, page: Page, watch: HealthWatch) -> None:
     @app.get("/")
     def status() -> Response:
         if wants_page():
@@ -155,8 +156,6 @@ def _add_status(app: Flask, context: Context, page: Page) -> None:
             response = jsonify(name="tidemark", version=__version__, status="running", health="/healthz", ready="/readyz")
         response.vary.add("Accept")
         return response
-
-    watch = HealthWatch(context.engine)
 
     def health() -> tuple[Report, Response]:
         report = watch.report()
@@ -204,7 +203,12 @@ def _add_answer_headers(app: TidemarkApp, context: Context) -> None:
         return app.kept(response, request.environ)
 
     app.config.update(
-        COMPRESS_STREAMS=False, COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False, COMPRESS_LEVEL=4, COMPRESS_MIN_SIZE=COMPRESS_FROM
+        COMPRESS_STREAMS=False,
+        COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,
+        COMPRESS_LEVEL=4,
+        COMPRESS_MIN_SIZE=COMPRESS_FROM,
+        COMPRESS_CACHE_BACKEND=FixedAnswers,
+        COMPRESS_CACHE_KEY=lambda request: request.path,
     )
     OffloadedCompress(app)
 
@@ -262,6 +266,24 @@ def _let_go(missed: BaseException | None) -> None:
     garbage collector would free."""
     if missed is not None:
         missed.__traceback__ = missed.__context__ = missed.__cause__ = None
+
+
+class FixedAnswers:
+    """Compressed answers that are the same for everybody while the server runs, as Flask-Compress's cache. All others are not kept."""
+
+    PATHS = frozenset({"/api/openapi.json"})
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        """`key`: `algorithm;path`."""
+        return self._kept.get(key)
+
+    def set(self, key: str, body: bytes) -> None:
+        """Keep a compressed answer."""
+        if key.partition(";")[2] in self.PATHS:
+            self._kept[key] = body
 
 
 class OffloadedCompress(Compress):  # type: ignore[misc]  # untyped package

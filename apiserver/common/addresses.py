@@ -1,7 +1,8 @@
-"""URLs of stores: `scheme://[user:password@]address`, with passwords as people write them and never in what is printed."""
+"""URLs of stores: `scheme://[user:password@]address`, with passwords as people write them and never in what is printed. And addresses of clients."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -43,3 +44,16 @@ def without_password(url: str) -> str:
         return url
     scheme, separator, rest = address.partition("://")
     return f"{scheme}{separator}…@{rest}"
+
+
+def network_of(address: str) -> str:
+    """What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address, in which a client takes as many as it likes."""
+    if ":" not in address:
+        return address
+    try:
+        ip = ipaddress.IPv6Address(address)
+    except ValueError:  # a proxy may forward any text
+        return address
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))

@@ -53,8 +53,11 @@ MAX_OFFSET = 2**31
 CACHE_BYTES = 96 * 1024 * 1024
 PLAIN_FROM = 100_000
 """Bytes from which an answer to this machine is not compressed."""
-SLICE = 500
-"""Lines read between two chances for other requests."""
+SLICE = 5_000
+"""Problems counted between two chances for other requests."""
+SLICE_BYTES = 500_000
+"""Bytes read between two chances for other requests; a line counts as LINE_BYTES more."""
+LINE_BYTES = 1_000
 
 EXPORT_TYPES = {
     "csv": ("text/csv; charset=utf-8", "csv"),
@@ -82,9 +85,11 @@ class RunsApi:
         authenticator: Authenticator,
         settings: Settings,
         description: Callable[[], Any],
+        store_works: Callable[[], bool],
     ) -> None:
-        """`description`: makes the OpenAPI description of the whole server."""
+        """`description`: makes the OpenAPI description of the whole server. `store_works`: as of the last second; strangers may ask."""
         self._description, self._described = description, b""
+        self._store_works = store_works
         self._max_lines, self._max_runs = settings.runs.max_lines, settings.runs.max_runs
         self._store, self._catalog, self._writer = store, catalog, writer
         self._limiter, self._authenticator = limiter, authenticator
@@ -211,13 +216,16 @@ class RunsApi:
         parts = body.splitlines()
         digest = digest_of(identity.company, body, run) if b'"log"' in body else None
         del body
-        for start in range(0, len(parts), SLICE):
-            for number in range(start, min(start + SLICE, len(parts))):
-                lines.add(number + 1, parts[number])
-            give_way()
+        work = 0
+        for number, part in enumerate(parts, 1):
+            lines.add(number, part)
+            work += LINE_BYTES + len(part)
+            if work >= SLICE_BYTES:
+                work = 0
+                give_way()
         problems = lines.errors
         if problems:
-            broken = sum(error.reason.startswith("not JSON") for error in paced(problems, 10 * SLICE))
+            broken = sum(error.reason.startswith("not JSON") for error in paced(problems, SLICE))
             count_refused({"not json": broken, "other": len(problems) - broken})
         if lines.added:
             owner = self._catalog.writable(identity.company, identity.user, run)
@@ -260,11 +268,11 @@ class RunsApi:
 
     def health(self) -> Response:
         self._authenticator.check_gate(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
-        store = self._store.check()
-        answer = {"status": "ok" if store.ok else "unavailable", "version": __version__}
+        works = self._store_works()
+        answer = {"status": "ok" if works else "unavailable", "version": __version__}
         if self._authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ):  # type: ignore[arg-type]
             answer["storage"] = self._storage
-        return _json(answer, 200 if store.ok else 503)
+        return _json(answer, 200 if works else 503)
 
     def openapi(self) -> Response:
         self._described = self._described or orjson.dumps(self._description())  # made when somebody asks: it is a megabyte

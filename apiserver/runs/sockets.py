@@ -172,11 +172,11 @@ class LogSockets:
     def _read(self, reader: SocketReader, run: str) -> None:
         if self._stopping:
             raise Refuse(GOING_AWAY, "the server stops")
+        caller, owner, wanted = self._admit(run)  # before a place is taken: neighbours behind one address may have a login
         place = f"sockets:{self._authenticator.visit(request.environ, changes=False).address}"
         if not self._claim(place, reader, self._settings.sockets):
             raise Refuse(POLICY, f"at most {self._settings.sockets} log sockets for one client")
         try:
-            caller, owner, wanted = self._admit(run)
             with self._live_log.subscribe(owner, MAILBOX) as mailbox:
                 feed = LogFeed(self._store, owner, wanted, reader.send, request.environ[OPENED] << SEQ_SHIFT)
                 feed.history()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Flask
 
 from apiserver.bll.registry.directory import TaskDirectory
@@ -17,7 +19,7 @@ from apiserver.runs.sockets import LogSockets
 from apiserver.service_repo.openapi import describe
 
 
-def register_runs(app: Flask, context: Context) -> None:
+def register_runs(app: Flask, context: Context, store_works: Callable[[], bool]) -> None:
     """Add the REST routes and the log sockets."""
     settings, engine = context.settings, context.engine
     directory = TaskDirectory(engine.registry, deleted_for=settings.events.tombstone_expiration)
@@ -31,6 +33,7 @@ def register_runs(app: Flask, context: Context) -> None:
         authenticator=context.authenticator,
         settings=settings,
         description=lambda: openapi.whole(describe(context.schemas)),
+        store_works=store_works,
     )
     sockets = LogSockets(
         store=engine.events,

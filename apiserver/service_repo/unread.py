@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response
 
+from apiserver.common.addresses import network_of
 from apiserver.errors import NotAvailable
 from apiserver.service_repo.visit import Visitors
 from apiserver.settings import ServerSettings
@@ -30,7 +31,7 @@ class UnreadAnswers:
         size = response.content_length or 0
         if size < LARGE or response.is_streamed or response.direct_passthrough:
             return
-        address = self._address(environ)
+        address = network_of(self._address(environ))
         total, own = self._held.total(), self._held[address]
         if (total and total + size > self._most) or (own and own + size > self._most // 2):  # a single one is sent however large it is
             raise NotAvailable("too many large answers wait for clients that read slowly (server.unread_bytes)")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apiserver.common.addresses import network_of
 from apiserver.settings import is_loopback
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST")
@@ -22,7 +23,7 @@ class Visit:
     changes: bool = True
     """Whether the call changes what is stored."""
     address: str = ""
-    """The client's address, as a trusted proxy forwards it."""
+    """The client's address, as a trusted proxy forwards it; of IPv6 its network (`network_of`): limits are counted by it."""
     is_local: bool = False
     """Whether a program of this machine calls by a loopback name: browsers tell such a server the truth about the page that calls."""
     admitted: Callable[[], None] = lambda: None
@@ -42,7 +43,7 @@ class Visitors:
             method=environ.get("REQUEST_METHOD", "GET"),
             media_type=str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower(),
             changes=changes,
-            address=self.address(environ),
+            address=network_of(self.address(environ)),
             is_local=self.is_local(environ),
             admitted=sock.admitted if sock is not None else _nothing,
         )

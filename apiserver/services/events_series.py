@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from apiserver.bll.events.columns import CONTENT_TYPE
 from apiserver.bll.events.metric_filter import metrics_filter
-from apiserver.bll.events.series_charts import SeriesCharts, SeriesQuery
+from apiserver.bll.events.series_charts import MAX_CHOICES, SeriesCharts, SeriesQuery, Wanted
 from apiserver.bll.events.thumbnails import ChartThumbnails, ThumbnailQuery
+from apiserver.errors import ValidationFailed
 from apiserver.service_repo import Call, Encoded, RawResponse, endpoint
 from apiserver.service_repo.call import Answer
 from apiserver.services.event_owners import EventOwners
@@ -23,7 +25,10 @@ class EventsSeriesService:
 
     @endpoint("events.get_series")
     def get_series(self, call: Call, request: dict[str, Any]) -> Answer:
-        query = _series_query(request)
+        wanted: dict[str, list[dict[str, Any]]] = {}
+        for entry in request["series"]:
+            wanted.setdefault(entry["task"], []).append(entry)
+        query = _series_query(request, tuple((task, _metrics_of(entries)) for task, entries in wanted.items()))
         owners = self._owners.several(call, request, [task for task, _ in query.series])
         if _wants_columns(call):
             return _columns(self._charts.as_columns(owners, query))
@@ -33,9 +38,14 @@ class EventsSeriesService:
     def get_group_series(self, call: Call, request: dict[str, Any]) -> Encoded:
         groups = {group["name"]: group["tasks"] for group in request["groups"]}
         tasks = list(dict.fromkeys(task for ids in groups.values() for task in ids))
-        wanted = [{"task": task, **entry} for task in tasks for entry in request["metrics"]]
+        metrics = _metrics_of(request["metrics"])
+        names = sum(max(1, len(variants)) for _, variants in metrics)
+        if len(tasks) * names > MAX_CHOICES:
+            raise ValidationFailed(
+                "groups", f"at most {MAX_CHOICES:,} choices, tasks times metrics (or their variants), these are {len(tasks) * names:,}"
+            )
         owners = self._owners.several(call, request, tasks)
-        return Encoded(self._charts.groups(owners, _series_query({**request, "series": wanted}), groups))
+        return Encoded(self._charts.groups(owners, _series_query(request, tuple((task, metrics) for task in tasks)), groups))
 
     @endpoint("events.get_thumbnails")
     def get_thumbnails(self, call: Call, request: dict[str, Any]) -> Answer:
@@ -48,15 +58,21 @@ class EventsSeriesService:
         return Encoded(self._thumbnails.as_json(owners, query))
 
 
-def _series_query(request: dict[str, Any]) -> SeriesQuery:
-    """Entries for the same metric of a task are joined; one without variants means all of them."""
-    wanted: dict[str, dict[str, tuple[str, ...]]] = {}
-    for entry in request["series"]:
-        metrics = wanted.setdefault(entry["task"], {})
-        known, more = metrics.get(entry["metric"]), tuple(entry.get("variants") or ())
-        metrics[entry["metric"]] = () if known == () or not more else tuple(dict.fromkeys((known or ()) + more))
+def _metrics_of(entries: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(metric, variants): entries for one metric are joined; one without variants means all of them."""
+    wanted: dict[str, dict[str, None] | None] = {}  # None: all variants
+    for entry in entries:
+        known, more = wanted.setdefault(entry["metric"], {}), entry.get("variants")
+        if not more:
+            wanted[entry["metric"]] = None
+        elif known is not None:
+            known.update(dict.fromkeys(more))
+    return tuple((metric, tuple(variants or ())) for metric, variants in wanted.items())
+
+
+def _series_query(request: Mapping[str, Any], series: Wanted) -> SeriesQuery:
     return SeriesQuery(
-        series=tuple((task, tuple(metrics.items())) for task, metrics in wanted.items()),
+        series=series,
         axis=request["axis"],
         buckets=request["buckets"],
         x_min=request.get("x_min"),

@@ -17,6 +17,7 @@ import gevent
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from apiserver.common.addresses import network_of
 from apiserver.settings import ServerSettings
 
 HEAD_SECONDS = 10.0
@@ -36,7 +37,7 @@ FULL = (
 
 
 class Places:
-    """How many connections an address holds, and how many of them have shown no login yet."""
+    """How many connections an address (of IPv6: its /64 network) holds, and how many of them have shown no login yet."""
 
     def __init__(self, settings: ServerSettings) -> None:
         total = settings.connections
@@ -49,7 +50,8 @@ class Places:
 
     def enter(self, address: str) -> Place | None:
         """A place for a connection; None when this address, or everybody without a login, holds too many."""
-        if not self._is_proxy(address):
+        proxy, address = self._is_proxy(address), network_of(address)
+        if not proxy:
             if self._held[address] >= self._per_address or self._unknown_total >= self._without_login:
                 return None
             if self._unknown[address] >= max(1, self._without_login // 2):
@@ -70,7 +72,7 @@ class Places:
 
     def held(self, address: str) -> int:
         """The connections of an address."""
-        return self._held[address]
+        return self._held[network_of(address)]
 
     def _is_proxy(self, address: str) -> bool:
         """All clients of a proxy come from its address."""
@@ -110,8 +112,8 @@ class PacedSocket:
 
     def __init__(self, sock: Any, place: Place, idle_timeout: float) -> None:
         self._sock, self._place, self._idle = sock, place, idle_timeout
-        self._waited = self._received = self._rate = 0.0
-        self._grace = HEAD_SECONDS
+        self._credit = self._most = HEAD_SECONDS
+        self._rate = 0.0
         self._paced = True
         self._ended = False
 
@@ -123,14 +125,15 @@ class PacedSocket:
         self._place.admit()
 
     def expect_body(self, rate: float = LEAST_RATE) -> None:
-        """From now on, `rate` bytes a second after GRACE seconds."""
-        self._waited = self._received = 0.0
-        self._grace, self._rate = GRACE, rate
+        """From now on, `rate` bytes a second after GRACE seconds. What came faster is no credit for a silence longer than the idle time-out."""
+        self._credit, self._most, self._rate = GRACE, max(GRACE, self._idle), rate
 
     def expect_head(self) -> None:
-        """From now on, the next request of a connection that is kept."""
-        self._waited = self._received = self._rate = 0.0
-        self._grace = KEPT_SECONDS
+        """From now on, the next request of a connection that is kept, after a failed handshake too."""
+        self._credit = self._most = KEPT_SECONDS
+        self._rate = 0.0
+        self._paced = True
+        self._sock.settimeout(self._idle)
 
     def end(self) -> None:
         """No further request is awaited: `recv` returns as if the client had closed."""
@@ -152,13 +155,10 @@ class PacedSocket:
         if not self._paced:
             data: bytes = self._sock.recv(size, *flags)
             return data
-        left = self._grace - self._waited
-        if self._rate:
-            left += self._received / self._rate
-        if left <= 0:
+        if self._credit <= 0:
             raise TimeoutError("the client sends too slowly")
         started = time.monotonic()
-        self._sock.settimeout(min(left, self._idle))
+        self._sock.settimeout(min(self._credit, self._idle))
         try:
             data = self._sock.recv(size, *flags)
         except OSError:
@@ -167,8 +167,9 @@ class PacedSocket:
             data = b""
         finally:
             self._sock.settimeout(self._idle)
-            self._waited += time.monotonic() - started
-        self._received += len(data)
+            self._credit -= time.monotonic() - started
+        if self._rate:
+            self._credit = min(self._credit + len(data) / self._rate, self._most)
         return data
 
 

@@ -99,12 +99,13 @@ def test_a_demotion_takes_effect_at_once_for_keys_and_within_seconds_for_those_w
     assert acting.refused(ME).codes == (401, 30)
 
 
-def test_a_live_log_socket_closes_with_its_session(server: Server, task: str) -> None:
+@pytest.mark.parametrize("path", ["/api/runs/{id}/logs/ws", "/api/live"])
+def test_a_live_socket_closes_with_its_session(server: Server, path: str) -> None:
     bob = server.client("BOB", "b")
-    id = bob.new_task("followed")
+    address = f"ws{server.url[4:]}{path.format(id=bob.new_task('followed'))}?token="
     token = token_of(bob)
-    socket = websocket.create_connection(f"ws{server.url[4:]}/api/runs/{id}/logs/ws?token={token}", timeout=30)
-    other = websocket.create_connection(f"ws{server.url[4:]}/api/runs/{id}/logs/ws?token={token_of(bob)}", timeout=30)
+    socket = websocket.create_connection(address + token, timeout=30)
+    other = websocket.create_connection(address + token_of(bob), timeout=30)
     server.client(token=token).call("login.logout")
     started = time.monotonic()
     opcode, data = socket.recv_data()

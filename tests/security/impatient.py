@@ -4,7 +4,7 @@ import apiserver.__main__  # patches, so it comes first
 import apiserver.serving.worker
 from apiserver.bll.registry import passwords
 
-apiserver.serving.worker.HEAD_SECONDS = apiserver.serving.worker.GRACE = 1.5
+apiserver.serving.worker.HEAD_SECONDS = apiserver.serving.worker.GRACE = apiserver.serving.worker.KEPT_SECONDS = 1.5
 passwords.SHORTEST_DELAY = passwords.LONGEST_DELAY = 0.02
 passwords.ATTEMPTS = 8
 apiserver.__main__.main()

@@ -169,3 +169,19 @@ def test_a_body_with_120_thousand_faults_costs_as_much_as_one_with_a_hundred(sha
     answer, seconds = cost(shared_server, "/tasks.delete_many", body, JSON)
     assert answer.codes == (400, 12)
     assert seconds < 0.7
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip", "zstd", "deflate"])
+def test_the_description_is_compressed_once(shared_server: Server, encoding: str) -> None:
+    """Anybody may read it, and it is large."""
+    client = shared_server.client()
+
+    def read() -> bytes:
+        answer = client.send("GET", "/api/openapi.json", None, {"Accept-Encoding": encoding})
+        assert answer.status == 200 and answer.headers["content-encoding"] == encoding
+        return answer.body
+
+    first = read()
+    before = shared_server.cpu_seconds()
+    assert all(read() == first for _ in range(10))
+    assert shared_server.cpu_seconds() - before < 0.06

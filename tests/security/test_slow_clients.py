@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from apiserver.service_repo.visit import Visitors
 from apiserver.serving import worker
 from tests.client import plot
 from tests.conftest import credentials, dismiss
@@ -100,6 +102,49 @@ def test_an_upgrade_that_is_no_log_socket_has_the_same_deadlines(server: Server)
     assert seconds < 15
 
 
+def test_a_failed_handshake_does_not_keep_its_connection_for_ever(server: Server) -> None:
+    """As a browser's, it may send another request; a thousand such connections held all places of strangers."""
+    head = b"GET /api/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-Fetch-Mode: x\r\n\r\n"
+    with opened(server, head) as sock:
+        sock.settimeout(10)
+        answer = b""
+        while part := sock.recv(65536):  # a time-out is the failure
+            answer += part
+    assert answer.split()[1] == b"400"
+
+
+def test_a_fast_beginning_is_no_credit_for_a_slow_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 kB at once were worth 100 s of a byte now and then."""
+
+    class Limits:
+        connections, connections_per_address, connections_without_login, proxies = 10, 3, 4, ()
+
+    monkeypatch.setattr(worker, "GRACE", 0.2)
+    place = worker.Places(Limits()).enter("1.1.1.1")  # type: ignore[arg-type]
+    assert place is not None
+    client, served = socket.socketpair()
+    stop = threading.Event()
+
+    def send() -> None:
+        client.sendall(b" " * 100_000)
+        while not stop.wait(0.1):
+            client.send(b" ")
+
+    with client, served, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send)
+        paced = worker.PacedSocket(served, place, 0.3)
+        paced.expect_body()
+        received = 0
+        try:
+            with pytest.raises(TimeoutError):
+                while received < 100_050:  # 5 s
+                    received += len(paced.recv(65536))
+        finally:
+            stop.set()
+        sending.result()
+    assert received >= 100_000
+
+
 def test_a_body_that_keeps_the_pace_may_take_long(server: Server) -> None:
     """3 kB/s, for twice the grace."""
     key, secret = credentials(server)
@@ -146,6 +191,27 @@ def test_the_counts_of_places_return_to_zero() -> None:
     for place in (first, second, third):
         place.leave()
     assert not places.held("1.1.1.1")
+
+
+def test_a_network_of_ipv6_is_one_client() -> None:
+    class Limits:
+        connections, connections_per_address, connections_without_login, proxies = 100, 2, 50, ()
+
+    places = worker.Places(Limits())  # type: ignore[arg-type]
+    assert places.enter("2001:db8::1") and places.enter("2001:db8::ffff:1")
+    assert places.enter("2001:db8::2") is None and places.enter("2001:db8:0:1::1") is not None
+    assert places.held("2001:db8::3") == 2
+    addresses = {
+        "2001:db8::1": "2001:db8::/64",
+        "2001:DB8:0:0:1::1": "2001:db8::/64",
+        "2001:db8:0:1::1": "2001:db8:0:1::/64",
+        "::ffff:1.2.3.4": "1.2.3.4",
+        "1.2.3.4": "1.2.3.4",
+        "no:address": "no:address",
+    }
+    visitors = Visitors(())
+    assert {address: visitors.visit({"REMOTE_ADDR": address}, changes=False).address for address in addresses} == addresses
+    assert visitors.address({"REMOTE_ADDR": "2001:db8::1"}) == "2001:db8::1"  # as the access log shows it
 
 
 def test_a_malformed_chunk_is_400(server: Server) -> None:

@@ -6,7 +6,7 @@ since an earlier answer is returned, late points of old iterations included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -25,11 +25,18 @@ from apiserver.stores.records import MAX_ITER, MIN_ITER, SCALAR, Axis, BucketReq
 
 SeriesAxis = Literal["iter", "timestamp", "relative"]
 
+Wanted = tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...]
+"""task -> metric -> variants (none: all)."""
+
 MAX_SERIES = 5_000
+MAX_CHOICES = 10 * MAX_SERIES
+"""Pairs of a task and a metric or variant that groups may name, and series that they may have when a task counts in each of its groups."""
 MAX_BUCKETS = 1_000_000
 """Buckets of an answer: 50 MB."""
 BUCKETS_AT_ONCE = 100_000
 """Buckets after which other requests get their turn."""
+LINE_COST = 1_000
+"""Buckets in whose time a line of a group is begun."""
 REWIND_MS = 1_000
 """Points this much older than points of smaller iterations were reported before them."""
 SEQ_ERROR = 4_096
@@ -38,9 +45,9 @@ SEQ_ERROR = 4_096
 
 @dataclass(frozen=True, slots=True)
 class SeriesQuery:
-    """Which series: task -> metric -> variants (none: all). `buckets`: at most so many per series. `x_min`, `x_max`: inclusive, on the axis."""
+    """Which series. `buckets`: at most so many per series. `x_min`, `x_max`: inclusive, on the axis."""
 
-    series: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...]
+    series: Wanted
     axis: SeriesAxis = "iter"
     buckets: int = 800
     x_min: int | None = None
@@ -211,18 +218,38 @@ def _extent(chosen: _Chosen, axis: Axis, lo: int | None, hi: int | None) -> tupl
 
 def grouped(drawn: Iterable[_Drawn], groups: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
     """The series of the tasks of each group, merged; in the order of the groups, then by metric and variant."""
-    found: dict[tuple[str, str], dict[str, _Drawn]] = {}
+    found: dict[str, list[_Drawn]] = {}
     for one in drawn:
-        key = one.chosen.series.key
-        found.setdefault((key.metric, key.variant), {})[key.task] = one
-    names = sorted(found, key=lambda pair: (pair[0].encode(), pair[1].encode()))
-    for group, tasks in groups.items():
-        for metric, variant in names:
-            of_task = found[metric, variant]
-            mine = [of_task[task] for task in dict.fromkeys(tasks) if task in of_task]
-            if mine:
-                fields = {"group": group, "metric": metric, "variant": variant, "interval": mine[0].interval, "runs": len(mine)}
-                yield {**fields, **_merged([one.buckets for one in mine])}
+        found.setdefault(one.chosen.series.key.task, []).append(one)
+    members = {group: [task for task in dict.fromkeys(tasks) if task in found] for group, tasks in groups.items()}
+    _check_groups(found, members.values())
+    work = 0
+    for group, tasks in members.items():
+        lines: dict[tuple[str, str], list[_Drawn]] = {}
+        for task in tasks:
+            for one in found[task]:
+                lines.setdefault((one.chosen.series.key.metric, one.chosen.series.key.variant), []).append(one)
+        for metric, variant in sorted(lines, key=lambda pair: (pair[0].encode(), pair[1].encode())):
+            mine = lines[metric, variant]
+            fields = {"group": group, "metric": metric, "variant": variant, "interval": mine[0].interval, "runs": len(mine)}
+            yield {**fields, **_merged([one.buckets for one in mine])}
+            work += LINE_COST + sum(len(one.buckets.x) for one in mine)
+            if work >= BUCKETS_AT_ONCE:
+                work = 0
+                give_way()
+
+
+def _check_groups(found: Mapping[str, Sequence[_Drawn]], members: Collection[Sequence[str]]) -> None:
+    """A task may be in every group: its buckets are merged for each of them."""
+    series = sum(len(found[task]) for tasks in members for task in tasks)
+    if series > MAX_CHOICES:
+        raise ValidationFailed("groups", f"at most {MAX_CHOICES:,} series in all groups together, these are {series:,}")
+    sizes = {task: sum(len(one.buckets.x) for one in ones) for task, ones in found.items()}
+    buckets = sum(sizes[task] for tasks in members for task in tasks)
+    if buckets > MAX_BUCKETS:
+        raise ValidationFailed(
+            "buckets", f"so few that the series of all groups have at most {MAX_BUCKETS:,} together, these are {buckets:,}"
+        )
 
 
 def _merged(parts: Sequence[Buckets]) -> dict[str, Column]:

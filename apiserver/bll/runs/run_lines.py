@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from apiserver.bll.runs import columns as names
+from apiserver.common.json_shape import MAX_LINE_CONTAINERS, MAX_LINE_NODES, MAX_NODES, check_shape
+from apiserver.errors import BadBody
 from apiserver.stores.batch import Event, EventBatch, LogLine, Points, Refusal
 from apiserver.stores.records import IMAGE, MAX_ITER, MIN_ITER, PLOT, SINGLE_VALUE_ITER
 from apiserver.stores.touches import touches_of
@@ -28,7 +30,12 @@ LOG_METRIC = "logs.txt"
 ORDINAL = "ordinal"
 """The extra field with the number (from 1) of an imported line in its file."""
 
+MAX_SERIES = 100_000
+"""Series of one batch: each takes a kilobyte before the store says whether its run may have so many."""
 _MAX_NAME = 1024
+_LONG_LINE = 20_000
+"""Bytes from which the shape of a line is checked before it is parsed. It may hold more lists than a line of `events.add_batch`: figures are
+objects here, not texts."""
 _MIN_TIMESTAMP, _MAX_TIMESTAMP = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 _BYTES_PER_POINT = 24
 """What a point is accounted with: a row has one line for many points."""
@@ -60,7 +67,7 @@ class RunLines:
     _scalars: dict[str, Points] = field(default_factory=dict)
     _attributes: dict[tuple[str, str], Points] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
-    _refused_names: list[str] = field(default_factory=list)
+    _refused_names: dict[str, None] = field(default_factory=dict)
     _starts: list[int] = field(default_factory=list)  # of each line that was taken: its first offset,
     _numbers: list[int] = field(default_factory=list)  # and its number
 
@@ -70,7 +77,12 @@ class RunLines:
     def add(self, number: int, line: bytes) -> None:
         """Read one line (without its end); blank lines are skipped."""
         try:
+            if len(line) > _LONG_LINE:
+                check_shape(line, MAX_LINE_NODES, MAX_LINE_CONTAINERS, MAX_NODES)
             event = orjson.loads(line)
+        except BadBody as error:
+            self.errors.append(RefusedLine(number, f"not JSON that can be read: {error.extra}"))
+            return
         except orjson.JSONDecodeError:
             if not line.strip():
                 return
@@ -152,8 +164,13 @@ class RunLines:
             step = to_step(step)
         if not MIN_ITER <= step <= MAX_ITER or step == SINGLE_VALUE_ITER:
             raise BadLine(f"the step {_brief(step)} is outside the 64-bit range or reserved")
+        if (
+            len(self.batch.points) + len(data) > MAX_SERIES
+            and len(self.batch.points) + len(data.keys() - self._scalars.keys()) > MAX_SERIES
+        ):
+            raise BadLine(f"the metrics of all rows must be at most {MAX_SERIES:,}")
         if not data.keys() <= self._known:
-            self._refused_names += [name for name in data if len(name.encode()) > _MAX_NAME]
+            self._refused_names.update((name, None) for name in data if len(name.encode()) > _MAX_NAME)
             if self._refused_names:
                 data = {name: value for name, value in data.items() if name not in self._refused_names}
             if len(self._known) < 10_000:
