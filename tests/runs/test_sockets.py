@@ -242,6 +242,7 @@ def test_the_eleventh_socket_of_a_client_is_closed(start_server: StartServer, ru
         assert socket.recv(timeout=10) == "x"
     eleventh = runs.socket(run, legacy=True)
     assert closed(eleventh) == (1008, "at most 10 log sockets for one client")
+    assert closed(runs.socket("no-such-run", legacy=True)) == (1000, "")  # what is refused takes no place
     held.pop().close()
 
     def accepted() -> bool:
