@@ -16,7 +16,7 @@ from apiserver.settings import ServerSettings
 access = logging.getLogger("tidemark.access")
 slow = logging.getLogger("tidemark.slow")
 
-_TOKEN = re.compile(r"(?<![^?&])(token|access_token|secret[^=]*|password)=[^&]*")
+_TOKEN = re.compile(r"(?<![^?&])(token|access_token|secret[^=&]*|password)=[^&]*")
 CALL = "tidemark.call"
 """Where the RPC layer puts its Call into the WSGI environment, for those that come after."""
 

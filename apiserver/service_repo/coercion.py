@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 Step = Callable[[Any], Any]
 
 WHOLE = re.compile(r"\s*[+-]?[0-9]{1,400}\s*")
-DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
+DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 
 
 def _integer(value: Any) -> Any:

@@ -34,7 +34,7 @@ _poll = get_original("select", "poll")
 
 log = logging.getLogger("tidemark.calls")
 
-PATH = re.compile(r"/?(?:api/)?(?:v(?P<version>[0-9]+\.?[0-9]+)/)?(?P<name>[A-Za-z_]\w+\.[A-Za-z_]\w+)/?", re.ASCII)
+PATH = re.compile(r"/?(?:api/)?(?:v(?P<version>[0-9]+\.[0-9]+|[0-9]{2,})/)?(?P<name>[A-Za-z_]\w+\.[A-Za-z_]\w+)/?", re.ASCII)
 
 
 class Dispatcher:

@@ -22,7 +22,7 @@ MAX_STEPS = 50
 SLICE = 64 * 1024
 """Bytes decoded between two chances for other requests."""
 
-NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+", re.ASCII)
+NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+", re.ASCII)
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 CODE = re.compile(rb"%([0-9A-Fa-f]{2})")
 BYTES = {b"%02x" % value: bytes([value]) for value in range(256)}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import re2
+
 from apiserver.stores.records import StoredEvent
 
-BAR = re.compile(r"\d{1,3}%\|.*\|.*\[.*\]|\d(?:it|B|[kKMGT]B?)?(?:it)? \[\d\d:\d\d(?::\d\d)?,")
-"""What tqdm prints: ` 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]`, or without a total `45it [00:12,  3.45it/s]`."""
-_COUNT = re.compile(r"[\s\d]+(?:it|B|[kKMGT]B?)?(?:it)?$")
+_BAR = re2.compile(rb"\d{1,3}%\|.*\|.*\[.*\]|\d(?:it|B|[kKMGT]B?)?(?:it)? \[\d\d:\d\d(?::\d\d)?,")
+"""What tqdm prints: ` 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]`, or without a total `45it [00:12,  3.45it/s]`. RE2 takes linear time."""
+_COUNT = re.compile(rb"(?<![\s\d])[\s\d]+(?:it|B|[kKMGT]B?)?(?:it)?$")
+"""Tried once for each run of spaces and digits, not from each of its characters."""
 
 
 class ProgressFold:
@@ -17,7 +20,7 @@ class ProgressFold:
 
     def __init__(self) -> None:
         self._held: StoredEvent | None = None
-        self._bar: tuple[object, str] | None = None
+        self._bar: tuple[object, bytes] | None = None
 
     def take(self, events: Iterable[StoredEvent]) -> list[StoredEvent]:
         """The next lines, folded; a bar is held until it is known that it is not drawn again."""
@@ -56,17 +59,30 @@ def is_bar(event: StoredEvent) -> bool:
     return isinstance(text, str) and _name(last_drawn(text)) is not None
 
 
+def has_bar(text: str) -> bool:
+    """Whether a progress bar is drawn in a line."""
+    return _before_bar(text) is not None
+
+
 def last_drawn(text: str) -> str:
     """What a terminal shows of a message whose bars return to the start of their line: the last of them."""
     if "\r" not in text:
         return text
     drawn = [part for part in text.split("\r") if part.strip()]
-    return drawn[-1] if drawn and all(map(BAR.search, drawn)) else text
+    return drawn[-1] if drawn and all(map(has_bar, drawn)) else text
 
 
-def _name(text: str) -> str | None:
-    """What stands in front of a bar, by which two bars are told apart; None when the text is no single bar."""
-    found = BAR.search(text)
-    if found is None or "\n" in text.strip("\n"):
+def _before_bar(text: str) -> bytes | None:
+    if "[" not in text:
         return None
-    return _COUNT.sub("", text[: found.start()])
+    encoded = text.encode("utf-8", "replace")
+    found = _BAR.search(encoded)
+    return None if found is None else encoded[: found.start()]
+
+
+def _name(text: str) -> bytes | None:
+    """What stands in front of a bar, by which two bars are told apart; None when the text is no single bar."""
+    before = _before_bar(text)
+    if before is None or "\n" in text.strip("\n"):
+        return None
+    return _COUNT.sub(b"", before)

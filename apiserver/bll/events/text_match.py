@@ -95,7 +95,7 @@ def _touched(joined: re2._Regexp, lines: list[bytes], offset: int) -> list[int]:
     return found
 
 
-_REPEAT = re.compile(r"\{\d*,?\d*\}")
+_REPEAT = re.compile(r"\{\d*(?:,\d*)?\}")
 
 
 def required_literal(pattern: str) -> str | None:

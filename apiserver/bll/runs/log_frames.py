@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from apiserver.bll.events.live_log import LiveLine
-from apiserver.bll.events.progress_bars import BAR
+from apiserver.bll.events.progress_bars import has_bar
 from apiserver.stores.records import SEQ_SHIFT
 
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
@@ -30,7 +30,7 @@ class FrameFormat(NamedTuple):
         for line in lines:
             parts = [part for part in _LINE_ENDS.split(line.msg or "") if part and not part.isspace()]
             if self.hide_progress:
-                parts = [part for part in parts if not BAR.search(part)]
+                parts = [part for part in parts if not has_bar(part)]
             if not parts:
                 continue
             if self.as_json:

@@ -15,7 +15,7 @@ from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 EVERYTHING: Query = {"match_all": {}}
 
 
-_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 """What SQLite takes for a number, and what fits 64 bits."""
 

@@ -18,7 +18,7 @@ const keyOf = (metric, variant) => JSON.stringify([metric, variant]);
 
 /** @param {any} event @returns {Picture} */
 function pictureOf(event) {
-  const path = String(event.url ?? "").replace(/[?#].*$/, "");
+  const path = String(event.url ?? "").replace(/[?#].*$/s, "");
   return {
     key: keyOf(event.metric, event.variant), metric: event.metric, variant: event.variant, iter: event.iter ?? 0, stored: event.url ?? "", url: fileUrl(event.url),
     kind: KINDS.find(([pattern]) => pattern.test(path))?.[1] ?? "image", timestamp: event.timestamp,
