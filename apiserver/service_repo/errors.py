@@ -10,7 +10,7 @@ import math
 from typing import Any, NamedTuple
 
 from apiserver import errors
-from apiserver.stores.errors import StateUnavailable, StoreBusy, StoreUnavailable
+from apiserver.stores.errors import PatternTooSlow, StateUnavailable, StoreBusy, StoreUnavailable
 
 
 class Code(NamedTuple):
@@ -48,6 +48,9 @@ TABLE: dict[type[Exception], Code] = {
     errors.EmptyBatch: Code(400, 17, "Batch contains no items"),
     errors.FieldsTypeError: Code(400, 20, "Invalid field type"),
     errors.InvalidRegex: Code(400, 21, "Invalid regular expression"),
+    PatternTooSlow: Code(
+        400, 21, "Pattern too slow: the patterns of a call may take 5 s; make them simpler or narrow the search by other filters"
+    ),
     errors.NotPublicObject: Code(400, 24, "Object is not public"),
     errors.TaskError: Code(400, 100, "Task error"),
     errors.InvalidTask: Code(400, 101, "Invalid task id"),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from apiserver.stores.patterns import searcher
+from apiserver.stores.patterns import PatternTime
 from apiserver.stores.registry import AnyOf, Condition
 
 Path = tuple[str, ...]
@@ -60,9 +60,10 @@ def simplified(condition: Condition) -> Condition:
     return condition._replace(values=tuple(map(_bounded, condition.values)))
 
 
-def searched(pattern: str, ignore_case: bool) -> Callable[[Any], bool]:
-    """Whether a pattern is found in a value: in a text, in one of a list of texts, or in what a number is written as."""
-    search = searcher(pattern, ignore_case)
+def searched(pattern: str, ignore_case: bool, allowed: PatternTime) -> Callable[[Any], bool]:
+    """Whether a pattern is found in a value: in a text, in one of a list of texts, or in what a number is written as.
+    `allowed`: the time of the call, in which it raises PatternTooSlow."""
+    search = allowed.searcher(pattern, ignore_case)
 
     def found(value: Any) -> bool:
         if isinstance(value, str):

@@ -50,5 +50,9 @@ class Conflict(StoreError):
     """A document was changed by someone else, or one with this id exists already."""
 
 
+class PatternTooSlow(StoreError):
+    """The patterns of one call took more time than they may."""
+
+
 class BusLost(StoreError):
     """Messages may have been missed."""

@@ -9,17 +9,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 import apiserver
 from apiserver.bll.events import plot_text, progress_bars, text_match
 from apiserver.bll.events.live_log import LiveLine
+from apiserver.bll.events.search_budget import SearchBudget
 from apiserver.bll.runs.log_frames import FrameFormat
 from apiserver.monitoring import call_log
 from apiserver.service_repo.coercion import SCALARS
 from apiserver.service_repo.dispatch import PATH
+from apiserver.service_repo.errors import failure_of
 from apiserver.service_repo.forms import NUMBER
+from apiserver.stores.conditions import searched
 from apiserver.stores.elastic.registry import query
+from apiserver.stores.errors import PatternTooSlow
+from apiserver.stores.patterns import PatternTime
 
 N = 10_000
 BOUND = 0.1
@@ -32,6 +38,13 @@ def cpu_seconds(work: Callable[[Any], object], value: Any) -> float:
     return time.thread_time() - began
 
 
+def cpu_seconds_of_process(work: Callable[[Any], object], value: Any) -> float:
+    """Of all threads."""
+    began = time.process_time()
+    work(value)
+    return time.process_time() - began
+
+
 def line(text: str) -> dict[str, Any]:
     return {"msg": text, "worker": "w"}
 
@@ -41,7 +54,6 @@ def line(text: str) -> dict[str, Any]:
     [
         pytest.param(lambda text: progress_bars.fold_page([line(text)], newest_first=True), "1%|" + "|" * 1_000 + "[" * 1_000, id="bar"),
         pytest.param(lambda text: progress_bars.fold_page([line(text)], newest_first=True), "1" * N + "x 3it [00:12,", id="count"),
-        pytest.param(lambda text: progress_bars.fold_page([line(text)], newest_first=True), "1%||[\r" * N, id="returns"),
         pytest.param(
             lambda text: FrameFormat(hide_progress=True).frames([LiveLine(1, 1, None, None, text)]),
             "1%|" + "|" * 1_000 + "[" * 1_000,
@@ -88,3 +100,47 @@ def test_no_pattern_of_the_server_is_quadratic_in_one_repeated_character() -> No
                 assert took < 0.04, f"{name} takes {took:.3f} s for {start + repeated * 3!r}…"
         tested += 1
     assert tested > 30
+
+
+HEAVY = "(?:a?b?){900}[cd]"
+"""RE2 finds no quick way for it: 18 µs a byte."""
+
+
+def test_patterns_of_filters_stop_when_the_time_of_their_call_is_over() -> None:
+    """20 texts of 0.2 s each, by two conditions of a call; many short texts are counted too."""
+    for texts in (["ab" * 5_000] * 20, ["ab" * 100] * 1_000):
+        allowed = PatternTime(0.1)
+        conditions = [searched(HEAVY, ignore_case, allowed) for ignore_case in (False, True)]
+        looked = []
+        with pytest.raises(PatternTooSlow):
+            for text in texts:
+                looked += [holds(text) for holds in conditions]
+        assert len(looked) < len(texts)
+
+
+def test_a_slow_pattern_of_a_filter_keeps_no_other_request_waiting() -> None:
+    turns = []
+
+    def other() -> None:
+        while True:
+            turns.append(1)
+            gevent.sleep(0.001)
+
+    holds = searched(HEAVY, False, PatternTime())
+    waiting = gevent.spawn(other)
+    assert not holds("ab" * 5_000)
+    waiting.kill()
+    assert len(turns) > 3
+
+
+def test_a_pattern_that_is_too_slow_is_the_callers_fault() -> None:
+    failure = failure_of(PatternTooSlow("x"), "id")
+    assert (failure.code, failure.subcode) == (400, 21) and "too slow" in failure.message
+
+
+def test_a_log_search_sees_the_beginning_of_a_long_line_only() -> None:
+    """5 MB at 18 µs a byte: 90 s, in which the search can't end."""
+    budget = SearchBudget(text_match.regex_matcher(HEAVY).match, 0.0, lambda: False)
+    assert cpu_seconds_of_process(budget.match, ["ab" * 2_500_000] * 3) < 20
+    needle = text_match.regex_matcher("needle|nadel")
+    assert needle.match(["x" * 63_000 + "needle", "x" * 64_000 + "needle"]) == [0]

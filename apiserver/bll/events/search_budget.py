@@ -5,25 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gevent.threadpool import ThreadPool
-
+from apiserver.stores.patterns import threads
 from apiserver.stores.records import Matches
 
-THREADS = 2
-"""RE2 works without the interpreter lock: more threads would only take more of the machine."""
 LOOK = 0.25
 """Seconds between two looks at whether the client still waits."""
-FIRST, LARGEST, QUICK = 16_000, 256_000, 0.05
+FIRST, LARGEST, QUICK = 16_000, 64_000, 0.05
 """Characters that are matched at once: from FIRST on, doubled while a part takes less than QUICK seconds."""
-
-_pool: ThreadPool | None = None
-
-
-def _threads() -> ThreadPool:
-    global _pool
-    if _pool is None:  # made by the process that searches, not by its parent
-        _pool = ThreadPool(THREADS)
-    return _pool
 
 
 class SearchBudget:
@@ -44,7 +32,7 @@ class SearchBudget:
         """The texts that match, and how many were looked at."""
         if not texts:
             return Matches([], 0)
-        result = _threads().spawn(self._work, texts)
+        result = threads().spawn(self._work, texts)
         while not result.ready():
             result.wait(LOOK)
             if not result.ready() and self._is_gone():

@@ -36,8 +36,12 @@ def plain_matcher(text: str, ignore_case: bool = False) -> Matcher:
     return Matcher(lambda texts: [i for i, line in enumerate(texts) if folded in line.casefold()], None, True)
 
 
+SEARCHED = 64_000
+"""Characters of a line in which a pattern is looked for: a search ends between two lines, so one of 60 MB would take 18 minutes."""
+
+
 def regex_matcher(pattern: str, ignore_case: bool = False) -> Matcher:
-    """Texts in which the RE2 pattern is found. Raises InvalidRegex."""
+    """Texts in whose first SEARCHED characters the RE2 pattern is found. Raises InvalidRegex."""
     single, options = checked(pattern, ignore_case=ignore_case, capture=False)
     joined = re2.compile(f"(?m:{pattern})".encode(), options) if _works_joined(pattern, single) else None
     literal = required_literal(pattern)
@@ -46,7 +50,7 @@ def regex_matcher(pattern: str, ignore_case: bool = False) -> Matcher:
         literal = max(re.split(r"[kKsS]|[^\x00-\x7f]", literal), key=len) or None
 
     def match(texts: list[str]) -> list[int]:
-        encoded = [text.encode("utf-8", "replace") for text in texts]
+        encoded = [text[:SEARCHED].encode("utf-8", "replace") for text in texts]
         numbers = range(len(texts)) if joined is None else _candidates(joined, encoded)
         return [i for i in numbers if single.search(encoded[i]) is not None]
 

@@ -13,6 +13,7 @@ from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.conditions import searched
+from apiserver.stores.patterns import PatternTime
 from apiserver.stores.records import SCALAR, name_hash
 from apiserver.stores.registry import Condition, Sort
 
@@ -97,10 +98,10 @@ class FilterValues:
         self, company: str, projects: Sequence[str] | None, section: str, name: str, *, subprojects: bool, pattern: str | None = None
     ) -> list[str]:
         """The values that a parameter has in the tasks, in order, of numbers if all are; with `pattern` (RE2, upper and lower case alike) those in which it is found.
-        Raises InvalidRegex."""
+        Raises InvalidRegex and PatternTooSlow."""
         where = self._inside(company, projects, subprojects)
         path = ("hyperparams", section, name, "value")
-        holds = searched(*pattern_condition(path, pattern, ignore_case=True, name="pattern").values) if pattern else None
+        holds = searched(*pattern_condition(path, pattern, ignore_case=True, name="pattern").values, PatternTime()) if pattern else None
         found = self._registry.tally("task", [company], [*where, Condition(path, "exists")], [path])
         return _in_order(value for (value,) in found if isinstance(value, str) and (holds is None or holds(value)))
 

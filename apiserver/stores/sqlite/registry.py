@@ -11,6 +11,7 @@ import orjson
 
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, path_of, simplified
 from apiserver.stores.errors import Conflict
+from apiserver.stores.patterns import PatternTime
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
@@ -137,7 +138,7 @@ class SqliteRegistry:
         fields: Sequence[str] | None = None,
     ) -> list[Document]:
         self._freshen(where, order)
-        query = _Query(kind, companies, where)
+        query = self._query(kind, companies, where)
         columns = _columns(kind, fields)
 
         def search(connection: sqlite3.Connection) -> list[Document]:
@@ -151,7 +152,7 @@ class SqliteRegistry:
 
     def count(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf] = ()) -> int:
         self._freshen(where)
-        query = _Query(kind, companies, where)
+        query = self._query(kind, companies, where)
         return self._database.read(query.count)
 
     def tally(
@@ -165,14 +166,21 @@ class SqliteRegistry:
         greatest: bool = False,
     ) -> dict[tuple[Any, ...], tuple[int, float]]:
         self._freshen(where)
-        query = _Query(kind, companies, where)
+        query = self._query(kind, companies, where)
         keys = [path_of(path) for path in by]
         return self._database.read(lambda connection: query.tally(connection, keys, None if total is None else path_of(total), greatest))
 
     def names(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], field: str) -> set[tuple[str, str]]:
         self._freshen(where)
-        query = _Query(kind, companies, where)
+        query = self._query(kind, companies, where)
         return self._database.read(lambda connection: query.names(connection, field))
+
+    def _query(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf]) -> _Query:
+        """A query whose patterns are matched: here, since the threads that read the database serve every call."""
+        query = _Query(kind, companies, where)
+        if query.has_patterns:
+            query.match(self._database.read(query.candidates))
+        return query
 
     def _freshen(self, where: Sequence[Condition | AnyOf], order: Sequence[Sort] = ()) -> None:
         """Compute statistics that replaced events made untrue, if the answer depends on statistics."""
@@ -190,10 +198,12 @@ class _Query:
         items = [_simplified(item) for item in where]
         self._plain = [item for item in items if not has_pattern(item)]
         self._patterns = [item for item in items if has_pattern(item)]
+        self.has_patterns = bool(self._patterns)
+        self._matching: list[int] = []
 
     def count(self, connection: sqlite3.Connection) -> int:
         if self._patterns:
-            return len(self._matching(connection))
+            return len(self._matching)
         statement = Statement(self._kind)
         params: list[Any] = []
         where = self._where(statement, params)
@@ -218,9 +228,7 @@ class _Query:
         summed = "0.0" if total is None else measure.format(statement.scalar(total, selected))
         filtered: list[Any] = []
         if self._patterns:
-            rows = self._matching(connection)
-            where = "d.rowid IN (SELECT value FROM json_each(?))"
-            filtered.append(orjson.dumps(rows).decode())
+            where = self._named(filtered)
         else:
             where = self._where(statement, filtered)
         groups = ", ".join(f"k{number}" for number in range(len(keys)))
@@ -233,8 +241,7 @@ class _Query:
         filtered: list[Any] = []
         statement = Statement(self._kind)
         if self._patterns:
-            where = "d.rowid IN (SELECT value FROM json_each(?))"
-            filtered.append(orjson.dumps(self._matching(connection)).decode())
+            where = self._named(filtered)
         else:
             where = self._where(statement, filtered)
         source = f"{_source(statement)} JOIN json_each(d.body, ?) outer_ JOIN json_each(outer_.value) inner_"
@@ -248,26 +255,29 @@ class _Query:
         statement = Statement(self._kind)
         params: list[Any] = []
         if self._patterns:
-            matching = self._matching(connection)
-            if not matching:
+            if not self._matching:
                 return []
-            where = "d.rowid IN (SELECT value FROM json_each(?))"
-            params.append(orjson.dumps(matching).decode())
+            where = self._named(params)
         else:
             where = self._where(statement, params)
         order_by = statement.order(order, params)
         sql = f"SELECT {columns} FROM {_source(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
         return connection.execute(sql, [*params, -1 if limit is None else limit, offset]).fetchall()
 
-    def _matching(self, connection: sqlite3.Connection) -> list[int]:
-        """The rows whose texts the patterns match, in any order."""
+    def candidates(self, connection: sqlite3.Connection) -> list[list[Any]]:
+        """The rows that SQLite's part of the conditions lets through, then a column for each leaf of the conditions with patterns."""
         # One step, one text a column: ten thousand rows would hand the interpreter lock back and forth ten thousand times.
         statement = Statement(self._kind)
         params: list[Any] = []
         columns = [f"json_group_array({column})" for column in ("d.rowid", *self._tests(statement, params))]
         where = self._where(statement, params)
         sql = f"SELECT {', '.join(columns)} FROM {_source(statement)} WHERE {where}"
-        rows, *values = [orjson.loads(text) for text in connection.execute(sql, params).fetchone()]
+        return [orjson.loads(text) for text in connection.execute(sql, params).fetchone()]
+
+    def match(self, candidates: list[list[Any]]) -> None:
+        """Keep the rows whose texts the patterns match, in any order. Raises PatternTooSlow."""
+        rows, *values = candidates
+        allowed = PatternTime()
         holds = [True] * len(rows)
         column = iter(values)
         for item in self._patterns:
@@ -276,11 +286,16 @@ class _Query:
             for group in groups:
                 every = [ok and not done for ok, done in zip(holds, some, strict=True)]  # rows that are decided need no test
                 for condition in group:
-                    test: Callable[[Any], bool] = pattern_test(condition) if condition.op == "matches" else bool
+                    test: Callable[[Any], bool] = pattern_test(condition, allowed) if condition.op == "matches" else bool
                     every = [ok and test(value) for ok, value in zip(every, next(column), strict=True)]
                 some = [one or other for one, other in zip(some, every, strict=True)]
             holds = some
-        return [row for row, ok in zip(rows, holds, strict=True) if ok]
+        self._matching = [row for row, ok in zip(rows, holds, strict=True) if ok]
+
+    def _named(self, params: list[Any]) -> str:
+        """The rows that matched. Since then another document may have taken the row of one that was deleted."""
+        params += [self._kind, orjson.dumps(self._companies).decode(), orjson.dumps(self._matching).decode()]
+        return "+d.kind = ? AND +d.company IN (SELECT value FROM json_each(?)) AND d.rowid IN (SELECT value FROM json_each(?))"
 
     def _where(self, statement: Statement, params: list[Any]) -> str:
         params.append(self._kind)

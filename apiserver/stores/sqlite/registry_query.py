@@ -15,6 +15,7 @@ import orjson
 
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, STATISTICS, Path, conditions_in, path_of, searched
 from apiserver.stores.event_types import TYPES
+from apiserver.stores.patterns import PatternTime
 from apiserver.stores.records import SCALAR
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
 
@@ -194,9 +195,9 @@ def _membership(values: Sequence[Any], params: list[Any]) -> str:
     return "IN (" + ", ".join("?" * len(values)) + ")"
 
 
-def pattern_test(condition: Condition) -> Callable[[Any], bool]:
+def pattern_test(condition: Condition, allowed: PatternTime) -> Callable[[Any], bool]:
     """Whether a `matches` condition holds for a value."""
-    found = searched(*condition.values)
+    found = searched(*condition.values, allowed)
     return lambda value: found(value) != condition.negate
 
 

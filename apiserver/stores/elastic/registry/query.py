@@ -10,6 +10,7 @@ from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_o
 from apiserver.stores.elastic.layout import SORTED_FIELDS
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, terms
 from apiserver.stores.elastic.registry.documents import exists_token, value_token
+from apiserver.stores.patterns import PatternTime
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 
 EVERYTHING: Query = {"match_all": {}}
@@ -145,21 +146,21 @@ def value_at(body: Mapping[str, Any], path: Path) -> Any:
 class DocumentTest:
     """A condition or a group of them as a function of a document's body."""
 
-    def __init__(self, item: Condition | AnyOf, lookup: Lookup) -> None:
+    def __init__(self, item: Condition | AnyOf, lookup: Lookup, allowed: PatternTime) -> None:
         self._lookup = lookup
         groups = [[item]] if isinstance(item, Condition) else item.groups
-        self._groups = [[self._one(simplified(condition)) for condition in group] for group in groups]
+        self._groups = [[self._one(simplified(condition), allowed) for condition in group] for group in groups]
 
     def __call__(self, body: Mapping[str, Any]) -> bool:
         return any(all(test(body) for test in group) for group in self._groups)
 
-    def _one(self, condition: Condition) -> Callable[[Mapping[str, Any]], bool]:
+    def _one(self, condition: Condition, allowed: PatternTime) -> Callable[[Mapping[str, Any]], bool]:
         path = path_of(condition.path)
-        holds = predicate(condition)
+        holds = predicate(condition, allowed)
         return lambda body: holds(self._lookup(body, path)) != condition.negate
 
 
-def predicate(condition: Condition) -> Callable[[Any], bool]:
+def predicate(condition: Condition, allowed: PatternTime) -> Callable[[Any], bool]:
     """Whether a condition holds for a value, before it is negated. Absent values are None."""
     values = condition.values
     if condition.op == "exists":
@@ -170,7 +171,7 @@ def predicate(condition: Condition) -> Callable[[Any], bool]:
         return lambda value: all(_equals(value, wanted) for wanted in values)
     if condition.op == "range":
         return lambda value: _inside(value, values[0], values[1])
-    return searched(*values)
+    return searched(*values, allowed)
 
 
 def _equals(value: Any, wanted: Any) -> bool:

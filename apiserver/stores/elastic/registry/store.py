@@ -22,6 +22,7 @@ from apiserver.stores.elastic.registry.task_summaries import SUMMARY, TaskSummar
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.errors import Conflict, StoreBusy
+from apiserver.stores.patterns import PatternTime
 from apiserver.stores.records import DOCUMENT
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 
@@ -200,7 +201,8 @@ class ElasticRegistry:
             needed = None if fields is None else [*fields, *(path_of(path)[0] for path in _paths(where, order))]
             documents = self._candidates(chosen, needed)
             lookup = self._lookup(documents, [path_of(path) for path in _paths(where, order)])
-            tests = [DocumentTest(item, lookup) for item in chosen.rest]
+            allowed = PatternTime()
+            tests = [DocumentTest(item, lookup, allowed) for item in chosen.rest]
             found = [document for document in documents if all(test(document.body) for test in tests)]
             return _sorted(found, order, lookup)[offset:stop]
         return self._candidates(chosen, fields, native, stop)[offset:]

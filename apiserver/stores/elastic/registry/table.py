@@ -28,6 +28,7 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.registry.documents import document_id
 from apiserver.stores.elastic.registry.query import is_statistic, predicate, sort_key, value_at
 from apiserver.stores.elastic.visibility import Visibility
+from apiserver.stores.patterns import PatternTime
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
 
 MAX_AGE = 900.0
@@ -91,10 +92,22 @@ class DocumentTable:
         for column in self._columns.values():
             column.pop(id, None)
 
+    def snapshot(self, paths: Collection[Path]) -> DocumentTable:
+        """A copy with the columns of these paths, to be used without the lock."""
+        self._prepare(paths)
+        copy = DocumentTable(self.company)
+        copy._bodies, copy._lists = dict(self._bodies), dict(self._lists)
+        copy._columns = OrderedDict((path, dict(column)) for path, column in self._columns.items() if path in paths)
+        return copy
+
     def select(
-        self, where: Sequence[Condition | AnyOf], paths: Sequence[Path], statistics: Mapping[Path, Mapping[str, Any]]
+        self,
+        where: Sequence[Condition | AnyOf],
+        paths: Sequence[Path],
+        statistics: Mapping[Path, Mapping[str, Any]],
+        allowed: PatternTime,
     ) -> list[TableRow]:
-        """The documents that pass all conditions, in no order."""
+        """The documents that pass all conditions, in no order. Raises PatternTooSlow."""
         named = {path_of(condition.path) for condition in conditions_in(where)}
         self._prepare([path for path in {*named, *paths} if path not in statistics])
 
@@ -114,7 +127,7 @@ class DocumentTable:
             for group in groups:
                 these = found
                 for condition in group:
-                    these = _passing(condition, column(path_of(condition.path)), these)
+                    these = _passing(condition, column(path_of(condition.path)), these, allowed)
                 passed |= these
             found = passed
         columns = [column(path) for path in paths]
@@ -180,10 +193,11 @@ class DocumentTables:
         None when the table can't decide: conditions or paths on activity or large fields, coordination unavailable, too many documents.
         """
         rows: list[TableRow] = []
+        allowed = PatternTime()
         for table, statistics in self._fresh(kind, companies, where, paths):
             if table is None:
                 return None
-            rows += table.select(where, [path_of(path) for path in paths], statistics)
+            rows += table.select(where, [path_of(path) for path in paths], statistics, allowed)
         return rows
 
     def documents(
@@ -193,27 +207,43 @@ class DocumentTables:
         paths = [sort.path for sort in order]
         rows: list[TableRow] = []
         found: dict[tuple[str, str], Document] = {}
-        for table, statistics in self._fresh(kind, companies, where, [*paths, *((field,) for field in fields)]):
+        allowed = PatternTime()
+        for table, statistics in self._fresh(kind, companies, where, paths, fields):
             if table is None:
                 return None
-            mine = table.select(where, [path_of(path) for path in paths], statistics)
+            mine = table.select(where, [path_of(path) for path in paths], statistics, allowed)
             found |= {(document.company, document.id): document for document in table.documents(mine, fields)}
             rows += mine
         return [found[row.company, row.id] for row in ordered(rows, order)]
 
     def _fresh(
-        self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], paths: Sequence[str | tuple[str, ...]]
+        self,
+        kind: Kind,
+        companies: Sequence[str],
+        where: Sequence[Condition | AnyOf],
+        paths: Sequence[str | tuple[str, ...]],
+        fields: Collection[str] = (),
     ) -> Iterator[tuple[DocumentTable | None, dict[Path, Mapping[str, Any]]]]:
-        """The tables, up to date and locked, with the statistics that the conditions and paths name; None when that can't be."""
-        named = {path_of(path) for path in [*paths, *(condition.path for condition in conditions_in(where))]}
-        if kind not in ACTIVITY_KINDS or any(path[0] in ACTIVITY_FIELDS or path[0] in BULK_FIELDS[kind] for path in named):
+        """The tables, up to date and locked, or snapshots of them where patterns may take long, with the statistics that the conditions and paths
+        name; None when that can't be. `fields`: top-level fields that are read of the documents that pass."""
+        conditions = conditions_in(where)
+        named = {path_of(path) for path in [*paths, *(condition.path for condition in conditions)]}
+        has_patterns = any(simplified(condition).op == "matches" for condition in conditions)
+        if kind not in ACTIVITY_KINDS or any(
+            name in ACTIVITY_FIELDS or name in BULK_FIELDS[kind] for name in [*fields, *(path[0] for path in named)]
+        ):
             yield None, {}
             return
         for company in dict.fromkeys(companies):
             statistics = {path: self._statistic(company, path) for path in named if is_statistic(path)}
             table = self._table(kind, company)
             with table.lock:
-                yield (table if self._refresh(kind, table) else None), statistics
+                shown = table if self._refresh(kind, table) else None
+                if shown is None or not has_patterns:
+                    yield shown, statistics
+                    continue
+                snapshot = shown.snapshot(named - statistics.keys())
+            yield snapshot, statistics
 
     def _table(self, kind: Kind, company: str) -> DocumentTable:
         with self._lock:
@@ -299,9 +329,9 @@ def _key_at(column: int, numeric: bool) -> Callable[[TableRow], tuple[int, Any]]
     return lambda row: sort_key(row.values[column], numeric)
 
 
-def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str]) -> set[str]:
+def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str], allowed: PatternTime) -> set[str]:
     """Those of `ids` that fulfil a condition. Texts and lists that come again are decided once."""
-    holds = predicate(simplified(condition))
+    holds = predicate(simplified(condition), allowed)
     negate = condition.negate
     texts: dict[Any, bool] = {None: holds(None) != negate}
     lists: dict[int, bool] = {}  # by identity: see DocumentTable._shared
