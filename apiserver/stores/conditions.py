@@ -60,7 +60,7 @@ def simplified(condition: Condition) -> Condition:
     return condition._replace(values=tuple(map(_bounded, condition.values)))
 
 
-def searched(pattern: str, ignore_case: bool, allowed: PatternTime) -> Callable[[Any], bool]:
+def searched(allowed: PatternTime, pattern: str, ignore_case: bool) -> Callable[[Any], bool]:
     """Whether a pattern is found in a value: in a text, in one of a list of texts, or in what a number is written as.
     `allowed`: the time of the call, in which it raises PatternTooSlow."""
     search = allowed.searcher(pattern, ignore_case)

@@ -110,7 +110,7 @@ def test_patterns_of_filters_stop_when_the_time_of_their_call_is_over() -> None:
     """20 texts of 0.2 s each, by two conditions of a call; many short texts are counted too."""
     for texts in (["ab" * 5_000] * 20, ["ab" * 100] * 1_000):
         allowed = PatternTime(0.1)
-        conditions = [searched(HEAVY, ignore_case, allowed) for ignore_case in (False, True)]
+        conditions = [searched(allowed, HEAVY, ignore_case) for ignore_case in (False, True)]
         looked = []
         with pytest.raises(PatternTooSlow):
             for text in texts:
@@ -126,7 +126,7 @@ def test_a_slow_pattern_of_a_filter_keeps_no_other_request_waiting() -> None:
             turns.append(1)
             gevent.sleep(0.001)
 
-    holds = searched(HEAVY, False, PatternTime())
+    holds = searched(PatternTime(), HEAVY, False)
     waiting = gevent.spawn(other)
     assert not holds("ab" * 5_000)
     waiting.kill()

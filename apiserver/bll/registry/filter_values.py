@@ -101,7 +101,7 @@ class FilterValues:
         Raises InvalidRegex and PatternTooSlow."""
         where = self._inside(company, projects, subprojects)
         path = ("hyperparams", section, name, "value")
-        holds = searched(*pattern_condition(path, pattern, ignore_case=True, name="pattern").values, PatternTime()) if pattern else None
+        holds = searched(PatternTime(), *pattern_condition(path, pattern, ignore_case=True, name="pattern").values) if pattern else None
         found = self._registry.tally("task", [company], [*where, Condition(path, "exists")], [path])
         return _in_order(value for (value,) in found if isinstance(value, str) and (holds is None or holds(value)))
 

@@ -197,7 +197,7 @@ def _membership(values: Sequence[Any], params: list[Any]) -> str:
 
 def pattern_test(condition: Condition, allowed: PatternTime) -> Callable[[Any], bool]:
     """Whether a `matches` condition holds for a value."""
-    found = searched(*condition.values, allowed)
+    found = searched(allowed, *condition.values)
     return lambda value: found(value) != condition.negate
 
 

@@ -171,7 +171,7 @@ def predicate(condition: Condition, allowed: PatternTime) -> Callable[[Any], boo
         return lambda value: all(_equals(value, wanted) for wanted in values)
     if condition.op == "range":
         return lambda value: _inside(value, values[0], values[1])
-    return searched(*values, allowed)
+    return searched(allowed, *values)
 
 
 def _equals(value: Any, wanted: Any) -> bool:
