@@ -332,3 +332,11 @@ def test_nulls_in_a_script_are_answered_as_if_absent(server: Client) -> None:
     assert server.task(server.call("tasks.clone", task=task)["id"])["script"] == script
     (chosen,) = server.call("tasks.get_all", id=[task], only_fields=["script.requirements"])["tasks"]
     assert chosen["script"] == {"requirements": {}}
+
+
+def test_nulls_in_artifacts_are_answered_as_if_absent(server: Client) -> None:
+    task = server.new_task()
+    items = [{"key": "a", "mode": None, "display_data": None, "uri": "http://f/a", "type_data": None}]
+    server.call("tasks.edit", task=task, execution={"artifacts": items})
+    (found,) = server.task(task)["execution"]["artifacts"]
+    assert found == {"key": "a", "mode": "output", "display_data": [], "uri": "http://f/a"}

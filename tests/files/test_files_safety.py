@@ -339,6 +339,24 @@ def test_a_model_that_outlives_its_task_keeps_its_file(files: Server) -> None:
     assert get(files, gone).status_code == 404
 
 
+@pytest.mark.parametrize("way", ["tasks.reset", "tasks.delete"])
+def test_files_of_models_that_a_task_only_names_and_files_of_two_models_stay(files: Server, way: str) -> None:
+    client = files.client()
+    task = client.new_task()
+    names = [f"/p/t.{task}/models/{name}.bin" for name in ("named", "twice", "gone")]
+    for name in names:
+        upload(files, name, b"x")
+    named, twice, gone = (f"{files.url}/files{name}" for name in names)
+    model = client.call("models.create", name="named", uri=named, ready=False)["id"]
+    client.call("tasks.add_or_update_model", task=task, name="named", model=model, type="output")
+    client.call("models.create", name="other", uri=twice, ready=False)
+    for url in (twice, gone):
+        client.call("models.create", name="mine", uri=url, ready=False, task=task)
+    answer = client.call(way, task=task, force=True, return_file_urls=True)
+    assert (answer["deleted_models"], answer["urls"]["model_urls"]) == (2, [gone])
+    assert [get(files, name).status_code for name in names] == [200, 200, 404]
+
+
 def test_the_files_of_a_public_task_are_shown_to_other_companies_and_not_theirs_to_delete(two_companies: Server) -> None:
     one, two = two_companies.client("ONE", "one-secret"), ("TWO", "two-secret")
     task = one.new_task()

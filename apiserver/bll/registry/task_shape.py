@@ -24,13 +24,17 @@ SCRIPT: Mapping[str, Any] = {
 def complete(answer: Body) -> None:
     """Add what clients index to an answer; its parts are replaced, not changed, because bodies may be shared."""
     if "script" in answer:
-        given = {name: value for name, value in answer["script"].items() if value is not None}
-        answer["script"] = {**SCRIPT, "requirements": {}, **given}
+        answer["script"] = {**SCRIPT, "requirements": {}, **_given(answer["script"])}
     execution = answer["execution"]
     answer["execution"] = {**execution, "artifacts": artifacts(execution.get("artifacts") or [])}
 
 
 def artifacts(items: list[Mapping[str, Any]]) -> list[Body]:
     """By key, then input before output; each with `mode` and `display_data`."""
-    found = [{"mode": "output", "display_data": [], **item} for item in items]
+    found = [{"mode": "output", "display_data": [], **_given(item)} for item in items]
     return sorted(found, key=lambda item: (str(item.get("key", "")), str(item["mode"])))
+
+
+def _given(part: Mapping[str, Any]) -> Body:
+    """A part without its nulls, which say as little as an absent field."""
+    return {name: value for name, value in part.items() if value is not None}
