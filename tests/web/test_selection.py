@@ -107,3 +107,17 @@ def test_a_run_is_tagged_and_deleted_on_its_own_page(server: Client, page: Page)
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     page.wait_for_url(lambda address: "/runs/" not in address)
     assert server.call("tasks.get_all_ex", id=[task], search_hidden=True)["tasks"] == []
+
+
+def test_runs_hidden_in_the_table_are_left_out_of_the_charts_of_groups(page: Page, project: str, runs: list[str]) -> None:
+    page.goto(f"/?project={project}&cols=status,min:val/loss,hp:augment")
+    expect(page.locator("table.runs .run-name")).to_have_count(3)
+    for key in ("j", "h"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Group", exact=True).click()
+    page.get_by_role("group", name="Group by").get_by_label("Status").check()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("table", name="Groups of runs").locator("tr.row")).to_have_count(2)
+    page.get_by_role("button", name="Charts of the groups").click()
+    expect(page.locator(".chart-card canvas").first).to_be_visible()
+    expect(page.locator(".chart-card").first.locator(".legend-entry")).to_have_count(0)
