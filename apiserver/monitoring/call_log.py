@@ -16,7 +16,7 @@ from apiserver.settings import ServerSettings
 access = logging.getLogger("tidemark.access")
 slow = logging.getLogger("tidemark.slow")
 
-_TOKEN = re.compile(r"(?<![^?&])(token|access_token|secret[^=&]*|password)=[^&]*")
+TOKEN = re.compile(r"(?<![^?&])(token|access_token|secret[^=&]*|password)=[^&]*")
 CALL = "tidemark.call"
 """Where the RPC layer puts its Call into the WSGI environment, for those that come after."""
 
@@ -61,7 +61,7 @@ class CallLog:
             return
         path = environ.get("PATH_INFO", "")
         if environ.get("QUERY_STRING"):
-            path += "?" + _TOKEN.sub(r"\1=…", environ["QUERY_STRING"])
+            path += "?" + TOKEN.sub(r"\1=…", environ["QUERY_STRING"])
         fields = {
             "call": call.id if call else "",
             "client": self._address(environ),

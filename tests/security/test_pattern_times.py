@@ -33,9 +33,14 @@ BOUND = 0.1
 
 
 def cpu_seconds(work: Callable[[Any], object], value: Any) -> float:
-    began = time.thread_time()
-    work(value)
-    return time.thread_time() - began
+    """The least of three: the collector of garbage may run in any of them."""
+
+    def once() -> float:
+        began = time.thread_time()
+        work(value)
+        return time.thread_time() - began
+
+    return min(once() for _ in range(3))
 
 
 def cpu_seconds_of_process(work: Callable[[Any], object], value: Any) -> float:
@@ -60,13 +65,13 @@ def line(text: str) -> dict[str, Any]:
             id="socket",
         ),
         pytest.param(SCALARS["number"], "1" * N + "x", id="number"),
-        pytest.param(query._NUMBER.fullmatch, "1" * N + "x", id="sorted number"),
+        pytest.param(query.NUMBER.fullmatch, "1" * N + "x", id="sorted number"),
         pytest.param(NUMBER.fullmatch, "1" * N + "x", id="number of a form"),
         pytest.param(PATH.fullmatch, "/v" + "1" * N + "x/debug.ping", id="version"),
         pytest.param(plot_text.readable, 'NaN"' + '\\"' * N, id="plot"),
         pytest.param(plot_text.readable, 'NaN"' + '\\"' * N + "\\", id="plot that ends in an escape"),
         pytest.param(text_match.required_literal, "{" + "1" * N + "x", id="repetition"),
-        pytest.param(lambda text: call_log._TOKEN.sub("", text), "&secret" * N, id="address"),
+        pytest.param(lambda text: call_log.TOKEN.sub("", text), "&secret" * N, id="address"),
     ],
 )
 def test_a_hostile_text_takes_linear_time(work: Callable[[Any], object], hostile: Any) -> None:

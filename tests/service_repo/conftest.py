@@ -19,6 +19,7 @@ from apiserver.service_repo.auth import Authenticator, KeyRecord
 from apiserver.service_repo.dispatch import Dispatcher
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.service_repo.security import Gate
+from apiserver.service_repo.unread import UnreadAnswers
 from apiserver.settings import Settings, make_settings
 from apiserver.stores.errors import StateUnavailable, StoreBusy
 
@@ -185,6 +186,7 @@ class Api:
         self.repo.check()
         app = TidemarkApp("sample", static_folder=None)
         app.rpc, app.gate = Dispatcher(self.repo, self.auth, self.settings.server), Gate(self.settings)
+        app.unread = UnreadAnswers(self.settings.server)
         app.wsgi_app = Draining(app.wsgi_app, self.settings.server.max_body, self.settings.elastic.timeout)  # type: ignore[method-assign]
         self.http: FlaskClient = app.test_client(use_cookies=False)
 

@@ -16,7 +16,7 @@ from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 EVERYTHING: Query = {"match_all": {}}
 
 
-_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 """What SQLite takes for a number, and what fits 64 bits."""
 
@@ -191,7 +191,7 @@ def _inside(value: Any, low: Any, high: Any) -> bool:
 
 def sort_key(value: Any, numeric: bool = False) -> tuple[int, Any]:
     """Numbers before texts before anything else; with `numeric` texts that are numbers count as numbers."""
-    if numeric and isinstance(value, str) and _NUMBER.fullmatch(value):
+    if numeric and isinstance(value, str) and NUMBER.fullmatch(value):
         value = int(value) if _WHOLE.fullmatch(value) else float(value)
     if isinstance(value, int | float):
         return (0, value)
