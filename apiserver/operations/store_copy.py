@@ -60,6 +60,8 @@ def opened(source: Settings, target: Settings) -> Iterator[tuple[Engine, Engine]
     if source.store_url == target.store_url and source.elastic.prefix == target.elastic.prefix:
         raise StartupError(f"{without_password(source.store_url)} is both source and target")
     target.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not target.shared_store:
+        Path(sqlite_path(target.store_url)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with TemporaryDirectory(prefix=".copy-", dir=target.data) as folder, claim_data_folder(target):
         if not source.shared_store:
             from apiserver.stores.sqlite import backup
