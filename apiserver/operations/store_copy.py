@@ -6,8 +6,6 @@ compared by digests, task by task, before a task counts as copied.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +20,7 @@ from apiserver.common.addresses import without_password
 from apiserver.engine import Engine, open_engine, sqlite_path
 from apiserver.errors import StartupError
 from apiserver.operations.backup import INCOMING, KEYS, all_files, copy_file, files_folder
+from apiserver.operations.notes import Notes
 from apiserver.serving.serve import claim_data_folder
 from apiserver.settings import Settings
 from apiserver.stores.batch import EventBatch
@@ -88,9 +87,8 @@ class StoreCopy:
     def __init__(self, source: Engine, target: Engine, notes: Path, name: str) -> None:
         """`notes`: the folder in which is noted what was copied; `name`: what is copied from where."""
         self._source, self._target = source, target
-        self._notes = notes / (hashlib.sha256(name.encode()).hexdigest()[:16] + ".json")
-        self._done = self._load()
-        self._saved = time.monotonic()
+        self._notes = Notes(notes, name)
+        self._done: dict[str, dict[str, int]] = self._notes.read()
         self.outcome = Outcome()
 
     def run(self, progress: Progress) -> Outcome:
@@ -109,7 +107,7 @@ class StoreCopy:
             self._owner(kind, document)
         progress(len(owners), len(owners), self.outcome.events)
         self.outcome.owners = len(owners)
-        self._save()
+        self._notes.write(self._done)
         return self.outcome
 
     # --- documents
@@ -162,8 +160,8 @@ class StoreCopy:
         self._target.registry.touch(kind, company, id, **activity)
         if same:
             self._done[name] = activity
-        if time.monotonic() - self._saved >= SAVE_SECONDS:
-            self._save()
+        if self._notes.age >= SAVE_SECONDS:
+            self._notes.write(self._done)
 
     def _copied(self, company: str, owner: str, *, is_model: bool) -> Digest:
         labels = {
@@ -195,22 +193,6 @@ class StoreCopy:
             else:
                 self.outcome.differences += [f"an event was refused: {one.reason}" for one in refusals[:10]]
                 return
-
-    # --- what is done
-
-    def _load(self) -> dict[str, dict[str, int]]:
-        try:
-            found = json.loads(self._notes.read_bytes())
-        except (OSError, ValueError):
-            return {}  # missing or unreadable: everything is copied again, which changes nothing
-        return found if isinstance(found, dict) else {}
-
-    def _save(self) -> None:
-        self._notes.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._notes.with_suffix(".draft")
-        draft.write_text(json.dumps(self._done))
-        draft.replace(self._notes)
-        self._saved = time.monotonic()
 
 
 def copy_files(source: Settings, target: Settings) -> int:

@@ -6,8 +6,6 @@ copy was interrupted is copied again, its log from the start.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from collections import Counter
@@ -25,6 +23,7 @@ from apiserver.operations.migrate.documents import milliseconds, stored_model, s
 from apiserver.operations.migrate.file_moves import FileMoves
 from apiserver.operations.migrate.remote import TYPES, Remote, RemoteFailed
 from apiserver.operations.migrate.target import Target, line_of, worker_of
+from apiserver.operations.notes import Notes
 
 SAVE_SECONDS = 5.0
 _WITH_FILES = ("training_debug_image", "plot")
@@ -89,10 +88,9 @@ class Migration:
 
     def __init__(self, remote: Remote, target: Target, files: FileMoves, notes: Path, selection: Selection, parallel: int) -> None:
         self._remote, self._target, self._files = remote, target, files
-        self._notes = notes / (hashlib.sha256(f"{remote.url} {target.company}".encode()).hexdigest()[:16] + ".json")
+        self._notes = Notes(notes, f"{remote.url} {target.company}")
         self._selection, self._parallel = selection, parallel
-        self._done = self._load()
-        self._saved = time.monotonic()
+        self._done: dict[str, dict[str, int]] = self._notes.read()
         self._projects: dict[str, str] = {}
         self._stop = threading.Event()
         self.outcome = Outcome()
@@ -105,7 +103,7 @@ class Migration:
         changed = [owner for owner in owners if self._done.get(owner.key) != owner.activity]
         self.outcome.unchanged = len(owners) - len(changed)
         self._events(changed, progress)
-        self._save()
+        self._notes.write(self._done)
         self.outcome.problems += self._files.problems
         return self.outcome
 
@@ -269,24 +267,8 @@ class Migration:
         self._target.registry.touch("model" if owner.model else "task", self._target.company, owner.id, **owner.activity)
         if same:
             self._done[owner.key] = owner.activity
-        if time.monotonic() - self._saved >= SAVE_SECONDS:
-            self._save()
-
-    # --- what is done
-
-    def _load(self) -> dict[str, dict[str, int]]:
-        try:
-            found = json.loads(self._notes.read_bytes())
-        except (OSError, ValueError):
-            return {}  # missing or unreadable: everything is copied again, which changes nothing
-        return found if isinstance(found, dict) else {}
-
-    def _save(self) -> None:
-        self._notes.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._notes.with_suffix(".draft")
-        draft.write_text(json.dumps(self._done))
-        draft.replace(self._notes)
-        self._saved = time.monotonic()
+        if self._notes.age >= SAVE_SECONDS:
+            self._notes.write(self._done)
 
 
 def dry_run(remote: Remote, selection: Selection) -> Outcome:

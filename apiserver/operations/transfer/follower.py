@@ -7,8 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections import OrderedDict
@@ -16,10 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
-from typing import IO, Any
+from typing import IO
 
 from watchfiles import watch
 
+from apiserver.operations.notes import Notes
 from apiserver.operations.transfer.adapters.tensorboard import is_event_file
 from apiserver.operations.transfer.board_follower import BoardFollower
 from apiserver.operations.transfer.discovery import real_folders
@@ -52,11 +51,10 @@ class Follower:
     def __init__(self, root: Path, importer: Importer, notes: Path) -> None:
         self._root = root.resolve()
         self._importer = importer
-        self._notes = notes / (hashlib.sha256(str(self._root).encode()).hexdigest()[:16] + ".json")
+        self._notes = Notes(notes, str(self._root))
         self._positions = self._load()
         self._files: OrderedDict[Path, IO[bytes]] = OrderedDict()
         self._facts: dict[Path, tuple[int, ...]] = {}
-        self._saved = time.monotonic()
         self._changed = False
         self._report: Callable[[Problem], None] = lambda problem: None
         self.tally = importer.tally
@@ -114,7 +112,7 @@ class Follower:
         for problem in self.tally.problems:
             self._report(problem)
         self.tally.problems.clear()
-        if self._changed and time.monotonic() - self._saved >= SAVE_SECONDS:
+        if self._changed and self._notes.age >= SAVE_SECONDS:
             self._save()
 
     def _run(self, folder: RunFolder) -> None:
@@ -190,10 +188,9 @@ class Follower:
 
     def _load(self) -> dict[Path, FilePosition]:
         try:
-            found: dict[str, dict[str, Any]] = json.loads(self._notes.read_bytes())
-            return {self._root / name: FilePosition(**position) for name, position in found.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
-            return {}  # missing or unreadable: all files are read again, which changes nothing
+            return {self._root / name: FilePosition(**position) for name, position in self._notes.read().items()}
+        except TypeError:
+            return {}  # of another version: all files are read again, which changes nothing
 
     def _save(self) -> None:
         kept = {
@@ -201,11 +198,8 @@ class Follower:
             for path, position in self._positions.items()
             if position.inode or position.ordinal
         }
-        self._notes.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._notes.with_suffix(".draft")
-        draft.write_text(json.dumps(kept))
-        draft.replace(self._notes)
-        self._saved, self._changed = time.monotonic(), False
+        self._notes.write(kept)
+        self._changed = False
 
 
 def _stamp(path: Path) -> int:

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
@@ -94,13 +94,7 @@ class MlflowServer:
 
     def _history(self, run: str, metric: str) -> Iterator[dict[str, Any]]:
         where = {"run_id": run, "metric_key": metric, "max_results": str(PAGE_POINTS)}
-        while True:
-            answer = self._call(f"metrics/get-history?{urlencode(where)}")
-            yield from answer.get("metrics") or []
-            token = answer.get("next_page_token")
-            if not token or token == where.get("page_token"):
-                return
-            where["page_token"] = str(token)
+        yield from self._listed("metrics/get-history", "metrics", where)
 
     def _artifacts(self, run: FoundRun) -> Iterator[Piece]:
         """Images of `log_image`; other files are counted."""
@@ -108,7 +102,8 @@ class MlflowServer:
         folders = [""]
         for folder in folders:
             try:
-                listed = list(self._listed(run.key, folder))
+                where = {"run_id": run.key, "path": folder} if folder else {"run_id": run.key}
+                listed = list(self._listed("artifacts/list", "files", where))
             except ValueError as error:  # the server can't reach the storage of its artifacts
                 yield Damaged(run.origin, f"artifacts can't be listed: {error}")
                 return
@@ -131,26 +126,15 @@ class MlflowServer:
                     numbers[place] += 1
         yield from counted(kinds)
 
-    def _listed(self, run: str, folder: str) -> Iterator[dict[str, Any]]:
-        where = {"run_id": run, "path": folder} if folder else {"run_id": run}
-        while True:
-            answer = self._call(f"artifacts/list?{urlencode(where)}")
-            yield from answer.get("files") or []
-            token = answer.get("next_page_token")
-            if not token or token == where.get("page_token"):
-                return
-            where["page_token"] = str(token)
-
     # --- one call
 
     def _pages(self, call: str, name: str, **request: Any) -> Iterator[dict[str, Any]]:
-        token = None
-        while True:
-            answer = self._call(call, {**request, **({"page_token": token} if token else {})})
-            yield from answer.get(name) or []
-            before, token = token, answer.get("next_page_token")
-            if not token or token == before:
-                return
+        """The list `name` of all pages of a search, which is told by its body."""
+        return _paged(name, lambda page: self._call(call, request | page))
+
+    def _listed(self, call: str, name: str, where: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """The list `name` of all pages of a call that is told by its address."""
+        return _paged(name, lambda page: self._call(f"{call}?{urlencode(where | page)}"))
 
     def _call(self, call: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
         return json_object(self._send(_API + call, None if request is None else json.dumps(request).encode()))
@@ -171,6 +155,18 @@ class MlflowServer:
                     raise ValueError(f"the server at {self.url} can't be reached: {error}") from None
             time.sleep(2**attempt / 4)
         raise AssertionError("unreachable")
+
+
+def _paged(name: str, ask: Callable[[dict[str, str]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """`ask` is given what names the page: nothing for the first."""
+    page: dict[str, str] = {}
+    while True:
+        answer = ask(page)
+        yield from answer.get(name) or []
+        token = str(answer.get("next_page_token") or "")
+        if not token or token == page.get("page_token"):
+            return
+        page = {"page_token": token}
 
 
 def _texts(pairs: Any) -> dict[str, str]:
