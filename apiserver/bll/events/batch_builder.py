@@ -264,7 +264,7 @@ class BatchBuilder:
     def owners(self) -> dict[OwnerKind, dict[str, bool]]:
         """The ids of the batch by kind, with allow_locked. Raises ValidationFailed when events of one id contradict each other.
 
-        What can't be stored whoever owns it is refused before: it makes no task known."""
+        Events with names that are too long are refused first, so that they make no task known."""
         self._refuse_long_names()
         flags = set(self._flags)
         for task, _, _, allow_locked, model_event in self._columns:

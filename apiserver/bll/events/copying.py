@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,14 +57,21 @@ def events_of_part(source: EventReader, company: str, owner: str, part: Part) ->
         events = [event for event, _ in page]
         _complete(source, company, owner, events)
         if last:
-            late = [event for event in events if event.get("iter") == SINGLE_VALUE_ITER and _key(event, owner) in last]
+            late, events = _divided(events, lambda event: event.get("iter") == SINGLE_VALUE_ITER and _key(event, owner) in last)
             held += late
-            events = [event for event in events if event not in late] if late else events
         yield events
         after = page[-1].cursor
         give_way()
     if held:
         yield held
+
+
+def _divided(events: Iterable[StoredEvent], chosen: Callable[[StoredEvent], bool]) -> tuple[list[StoredEvent], list[StoredEvent]]:
+    """Those that are chosen, and the others; each in the order of the events."""
+    parts: tuple[list[StoredEvent], list[StoredEvent]] = ([], [])
+    for event in events:
+        parts[0 if chosen(event) else 1].append(event)
+    return parts
 
 
 def log_of(source: LogReader, company: str, owner: str) -> Iterator[list[StoredEvent]]:
