@@ -86,11 +86,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     _add_services(context, storage, page.version)
     context.repo.check()
 
-    app = TidemarkApp("tidemark", static_folder=None)
+    app = TidemarkApp("tidemark", Dispatcher(context.repo, context.authenticator, settings.server), gate, UnreadAnswers(settings.server))
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
     app.extensions["tidemark"] = context
     app.extensions["tidemark.upkeep"] = Upkeep(settings, engine, identities)
-    app.rpc, app.gate, app.unread = Dispatcher(context.repo, context.authenticator, settings.server), gate, UnreadAnswers(settings.server)
     watch = HealthWatch(engine)
     _add_faces(app, context, storage, watch)
     register_web(app, page)
@@ -216,9 +215,9 @@ def _add_answer_headers(app: TidemarkApp, context: Context) -> None:
 class TidemarkApp(Flask):
     """A Flask application in which the RPC layer answers paths without a route, whatever the method."""
 
-    rpc: Dispatcher
-    gate: Gate
-    unread: UnreadAnswers
+    def __init__(self, name: str, rpc: Dispatcher, gate: Gate, unread: UnreadAnswers) -> None:
+        super().__init__(name, static_folder=None)
+        self.rpc, self.gate, self.unread = rpc, gate, unread
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Calls of known endpoints, which no route matches, go to the RPC layer without Flask's request context: it takes as long as a small call itself."""

@@ -27,11 +27,14 @@ def give_way() -> None:
     gevent.sleep(_MOMENT)
 
 
-def paced(items: Iterable[Item], every: int) -> Iterator[Item]:
-    """The items, with a turn for the others after each `every` of them."""
-    for number, item in enumerate(items, 1):
+def paced(items: Iterable[Item], every: int, cost: Callable[[Item], int] | None = None) -> Iterator[Item]:
+    """The items, with a turn for the others after each `every` of them; with `cost`, which says how much work an item is, after so much work."""
+    work = 0
+    for item in items:
         yield item
-        if number % every == 0:
+        work += 1 if cost is None else cost(item)
+        if work >= every:
+            work = 0
             give_way()
 
 

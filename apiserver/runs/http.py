@@ -28,7 +28,7 @@ from apiserver.bll.runs.run_lines import RefusedLine, RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
 from apiserver.common.addresses import without_password
-from apiserver.common.fairness import give_way, paced
+from apiserver.common.fairness import paced
 from apiserver.common.metrics import count_refused
 from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
 from apiserver.runs import parameters
@@ -216,13 +216,8 @@ class RunsApi:
         parts = body.splitlines()
         digest = digest_of(identity.company, body, run) if b'"log"' in body else None
         del body
-        work = 0
-        for number, part in enumerate(parts, 1):
+        for number, part in enumerate(paced(parts, SLICE_BYTES, lambda part: LINE_BYTES + len(part)), 1):
             lines.add(number, part)
-            work += LINE_BYTES + len(part)
-            if work >= SLICE_BYTES:
-                work = 0
-                give_way()
         problems = lines.errors
         if problems:
             broken = sum(error.reason.startswith("not JSON") for error in paced(problems, SLICE))

@@ -54,7 +54,7 @@ class Visitors:
         if not self._proxies:
             return address
         for hop in reversed(str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")):
-            if not self._is_proxy(address) or not hop.strip():
+            if not self.is_proxy(address) or not hop.strip():
                 break
             address = hop.strip()
         return address
@@ -62,11 +62,12 @@ class Visitors:
     def is_local(self, environ: Mapping[str, Any]) -> bool:
         """Whether the peer and the Host header are this machine, and no proxy is between."""
         peer = str(environ.get("REMOTE_ADDR") or "")
-        if not is_loopback(peer) or any(name in environ for name in FORWARDED) or self._is_proxy(peer):
+        if not is_loopback(peer) or any(name in environ for name in FORWARDED) or self.is_proxy(peer):
             return False
         return is_loopback(host_name(environ.get("HTTP_HOST") or "localhost"))
 
-    def _is_proxy(self, address: str) -> bool:
+    def is_proxy(self, address: str) -> bool:
+        """Whether this is the address of a trusted proxy."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:

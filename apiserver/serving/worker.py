@@ -6,7 +6,6 @@ a pace: its head within HEAD_SECONDS, its body at LEAST_RATE.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 from apiserver.common.addresses import network_of
+from apiserver.service_repo.visit import Visitors
 from apiserver.settings import ServerSettings
 
 HEAD_SECONDS = 10.0
@@ -43,15 +43,15 @@ class Places:
         total = settings.connections
         self._per_address = settings.connections_per_address or max(1, total // 2)
         self._without_login = settings.connections_without_login or max(1, total // 2)
-        self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in settings.proxies]
+        self._visitors = Visitors(settings.proxies)
         self._held: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._unknown_total = 0
 
     def enter(self, address: str) -> Place | None:
         """A place for a connection; None when this address, or everybody without a login, holds too many."""
-        proxy, address = self._is_proxy(address), network_of(address)
-        if not proxy:
+        proxy, address = self._visitors.is_proxy(address), network_of(address)
+        if not proxy:  # all clients of a proxy come from its address
             if self._held[address] >= self._per_address or self._unknown_total >= self._without_login:
                 return None
             if self._unknown[address] >= max(1, self._without_login // 2):
@@ -73,13 +73,6 @@ class Places:
     def held(self, address: str) -> int:
         """The connections of an address."""
         return self._held[network_of(address)]
-
-    def _is_proxy(self, address: str) -> bool:
-        """All clients of a proxy come from its address."""
-        if not self._proxies:
-            return False
-        ip = ipaddress.ip_address(address)
-        return any(ip in network for network in self._proxies)
 
 
 class Place:

@@ -184,9 +184,8 @@ class Api:
         self.repo = ServiceRepo(SchemaSet(folder / "schema"))
         self.repo.add_service(Sample())
         self.repo.check()
-        app = TidemarkApp("sample", static_folder=None)
-        app.rpc, app.gate = Dispatcher(self.repo, self.auth, self.settings.server), Gate(self.settings)
-        app.unread = UnreadAnswers(self.settings.server)
+        server = self.settings.server
+        app = TidemarkApp("sample", Dispatcher(self.repo, self.auth, server), Gate(self.settings), UnreadAnswers(server))
         app.wsgi_app = Draining(app.wsgi_app, self.settings.server.max_body, self.settings.elastic.timeout)  # type: ignore[method-assign]
         self.http: FlaskClient = app.test_client(use_cookies=False)
 

@@ -16,7 +16,7 @@ import orjson
 
 from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
-from apiserver.common.fairness import give_way, paced
+from apiserver.common.fairness import paced
 from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import SCALAR, Axis, BucketRequest, Buckets, Ints, Kinds, Series
@@ -119,13 +119,7 @@ class Charts:
         query = limited(query, [series for wanted in found.values() for series in wanted], self._limits)
         for company, wanted in found.items():
             for part in _parts(wanted, query.samples):
-                since_pause = 0
-                for drawn in self._bucketed(company, part, query):
-                    yield drawn
-                    since_pause += len(drawn.buckets.x) + BUCKETS_BETWEEN_PAUSES // SERIES_BETWEEN_PAUSES
-                    if since_pause >= BUCKETS_BETWEEN_PAUSES:
-                        since_pause = 0
-                        give_way()
+                yield from paced(self._bucketed(company, part, query), BUCKETS_BETWEEN_PAUSES, _cost)
 
     def _bucketed(self, company: str, part: Sequence[Series], query: ChartQuery) -> Iterator[_Drawn]:
         series_of = paced(enumerate(part), SERIES_BETWEEN_PAUSES)
@@ -223,6 +217,11 @@ def revision_of(events: SeriesReader, owners: Iterable[Owner]) -> tuple[tuple[in
             return None
         found.append(one)
     return tuple(found)
+
+
+def _cost(drawn: _Drawn) -> int:
+    """In buckets."""
+    return len(drawn.buckets.x) + BUCKETS_BETWEEN_PAUSES // SERIES_BETWEEN_PAUSES
 
 
 def _parts(series: Sequence[Series], samples: int) -> Iterator[list[Series]]:

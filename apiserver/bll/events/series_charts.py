@@ -18,7 +18,7 @@ from apiserver.bll.events.charts import CACHE_BYTES, ids_by_company, revision_of
 from apiserver.bll.events.columns import Column, encode_columns
 from apiserver.bll.events.ladder import ladder_width
 from apiserver.bll.registry.directory import Owner
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import give_way, paced
 from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import MAX_ITER, MIN_ITER, SCALAR, Axis, BucketRequest, Buckets, Ends, Ints, Series
@@ -223,20 +223,24 @@ def grouped(drawn: Iterable[_Drawn], groups: Mapping[str, Sequence[str]]) -> Ite
         found.setdefault(one.chosen.series.key.task, []).append(one)
     members = {group: [task for task in dict.fromkeys(tasks) if task in found] for group, tasks in groups.items()}
     _check_groups(found, members.values())
-    work = 0
+    for group, metric, variant, mine in paced(_lines(found, members), BUCKETS_AT_ONCE, lambda line: LINE_COST + _buckets_of(line[3])):
+        fields = {"group": group, "metric": metric, "variant": variant, "interval": mine[0].interval, "runs": len(mine)}
+        yield {**fields, **_merged([one.buckets for one in mine])}
+
+
+def _lines(found: Mapping[str, Sequence[_Drawn]], members: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str, list[_Drawn]]]:
+    """Group, metric, variant, and the series of its tasks."""
     for group, tasks in members.items():
         lines: dict[tuple[str, str], list[_Drawn]] = {}
         for task in tasks:
             for one in found[task]:
                 lines.setdefault((one.chosen.series.key.metric, one.chosen.series.key.variant), []).append(one)
         for metric, variant in sorted(lines, key=lambda pair: (pair[0].encode(), pair[1].encode())):
-            mine = lines[metric, variant]
-            fields = {"group": group, "metric": metric, "variant": variant, "interval": mine[0].interval, "runs": len(mine)}
-            yield {**fields, **_merged([one.buckets for one in mine])}
-            work += LINE_COST + sum(len(one.buckets.x) for one in mine)
-            if work >= BUCKETS_AT_ONCE:
-                work = 0
-                give_way()
+            yield group, metric, variant, lines[metric, variant]
+
+
+def _buckets_of(series: Iterable[_Drawn]) -> int:
+    return sum(len(one.buckets.x) for one in series)
 
 
 def _check_groups(found: Mapping[str, Sequence[_Drawn]], members: Collection[Sequence[str]]) -> None:
@@ -244,7 +248,7 @@ def _check_groups(found: Mapping[str, Sequence[_Drawn]], members: Collection[Seq
     series = sum(len(found[task]) for tasks in members for task in tasks)
     if series > MAX_CHOICES:
         raise ValidationFailed("groups", f"at most {MAX_CHOICES:,} series in all groups together, these are {series:,}")
-    sizes = {task: sum(len(one.buckets.x) for one in ones) for task, ones in found.items()}
+    sizes = {task: _buckets_of(ones) for task, ones in found.items()}
     buckets = sum(sizes[task] for tasks in members for task in tasks)
     if buckets > MAX_BUCKETS:
         raise ValidationFailed(

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.bll.registry import task_shape
 from apiserver.bll.registry.query import field_path
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import paced
 from apiserver.stores.records import iso_time
 from apiserver.stores.registry import Kind, Registry
 
@@ -118,9 +118,7 @@ class Projector:
         wanted = {path: node for path, node in shapes.items() if node is not None}
         joined = self._join([(body, path) for body in bodies for path, node in wanted.items() if node], wanted)
         answers = []
-        for number, body in enumerate(bodies):
-            if number % GIVE_WAY == GIVE_WAY - 1:
-                give_way()
+        for body in paced(bodies, GIVE_WAY):
             complete = shown(self._kind, body)
             answer = _cut(complete, tree) if tree else dict(complete)
             if self._kind == "task":

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import orjson
 from cachetools import LRUCache
 
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import paced
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, conditions_in, path_of, simplified
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.layout import Layout
@@ -137,11 +137,9 @@ class DocumentTable:
         """The documents of rows, with the fields only (and the id)."""
         wanted = {"id", *fields}
         found = []
-        for number, row in enumerate(rows):
+        for row in paced(rows, GIVE_WAY):
             body: dict[str, Any] = {"id": row.id}
             if len(wanted) > 1:
-                if number % GIVE_WAY == GIVE_WAY - 1:
-                    give_way()
                 content = orjson.loads(zlib.decompress(self._bodies[row.id]))
                 body = {name: value for name, value in content.items() if name in wanted}
             found.append(Document(row.id, row.company, body, None))
@@ -164,9 +162,7 @@ class DocumentTable:
         if not missing:
             return
         made: list[dict[str, Any]] = [{} for _ in missing]
-        for number, (id, packed) in enumerate(self._bodies.items()):
-            if number % GIVE_WAY == GIVE_WAY - 1:
-                give_way()
+        for id, packed in paced(self._bodies.items(), GIVE_WAY):
             body = orjson.loads(zlib.decompress(packed))
             for path, column in zip(missing, made, strict=True):
                 value = self._shared(value_at(body, path))
