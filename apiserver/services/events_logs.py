@@ -30,8 +30,7 @@ class EventsLogsService:
         if request.get("search"):
             return self._found(call, request)
         fold = request.get("fold") == "progress"
-        read = self._logs.folded if fold else self._logs.page
-        page = read(
+        page = self._logs.page(
             self._owners.task(call, request),
             size=request["batch_size"],
             earlier=request["navigate_earlier"],
@@ -39,6 +38,7 @@ class EventsLogsService:
             order=request.get("order"),
             metrics=metrics_filter(request.get("metrics")),
             levels=request.get("levels"),
+            folded=fold,
         )
         found = {"events": page.events, "returned": len(page.events), "total": page.total}
         return {**found, "next_timestamp": page.next_timestamp} if fold else found

@@ -71,62 +71,59 @@ class Logs:
         order: Order | None = None,
         metrics: Metrics | None = None,
         levels: Sequence[str] | None = None,
+        folded: bool = False,
     ) -> LogPage:
         """Up to `size` lines before (`earlier`) or after `from_timestamp`, exclusive; None: from the end or the beginning.
 
-        A page that is cut is extended by the other lines of its last millisecond, as clients go on from that time. Newest first
-        when going to earlier lines, oldest first otherwise, unless `order` says something else.
+        A page that is cut is extended by the other lines of its last millisecond, as clients go on from that time. Newest first when
+        going to earlier lines, oldest first otherwise, unless `order` says something else.
+
+        `folded`: a progress bar is one line. Then it is read on until there are `size` lines and no bar is cut, but not for ever: a bar that is redrawn
+        more than `MAX_FOLDED` times is shown once for each page of so many redraws.
         """
         whole = EventQuery(owner.id, [LOG], metrics=metrics, levels=levels or None)
         total = self._events.count(owner.company, whole)
         if not size or not total:
             return LogPage([], total)
+        if folded:
+            lines, following = self._folded(owner, whole, size, earlier, from_timestamp)
+        else:
+            lines, following = self._lines(owner, whole, size, earlier, from_timestamp), None
+        if order is not None and (order == "desc") != earlier:
+            lines.reverse()
+        return LogPage(lines, total, next_timestamp=following)
+
+    def _lines(self, owner: Owner, whole: EventQuery, size: int, earlier: bool, from_timestamp: int | None) -> list[StoredEvent]:
         query = bounded(whole, starting_time(self._events, owner, from_timestamp), earlier)
         page = self._events.page(owner.company, query, "timestamp", descending=earlier, limit=size)
         if len(page) == size:
             page += self._rest_of_millisecond(owner, query, page[-1].cursor, earlier)
-        if order is not None and (order == "desc") != earlier:
-            page.reverse()
-        return LogPage(events_of(page), total)
+        return events_of(page)
 
     def _rest_of_millisecond(self, owner: Owner, query: EventQuery, last: Cursor, descending: bool) -> list[PagedEvent]:
         moment = replace(query, min_timestamp=last.timestamp, max_timestamp=last.timestamp)
         rest: list[PagedEvent] = []
         while True:
-            part = self._events.page(owner.company, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
-            rest += part
-            if len(part) < MAX_PAGE:
+            more = self._events.page(owner.company, moment, "timestamp", descending=descending, after=last, limit=MAX_PAGE)
+            rest += more
+            if len(more) < MAX_PAGE:
                 return rest
-            last = part[-1].cursor
+            last = more[-1].cursor
 
-    def folded(
-        self,
-        owner: Owner,
-        *,
-        size: int,
-        earlier: bool = True,
-        from_timestamp: int | None = None,
-        order: Order | None = None,
-        metrics: Metrics | None = None,
-        levels: Sequence[str] | None = None,
-    ) -> LogPage:
-        """As `page`, with progress bars folded. It is read on until there are `size` lines and no bar is cut, but not for ever: a bar that is redrawn
-        more than `MAX_FOLDED` times is shown once for each page of so many redraws."""
+    def _folded(
+        self, owner: Owner, whole: EventQuery, size: int, earlier: bool, following: int | None
+    ) -> tuple[list[StoredEvent], int | None]:
+        """Lines, and the time from which the next page goes on."""
         lines: list[StoredEvent] = []
         shown = 0
-        following = from_timestamp
         while True:
-            page = self.page(owner, size=size, earlier=earlier, from_timestamp=following, metrics=metrics, levels=levels)
-            lines += page.events
-            shown += len(fold_page(page.events, newest_first=earlier))
-            following = int(page.events[-1]["timestamp"]) if len(page.events) >= size > 0 else None
+            more = self._lines(owner, whole, size, earlier, following)
+            lines += more
+            shown += len(fold_page(more, newest_first=earlier))
+            following = int(more[-1]["timestamp"]) if len(more) >= size else None
             if following is None or (shown >= size and not is_bar(lines[-1])) or len(lines) >= MAX_FOLDED:
-                break
+                return fold_page(lines, newest_first=earlier), following
             give_way()
-        folded = fold_page(lines, newest_first=earlier)
-        if order is not None and (order == "desc") != earlier:
-            folded.reverse()
-        return LogPage(folded, page.total, next_timestamp=following)
 
     def scroll(
         self,
