@@ -82,7 +82,7 @@ def conditions(request: Mapping[str, Any], fields: Fields) -> Where:
         elif name in fields.patterns:
             where += _named_pattern(name, value)
         elif name in fields.times or name in fields.numbers:
-            where.append(_range(name, value, is_time=name in fields.times, whole=True))
+            where.append(_range(name, value, is_time=name in fields.times))
         elif name in fields.flags:
             where.append(Condition(name, "in", (bool(value),) if value else (False, None)))
         elif "." in name and not name.startswith("_"):
@@ -218,8 +218,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _range(name: str, value: Any, *, is_time: bool, whole: bool = False, path: tuple[str, ...] | None = None) -> Condition:
-    """[low, high], or comparisons as text: `">=5"`, `[">=5", "<9"]`. `whole`: the field holds integers, as every time does (ms)."""
+def _range(name: str, value: Any, *, is_time: bool, path: tuple[str, ...] | None = None) -> Condition:
+    """[low, high], or comparisons as text: `">=5"`, `[">=5", "<9"]`. Fields of the document itself hold integers, as every time does (ms)."""
+    whole = is_time or path is None
     where = path or (name,)
     items = value if isinstance(value, list) else [value, value]
     compared = [_COMPARISON.match(item) if isinstance(item, str) else None for item in items]
@@ -287,7 +288,7 @@ def _search(value: Any, name: str, fields: Fields, *, alternatives: bool) -> Whe
         found = [pattern_condition(field_path(path), pattern, ignore_case=True, name=f"{name}.pattern") for path in paths]
         where += [AnyOf([[condition] for condition in found])] if alternatives else found
     if datetimes and paths:
-        found = [_range(f"{name}.datetime", datetimes, is_time=True, whole=True, path=field_path(path)) for path in paths]
+        found = [_range(f"{name}.datetime", datetimes, is_time=True, path=field_path(path)) for path in paths]
         where += [AnyOf([[condition] for condition in found])] if alternatives else found
     return where
 
