@@ -44,6 +44,10 @@ class Aim:
 
     tool = "Aim"
 
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, tuple[str, str, dict[str, Any]]]] = {}
+        """What `_names` found, by repository: it reads the names of all runs at once."""
+
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
         if ".aim" not in folders:
             return
@@ -56,7 +60,7 @@ class Aim:
             import_module("aimrocks")
         except ImportError:
             raise ValueError(f"{len(hashes):,} runs in .aim need the package aimrocks: pip install 'tidemark-events[aim]'") from None
-        names = _names(repository)
+        names = self._names[repository] = _names(repository)
         for hash in hashes:
             name, experiment, _ = names.get(hash, ("", "", {}))
             size = sum(path.stat().st_size for path in (repository / "seqs" / "chunks" / hash).glob("*.sst"))
@@ -85,12 +89,8 @@ class Aim:
         yield from counted(kinds)
 
     def _facts(self, run: FoundRun, found: dict[Any, Any]) -> Iterator[Piece]:
-        facts: dict[str, Any] = {}
-        try:
-            _, _, known = _names(run.path).get(run.key, ("", "", {}))
-            facts |= known
-        except ValueError as error:
-            yield Damaged(run.path / "run_metadata.sqlite", str(error))
+        _, _, known = self._names.get(run.path, {}).get(run.key, ("", "", {}))
+        facts = dict(known)
         end = milliseconds(found.get("end_time"))
         facts["status"] = "finished" if end is not None else "running"
         if end is not None:
