@@ -10,7 +10,7 @@ from tests.client import SCALAR, Client, image, log, plot, scalar, vector
 
 
 def resumed(server: Client, task: str) -> None:
-    """Ten steps, taken back to step 5, and two steps of the next session."""
+    """A task that reported ten steps, was rewound to step 5, and reported two steps again."""
     server.add_batch(
         [
             *(scalar(task, iter=step, value=step, timestamp=1000 + step, note=f"n{step}") for step in range(10)),

@@ -107,8 +107,7 @@ def _turn(readings: list[tuple[Reading, Reading]], units: int, seconds: float, i
 
 
 def in_turns(theirs: Callable[[], Turn], ours: Callable[[], Turn], rounds: int) -> Turns:
-    """Rounds of one turn each, the order changing from round to round: whoever comes second finds a warmer machine. One more round goes before them
-    and does not count."""
+    """Measure both sides once in each round. The order alternates, because the second side runs on a warmer machine. A first round is not counted."""
     found = Turns()
     for number in range(rounds + 1):
         sides = [(theirs, found.theirs), (ours, found.ours)]

@@ -75,9 +75,7 @@ def many_tasks(
     compare(samples=50)
     report.spread("50 samples, asked again without new data", in_ms(repeated(lambda: compare(samples=50), 9)), "ms", most=10)
     size = len(ask(client, "events.multi_task_scalar_metrics_iter_histogram", tasks=ids)) / 1e6
-    report.spread(
-        "all points, asked again without new data", in_ms(repeated(compare, 5)), "ms", note=f"{size:.1f} MB go through the socket"
-    )
+    report.spread("all points, asked again without new data", in_ms(repeated(compare, 5)), "ms", note=f"{size:.1f} MB are sent")
 
 
 def deleting(report: Report, server: Server, task: str, count: int) -> None:

@@ -1,4 +1,4 @@
-"""What happens while Elasticsearch or Redis is away, or refuses us: nothing acknowledged is lost, nothing is stored twice, everything comes back by itself."""
+"""While Elasticsearch or Redis is unavailable or refuses the login, nothing acknowledged is lost, nothing is stored twice, and the server recovers by itself."""
 
 from __future__ import annotations
 
