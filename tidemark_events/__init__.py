@@ -8,7 +8,7 @@ run.scalars_frame()
 """
 
 from tidemark_events.client import Client, RunTable, connect
-from tidemark_events.errors import CallRefused, LoginRefused, NotFound, ServerUnavailable, TidemarkError
+from tidemark_events.errors import CallRefused, InvalidArgument, LoginRefused, NotFound, ServerUnavailable, TidemarkError
 from tidemark_events.logs import Line, Lines
 from tidemark_events.media import Image
 from tidemark_events.run import Run
@@ -19,6 +19,7 @@ __all__ = [
     "Chart",
     "Client",
     "Image",
+    "InvalidArgument",
     "Line",
     "Lines",
     "LoginRefused",

@@ -7,17 +7,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from tidemark_events import frames, html
-from tidemark_events.errors import CallRefused, NotFound, ServerUnavailable, TidemarkError
+from tidemark_events import arguments, frames, html
+from tidemark_events.errors import CallRefused, NotFound, ServerUnavailable
 from tidemark_events.run import FIELDS, Run, document_of
 from tidemark_events.wire import ATTEMPTS, Wire, address_from
 from tidemark_events.writer import QUEUE
 
 PAGE = 500
 ROWS_SHOWN = 30
-STATUSES = {"running": "in_progress"}
-KNOWN = ("created", "queued", "running", "completed", "failed", "stopped", "closed", "published")
-"""Statuses of runs; ClearML's `in_progress`, `publishing` and `unknown` are taken too."""
 ENDS = {"last": "value", "min": "min_value", "max": "max_value"}
 
 
@@ -29,9 +26,12 @@ def connect(
     `url`: else TIDEMARK_URL, else CLEARML_API_HOST, else http://127.0.0.1:8008. `key`, `secret`: else TIDEMARK_ACCESS_KEY and
     TIDEMARK_SECRET_KEY, else CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, else none (a server on a loopback address wants none).
     `check`: ask the server now, so that a wrong address or key is told here. `attempts`: how often a call is tried while the server is unavailable.
-    Raises ServerUnavailable and LoginRefused.
+    Raises ServerUnavailable, LoginRefused, and InvalidArgument for an argument of a wrong type.
     """
-    wire = Wire(*address_from(url, key, secret, os.environ), attempts)
+    for name, value in (("url", url), ("key", key), ("secret", secret)):
+        if value is not None:
+            arguments.text(name, value)
+    wire = Wire(*address_from(url, key, secret, os.environ), arguments.integer("attempts", attempts, 1))
     client = Client(wire)
     if check:
         try:
@@ -85,17 +85,21 @@ class Client:
 
         `project`: of this project and those below it. `name`: an RE2 pattern, matched anywhere. `status`: running, completed, failed, stopped, …
         `tags`: all of them; `-old` means without. `where`: filters by dotted field as in docs/tasks.md ("Finding tasks, models, projects").
-        `order_by`: fields, with `-` descending.
+        `order_by`: fields, with `-` descending. `limit`: at most so many; None: all.
+
+        An unknown project is NotFound; an unknown field, status or option InvalidArgument. A tag, an id or a parameter that no run has gives no run.
         """
-        body: dict[str, Any] = {"only_fields": list(FIELDS), "order_by": _list(order_by), **(where or {})}
+        body: dict[str, Any] = arguments.filters(where or {}) | {"only_fields": list(FIELDS), "order_by": arguments.order(order_by)}
+        if limit is not None:
+            limit = arguments.integer("limit", limit, 0)
         if project is not None:
-            body |= {"project": [self._project(project)], "include_subprojects": True}
+            body |= {"project": [self._project(arguments.text("project", project))], "include_subprojects": True}
         if name is not None:
-            body["name"] = name
+            body["name"] = arguments.text("name", name)
         if status:
-            body["status"] = [_status(one) for one in _list(status)]
+            body["status"] = [arguments.status(one) for one in arguments.texts("status", status)]
         if tags:
-            body["tags"] = ["__$and", *_list(tags)]
+            body["tags"] = ["__$and", *arguments.texts("tags", tags)]
         found: list[dict[str, Any]] = []
         for page in range(1_000_000):
             size = PAGE if limit is None else min(PAGE, limit - page * PAGE)
@@ -107,7 +111,7 @@ class Client:
 
     def get(self, id: str) -> Run:
         """One run by its id. Raises NotFound."""
-        return Run(self._wire, document_of(self._wire, id, FIELDS))
+        return Run(self._wire, document_of(self._wire, arguments.text("id", id), FIELDS))
 
     # --- a new run
 
@@ -117,7 +121,7 @@ class Client:
         *,
         project: str | None = None,
         params: Mapping[str, Any] | None = None,
-        tags: Sequence[str] = (),
+        tags: str | Sequence[str] = (),
         comment: str = "",
         queue: int = QUEUE,
     ) -> Run:
@@ -130,13 +134,15 @@ class Client:
         `params` may be nested one level: `{"optimizer": {"lr": 0.1}}` is the section `optimizer`. `queue`: how many rows wait at most while the
         server is unavailable.
         """
-        body: dict[str, Any] = {"name": name, "type": "training", "tags": list(tags), "comment": comment}
+        labels = arguments.texts("tags", tags)
+        queue = arguments.integer("queue", queue, 1)
+        body: dict[str, Any] = {"name": arguments.text("name", name), "type": "training", "tags": labels, "comment": comment}
         if params:
-            body["hyperparams"] = _sections(params)
+            body["hyperparams"] = _sections(arguments.mapping("params", params))
         if project:
-            body["project"] = self._made_project(project)
+            body["project"] = self._made_project(arguments.text("project", project))
         id = self._wire.call("tasks.create", body, again=False)["id"]
-        document = {"id": id, "name": name, "project": {"name": project or ""}, "tags": list(tags)}
+        document = {"id": id, "name": name, "project": {"name": project or ""}, "tags": labels}
         return Run(self._wire, document, queue=queue).start()
 
     def _project(self, name: str) -> str:
@@ -230,16 +236,6 @@ class RunTable(Sequence[Run]):
         ]
         more = len(self) - len(shown)
         return html.table(("run", "project", "status", "started", "step", *values), rows, f"and {more:,} more" if more else "")
-
-
-def _status(name: str) -> str:
-    if name not in (*KNOWN, "in_progress", "publishing", "unknown"):
-        raise TidemarkError(f'there is no status "{name}": runs are {", ".join(KNOWN)}')
-    return STATUSES.get(name, name)
-
-
-def _list(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
 
 
 def _sections(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

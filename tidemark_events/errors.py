@@ -7,6 +7,10 @@ class TidemarkError(Exception):
     """The base of all errors of this package."""
 
 
+class InvalidArgument(TidemarkError, ValueError, TypeError):
+    """An argument of a wrong type, out of its range, or a name that nothing has."""
+
+
 class ServerUnavailable(TidemarkError):
     """No server answers, or it can't work now. `reached`: the request may have arrived."""
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tidemark_events.errors import TidemarkError
+from tidemark_events import arguments
+from tidemark_events.errors import InvalidArgument
 from tidemark_events.series import column_name, split_name
 from tidemark_events.wire import Wire
 
@@ -100,42 +101,31 @@ def figure(text: str) -> Any:
 
 def plot_event(run: str, name: str, shown: Any, step: int) -> bytes:
     """A plot event of a plotly figure or its dict."""
-    metric, variant = split_name(name)
-    if hasattr(shown, "to_json"):
-        text = str(shown.to_json())
-    elif isinstance(shown, Mapping):
-        text = json.dumps(shown)
-    else:
-        raise TypeError(f'the plot "{name}" must be a plotly figure or its dict, got {type(shown).__name__}')
-    event = {"type": "plot", "task": run, "metric": metric, "variant": variant, "iter": step, "timestamp": _now(), "plot_str": text}
-    return json.dumps(event).encode()
+    event = _event("plot", run, name, step)
+    try:
+        text = str(shown.to_json()) if hasattr(shown, "to_json") else json.dumps(arguments.mapping("a figure", shown))
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f'the plot "{name}" is neither a plotly figure nor its dict: {error}') from None
+    return encoded(event | {"plot_str": text})
 
 
 def image_event(run: str, name: str, url: str, step: int) -> bytes:
     """An image event."""
-    metric, variant = split_name(name)
-    event = {
-        "type": "training_debug_image",
-        "task": run,
-        "metric": metric,
-        "variant": variant,
-        "iter": step,
-        "timestamp": _now(),
-        "url": url,
-    }
-    return json.dumps(event).encode()
+    return encoded(_event("training_debug_image", run, name, step) | {"url": url})
 
 
 def vector_event(run: str, name: str, numbers: Any, step: int) -> bytes:
     """A vector event."""
-    metric, variant = split_name(name)
-    event = {"type": "training_stats_vector", "task": run, "metric": metric, "variant": variant, "iter": step, "timestamp": _now()}
-    return json.dumps({**event, "values": [float(number) for number in numbers]}).encode()
+    try:
+        values = [float(number) for number in numbers]
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f'the vector "{name}" must be a list of numbers: {error}') from None
+    return encoded(_event("training_stats_vector", run, name, step) | {"values": values})
 
 
 def log_event(run: str, text: str, level: str) -> bytes:
     """A log line."""
-    return json.dumps({"type": "log", "task": run, "level": level, "msg": text, "timestamp": _now()}).encode()
+    return encoded({"type": "log", "task": run, "level": level, "msg": text, "timestamp": _now()})
 
 
 def encoded(event: Mapping[str, Any]) -> bytes:
@@ -143,8 +133,19 @@ def encoded(event: Mapping[str, Any]) -> bytes:
     return json.dumps(event).encode()
 
 
+def _event(kind: str, run: str, name: str, step: int) -> dict[str, Any]:
+    metric, variant = split_name(arguments.name_of_series(name))
+    return {"type": kind, "task": run, "metric": metric, "variant": variant, "iter": arguments.step(step), "timestamp": _now()}
+
+
 def _now() -> int:
     return time.time_ns() // 1_000_000
+
+
+def folder(name: str) -> str:
+    """The name of a series as folders of the file server, which takes no `.` and `..`."""
+    parts = arguments.name_of_series(name).split("/")
+    return "/".join(part.replace(".", "_") if part in (".", "..") else part for part in parts)
 
 
 def as_file(name: str, image: Any) -> tuple[bytes, str, str]:
@@ -161,12 +162,12 @@ def as_file(name: str, image: Any) -> tuple[bytes, str, str]:
     elif hasattr(image, "shape"):
         content = _png_of_array(name, image)
     else:
-        raise TypeError(
+        raise InvalidArgument(
             f'the image "{name}" must be a path, bytes, a PIL image, a matplotlib figure or an array, got {type(image).__name__}'
         )
     kind = content_type(content)
     if kind == "application/octet-stream":
-        raise TidemarkError(f'the image "{name}" is neither PNG, JPEG, GIF, WebP nor SVG: convert it first')
+        raise InvalidArgument(f'the image "{name}" is neither PNG, JPEG, GIF, WebP nor SVG: convert it first')
     return content, kind, {"image/svg+xml": "svg", "image/jpeg": "jpg"}.get(kind, kind.partition("/")[2])
 
 
@@ -185,7 +186,7 @@ def _png_of_array(name: str, given: Any) -> bytes:
     numpy = importlib.import_module("numpy")
     array = numpy.asarray(given)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise TypeError(f'the image "{name}" must have the shape (height, width) or (height, width, 1, 3 or 4), got {array.shape}')
+        raise InvalidArgument(f'the image "{name}" must have the shape (height, width) or (height, width, 1, 3 or 4), got {array.shape}')
     if array.dtype.kind == "f":
         array = numpy.clip(array * 255, 0, 255).round()
     array = numpy.ascontiguousarray(array.astype(numpy.uint8))

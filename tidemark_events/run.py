@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from tidemark_events import frames, html, media, series
+from tidemark_events import arguments, frames, html, media, series
 from tidemark_events import writer as writing
-from tidemark_events.errors import NotFound, TidemarkError
+from tidemark_events.errors import InvalidArgument, NotFound, TidemarkError
 from tidemark_events.follow import Follower
 from tidemark_events.logs import Line, Lines
 from tidemark_events.media import Image
@@ -137,33 +137,59 @@ class Run:
 
     def scalars(self, metric: str, *, samples: int | None = None) -> Chart:
         """The lines of a metric, or one line by its name (`loss/train`). Every point; with `samples` at most so many buckets with mean, minimum and
-        maximum (2 to 10,000)."""
-        known = series.metrics_of(self._wire, self.id)
-        wanted = _wanted(metric, known)
-        if wanted is None:
-            names = ", ".join(self.metrics[:20]) or "none yet"
-            raise NotFound(f'run "{self.name}" has no scalars "{metric}"; it has: {names}')
-        return Chart(metric, series.read(self._wire, self.id, [wanted], samples))
+        maximum (2 to 10,000). Raises NotFound."""
+        wanted = self._series([arguments.text("metric", metric)])
+        return Chart(metric, series.read(self._wire, self.id, wanted, _samples(samples)))
 
     def scalars_frame(self, *metrics: str, samples: int | None = None, library: str | None = None) -> Any:
         """All series, or those of some metrics, as one table: `step` and a column for each. Of pandas, polars or pyarrow: the first that is
-        installed, or `library`."""
+        installed, or `library`. Raises NotFound for a metric that the run does not have."""
         name = frames.chosen(library)
-        known = series.metrics_of(self._wire, self.id)
-        wanted = [found for found in (_wanted(metric, known) for metric in metrics or known) if found is not None]
-        return frames.wide(series.read(self._wire, self.id, wanted, samples), name)
+        wanted = self._series(arguments.texts("metrics", metrics) or None)
+        return frames.wide(series.read(self._wire, self.id, wanted, _samples(samples)), name)
 
-    def logs(self, search: str | None = None, *, regex: bool = False, levels: Sequence[str] = ()) -> Lines:
-        """Its log lines, oldest first, or those that contain a text (or match an RE2 pattern). Nothing is read before they are iterated."""
-        return Lines(self._wire, self.id, search, regex, levels)
+    def _series(self, names: Sequence[str] | None) -> list[tuple[str, Sequence[str]]]:
+        """Metrics with their variants, by name; None: all. Raises NotFound."""
+        known = series.metrics_of(self._wire, self.id)
+        found = {name: _wanted(name, known) for name in (known if names is None else names)}
+        if missing := [name for name, one in found.items() if one is None]:
+            there = [series.column_name(metric, variant) for metric, variants in known.items() for variant in variants]
+            raise NotFound(arguments.known(f'run "{self.name}" has no scalars', missing[0], there))
+        return [one for one in found.values() if one is not None]
+
+    def logs(self, search: str | None = None, *, regex: bool = False, levels: str | Sequence[str] = ()) -> Lines:
+        """Its log lines, oldest first, or those that contain a text (or match an RE2 pattern). Nothing is read before they are iterated.
+
+        `levels`: words as they were reported (debug, info, warning, error, …); any other word finds nothing.
+        """
+        if search is not None:
+            arguments.text("search", search)
+        return Lines(self._wire, self.id, search, regex, arguments.texts("levels", levels))
 
     def images(self, metric: str | None = None) -> list[Image]:
-        """Its debug images whose files are still there, newest step first; `image.bytes()` and `image.save(path)` fetch one."""
-        return list(media.images(self._wire, self.id, metric))
+        """Its debug images whose files are still there, newest step first; `image.bytes()` and `image.save(path)` fetch one.
+        `metric`: of a metric, or of one series by its name (`mistakes/test`). Raises NotFound for a metric without images."""
+        one, name = self._metric("training_debug_image", "images", metric)
+        return [image for image in media.images(self._wire, self.id, one) if name is None or image.name == name]
 
     def plots(self, metric: str | None = None, *, last: int = 1) -> dict[str, Any]:
-        """Name -> its newest figure; with `last` the newest few as `name@step`. Plotly figures where plotly is installed, else dicts."""
-        return media.figures(self._wire, self.id, metric, last)
+        """Name -> its newest figure; with `last` the newest few as `name@step`. Plotly figures where plotly is installed, else dicts.
+        `metric` as in `images`. Raises NotFound for a metric without plots."""
+        one, name = self._metric("plot", "plots", metric)
+        found = media.figures(self._wire, self.id, one, arguments.integer("last", last, 1))
+        return {key: figure for key, figure in found.items() if name is None or key == name or key.startswith(f"{name}@")}
+
+    def _metric(self, kind: str, what: str, name: str | None) -> tuple[str | None, str | None]:
+        """The metric of a name, and the name where it is that of a single series. Raises NotFound."""
+        if name is None:
+            return None, None
+        answer = self._wire.call("events.get_task_metrics", {"tasks": [self.id], "event_type": kind})["metrics"]
+        metrics = answer[0]["metrics"] if answer else []
+        if arguments.text("metric", name) in metrics:
+            return name, None
+        if (metric := series.split_name(name)[0]) in metrics:
+            return metric, name
+        raise NotFound(arguments.known(f'run "{self.name}" has no {what}', name, metrics))
 
     def follow(self, *, points: bool = True, lines: bool = True, history: bool = True, interval: float = 1.0) -> Iterator[Point | Line]:
         """Points and lines as they arrive, after those that are there (`history`); ends when the run has ended.
@@ -171,6 +197,9 @@ class Run:
         The server says by a WebSocket when there is something to read; where none gets through (a proxy), the run is looked at every `interval`
         seconds. Continues after a lost connection. A point that was replaced comes again. Raises NotFound when the run is deleted.
         """
+        if not points and not lines:
+            raise InvalidArgument("nothing to follow: points and lines are both off")
+        interval = arguments.seconds("interval", interval)
         follower = Follower(self._wire, self.id, points=points, lines=lines)
         if not history:
             follower.skip()
@@ -187,7 +216,7 @@ class Run:
 
     def print(self, *texts: object, level: str = "info") -> None:
         """Report a log line."""
-        event = media.log_event(self.id, " ".join(map(str, texts)), level)
+        event = media.log_event(self.id, " ".join(map(str, texts)), arguments.text("level", level))
         (self._writer or self._begin()).other(lambda: event)
 
     def log_plot(self, name: str, figure: Any, step: int = 0) -> None:
@@ -198,7 +227,8 @@ class Run:
     def log_image(self, name: str, image: Any, step: int = 0) -> None:
         """Report an image: a path, bytes, a PIL image, a matplotlib figure or an array. It is uploaded in the background."""
         content, kind, ending = media.as_file(name, image)
-        path = f"runs/{self.id}/{name}/{step:08d}.{ending}"
+        step = arguments.step(step)
+        path = f"runs/{self.id}/{media.folder(name)}/{step:08d}.{ending}"
 
         def send() -> bytes:
             return media.image_event(self.id, name, self._wire.upload(path, content, kind), step)
@@ -213,7 +243,7 @@ class Run:
     def summarize(self, **values: float) -> None:
         """Report single values: results of the whole run, such as its best accuracy."""
         for name, value in values.items():
-            self._single(name, float(value))
+            self._single(name, writing.number(name, value))
 
     def _single(self, name: str, value: float) -> None:
         event = {"type": "training_stats_scalar", "task": self.id, "metric": "Summary", "variant": name, "iter": -(2**31), "value": value}
@@ -223,6 +253,7 @@ class Run:
     def rewind(self, step: int) -> int:
         """Take the run back to a step, when its training resumes from a checkpoint: later points, images and plots leave charts and statistics. How many
         events that are. A `log` without a step goes on after this one."""
+        step = arguments.step(step)
         self.flush()
         voided = int(self._wire.call("events.rewind", {"task": self.id, "iteration": step})["rewound"])
         (self._writer or self._begin()).next_step = step + 1
@@ -230,6 +261,7 @@ class Run:
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Send what waits; whether all of it was sent in time."""
+        timeout = arguments.seconds("timeout", timeout)
         return self._writer is None or self._writer.flush(timeout)
 
     @property
@@ -240,7 +272,8 @@ class Run:
     def finish(self, status: str = "completed", reason: str = "") -> None:
         """Send the rest and mark the run completed, failed or stopped. `with` calls it."""
         if status not in ("completed", "failed", "stopped"):
-            raise TidemarkError(f'a run ends as completed, failed or stopped, not as "{status}"')
+            raise InvalidArgument(f'a run ends as completed, failed or stopped, not as "{status}"')
+        arguments.text("reason", reason)
         at_exit(id(self), None)
         writer, self._writer = self._writer, None
         if writer is not None:
@@ -323,6 +356,10 @@ def _wanted(name: str, known: Mapping[str, Sequence[str]]) -> tuple[str, Sequenc
             if series.column_name(metric, variant) == name:
                 return metric, (variant,)
     return None
+
+
+def _samples(given: int | None) -> int | None:
+    return None if given is None else arguments.integer("samples", given, 2, series.WINDOW)
 
 
 def _name(reference: Any) -> str:

@@ -82,6 +82,9 @@ class Wire:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\nContent-Type: {content_type}\r\n\r\n'
         body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
         answer = self.send("POST", "/files/", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, attempts=1)
+        if answer.status in (400, 409, 413, 415):  # a sentence, not an envelope; waiting does not help
+            why = _parsed(answer).get("detail") or answer.body[:200].decode("utf-8", "replace")
+            raise CallRefused(f"{path}: {why} ({answer.status})", answer.status)
         if answer.status != 200:
             raise _refused("upload", answer, _parsed(answer))
         return self.file_prefixes[0] + quote(path)

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from tidemark_events.errors import ServerUnavailable, TidemarkError
+from tidemark_events import arguments
+from tidemark_events.errors import InvalidArgument, ServerUnavailable, TidemarkError
 from tidemark_events.series import split_name
 from tidemark_events.wire import Wire
 
@@ -28,6 +29,8 @@ QUEUE = 200_000
 EXIT_SECONDS = 30.0
 """How long the end of a program waits for the server."""
 LONGEST_PAUSE = 15.0
+STEPS = 2**63
+"""Steps are signed integers of 64 bits."""
 
 T = TypeVar("T")
 Row = tuple[int, int, dict[str, Any]]
@@ -40,6 +43,8 @@ class Writer:
     def __init__(self, wire: Wire, run: str, queue: int = QUEUE) -> None:
         self._wire, self._run, self._limit = wire, run, queue
         self._prefixes: dict[str, str] = {}
+        self._names: set[str] = set()
+        """Names of series that were checked."""
         self.next_step = 0
         self.dropped = 0
         """Rows that were not sent: the queue was full, or the program ended before the server answered."""
@@ -67,11 +72,15 @@ class Writer:
         """Keep a row for the next batch. Values that are no numbers are converted here, because a tensor may change afterwards."""
         if step is None:
             step = self.next_step
-        self.next_step = step + 1
-        row = dict(data)
+        elif type(step) is not int or not -STEPS <= step < STEPS:
+            step = arguments.step(step)
+        row = dict(arguments.mapping("data", data)) if type(data) is not dict else data.copy()
+        if not self._names.issuperset(row):
+            self._names.update(map(arguments.name_of_series, row))
         for name, value in row.items():
             if type(value) is not float and type(value) is not int:
-                row[name] = _number(name, value)
+                row[name] = number(name, value)
+        self.next_step = step + 1
         queue = self._queue
         waiting = len(queue)
         if waiting >= self._limit:
@@ -160,7 +169,7 @@ class Writer:
         while self._others and len(others) < BATCH:
             try:
                 event = self._patiently(self._others[0])
-            except (TidemarkError, OSError, ValueError, TypeError) as error:
+            except Exception as error:  # whatever it is, the thread goes on with the next
                 self.refused += 1
                 self._say("an image or plot was not sent", error)
             else:
@@ -234,11 +243,12 @@ def warn(text: str) -> None:
     warnings.warn(f"tidemark_events: {text}", RuntimeWarning, stacklevel=2)
 
 
-def _number(name: str, value: Any) -> float:
+def number(name: str, value: Any) -> float:
+    """A value as a float. Raises InvalidArgument for what is no number."""
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
+        raise InvalidArgument(
             f'"{name}" must be a number (or what float() takes), got {type(value).__name__}: texts go to run.print(), parameters to params='
         ) from None
 

@@ -12,7 +12,7 @@ import requests
 from tests.client import Client as Raw
 from tests.client import image, log, plot, scalar
 from tests.web.runs import png
-from tidemark_events import Client, NotFound
+from tidemark_events import Client, InvalidArgument, NotFound
 
 START = 1_790_000_000_000
 
@@ -115,6 +115,25 @@ def test_unknown_names_say_what_there_is(server: Raw, tm: Client, task: str) -> 
         tm.get("none")
     with pytest.raises(NotFound, match="/projects"):
         tm.runs(project="none/such")
+
+
+def test_a_misspelt_name_is_an_error_wherever_it_is_given(server: Raw, tm: Client, task: str) -> None:
+    server.add_batch([*losses(task, 2), image(task, "mistakes", "test", iter=1, url="s3://away/a.png")])
+    server.add_batch([plot(task, "roc", "test", iter=1, plot_str="{}"), plot(task, "roc", "train", iter=1, plot_str="{}")])
+    run = tm.get(task)
+    with pytest.raises(NotFound, match='no scalars "los"; it has: loss/train'):
+        run.scalars_frame("loss", "los")
+    with pytest.raises(NotFound, match='no images "mistake"; it has: mistakes'):
+        run.images("mistake")
+    with pytest.raises(NotFound, match='no plots "rok"; it has: roc'):
+        run.plots("rok")
+    assert len(run.images("mistakes")) == len(run.images("mistakes/test")) == 1 and run.images("mistakes/train") == []
+    assert sorted(run.plots("roc")) == ["roc/test", "roc/train"] and list(run.plots("roc/test")) == ["roc/test"]
+    for wrong in (lambda: tm.runs(where={"nope": 3}), lambda: tm.runs(order_by="loss"), lambda: run.scalars("loss", samples=1)):
+        with pytest.raises(InvalidArgument):
+            wrong()
+    assert len(tm.runs(where={"id": [task], "status": "running"})) == 1
+    assert [line.text for line in run.logs(levels="error")] == []
 
 
 def test_notebooks_show_names_as_text(server: Raw, tm: Client, task: str) -> None:

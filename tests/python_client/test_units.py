@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from apiserver.bll.registry.query import TASKS
+from tests.answers import schemas
 from tests.process import ROOT
-from tidemark_events import LoginRefused, Series, TidemarkError, frames, html, media
+from tidemark_events import InvalidArgument, LoginRefused, Series, TidemarkError, arguments, frames, html, media
 from tidemark_events.series import Chart, column_name, split_name
 from tidemark_events.wire import address_from
 
@@ -102,3 +104,49 @@ def test_images_are_told_by_their_content() -> None:
         media.as_file("x", b"BM bitmap")
     with pytest.raises(TypeError, match="must be a path"):
         media.as_file("x", 3)
+
+
+def test_filters_of_the_client_are_those_of_the_server() -> None:
+    assert {*TASKS.lists, *TASKS.patterns, *TASKS.times, *TASKS.numbers} == arguments.FIELDS
+    known = schemas().definitions("tasks")
+    assert set(known["task"]["properties"]) - arguments.FIELDS - {"company"} == arguments.TREES
+    assert set(known["last_metric"]["properties"]) - {"x_axis_label"} == arguments.STATISTICS
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"nope": 3}, 'unknown field "nope"; there are active_duration, comment'),
+        ({"hyperparam.General.lr.value": ["1"]}, "unknown field .* below configuration"),
+        ({"last_metrics.loss.train.value": [0, 1]}, "<md5 of metric>.<md5 of variant>"),
+        ({"page_size": 3}, "use limit="),
+        ({"order_by": "name"}, "use order_by="),
+        ({"_any_": {"patern": "x", "fields": ["name"]}}, 'has "patern"'),
+        ({"_any_": {"pattern": "x"}}, "needs fields"),
+        ({"_all_": {"pattern": "x", "fields": ["nam"]}}, 'unknown field "nam"'),
+        ({"filters": {"tag": {"any": {"include": ["a"]}}}}, 'unknown field "tag"'),
+        ({"status": ["runing"]}, 'no status "runing"'),
+        ("status", "where must be a dict"),
+    ],
+)
+def test_a_filter_that_the_server_would_ignore_is_an_error(where: Any, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        arguments.filters(where)
+
+
+def test_filters_that_mean_something_pass() -> None:
+    given = {"last_iteration": [1, None], "hyperparams.General.lr.value": ["1"], "_any_": {"pattern": "x", "fields": ["name"]}}
+    assert arguments.filters(given) == given
+    assert arguments.filters({"status": ["-running", "__$not", "failed"]})["status"] == ["-in_progress", "__$not", "failed"]
+    assert arguments.order(["-hyperparams.General.lr", "project.name", "+name"]) == ["-hyperparams.General.lr", "project.name", "+name"]
+
+
+def test_numbers_are_checked_by_value_and_not_by_type() -> None:
+    import numpy as np
+
+    assert [arguments.integer("n", one, 0) for one in (3, 3.0, np.int64(3), np.float32(3), True)] == [3, 3, 3, 3, 1]
+    for wrong in (1.5, "3", None, -1, float("nan"), float("inf"), 2**70):
+        with pytest.raises(InvalidArgument, match="n must be an integer from 0 to 10,"):
+            arguments.integer("n", wrong, 0, 10)
+    with pytest.raises(InvalidArgument, match="interval must be a number of seconds"):
+        arguments.seconds("interval", float("nan"))

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.python_client.conftest import Cable, RunScript
-from tidemark_events import Client, LoginRefused, ServerUnavailable, TidemarkError, connect
+from tests.web.runs import png
+from tidemark_events import Client, InvalidArgument, LoginRefused, ServerUnavailable, TidemarkError, connect
 
 
 def test_what_a_run_reports_is_read_back(tm: Client) -> None:
@@ -136,6 +137,29 @@ def test_a_full_queue_says_what_it_drops(cable: Cable, tm: Client) -> None:
 def test_a_value_that_is_no_number_is_refused_where_it_is_logged(tm: Client) -> None:
     with tm.run("wrong") as r, pytest.raises(TypeError, match=r'"note" must be a number .* run.print'):
         r.log({"note": "hello"})
+
+
+def test_what_can_not_be_stored_is_refused_where_it_is_logged_and_the_rest_arrives(tm: Client) -> None:
+    with tm.run("wrong names", tags="one") as r:
+        for wrong in ({3: 1.0}, {"": 1.0}, {"x" * 1025: 1.0}, {"a": [1, 2]}, [1.0]):
+            with pytest.raises(InvalidArgument):
+                r.log(wrong, step=1)
+        for step in ("1", 1.5, 2**63):
+            with pytest.raises(InvalidArgument, match="step must be an integer"):
+                r.log({"loss": 1.0}, step=step)
+        r.log({"loss": 2.0})
+        r.log_image("../digits", png(), step=3)
+    again = tm.get(r.id)
+    assert (list(again.scalars("loss")[0].step), again.tags) == ([0], ["one"])
+    assert again.images()[0].bytes() == png()
+
+
+def test_a_file_that_the_server_refuses_does_not_hold_up_the_rest(tm: Client) -> None:
+    with tm.run("refused file") as r, pytest.warns(RuntimeWarning, match="an image or plot was not sent: .*control character"):
+        r.log_image("dig\x00its", png(), step=3)
+        r.log({"loss": 2.0})
+        assert r.flush()
+    assert tm.get(r.id).scalars("loss")[0].points == 1
 
 
 def test_errors_name_the_fix(start_embedded: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
