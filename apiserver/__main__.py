@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-if "serve" in sys.argv[1:2]:  # first of all: what is imported before keeps the blocking versions
+if "serve" in sys.argv[1:2]:  # first: modules imported earlier keep the blocking versions
     from apiserver.serving.patches import patch_all
 
     patch_all()
@@ -30,7 +30,7 @@ class Commands(click.Group):
     """A group whose commands end with one sentence and exit code 2 when they can't start."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        # What `serve` has in its log, a command says in its last sentence; `serve` brings a handler of its own.
+        # Warnings go to the log in `serve`, which installs its own handler; other commands report them in their last sentence.
         logging.getLogger("tidemark").addHandler(logging.NullHandler())
         try:
             return super().invoke(ctx)
@@ -46,7 +46,7 @@ class Commands(click.Group):
 
 
 def _of_the_store(error: Exception) -> str | None:
-    """What a command says when the store could not do it now; None for any other error."""
+    """The sentence for an unavailable or busy store; None for any other error."""
     from apiserver.stores.errors import StoreError, StoreReadOnly
 
     if not isinstance(error, StoreError):

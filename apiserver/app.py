@@ -53,7 +53,7 @@ from apiserver.web.face import Page, open_page, register_web, wants_page
 log = logging.getLogger("tidemark")
 
 COMPRESS_FROM = 500
-"""Bytes of an answer."""
+"""Bytes of an answer above which it is compressed."""
 OFFLOAD = 128_000
 """Answers with more bytes are compressed in a thread: at 100 MB/s the event loop would stall."""
 
@@ -61,7 +61,7 @@ OFFLOAD = 128_000
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     """The application with an open engine. Raises StartupError when the installation can't be used, StoreNotReady when it may be later."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    engine = engine or open_engine(settings)  # first: while the store is unavailable, this is tried every second
+    engine = engine or open_engine(settings)  # first, because it is retried every second while the store is unavailable
     # A container often has no home: then the data folder holds the compiled schemas, which take seconds to compile.
     cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
     schemas = SchemaSet(SCHEMA, cache)
@@ -104,7 +104,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 
 
 def _route_of(app: Flask, environ: dict[str, Any]) -> str:
-    """The rule behind a path that is no RPC call: few names, however many paths there are."""
+    """The route rule of a path that is no RPC call, as a metrics label: few values, however many paths are requested."""
     try:
         rule, _ = app.url_map.bind_to_environ(environ).match(return_rule=True)
     except HTTPException:
@@ -158,19 +158,19 @@ def _add_status(app: Flask, context: Context, page: Page, watch: HealthWatch) ->
 
     def health() -> tuple[Report, Response]:
         report = watch.report()
-        patience.begin(WAIT_SECONDS)  # looking up the caller must not take longer than the health itself
+        patience.begin(WAIT_SECONDS)  # looking up the caller must not take longer than the health check itself
         details = context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ)  # type: ignore[arg-type]
         return report, jsonify(shown(report, details=details))
 
     @app.get("/healthz")
     @app.get("/api/healthz")
     def healthz() -> Response:
-        """Alive: a proxy or supervisor must not end a server because something behind it is unavailable."""
+        """Liveness: a proxy or supervisor must not restart a server because its store is unavailable."""
         return health()[1]
 
     @app.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        """Ready: calls are answered here, and will be in the next seconds."""
+        """Readiness: this server answers calls now and for the next seconds."""
         if draining.has_begun():
             return jsonify(status="draining"), 503
         report, response = health()
@@ -220,7 +220,7 @@ class TidemarkApp(Flask):
         self.rpc, self.gate, self.unread = rpc, gate, unread
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Calls of known endpoints, which no route matches, go to the RPC layer without Flask's request context: it takes as long as a small call itself."""
+        """Calls of known endpoints go to the RPC layer without Flask's request context, which takes as long as a small call itself."""
         if environ["REQUEST_METHOD"] != "POST" or not self.rpc.knows(environ.get("PATH_INFO", "")):
             answer: Iterable[bytes] = super().wsgi_app(environ, start_response)
             return answer
@@ -252,7 +252,7 @@ class TidemarkApp(Flask):
         return response
 
     def dispatch_request(self, *args: Any) -> Any:
-        # By the exception, not by a catch-all route: routes know methods, redirects and slashes, the RPC layer none of them.
+        # Through the exception, not a catch-all route: routes would add methods, redirects and slashes, which the RPC layer does not have.
         missed = request.routing_exception
         if isinstance(missed, NotFound):
             _let_go(missed)
@@ -261,14 +261,14 @@ class TidemarkApp(Flask):
 
 
 def _let_go(missed: BaseException | None) -> None:
-    """Drop what the exception of a path without a route refers to: the frames of the call, and with them its body and answer, megabytes that only the
+    """Drop the traceback of the routing exception: it refers to the frames of the call with body and answer, megabytes that only the
     garbage collector would free."""
     if missed is not None:
         missed.__traceback__ = missed.__context__ = missed.__cause__ = None
 
 
 class FixedAnswers:
-    """Compressed answers that are the same for everybody while the server runs, as Flask-Compress's cache. All others are not kept."""
+    """A cache for Flask-Compress that keeps only answers that never change while the server runs."""
 
     PATHS = frozenset({"/api/openapi.json"})
 
@@ -301,7 +301,7 @@ class Draining:
     """WSGI middleware around every call: its patience with the store, and the unread rest of its body, read before the answer is sent."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], limit: int, patience: float) -> None:
-        """`limit`: bytes of a body that are read for nothing; `patience`: seconds that a call waits for a store that does not answer."""
+        """`limit`: bytes of a refused body that are still read; `patience`: seconds that a call waits for a store that does not answer."""
         self._app = app
         self._limit = limit
         self._patience = patience

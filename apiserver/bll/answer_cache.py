@@ -1,4 +1,4 @@
-"""Encoded answers that are asked for again and again while nothing changes (dashboards poll)."""
+"""A cache of encoded answers, for clients that poll while nothing changes (dashboards)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class _Kept(Generic[AnswerT]):
 
 
 class AnswerCache(Generic[AnswerT]):
-    """Answers by request, each with the revision of the data it was made from. Bounded by bytes: the least recently used goes first, and
-    every answer goes after `max_age` seconds. An answer that many ask for at the same time is made once."""
+    """Answers by request, each with the revision of the data it was made from. Bounded by bytes, least recently used first out; no answer
+    is older than `max_age` seconds. Concurrent requests for the same answer compute it once."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class AnswerCache(Generic[AnswerT]):
         return kept if kept is not None and kept.revision == revision else None
 
     def _keep(self, key: Hashable, revision: Hashable, answer: AnswerT) -> AnswerT:
-        """Keep an answer, unless it would take more than half of the room."""
+        """Keep an answer, unless it is larger than half of the cache."""
         size = self._size_of(answer)
         self._kept.pop(key, None)
         if size is not None and size <= self._limit // 2:

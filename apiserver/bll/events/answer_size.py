@@ -1,4 +1,4 @@
-"""How much one answer about events holds: pages are cut by number, and one event may have megabytes; tasks may have thousands of series."""
+"""Limits on the size of one answer: pages are cut by number of events, but one event may have megabytes, and tasks thousands of series."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bounded(events: EventStore, most: int, most_series: int) -> EventStore:
 
 
 class _Bounded:
-    """All else is the store's own."""
+    """Other attributes are those of the wrapped store."""
 
     def __init__(self, events: EventStore, most: int, most_series: int) -> None:
         self._events, self._most, self._most_series = events, most, most_series
@@ -57,7 +57,7 @@ class _Bounded:
 
 
 def _size(found: Iterable[PagedEvent]) -> int:
-    """About: the texts, and whatever is no plain number."""
+    """An estimate: the lengths of texts and of everything that is no plain number."""
     size = 0
     for event, _ in found:
         for value in event.values():

@@ -1,7 +1,7 @@
 """Grouping decoded events into what a store appends: columns per series, single events, log lines.
 
-The loop over lines is the hottest code of the service: scalars go straight into the columns of their series, which are found by one look
-into a dictionary. Checks that hold for a whole task or series (ids, lengths of names) are made once for each in `finish`.
+The loop over lines is the hottest code of the service: scalars go straight into the columns of their series, found by one dictionary
+look-up. Checks that hold for a whole task or series (ids, lengths of names) are made once for each in `finish`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from apiserver.stores.records import LOG, PLOT, SCALAR, SeriesKey
 from apiserver.stores.touches import touches_of
 
 SERIES = 2_000
-"""Series looked at between two chances for other requests."""
+"""Series processed before yielding to other requests."""
 MAX_NAME, MAX_URL, MAX_TASK = 1_024, 8_192, 256
 """Greatest lengths in bytes: metric, variant, key, worker, level; url; task id."""
 
@@ -84,7 +84,7 @@ class BatchBuilder:
         self._dropped: dict[str, tuple[str, str]] = {}
         self.refused: list[Refused] = []
         self.lines = 0
-        """Lines that hold anything."""
+        """Lines that are not blank."""
         self.last_line = 0
         self.timed = 0
         """Events with a timestamp of their own."""
@@ -255,7 +255,7 @@ class BatchBuilder:
             raise ValidationFailed("task", f"at most {tasks} tasks in one batch (events.max_batch_tasks)", found)
 
     def check_series(self, most: int) -> None:
-        """Raises ValidationFailed when there are more series of scalars so far; cheap, so that they need not all be collected before."""
+        """Raises ValidationFailed when there are more series of scalars so far. Cheap, so it can run during collection."""
         if len(self._columns) > most:
             raise ValidationFailed("metric", f"at most {most} series of scalars in one batch (events.max_batch_series)", len(self._columns))
 
@@ -300,7 +300,7 @@ class BatchBuilder:
     # --- the batch
 
     def finish(self) -> EventBatch:
-        """What is to be stored."""
+        """The batch to store."""
         batch = EventBatch(now=self._now, worker=self._worker, lines=max(self.last_line, 1), quiet_metrics=self._ignored)
         for (task, metric, variant, _, model_event), column in paced(self._columns.items(), SERIES):
             key = SeriesKey(task, SCALAR, metric or "", variant or "")
@@ -326,7 +326,7 @@ class BatchBuilder:
 
 
 def _join(points: Points, more: Points) -> None:
-    """Two spellings of one series (null and "" are the same name), back in order of arrival."""
+    """Merge two spellings of one series (null and "" are the same name) in order of arrival."""
     offset = len(points.iters)
     columns: list[tuple[list[Any], list[Any]]] = [
         (points.iters, more.iters),

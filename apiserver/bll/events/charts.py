@@ -1,6 +1,7 @@
 """Charts of scalar series: every series of one task, or of many side by side, cut into buckets.
 
-A series with fewer points than `samples` is given point by point. Any other is cut into buckets of equal width, ceil(span / samples), that
+A series with fewer points than `samples` is returned point by point. Any other is cut into buckets of equal width, ceil(span / samples),
+that
 begin at multiples of their width: up to `samples` + 1 of them, empty ones left out. Every series has a width of its own, so a chart never
 gets coarser because of its neighbours, unless all of them have more points than one answer may hold. Bucket arithmetic happens in the store, in columns; nothing here touches single points.
 """
@@ -25,16 +26,17 @@ XKey = Literal["iter", "timestamp", "iso_time"]
 
 CACHE_BYTES = 48 * 1024 * 1024
 BUCKETS_AT_ONCE = 500_000
-"""About how many buckets are asked of the store in one call: 20 MB of arrays."""
+"""Buckets read from the store in one call, about: 20 MB of arrays."""
 BUCKETS_BETWEEN_PAUSES = 50_000
-"""After encoding so many buckets (about 5 ms) other requests get their turn."""
+"""Buckets encoded (about 5 ms) before yielding to other requests."""
 SERIES_BETWEEN_PAUSES = 1_000
-"""The same for series."""
+"""Series encoded before yielding."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartQuery:
-    """How a chart is to look. `samples` 0: every point. `x_min`, `x_max`: inclusive, in iterations or ms. `metrics`: (metric, variants)."""
+    """The parameters of a chart. `samples` 0: every point. `x_min`, `x_max`: inclusive, in iterations or ms. `metrics`: (metric,
+    variants)."""
 
     samples: int = 6000
     key: XKey = "iter"
@@ -52,7 +54,7 @@ class ChartQuery:
 
 
 class ChartLimits(NamedTuple):
-    """What one answer may hold."""
+    """Limits of one answer."""
 
     series: int = 20_000
     points: int = 10_000_000
@@ -126,7 +128,7 @@ class Charts:
         requests = {number: request for number, series in series_of if (request := request_for(series, query)) is not None}
         answers = dict(zip(requests, self._events.buckets(company, list(requests.values())), strict=True))
         if query.x_min is not None or query.x_max is not None:
-            # How many points a range holds is known only now: where they are fewer than samples, each is shown by itself.
+            # The number of points in the range is known only now; fewer than `samples` are returned one by one.
             fine = {
                 number: request._replace(interval=1)
                 for number, request in requests.items()
@@ -142,7 +144,8 @@ class Charts:
 
 
 def limited(query: ChartQuery, series: Sequence[Series], limits: ChartLimits) -> ChartQuery:
-    """The query with so few samples that the answer has no more points than it may. Raises ValidationFailed when there are too many series, or
+    """The query with `samples` reduced until the answer is within its limit of points. Raises ValidationFailed when there are too many
+    series, or
     too many points without sampling."""
     if len(series) > limits.series:
         raise ValidationFailed("metrics", f"a choice of at most {limits.series} series (events.max_chart_series)", len(series))
@@ -155,7 +158,7 @@ def limited(query: ChartQuery, series: Sequence[Series], limits: ChartLimits) ->
 
 
 def _points_inside(series: Series, query: ChartQuery) -> int:
-    """How many points of a series its chart has without sampling, about: an even spread is assumed in time."""
+    """An estimate of a series' points in the range, assuming that they are evenly spread in time."""
     request = request_for(series, query)
     if request is None:
         return 0
@@ -209,7 +212,7 @@ def ids_by_company(owners: Iterable[Owner]) -> dict[str, list[str]]:
 
 
 def revision_of(events: SeriesReader, owners: Iterable[Owner]) -> tuple[tuple[int, ...], ...] | None:
-    """What is different after any change of the owners' events; None when that can't be known."""
+    """A revision that changes with the owners' events; None when it is unknown."""
     found: list[tuple[int, ...]] = []
     for company, ids in ids_by_company(owners).items():
         one = events.revision(company, ids)
@@ -220,7 +223,7 @@ def revision_of(events: SeriesReader, owners: Iterable[Owner]) -> tuple[tuple[in
 
 
 def _cost(drawn: _Drawn) -> int:
-    """In buckets."""
+    """Size in buckets."""
     return len(drawn.buckets.x) + BUCKETS_BETWEEN_PAUSES // SERIES_BETWEEN_PAUSES
 
 

@@ -1,4 +1,4 @@
-"""Events of an owner read whole, and made into batches again: for moving them to another owner, or to another store."""
+"""Reads all events of an owner and makes them into batches again, to copy them to another owner or store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COMMON = frozenset(("type", "task", "metric", "variant", "timestamp", "worker",
 
 
 class CopySource(EventReader, LogReader, Protocol):
-    """What events are read from."""
+    """The stores that events are read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def events_of_part(source: EventReader, company: str, owner: str, part: Part) ->
 
 
 def _divided(events: Iterable[StoredEvent], chosen: Callable[[StoredEvent], bool]) -> tuple[list[StoredEvent], list[StoredEvent]]:
-    """Those that are chosen, and the others; each in the order of the events."""
+    """The events that `chosen` picks, and the others, each in order."""
     parts: tuple[list[StoredEvent], list[StoredEvent]] = ([], [])
     for event in events:
         parts[0 if chosen(event) else 1].append(event)
@@ -115,14 +115,14 @@ def batch_of(events: Sequence[StoredEvent], owner: str, *, is_model: bool, label
 
 
 class Digest:
-    """What some events are, whatever their order: their number, and the sum of a hash of each."""
+    """A digest of events that does not depend on their order: their number and the sum of their hashes."""
 
     def __init__(self) -> None:
         self.count = 0
         self._sum = 0
 
     def add(self, events: Iterable[StoredEvent]) -> None:
-        """The time of arrival is left out: it is another one in every store."""
+        """The time of arrival is left out: it differs in every store."""
         for event in events:
             value = event.get("value")
             number = b"" if value is None or not isinstance(value, float) or math.isfinite(value) else repr(value).encode()
@@ -141,7 +141,7 @@ def _key(event: StoredEvent, owner: str) -> SeriesKey:
 
 
 def _complete(source: EventReader, company: str, owner: str, events: Sequence[StoredEvent]) -> None:
-    """Put in values that are no finite numbers: pages leave them out."""
+    """Restore values that are no finite numbers, which pages leave out."""
     missing: dict[str, list[StoredEvent]] = {}
     for event in events:
         if TYPES[event["type"]].is_points and event.get("iter") is not None and event.get("value") is None:

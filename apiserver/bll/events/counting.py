@@ -1,4 +1,4 @@
-"""What of a batch was stored: counted for `GET /metrics`, and named to live readers."""
+"""Counts the stored events of a batch, for `GET /metrics` and for live readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.records import LOG
 
 SERIES = 5_000
-"""Series looked at between two chances for other requests."""
+"""Series processed before yielding to other requests."""
 
 
 def stored_events(batch: EventBatch, outcome: Appended) -> Counter[tuple[str, str]]:
@@ -25,7 +25,7 @@ def stored_events(batch: EventBatch, outcome: Appended) -> Counter[tuple[str, st
 
 
 def count_stored(stored: Counter[tuple[str, str]], outcome: Appended) -> None:
-    """Add the sums of a batch; log lines that had been stored before are one retried batch."""
+    """Add the sums of a batch; a batch whose log lines were stored before counts as one retry."""
     of_type: Counter[str] = Counter()
     for (_, type), count in stored.items():
         of_type[type] += count

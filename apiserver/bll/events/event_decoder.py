@@ -1,8 +1,8 @@
-"""From a line of JSON to an event: one fast path, one careful path, the same rules.
+"""Decodes lines of JSON into events: a fast path and a careful path with the same rules.
 
 The decoders are msgspec structs built at start from the event types of `schema/services/events.conf`: decoding a line is parsing and
-checking it, 0.5 µs for 200 bytes. What they do not take (a field that no schema names, `"7"` for 7, NaN, JSON beyond the standard) is read
-again carefully, and either becomes the same struct or is refused with the field and what was expected.
+checking it, 0.5 µs for 200 bytes. Lines that they reject (a field that no schema names, `"7"` for 7, NaN, JSON beyond the standard) take
+the careful path and either become the same struct or are refused with the field and what was expected.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ _INTEGER_RANGES = {"iter": (MIN_ITER, MAX_ITER), "timestamp": (MIN_TIMESTAMP, MA
 
 
 def _struct(kind: str, properties: Mapping[str, str]) -> type[msgspec.Struct]:
-    """A struct that takes exactly what the schema says; everything optional but the task."""
+    """A struct with exactly the schema's fields and types; all but the task are optional."""
     integers = {name: Annotated[int, msgspec.Meta(ge=low, le=high)] for name, (low, high) in _INTEGER_RANGES.items()}
     types: dict[str, Any] = {"integer": integers["iter"], "number": float, "string": str, "boolean": bool, "array": list[float]}
     fields: list[Any] = [("task", str)]

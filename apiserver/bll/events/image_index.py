@@ -1,4 +1,4 @@
-"""Which debug images there are: the stops of a slider, and the images of many tasks and variants at one iteration."""
+"""Lists debug images: the iterations that have images (for a slider), and the images of many tasks and variants at one iteration."""
 
 from __future__ import annotations
 

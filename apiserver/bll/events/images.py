@@ -1,4 +1,4 @@
-"""Debug images as clients older than 2.7 list them."""
+"""Debug images for clients of API versions before 2.7."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Taking events in: lines -> decoded -> grouped into columns -> one append -> published to live readers.
-
-Per event nothing is asked of a store, and nothing is made that is not stored. Work is done in slices, so that a batch of tens of
-thousands of lines holds nobody up. What depends on a task or a series is checked once for each, after grouping.
+"""Ingest: decode lines, group them into columns, append once, publish to live readers. No store request and no temporary object per event.
+Work is done in slices, so that a batch of tens of thousands of lines delays no other request. Checks on a task or series run once for each,
+after grouping.
 """
 
 from __future__ import annotations
@@ -27,27 +26,27 @@ from apiserver.stores.base import EventWriter
 from apiserver.stores.state import Bus
 
 SLICE = 1 << 16
-"""Bytes between two chances for other requests: a millisecond, ten if every line has a series of its own."""
+"""Bytes processed before yielding to other requests: 1 ms, or 10 ms if every line has its own series."""
 SLICE_LINES = 2_000
-"""Lines of a slice at most: blank and broken ones are short, and take longest."""
+"""Most lines of a slice: blank and broken lines are short and take longest."""
 MAX_ERROR_LINES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """`reject_unknown`: the first event of a task does not make it known. `ignored_metrics` never move last_iteration. `validate_plots`: tell
-    with every plot whether it is JSON."""
+    """`reject_unknown`: the first event of a task does not make it known. `ignored_metrics` never move last_iteration. `validate_plots`:
+    store with every plot whether it is JSON."""
 
     reject_unknown: bool = False
     ignored_metrics: tuple[str, ...] = (":monitor:machine", ":monitor:gpu")
     validate_plots: bool = False
     max_batch_tasks: int = 1_000
     max_batch_series: int = 20_000
-    """Tasks, and series of scalars, in one batch."""
+    """Limits of one batch: tasks, and series of scalars."""
 
 
 class Ingest:
-    """Stores what clients report. `definitions`: the definitions of the events service (see EventDecoder)."""
+    """Stores reported events. `definitions`: the definitions of the events service (see EventDecoder)."""
 
     def __init__(
         self,
@@ -68,7 +67,8 @@ class Ingest:
     def add_lines(self, company: str, user: str, body: bytes, worker: str, *, again: bool = False) -> dict[str, Any]:
         """Store a batch of JSON lines. `again`: its log lines are stored even where the same batch was stored within the hour (and removed since).
 
-        Answers {added, errors, errors_info, error_lines}. Raises EmptyBatch, EventsNotAdded (nothing was good), ValidationFailed (events of
+        Answers {added, errors, errors_info, error_lines}. Raises EmptyBatch, EventsNotAdded (no line was valid), ValidationFailed (events
+        of
         one task contradict each other), and what the store raises when it can't take the batch now.
         """
         builder = self._builder(worker)
@@ -138,7 +138,7 @@ class Ingest:
 
 
 def _slices(body: bytes) -> Iterator[list[bytes]]:
-    """The lines of a body, some at a time."""
+    """The lines of a body, in slices."""
     start = 0
     while start < len(body):
         end = start + SLICE

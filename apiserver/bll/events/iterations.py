@@ -1,4 +1,4 @@
-"""Which iterations of images and plots there are in a direction, when the older files of some variants are gone.
+"""Finds the iterations before or after one that still have images or plots: the older files of some variants are overwritten.
 
 A variant of debug images usually reports into a ring of files, so its images before a certain iteration show files that were overwritten.
 Images are *valid from* that iteration on. It is the least of the greatest iterations of the variant's urls.
@@ -112,7 +112,7 @@ def exists(events: EventReader, owner: Owner, kind: str, metrics: Mapping[str, S
 
 
 def nearest(candidates: Sequence[T], found_in: Callable[[Sequence[T]], bool]) -> T | None:
-    """The first candidate that has something; `found_in` says whether any of some candidates has. Asks a logarithmic number of times."""
+    """The first candidate that has something; `found_in` says whether any of some candidates has. A binary search."""
     start, size = 0, 1
     while start < len(candidates):
         part = candidates[start : start + size]

@@ -1,4 +1,4 @@
-"""Widths of buckets that change in steps: a bucket that is full keeps its place while its series grows, so a live chart never jitters."""
+"""Bucket widths in steps: full buckets keep their bounds while the series grows, so a live chart does not jitter."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from apiserver.stores.records import (
 )
 
 SERIES = 1_000
-"""Series looked at between two chances for other requests."""
+"""Series processed before yielding to other requests."""
 
 
 class Latest:
@@ -78,7 +78,7 @@ class Latest:
                 if stats is None or stats.count == series.chart_count:
                     continue
                 if series.chart_count:
-                    mixed.setdefault(series.key.task, {})[series.key] = series  # its statistics tell of later iterations
+                    mixed.setdefault(series.key.task, {})[series.key] = series  # its statistics are those of later iterations
                 else:
                     found.setdefault(series.key.task, []).append(_single(series, stats.value, stats.value_timestamp or 0))
             for task, several in mixed.items():

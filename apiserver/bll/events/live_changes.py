@@ -1,7 +1,6 @@
-"""Which tasks got events just now, for live readers: the only module that knows its channel and encoding.
-
-The changes of a moment are one message: a batch that comes alone is told at once, those that follow it within `GATHER_SECONDS` together. So small batches
-of many clients do not pay for a message each, and no batch waits for one.
+"""Tells live readers which tasks got events. The only module that knows the channel and its encoding. The first batch is announced at once;
+those that follow within `GATHER_SECONDS` share one message, so small batches of many clients do not cost a message each, and no batch waits
+for one.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class LiveChanges:
         self._sending = False
 
     def publish(self, company: str, stored: Iterable[tuple[str, str]], seq: int) -> None:
-        """Say soon which (task, type) a batch that was just stored has, all before `seq`."""
+        """Announce the (task, type) pairs of a batch that was just stored; all its events arrived before `seq`."""
         tasks = self._pending.setdefault(company, {}) if stored else {}
         for task, type in stored:
             of_task, before = tasks.get(task) or (set(), 0)

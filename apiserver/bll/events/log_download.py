@@ -13,7 +13,7 @@ from apiserver.stores.base import LogReader
 from apiserver.stores.records import LOG, Cursor, EventQuery, PagedEvent, events_of
 
 LEAST, MOST = 100, 4_000
-"""Lines read at a time: few at first, as lines can be large, more when they turn out to be short."""
+"""Lines read at a time: few at first because lines can be large, more when they are short."""
 PIECE = 2_000_000
 """About how many bytes a piece has."""
 
@@ -27,8 +27,8 @@ class LogDownload:
     def stream(self, owner: Owner, write: LineWriter, *, fold_progress: bool = False) -> Iterator[bytes]:
         """The log, oldest line first, in pieces of about 2 MB. `fold_progress`: of a progress bar only the last redraw.
 
-        The first piece is read at once, so that what is wrong comes as an exception and not in the middle of an answer. What is written
-        while the download runs comes too, if it is later than what was read already.
+        The first piece is read before returning, so that errors are raised and do not cut an answer short. Lines written during the
+        download are included if they are later than those already read.
         """
         return self._pieces(owner, write, self._read(owner, None, LEAST), ProgressFold() if fold_progress else None)
 

@@ -1,4 +1,4 @@
-"""How a line of a downloaded log is written: as JSON, or after a format of the caller's."""
+"""Formats of a downloaded log line: JSON, or the caller's format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apiserver.stores.records import StoredEvent
 NAMES = ("asctime", "timestamp", "level", "worker", "msg")
 DEFAULT = "{asctime} {worker} {level} {msg}"
 MAX_CHARACTERS, MAX_PLACEHOLDERS = 1_000, 20
-"""A format can't blow up what it is filled with."""
+"""Bounds the width of a field, so that a format cannot multiply the size of a log."""
 
 LineWriter = Callable[[list[StoredEvent]], bytes]
 

@@ -57,7 +57,7 @@ class LogLines(NamedTuple):
 
 
 class OverviewEvents(EventReader, LogReader, Protocol):
-    """What logs are counted and read in."""
+    """The stores that logs are counted in and read from."""
 
 
 class LogOverviews:
@@ -115,7 +115,7 @@ class LogOverviews:
         return self._near(owner, self._counted(owner, [], found.start, end, interval), skip)
 
     def _continued(self, owner: Owner, old: LogOverview | None, first: int, last: int, interval: int, total: int) -> LogOverview | None:
-        """The overview that is known with what came after it; None when it must be counted again."""
+        """The cached overview, extended by the lines that came after it; None when it must be counted again."""
         if old is None or (old.interval, old.first_timestamp) != (interval, first) or not old.slices:
             return None
         if (old.total, old.last_timestamp) == (total, last):

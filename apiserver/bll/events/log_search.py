@@ -1,4 +1,4 @@
-"""Finding lines in the whole log of a task, page by page, with their places in the log."""
+"""Searches the whole log of a task, page by page, and gives each match's position."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, Cursor, EventQuery
 
 
 class SearchQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is looked for. The direction is part of it: a search goes on in the direction in which it began."""
+    """A search. The direction is part of it: a search goes on in the direction in which it began."""
 
     text: str
     regex: bool = False
@@ -46,7 +46,8 @@ class SearchScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
 
 
 class FoundPage(NamedTuple):
-    """Matching lines. `positions[i]` is the place of `events[i]` in the log, 0 for its oldest line. `matched` counts the matching lines of
+    """Matching lines. `positions[i]` is the position of `events[i]` in the log, 0 for its oldest line. `matched` counts the matching lines
+    of
     all pages up to this one once the search is through, else it is None. `searched_to` is the time up to which the log was searched by then; None: to its
     end. `scroll_id` leads to the next page; None: there is none."""
 
@@ -59,7 +60,7 @@ class FoundPage(NamedTuple):
 
 
 PAGE_CHARACTERS = 32_000_000
-"""A page of a search ends after so much text, too."""
+"""Bytes of text after which a page of matches ends."""
 
 
 class _Scanned(NamedTuple):
@@ -70,7 +71,7 @@ class _Scanned(NamedTuple):
 
 
 class SearchedEvents(EventReader, LogReader, Protocol):
-    """What logs are searched in."""
+    """The stores that logs are searched in."""
 
 
 class LogSearch:

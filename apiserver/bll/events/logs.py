@@ -51,7 +51,7 @@ class LogScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
 
 
 class LogEvents(EventReader, EventWriter, Protocol):
-    """What logs are read from and cleared in."""
+    """The stores that logs are read from and cleared in."""
 
 
 class Logs:

@@ -1,4 +1,4 @@
-"""The newest events of every series of a task, and paging through a task's last iterations of images: what older clients ask for."""
+"""For older clients: the newest events of every series of a task, and pages of a task's last iterations of images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def newest_per_series(
     series = events.series(owner.company, [owner.id], [kind], metrics)
     best: dict[tuple[str, str], list[PagedEvent]] = {}
     if count == 1:
-        # Most series end at the same iteration: one question for all that do.
+        # Most series end at the same iteration: one query covers them.
         by_end: dict[int, list[Series]] = defaultdict(list)
         for one in series:
             if one.max_iter is not None:

@@ -1,7 +1,7 @@
 """Events and raw points page by page.
 
 A scroll shows what was stored when it began: arrivals after that (overwrites too) are left out by their seq, so concurrent writes never
-make a page repeat or skip anything. Pages are encoded in slices; a page of 200,000 events never stands in memory as Python objects.
+make a page repeat or skip anything. Pages are encoded in slices; a page of 200,000 events is never held in memory as Python objects.
 """
 
 from __future__ import annotations

@@ -12,13 +12,14 @@ from apiserver.common.fairness import give_way
 from apiserver.stores.records import PLOT, StoredEvent
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)|NaN|-?Infinity', re.DOTALL)
-"""A text (inside of which nothing changes), or a number that JSON has no word for. A text without an end goes to the end of all: each quote would look for it again."""
+"""A string (left unchanged), or a number that JSON cannot express. An unterminated string matches to the end of the text; otherwise each
+quote would start a new scan."""
 _SLICE = 200_000
-"""Characters after which other requests get their turn."""
+"""Characters processed before yielding to other requests."""
 
 
 def make_readable(events: Iterable[StoredEvent]) -> None:
-    """Put null in place of the numbers that JSON has no word for, in every plot of an answer; what is stored stays as it was sent."""
+    """Replace numbers that JSON cannot express by null in every plot of an answer; the stored plot stays as it was sent."""
     for event in events:
         text = event.get("plot_str")
         if isinstance(text, str) and event.get("type") == PLOT:
@@ -26,7 +27,7 @@ def make_readable(events: Iterable[StoredEvent]) -> None:
 
 
 def readable(text: str) -> str:
-    """JSON that every reader takes. A text that is no JSON otherwise either stays as it is."""
+    """Standard JSON. A text that is not JSON for other reasons is returned unchanged."""
     if "NaN" not in text and "Infinity" not in text:
         return text
     pieces: list[str] = []
@@ -55,6 +56,6 @@ def _is_json(text: str) -> bool:
         json.loads(text, parse_int=float)
     except ValueError:
         return False
-    except RecursionError:  # deeper than can be told here
+    except RecursionError:  # nested too deep to check here
         return True
     return True

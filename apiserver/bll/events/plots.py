@@ -77,7 +77,8 @@ class Plots:
         return {"plots": events, "returned": len(plots), "total": len(plots), "scroll_id": None}
 
     def of_owner_scrolled(self, owner: Owner, scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None) -> dict[str, Any]:
-        """As clients below 1.8 ask: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second page
+        """For API versions before 1.8: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second
+        page
         is empty and ends the scroll."""
         if scroll.id == END:
             return {"plots": [], "returned": 0, "total": 0, "scroll_id": None}
@@ -121,7 +122,7 @@ class Plots:
     def of_owners_scrolled(
         self, owners: Mapping[str, Owner], scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None
     ) -> dict[str, Any]:
-        """As clients below 1.8 ask: the last `iters` plots of every series, in one page; `total` counts all plots of the tasks."""
+        """For API versions before 1.8: the last `iters` plots of every series, in one page; `total` counts all plots of the tasks."""
         if scroll.id == END:
             return _side_by_side({}, 0, None)
         state = self._scrolls.resume(SeriesPlotsScroll, owners.values(), scroll)

@@ -12,7 +12,7 @@ from apiserver.stores.records import StoredEvent
 _BAR = re2.compile(rb"\d{1,3}%\|.*\|.*\[.*\]|\d(?:it|B|[kKMGT]B?)?(?:it)? \[\d\d:\d\d(?::\d\d)?,")
 """What tqdm prints: ` 45%|████▌     | 45/100 [00:12<00:15,  3.45it/s]`, or without a total `45it [00:12,  3.45it/s]`. RE2 takes linear time."""
 _COUNT = re.compile(rb"(?<![\s\d])[\s\d]+(?:it|B|[kKMGT]B?)?(?:it)?$")
-"""Tried once for each run of spaces and digits, not from each of its characters."""
+"""Tried once per run of spaces and digits, not at each character, which keeps it linear."""
 
 
 class ProgressFold:
@@ -23,7 +23,7 @@ class ProgressFold:
         self._bar: tuple[object, bytes] | None = None
 
     def take(self, events: Iterable[StoredEvent]) -> list[StoredEvent]:
-        """The next lines, folded; a bar is held until it is known that it is not drawn again."""
+        """The next lines, folded; a bar is held back until the next line shows that it is not redrawn."""
         shown: list[StoredEvent] = []
         for event in events:
             text = event.get("msg")
@@ -42,7 +42,7 @@ class ProgressFold:
         return shown
 
     def rest(self) -> list[StoredEvent]:
-        """The bar that is held at the end."""
+        """The bar that is still held back at the end."""
         return [] if self._held is None else [self._held]
 
 
@@ -65,7 +65,7 @@ def has_bar(text: str) -> bool:
 
 
 def last_drawn(text: str) -> str:
-    """What a terminal shows of a message whose bars return to the start of their line: the last of them."""
+    """The text that a terminal shows of a message in which bars overwrite each other by carriage returns: the last bar."""
     if "\r" not in text:
         return text
     drawn = [part for part in text.split("\r") if part.strip()]
@@ -81,7 +81,7 @@ def _before_bar(text: str) -> bytes | None:
 
 
 def _name(text: str) -> bytes | None:
-    """What stands in front of a bar, by which two bars are told apart; None when the text is no single bar."""
+    """The label before a bar, which identifies it; None when the text is not a single bar."""
     before = _before_bar(text)
     if before is None or "\n" in text.strip("\n"):
         return None

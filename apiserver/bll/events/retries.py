@@ -1,4 +1,4 @@
-"""How a batch that comes again is known: by what was sent, never by what the server filled in."""
+"""Recognises a repeated batch by the bytes that were sent, never by fields that the server filled in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Taking a task back to an iteration: what it reported after it is void.
 
-A training that resumes from a checkpoint reports iterations again that it had reported before it died. Void points leave charts and statistics; they
-are kept as events of a hidden owner, and shown to who asks for them.
+A training that resumes from a checkpoint reports iterations again that it had reported before it died. Void points leave charts and
+statistics; they are kept as events of a hidden owner and returned on request (`rewound`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import rewound
 
 TRIES = 5
-"""How often the progress of an owner that is reported to is set."""
+"""How often the progress of an owner is set while reports arrive."""
 
 
 class RewindEvents(EventReader, EventWriter, Protocol):
-    """What rewinding reads and writes."""
+    """The stores that rewinding reads and writes."""
 
 
 class Rewinding:
@@ -35,7 +35,7 @@ class Rewinding:
     def rewind(self, owner: Owner, iteration: int) -> int:
         """Void the scalars, vectors, plots and images with a greater iteration; how many there were. Log lines and single values stay.
 
-        What is reported while it runs stays. A call that was interrupted is made whole by the next one. Raises RewindRefused when there are too
+        What is reported while it runs stays. An interrupted call is completed by the next one. Raises RewindRefused when there are too
         many series to keep what is void.
 
         Calls for one owner run one after the other in a worker. In several workers none loses an event, because each keeps what it cuts before.
@@ -56,7 +56,7 @@ class Rewinding:
         return removed
 
     def _set_progress(self, owner: Owner, types: list[str]) -> None:
-        """Until it is that of the series: another worker may cut, or a report come, between reading and setting."""
+        """Repeat until it equals the progress of the series: another worker may cut, or a report arrive, between read and write."""
         progress = None
         for _ in range(TRIES):
             left = self._events.series(owner.company, [owner.id], types)
@@ -67,7 +67,7 @@ class Rewinding:
             self._directory.set_progress(owner, progress)
 
     def _keep(self, owner: Owner, part: Part) -> None:
-        """Copy what will be void to its hidden owner."""
+        """Copy the events that will be void to the hidden owner."""
         hidden = rewound(owner.id)
         for events in events_of_part(self._events, owner.company, owner.id, part):
             refusals = self._events.append(owner.company, batch_of(events, hidden, is_model=owner.kind == "model")).refusals

@@ -32,7 +32,7 @@ class SampleCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SampleNavigation(ABC, Generic[SnapshotT]):
-    """One kind of sample. Its subclass says what a sample is."""
+    """Navigation through one kind of sample, which the subclass defines."""
 
     def __init__(self, events: EventReader, state: State, kind: str, snapshot: type[SnapshotT], ttl: float) -> None:
         self._events = events

@@ -18,7 +18,7 @@ from apiserver.stores.errors import StateTooLarge
 from apiserver.stores.state import State
 
 END = "FFFF"
-"""The id of the page after the last one, where ClearML's old endpoints have a word for it. It is always valid, and always empty."""
+"""The id of the page after the last one in ClearML's old endpoints: always valid, always an empty page."""
 
 KIND = "scroll"
 
@@ -46,7 +46,7 @@ class LastPage(ScrollState, frozen=True, forbid_unknown_fields=True):
 
 
 class _KeptScroll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the state store keeps of a scroll."""
+    """A scroll in the state store."""
 
     endpoint: str
     company: str
@@ -106,7 +106,7 @@ def decoded(state: Mapping[str, Any], kind: type[StructT], scroll: Scroll) -> St
 
 @contextmanager
 def state_limit() -> Iterator[None]:
-    """Says to the client that what it asks for needs a state that no company may have."""
+    """The refusal of a request whose state would exceed the company's share."""
     try:
         yield
     except StateTooLarge as error:

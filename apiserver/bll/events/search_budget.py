@@ -1,4 +1,4 @@
-"""The time that one search may take, and the threads in which patterns are matched: other requests neither wait for it nor share them."""
+"""The time budget of a search, and the threads that match patterns, so that no other request waits."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from apiserver.stores.patterns import threads
 from apiserver.stores.records import Matches
 
 LOOK = 0.25
-"""Seconds between two looks at whether the client still waits."""
+"""Seconds between checks that the client is still connected."""
 FIRST, LARGEST, QUICK = 16_000, 64_000, 0.05
-"""Characters that are matched at once: from FIRST on, doubled while a part takes less than QUICK seconds."""
+"""Characters matched in one part: starts with FIRST, doubles while a part takes less than QUICK seconds."""
 
 
 class SearchBudget:
-    """Matches the texts of one search until its time is over or its client is gone. At least one part of a list is always looked at, so that
-    a search that goes on where the last one stopped comes to an end."""
+    """Matches the texts of one search until its time is over or its client has disconnected. At least one part of a list is always matched,
+    so a search that is continued makes progress."""
 
     def __init__(self, match: Callable[[list[str]], list[int]], seconds: float, is_gone: Callable[[], bool]) -> None:
         self._match, self._is_gone = match, is_gone
@@ -25,11 +25,11 @@ class SearchBudget:
         self._part = FIRST
 
     def is_over(self) -> bool:
-        """Whether the search is to stop."""
+        """Whether the search must stop."""
         return self._cancelled or time.monotonic() >= self._deadline
 
     def match(self, texts: list[str]) -> Matches:
-        """The texts that match, and how many were looked at."""
+        """The texts that match, and how many were examined."""
         if not texts:
             return Matches([], 0)
         result = threads().spawn(self._work, texts)

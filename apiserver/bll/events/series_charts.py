@@ -1,4 +1,4 @@
-"""Series of any tasks as columns, for pages that draw many charts: all series of one metric stand on the same grid, and nothing is hidden.
+"""Series of any tasks as columns, for pages that draw many charts: all series of one metric share a grid.
 
 A bucket says how many points it has, how many of them are NaN or infinite, and the last iteration and time in it. With `since_seq` only what changed
 since an earlier answer is returned, late points of old iterations included.
@@ -34,13 +34,13 @@ MAX_CHOICES = 10 * MAX_SERIES
 MAX_BUCKETS = 1_000_000
 """Buckets of an answer: 50 MB."""
 BUCKETS_AT_ONCE = 100_000
-"""Buckets after which other requests get their turn."""
+"""Buckets processed before yielding to other requests."""
 LINE_COST = 1_000
-"""Buckets in whose time a line of a group is begun."""
+"""The cost of beginning a line of a group, in buckets."""
 REWIND_MS = 1_000
 """Points this much older than points of smaller iterations were reported before them."""
 SEQ_ERROR = 4_096
-"""How much the greatest arrival number of a series may be wrong."""
+"""The error bound of a series' greatest arrival number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How much a task holds."""
+"""Number and size of a task's events."""
 
 from __future__ import annotations
 

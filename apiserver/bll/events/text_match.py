@@ -26,7 +26,7 @@ class Matcher(NamedTuple):
 
 
 def plain_matcher(text: str, ignore_case: bool = False) -> Matcher:
-    """Texts that contain `text`. Case is ignored as ASCII has it, or, if `text` has other letters, as Unicode's case folding has it."""
+    """Texts that contain `text`. Case is ignored for ASCII letters, or by Unicode case folding if `text` has others."""
     if not ignore_case:
         return Matcher(lambda texts: [i for i, line in enumerate(texts) if text in line], text, False)
     if text.isascii():
@@ -103,10 +103,10 @@ _REPEAT = re.compile(r"\{\d*(?:,\d*)?\}")
 
 
 def required_literal(pattern: str) -> str | None:
-    """The longest text that every match of the pattern must contain, as far as a short look can tell; None: no idea.
+    """The longest text that every match of the pattern must contain, found by a simple scan; None: unknown.
 
     Only what stands outside of groups and classes, with no quantifier that could make it vanish, counts.
-    (RE2 finds such texts itself, for `re2.Filter`, but Python's package doesn't tell them.)
+    (RE2 computes such texts for `re2.Filter`, but the Python package does not expose them.)
     """
     runs, run, depth, i = [], "", 0, 0
     while i < len(pattern):
@@ -147,7 +147,7 @@ def required_literal(pattern: str) -> str | None:
 
 
 def _escape(pattern: str, i: int) -> tuple[int, str | None]:
-    """Length of the escape at `i`, and the character that it stands for, if it is plain punctuation. Length 0: can't tell."""
+    """Length of the escape at `i`, and the character that it stands for, if it is plain punctuation. Length 0: unknown."""
     following = pattern[i + 1 : i + 2]
     if not following or following in "QExpPC0123456789":
         return 0, None

@@ -23,7 +23,7 @@ from apiserver.stores.records import SCALAR, BucketRequest, Buckets, Floats, Ser
 CACHE_BYTES = 16 * 1024 * 1024
 MAX_CELLS = 1_000_000
 SERIES_AT_ONCE = 500
-"""Series after which other requests get their turn."""
+"""Series processed before yielding to other requests."""
 EMPTY = 255
 """A cell without a finite value."""
 TOP = 254
@@ -130,7 +130,7 @@ def _cells(buckets: Buckets, interval: int) -> _Cells:
 
 def _scaled(values: Floats, low: float, high: float, where: Sequence[int] | npt.NDArray[Any], n: int) -> Bytes:
     cells = np.full(n, EMPTY, np.uint8)
-    # Halves: the distance of two finite numbers may be infinite.
+    # Halves, because the distance of two finite numbers may overflow.
     span = high / 2 - low / 2
     level = (values / 2 - low / 2) / span if span > 0 else np.full(len(values), 0.5)
     cells[where] = np.rint(np.clip(level, 0.0, 1.0) * TOP).astype(np.uint8)

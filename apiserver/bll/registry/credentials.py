@@ -60,7 +60,7 @@ class CredentialBook:
         """Create a key: `{access_key, secret_key, label}`. The secret can't be read again."""
         access_key, secret = new_access_key(), new_secret()
         body = {"id": access_key, "company": company, "user": user, "secret": hashed(secret), "label": label, "created": now_ms()}
-        self._registry.create("credential", company, access_key, body)  # two equal keys: one in 10^31
+        self._registry.create("credential", company, access_key, body)  # a collision of two keys: 1 in 10^31
         return {"access_key": access_key, "secret_key": secret, "label": label}
 
     def of_user(self, company: str, user: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ _FIELDS = ("name", "status", "ready", "public")
 
 
 class Owner(NamedTuple):
-    """A task or model that owns events: the company it belongs to, its id and kind, and what answers about its events say of it.
+    """A task or model that owns events: the company it belongs to, its id and kind, and the fields that answers about its events contain.
 
     `company` may differ from the caller's, when the task or model is public. `locked`: published (or publishing), its events may not change.
     """
@@ -97,7 +97,7 @@ class TaskDirectory:
             bodies = {id: new_model(id, company, user, now, {"project": project}) for id in ids}
         created = self._registry.create_many(kind, company, bodies)
         found = {id: _owner(Document(id, company, bodies[id]), kind) for id in created}
-        others = [id for id in ids if id not in created]  # another batch registered them first: they stay as they are
+        others = [id for id in ids if id not in created]  # another batch registered them first
         return found | (self.resolve(company, others, kind) if others else {})
 
     def default_project(self, company: str, user: str = "") -> str:

@@ -41,7 +41,7 @@ def change(registry: Registry, kind: Kind, company: str, id: str, edit: Callable
 
 
 def put(registry: Registry, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> None:
-    """Store a document under this id, in place of the one that is there."""
+    """Store a document under this id, replacing an existing one."""
 
     def attempt() -> None:
         document = registry.get(kind, company, id)
@@ -55,10 +55,10 @@ def put(registry: Registry, kind: Kind, company: str, id: str, body: Mapping[str
 
 
 def create_or_get(registry: Registry, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
-    """The document of this id: the one that was there, else this one."""
+    """The document of this id: the existing one, else this one."""
 
     def attempt() -> Document:
-        found = registry.get(kind, company, id)  # first: a store that is full can be read
+        found = registry.get(kind, company, id)  # first, because a full store can still be read
         return registry.create(kind, company, id, body) if found is None else found
 
     return until_stored(attempt, f"{kind} {id}")

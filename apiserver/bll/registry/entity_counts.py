@@ -35,7 +35,7 @@ _ENTITIES = {
 
 
 class EntityCounts:
-    """Counts what a list with the same filters would show."""
+    """Counts the entities that a list with the same filters would return."""
 
     names = tuple(_ENTITIES)
 

@@ -46,7 +46,7 @@ class FilterValues:
         return found | set(self._values("project", company, made, "user"))
 
     def user_names(self, company: str, ids: Sequence[str]) -> list[Body]:
-        """`[{id, name}]` of users; a user that is not known has its id as a name."""
+        """`[{id, name}]` of users; the name of an unknown user is its id."""
         known = self._registry.get_many("user", company, ids, fields=["name"])
         return [{"id": id, "name": (known[id].body.get("name") or id) if id in known else id} for id in ids]
 

@@ -14,7 +14,7 @@ from apiserver.stores.registry import Document
 from apiserver.stores.series_parts import series_in_parts
 
 GIVE_WAY = 1000
-"""Series between two chances for other requests."""
+"""Series processed before yielding to other requests."""
 
 LastMetrics = dict[str, dict[str, dict[str, Any]]]
 

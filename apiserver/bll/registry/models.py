@@ -123,7 +123,7 @@ class Models:
     # --- editing
 
     def edit(self, company: str, user: str, id: str, fields: Mapping[str, Any]) -> Body:
-        """Replace fields; what clients are told of it. Raises ModelIsReady when the file of a published model would change.
+        """Replace fields; returns the changed fields for the answer. Raises ModelIsReady when the file of a published model would change.
 
         An `iteration` raises last_iteration of the model and of the task that created it.
         """
@@ -194,7 +194,7 @@ class Models:
         return str(model), created, told
 
     def archive(self, company: str, user: str, id: str, *, archived: bool) -> bool:
-        """Put a model aside, or back; False when it was there already."""
+        """Archive or unarchive a model; False when nothing changed."""
 
         def change(body: Body) -> bool:
             tags = [tag for tag in body.get("system_tags") or [] if tag != ARCHIVED]

@@ -58,7 +58,7 @@ class Passwords:
         self._decoy_key = secrets.token_bytes(16)
 
     def configure(self, stored: Iterable[str]) -> None:
-        """Tell the stored forms of all passwords: a name that doesn't exist is checked against one of them."""
+        """Register the stored forms of all passwords: an unknown name is checked against one of them."""
         self._decoys = sorted(set(stored))
         self._hashes = {plain: hashed for plain, hashed in self._hashes.items() if plain in self._decoys}
 
@@ -132,12 +132,12 @@ class Passwords:
             return
 
     def _decoy(self, name: str) -> str:
-        """Always the same one for a name: its time tells nothing."""
+        """Always the same one for a name, so that timing reveals nothing."""
         digest = hmac.digest(self._decoy_key, name.encode("utf-8", "replace"), "sha256")
         return self._decoys[int.from_bytes(digest[:8], "big") % len(self._decoys)]
 
     def _matches(self, stored: str, given: str) -> bool:
-        """In a thread. Plain text is hashed when it is first used: its check takes as long as that of a hash, so its time tells nothing."""
+        """In a thread. Plain text is hashed when it is first used: its check takes as long as that of a hash, so timing reveals nothing."""
         from argon2 import PasswordHasher
         from argon2.exceptions import Argon2Error, InvalidHashError
 
@@ -160,5 +160,5 @@ class Passwords:
 
 
 def is_plain_text(stored: str) -> bool:
-    """Whether a password stands in the configuration as it is typed."""
+    """Whether a password is in the configuration as plain text."""
     return not stored.startswith(("$argon2", *BCRYPT))

@@ -10,7 +10,7 @@ from apiserver.stores.registry import Condition
 
 
 class PipelineRuns:
-    """What must be true of the runs of a pipeline."""
+    """Rules for the runs of a pipeline."""
 
     def __init__(self, records: Records) -> None:
         self._registry = records.registry

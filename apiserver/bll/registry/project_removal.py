@@ -1,4 +1,4 @@
-"""Deleting projects: what is inside, what forbids it, and what goes."""
+"""Deletes projects: their contents, the conditions, the deletion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REPORT = Condition("type", "in", ("report",))
 
 
 class _Tree(NamedTuple):
-    """A project and those below it, by what they are."""
+    """A project and those below it, by kind."""
 
     every: list[str]
     regular: list[str]
@@ -37,7 +37,7 @@ class ProjectRemoval:
         self._removal = removal
 
     def contents(self, company: str, id: str) -> dict[str, int]:
-        """What a delete would meet, in the project and those below.
+        """The contents that a delete would remove, in the project and those below.
 
         `tasks`, `reports`, `models`, and how many of each are not archived; `datasets` with versions; `pipelines` with runs that are not
         archived.

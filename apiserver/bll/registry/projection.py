@@ -1,4 +1,4 @@
-"""How documents look in answers: ISO times, chosen fields (nested), and the objects that they refer to."""
+"""The form of documents in answers: ISO times, chosen fields (nested), referenced objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apiserver.stores.records import iso_time
 from apiserver.stores.registry import Kind, Registry
 
 GIVE_WAY = 200
-"""Rows between two chances for other requests: a list without paging may have ten thousand."""
+"""Rows processed before yielding to other requests: a list without paging may have ten thousand."""
 
 Body = dict[str, Any]
 Tree = dict[str, Any]
@@ -89,7 +89,7 @@ def shown(kind: Kind, body: Body) -> Body:
         answer["company"] = ""
     if kind == "model":
         answer["public"] = bool(body.get("public"))
-    for name in OBJECTS.get(kind, ()):  # clients open these without looking
+    for name in OBJECTS.get(kind, ()):  # clients index these without checking
         answer.setdefault(name, {})
     if kind in REFERENCES:
         for name in LISTS:
@@ -188,7 +188,7 @@ def _values(value: Any, path: tuple[str, ...]) -> list[Any]:
 
 
 def _replace(value: Any, path: tuple[str, ...], change: Callable[[Any], Any]) -> None:
-    """Change what stands at a path; the containers on the way are copied, because bodies may be shared."""
+    """Change the value at a path; the containers on the way are copied, because bodies may be shared."""
     if isinstance(value, list):
         for item in value:
             _replace(item, path, change)

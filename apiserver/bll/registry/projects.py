@@ -21,7 +21,8 @@ MAX_LEVELS = 100
 HIDDEN = "hidden"
 DATASETS = ".datasets"
 HIDDEN_NAMES = frozenset({DATASETS, ".pipelines", ".reports"})
-"""Folders that clients make below a project for what has pages of its own: hidden, with everything below them."""
+"""Folders that clients make below a project for datasets, pipelines and reports, which have their own pages: hidden, with everything below
+them."""
 
 
 def is_hidden(body: Mapping[str, Any]) -> bool:

@@ -16,14 +16,14 @@ DELETED_PREFIX = "__DELETED__"
 
 PARAMETER_FIELDS = ("section", "name", "value", "type", "description")
 CONFIGURATION_FIELDS = ("name", "value", "type", "description")
-"""What is kept of a parameter or configuration object. Web applications send what their screens need along with it (`id`, `isMaximize` ...)."""
+"""The stored fields of a parameter or configuration object. Web applications also send state of their screens (`id`, `isMaximize` ...)."""
 
 PROPERTIES = "properties"
 """The section that users may edit at any time."""
 
 
 def text_of(value: Any) -> str:
-    """Parameters are texts; numbers and truth values become theirs."""
+    """Parameters are texts; numbers and booleans are converted."""
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
@@ -55,7 +55,7 @@ def properties_only(items: Sequence[Item]) -> bool:
 
 
 def fixed_at_start(body: Body) -> tuple[Body, Body]:
-    """What a started task keeps: its parameters without user properties and empty sections, and its configuration."""
+    """The part that is fixed once a task has started: its parameters without user properties and empty sections, and its configuration."""
     params = {section: items for section, items in (body.get("hyperparams") or {}).items() if items and section != PROPERTIES}
     return params, dict(body.get("configuration") or {})
 
@@ -187,7 +187,7 @@ def drop_model(body: Body, side: str, model: str) -> None:
 
 
 def mark_model_deleted(body: Body, model: str) -> None:
-    """Let the entries of a model say that it was deleted."""
+    """Mark the entries of a model as deleted."""
     lists = model_lists(body.get("models") or {})
     for item in (*lists["input"], *lists["output"]):
         if item.get("model") == model:

@@ -25,7 +25,7 @@ class TaskFiles(Protocol):
 
 
 class Removed(NamedTuple):
-    """What went: events, output models; `urls` only when they were asked for."""
+    """The result: deleted events and output models; `urls` only on request."""
 
     fields: Body
     events: int
@@ -36,7 +36,8 @@ class Removed(NamedTuple):
 
 
 class _OutputModels(NamedTuple):
-    """What became of the output models of a task: how many went, how many only lost their task, the files of those and of all that stay."""
+    """The outcome for a task's output models: how many were deleted, how many only lost their task, the files of the deleted and of the
+    remaining ones."""
 
     gone: int
     kept: int
@@ -100,7 +101,7 @@ class TaskRemoval:
         delete_files: bool = True,
         steps: Sequence[str] = (),
     ) -> Removed:
-        """Remove a task for good, after its `steps` (children that go with it). Its id stays refused for an hour.
+        """Delete a task, after its `steps` (children that are deleted with it). Its id stays refused for an hour.
 
         Raises TaskCannotBeDeleted, unless forced, when it runs, is published, has a published model, or is the parent of others.
         """
@@ -116,7 +117,7 @@ class TaskRemoval:
             raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
         extent: dict[str, Any] = {"urls": urls, "delete_models": delete_models, "delete_files": delete_files}
         gone = [self.delete(company, child, force=force, **extent) for child in steps]
-        # Marked and deleted first, and the events once more afterwards: a batch that still found the task leaves nothing behind.
+        # The tombstone and the deletion come first, and the events are deleted once more afterwards, in case a batch still found the task.
         self._directory.add_tombstones(company, [id])
         events = self._events.delete(company, id)
         self._registry.delete("task", company, id)
@@ -194,7 +195,7 @@ def _urls(task: Document, models: _OutputModels) -> dict[str, list[str]]:
 
 
 def _together(removed: Sequence[Removed]) -> Removed:
-    """What several tasks left, as one."""
+    """The results of several tasks, added up."""
     first = removed[0]
     urls = first.urls
     if urls is not None:

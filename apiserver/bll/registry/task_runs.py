@@ -14,7 +14,7 @@ Body = dict[str, Any]
 
 
 class TaskRuns:
-    """Status changes. Every method returns the fields that changed, as clients are told (times as ISO text)."""
+    """Status changes. Every method returns the changed fields for the answer (times as ISO text)."""
 
     def __init__(self, records: Records) -> None:
         self._records = records

@@ -18,11 +18,11 @@ SCRIPT: Mapping[str, Any] = {
     "requirements": {},
     "diff": "",
 }
-"""What a task's script says where the client said nothing."""
+"""Defaults of a task's script."""
 
 
 def complete(answer: Body) -> None:
-    """Add what clients index to an answer; its parts are replaced, not changed, because bodies may be shared."""
+    """Add the fields that clients index to an answer; its parts are replaced, not changed, because bodies may be shared."""
     if "script" in answer:
         answer["script"] = {**SCRIPT, "requirements": {}, **_given(answer["script"])}
     execution = answer["execution"]
@@ -36,5 +36,5 @@ def artifacts(items: list[Mapping[str, Any]]) -> list[Body]:
 
 
 def _given(part: Mapping[str, Any]) -> Body:
-    """A part without its nulls, which say as little as an absent field."""
+    """A part without its nulls, which mean the same as absent fields."""
     return {name: value for name, value in part.items() if value is not None}

@@ -48,7 +48,7 @@ def require(body: Body, allowed: frozenset[str], *, force: bool, doing: str) -> 
 
 
 def step(body: Body, new: str, *, reason: str = "", message: str = "", user: str = "", force: bool = False) -> Body:
-    """Take the task to a status; the fields that changed, as clients are told."""
+    """Take the task to a status; returns the changed fields for the answer."""
     check_step(body, new, force=force)
     old = body.get("status") or "created"
     now = now_ms()

@@ -1,4 +1,4 @@
-"""Tasks: making, reading, editing. What a status change means is in `task_status`, removal in `task_removal`."""
+"""Tasks: creating, reading, editing. Status changes are in `task_status`, removal in `task_removal`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ALWAYS_READ = ("status", "started", "active_duration", "public", "company")
 
 
 class Tasks:
-    """Everything about tasks that leaves their status alone."""
+    """All operations on tasks that do not change their status."""
 
     def __init__(self, records: Records, last_metrics: LastMetricsReader, pages: DocumentPages, projects: Projects) -> None:
         self._records = records
@@ -71,7 +71,7 @@ class Tasks:
         return page.with_rows(self._shown(page.documents, tree, company, expand=expand))
 
     def counts(self, company: str, request: Mapping[str, Any]) -> Body:
-        """What the request asks to know of all tasks that match, whatever page it shows: `total`, and the values of its `facets` with the number
+        """Totals over all tasks that match, not only the page: `total`, and the values of its `facets` with the number
         of tasks that have each, the most frequent first."""
         found: Body = {}
         if not request.get("count_total") and not request.get("facets"):
@@ -201,7 +201,7 @@ class Tasks:
         self._records.registry.touch("task", company, id, last_update=now_ms())
 
     def archive(self, company: str, user: str, id: str, *, archived: bool, reason: str = "", message: str = "") -> bool:
-        """Put a task aside, or back; False when it was there already."""
+        """Archive or unarchive a task; False when nothing changed."""
 
         def change(body: Body) -> bool:
             tags = [tag for tag in body.get("system_tags") or [] if tag != ARCHIVED]
@@ -232,7 +232,7 @@ class Tasks:
         return self._records.share("task", company, ids, public=public)
 
     def _change(self, company: str, user: str, id: str, change: Callable[[Body], Body | None]) -> Body:
-        """Apply `change`; what clients are told: the fields that it returned, and the times of the change."""
+        """Apply `change`; returns for the answer the fields that it returned and the times of the change."""
 
         def noted(body: Body) -> Body | None:
             told = change(body)

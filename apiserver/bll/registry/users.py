@@ -143,7 +143,8 @@ class Users:
         return dict(document.body.get("keys") or {}) if document else {}
 
     def preferences(self, company: str, id: str) -> dict[str, Any]:
-        """What the web application stores for the user. Without a `version` the application greets a first-time user on every page."""
+        """The preferences that the web application stores for the user. Without a `version` it shows its first-time greeting on every
+        page."""
         document = self._registry.get("preference", company, id)
         return {"version": PREFERENCES_VERSION, **(document.body["preferences"] if document else {})}
 
