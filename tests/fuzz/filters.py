@@ -18,7 +18,10 @@ LISTS = (
     "projects.get_all_ex",
     "users.get_all",
     "users.get_all_ex",
+    "reports.get_all_ex",
+    "organization.get_entities_count",
 )
+COUNTED = ("projects", "tasks", "models", "datasets", "dataset_versions", "pipelines", "pipeline_runs", "reports")
 VERSIONS = ("2.2", "2.8", "2.20", "2.34", "2.34", "999.0")
 
 LAST = f"last_metrics.{name_hash('loss')}.{name_hash('train')}"
@@ -139,7 +142,10 @@ class Filters:
         for _ in range(rng.choice([0, 1, 1, 2, 4])):
             body |= rng.choice(self.forms)(rng)
         body |= self._page(rng)
-        return LISTS[seed % len(LISTS)], rng.choice(VERSIONS), body
+        name = LISTS[seed % len(LISTS)]
+        if name == "organization.get_entities_count":
+            body = {entity: body for entity in rng.sample(COUNTED, rng.choice([1, 2, 8]))}
+        return name, rng.choice(VERSIONS), body
 
     def _word(self, rng: random.Random) -> Any:
         return rng.choice([*WORDS, *self.pool.tasks[-3:], *self.pool.projects, *self.pool.models[-2:]])

@@ -15,7 +15,7 @@ from tests.fuzz.test_broken_batches import in_threads, numbers
 from tests.fuzz.test_generated_calls import attempt, fill
 from tests.process import Server
 
-SAMPLE = 320
+SAMPLE = 400
 """Calls in `make test`; `--fuzz 500000` makes 10,000 of each list."""
 
 
