@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import orjson
 from flask import Blueprint, Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.http import dump_options_header, http_date, parse_range_header, quote_etag
+from werkzeug.http import http_date, parse_range_header, quote_etag
 from werkzeug.routing import PathConverter
 
+from apiserver.common.attachment import attachment
 from apiserver.common.fairness import give_way, in_thread
 from apiserver.files.names import other_readings
 from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
@@ -192,7 +193,7 @@ class FileServer:
         if not is_inert(kind):
             headers["Content-Security-Policy"] = self._csp
         if "download" in request.args:  # the web application's button: without it a browser would show the file
-            headers["Content-Disposition"] = dump_options_header("attachment", {"filename": name.rpartition("/")[2]})
+            headers["Content-Disposition"] = attachment(name.rpartition("/")[2])
         if request.if_none_match.contains_weak(file.etag):
             os.close(file.fd)
             headers.pop("Content-Type")

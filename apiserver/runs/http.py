@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -28,6 +26,7 @@ from apiserver.bll.runs.run_lines import RefusedLine, RunLines
 from apiserver.bll.runs.sampling import MetricValues, choose_rows
 from apiserver.bll.runs.writer import RunWriter
 from apiserver.common.addresses import without_password
+from apiserver.common.attachment import attachment
 from apiserver.common.fairness import paced
 from apiserver.common.metrics import count_refused
 from apiserver.errors import BodyTooLarge, RoleNotAllowed, TidemarkError
@@ -165,9 +164,11 @@ class RunsApi:
             pieces = export_run(self._store, self._catalog, owner, form)
         except MissingExtra as error:
             return _problem(501, str(error))
-        plain = re.sub(r"[^A-Za-z0-9._-]", "_", run)[:100]
-        disposition = f"attachment; filename=\"{plain}.{ending}\"; filename*=UTF-8''{quote(f'{run}.{ending}', safe='')}"
-        headers = {"Content-Disposition": disposition, "Content-Security-Policy": f"sandbox; {POLICY}", "X-Content-Type-Options": "nosniff"}
+        headers = {
+            "Content-Disposition": attachment(f"{run}.{ending}"),
+            "Content-Security-Policy": f"sandbox; {POLICY}",
+            "X-Content-Type-Options": "nosniff",
+        }
         return Response(pieces, content_type=kind, headers=headers)
 
     def _limited(self, endpoint: str, run: str, read: Callable[[Owner, RowSelection], RowsAnswer]) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from apiserver.bll.events.log_download import LogDownload
 from apiserver.bll.events.log_formats import text_writer, write_json
@@ -11,6 +10,7 @@ from apiserver.bll.events.log_overview import LogOverviews
 from apiserver.bll.events.log_search import LogSearch, SearchQuery
 from apiserver.bll.events.logs import LogPage, Logs
 from apiserver.bll.events.metric_filter import metrics_filter, selection_of
+from apiserver.common.attachment import attachment
 from apiserver.service_repo import Call, RawResponse, endpoint
 from apiserver.services.event_owners import EventOwners, scroll_of
 
@@ -117,7 +117,7 @@ class EventsLogsService:
         write = write_json if request["line_type"].lower() == "json" else as_text
         fold = request.get("fold") == "progress"
         stream = self._download.stream(self._owners.task(call, request), write, fold_progress=fold)
-        headers = {"Content-Disposition": _attachment(f"task_{task}.log"), "Cache-Control": "no-store, max-age=0"}
+        headers = {"Content-Disposition": attachment(f"task_{task}.log"), "Cache-Control": "no-store, max-age=0"}
         return RawResponse(stream, "text/plain; charset=utf-8", headers)
 
     @endpoint("events.clear_task_log")
@@ -129,9 +129,3 @@ class EventsLogsService:
             exclude=request.get("exclude_metrics"),
         )
         return {"deleted": deleted}
-
-
-def _attachment(name: str) -> str:
-    """The header that makes a browser save the answer; with the RFC 5987 form for names that are not plain ASCII."""
-    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
-    return f"attachment; filename={plain}" if plain == name else f"attachment; filename={plain}; filename*=UTF-8''{quote(name, safe='')}"

@@ -28,6 +28,12 @@ def modern_request(call: Call, request: Request) -> Request:
         request = {**request, "tags": tags, "system_tags": system}
     if call.requested_version < HYPERPARAMS:
         request = {legacy_forms.modern_path(name): value for name, value in request.items()}
+        for name in ("_any_", "_all_"):
+            search = request.get(name)
+            if isinstance(search, dict) and isinstance(search.get("fields"), list):
+                request[name] = {**search, "fields": [legacy_forms.modern_path(field) for field in search["fields"]]}
+        if isinstance(request.get("filters"), dict):
+            request["filters"] = {legacy_forms.modern_path(name): value for name, value in request["filters"].items()}
         if request.get("order_by"):
             request["order_by"] = [legacy_forms.modern_path(name) for name in _listed(request["order_by"])]
         if request.get("only_fields"):

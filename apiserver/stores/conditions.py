@@ -35,12 +35,26 @@ STATISTICS = {
 }
 """Fields of `last_metrics` and their names in the statistics of a series."""
 
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,19}\s*", re.ASCII)
+
 _LITERAL = re.compile(r"\^((?:[^\\.^$|()\[\]{}*+?]|\\[^A-Za-z0-9])*)\$")
 
 
 def path_of(path: str | tuple[str, ...]) -> Path:
     """`a.b` and `("a", "b")` are the same path."""
     return tuple(path.split(".")) if isinstance(path, str) else tuple(path)
+
+
+def number_of(text: str) -> int | float | None:
+    """The number that a text is as a whole, as SQLite understands it: an integer of 64 bits, else a double; None for any other text."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    if _WHOLE.fullmatch(text):
+        whole = int(text)
+        if -(2**63) <= whole < 2**63:
+            return whole
+    return float(text)
 
 
 def conditions_in(where: Sequence[Condition | AnyOf]) -> list[Condition]:

@@ -100,3 +100,17 @@ def test_values_of_a_parameter_that_are_numbers_come_in_their_order(server: Clie
         return server.call("projects.get_hyperparam_values", query)["values"]  # type: ignore[no-any-return]
 
     assert values("n") == ["1e-3", "1", "2", "10"] and values("m") == ["1", "10", "1e-3", "2", "auto"]
+
+
+def test_what_counts_as_a_number_is_the_same_in_orders_and_lists(server: Client, project: str) -> None:
+    numbers = ["-1e400", " -3 ", ".5", "1.", "+7", "9007199254740993", "1000000000000000000", "1000000000000000001", "9223372036854775808"]
+    texts = ["", "--1", "0x10", "1 000", "1_0", "1e", "Infinity", "inf", "nan", "٣"]
+    ids = {
+        value: server.new_task(f"[{value}]", project=project, hyperparams={"Args": {"n": {"value": value}}}) for value in numbers + texts
+    }
+    path = "hyperparams.Args.n.value"
+    assert found(server, project, order_by=[path]) == [f"[{value}]" for value in numbers + texts]
+    assert found(server, project, order_by=["-" + path]) == [f"[{value}]" for value in (numbers + texts)[::-1]]
+    server.call("tasks.delete_many", ids=[ids[value] for value in texts])
+    query = {"projects": [project], "section": "Args", "name": "n"}
+    assert server.call("projects.get_hyperparam_values", query)["values"] == numbers

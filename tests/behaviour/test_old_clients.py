@@ -62,6 +62,10 @@ def test_old_names_of_parameters_filter_and_order(server: Client) -> None:
     assert names == ["100", "10", "9"]
     (found,) = server.call("tasks.get_all", {"project": [project], "execution.parameters.lr": ["9"]}, version="2.8")["tasks"]
     assert found["id"] == ids[1]
+    searches = [{name: {"pattern": "^9$", "fields": ["execution.parameters.lr"]}} for name in ("_any_", "_all_")]
+    for search in (*searches, {"filters": {"execution.parameters.lr": {"any": {"include": ["9"]}}}}):
+        for listing in ("tasks.get_all", "tasks.get_all_ex"):
+            assert [task["id"] for task in server.call(listing, {"project": [project], **search}, version="2.8")["tasks"]] == [ids[1]]
 
 
 def test_system_tags_are_among_the_tags_of_old_clients(server: Client) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client import Client
+from tests.client import Client, log, scalar
 
 LISTS = ("tasks.get_all", "tasks.get_all_ex", "models.get_all", "models.get_all_ex", "projects.get_all", "projects.get_all_ex")
 HUGE = 10**4000
@@ -50,6 +50,27 @@ def test_what_is_just_inside_of_the_limits_is_answered(server: Client, endpoint:
     ]
     for body in wide:
         assert server.raw(f"/{endpoint}", body).status == 200, str(body)[:100]
+
+
+MANY = [f"{number:x}" for number in range(70_000)]
+"""More values than a clause of Elasticsearch takes (65,536)."""
+
+
+@pytest.mark.parametrize("endpoint", ["tasks.get_all", "models.get_all", "projects.get_all"])
+def test_a_list_of_any_length_is_a_filter(server: Client, endpoint: str) -> None:
+    rows = endpoint.partition(".")[0]
+    for body in ({"id": MANY}, {"user": MANY, "only_fields": ["id"]}, {"tags": MANY, "id": MANY}, {"project": MANY}):
+        assert server.call(endpoint, body, page_size=1, page=0)[rows] in ([], None)
+
+
+def test_events_of_any_number_of_names_are_found_and_deleted(server: Client, task: str) -> None:
+    server.add_batch([scalar(task, "5", "6"), log(task, "stays", metric="x"), log(task, "goes", metric="7")])
+    every = [{"metric": metric} for metric in MANY]
+    assert list(server.histogram(task, metrics=every)) == ["5"]
+    assert list(server.histogram(task, metrics=[{"metric": "5", "variants": MANY}])["5"]) == ["6"]
+    assert len(server.events(task, metrics=[*every, {"metric": "5", "variants": MANY}])) == 2
+    assert server.call("events.clear_task_log", task=task, include_metrics=MANY)["deleted"] == 1
+    assert server.call("events.clear_task_log", task=task, exclude_metrics=MANY)["deleted"] == 1
 
 
 def test_a_project_name_of_too_many_levels_is_refused(server: Client) -> None:

@@ -345,7 +345,8 @@ def test_times_of_any_or_all_of_some_fields_are_compared(server: Client, shelf: 
     assert found("_any_", [past]) == ["ended", "running"]
     assert found("_all_", [past]) == ["ended"]
     assert found("_any_", [future]) == found("_all_", [future]) == []
-    assert found("_any_", [past, "<2100-01-01"]) == ["ended", "running"]
+    assert found("_any_", [past, "<2100-01-01"]) == found("_any_", ["2020-01-01", None]) == found("_any_", past) == ["ended", "running"]
+    assert found("_all_", [None, "2100-01-01"]) == ["ended"] and found("_any_", [None, "2020-01-01"]) == []
     assert shelf.find(_any_={"datetime": [past], "pattern": "run", "fields": ["started"]}) == []
 
 

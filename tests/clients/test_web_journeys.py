@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from werkzeug.http import parse_options_header
 
-from tests.client import Client
+from tests.client import Client, log
 from tests.clients.test_web_app import HIDDEN, Web
 
 
@@ -149,3 +151,18 @@ def test_the_cards_of_datasets(web: Web, server: Client, project: str, task: str
     }
     [card] = web("projects.get_all_ex", cards)["projects"]
     assert card["id"] == data and card["dataset_stats"] == {"file_count": 7, "total_size": 700}
+
+
+def test_downloading_the_log_and_an_artifact(web: Web, server: Client, project: str) -> None:
+    """The log is a GET in a new tab; the artifact's button adds `download=` to its URL."""
+    run = server.new_task("übung 模型", project=project)
+    name = f"/web/übung 模型.{run}/artifacts/größe/größe 模.json"
+    form = f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n{{}}\r\n--b--\r\n'.encode()
+    assert server.send("POST", "/files", form, {"Content-Type": "multipart/form-data; boundary=b"}).status == 200
+    server.add_batch([log(run, "erste Zeile é"), log(run, "second")])
+    shown = server.send("GET", f"/v999.0/events.download_task_log?line_type=text&task={run}")
+    assert shown.status == 200 and shown.headers["content-disposition"].startswith("attachment")
+    assert [line.rpartition(" ")[2] for line in shown.body.decode().splitlines()] == ["é", "second"]
+    file = server.send("GET", f"/files{quote(name)}?download=")
+    assert (file.status, file.body) == (200, b"{}")
+    assert parse_options_header(file.headers["content-disposition"]) == ("attachment", {"filename": "größe 模.json"})

@@ -209,7 +209,7 @@ def test_uploaded_html_runs_scripts_of_named_origins_only_where_it_is_allowed(st
     assert policy["default-src"] == "'none'"
 
 
-@pytest.mark.parametrize("path", ["/plain name.html", '/é "quoted" ü.png'])
+@pytest.mark.parametrize("path", ["/plain name.html", '/é "quoted" ü.png', "/模型; é.json"])
 def test_a_file_is_downloaded_on_request(files: Server, name: str, path: str) -> None:
     name = name.rpartition("/")[0] + path
     upload(files, name, b"x")

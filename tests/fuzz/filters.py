@@ -144,7 +144,7 @@ class Filters:
         body |= self._page(rng)
         name = LISTS[seed % len(LISTS)]
         if name == "organization.get_entities_count":
-            body = {entity: body for entity in rng.sample(COUNTED, rng.choice([1, 2, 8]))}
+            body = dict.fromkeys(rng.sample(COUNTED, rng.choice([1, 2, 8])), body)
         return name, rng.choice(VERSIONS), body
 
     def _word(self, rng: random.Random) -> Any:

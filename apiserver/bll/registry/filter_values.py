@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_condi
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.stores.base import SeriesReader
-from apiserver.stores.conditions import searched
+from apiserver.stores.conditions import number_of, searched
 from apiserver.stores.patterns import PatternTime
 from apiserver.stores.records import SCALAR, name_hash
 from apiserver.stores.registry import Condition, Sort
@@ -141,8 +140,7 @@ class FilterValues:
 def _in_order(values: Iterable[str]) -> list[str]:
     """In the order of their numbers where all are numbers, else as texts."""
     found = sorted(values)
-    try:
-        numbers = {value: float(value) for value in found}
-    except ValueError:
+    numbers = [number for value in found if (number := number_of(value)) is not None]
+    if len(numbers) < len(found):
         return found
-    return found if any(map(math.isnan, numbers.values())) else sorted(found, key=numbers.__getitem__)
+    return [value for _, value in sorted(zip(numbers, found, strict=True))]

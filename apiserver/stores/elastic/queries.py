@@ -17,10 +17,14 @@ MAX_TERM = 32_766
 """Bytes of the longest term that Lucene can hold; a search for a longer one is an error."""
 
 
+MAX_TERMS = 65_536
+"""Values of one clause: `index.max_terms_count`."""
+
+
 def terms(field: str, values: Collection[Any]) -> Query:
-    """Documents with one of these values. A text that is too long for a term is in no document."""
+    """Documents with one of these values, however many. A text that is too long for a term is in no document."""
     fitting = [value for value in values if not isinstance(value, str) or len(value.encode("utf-8", "replace")) <= MAX_TERM]
-    return {"terms": {field: fitting}} if fitting else NO_MATCH
+    return any_of([{"terms": {field: fitting[start : start + MAX_TERMS]}} for start in range(0, len(fitting), MAX_TERMS)])
 
 
 def series_filter(metrics: Metrics | None) -> list[Query]:
@@ -28,7 +32,7 @@ def series_filter(metrics: Metrics | None) -> list[Query]:
     if metrics is None:
         return []
     whole = [metric for metric, variants in metrics.items() if not variants]
-    choices: list[Query] = [{"terms": {"metric": whole}}] if whole else []
+    choices: list[Query] = [terms("metric", whole)] if whole else []
     choices += named_series({metric: variants for metric, variants in metrics.items() if variants})
     return [any_of(choices)]
 
@@ -38,9 +42,7 @@ def named_series(variants_of: Mapping[str, Collection[str]]) -> list[Query]:
     alike: dict[tuple[str, ...], list[str]] = {}
     for metric, variants in variants_of.items():
         alike.setdefault(tuple(sorted(variants)), []).append(metric)
-    return [
-        {"bool": {"filter": [{"terms": {"metric": names}}, {"terms": {"variant": list(variants)}}]}} for variants, names in alike.items()
-    ]
+    return [{"bool": {"filter": [terms("metric", names), terms("variant", variants)]}} for variants, names in alike.items()]
 
 
 def any_of(choices: list[Query]) -> Query:
@@ -71,7 +73,7 @@ def event_filters(query: EventQuery, log_index: str | None) -> tuple[list[Query]
     filters += span("timestamp", query.min_timestamp, query.max_timestamp)
     filters += span("seq", query.from_seq, query.until_seq)
     if query.iters is not None:
-        filters.append({"terms": {"iter": list(query.iters)}} if query.iters else NO_MATCH)
+        filters.append(terms("iter", query.iters))
     if query.levels is not None and log_index is not None:
         others: Query = {"bool": {"must_not": [{"term": {"_index": log_index}}]}}
         filters.append(any_of([{"terms": {"level": list(query.levels)}} if query.levels else NO_MATCH, others]))

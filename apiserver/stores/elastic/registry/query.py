@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, path_of, searched, simplified
+from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, number_of, path_of, searched, simplified
 from apiserver.stores.elastic.layout import SORTED_FIELDS
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, terms
 from apiserver.stores.elastic.registry.documents import exists_token, value_token
@@ -14,11 +13,6 @@ from apiserver.stores.patterns import PatternTime
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 
 EVERYTHING: Query = {"match_all": {}}
-
-
-NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
-_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
-"""What SQLite takes for a number, and what fits 64 bits."""
 
 
 def is_statistic(path: Path) -> bool:
@@ -30,7 +24,7 @@ class SearchFilter:
 
     def __init__(self, kind: str, companies: Sequence[str], where: Sequence[Condition | AnyOf]) -> None:
         self.kind = kind
-        filters: list[Query] = [{"term": {"kind": kind}}, {"terms": {"company": list(companies)}}]
+        filters: list[Query] = [{"term": {"kind": kind}}, terms("company", companies)]
         self.rest: list[Condition | AnyOf] = []
         for item in where:
             query, exact = self._item(item)
@@ -81,11 +75,11 @@ class SearchFilter:
         wanted = [value for value in values if value is not None]
         choices: list[Query] = []
         if self._is_activity(path):
-            choices.append({"terms": {path[0]: [value for value in wanted if _is_long(value)]}})
+            choices.append(terms(path[0], [value for value in wanted if _is_long(value)]))
         elif wanted and path in (("company",), ("id",)):
             choices.append(terms(path[0], wanted))
         elif wanted:
-            choices.append({"terms": {"tokens": [value_token(path, value) for value in wanted]}})
+            choices.append(terms("tokens", [value_token(path, value) for value in wanted]))
         if len(wanted) < len(values):
             choices.append({"bool": {"must_not": [self._exists(path)]}})
         return any_of(choices)
@@ -191,8 +185,9 @@ def _inside(value: Any, low: Any, high: Any) -> bool:
 
 def sort_key(value: Any, numeric: bool = False) -> tuple[int, Any]:
     """Numbers before texts before anything else; with `numeric` texts that are numbers count as numbers."""
-    if numeric and isinstance(value, str) and NUMBER.fullmatch(value):
-        value = int(value) if _WHOLE.fullmatch(value) else float(value)
+    if numeric and isinstance(value, str):
+        number = number_of(value)
+        value = value if number is None else number
     if isinstance(value, int | float):
         return (0, value)
     return (1, value.encode()) if isinstance(value, str) else (2, str(value).encode())

@@ -13,7 +13,7 @@ from apiserver.stores.elastic.bulk_actions import action, deletes
 from apiserver.stores.elastic.client import ElasticClient, attempts
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.queries import SCALED_MEAN, Query, all_of, any_of, fitting_mean, point_value
+from apiserver.stores.elastic.queries import SCALED_MEAN, Query, all_of, any_of, fitting_mean, point_value, terms
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import PENDING, LastPoints, StatisticsRow, key_of, row_of, series_id, source_of
 from apiserver.stores.elastic.visibility import TaskView, Visibility
@@ -116,7 +116,7 @@ class SeriesStore:
         kinds: Query = {"term": {"kind": "series"}}
         if types is not None:
             kinds = all_of([kinds, {"terms": {"type": list(types)}}])
-        query = all_of([{"terms": {"task": list(tasks)}}, any_of([kinds, {"term": {"kind": PENDING}}])])
+        query = all_of([terms("task", tasks), any_of([kinds, {"term": {"kind": PENDING}}])])
         sort = ["metric", "variant", "type", "task", {"at": {"order": "asc", "missing": 0}}]
         for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": {"excludes": list(without)}}):
             for hit in hits:

@@ -15,7 +15,7 @@ from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.queries import Query, all_of
+from apiserver.stores.elastic.queries import Query, all_of, terms
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import key_of
 from apiserver.stores.elastic.series.store import SeriesStore
@@ -73,10 +73,10 @@ class Deleter:
         self._visibility.make_all_visible([index])
         filters: list[Query] = [{"term": {"task": task}}]
         if include:
-            filters.append({"terms": {"metric": list(include)}})
+            filters.append(terms("metric", include))
         if before is not None:
             filters.append({"range": {"timestamp": {"lt": before}}})
-        without: list[Query] = [{"terms": {"metric": list(exclude)}}] if exclude else []
+        without: list[Query] = [terms("metric", exclude)] if exclude else []
         removed, _ = self._remove(company, [index], all_of(filters, without), since)
         self._visibility.record_writes(company, {task: [index]})
         if removed:
