@@ -1,4 +1,4 @@
-"""What `app.py` hands to every face: the settings, the engine, and who may call."""
+"""The context that `app.py` passes to every face: settings, engine, authentication."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from apiserver.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What services and faces are built from; also in `app.extensions["tidemark"]`. Knows no face: what only one of them needs (the file
-    storage) is an argument of its `register_...` function."""
+    """What services and faces are built from; also in `app.extensions["tidemark"]`. Knows no face: parts that only one face needs (the file
+    storage) are arguments of its `register_...` function."""
 
     settings: Settings
     engine: Engine

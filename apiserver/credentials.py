@@ -1,7 +1,7 @@
 """Keys and signing secret made at the first start, in `<data>/credentials.json`.
 
 On one machine they are stored in the file. In a cluster they are stored in the registry, created by the host that starts first, and the file is a
-copy for `tidemark keys`. It holds secrets: its mode is 0600, and nothing here is ever logged.
+copy for `tidemark keys`. It holds secrets: mode 0600, and nothing here is logged.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Credentials:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other process changes the file meanwhile."""
+        """Lock the file against other processes."""
         handle = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -71,7 +71,7 @@ class Credentials:
             os.close(handle)
 
     def stamp(self) -> int:
-        """Changes when the file does."""
+        """A revision of the file."""
         try:
             return self.path.stat().st_mtime_ns
         except OSError:

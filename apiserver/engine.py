@@ -17,7 +17,7 @@ from apiserver.stores.state import Bus, State
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What `bll` works with."""
+    """The ports that `bll` works with."""
 
     events: EventStore
     registry: Registry
@@ -29,7 +29,7 @@ class Engine:
         return {"store": self.events.check(), "state": self.state.check()}
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all connections."""
         self.events.close()
         self.state.close()
         self.bus.close()

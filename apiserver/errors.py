@@ -64,7 +64,7 @@ class MissingFields(TidemarkError):
 
 
 class ValidationFailed(TidemarkError):
-    """A field of the request is not what the schema, or a rule between fields, wants (400/12).
+    """A field of the request violates the schema or a rule between fields (400/12).
 
     `field` is its path (`metrics[0].metric`), `expected` a phrase ("a string"), `got` the offending value (it is shortened).
     """
@@ -186,7 +186,7 @@ class EventsNotAdded(TidemarkError):
 
 
 class RewindRefused(TidemarkError):
-    """What a rewind makes void can't be kept."""
+    """The events that a rewind would make void cannot be kept."""
 
 
 class InvalidModel(TidemarkError):
@@ -355,7 +355,7 @@ class StoreNotReady(StartupError):
 
 
 def brief(value: Any, limit: int = 60) -> str:
-    """A value as it appears in a message: JSON-like, on one line, shortened."""
+    """A value for a message: JSON-like, on one line, shortened."""
     if isinstance(value, str):
         shown = value if len(value) <= limit else value[:limit] + "…"
         return '"' + shown.encode("utf-8", "replace").decode() + '"'

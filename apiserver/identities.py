@@ -105,7 +105,7 @@ class Identities:
         return f"{digest}:{access_key}"
 
     def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
-        """The user with the rights of now; None when the user, the key or login of `proof`, or the right of `actor` is gone."""
+        """The user with current rights; None when the user, the key or login of `proof`, or the right of `actor` is gone."""
         if proof and self.proof(proof.partition(":")[2]) != proof:
             return None
         found = self._present(company, user)
@@ -159,7 +159,7 @@ class Identities:
             self._records = self._load()
         record = self._records.get(access_key)
         if record is not None:
-            # The registry knows of a role that was changed by a call.
+            # A role that a call changed is in the registry.
             who = record.identity
             return KeyRecord(self._identity(who.company, who.user), record.check, record.open_only, record.access_key)
         found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None

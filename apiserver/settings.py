@@ -192,7 +192,7 @@ _RULES: dict[Any, tuple[str, Any]] = {
 
 
 def _plain(value: Any, hint: Any, origin: str) -> Any:
-    """What msgspec takes: the ways in which people write a value in a variable are put aside."""
+    """A value as msgspec takes it, normalised from the spellings that variables allow."""
     if hint is bool and isinstance(value, str):
         return {"yes": True, "on": True, "no": False, "off": False}.get(value.lower(), value.lower())
     if hint in (int, float):

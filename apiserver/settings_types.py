@@ -1,4 +1,4 @@
-"""What the settings are: frozen dataclasses, one per file in config/, every key explained where it is declared."""
+"""The settings: frozen dataclasses, one per file in config/, every key explained where it is declared."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ServerSettings:
     proxies: tuple[str, ...]
     """Addresses or networks of proxies whose forwarded headers count."""
     timeout: int
-    """Seconds without a sign of life after which a worker is replaced."""
+    """Seconds without a heartbeat after which a worker is replaced."""
     graceful_timeout: int
     """Seconds that running calls get at shutdown."""
     drain: float
@@ -64,7 +64,7 @@ class ServerSettings:
     log_format: str
     """text or json."""
     slow_call: float
-    """Seconds from which on a call is a line in the log; 0: never."""
+    """Duration in seconds above which a call is logged; 0: never."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ class RunsSettings:
     live_sockets: int
     """Live sockets one user may hold; 0 counts nothing."""
     patience: int
-    """Seconds that a log socket may take nothing while lines wait for it; then it is dropped."""
+    """Seconds that a log socket may accept no data while lines wait; then it is closed."""
     ping: int
     """Seconds between two pings of a log socket; one that was not answered until the next ends it."""
 
@@ -288,7 +288,7 @@ class FilesSettings:
     script_origins: tuple[str, ...]
     """With allow_scripts: the origins that it may load scripts from."""
     public_url: str
-    """Address that clients are told; empty: the server's own + /files."""
+    """Address announced to clients; empty: the server's own + /files."""
 
 
 @dataclass(frozen=True)

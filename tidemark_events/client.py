@@ -55,7 +55,7 @@ class Client:
         return self._wire.url
 
     def info(self) -> dict[str, Any]:
-        """What the server says of itself: `version`, `api_version`, limits."""
+        """Facts about the server: `version`, `api_version`, limits."""
         found = self._wire.call("server.page", {})
         self._wire.file_prefixes = [f"{self.url}/files/", *(prefix.rstrip("/") + "/" for prefix in found["files"])]
         return found
@@ -174,7 +174,7 @@ class Client:
 
 
 class RunTable(Sequence[Run]):
-    """Runs in an order. `table.frame()` is a table with parameters and values."""
+    """An ordered list of runs. `table.frame()` is a table with parameters and values."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = list(runs)
@@ -195,7 +195,8 @@ class RunTable(Sequence[Run]):
         return len(self._runs)
 
     def frame(self, library: str | None = None) -> Any:
-        """A row for each run: what it is, `params.<name>` and `<series>.last`, `.min`, `.max`; of pandas, polars or pyarrow."""
+        """A row for each run with id, name, project, status, started, last_step, tags, `params.<name>` and `<series>.last`, `.min`, `.max`;
+        of pandas, polars or pyarrow."""
         rows = [self._row(run) for run in self._runs]
         names = list(dict.fromkeys(name for row in rows for name in row))
         return frames.table({name: [row.get(name) for row in rows] for name in names}, library)

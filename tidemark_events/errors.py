@@ -1,4 +1,4 @@
-"""What can go wrong. Every message says what to do."""
+"""The exceptions of this package. Every message says what to do."""
 
 from __future__ import annotations
 

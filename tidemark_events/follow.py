@@ -22,7 +22,7 @@ ENDED = ("completed", "failed", "stopped", "closed", "published")
 
 
 class Follower:
-    """What is known of a run, and what is new."""
+    """Tracks what was read of a run, and reads what is new."""
 
     def __init__(self, wire: Wire, run: str, *, points: bool, lines: bool) -> None:
         self._wire, self._run = wire, run
@@ -57,7 +57,7 @@ class Follower:
                 changes.wait(interval)
 
     def skip(self) -> None:
-        """Take what is there as known, without reading it."""
+        """Skip the history."""
         _, self._change = self._look()
         if self._points:
             for metric in metrics_of(self._wire, self._run):

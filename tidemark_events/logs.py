@@ -35,7 +35,7 @@ class Lines:
         return self._found() if self._search or self._levels else self._all()
 
     def text(self) -> str:
-        """All of them, one a line."""
+        """All lines as one text, separated by newlines."""
         return "\n".join(line.text for line in self)
 
     def _all(self) -> Iterator[Line]:

@@ -34,13 +34,13 @@ FIELDS = (
     "hyperparams",
 )
 STATISTICS = "last_metrics"
-"""A megabyte for a run with thousands of series: read when it is asked for."""
+"""1 MB for a run with thousands of series, so it is read on first use."""
 AT_ONCE = 50
 """Runs whose statistics are read in one call."""
 
 
 class Run:
-    """One training. What it says of itself (`name`, `status`, `params`, …) is as it was when it was read; `refresh()` reads it again."""
+    """One training. Its properties (`name`, `status`, `params`, …) are as of the last read; `refresh()` reads them again."""
 
     def __init__(self, wire: Wire, document: Mapping[str, Any], *, queue: int = QUEUE) -> None:
         self._wire = wire
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def started(self) -> str:
-        """When it was started, UTC; empty: not yet."""
+        """Start time in UTC as `YYYY-MM-DD HH:MM:SS`; empty before the start."""
         return html.moment(self._document.get("started"))
 
     @property
@@ -82,7 +82,7 @@ class Run:
 
     @property
     def url(self) -> str:
-        """Its page."""
+        """The address of its page."""
         return f"{self._wire.url}/runs/{quote(self.id, safe='')}"
 
     @property
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def statistics(self) -> dict[str, dict[str, Any]]:
-        """Of every series: `value` (the last), `min_value`, `max_value`, `mean_value`, `first_value`, `count` and more."""
+        """Statistics by series name: `value` (the last), `min_value`, `max_value`, `mean_value`, `first_value`, `count` and more."""
         found = {}
         if STATISTICS not in self._document:
             self._read_statistics()
@@ -111,7 +111,7 @@ class Run:
         return dict(sorted(found.items()))
 
     def refresh(self) -> Self:
-        """Read again what it says of itself."""
+        """Read the properties and statistics again."""
         self._document = document_of(self._wire, self.id, (*FIELDS, STATISTICS))
         return self
 
@@ -194,8 +194,8 @@ class Run:
     def follow(self, *, points: bool = True, lines: bool = True, history: bool = True, interval: float = 1.0) -> Iterator[Point | Line]:
         """Points and lines as they arrive, after those that are there (`history`); ends when the run has ended.
 
-        The server says by a WebSocket when there is something to read; where none gets through (a proxy), the run is looked at every `interval`
-        seconds. Continues after a lost connection. A point that was replaced comes again. Raises NotFound when the run is deleted.
+        The server says by a WebSocket when there is something to read; where a proxy blocks it, the run is polled every `interval` seconds.
+        Continues after a lost connection. A point that was replaced comes again. Raises NotFound when the run is deleted.
         """
         if not points and not lines:
             raise InvalidArgument("nothing to follow: points and lines are both off")
@@ -210,7 +210,7 @@ class Run:
     def log(self, data: Mapping[str, Any], step: int | None = None) -> None:
         """Report numbers at a step; without `step` at the one after the last. `{"loss/train": 0.3}` is the line `train` of the chart `loss`.
 
-        Returns at once: a thread sends batches, again and again while the server is unavailable.
+        Returns at once: a thread sends batches and repeats them while the server is unavailable. Raises InvalidArgument.
         """
         (self._writer or self._begin()).row(data, step)
 
@@ -251,8 +251,8 @@ class Run:
         (self._writer or self._begin()).other(lambda: encoded)
 
     def rewind(self, step: int) -> int:
-        """Take the run back to a step, when its training resumes from a checkpoint: later points, images and plots leave charts and statistics. How many
-        events that are. A `log` without a step goes on after this one."""
+        """Take the run back to a step, when its training resumes from a checkpoint: later points, images and plots leave charts and
+        statistics. Returns the number of these events. A `log` without a step goes on after this one."""
         step = arguments.step(step)
         self.flush()
         voided = int(self._wire.call("events.rewind", {"task": self.id, "iteration": step})["rewound"])
@@ -260,7 +260,7 @@ class Run:
         return voided
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Send what waits; whether all of it was sent in time."""
+        """Send all waiting rows; returns whether all were sent within `timeout` seconds."""
         timeout = arguments.seconds("timeout", timeout)
         return self._writer is None or self._writer.flush(timeout)
 
@@ -301,7 +301,7 @@ class Run:
         self._left_by(getattr(sys, "last_exc", None) or getattr(sys, "last_value", None))
 
     def _left_by(self, error: BaseException | None) -> None:
-        """Finish. A server that is away must not hide the error that ended the training, nor be one."""
+        """Finish. An unavailable server must neither hide the error that ended the training nor raise one."""
         try:
             self.finish(*_outcome(error))
         except TidemarkError as problem:

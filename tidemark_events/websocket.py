@@ -34,7 +34,7 @@ class Refused(OSError):
 
 
 class WebSocket:
-    """One connection, without a thread: pings are answered while `receive` waits. Every trouble is an OSError."""
+    """One connection, without a thread: pings are answered while `receive` waits. Every failure is an OSError."""
 
     def __init__(self, url: str, headers: Mapping[str, str], context: ssl.SSLContext | None, timeout: float) -> None:
         """`url` begins with http or https; `context` is for https. Raises Refused when the answer is no handshake."""
@@ -68,11 +68,11 @@ class WebSocket:
                 return None
 
     def close(self) -> None:
-        """Say goodbye, if the line still stands, and close."""
+        """Send a close frame if the connection is open, and close it."""
         try:
             self._send(_CLOSE, (1000).to_bytes(2, "big"))
         except OSError:
-            pass  # the server is gone already
+            pass  # the server has disconnected already
         finally:
             self._socket.close()
 
@@ -119,7 +119,7 @@ class WebSocket:
         return True
 
     def _next(self) -> str | None:
-        """Work off the frames that were read, up to the end of a message."""
+        """Process the frames that were read, up to the end of a message."""
         while (frame := self._frame()) is not None:
             last, kind, content = frame
             if kind == _CLOSE:

@@ -90,7 +90,7 @@ class Wire:
         return self.file_prefixes[0] + quote(path)
 
     def live_socket(self) -> WebSocket | None:
-        """A socket to `/api/live` (docs/protocol.md, "Live changes"); None where a proxy stands between. Raises OSError."""
+        """A socket to `/api/live` (docs/protocol.md, "Live changes"); None behind a proxy. Raises OSError."""
         import requests
 
         from tidemark_events.websocket import WebSocket
@@ -103,7 +103,7 @@ class Wire:
         return WebSocket(f"{self.url}/api/live", headers, _trusted(self.url), CONNECT_SECONDS)
 
     def health(self) -> dict[str, Any]:
-        """The answer of /healthz: ok, degraded or unavailable, and the parts."""
+        """The answer of /healthz: `status` (ok, degraded or unavailable) and the parts."""
         return _parsed(self._once("GET", f"{self.url}/healthz", None, {}))
 
     def fetch(self, url: str) -> bytes:
@@ -288,7 +288,7 @@ def _view(data: memoryview, start: int, n: int, kind: str) -> memoryview:
 
 
 def address_from(url: str | None, key: str | None, secret: str | None, environ: Mapping[str, str]) -> tuple[str, str | None, str | None]:
-    """Address and key, from arguments or the environment. TIDEMARK_* counts more than CLEARML_*."""
+    """Address and key, from arguments or the environment. TIDEMARK_* takes precedence over CLEARML_*."""
 
     def first(*names: str) -> str | None:
         return next((environ[name] for name in names if environ.get(name)), None)

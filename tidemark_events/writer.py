@@ -27,7 +27,7 @@ INTERVAL = 1.0
 QUEUE = 200_000
 """Rows that wait at most; later ones are dropped and counted."""
 EXIT_SECONDS = 30.0
-"""How long the end of a program waits for the server."""
+"""Seconds that the end of a program waits for the server."""
 LONGEST_PAUSE = 15.0
 STEPS = 2**63
 """Steps are signed integers of 64 bits."""
@@ -93,7 +93,7 @@ class Writer:
             self._wake.set()
 
     def other(self, make: Callable[[], bytes]) -> None:
-        """Keep something else: `make` is called in the thread and gives one event as JSON."""
+        """Queue another event: `make` is called in the thread and returns it as JSON."""
         if len(self._others) >= self._limit:
             self._drop(None)
             return
@@ -102,7 +102,7 @@ class Writer:
             self._start()
 
     def flush(self, timeout: float = EXIT_SECONDS) -> bool:
-        """Send what waits now; whether that was done in time. Raises nothing."""
+        """Send all waiting rows; returns whether all were sent within `timeout` seconds. Raises nothing."""
         if self._pending and self._thread is None:
             self._start()
         deadline = time.monotonic() + timeout
@@ -114,7 +114,7 @@ class Writer:
         return not self._pending
 
     def close(self, timeout: float = EXIT_SECONDS) -> None:
-        """Send the rest and end the thread. What the server does not take in time is dropped, with a warning."""
+        """Send the rest and end the thread. Rows that the server does not take within `timeout` seconds are dropped with a warning."""
         self._deadline = time.monotonic() + timeout
         self._stopping = True
         self._wake.set()
@@ -239,7 +239,7 @@ class Writer:
 
 
 def warn(text: str) -> None:
-    """Tell the user, once a place and text."""
+    """Warn the user; Python shows each text once per place."""
     warnings.warn(f"tidemark_events: {text}", RuntimeWarning, stacklevel=2)
 
 

@@ -1,1 +1,1 @@
-"""Small tools that every room may use. They know no room."""
+"""Small tools that every package may use; they import none of them."""

@@ -1,4 +1,4 @@
-"""URLs of stores: `scheme://[user:password@]address`, with passwords as people write them and never in what is printed. And addresses of clients."""
+"""URLs of stores: `scheme://[user:password@]address`, with unescaped passwords accepted, and never printed. And addresses of clients."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def without_password(url: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address, in which a client takes as many as it likes."""
+    """The unit of limits per client: an IPv4 address, or the /64 network of an IPv6 address, in which one client can take any number of
+    addresses."""
     if ":" not in address:
         return address
     try:

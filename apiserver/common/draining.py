@@ -1,4 +1,4 @@
-"""A server that is about to end: it still answers calls, and `/readyz` asks proxies to send it no more."""
+"""Draining before the end: calls are still answered, and `/readyz` asks proxies to send no more."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _flag = mmap.mmap(-1, 1)
 
 
 def begin() -> None:
-    """From now on this server, all of its processes, is about to end."""
+    """Start draining, in all processes of this server."""
     _flag[0] = 1
 
 
 def has_begun() -> bool:
-    """Whether it is."""
+    """Whether the server is draining."""
     return bool(_flag[0])

@@ -1,4 +1,4 @@
-"""JSON of answers: fast for what is usual, correct for what is not."""
+"""JSON of answers: a fast path for usual values, a correct one for all."""
 
 from __future__ import annotations
 

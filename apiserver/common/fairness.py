@@ -1,5 +1,4 @@
-"""Greenlets that share a worker: a turn for the others in the middle of long work, blocking work beside the event loop, and work that only one does
-at a time."""
+"""Fairness between the greenlets of a worker: yielding during long work, blocking work in threads, mutual exclusion per key."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def give_way() -> None:
-    """Let every other greenlet that can run, run, new requests included.
+    """Yield to every runnable greenlet, new requests included.
 
     `gevent.sleep(0)` is not enough: it queues behind the ready callbacks, and gevent runs up to fifty of those before it looks at sockets and
     timers again, so fifty slices of work would pass before a new request is even seen (measured: 50 ms for slices of 1 ms). The shortest real
@@ -28,7 +27,7 @@ def give_way() -> None:
 
 
 def paced(items: Iterable[Item], every: int, cost: Callable[[Item], int] | None = None) -> Iterator[Item]:
-    """The items, with a turn for the others after each `every` of them; with `cost`, which says how much work an item is, after so much work."""
+    """The items, yielding to other greenlets after every `every` of them; with `cost` (the work of an item), after so much work."""
     work = 0
     for item in items:
         yield item

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 
 class Finding(NamedTuple):
-    """One line of `tidemark doctor`: what was looked at, and, unless it is well, what to do."""
+    """One line of `tidemark doctor`: what was checked and, unless it is in order, what to do."""
 
     level: Literal["ok", "warn", "FAIL"]
     text: str

@@ -1,6 +1,6 @@
 """How many values a JSON text holds and how deep it is nested, counted before it is parsed.
 
-A parser makes an object of every `[]`: 16 MB of them are 2.7 seconds in which nobody else is answered, and a gigabyte of memory. Counting
+A parser makes an object of every `[]`: 16 MB of them block the worker for 2.7 s and take 1 GB of memory. Counting
 brackets and commas costs some milliseconds for the same text.
 """
 
@@ -16,7 +16,7 @@ from apiserver.errors import BadBody
 MAX_NODES = 250_000
 """Values of one JSON text. Events come line by line: a batch may hold any number of them."""
 LONG = 1_000_000
-"""Bytes from which others get a turn between two looks at a text."""
+"""Length in bytes above which the count yields to other requests."""
 MAX_DEPTH = 250
 """Objects and lists inside each other."""
 MAX_LINE_NODES = 1_000_000

@@ -1,4 +1,4 @@
-"""What the server counts, for `GET /metrics`: summed over the worker processes of a host by prometheus-client's multiprocess mode.
+"""Counters for `GET /metrics`: summed over the worker processes of a host by prometheus-client's multiprocess mode.
 
 Label values come from fixed lists (endpoints, codes, kinds), never from what a client sends: the number of series does not grow with use. Nothing is
 counted per event: a batch adds its sums.
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from prometheus_client import Counter, Gauge, Histogram
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Set by the master before the fork: where the workers count."""
+"""The folder of the workers' counters; set by the master before the fork."""
 _CALL_BUCKETS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 _REQUEST_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
 

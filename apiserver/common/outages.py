@@ -1,4 +1,4 @@
-"""One line in the log when something fails, one when it works again; not one per failed call, nor one per worker process."""
+"""Logs the beginning and the end of an outage once, not per failed call and not per worker process."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import zlib
 log = logging.getLogger("tidemark")
 
 QUIET_SECONDS = 10.0
-"""What one worker process has said, the others do not repeat for so long."""
+"""Seconds for which other worker processes do not repeat a message."""
 _SLOTS = 256
 _TIME = struct.Struct("d")
 _shared: mmap.mmap | None = None
 
 
 def share_between_processes() -> None:
-    """Called before the fork: the processes that come know what the others have said."""
+    """Called before the fork: worker processes share the times of messages."""
     global _shared
     _shared = _shared or mmap.mmap(-1, _SLOTS * _TIME.size)
 
 
 def is_first(sentence: str, quiet: float = QUIET_SECONDS) -> bool:
-    """Whether no process has said this within the last `quiet` seconds; the caller says it now."""
+    """Whether no process has logged this within the last `quiet` seconds; if so the caller logs it now."""
     if _shared is None:
         return True
     place = zlib.crc32(sentence.encode()) % _SLOTS * _TIME.size
@@ -37,7 +37,7 @@ def is_first(sentence: str, quiet: float = QUIET_SECONDS) -> bool:
 
 
 class Outages:
-    """The troubles of one server that the program depends on, each by its kind."""
+    """Outages of one server that the program depends on, by kind."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -48,14 +48,14 @@ class Outages:
         return bool(self._since)
 
     def began(self, kind: str, sentence: str) -> None:
-        """A call failed; said once until `ended`."""
+        """A call failed; logged once until `ended`."""
         if kind in self._since:
             return
         self._since[kind] = time.monotonic()
         self._say(f"{self._name} {kind}", sentence)
 
     def ended(self, *kinds: str) -> None:
-        """A call succeeded that such troubles would have stopped."""
+        """A call succeeded that such an outage would have failed."""
         for kind in kinds:
             began = self._since.pop(kind, None)
             if began is not None:

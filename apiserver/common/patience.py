@@ -1,7 +1,7 @@
 """How long one call may wait for a store that does not answer.
 
-A call makes many requests, and waits for others that make them. What counts is the time it has waited since the store last answered it: a slow store is
-given time for each answer, a frozen one is given up once, and everything that the call would still ask of it fails at once.
+A call makes many requests, and waits for others that make them. What counts is the time it has waited since the store last answered it: a
+slow store gets time for each answer; a frozen one is waited for once, and all further requests of the call fail immediately.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _current: ContextVar[_Patience | None] = ContextVar("patience", default=None)
 
 
 def begin(seconds: float) -> None:
-    """From now on this greenlet works for a call that waits so long at most."""
+    """This greenlet now works for a call that waits at most so many seconds."""
     _current.set(_Patience(seconds))
 
 
 def end() -> None:
-    """Work that goes on by itself: each of its waits has a limit of its own."""
+    """Work outside of a call: each wait has its own limit."""
     _current.set(None)
 
 
@@ -38,7 +38,7 @@ def left(most: float) -> float:
 
 
 def spend(seconds: float) -> None:
-    """A wait took so long and brought no answer."""
+    """Count a wait without an answer, in seconds."""
     if (patience := _current.get()) is not None:
         patience.spent += seconds
 

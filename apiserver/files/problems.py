@@ -1,4 +1,4 @@
-"""What the file server tells a client that it can't do: one sentence and an HTTP status."""
+"""Refusals of the file server: one sentence and an HTTP status."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class NoImage(FileProblem):
 
 
 class Thumbnails:
-    """Makes and keeps them."""
+    """Makes and caches small copies."""
 
     def __init__(self, max_pixels: int, memory: int) -> None:
         """`max_pixels`: of an image that is decoded. `memory`: bytes of copies that are kept."""
@@ -112,7 +112,7 @@ def _small_copy(fd: int, size: int, max_pixels: int) -> bytes:
         raise
     except image_module.DecompressionBombError as error:
         raise TooManyPixels(f"the image has more than {max_pixels:,} pixels (files.max_pixels)") from error
-    except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
+    except Exception as error:  # decoders raise many kinds of exceptions for damaged files
         raise NoImage(f"the image can't be read: {error}"[:300]) from error
 
 

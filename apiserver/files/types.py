@@ -1,4 +1,4 @@
-"""Content types, from the ending of a name: the client's own word is not asked."""
+"""Content types by file extension; the client's Content-Type is ignored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def content_type(name: str) -> str:
 
 
 def is_inert(kind: str) -> bool:
-    """Whether browsers run nothing in it. Unknown types are not inert."""
+    """Whether the type is inert in browsers (no scripts). Unknown types are not."""
     bare = kind.partition(";")[0]
     if bare in _INERT:
         return True

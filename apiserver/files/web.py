@@ -49,7 +49,7 @@ class Access(Protocol):
         """Whether this task was deleted lately."""
 
     def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]]:
-        """Status, sentence and headers for an exception, whatever it is; unexpected ones are logged."""
+        """Status, sentence and headers for any exception; unexpected ones are logged."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def _json(status: int, content: object, headers: dict[str, str] | None = None) -
 
 
 def _drain(request: Request, limit: int) -> None:
-    """Read the rest of a body, up to `limit`, and forget it."""
+    """Read and discard the rest of a body, up to `limit`."""
     left = limit
     try:
         while left > 0 and (block := request.stream.read(_DRAIN)):

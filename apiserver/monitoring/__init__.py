@@ -1,1 +1,1 @@
-"""What tells an operator how the server is: health, metrics, the access log, and the upkeep of its store."""
+"""Monitoring for operators: health, metrics, the access log, and maintenance of the store."""

@@ -1,4 +1,4 @@
-"""Around every call: its line in the access log, what is counted of it, and a warning when it was slow."""
+"""Wraps every call: access log line, counters, and a warning when it was slow."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class CallLog:
 
 
 def endpoint_of(environ: dict[str, Any], route: Callable[[dict[str, Any]], str]) -> str:
-    """What an answered call was for: one of few names. `route` names it when it is no RPC call."""
+    """The name of an answered call, from a small fixed set. `route` names it when it is no RPC call."""
     call: Call | None = environ.get(CALL)
     return (call.endpoint if call.actual_version else "unknown") if call else route(environ)
 

@@ -1,4 +1,4 @@
-"""`GET /metrics`: what the workers counted, and the state of the store and the state as it is now, in Prometheus' text format."""
+"""`GET /metrics`: the workers' counters and the current condition of store and state, in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Exporter:
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """For prometheus-client: what is asked for now instead of being counted."""
+        """For prometheus-client: gauges that are read at the time of the request."""
         info = GaugeMetricFamily("tidemark_info", "The version of the server", labels=["version"])
         info.add_metric([__version__], 1)
         yield info

@@ -1,4 +1,4 @@
-"""What `/healthz` and `/readyz` say: never older than a second when the parts answer, and never waited for longer than two when they do not."""
+"""The report of `/healthz` and `/readyz`: at most 1 s old when the parts answer, and never waited for longer than 2 s."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Report(NamedTuple):
 
     @property
     def is_ready(self) -> bool:
-        """Whether calls should come here."""
+        """Whether this server should get calls."""
         return self.status != "unavailable"
 
 
@@ -47,7 +47,7 @@ class HealthWatch:
         self._found: dict[str, tuple[float, dict[str, Health]]] = {}
 
     def report(self) -> Report:
-        """The health of now."""
+        """The current health."""
         now = time.monotonic()
         for name in self._checks:
             at, _ = self._found.get(name, (float("-inf"), {}))
@@ -69,7 +69,7 @@ class HealthWatch:
         patience.end()
         try:
             found = self._checks[name]()
-        except Exception as error:  # a part that can't even be asked does not work
+        except Exception as error:  # a part whose check raises counts as unavailable
             if is_first(f"check of {name}: {error}", 600.0):
                 log.exception("the check of %s failed", name)
             found = {name: Health(False, f"the check failed: {error}")}
@@ -79,6 +79,6 @@ class HealthWatch:
 
 
 def shown(report: Report, *, details: bool) -> dict[str, Any]:
-    """The JSON of a report; strangers learn whether, not where."""
+    """The JSON of a report; callers without a login see the status only, no details."""
     parts = {name: {"ok": part.ok, "detail": part.detail} if details else {"ok": part.ok} for name, part in report.parts.items()}
     return {"status": report.status, **parts}

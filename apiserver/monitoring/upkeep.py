@@ -1,4 +1,4 @@
-"""What a server process does beside answering calls: it looks after its store, and writes what could not be written at the start."""
+"""Background maintenance of a server process: keeps the store in order, and writes data that could not be written at the start."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Upkeep:
         self._has_lost_registry = False
 
     def start(self) -> None:
-        """Look after the store from now on."""
+        """Start maintenance."""
         gevent.spawn(self._run)
 
     def _run(self) -> None:
         patience.end()
         WORKERS.set(1)
-        self._engine.state.check()  # a wrong password stands in the log before the first call that needs it
+        self._engine.state.check()  # a wrong password is logged before the first call that needs it
         while True:
             gevent.sleep(TICK_SECONDS)
             try:

@@ -1,1 +1,1 @@
-"""What operators do beside serving: checking an installation, removing old data."""
+"""Commands for operators: checking an installation, backup, removing old data."""

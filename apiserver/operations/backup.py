@@ -53,7 +53,7 @@ def backup(settings: Settings, folder: Path) -> dict[str, Any]:
     }
     draft = folder / f".{MANIFEST}"
     draft.write_text(json.dumps(manifest, indent=2))
-    draft.replace(folder / MANIFEST)  # last of all: a backup without it is not whole
+    draft.replace(folder / MANIFEST)  # last, because it marks the backup as complete
     return manifest
 
 

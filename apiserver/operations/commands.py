@@ -1,4 +1,4 @@
-"""The commands `doctor`, `retention`, `backup`, `restore` and `copy`. What they need is imported when they run."""
+"""The commands `doctor`, `retention`, `backup`, `restore` and `copy`. Their dependencies are imported when they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `status`, `demo` and `completion`. What they need is imported when they run."""
+"""The commands `status`, `demo` and `completion`. Their dependencies are imported when they run."""
 
 from __future__ import annotations
 

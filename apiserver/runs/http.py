@@ -47,15 +47,15 @@ log = logging.getLogger("tidemark.runs")
 JSON = "application/json"
 MAX_ERROR_LINES = 100
 MAX_ERROR_BYTES = 1_000_000
-"""An answer tells of broken lines in so many bytes; `errors` counts all of them."""
+"""Bytes of an answer's list of broken lines; `errors` counts all of them."""
 MAX_OFFSET = 2**31
 CACHE_BYTES = 96 * 1024 * 1024
 PLAIN_FROM = 100_000
-"""Bytes from which an answer to this machine is not compressed."""
+"""Size above which an answer to this machine is not compressed."""
 SLICE = 5_000
-"""Problems counted between two chances for other requests."""
+"""Problems counted before yielding to other requests."""
 SLICE_BYTES = 500_000
-"""Bytes read between two chances for other requests; a line counts as LINE_BYTES more."""
+"""Bytes read before yielding to other requests; a line counts as LINE_BYTES more."""
 LINE_BYTES = 1_000
 
 EXPORT_TYPES = {
@@ -172,7 +172,7 @@ class RunsApi:
         return Response(pieces, content_type=kind, headers=headers)
 
     def _limited(self, endpoint: str, run: str, read: Callable[[Owner, RowSelection], RowsAnswer]) -> Response:
-        """An answer under the rate limit. A 304 costs nothing, so it is looked for first."""
+        """An answer under the rate limit. A 304 does not count, so it is checked first."""
         identity = self._identity()
         who = f"{identity.company}:{self._authenticator.visit(request.environ, changes=False).address}:{endpoint}:{run}"
         if request.headers.get("If-None-Match"):
@@ -271,7 +271,7 @@ class RunsApi:
         return _json(answer, 200 if works else 503)
 
     def openapi(self) -> Response:
-        self._described = self._described or orjson.dumps(self._description())  # made when somebody asks: it is a megabyte
+        self._described = self._described or orjson.dumps(self._description())  # built on the first request: it is 1 MB
         return Response(self._described, content_type=JSON)
 
     def page(self) -> Response:

@@ -1,4 +1,4 @@
-"""What happens now, for one page: changes of the runs that it shows, gathered for a moment and sent as one frame.
+"""Live changes for one page: changes of the runs that it shows, collected for up to 50 ms and sent as one frame.
 
 The client sends `{"want": {"runs": [ids]}}` (or `"*"`: every run of the company) whenever what it shows changes; the newest message counts. With
 `"newest": true` it also hears of new runs. Frames:
@@ -28,9 +28,9 @@ from apiserver.stores.registry import Registry, Sort
 TICK = 0.05
 """Seconds for which changes are gathered: at most 20 frames a second."""
 POLL = 2.0
-"""Seconds after which the documents of the wanted runs are looked at: statuses and names change without events."""
+"""Seconds between reads of the wanted runs' documents: statuses and names change without events."""
 IDLE = 0.25
-"""Seconds after which a new wish is seen at the latest."""
+"""Seconds until a new `want` takes effect, at most."""
 MAX_RUNS = 1_000
 FIELDS = ("status", "last_iteration", "last_update", "last_change")
 
@@ -67,7 +67,7 @@ class NewestRuns:
 
 
 class LiveFeed:
-    """Tells one page what changes."""
+    """Sends the changes to one page."""
 
     def __init__(self, registry: Registry, newest: NewestRuns, company: str, send: Callable[[list[str]], None]) -> None:
         """`send` takes frames; what it raises ends the feed."""

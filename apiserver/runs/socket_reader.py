@@ -19,7 +19,7 @@ CHUNK = 64 * 1024
 
 
 class Gone(Exception):
-    """The reader has closed its socket, or took nothing for too long."""
+    """The reader has closed its socket, or accepted no data for too long."""
 
 
 class SocketReader:

@@ -44,7 +44,7 @@ MAX_TAIL = 100_000
 OPENED = "tidemark.opened"
 MAILBOX = 1_000
 CHECK = 3.0
-"""Seconds between two looks at whether the reader's login still stands."""
+"""Seconds between checks that the reader's login is still valid."""
 RENEW = 30.0
 """Seconds after which an idle reader renews its place among its client's sockets."""
 
@@ -243,5 +243,5 @@ def _wanted(args: Mapping[str, str]) -> LogRequest:
 
 
 def _bad_handshake(error: Exception) -> Response:
-    """What can't be made a socket is the client's fault."""
+    """A failed handshake is the client's error."""
     return Response(orjson.dumps({"detail": f"Not a WebSocket handshake: {error}"[:300]}), 400, content_type="application/json")

@@ -1,4 +1,4 @@
-"""The auth and login services: who may call, and with what."""
+"""The auth and login services: logins, tokens, keys, roles."""
 
 from __future__ import annotations
 

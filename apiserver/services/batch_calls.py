@@ -1,4 +1,4 @@
-"""Calls that do one thing to many objects, each by itself: one failure costs the others nothing."""
+"""Calls that apply one operation to many objects independently: one failure does not affect the others."""
 
 from __future__ import annotations
 

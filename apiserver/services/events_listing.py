@@ -1,4 +1,4 @@
-"""events.*: which metrics there are, events of any type page by page, and how much a task holds."""
+"""events.*: lists of metrics, pages of events of any type, storage of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""organization.*: what holds for a whole company."""
+"""organization.*: company-wide calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tasks service: making, reading and editing. Status changes and removal: `tasks_status`."""
+"""The tasks service: creating, reading and editing. Status changes and removal: `tasks_status`."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 
 
 class TasksStatusService:
-    """Handlers of `tasks.*` that move a task through its life."""
+    """Handlers of `tasks.*` that change a task's status, archive, reset or delete it."""
 
     def __init__(self, tasks: Tasks, runs: TaskRuns, removal: TaskRemoval) -> None:
         self._tasks = tasks

@@ -1,4 +1,4 @@
-"""users.*: who is there, and what a user prefers."""
+"""users.*: users of a company and their preferences."""
 
 from __future__ import annotations
 

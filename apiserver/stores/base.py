@@ -1,4 +1,5 @@
-"""The port for events: what `bll` asks of a store. (Documents: `registry.py`; states and live messages: `state.py`; what they raise: `errors.py`.)
+"""The port for events: the methods that `bll` needs of a store. (Documents: `registry.py`; states and live messages: `state.py`; what they
+raise: `errors.py`.)
 Every engine does all of it, and the same tests run over every engine.
 
 No method takes a query language, a dict of options or anything of HTTP. Every id is looked up inside the company that is named: nothing of
@@ -48,7 +49,7 @@ class Retired(NamedTuple):
 
 
 class Compacted(NamedTuple):
-    """What is cheaper to keep now (or would be): `what` says it for the operator, with its bytes on disk before and after."""
+    """A compaction step, done or (dry run) planned: `what` names it for the operator, with the bytes on disk before and after."""
 
     what: str
     before: int
@@ -67,7 +68,7 @@ AgeOf = Literal["arrival", "event-time"]
 
 
 class EventWriter(Protocol):
-    """Takes events in and removes them."""
+    """Stores and removes events."""
 
     def append(self, company: str, batch: EventBatch) -> Appended:
         """Store a batch; on return it is durable.
@@ -93,7 +94,7 @@ class EventWriter(Protocol):
 
 
 class SeriesReader(Protocol):
-    """What is known of series without reading their events, and the points of scalar series."""
+    """Records of series, which need no read of their events, and the points of scalar series."""
 
     def series(
         self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
@@ -104,12 +105,12 @@ class SeriesReader(Protocol):
         """Metric and variant of the series of one type that the tasks have, each pair once, in UTF-8 byte order."""
 
     def revision(self, company: str, tasks: Sequence[str]) -> tuple[int, ...] | None:
-        """A value per task that is different after any change of the task's events; None when that can't be known (then nothing may be
-        cached). Cheap: no search."""
+        """A revision per task that changes with the task's events; None when it is unknown (then nothing may be cached). Cheap: no
+        search."""
 
     def oldest_pending(self, company: str) -> int | None:
-        """The smallest arrival number of a batch that is under way; None: no batch is. A reader that asks before it reads knows that events with
-        smaller numbers are there, or never will be."""
+        """The smallest arrival number of a batch that is under way; None: no batch is. A reader that calls this before it reads knows that
+        all events with smaller numbers are visible or will never exist."""
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         """One answer per request, in order; empty arrays where there is nothing."""
@@ -140,11 +141,11 @@ class SeriesReader(Protocol):
         """Every series of a task, as `series` gives it; scalars that have points with iterations come with their last values."""
 
     def storage(self, company: str, task: str) -> list[TypeStorage]:
-        """How much the task holds, per event type; types without events are left out."""
+        """Number and size of the task's events per type; types without events are left out."""
 
 
 class EventReader(SeriesReader, Protocol):
-    """Pages of events. Who pages through events asks first which series there are: so a reader of events reads series too."""
+    """Pages of events. Paging needs the list of series first, so a reader of events reads series too."""
 
     def page(
         self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
@@ -168,7 +169,7 @@ class EventReader(SeriesReader, Protocol):
         count only when they have a url; iterations are never the single-value one."""
 
     def image_variants(self, company: str, task: str, metrics: Metrics | None = None) -> list[ImageVariant]:
-        """What navigation needs of every variant of debug images, ordered by metric and variant."""
+        """The data of every variant of debug images that navigation needs, ordered by metric and variant."""
 
 
 class LogReader(Protocol):
@@ -199,7 +200,7 @@ class LogReader(Protocol):
 
 
 class StoreUpkeep(Protocol):
-    """What operators and the program itself ask of a store."""
+    """Maintenance of a store, for operators and the program itself."""
 
     def companies(self) -> list[str]:
         """Companies that have events."""
@@ -210,25 +211,26 @@ class StoreUpkeep(Protocol):
         meanwhile stays whole. Raises StoreReadOnly at the end when some tasks are old and their events can't be removed now."""
 
     def compact(self, company: str, idle_since: int, *, dry_run: bool = False) -> Iterator[Compacted]:
-        """Make cheaper to keep what nobody has added to since `idle_since` (ms), each part once and named when it is done; with `dry_run` they are
-        only named. Takes as long as it takes; reads and writes go on. A store that is always compact has nothing to do. Raises StoreBusy."""
+        """Compact the parts without writes since `idle_since` (ms), each once and named when it is done; with `dry_run` they are only
+        named. Takes as long as it takes; reads and writes go on. A store that is always compact has nothing to do. Raises StoreBusy."""
 
     def check(self) -> Health:
         """Whether the store answers."""
 
     def conditions(self) -> dict[str, Health]:
-        """What a store that answers may lack all the same, by name: space on its disk, parts of its layout. Cheap: may be seconds old."""
+        """Conditions of a store that answers, by name: free disk space, missing parts of its layout. Cheap: may be seconds old."""
 
     def usage(self) -> StoreUsage:
         """What is used of the store's disks. Raises StoreBusy."""
 
     def look_after(self) -> bool:
-        """Called every second or so while the program runs: put right what was removed behind its back, or could not be written before. True when
+        """Called about every second while the program runs: recreate what was removed externally, and write what could not be written
+        before. True when
         documents of the registry were lost with it, so that the program has to write its own again. Raises StoreBusy."""
 
     def close(self) -> None:
-        """Let go of connections and threads; safe to call twice."""
+        """Close connections and threads; safe to call twice."""
 
 
 class EventStore(EventWriter, EventReader, LogReader, StoreUpkeep, Protocol):
-    """All that an engine does with events. Callers take the narrowest protocol that fits."""
+    """The whole port for events. Callers depend on the narrowest protocol that fits."""

@@ -1,4 +1,4 @@
-"""A batch on its way into a store: plain records that every engine takes. Units are those of `records.py`."""
+"""A batch for a store: plain records that every engine takes. Units are those of `records.py`."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class LogLine:
 
 @dataclass(slots=True)
 class Touch:
-    """What a batch does to the record of a task or model: `max_iter` raises last_iteration (None: leaves it alone)."""
+    """The effect of a batch on the document of a task or model: `max_iter` raises last_iteration (None: leaves it alone)."""
 
     max_iter: int | None = None
     is_model: bool = False

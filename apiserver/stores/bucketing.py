@@ -1,4 +1,4 @@
-"""Buckets of points that are at hand as arrays, for every engine."""
+"""Buckets of points in arrays, for every engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every engine knows alike of the registry's documents, and of conditions on them."""
+"""Rules about the registry's documents and conditions on them that all engines share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that a store holds, as plain records: what one engine gives out so that another one can take it in (`tidemark restore`)."""
+"""The contents of a store as plain records, exported by one engine and imported by another (`tidemark restore`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StoredDocument(NamedTuple):
 
 
 class StoredSeries(NamedTuple):
-    """What is known of a series; `last` where its type keeps last values."""
+    """The record of a series; `last` where its type keeps last values."""
 
     company: str
     key: SeriesKey

@@ -67,7 +67,8 @@ class Coordination(Protocol):
         statistics: str,
         documents: Mapping[str, Sequence[str]],
     ) -> None:
-        """Something is stored: raise the write counters of its indices and the revisions of its tasks. `token` finishes a pending batch ("": none).
+        """Record a write: raise the write counters of its indices and the revisions of its tasks. `token` finishes a pending batch ("":
+        none).
 
         `tasks`: the indices that each task was written to, with `DOCUMENT` among them when its document in the registry was changed. `indices`:
         others that were written. `documents`: by task, all ids that were written to the index `statistics`; left out where they are not known,

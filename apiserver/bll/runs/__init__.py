@@ -1,1 +1,1 @@
-"""What the rows of a run mean: columns, sampling, the catalogue of runs, exports, and how rows are written."""
+"""Rows of a run: columns, sampling, the catalogue of runs, exports, writing."""

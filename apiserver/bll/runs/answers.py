@@ -54,7 +54,7 @@ class RunAnswers:
     """Makes the bodies of the endpoints that answer rows."""
 
     def __init__(self, store: SeriesReader, max_points: int) -> None:
-        """`max_points`: of an answer that has to be in memory as a whole, because its rows are chosen or put in order of time."""
+        """`max_points`: limit of an answer that must be in memory as a whole, because its rows are sampled or sorted by time."""
         self._store, self._max_points = store, max_points
 
     def metrics_step(self, run: Owner, wanted: RowSelection) -> RowsAnswer:
@@ -188,7 +188,7 @@ def _whole_or_stream(pieces: Iterator[bytes], run_rows: RunRows, rows: int) -> b
 
 
 def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
-    """The body in pieces; gives way to other requests after each."""
+    """The body in pieces; yields to other requests after each."""
     head = b'{"columns":' + orjson.dumps(columns) + b',"rows":['
     for piece in rows:
         yield head + piece

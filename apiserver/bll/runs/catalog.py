@@ -19,7 +19,7 @@ MAX_ID = 256
 MAX_DEPTH = 20
 """Levels of an object of hyper-parameters that become names; deeper ones are stored as JSON."""
 SLICE = 200
-"""Runs described between two chances for other requests."""
+"""Runs described before yielding to other requests."""
 
 _STATUS = {
     "created": "created",
@@ -44,7 +44,8 @@ class UnknownRun(Exception):
 
 
 def possible_id(run: str) -> bool:
-    """Whether a text can be the id of a run: 1 to 256 bytes of UTF-8 without control characters, and no dots that a path swallows."""
+    """Whether a text can be the id of a run: 1 to 256 bytes of UTF-8 without control characters, and neither `.` nor `..`, which URLs
+    normalise away."""
     if run in (".", "..") or "\ufffd" in run or any(ord(character) < 32 or ord(character) == 127 for character in run):
         return False
     try:
@@ -166,7 +167,7 @@ class RunCatalog:
 
 
 def _take_facts(body: dict[str, Any], facts: Mapping[str, Any], project: str | None, user: str) -> bool:
-    """Change a task's body into what the facts say; whether that changed anything. A project or name that a user gave stays."""
+    """Apply the facts to a task's body; returns whether anything changed. A project or name that a user gave stays."""
     before = dict(body)
     runtime = dict(body.get("runtime") or {})
     runtime["runicorn"] = known = {**_runicorn(body), **{name: facts[name] for name in _KEPT if facts.get(name) is not None}}

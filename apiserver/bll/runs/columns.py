@@ -1,7 +1,7 @@
-"""How a Runicorn row is stored: which part of it is a scalar, which an attribute, and what its column is called.
+"""The mapping from a Runicorn row to stored series: scalars, attributes, and the names of columns.
 
 A row is `{"global_step": 7, "loss": 0.5, "time": 12.0, "stage": "train", "ok": true}`. Numbers are ordinary scalars (metric `loss`, variant
-`loss`), so that every ClearML client charts them. What has no place on a chart is kept beside them as *attributes*: series of the type
+`loss`), so that every ClearML client charts them. Values that cannot be charted are stored as *attributes*: series of the type
 ATTRIBUTE with one point per step, where the metric says what kind of value it is (NUMBER, BOOLEAN, TEXT, NULL, ROW) and the variant is the
 column. A text is kept with its point, as the extra field TEXT_FIELD. No ClearML endpoint lists this type.
 """
@@ -22,7 +22,7 @@ TEXT = "text"
 NULL = "null"
 """NaN: a null was logged. It is not a metric's value, and ClearML clients do not see it."""
 ROW = "row"
-"""Only says that the row exists: it was logged without anything that can be stored."""
+"""Marks a row that was logged without any value that can be stored."""
 
 TEXT_FIELD = "text"
 
@@ -47,7 +47,7 @@ def attribute(task: str, kind: str, name: str) -> SeriesKey:
 
 SEPARATOR = "/"
 KEYS = 2_000
-"""Series looked at between two chances for other requests."""
+"""Series processed before yielding to other requests."""
 
 
 def column_names(keys: Iterable[SeriesKey], reserved: Collection[str] = ()) -> dict[SeriesKey, str]:

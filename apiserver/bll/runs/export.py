@@ -25,10 +25,10 @@ from apiserver.stores.records import LOG, EventQuery, Floats
 FORMATS = ("csv", "excel", "jsonl", "parquet", "log", "html")
 
 SPELLINGS = {"nan": "NaN", "inf": "inf", "-inf": "-inf"}
-"""What CSV cells, JSON strings and text columns of Parquet say of a value that is no finite number, by its `repr`."""
+"""Spellings of NaN and infinities (by `repr`) in CSV, JSON strings and text columns of Parquet."""
 
 PIECE = 1 << 16
-"""Characters of CSV made between two chances for other requests, unless a row has more."""
+"""Characters of CSV produced before yielding to other requests, unless a row has more."""
 GROUP_CELLS = 2_000_000
 """Cells of a row group of Parquet, also those without a value."""
 
@@ -126,7 +126,7 @@ def _parquet(run_rows: RunRows, arrow: Any, parquet: Any) -> Iterator[bytes]:
 
 
 def _arrow() -> tuple[Any, Any]:
-    """pyarrow, and its part for Parquet. Loading them takes seconds, what they load with the first array included."""
+    """pyarrow, and its part for Parquet. Loading them takes seconds, including what the first array loads."""
     arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     arrow.array(np.array([1.0, None], object), arrow.float64(), mask=np.array([False, True]))
     return arrow, parquet
@@ -153,7 +153,7 @@ def _parquet_pieces(run_rows: RunRows, arrow: Any, parquet: Any, schema: Any) ->
                 in_thread(writer.write_table, arrow.Table.from_arrays(columns, schema=schema))
                 yield from paced(out.taken(), 1)
     finally:
-        in_thread(writer.close)  # writes what is known of each column
+        in_thread(writer.close)  # keeps writing with the columns' types
     yield from paced(out.taken(), 1)
 
 

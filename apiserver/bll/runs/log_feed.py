@@ -41,7 +41,7 @@ class LogFeed:
     run: Owner
     wanted: LogRequest
     send: Callable[[list[str]], None]
-    """Takes frames; what it raises ends the feed."""
+    """Receives frames; an exception from it ends the feed."""
     opened: int
     """The seq of the moment when the socket was opened: later lines are sent, whatever the tail."""
     seen: SeenArrivals = field(default_factory=SeenArrivals)

@@ -1,4 +1,4 @@
-"""Frames for readers of a live log: which lines are shown and how, and which arrivals a reader has got."""
+"""Frames of a live log: selection and format of lines, and the arrivals that a reader has received."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SeenArrivals:
         self._keep = keep << SEQ_SHIFT
         self._lows: list[int] = []
         self._highs: list[int] = []
-        self._next: list[tuple[int, int]] = []  # intervals that are not sorted in yet
+        self._next: list[tuple[int, int]] = []  # intervals that are not merged yet
         self.last = 0
         """The greatest seq seen."""
 

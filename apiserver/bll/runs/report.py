@@ -1,6 +1,5 @@
-"""A run as one HTML file that needs nothing else: no script, no request to any host, every text escaped.
-
-What it holds is bounded; what was left out is said in the file.
+"""A run as one self-contained HTML file: no script, no request to any host, every text escaped. Its size is bounded; the file says what was
+left out.
 """
 
 from __future__ import annotations

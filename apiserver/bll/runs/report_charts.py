@@ -1,4 +1,4 @@
-"""Charts of a saved run, as SVG: the mean over its band from minimum to maximum, nothing bridged, NaN counted."""
+"""Charts of a saved run, as SVG: the mean over its band from minimum to maximum, gaps stay gaps, NaN is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elements of an HTML file. A text becomes a part of it through `text` only, so nothing that a run says is markup."""
+"""Elements of an HTML file. Text enters through `text` only, which escapes it, so nothing in a run can become markup."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _ATTRIBUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9:-]*\Z")
 
 
 class Html(str):
-    """A piece of the file; never made of what a run says."""
+    """A piece of markup; never made from a run's texts."""
 
     __slots__ = ()
 
@@ -82,7 +82,7 @@ def _named(key: str) -> str:
 
 
 def page(title: str) -> tuple[bytes, bytes]:
-    """What stands before and after the content."""
+    """The parts of the file before and after the content."""
     head = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(POLICY)}">'

@@ -1,4 +1,4 @@
-"""Windows of rows as JSON, in slices so small that other requests are not held up, however many columns there are."""
+"""Windows of rows as JSON, in slices small enough not to delay other requests, however many columns there are."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SLICE = 1500
 SLICE_CELLS = 20_000
 """and cells, unless a single row has more (a few milliseconds)."""
 BLOCK_CELLS = 120_000
-"""Cells that are put in order of rows at a time, where not every row has every column."""
+"""Cells sorted by row at a time, where not every row has every column."""
 COLUMNS = 500
-"""Columns looked at between two chances for other requests."""
+"""Columns processed before yielding to other requests."""
 
 
 def json_rows(window: Window, first: Sequence[Any], first_name: str = STEP_COLUMN) -> Iterator[bytes]:

@@ -21,9 +21,9 @@ from apiserver.stores.records import ATTRIBUTE, SCALAR, SINGLE_VALUE_ITER, Float
 WINDOW = 240_000
 """Points that a window holds, about: 40,000 steps of a run with six columns,"""
 LEAST_STEPS = 64
-"""but not fewer steps than these, because a window of many columns costs by the column."""
+"""and a minimum of steps, because a window has a cost per column."""
 COLUMNS = 500
-"""Columns worked at between two chances for other requests."""
+"""Columns processed before yielding to other requests."""
 
 _CELL_BYTES = 24
 """A value in JSON with what is around it, beside the name of its column."""
@@ -122,7 +122,7 @@ class RunRows:
         return sum(min(series.chart_count, steps) for series in self.series)
 
     def json_bytes(self, rows: int) -> int:
-        """About how long so many rows are as JSON."""
+        """An estimate of the length of so many rows as JSON."""
         return sum(
             min(series.chart_count, rows) * (_CELL_BYTES + len(name))
             for series in paced(self.series, names.KEYS)

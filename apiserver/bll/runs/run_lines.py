@@ -34,11 +34,12 @@ MAX_SERIES = 100_000
 """Series of one batch: each takes a kilobyte before the store says whether its run may have so many."""
 _MAX_NAME = 1024
 _LONG_LINE = 20_000
-"""Bytes from which the shape of a line is checked before it is parsed. It may hold more lists than a line of `events.add_batch`: figures are
+"""Length in bytes above which the shape of a line is checked before it is parsed. It may hold more lists than a line of `events.add_batch`:
+figures are
 objects here, not texts."""
 _MIN_TIMESTAMP, _MAX_TIMESTAMP = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 _BYTES_PER_POINT = 24
-"""What a point is accounted with: a row has one line for many points."""
+"""Bytes counted for a point: a row has one line for many points."""
 
 
 class BadLine(Exception):
@@ -68,7 +69,7 @@ class RunLines:
     _attributes: dict[tuple[str, str], Points] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
     _refused_names: dict[str, None] = field(default_factory=dict)
-    _starts: list[int] = field(default_factory=list)  # of each line that was taken: its first offset,
+    _starts: list[int] = field(default_factory=list)  # of each accepted line: its first offset,
     _numbers: list[int] = field(default_factory=list)  # and its number
 
     def __post_init__(self) -> None:
@@ -110,7 +111,7 @@ class RunLines:
         return self.batch
 
     def refuse(self, refusals: Sequence[Refusal]) -> list[RefusedLine]:
-        """What the store refused, by line: each reason once. A line of which nothing is left is not among `added` any more."""
+        """Add the store's refusals by line, each reason once. A line of which nothing was stored no longer counts in `added`."""
         places = [bisect_right(self._starts, refusal.line) - 1 for refusal in refusals]
         ends = [*self._starts[1:], self._offset]
         self.added -= sum(count == ends[place] - self._starts[place] for place, count in Counter(places).items())
@@ -217,7 +218,7 @@ class RunLines:
         self._offset = offset
 
     def _new_points(self, name: str) -> Points | None:
-        """Where the numbers of a name go; None when it says the step."""
+        """The series for the numbers of a name; None when the name means the step."""
         if name in names.STEP_NAMES:
             return None
         if name == names.TIME_COLUMN or name == names.STAGE_COLUMN:
@@ -240,7 +241,7 @@ class RunLines:
         _check_name(metric)
         _check_name(path)
         iteration = _iteration(data)
-        url = data.get("url")  # ours: where an importer has put the file
+        url = data.get("url")  # ours: the address at which an importer stored the file
         body: dict[str, Any] = {"url": url if isinstance(url, str) and url else path, "path": path}
         caption = data.get("caption")
         if isinstance(caption, str):

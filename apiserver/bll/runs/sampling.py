@@ -1,8 +1,8 @@
-"""Which whole rows stand for a run: first and last, and every metric's minimum and maximum in each of many buckets.
+"""Samples whole rows of a run: the first and the last, and every metric's minimum and maximum in each of many buckets.
 
 One choice of rows for all metrics, as the min-max variant of M4 (Jugel et al., "M4: A Visualization-Oriented Time Series Data
 Aggregation", VLDB 2014) makes it for one. Rows are cut into buckets of equal length; in each, the rows with the smallest and the greatest
-finite value of every metric are taken. As many buckets are used as fit; what is left is filled with evenly spaced rows.
+finite value of every metric are taken. As many buckets are used as fit; the remainder is filled with evenly spaced rows.
 """
 
 from __future__ import annotations

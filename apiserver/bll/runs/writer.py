@@ -1,4 +1,4 @@
-"""Storing the reports of a run: a batch of lines, imported log lines once, and log lines to live readers."""
+"""Stores the reports of a run: batches of lines, imported log lines exactly once; sends log lines to live readers."""
 
 from __future__ import annotations
 

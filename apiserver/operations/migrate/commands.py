@@ -1,4 +1,4 @@
-"""The command `migrate`. What it needs is imported when it runs."""
+"""The command `migrate`. Its dependencies are imported when it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a migration writes: the store of this installation, with the data folder locked."""
+"""The target of a migration: the store of this installation, with the data folder locked."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Target:
         return self.events.count(self.company, EventQuery(owner, (type,)))
 
     def close(self) -> None:
-        """Let go of the store and the data folder."""
+        """Close the store and unlock the data folder."""
         self._engine.close()
         self._lock.close()
 

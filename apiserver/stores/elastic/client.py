@@ -1,4 +1,4 @@
-"""One Elasticsearch: the official client, its errors as ours, and the few calls that the adapter makes."""
+"""The connection to Elasticsearch: the official client, its errors translated, and the few calls that the adapter makes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class IndexGone(StoreBusy):
 
 
 class BulkAnswer:
-    """The answer of a bulk request, parsed only when it is needed: for most batches it says 5,000 times "created"."""
+    """The answer of a bulk request, parsed only when needed: for most batches it repeats "created" 5,000 times."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -176,11 +176,11 @@ class ElasticClient:
         return answer
 
     def note_trouble(self, error: StoreBusy) -> None:
-        """Say in the log what an item of a bulk request failed for."""
+        """Log why an item of a bulk request failed."""
         self._failed(error)
 
     def _failed(self, error: StoreBusy) -> StoreBusy:
-        """Say it in the log, once for an outage."""
+        """Log it, once per outage."""
         kind = "an outage" if isinstance(error, StoreUnavailable) else error.kind
         if kind:
             self.outages.began(kind, f"{self.shown}: {error}")
@@ -192,7 +192,7 @@ class ElasticClient:
             try:
                 answer = client.perform_request(method, path, headers=_LINES if lines else _JSON, body=body)
                 return answer.body or b"{}"  # type: ignore[no-any-return]
-            except ConnectionTimeout:  # it may have been carried out: only the caller can know whether once more is harmless
+            except ConnectionTimeout:  # it may have been executed: only the caller knows whether a repetition is harmless
                 raise
             except NoConnection:
                 if attempt == 1:

@@ -25,7 +25,7 @@ from apiserver.stores.errors import StoreBusy
 from apiserver.stores.event_types import TYPES
 
 LOOK_AGAIN_SECONDS = 30.0
-"""How long a process takes the open generation for granted before it looks at its size again."""
+"""Seconds for which a process caches the open generation before it checks its size again."""
 
 
 def pin_id(task: str) -> str:
@@ -121,7 +121,7 @@ class Generations:
             documents += index["primaries"]["docs"]["count"]
             size += index["primaries"]["store"]["size_in_bytes"]
         days = self._settings.generation_days
-        # Without an age a small installation has one generation for ever, and nothing that retention could drop.
+        # Without an age limit a small installation would keep one generation for ever, and retention could drop nothing.
         is_old = documents > 0 and days > 0 and time.time() * 1000 - listed[newest].get("started", 0) >= days * 86_400_000
         if documents >= self._settings.generation_documents or size >= self._settings.generation_bytes or is_old:
             return self._start(company, newest + 1)
@@ -151,7 +151,7 @@ class Generations:
         return number
 
     def note(self, company: str, number: int, **what: Any) -> None:
-        """Write down what became of a generation."""
+        """Store the state of a generation."""
         self._put(company, number, {**self.listed(company)[number], **what}, "_doc")
 
     def _put(self, company: str, number: int, body: Mapping[str, Any], action: str) -> None:

@@ -1,4 +1,4 @@
-"""Templates, indices and aliases of one installation: checked at start, put right while the server runs, and what its health says of them.
+"""Templates, indices and aliases of one installation: checked at start, repaired while the server runs, reported in its health.
 
 A start reads, and writes only what is missing. What can't be written then, because a disk is full, is written later: until then reads work.
 """
@@ -24,7 +24,7 @@ from apiserver.stores.event_types import TYPES
 log = logging.getLogger("tidemark")
 
 LOOK_SECONDS = 30.0
-"""How often a process looks whether everything is still there."""
+"""Seconds between checks that templates, indices and aliases exist."""
 CONDITIONS_SECONDS = 5.0
 """How old the answer of `conditions` may be."""
 OWN_BLOCK = "8"
@@ -35,7 +35,7 @@ FULL_DISK = 0.95
 
 @dataclass(slots=True)
 class Differences:
-    """What is not as it should be."""
+    """Deviations from the layout."""
 
     problems: list[str] = field(default_factory=list)
     """Sentences about what only an operator can put right."""
@@ -61,7 +61,7 @@ class Blocks(NamedTuple):
 
 
 class Installation:
-    """What one server process does for the installation that it works on."""
+    """Maintenance of the installation by one server process."""
 
     def __init__(self, client: ElasticClient, layout: Layout) -> None:
         self._client, self._layout = client, layout

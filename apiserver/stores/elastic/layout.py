@@ -53,7 +53,7 @@ _COMMON: dict[str, Any] = {
 }
 _POINT = _COMMON | {
     "value": _values("double"),
-    # What a double field can't hold: 1 NaN, 2 +infinity, 3 -infinity.
+    # Values that a double field cannot hold: 1 NaN, 2 +infinity, 3 -infinity.
     "special": _values("byte"),
     "timestamp": _values("long"),
     "key": _values("keyword"),

@@ -29,13 +29,14 @@ EXACT = 2**53
 
 
 Content = Literal["values", "means", "kinds", "changed", "range"]
-"""What a search says of its buckets: the values, means of values whose sum does not fit into a double, the numbers of points that are not
+"""The aggregations of a search per bucket: the values, means of values whose sum does not fit into a double, the numbers of points that are
+not
 finite, or only that something arrived in them; "range": what the whole range has, without buckets."""
 Found = Iterator[tuple["_Group", "_Wanted", "_Variant"]]
 
 
 class _Group(NamedTuple):
-    """What one search can answer together. `lo` and `hi` are on the axis itself, not relative to `origin`."""
+    """Requests that one search can answer together. `lo` and `hi` are on the axis itself, not relative to `origin`."""
 
     where: str
     task: str

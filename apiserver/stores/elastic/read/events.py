@@ -50,7 +50,7 @@ CONDITIONS = 100
 """Of one search."""
 WAYS = ("desc", "asc")
 IMAGES: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"}}]
-"""What can be shown in a gallery."""
+"""Images that a gallery can show."""
 
 
 class ElasticEventPages:
@@ -160,7 +160,7 @@ class ElasticEventPages:
         without: list[Query] = [{"term": {"iter": SINGLE_VALUE_ITER}}]
         with_url = [index for index, type in types.items() if TYPES[type].has_url]
         if with_url:
-            # A gallery can't show what has no url.
+            # A gallery cannot show an image without a url.
             without.append(all_of([{"terms": {"_index": with_url}}], [{"exists": {"field": "url"}}]))
         # The nearest ones, each once: collapsing keeps 64-bit integers exact, aggregations would compute in doubles.
         body: Query = {
