@@ -15,6 +15,7 @@ import pytest
 
 from apiserver.operations.transfer.adapters.tables import TableOptions
 from apiserver.operations.transfer.discovery import look, look_at_server
+from apiserver.operations.transfer.facts import storable
 from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, PassedOver, Picture, Piece, Scalars, Text
 from tests.transfer.boards import damage, points, runs_below
 from tests.transfer.record import LOSS, ODD, PARAMS
@@ -45,7 +46,7 @@ def facts_of(pieces: list[Piece]) -> dict[str, Any]:
     for piece in pieces:
         if isinstance(piece, Facts):
             found |= piece.facts
-    return found
+    return storable(found)[0]
 
 
 def check_values(pieces: list[Piece], loss: str) -> None:

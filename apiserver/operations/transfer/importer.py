@@ -12,6 +12,7 @@ import orjson
 from apiserver.bll.runs.run_lines import ORDINAL
 from apiserver.operations.transfer.adapters.tensorboard import BoardRun, board_run
 from apiserver.operations.transfer.adapters.tensorboard import size_of as file_size
+from apiserver.operations.transfer.facts import storable
 from apiserver.operations.transfer.layout import RunFolder
 from apiserver.operations.transfer.pieces import Facts, FoundRun, PassedOver, Piece, Text
 from apiserver.operations.transfer.reports import Problem, Progress, RunReports, Tally
@@ -78,7 +79,9 @@ class Importer:
         """meta.json, status.json and summary.json."""
         facts = folder.facts()
         if facts:
-            self._sink.describe(folder.id, facts)
+            stored, left_out = storable(facts)
+            self.tally.passed_over |= left_out  # it is called more than once
+            self._sink.describe(folder.id, stored)
 
     def events(self, folder: RunFolder, running: bool) -> None:
         """events.jsonl. The last line of a running run may be half a line: it is left for later, unless it is valid JSON."""

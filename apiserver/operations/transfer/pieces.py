@@ -158,5 +158,9 @@ def project_of(folder: Path) -> str:
 
 def printable(text: str) -> str:
     """A text without control characters and bytes that are no UTF-8."""
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\ufffd", "_")
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, from JSON
+        data = text.encode("utf-8", "replace")
+    clean = data.decode("utf-8", "replace").replace("\ufffd", "_")
     return "".join("_" if ord(character) < 32 or ord(character) == 127 else character for character in clean)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from apiserver.bll.runs.run_lines import ORDINAL
+from apiserver.operations.transfer.facts import storable
 from apiserver.operations.transfer.pieces import (
     Damaged,
     Facts,
@@ -105,8 +106,10 @@ class RunReports:
         elif isinstance(piece, Picture):
             self._picture(piece)
         elif isinstance(piece, Facts):
-            self._tally.hyperparams += sum(len(params) for params in (piece.facts.get("hyperparams") or {}).values())
-            self._sink.describe(self._run.id, {**self._run.facts, **piece.facts})
+            facts, left_out = storable(piece.facts)
+            self._tally.hyperparams += sum(map(len, facts.get("hyperparams", {}).values()))
+            self._tally.passed_over += left_out
+            self._sink.describe(self._run.id, {**self._run.facts, **facts})
         elif isinstance(piece, PassedOver):
             self._tally.passed_over[piece.kind] += piece.count
         elif isinstance(piece, Damaged):

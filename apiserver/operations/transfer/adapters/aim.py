@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apiserver.operations.transfer.adapters.rows import PARAMETERS, NamedColumns, counted, milliseconds, number, params_of, whole
+from apiserver.operations.transfer.adapters.rows import PARAMETERS, NamedColumns, counted, milliseconds, number, whole
 from apiserver.operations.transfer.board_plots import histogram_figure
 from apiserver.operations.transfer.board_tensors import Histogram, suffix_of
 from apiserver.operations.transfer.databases import opened
@@ -101,7 +101,7 @@ class Aim:
         system = {str(name).strip("_"): value for name, value in attributes.items() if str(name).startswith("__")}
         if "description" in facts:
             system["description"] = facts.pop("description")
-        sections = {PARAMETERS: params_of(own), "aim": params_of(system)}
+        sections = {PARAMETERS: own, "aim": system}
         facts["hyperparams"] = {section: values for section, values in sections.items() if values}
         yield Facts(facts)
 

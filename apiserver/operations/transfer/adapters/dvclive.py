@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apiserver.operations.transfer.adapters.mlflow_files import files_below
-from apiserver.operations.transfer.adapters.rows import PARAMETERS, guarded, json_object, number, params_of, small_file, yaml_object
+from apiserver.operations.transfer.adapters.rows import PARAMETERS, guarded, json_object, number, small_file, yaml_object
 from apiserver.operations.transfer.adapters.tables import Table, TableOptions
 from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, PassedOver, Picture, Piece, printable
 
@@ -42,7 +42,7 @@ class DvcLive:
             yield from table.pieces()
             times += [time for time in (table.first, table.last) if time is not None]
         try:
-            facts["hyperparams"] = {PARAMETERS: params_of(yaml_object(run.path / "params.yaml"))}
+            facts["hyperparams"] = {PARAMETERS: yaml_object(run.path / "params.yaml")}
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:

@@ -18,7 +18,6 @@ HELD = 50_000
 """Points that are collected before they are given out."""
 PARAMETERS = "General"
 """The section of hyper-parameters of tools that have no sections."""
-MAX_PARAMS = 10_000
 MAX_TEXT_FILE = 16 << 20
 _MAX_MS = 253_402_300_799_999
 _WORDS = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf, "+inf": math.inf}
@@ -133,8 +132,8 @@ def flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterato
             yield path, value
 
 
-class _Loader(yaml.SafeLoader):
-    """Objects of a program's own classes are read as plain values, and nothing is run."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Objects of a program's own classes are read as plain values, and nothing is run. libyaml, where PyYAML has it, refuses deep nesting at once."""
 
 
 def _plain(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
@@ -180,16 +179,6 @@ def small_file(path: Path) -> bytes:
     if len(data) > MAX_TEXT_FILE:
         raise ValueError(f"the file has more than {MAX_TEXT_FILE:,} bytes")
     return data
-
-
-def params_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyper-parameters by their paths, not more than a task may have."""
-    found: dict[str, Any] = {}
-    for path, value in flat(values):
-        if len(found) >= MAX_PARAMS:
-            break
-        found[printable(path)] = value if isinstance(value, (str, int, float, bool, list, dict)) or value is None else str(value)
-    return found
 
 
 def counted(kinds: Counter[str]) -> Iterator[PassedOver]:

@@ -20,7 +20,6 @@ from apiserver.operations.transfer.adapters.rows import (
     guarded,
     milliseconds,
     number,
-    params_of,
     whole,
     yaml_object,
 )
@@ -92,7 +91,7 @@ class Tables:
             facts |= {"created_at": table.first / 1000, "started_at": table.first / 1000, "ended_at": table.last / 1000}
         if run.path != path:
             try:
-                facts["hyperparams"] = {PARAMETERS: params_of(yaml_object(run.path / "hparams.yaml"))}
+                facts["hyperparams"] = {PARAMETERS: yaml_object(run.path / "hparams.yaml")}
             except FileNotFoundError:
                 pass
             except (OSError, ValueError) as error:

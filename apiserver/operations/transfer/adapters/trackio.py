@@ -15,7 +15,6 @@ from apiserver.operations.transfer.adapters.rows import (
     json_object,
     milliseconds,
     number,
-    params_of,
     whole,
 )
 from apiserver.operations.transfer.databases import ForeignDatabase, opened, runs_of_databases
@@ -49,7 +48,7 @@ class Trackio:
             for (config,) in database.rows(f"SELECT config FROM configs WHERE {column} = ?", run.key):  # noqa: S608
                 try:
                     params = {name: value for name, value in json_object(config).items() if not str(name).startswith("_")}
-                    facts["hyperparams"] = {PARAMETERS: params_of(params)}
+                    facts["hyperparams"] = {PARAMETERS: params}
                 except (ValueError, TypeError) as error:
                     yield Damaged(run.path, f"the configuration of {run.name}: {error}")
             columns, kinds = NamedColumns(), Counter[str]()

@@ -21,7 +21,6 @@ from apiserver.operations.transfer.adapters.rows import (
     guarded,
     json_object,
     number,
-    params_of,
     small_file,
     whole,
 )
@@ -144,7 +143,7 @@ class _Reader:
 
     def _described(self) -> Iterator[Piece]:
         own = self._config.pop("_wandb", None)
-        sections = {PARAMETERS: params_of(self._config)}
+        sections = {PARAMETERS: self._config}
         about = {name: text for name, text in (own or {}).items() if name in ("group", "job_type", "notes") and text}
         if about:
             sections["wandb"] = about
