@@ -33,7 +33,7 @@ def test_yaml_of_any_kind_is_stored(text: str, params: int, cut: bool, tmp_path:
     (run / "metrics.csv").write_text("step,loss\n0,1\n")
     (run / "hparams.yaml").write_text(text)
     report = json.loads(tidemark("import", str(run), "--data", str(tmp_path / "data"), "--json").stdout)
-    assert (report["hyperparams"], report["problems"], bool(report["passed_over"])) == (params, [], cut)
+    assert (report["hyperparams"], report["problems"], bool(report["skipped"])) == (params, [], cut)
 
 
 def test_what_is_too_much_is_counted() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from apiserver.bll.registry.new_documents import new_model, new_project, new_task
@@ -41,12 +42,31 @@ def stored_project(answer: Mapping[str, Any], company: str, parent: str | None, 
     return {**body, **_fields(answer), "basename": body["basename"], "company": company, "parent": parent, "path": path}
 
 
+def stored_user(answer: Mapping[str, Any], company: str) -> dict[str, Any]:
+    """The body of a user from an answer of users.get_all, with the rights of a plain user."""
+    body: dict[str, Any] = {name: answer[name] for name in ("given_name", "family_name", "avatar") if isinstance(answer.get(name), str)}
+    name, created = str(answer.get("name") or answer["id"]), milliseconds(answer.get("created"))
+    return {**body, "id": answer["id"], "company": company, "name": name, "role": "user", "created": created or time.time_ns() // 1_000_000}
+
+
+def is_own(answer: Mapping[str, Any]) -> bool:
+    """Whether a document belongs to the company: public ones have none, or one without an id."""
+    return bool(id_of(answer.get("company")))
+
+
+def id_of(reference: Any) -> str:
+    """The id of a reference, which is an id or an object; "" where there is none."""
+    found = reference.get("id") if isinstance(reference, Mapping) else reference
+    return found if isinstance(found, str) else ""
+
+
 def milliseconds(value: Any) -> int | None:
-    """An ISO time in ms."""
+    """An ISO time (UTC where it names no zone) in ms."""
     if not isinstance(value, str):
         return value if isinstance(value, int) and not isinstance(value, bool) else None
     try:
-        return round(datetime.fromisoformat(value).timestamp() * 1000)
+        moment = datetime.fromisoformat(value)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
 
@@ -60,5 +80,5 @@ def _fields(answer: Mapping[str, Any]) -> dict[str, Any]:
         body[name] = body.get(name) or None
     for name in ("project", "parent", "user", "task", "company"):
         if isinstance(body.get(name), Mapping):
-            body[name] = body[name].get("id")
+            body[name] = id_of(body[name]) or None
     return body

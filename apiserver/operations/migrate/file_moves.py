@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from apiserver.files.problems import FileProblem, NoSuchFile
 from apiserver.files.storage import FileStorage
-from apiserver.operations.migrate.remote import Remote, RemoteFailed
+from apiserver.operations.migrate.remote import FileGone, Remote, RemoteFailed
 
 
 class FileMoves:
@@ -27,11 +27,11 @@ class FileMoves:
         self.copied = self.bytes = 0
         self.problems: list[str] = []
 
-    def rewritten(self, data: bytes) -> bytes:
-        """JSON with the addresses of files that are here now."""
-        return self._url.sub(self._moved, data) if self._url is not None else data
+    def rewritten(self, data: bytes, missed: list[str]) -> bytes:
+        """JSON with the addresses of files that are here now. `missed` gets the addresses of those that could not be copied, but exist."""
+        return self._url.sub(lambda found: self._moved(found, missed), data) if self._url is not None else data
 
-    def _moved(self, found: re.Match[bytes]) -> bytes:
+    def _moved(self, found: re.Match[bytes], missed: list[str]) -> bytes:
         tail = found[2].decode("utf-8", "replace")
         name = unquote(tail.partition("?")[0]).lstrip("/")
         if not name or self._is_there(name):
@@ -39,6 +39,8 @@ class FileMoves:
         try:
             self._copy(found[0].decode("utf-8", "replace"), name)
         except (RemoteFailed, FileProblem, OSError) as error:
+            if not isinstance(error, FileGone):
+                missed.append(found[0].decode("utf-8", "replace"))
             with self._lock:
                 self.problems.append(f"a file was not copied, its address stays: {error}")
             return found[0]

@@ -7,9 +7,8 @@ copy was interrupted is copied again, its log from the start.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,9 +18,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apiserver.operations.migrate.documents import milliseconds, stored_model, stored_project, stored_task
+from apiserver.operations.migrate.documents import id_of, is_own, milliseconds, stored_model, stored_project, stored_task, stored_user
 from apiserver.operations.migrate.file_moves import FileMoves
-from apiserver.operations.migrate.remote import TYPES, Remote, RemoteFailed
+from apiserver.operations.migrate.remote import COUNTED_LINES, TYPES, Remote, RemoteFailed
 from apiserver.operations.migrate.target import Target, line_of, worker_of
 from apiserver.operations.notes import Notes
 
@@ -75,8 +74,11 @@ class _Page(NamedTuple):
 
 
 class _End(NamedTuple):
+    """`whole`: whether all its files are here; else it is copied again next time."""
+
     owner: _Owner
-    problem: str = ""
+    problem: str
+    whole: bool
 
 
 Progress = Callable[[int, int, int], None]
@@ -92,6 +94,10 @@ class Migration:
         self._selection, self._parallel = selection, parallel
         self._done: dict[str, dict[str, int]] = self._notes.read()
         self._projects: dict[str, str] = {}
+        self._missed: set[str] = set()
+        self._public: dict[str, dict[str, Any]] = {}
+        own = target.registry.find("project", [target.company], fields=["name"])
+        self._own_projects = {str(one.body["name"]): one.id for one in own}
         self._stop = threading.Event()
         self.outcome = Outcome()
 
@@ -110,14 +116,14 @@ class Migration:
     # --- documents
 
     def _users(self) -> None:
-        for user in self._remote.call("users.get_all").get("users") or []:
-            id, name = user.get("id"), str(user.get("name") or user.get("id"))
-            if isinstance(id, str) and self._target.registry.get("user", self._target.company, id) is None:
-                # Nobody can log in as this user before the administrator gives it keys.
-                self._target.put(
-                    "user", {"id": id, "company": self._target.company, "name": name, "role": "user", "created": int(time.time() * 1000)}
-                )
-                self.outcome.users += 1
+        try:
+            for user in _users(self._remote):
+                if self._target.registry.get("user", self._target.company, user["id"]) is None:
+                    # Nobody can log in as this user before the administrator gives it keys.
+                    self._target.put("user", stored_user(user, self._target.company))
+                    self.outcome.users += 1
+        except RemoteFailed as error:  # not everybody may list them
+            self.outcome.problems.append(f"users were not copied: {error}")
 
     def _projects_of(self) -> list[str] | None:
         """Store the projects; the ids of those whose tasks are wanted, None for all."""
@@ -129,29 +135,31 @@ class Migration:
             if not inside:
                 raise RemoteFailed(f'there is no project "{name}"')
             found = [project for project in found if project["id"] in inside | above]
-        own = self._own_projects()
         for project in found:
-            if str(project["name"]) in own:
-                self._projects[project["id"]] = own[str(project["name"])]
-                continue
-            parent = own.get(str(project["name"]).rpartition("/")[0])
-            path = [own[part] for part in _above(str(project["name"])) if part in own]
-            self._target.put("project", stored_project(project, self._target.company, parent, path))
-            self._projects[project["id"]] = own[str(project["name"])] = str(project["id"])
-            self.outcome.projects += 1
+            if is_own(project):
+                self._put_project(project)
+            else:  # a public one is copied with the first of our tasks in it
+                self._public[project["id"]] = project
         return sorted(inside) if name is not None else None
 
-    def _own_projects(self) -> dict[str, str]:
-        return {str(one.body["name"]): one.id for one in self._target.registry.find("project", [self._target.company], fields=["name"])}
+    def _put_project(self, project: Mapping[str, Any]) -> None:
+        own, name = self._own_projects, str(project["name"])
+        if name not in own:
+            parent = own.get(name.rpartition("/")[0])
+            path = [own[part] for part in _above(name) if part in own]
+            self._target.put("project", stored_project(project, self._target.company, parent, path))
+            own[name] = str(project["id"])
+            self.outcome.projects += 1
+        self._projects[project["id"]] = own[name]
 
     def _tasks(self, projects: list[str] | None) -> list[_Owner]:
         found = []
         for task in self._remote.documents("tasks", **({"project": projects} if projects is not None else {})):
-            if not self._wanted(task):
+            if not is_wanted(task, self._selection):
                 continue
             owner = _Owner(str(task["id"]), False, _activity(task))
             if self._done.get(owner.key) != owner.activity:
-                task = self._with_files(task)
+                task = self._with_files(owner, task)
                 self._target.put("task", self._kept("task", stored_task(task, self._target.company, self._project(task))))
             found.append(owner)
             self.outcome.tasks += 1
@@ -160,11 +168,11 @@ class Migration:
     def _models(self, projects: list[str] | None) -> list[_Owner]:
         found = []
         for model in self._remote.documents("models", **({"project": projects} if projects is not None else {})):
-            if not self._wanted(model):
+            if not is_wanted(model, self._selection):
                 continue
             owner = _Owner(str(model["id"]), True, _activity(model))
             if self._done.get(owner.key) != owner.activity:
-                model = self._with_files(model)
+                model = self._with_files(owner, model)
                 self._target.put("model", self._kept("model", stored_model(model, self._target.company, self._project(model))))
             found.append(owner)
             self.outcome.models += 1
@@ -177,20 +185,17 @@ class Migration:
             body.update({name: known.body[name] for name in ACTIVITY if name in known.body})
         return body
 
-    def _wanted(self, document: Mapping[str, Any]) -> bool:
-        """Whether a document is the company's own (public ones have no company) and changed lately enough."""
-        if not document.get("company"):
-            return False
-        changed = milliseconds(document.get("last_update")) or milliseconds(document.get("created")) or 0
-        return self._selection.since is None or changed >= self._selection.since
-
     def _project(self, document: Mapping[str, Any]) -> str | None:
-        project = document.get("project")
-        id = project.get("id") if isinstance(project, Mapping) else project
-        return self._projects.get(id, id) if isinstance(id, str) else None
+        id = id_of(document.get("project"))
+        if id in self._public:
+            self._put_project(self._public.pop(id))
+        return self._projects.get(id, id) if id else None
 
-    def _with_files(self, document: dict[str, Any]) -> dict[str, Any]:
-        return dict(orjson.loads(self._files.rewritten(orjson.dumps(document))))
+    def _with_files(self, owner: _Owner, document: dict[str, Any]) -> dict[str, Any]:
+        missed: list[str] = []
+        made = orjson.loads(self._files.rewritten(orjson.dumps(document), missed))
+        self._missed |= {owner.key} if missed else set()
+        return dict(made)
 
     # --- events
 
@@ -214,7 +219,7 @@ class Migration:
                     if item.problem or key in failed:
                         self.outcome.problems += [f"{key}: {item.problem}"] if item.problem else []
                     else:
-                        self._finish(item.owner, totals.pop(key, {}))
+                        self._finish(item.owner, totals.pop(key, {}), item.whole)
                     progress(ended, len(owners), self.outcome.events)
                     continue
                 if key not in started and not item.owner.model:
@@ -233,21 +238,22 @@ class Migration:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _fetch(self, owner: _Owner, queue: Queue[_Page | _End]) -> None:
-        problem = ""
-        try:
-            for page in self._remote.events(owner.id, model=owner.model):
-                if self._stop.is_set():
-                    return
-                worker = worker_of(page.events)
-                lines = b"\n".join([line_of(event, worker, model=owner.model) for event in page.events])
-                if page.type in _WITH_FILES:
-                    lines = self._files.rewritten(lines)
-                self._hand_over(queue, _Page(owner, page.type, page.total, lines, len(page.events), worker))
-        except RemoteFailed as error:
-            problem = str(error)
-        except Exception as error:  # a thread's exception is seen by nobody else
-            problem = f"{type(error).__name__}: {error}"
-        self._hand_over(queue, _End(owner, problem))
+        problems, missed = [], list[str]()
+        for kind in types_of(owner.model):
+            try:
+                for page in self._remote.events(owner.id, kind, model=owner.model):
+                    if self._stop.is_set():
+                        return
+                    worker = worker_of(page.events)
+                    lines = b"\n".join([line_of(event, worker, model=owner.model) for event in page.events])
+                    if page.type in _WITH_FILES:
+                        lines = self._files.rewritten(lines, missed)
+                    self._hand_over(queue, _Page(owner, page.type, page.total, lines, len(page.events), worker))
+            except RemoteFailed as error:  # the other types come all the same
+                problems.append(f"{kind}: {error}")
+            except Exception as error:  # a thread's exception is seen by nobody else
+                problems.append(f"{kind}: {type(error).__name__}: {error}")
+        self._hand_over(queue, _End(owner, "; ".join(problems), not missed and owner.key not in self._missed))
 
     def _hand_over(self, queue: Queue[_Page | _End], item: _Page | _End) -> None:
         while not self._stop.is_set():
@@ -255,9 +261,8 @@ class Migration:
                 queue.put(item, timeout=1)
                 return
 
-    def _finish(self, owner: _Owner, totals: dict[str, int]) -> None:
+    def _finish(self, owner: _Owner, totals: dict[str, int], same: bool) -> None:
         """Compare both sides, give the task its own activity again, and note that it is done."""
-        same = True
         for type, total in totals.items():
             self.outcome.counts[type] += total
             stored = self._target.count(owner.id, type) if total else 0
@@ -274,22 +279,46 @@ class Migration:
 def dry_run(remote: Remote, selection: Selection) -> Outcome:
     """Count what would be copied."""
     outcome = Outcome()
+    try:
+        outcome.users = sum(1 for _ in _users(remote))
+    except RemoteFailed as error:
+        outcome.problems.append(f"users can't be copied: {error}")
     projects = list(remote.documents("projects"))
     name = selection.project
     inside = [one["id"] for one in projects if name is None or one["name"] == name or str(one["name"]).startswith(f"{name}/")]
-    outcome.projects = len(inside)
+    if name is not None and not inside:
+        raise RemoteFailed(f'there is no project "{name}"')
+    used = {one["id"] for one in projects if is_own(one) and one["id"] in inside}
     for service in ("models", "tasks"):
         for document in remote.documents(service, **({"project": inside} if name is not None else {})):
-            changed = milliseconds(document.get("last_update")) or milliseconds(document.get("created")) or 0
-            if not document.get("company") or (selection.since is not None and changed < selection.since):
+            if not is_wanted(document, selection):
                 continue
             setattr(outcome, service, getattr(outcome, service) + 1)
-            for type in TYPES:
-                if service == "tasks" or type != "log":
-                    outcome.counts[type] += remote.count(document["id"], type, model=service == "models")
+            used.add(id_of(document.get("project")))
+            for type in types_of(service == "models"):
+                found = remote.count(document["id"], type, model=service == "models")
+                outcome.counts[type] += found
+                if type == "log" and found == COUNTED_LINES:
+                    outcome.counts[f"logs of {COUNTED_LINES:,} lines or more"] += 1
             for artifact in (document.get("execution") or {}).get("artifacts") or []:
                 outcome.counts["bytes of artifacts"] += int(artifact.get("content_size") or 0)
+    outcome.projects = len(used & set(inside))
     return outcome
+
+
+def is_wanted(document: Mapping[str, Any], selection: Selection) -> bool:
+    """Whether a task or model is the company's own and changed lately enough."""
+    changed = milliseconds(document.get("last_update")) or milliseconds(document.get("created")) or 0
+    return is_own(document) and (selection.since is None or changed >= selection.since)
+
+
+def types_of(model: bool) -> tuple[str, ...]:
+    """The types of events that a model, or a task, has."""
+    return tuple(type for type in TYPES if not model or type != "log")
+
+
+def _users(remote: Remote) -> Iterator[dict[str, Any]]:
+    return (user for user in remote.documents("users") if isinstance(user.get("id"), str))
 
 
 def _activity(document: Mapping[str, Any]) -> dict[str, int]:

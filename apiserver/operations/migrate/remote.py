@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from apiserver.errors import StartupError
 
 PAGE_DOCUMENTS = 200
 PAGE_EVENTS = 10_000
+COUNTED_LINES = 10_000
+"""So far ClearML's server counts the lines of a log."""
 RETRIES = 6
 TYPES = ("training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log")
 
@@ -27,12 +30,19 @@ class RemoteFailed(Exception):
     """The server refused a call, or could not be reached; the text says which."""
 
 
+class FileGone(RemoteFailed):
+    """The other server does not have this file."""
+
+
 class EventPage(NamedTuple):
     """Some events of one type, and how many the server says there are."""
 
     type: str
     total: int
     events: list[dict[str, Any]]
+
+
+_Mark = tuple[int, bytes, bytes]
 
 
 class Remote:
@@ -47,6 +57,8 @@ class Remote:
         self._pair = "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
         self._lock = threading.Lock()
         self._token = ""
+        self._logs_by_time = False
+        """Whether lines of a log are paged by time: other events are by iteration."""
 
     def login(self) -> None:
         """Log in; where the address is that of the web application, its API below is used. Raises StartupError."""
@@ -75,49 +87,106 @@ class Remote:
         return found if isinstance(found, dict) else {}
 
     def documents(self, service: str, **where: Any) -> Iterator[dict[str, Any]]:
-        """All documents of a service (projects, tasks, models), oldest first."""
+        """All documents of a service (users, projects, tasks, models), oldest first, each once."""
         endpoint = "projects.get_all_ex" if service == "projects" else f"{service}.get_all"
-        page = 0
-        while True:
-            found = self.call(endpoint, page=page, page_size=PAGE_DOCUMENTS, order_by=["created", "id"], search_hidden=True, **where)[
+        seen: set[str] = set()
+        for page in count():
+            found = self.call(endpoint, page=page, page_size=PAGE_DOCUMENTS, order_by=["created", "id"], search_hidden=True, **where).get(
                 service
-            ]
-            yield from found
-            if len(found) < PAGE_DOCUMENTS:
+            )
+            new = [document for document in found or () if document.get("id") not in seen]
+            yield from new
+            seen |= {document["id"] for document in new}
+            if len(found or ()) < PAGE_DOCUMENTS or not new:  # nothing new: the server knows no pages
                 return
-            page += 1
 
-    def events(self, owner: str, *, model: bool, types: tuple[str, ...] = TYPES) -> Iterator[EventPage]:
-        """Every event of a task or model, in pages. The first page of a type comes even when it is empty."""
-        for type in types:
-            if model and type == "log":
-                continue
-            request = {"task": owner, "event_type": type, "batch_size": PAGE_EVENTS, "order": "asc", "model_events": model}
-            scroll, received = None, 0
-            before: tuple[int, bytes, bytes] | None = None
-            while True:
-                answer = self.call("events.get_task_events", **request, **({"scroll_id": scroll} if scroll else {}))
-                events = answer.get("events") or []
-                total = int(answer.get("total") or 0)
-                mark = (len(events), orjson.dumps(events[0]), orjson.dumps(events[-1])) if events else None
-                if mark is not None and mark == before:
-                    raise RemoteFailed(f"the same page of {type} came twice")
-                received += len(events)
-                yield EventPage(type, total, events)
-                scroll, before = answer.get("scroll_id"), mark
-                if not events or not scroll or received >= total:
-                    break
+    def events(self, owner: str, type: str, *, model: bool) -> Iterator[EventPage]:
+        """Every event of one type of a task or model, in pages. The first page comes even when it is empty."""
+        if type == "log" and self._logs_by_time:
+            yield from self._log(owner)
+            return
+        request = {"task": owner, "event_type": type, "batch_size": PAGE_EVENTS, "model_events": model}
+        scroll, received = None, 0
+        marks: list[_Mark] = []
+        while True:
+            try:
+                answer = self.call("events.get_task_events", **request, order="asc", **({"scroll_id": scroll} if scroll else {}))
+            except RemoteFailed:
+                if type != "log" or received:
+                    raise
+                # ClearML's server pages by iteration, which lines of a log do not have, and answers 500.
+                self._logs_by_time = True
+                yield from self._log(owner)
+                return
+            events = answer.get("events") or []
+            total = int(answer.get("total") or 0)
+            if events and _mark(events) in (*marks[:1], *marks[-1:]):
+                yield from self._above_zero(request, type, total)
+                return
+            marks += [_mark(events)] if events else []
+            received += len(events)
+            yield EventPage(type, total, events)
+            scroll = answer.get("scroll_id")
+            if not events or not scroll or received >= total:
+                return
+
+    def _above_zero(self, request: dict[str, Any], type: str, total: int) -> Iterator[EventPage]:
+        """The events above iteration 0, from the last one down. ClearML's server takes a page that ends at iteration 0 for the end of nothing and
+        begins again; everything up to iteration 0 has come by then."""
+        scroll: str | None = None
+        before: _Mark | None = None
+        while True:
+            answer = self.call("events.get_task_events", **request, order="desc", **({"scroll_id": scroll} if scroll else {}))
+            events = answer.get("events") or []
+            mark = _mark(events) if events else None
+            if mark is not None and mark == before:
+                raise RemoteFailed(f"the same page of {type} came twice")
+            above = [event for event in events if isinstance(event.get("iter"), int) and event["iter"] > 0]
+            yield EventPage(type, total, above)
+            scroll, before = answer.get("scroll_id"), mark
+            if len(above) < len(events) or not events or not scroll:
+                return
+
+    def _log(self, task: str) -> Iterator[EventPage]:
+        """The log of a task, by time: a page ends with all lines of its last millisecond. This listing counts to 10,000 lines."""
+        last: int | None = None
+        received = 0
+        while True:
+            where: dict[str, Any] = {"from_timestamp": last} if last is not None else {}
+            answer = self.call("events.get_task_log", task=task, batch_size=PAGE_EVENTS, navigate_earlier=False, order="asc", **where)
+            events = answer.get("events") or []
+            received += len(events)
+            total = int(answer.get("total") or 0)
+            yield EventPage("log", max(total, received), events)
+            if len(events) < PAGE_EVENTS:
+                return
+            before, last = last, int(events[-1]["timestamp"])
+            if before is not None and last <= before:
+                raise RemoteFailed("the same page of log came twice")
+            if sum(1 for event in events if event.get("timestamp") == last) >= PAGE_EVENTS:
+                raise RemoteFailed(
+                    f"the server gives no more than {PAGE_EVENTS:,} lines of one millisecond, and there may be more at {last}"
+                )
 
     def count(self, owner: str, type: str, *, model: bool) -> int:
-        """How many events of a type there are."""
-        answer = self.call("events.get_task_events", task=owner, event_type=type, batch_size=1, model_events=model)
-        return int(answer.get("total") or 0)
+        """How many events of a type there are. ClearML's server counts lines of a log to 10,000."""
+        if type != "log" or not self._logs_by_time:
+            try:
+                answer = self.call("events.get_task_events", task=owner, event_type=type, batch_size=1, model_events=model)
+                return int(answer.get("total") or 0)
+            except RemoteFailed:
+                if type != "log":
+                    raise
+                self._logs_by_time = True
+        return int(self.call("events.get_task_log", task=owner, batch_size=1).get("total") or 0)
 
     def file(self, url: str) -> BinaryIO:
-        """A file of the file server, open for reading. Raises RemoteFailed."""
+        """A file of the file server, open for reading. Raises RemoteFailed; FileGone when there is none."""
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._token}"})
         try:
             return urllib.request.urlopen(request, timeout=120)  # type: ignore[no-any-return]
+        except urllib.error.HTTPError as error:
+            raise (FileGone if error.code in (404, 410) else RemoteFailed)(f"{url}: {error}") from None
         except (OSError, ValueError) as error:
             raise RemoteFailed(f"{url}: {error}") from None
 
@@ -156,6 +225,11 @@ class Remote:
                     raise RemoteFailed(f"{endpoint}: no answer ({getattr(error, 'reason', error)})") from None
                 time.sleep(2**attempt / 4)
         raise RemoteFailed(f"{endpoint}: the server does not answer")
+
+
+def _mark(events: list[dict[str, Any]]) -> _Mark:
+    """What tells one page from another."""
+    return len(events), orjson.dumps(events[0]), orjson.dumps(events[-1])
 
 
 def _parsed(data: bytes) -> dict[str, Any]:
