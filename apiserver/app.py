@@ -32,6 +32,7 @@ from apiserver.monitoring.call_log import CALL, CallLog, endpoint_of
 from apiserver.monitoring.exporter import CONTENT_TYPE, Exporter
 from apiserver.monitoring.health import WAIT_SECONDS, HealthWatch, Report, shown
 from apiserver.monitoring.upkeep import Upkeep
+from apiserver.runs.run_ids import RunId, keep_slashes
 from apiserver.runs.wiring import register_runs
 from apiserver.service_repo import ServiceRepo
 from apiserver.service_repo.auth import Authenticator
@@ -87,6 +88,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     context.repo.check()
 
     app = TidemarkApp("tidemark", Dispatcher(context.repo, context.authenticator, settings.server), gate, UnreadAnswers(settings.server))
+    app.url_map.converters["run_id"] = RunId
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
     app.extensions["tidemark"] = context
     app.extensions["tidemark.upkeep"] = Upkeep(settings, engine, identities)
@@ -222,6 +224,7 @@ class TidemarkApp(Flask):
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Calls of known endpoints go to the RPC layer without Flask's request context, which takes as long as a small call itself."""
         if environ["REQUEST_METHOD"] != "POST" or not self.rpc.knows(environ.get("PATH_INFO", "")):
+            keep_slashes(environ)
             answer: Iterable[bytes] = super().wsgi_app(environ, start_response)
             return answer
         call = self.request_class(environ)

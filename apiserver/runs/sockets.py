@@ -84,7 +84,7 @@ class LogSockets:
         blueprint.before_request(self._before_handshake)
         blueprint.register_error_handler(Exception, _bad_handshake)
         sock = Sock(app)
-        sock.route("/api/runs/<run>/logs/ws", bp=blueprint)(self._serve_log)
+        sock.route("/api/runs/<run_id:run>/logs/ws", bp=blueprint)(self._serve_log)
         sock.route("/api/live", bp=blueprint)(self._serve_live)
         app.register_blueprint(blueprint)
 

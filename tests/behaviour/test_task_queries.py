@@ -361,6 +361,17 @@ def test_parameters_that_are_numbers_are_ordered_as_numbers(shelf: Shelf) -> Non
     assert shelf.find(order_by=["hyperparams.General.lr.value"], page=0, page_size=2) == ascending[:2]
 
 
+def test_a_parameter_is_filtered_by_its_value_with_or_without_value_in_its_path(server: Client, shelf: Shelf) -> None:
+    shelf.add("a", hyperparams={"Args": {"lr": {"value": "x", "type": "float"}}, "X": {"value": {"value": "6"}}})
+    shelf.add("b", hyperparams={"Args": {"lr": {"value": "float", "type": "x"}}}, configuration={"c": {"value": "x", "type": "c"}})
+    for path in ("hyperparams.Args.lr", "hyperparams.Args.lr.value"):
+        assert shelf.find(**{path: ["x"]}) == shelf.find(filters={path: {"any": {"include": ["x"]}}}) == ["a"]
+        assert shelf.find(_any_={"pattern": "^x$", "fields": [path]}) == shelf.find(**{path: ["__$not", "float"]}) == ["a"]
+    assert shelf.find(**{"hyperparams.X.value": ["6"]}) == ["a"] and shelf.find(**{"hyperparams.X": [None]}) == ["b"]
+    assert shelf.find(**{"configuration.c": ["x"]}) == ["b"] and shelf.find(**{"hyperparams.Args": ["lr", "x", "float"]}) == []
+    assert shelf.find(**{"configuration.c": ["c", "lr"]}) == []
+
+
 def test_values_of_a_parameter_are_found_by_a_pattern(server: Client, shelf: Shelf) -> None:
     for value in ("Adam", "AdamW", "sgd"):
         shelf.add(value, hyperparams={"General": {"optimizer": {"value": value}}})

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,23 @@ def test_series_of_equal_joined_names_have_columns_of_their_own(runs: Runs, run:
     assert set(fast) == set(row)
     one = runs.get(f"/api/v2/experiments/{run}/metrics/fast", params={"metric_names": "a/b%2Fc"}).json()["columns"]
     assert one == ["global_step", "a/b%2Fc"]
+
+
+def test_a_run_whose_id_has_slashes_is_one_part_of_every_path(runs: Runs, run: str) -> None:
+    """Elsewhere too ids are what was meant: a neighbour whose id is the first part, and codes that stand for nothing."""
+    ids = [run, f"{run}/events", f"{run}/模 %2F/x"]
+    for number, id in enumerate(ids):
+        runs.rows(quote(id, safe=""), [{"global_step": number, "loss": number / 2}])
+        runs.log(quote(id, safe=""), f"line {number}")
+    for number, id in enumerate(ids):
+        path = f"/api/runs/{quote(id, safe='')}"
+        assert runs.get(path).json()["id"] == id
+        assert [row["loss"] for row in runs.steps(quote(id, safe=""))["rows"]] == [number / 2]
+        assert f"{number / 2}" in runs.get(f"{path}/export?format=csv").text
+        assert runs.get(f"/api/v2/experiments/{quote(id, safe='')}/metrics/fast").status_code == 200
+        with runs.socket(quote(id, safe="")) as socket:
+            assert f"line {number}" in str(socket.recv(timeout=10))
+    assert runs.get(f"/api/runs/{run}%1Fevents").status_code == runs.get(f"/api/runs/{run}/events/export").status_code == 404
 
 
 def test_a_row_and_its_texts_stay_one_column_beside_a_metric_of_the_same_name(runs: Runs, run: str) -> None:

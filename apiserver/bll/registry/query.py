@@ -147,6 +147,16 @@ def field_path(name: str) -> tuple[str, ...]:
     return tuple(part.replace("%2E", ".").replace("%24", "$").replace("%25", "%") for part in parts)
 
 
+_DEPTH = {"hyperparams": 3, "configuration": 2, "metadata": 2}
+"""Names in the path of a parameter, a configuration object, an entry of a model's metadata."""
+
+
+def value_path(name: str) -> tuple[str, ...]:
+    """A dotted name in a filter or an order: of a parameter, a configuration object or metadata its value. Raises ValidationFailed."""
+    path = field_path(name)
+    return (*path, "value") if len(path) == _DEPTH.get(path[0]) else path
+
+
 def sorts(order_by: str | Sequence[str] | None, default: Sequence[Sort] = ()) -> list[Sort]:
     """`["-last_update", "name"]` as the port wants it. Fields of joined objects sort by the object's id; parameters are texts, those that are
     numbers are ordered as numbers."""
@@ -157,11 +167,9 @@ def sorts(order_by: str | Sequence[str] | None, default: Sequence[Sort] = ()) ->
         if not name or name.startswith("@"):
             continue
         head, _, rest = name.partition(".")
-        path = (head,) if head in ("project", "user", "parent", "company") and rest else field_path(name)
+        path = (head,) if head in ("project", "user", "parent", "company") and rest else value_path(name)
         if path == ("last_metrics",):
             continue
-        if path[0] == "hyperparams" and len(path) == 3:
-            path = (*path, "value")
         found.append(Sort(path, descending, numeric=path[0] == "hyperparams"))
     return found or list(default)
 
@@ -195,7 +203,7 @@ def _named_pattern(name: str, value: Any) -> Where:
 
 
 def _dotted(name: str, value: Any) -> Where:
-    path = field_path(name)
+    path = value_path(name)
     if isinstance(value, dict):
         raise ValidationFailed(name, "a value, or a list of values", value)
     if path[0] == "last_metrics" or _is_number_range(value):
@@ -285,7 +293,7 @@ def _search(value: Any, name: str, fields: Fields, *, alternatives: bool) -> Whe
         raise ValidationFailed(f"{name}.fields", "a list of field names", paths)
     where: Where = []
     if pattern and paths:
-        found = [pattern_condition(field_path(path), pattern, ignore_case=True, name=f"{name}.pattern") for path in paths]
+        found = [pattern_condition(value_path(path), pattern, ignore_case=True, name=f"{name}.pattern") for path in paths]
         where += [AnyOf([[condition] for condition in found])] if alternatives else found
     if datetimes and paths:
         found = [_range(f"{name}.datetime", datetimes, is_time=True, path=field_path(path)) for path in paths]
@@ -305,7 +313,7 @@ def _filters(value: Any) -> Where:
         _only(item, ("any", "all", "op"), f"filters.{name}")
         if item.get("op") not in (None, "and", "or"):
             raise ValidationFailed(f"filters.{name}.op", '"and" or "or"', item["op"])
-        path = field_path(name)
+        path = value_path(name)
         every = [condition for group in _parts(item, "all", name, path) for condition in group]
         some = _parts(item, "any", name, path)
         if item.get("op") == "or" and some and every:

@@ -79,16 +79,17 @@ class Statement:
         )
 
     def items(self, path: Path, params: list[Any]) -> tuple[str, str]:
-        """A table expression over the values at a path (the value itself, or the items of a list), and the name of its value."""
+        """A table expression over the values at a path (the value itself, or the items of a list), and its value (NULL for members of an object)."""
         head = path[0]
+        value = "CASE typeof(e.key) WHEN 'text' THEN NULL ELSE e.value END"
         if len(path) == 1 and head in LIST_COLUMNS:
             return f"json_each(coalesce(d.{head}, '[]')) AS e", "e.value"
         for size in (2, 3):
             if path[:size] in OBJECT_LISTS and len(path) > size:
                 params.extend((_json_path(path[:size]), _json_path(path[size:])))
-                return f"json_each({self._source(head)}, ?) AS o, json_each(o.value, ?) AS e", "e.value"
+                return f"json_each({self._source(head)}, ?) AS o, json_each(o.value, ?) AS e", value
         params.append(_json_path(path))
-        return f"json_each({self._source(head)}, ?) AS e", "e.value"
+        return f"json_each({self._source(head)}, ?) AS e", value
 
     def list_of(self, path: Path, params: list[Any]) -> str:
         """The arguments of `json_each` for the items of a list field, or for a single value."""
