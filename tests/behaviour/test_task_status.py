@@ -316,10 +316,13 @@ def test_an_edit_can_take_a_task_to_another_status(server: Client) -> None:
 
 def test_a_reset_keeps_models_that_other_tasks_use(server: Client) -> None:
     task = server.new_task()
-    listed, named, gone = (server.call("models.create", name=name, uri=f"u/{name}", task=task, ready=False)["id"] for name in "abc")
+    listed, named, output, gone = (
+        server.call("models.create", name=name, uri=f"u/{name}", task=task, ready=False)["id"] for name in "abcd"
+    )
+    server.new_task(models={"output": [{"name": "m", "model": output}]})
     server.new_task(models={"input": [{"name": "m", "model": listed}]})
     server.new_task(execution={"model": named})
     assert server.call("tasks.reset", task=task)["deleted_models"] == 1
-    for model in (listed, named):
+    for model in (listed, named, output):
         assert "task" not in server.call("models.get_by_id", model=model)["model"]
     assert server.refused("models.get_by_id", model=gone).codes == (400, 201)

@@ -137,11 +137,10 @@ class TaskRemoval:
         self._registry.delete("model", company, model.id)
         self._events.delete(company, model.id)
 
-    def users_of(self, company: str, model: str, besides: str | None = None) -> int:
-        """How many tasks use a model as their input: in their list of models, or as clients before 2.13 name it."""
-        where: Where = [AnyOf([[Condition(path, "in", (model,))] for path in ("models.input.model", "execution.model")])]
-        if besides is not None:
-            where.append(Condition("id", "in", (besides,), negate=True))
+    def users_of(self, company: str, model: str, besides: str) -> int:
+        """How many other tasks name a model: in their lists of models, or as clients before 2.13 do."""
+        paths = ("models.input.model", "models.output.model", "execution.model")
+        where: Where = [AnyOf([[Condition(path, "in", (model,))] for path in paths]), Condition("id", "in", (besides,), negate=True)]
         return self._registry.count("task", [company], where)
 
     def needed(self, company: str, files: Collection[str]) -> set[str]:
