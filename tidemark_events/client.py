@@ -219,7 +219,7 @@ class RunTable(Sequence[Run]):
 
     def __repr__(self) -> str:
         names = ", ".join(run.name for run in self._runs[:5]) + (", …" if len(self) > 5 else "")
-        return f"<{len(self)} runs{': ' if names else ''}{names}>"
+        return f"<{len(self)} run{'' if len(self) == 1 else 's'}{': ' if names else ''}{names}>"
 
     def _repr_html_(self) -> str:
         shown = self._runs[:ROWS_SHOWN]

@@ -278,6 +278,7 @@ class Run:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
+            self._document["last_iteration"] = max(self.last_step, writer.next_step - 1)
         self._open = False
         self._wire.call(f"tasks.{status}", {"task": self.id, "status_reason": reason[:1000], "force": True})
         self._document["status"] = status

@@ -28,6 +28,7 @@ def test_what_a_run_reports_is_read_back(tm: Client) -> None:
         r.summarize(best=0.25)
     again = tm.get(r.id)
     assert (again.status, again.params, again.last_step) == ("completed", {"lr": "0.1"}, 300)
+    assert (r.status, r.last_step) == ("completed", 300), "the object that reported knows it without a call"
     assert list(again.scalars("loss")["train"].value) == [1 / (step + 1) for step in range(300)]
     assert again.scalars("lr")[0].last == 1 and again.summary["Summary/best"] == 0.25
     assert [line.text for line in again.logs()] == ["epoch 1 done"]
