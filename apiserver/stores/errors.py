@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 class StoreError(Exception):
-    """Base of what a store raises."""
+    """Base of the exceptions that stores raise."""
 
 
 class StoreBusy(StoreError):
-    """The store wants the caller to come back later (queue full, disk full, index read-only). `retry_after` in seconds, `kind` as the log names
-    the trouble (empty: it is no trouble of the whole store)."""
+    """The store is overloaded or takes no writes for now (queue full, disk full, index read-only); retry later. `retry_after` in seconds,
+    `kind` as the log names the outage (empty: not an outage of the whole store)."""
 
     def __init__(self, reason: str, retry_after: float = 5.0, kind: str = "") -> None:
         super().__init__(reason)
@@ -51,7 +51,7 @@ class Conflict(StoreError):
 
 
 class PatternTooSlow(StoreError):
-    """The patterns of one call took more time than they may."""
+    """The patterns of one call exceeded their time budget."""
 
 
 class BusLost(StoreError):

@@ -1,4 +1,4 @@
-"""The event types: one entry each, in one table. What a reader or writer has to know of a type it asks the entry."""
+"""The event types, one entry each in one table. Readers and writers get all properties of a type from its entry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class EventType:
     last_values: bool = False
     """The last values of a series are kept with its statistics."""
     flat_extras: bool = False
-    """Extra fields of points hold no objects: texts of leaves can be searched instead of decoded."""
+    """Extra fields of points hold no objects, so their values can be searched without decoding."""
 
     @property
     def is_points(self) -> bool:
@@ -69,7 +69,7 @@ def register(type: EventType) -> None:
 
 @contextmanager
 def registered(type: EventType) -> Iterator[None]:
-    """A type that is there while the block runs."""
+    """Registers a type for the duration of the block."""
     register(type)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Means of finite numbers that are finite: a sum that overflows a double is formed once more of scaled values.
+"""Means of finite numbers that are finite: a sum that overflows a double is computed again from scaled values.
 
 A plain sum is exact for small values and fast, so it is tried first. Scaled by 2^-64, up to 2^64 values fit; only then do values below
 1e-288 lose digits, beside others above 1e288.

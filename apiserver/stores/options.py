@@ -1,4 +1,4 @@
-"""What the settings ask of a store or a state; the same on every engine."""
+"""Options of stores and states, the same on every engine."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class StateLimits:
 
 
 STATE_OVERHEAD = 500
-"""What a state takes beside its value: names, times, accounts."""
+"""Overhead of a state in bytes, beside its value: names, times, accounts."""
 
 DEFAULT_STATE_LIMITS = StateLimits()

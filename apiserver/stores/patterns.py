@@ -21,9 +21,10 @@ MAX_PROGRAM = 10_000
 SECONDS = 5.0
 """CPU time that the patterns of the filters of one call may take."""
 SEARCHED = 50_000
-"""Characters of a value that a filter looks at."""
+"""Characters of a value that a filter examines."""
 TURN = 2_000_000
-"""Characters times instructions after which other requests get their turn: 10 ms in the worst case. One text with more work goes to a thread."""
+"""Characters times instructions processed before yielding to other requests: 10 ms in the worst case. One text with more work goes to a
+thread."""
 THREADS = 2
 """RE2 works without the interpreter lock: more threads would only take more of the machine."""
 
@@ -31,7 +32,7 @@ _pool: ThreadPool | None = None
 
 
 def threads() -> ThreadPool:
-    """Where long matching is done, beside the event loop and beside the threads that read a store."""
+    """The threads for long matching, apart from the event loop and from the threads that read a store."""
     global _pool
     if _pool is None:  # made by the process that searches, not by its parent
         _pool = ThreadPool(THREADS)
@@ -43,7 +44,7 @@ class PatternTooLarge(Exception):
 
 
 def options_of(*, ignore_case: bool) -> re2.Options:
-    """How every pattern is compiled."""
+    """Options with which every pattern is compiled."""
     options = re2.Options()
     options.case_sensitive = not ignore_case
     options.log_errors = False

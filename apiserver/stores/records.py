@@ -1,4 +1,4 @@
-"""What the stores keep and give back: plain records that every engine shares.
+"""The records that stores take and return, shared by every engine.
 
 Nothing here knows HTTP, SQL or a query language. Units: timestamps are integer milliseconds since the epoch, iterations are Python
 integers in the 64-bit range, values are float64 (NaN stands for "no number": null and NaN read back as null).
@@ -67,7 +67,7 @@ class SeriesKey(NamedTuple):
 
 @dataclass(slots=True)
 class Statistics:
-    """What is known of a scalar series without reading it; exact under overwrites and retries.
+    """The statistics of a scalar series, available without reading it; exact under overwrites and retries.
 
     `value` belongs to the greatest (iter, timestamp, arrival); a single value (iteration -2^31) that arrived after that point is the newest
     report and goes before it. Minimum, maximum and mean are over finite values; among equal ones the
@@ -116,7 +116,7 @@ class Series:
 
 
 LAST_VALUES = 100
-"""Points at the end of a scalar series that are at hand without reading it."""
+"""The last points of a scalar series, available without reading it."""
 
 
 class LastValues(NamedTuple):
@@ -250,7 +250,8 @@ class PagedEvent(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """`indexes` of the texts that match, ascending. `looked`: how many texts were looked at, one or more; fewer than given: the search stops."""
+    """`indexes` of the texts that match, ascending. `looked`: how many texts were examined, one or more; fewer than given: the search
+    stops."""
 
     indexes: list[int]
     looked: int
@@ -291,7 +292,7 @@ class LogSlice(NamedTuple):
 
 
 class ImageVariant(NamedTuple):
-    """What navigation needs of one variant of debug images (only events with a url count).
+    """The data of one variant of debug images that navigation needs (only events with a url count).
 
     `newest_url` is the url of the greatest iteration; `newest_url_previous_iter` the next smaller iteration that used the same url.
     `valid_from` is the minimum over the variant's urls of that url's greatest iteration: older files were overwritten.
@@ -308,7 +309,7 @@ class ImageVariant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TypeStorage:
-    """How much of one event type a task holds; `bytes` as received."""
+    """Number and size of a task's events of one type; `bytes` as received."""
 
     type: str
     count: int

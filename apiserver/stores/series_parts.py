@@ -1,4 +1,4 @@
-"""The series of many tasks, some tasks at a time: how many series a task has is known only afterwards."""
+"""The series of many tasks, read in parts: the number of a task's series is known only after reading it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERIES_AT_ONCE = 50_000
 def series_in_parts(
     events: SeriesReader, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
 ) -> Iterator[list[Series]]:
-    """What `SeriesReader.series` answers, in parts."""
+    """The answer of `SeriesReader.series`, in parts."""
     start, size, seen = 0, FIRST_TASKS, 0
     while start < len(tasks):
         found = events.series(company, tasks[start : start + size], types, metrics)

@@ -25,7 +25,7 @@ _Place = tuple[str, str | None]
 
 
 class SeriesRoom:
-    """What is known of the numbers of series. Used by one thread, or by greenlets."""
+    """Cached numbers of series. Used by one thread, or by greenlets."""
 
     def __init__(self, options: WriteOptions) -> None:
         self.task_limit, self.company_limit = options.max_task_series, options.max_company_series
@@ -33,7 +33,7 @@ class SeriesRoom:
         """The number of series, at least; and how many of them were made since the store was asked."""
 
     def batch(self, company: str, count: Callable[[str | None], int]) -> BatchRoom:
-        """The place for new series of one batch. `count` asks the store how many series a task (None: the company) has, without those that
+        """The room for new series of one batch. `count` asks the store how many series a task (None: the company) has, without those that
         this batch makes."""
         return BatchRoom(self, company, count)
 
@@ -50,7 +50,7 @@ class BatchRoom:
         self._asked: set[str | None] = set()
 
     def take(self, task: str) -> str | None:
-        """Place for one more series of a task; a sentence when there is none."""
+        """Take room for one more series of a task; returns the refusal when there is none."""
         room = self._room
         if self._number(task, room.task_limit) >= room.task_limit:
             return f"{task[:100]} has {room.task_limit} series, it can't have more (events.max_task_series)"

@@ -1,4 +1,4 @@
-"""Facts of a series that need no read: updated by batches, recomputed when something was replaced; the same on every engine."""
+"""The record of a series: updated by batches, recomputed when a point was replaced; the same on every engine."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class SeriesRow:
             self.statistics = new
 
     def _merge(self, new: Statistics, *, has_single: bool) -> None:
-        """Take in the statistics of points that arrived after those that are counted here; the chart's extents are still those of before."""
+        """Add the statistics of points that arrived after those that are counted here; the chart's extents are still those of before."""
         is_last = new.value_iter == SINGLE_VALUE_ITER or self.chart_max_iter is None or _greater(new.value_iter, self.chart_max_iter)
         # A single value that came before a point of its own batch, but after the greatest point of the series: it is not known here any more.
         self.stale = self.stale or (has_single and not is_last)
@@ -145,7 +145,7 @@ class SeriesRow:
         self.chart_max_timestamp = higher(self.chart_max_timestamp, times[1])
 
     def add(self, new: SeriesRow) -> None:
-        """Take in what a batch brought (none of its events was there before)."""
+        """Add the events of a batch, none of which was stored before."""
         self.stale = self.stale or new.stale
         self.last_written = max(self.last_written, new.last_written)
         self.bytes += new.bytes

@@ -39,7 +39,8 @@ class PendingBatch(NamedTuple):
 
 
 class TaskView(NamedTuple):
-    """What readers know of the tasks they ask for: generations, and by task and index the write counter of the last write. `known` is False while the
+    """The state of the tasks that a reader reads: generations, and by task and index the write counter of the last write. `known` is False
+    while the
     coordination is unavailable: then everything must be refreshed."""
 
     known: bool
@@ -218,7 +219,7 @@ class Visibility:
                 if not patience.acquire(lock, self._client.settings.timeout):
                     raise StoreUnavailable("Elasticsearch does not answer: others wait for a refresh")
                 locks.append(lock)
-            # Others may have done it while we waited for our turn.
+            # Another greenlet may have done it while this one waited for the lock.
             left = [index for index, needed in due.items() if self._visible.get(index, -1) < needed]
             if not left:
                 return

@@ -1,4 +1,4 @@
-"""State and bus inside one process: what the embedded engine uses."""
+"""State and bus inside one process, for the embedded engine."""
 
 from apiserver.stores.memory.bus import MemoryBus
 from apiserver.stores.memory.state import MemoryState

@@ -32,7 +32,7 @@ class MemorySubscription:
             return self._messages.popleft() if self._messages else None
 
     def put(self, message: bytes) -> None:
-        """Never blocks: a full mailbox is emptied and its reader told."""
+        """Never blocks: a full mailbox is emptied and its reader notified."""
         with self._changed:
             if self._lost:
                 return
@@ -43,7 +43,7 @@ class MemorySubscription:
             self._changed.notify()
 
     def lose(self) -> None:
-        """Tell the reader that messages may have been missed."""
+        """Notify the reader that messages may have been missed."""
         with self._changed:
             self._drop()
             self._changed.notify()

@@ -82,7 +82,7 @@ class MemoryState:
                 before = self._live(key)
             if before is None:
                 return None
-            # Outside the lock: `change` may ask a store, which gives way to other greenlets.
+            # Outside the lock: `change` may ask a store, which yields to other greenlets.
             changed = change(unpack_state(before.value))
             value = before.value if changed is None else pack_state(changed)
             with self._lock:
@@ -175,7 +175,7 @@ class MemoryState:
             self._drop(firsts[0])
 
     def _drop_expired(self, space: _Space, now: float) -> None:
-        """Those at the front of the line; one behind a state that lives longer waits until it is at the front."""
+        """The expired states at the front of the queue; one behind a longer-lived state is removed when it reaches the front."""
         while space.used and self._states[first := next(iter(space.used))].expires <= now:
             self._drop(first)
 

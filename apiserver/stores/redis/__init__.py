@@ -15,7 +15,7 @@ __all__ = ["OpenedRedis", "RedisBus", "RedisClient", "RedisCoordination", "Redis
 
 
 class OpenedRedis(NamedTuple):
-    """What one Redis gives."""
+    """The ports that one Redis implements."""
 
     state: RedisState
     bus: RedisBus
@@ -23,7 +23,7 @@ class OpenedRedis(NamedTuple):
 
 
 def open_redis(url: str, settings: RedisSettings, limits: StateLimits = DEFAULT_STATE_LIMITS) -> OpenedRedis:
-    """State, bus and coordination at a redis:// or rediss:// address. No connection is made before it is needed: the server starts without Redis,
-    and goes on when it answers."""
+    """State, bus and coordination at a redis:// or rediss:// address. No connection is made before it is needed: the server starts without
+    Redis and uses it once it answers."""
     client = RedisClient(url, settings)
     return OpenedRedis(RedisState(client, limits), RedisBus(client), RedisCoordination(client))

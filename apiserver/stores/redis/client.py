@@ -1,4 +1,4 @@
-"""One Redis: its connections, its scripts, and what happens while it is unavailable."""
+"""The connection to Redis: pool, scripts, behaviour while it is unavailable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from apiserver.stores.errors import StateUnavailable, StoreDamaged
 _SCRIPTS = files(__package__) / "scripts"
 TROUBLES = ("an outage", "a refusal", "a refused login")
 PAUSE = 0.5
-"""Seconds without another try after Redis did not answer: requests that can do without it are not held up."""
+"""Seconds between attempts while Redis does not answer, so that requests that can do without it are not delayed."""
 
 
 class RedisClient:
@@ -47,7 +47,7 @@ class RedisClient:
             "protocol": 2,
             # The library gives up at 100; every request of a worker may need one.
             "max_connections": 100_000,
-            # One more try at once: the connection may be one that Redis closed while it lay idle.
+            # One immediate retry: Redis may have closed an idle connection.
             "retry": Retry(NoBackoff(), 1),
         }
         if settings.ca_file and parts.scheme == "rediss":
@@ -128,7 +128,7 @@ class RedisClient:
             return answer
 
     def check(self) -> Health:
-        """Asks at once, without the pause."""
+        """Calls without the pause between attempts."""
         try:
             self.redis.ping()
         except (RedisError, OSError) as error:

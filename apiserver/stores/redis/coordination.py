@@ -18,7 +18,7 @@ from apiserver.stores.redis.client import RedisClient, pairs, scripts
 
 TASK_SECONDS = 86_400
 FINISHED_SECONDS = 30
-"""How long a finished batch stays listed: a delete that began before it was finished must still find it."""
+"""Seconds that a finished batch stays listed: a delete that began before it finished must still find it."""
 MAX_CHANGES = 20_000
 """Changed documents of a company that are listed."""
 MAX_PENDING = 500

@@ -1,4 +1,4 @@
-"""A copy of the SQLite file while a server writes to it, and how to tell that a copy is whole."""
+"""Copies the SQLite file while a server writes to it, and verifies copies."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ GROUP_LINES = 2_000
 
 _Work = Callable[[sqlite3.Connection], Any]
 _Outcome = tuple[Any, BaseException | None]
-"""What a function returned, or what it raised."""
+"""The result or the exception of a function."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +73,7 @@ class Database:
         _apply(self._writers, self._prepare)
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
-        """Call `forget` after a failed write: what was cached of it is not true."""
+        """Call `forget` after a failed write, to drop values cached during it."""
         self._on_rollback.append(forget)
 
     def write(self, work: Callable[[sqlite3.Connection], T], *, lines: int | None = None) -> T:
@@ -108,7 +108,7 @@ class Database:
             self._writing = False
 
     def _commit_waiting(self) -> None:
-        """Store what waits, in the order of arrival."""
+        """Store the waiting writes in order of arrival."""
         try:
             self._commit_groups()
         finally:
@@ -210,7 +210,7 @@ class Database:
             outcomes = [self._in_savepoint(connection, work) for work in works]
             connection.execute("COMMIT")
             return outcomes
-        except sqlite3.DatabaseError:  # a full disk, for example: only by themselves do they tell whose fault it was
+        except sqlite3.DatabaseError:  # a full disk, for example: each write is tried alone to find the one that fails
             self._roll_back(connection)
             return None
 
@@ -237,7 +237,7 @@ class Database:
             forget()
 
     def _shown(self, error: BaseException) -> BaseException:
-        """What the caller of a write sees of it."""
+        """The outcome of a write for its caller."""
         if not isinstance(error, sqlite3.DatabaseError):
             return error
         shown = _translated(error, self.path)
@@ -270,7 +270,7 @@ class Database:
         return connection
 
     def _prepare(self) -> None:
-        """Create or migrate the file; what can't be used is said in one sentence."""
+        """Create or migrate the file; raises StoreDamaged with one sentence when it cannot be used."""
         _close_to_others(self.path)
         version = 0
         try:

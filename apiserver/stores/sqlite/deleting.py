@@ -1,4 +1,4 @@
-"""Removing events: complete at once, purged in small transactions so that nobody waits, disk given back afterwards."""
+"""Deletes events: invisible at once, purged in small transactions so that no other write waits, disk space released afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registry documents as Elasticsearch keeps them: the body as one text, and what it is searched by beside it."""
+"""Registry documents in Elasticsearch: the body as one text, with separate fields for searches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apiserver.stores.registry import ACTIVITY_FIELDS, Document
 
 MAX_TOKEN_BYTES = 400
 MAX_TEXT = 1000
-"""Characters of a field that sorting looks at."""
+"""Characters of a field that sorting uses."""
 
 
 def document_id(kind: str, company: str, id: str) -> str:

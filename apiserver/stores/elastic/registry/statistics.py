@@ -41,7 +41,7 @@ class _StatisticColumn:
 
 
 class StatisticColumns:
-    """The statistics that were asked for lately."""
+    """A cache of recently used statistics."""
 
     def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, series: SeriesStore) -> None:
         self._client, self._layout, self._visibility, self._series = client, layout, visibility, series

@@ -40,7 +40,7 @@ MAX_CHANGES = 5_000
 """Changed documents that are worth reading one by one."""
 PAGE = 2_000
 GIVE_WAY = 250
-"""Documents after which other callers get their turn."""
+"""Documents processed before yielding to other requests."""
 
 Statistic = Callable[[str, Path], Mapping[str, Any]]
 """A statistic of one series by task: (company, path) -> values."""
@@ -87,7 +87,7 @@ class DocumentTable:
                     column[id] = value
 
     def remove(self, id: str) -> None:
-        """Forget a document that is there no more."""
+        """Remove a document that no longer exists."""
         self.size -= len(self._bodies.pop(id, b""))
         for column in self._columns.values():
             column.pop(id, None)
@@ -264,7 +264,7 @@ class DocumentTables:
         try:
             table.too_large = not self._read_all(kind, table)
         except BaseException:
-            table.made = -MAX_AGE  # half a table is none
+            table.made = -MAX_AGE  # a table must be complete
             raise
         return not table.too_large
 
