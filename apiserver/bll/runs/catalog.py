@@ -46,7 +46,11 @@ class UnknownRun(Exception):
 def possible_id(run: str) -> bool:
     """Whether a text can be the id of a run: 1 to 256 bytes of UTF-8 without control characters, and neither `.` nor `..`, which URLs
     normalise away."""
-    if run in (".", "..") or "\ufffd" in run or any(ord(character) < 32 or ord(character) == 127 for character in run):
+    if (
+        not {".", ".."}.isdisjoint(run.split("/"))
+        or "\ufffd" in run
+        or any(ord(character) < 32 or ord(character) == 127 for character in run)
+    ):
         return False
     try:
         return 0 < len(run.encode()) <= MAX_ID
