@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from apiserver.common import metrics, tracing
@@ -19,6 +20,11 @@ slow = logging.getLogger("tidemark.slow")
 TOKEN = re.compile(r"(?<![^?&])(token|access_token|secret[^=&]*|password)=[^&]*")
 CALL = "tidemark.call"
 """Where the RPC layer puts its Call into the WSGI environment, for those that come after."""
+
+
+# The library looks a label up under a lock, after checking and copying it: few there are, so each is looked up once.
+_calls = cache(metrics.CALLS.labels)
+_call_seconds = cache(metrics.CALL_SECONDS.labels)
 
 
 class CallLog:
@@ -48,8 +54,8 @@ class CallLog:
         endpoint = endpoint_of(environ, self._route)
         sent = next((value for name, value in headers if name.lower() == "content-length"), "")
         received = environ.get("CONTENT_LENGTH") or "0"
-        metrics.CALLS.labels(endpoint, code).inc()
-        metrics.CALL_SECONDS.labels(endpoint).observe(seconds)
+        _calls(endpoint, code).inc()
+        _call_seconds(endpoint).observe(seconds)
         if sent:
             metrics.SENT_BYTES.inc(int(sent))
         if received.isdigit():

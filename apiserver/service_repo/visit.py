@@ -68,6 +68,8 @@ class Visitors:
 
     def is_proxy(self, address: str) -> bool:
         """Whether this is the address of a trusted proxy."""
+        if not self._proxies:
+            return False
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:

@@ -34,6 +34,8 @@ FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nServer: tidemark\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
     b"Content-Length: 52\r\n\r\n" + b'{"detail":"too many connections; try again later"}\r\n'
 )
+JOINED = 1 << 16
+"""Bytes of an answer's body up to which it is joined with its head."""
 
 
 class Places:
@@ -101,7 +103,8 @@ def _less(counts: Counter[str], key: str) -> None:
 
 
 class PacedSocket:
-    """A client's socket whose `recv` raises TimeoutError when the client falls behind. All else is the socket's own."""
+    """A client's socket whose `recv` raises TimeoutError when the client falls behind. The head of an answer is sent together with the beginning of its
+    body. All else is the socket's own."""
 
     def __init__(self, sock: Any, place: Place, idle_timeout: float) -> None:
         self._sock, self._place, self._idle = sock, place, idle_timeout
@@ -109,6 +112,8 @@ class PacedSocket:
         self._rate = 0.0
         self._paced = True
         self._ended = False
+        self._awaits_head = False
+        self._head = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -137,6 +142,31 @@ class PacedSocket:
     def refuse_body(self) -> None:
         """What still comes is read only so that the client sees the answer."""
         self.expect_body(REFUSED_RATE)
+
+    def hold_head(self) -> None:
+        """What `sendall` gets next is the head of an answer, and goes out with what follows: gunicorn sends them apart, and each packet wakes the client."""
+        self._awaits_head = True
+
+    def send_head(self) -> None:
+        """The answer has ended: send its head if nothing followed it."""
+        self._awaits_head = False
+        if self._head:
+            head, self._head = self._head, b""
+            self._sock.sendall(head)
+
+    def sendall(self, data: bytes, *flags: int) -> None:
+        if self._awaits_head:
+            self._awaits_head, self._head = False, data
+            return
+        if self._head and len(data) <= JOINED:
+            data, self._head = self._head + data, b""
+        elif self._head:
+            self.send_head()
+        self._sock.sendall(data, *flags)
+
+    def sendfile(self, *args: Any, **options: Any) -> Any:
+        self.send_head()
+        return self._sock.sendfile(*args, **options)
 
     def unlimited(self) -> None:
         """The connection has become a WebSocket, whose reader may be silent for hours."""
@@ -222,6 +252,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
     def limit(self, settings: ServerSettings) -> None:
         """Take the limits from the settings."""
         self.settings, self.places = settings, Places(settings)
+        # gunicorn looks each setting up and checks it again, some thirty of them for every request.
+        vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
         self._kept: set[PacedSocket] = set()
 
     def timeout_ctx(self) -> AbstractContextManager[None]:
@@ -249,7 +281,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
         req.body = CheckedBody(req.body)
         if not _is_kept(dict(req.headers)):
             req.must_close = True
-        super().handle_request(listener_name, req, sock, addr)
+        sock.hold_head()
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.send_head()
         sock.expect_head()
         self._kept.add(sock)
 

@@ -39,8 +39,11 @@ def bucket_means(values: Floats, starts: Ints, counts: Ints) -> Floats:
 
 def sum_and_mean(values: Floats | list[float]) -> tuple[float, float]:
     """Sum (infinite when it does not fit into a double) and mean of finite numbers, of which there is at least one."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(sum(values) if isinstance(values, list) else values.sum())
+    if isinstance(values, list):
+        total = float(sum(values))
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(values.sum())
     if math.isfinite(total):
         return total, total / len(values)
     return math.inf, _unscaled(float((np.asarray(values) * SCALE).sum()) / len(values))

@@ -122,7 +122,8 @@ class ElasticClient:
         self.prefix = f"{prefix}-" if prefix and not prefix.endswith("-") else prefix
         self.settings = settings
         options: dict[str, Any] = {}
-        if hosts[0].startswith("https"):
+        tls = hosts[0].startswith("https")
+        if tls:
             options = {"verify_certs": settings.verify, "ssl_show_warn": False}
             if settings.ca_file:
                 options["ca_certs"] = settings.ca_file
@@ -133,7 +134,7 @@ class ElasticClient:
             self.elastic = Elasticsearch(
                 hosts,
                 request_timeout=settings.timeout,
-                node_class=connecting_within(settings.connect_timeout),
+                node_class=connecting_within(settings.connect_timeout, tls=tls),
                 # A retry of ours on top of the client's would multiply the load just when there is too much of it.
                 max_retries=0,
                 retry_on_timeout=False,

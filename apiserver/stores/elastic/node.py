@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
 import gevent
 import urllib3
+from elastic_transport import BaseNode, ConnectionTimeout, Urllib3HttpNode
 from elastic_transport import ConnectionError as NoConnection
-from elastic_transport import ConnectionTimeout, Urllib3HttpNode
 
 from apiserver.common import patience, tracing
 from apiserver.common.metrics import STORE_SECONDS
+from apiserver.stores.elastic.plain_node import PlainNode
 
+_seconds = cache(STORE_SECONDS.labels)
 _KINDS = {"_bulk": "bulk", "_msearch": "search", "_search": "search", "_mget": "get", "_refresh": "refresh"}
 LONGEST = 3600.0
 """Seconds of a request without a limit of its own."""
@@ -24,13 +27,14 @@ def _kind(target: str) -> str:
     return _KINDS.get(word, "other")
 
 
-def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
+def connecting_within(seconds: float, *, tls: bool) -> type[BaseNode]:
     """A node class whose connections are made within `seconds`, or count as refused: nothing was sent, so another node may be asked.
 
     The client's own time limit covers a whole request. A host that is switched off answers nothing, and would take all of it.
     """
+    base: Any = Urllib3HttpNode if tls else PlainNode
 
-    class Node(Urllib3HttpNode):
+    class Node(base):  # type: ignore[misc]
         def perform_request(self, method: str, target: str, body: Any = None, headers: Any = None, request_timeout: Any = None) -> Any:
             given = request_timeout if isinstance(request_timeout, (int, float)) else self.config.request_timeout
             whole = patience.left(given or LONGEST)
@@ -55,7 +59,7 @@ def connecting_within(seconds: float) -> type[Urllib3HttpNode]:
                     ) from error
                 raise
             finally:
-                STORE_SECONDS.labels(kind).observe(time.monotonic() - started)
+                _seconds(kind).observe(time.monotonic() - started)
             patience.renew()
             return answer
 

@@ -131,7 +131,7 @@ def source_of(key: SeriesKey, row: StatisticsRow, epoch: int) -> dict[str, Any]:
         "variant_hash": name_hash(key.variant),
         "epoch": epoch,
     }
-    source.update((name, value) for name, value in zip(_NAMES, _values(row), strict=True) if value is not None)
+    source |= {name: value for name, value in zip(_NAMES, _values(row), strict=True) if value is not None}
     if not math.isfinite(row.sum):
         del source["sum"]
     if row.batches:

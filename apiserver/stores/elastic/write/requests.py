@@ -125,6 +125,8 @@ def _chunks(
 
 
 def _most_used(parts: Sequence[Part]) -> str:
+    if len({part.index for part in parts}) == 1:
+        return parts[0].index
     lines: Counter[str] = Counter()
     for part in parts:
         lines[part.index] += len(part.arrivals)
