@@ -42,7 +42,7 @@ from apiserver.settings import Settings
 LOCK = "tidemark.lock"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 (nothing listens here)
 """Hosts that stand for every address of this machine, and what a client on it uses."""
-COLLECT_AFTER = 5_000
+COLLECT_AFTER = 2_000
 """New containers (lists, dictionaries, objects) after which Python looks for garbage among them. With its own 700, small batches spend 7 % of the server's
 time on it."""
 log = logging.getLogger("tidemark")

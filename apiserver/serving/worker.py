@@ -253,7 +253,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
         """Take the limits from the settings."""
         self.settings, self.places = settings, Places(settings)
         # gunicorn looks each setting up and checks it again, some thirty of them for every request.
-        vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         self._kept: set[PacedSocket] = set()
 
     def timeout_ctx(self) -> AbstractContextManager[None]:

@@ -30,6 +30,7 @@ PARTS = [
     "growth",
     "delete",
     "tasks",
+    "series",
     "page",
     "watched",
     "sdk",

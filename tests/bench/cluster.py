@@ -14,6 +14,7 @@ from tests.bench import galleries, overload, reads, runs, tables
 from tests.bench.bare import Bare
 from tests.bench.cluster_ingest import ingest
 from tests.bench.cpu import add_turns, in_turns, turn_of, turn_of_calls
+from tests.bench.known_series import known_series
 from tests.bench.load import SERIES, ask
 from tests.bench.measure import Report, in_ms, paired, repeated
 from tests.process import Server
@@ -170,6 +171,8 @@ def cluster(report: Report, folder: Path, only: set[str], rounds: int) -> None:
             report.add("worker memory, with the columns of 10,000 tasks", server.worker_resident_bytes() / 1e6, "MB")
     finally:
         server.stop()
+    if "series" in only:
+        known_series(report, folder / "series", server.env)
     if "runs" in only:
         runs.beside_paging(report, folder, server.env, bare)
     if "overload" in only:

@@ -113,15 +113,19 @@ def test_a_failed_handshake_does_not_keep_its_connection_for_ever(server: Server
     assert answer.split()[1] == b"400"
 
 
-def test_a_fast_beginning_is_no_credit_for_a_slow_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """100 kB at once were worth 100 s of a byte now and then."""
-
+@pytest.fixture
+def place() -> worker.Place:
     class Limits:
         connections, connections_per_address, connections_without_login, proxies = 10, 3, 4, ()
 
+    found = worker.Places(Limits()).enter("1.1.1.1")  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def test_a_fast_beginning_is_no_credit_for_a_slow_rest(place: worker.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 kB at once were worth 100 s of a byte now and then."""
     monkeypatch.setattr(worker, "GRACE", 0.2)
-    place = worker.Places(Limits()).enter("1.1.1.1")  # type: ignore[arg-type]
-    assert place is not None
     client, served = socket.socketpair()
     stop = threading.Event()
 
@@ -143,6 +147,26 @@ def test_a_fast_beginning_is_no_credit_for_a_slow_rest(monkeypatch: pytest.Monke
             stop.set()
         sending.result()
     assert received >= 100_000
+
+
+def test_head_and_body_of_an_answer_go_out_together(place: worker.Place) -> None:
+    client, served = socket.socketpair()
+    with client, served:
+        client.setblocking(False)
+        paced = worker.PacedSocket(served, place, 0.3)
+        paced.hold_head()
+        paced.sendall(b"head ")
+        with pytest.raises(BlockingIOError):
+            client.recv(100)
+        paced.sendall(b"body")
+        assert client.recv(100) == b"head body"
+        paced.send_head()  # the end of the answer
+        paced.hold_head()
+        paced.sendall(b"head alone")
+        paced.send_head()
+        assert client.recv(100) == b"head alone"
+        paced.sendall(b"later")
+        assert client.recv(100) == b"later"
 
 
 def test_a_body_that_keeps_the_pace_may_take_long(server: Server) -> None:

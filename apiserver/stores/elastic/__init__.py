@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import apiserver.stores.elastic.without_arrow  # noqa: F401  # first: before the others import the client
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import EventStore
 from apiserver.stores.coordination import Coordination
