@@ -56,7 +56,7 @@ class PlainNode(BaseNode):
                 raise ConnectionTimeout("no answer in time", errors=(error,)) from error
             except (OSError, HTTPException, ValueError) as error:
                 sock.close()
-                raise NoConnection(f"the connection broke: {str(error) or type(error).__name__}", errors=(error,)) from error
+                raise NoConnection(f"the connection broke: {str(error).strip() or type(error).__name__}", errors=(error,)) from error
             except BaseException:  # such as a time-out of the whole request
                 sock.close()
                 raise
