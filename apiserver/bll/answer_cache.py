@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from cachetools import TTLCache
 
@@ -22,6 +23,14 @@ class _Kept(Generic[AnswerT]):
     revision: Hashable
     answer: AnswerT
     size: int
+
+
+_caches: WeakSet[AnswerCache[Any]] = WeakSet()
+
+
+def expire_answers() -> float:
+    """Let go what is too old, in all caches of this process; how many bytes that was. A cache by itself looks only when it is asked for something."""
+    return sum(cache.expire() for cache in list(_caches))
 
 
 class AnswerCache(Generic[AnswerT]):
@@ -41,6 +50,11 @@ class AnswerCache(Generic[AnswerT]):
         self._size_of = size_of
         self._kept: TTLCache[Hashable, _Kept[AnswerT]] = TTLCache(limit, max_age, clock, getsizeof=lambda kept: kept.size)
         self._locks = KeyedLocks()
+        _caches.add(self)
+
+    def expire(self) -> float:
+        """Let go what is too old; how many bytes that was."""
+        return float(sum(kept.size for _, kept in self._kept.expire()))
 
     def get(self, key: Hashable, revision: Hashable | None, make: Callable[[], AnswerT]) -> AnswerT:
         """The answer to a request, from data of this revision (None: the revision is unknown, so nothing is reused).

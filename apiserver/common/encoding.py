@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
+from apiserver.common.fairness import paced
+
+MEMBERS = 1_000
+"""Members of an object encoded between two chances for other requests."""
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -20,7 +25,14 @@ def encode(data: Any) -> bytes:
         return json.dumps(_plain(data), allow_nan=False, separators=(",", ":"), default=str).encode("ascii")
 
 
+def encoded_object(members: Mapping[str, bytes]) -> bytes:
+    """A JSON object of values that are encoded already. Gives way to others: a thousand names are a millisecond."""
+    return b"{%b}" % b",".join([b"%b:%b" % (encode(name), value) for name, value in paced(members.items(), MEMBERS)])
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, orjson.Fragment):
+        return json.loads(value.contents)
     if isinstance(value, dict):
         return {key if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

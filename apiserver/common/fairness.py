@@ -37,6 +37,13 @@ def paced(items: Iterable[Item], every: int, cost: Callable[[Item], int] | None 
             give_way()
 
 
+def drained(items: list[Item]) -> Iterator[Item]:
+    """The items of a list that nobody else needs: each is let go when the next one is asked for. Freed at once, a hundred thousand objects are 50 ms."""
+    items.reverse()
+    while items:
+        yield items.pop()
+
+
 def in_thread(work: Callable[..., Result], *args: object, pool: ThreadPool | None = None) -> Result:
     """Run `work(*args)` in a thread of `pool` (gevent's own if there is none); other greenlets continue. Raises the exceptions of `work`."""
     result, error = (pool or gevent.get_hub().threadpool).apply(_outcome, (work, args))

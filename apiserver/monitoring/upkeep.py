@@ -6,7 +6,9 @@ import logging
 
 import gevent
 
+from apiserver.bll.answer_cache import expire_answers
 from apiserver.common import patience
+from apiserver.common.memory import FreeMemory
 from apiserver.common.metrics import WORKERS
 from apiserver.common.outages import is_first
 from apiserver.credentials import Credentials
@@ -27,6 +29,7 @@ class Upkeep:
     def __init__(self, settings: Settings, engine: Engine, identities: Identities) -> None:
         self._settings, self._engine, self._identities = settings, engine, identities
         self._has_lost_registry = False
+        self._memory = FreeMemory()
 
     def start(self) -> None:
         """Start maintenance."""
@@ -38,6 +41,7 @@ class Upkeep:
         self._engine.state.check()  # a wrong password is logged before the first call that needs it
         while True:
             gevent.sleep(TICK_SECONDS)
+            self._memory.give_back(expire_answers())
             try:
                 self.look()
             except StoreError as error:

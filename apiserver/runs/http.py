@@ -210,6 +210,7 @@ class RunsApi:
     def add_events(self, run: str) -> Response:
         """JSON lines as events.jsonl holds them; unreadable lines are reported by number, the rest is stored."""
         identity = self._writing_identity()
+        shown = parameters.whole(request.args, "error_lines", 0)
         body = bodies.read(request.environ, self._server.max_body, self._server.max_unpacked)
         lines = RunLines(run, time.time_ns() // 1_000_000, request.headers.get("X-Clearml-Worker", ""))
         if body.count(b"\n") > self._max_lines:
@@ -219,21 +220,20 @@ class RunsApi:
         del body
         for number, part in enumerate(paced(parts, SLICE_BYTES, lambda part: LINE_BYTES + len(part)), 1):
             lines.add(number, part)
-        problems = lines.errors
-        if problems:
-            broken = sum(error.reason.startswith("not JSON") for error in paced(problems, SLICE))
-            count_refused({"not json": broken, "other": len(problems) - broken})
+        problems, refused = lines.errors, lines.refused
+        if refused:
+            count_refused({"not json": lines.broken, "other": refused - lines.broken})
         if lines.added:
             owner = self._catalog.writable(identity.company, identity.user, run)
             if lines.timed:
                 lines.batch.digest = digest
-            problems = problems + lines.refuse(self._writer.store(owner, lines))
+            refusals = lines.refuse(self._writer.store(owner, lines))
+            problems, refused = problems + refusals, refused + len(refusals)
         elif not possible_id(run):
             raise UnknownRun(run)
-        shown = parameters.whole(request.args, "error_lines", 0)
         answer = {
             "added": lines.added,
-            "errors": len(problems),
+            "errors": refused,
             "error_lines": _bounded(problems, MAX_ERROR_LINES if shown is None else shown),
         }
         if not lines.added:
@@ -250,9 +250,7 @@ class RunsApi:
         """Store meta.json, status.json and summary.json, given as one object."""
         identity = self._writing_identity()
         facts = bodies.as_object(bodies.read(request.environ, self._server.max_body, self._server.max_unpacked))
-        owner = self._catalog.writable(identity.company, identity.user, run)
-        self._catalog.describe(owner, facts, identity.user)
-        return self._detail(owner)
+        return self._detail(self._catalog.describe(identity.company, identity.user, run, facts))
 
     def _detail(self, owner: Owner) -> Response:
         """A run as the catalogue describes it, with its addresses."""

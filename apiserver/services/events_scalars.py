@@ -62,8 +62,8 @@ class EventsScalarsService:
         return {"metrics": self._listing.variants(self._owners.one(call, request), SCALAR)}
 
     @endpoint("events.get_task_latest_scalar_values")
-    def get_task_latest_scalar_values(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return self._latest.of_owner(self._owners.task(call, request))
+    def get_task_latest_scalar_values(self, call: Call, request: dict[str, Any]) -> Encoded:
+        return Encoded(self._latest.of_owner(self._owners.task(call, request)))
 
     @endpoint("events.get_task_single_value_metrics")
     def get_task_single_value_metrics(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:

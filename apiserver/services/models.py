@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.registry.models import Models
+from apiserver.bll.registry.models import Models, NamedBy
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.batch_calls import for_each
+from apiserver.services.batch_calls import for_each, for_each_with
 from apiserver.services.old_clients import modern_request, old_answers
 
 Request = dict[str, Any]
@@ -122,7 +122,12 @@ class ModelsService:
 
     @endpoint("models.delete_many")
     def delete_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: self._delete(call, id, request))
+        return for_each_with(
+            call,
+            request["ids"],
+            lambda ids: self._models.named_by(call.company, ids),
+            lambda id, named_by: self._delete(call, id, request, named_by),
+        )
 
     def _one(self, call: Call, model: Answer) -> Answer:
         old_answers(call, [model])
@@ -138,8 +143,8 @@ class ModelsService:
         task = self._models.publish(call.company, call.user, id, publish_task=publish_task, force_task=force)
         return {"updated": 1, **({"published_task": task} if task else {})}
 
-    def _delete(self, call: Call, id: str, request: Request) -> Answer:
-        url = self._models.delete(call.company, id, force=request["force"])
+    def _delete(self, call: Call, id: str, request: Request, named_by: NamedBy | None = None) -> Answer:
+        url = self._models.delete(call.company, id, named_by, force=request["force"])
         return {"deleted": True, **({"url": url} if url else {})}
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from apiserver.bll.registry.projection import TIMES, iso
+from apiserver.bll.registry.relatives import Relatives
 from apiserver.bll.registry.task_removal import Removed, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.errors import InvalidTask, InvalidTaskStatus
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.batch_calls import for_each
+from apiserver.services.batch_calls import for_each, for_each_with
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -94,11 +96,13 @@ class TasksStatusService:
 
     @endpoint("tasks.reset_many")
     def reset_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {**self._reset(call, id, request), "reset": True})
+        return for_each_with(
+            call, request["ids"], self._relatives(call), lambda id, them: {**self._reset(call, id, request, them), "reset": True}
+        )
 
     @endpoint("tasks.delete_many")
     def delete_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: self._delete(call, id, request))
+        return for_each_with(call, request["ids"], self._relatives(call), lambda id, them: self._delete(call, id, request, them))
 
     # --- steps
 
@@ -128,16 +132,19 @@ class TasksStatusService:
         self._tasks.some(call.company, request["tasks"], ["id"])  # all or none
         return sum(self._archive(call, id, request, archived) for id in dict.fromkeys(request["tasks"]))
 
-    def _reset(self, call: Call, id: str, request: Request) -> Answer:
+    def _relatives(self, call: Call) -> Callable[[Sequence[str]], Relatives]:
+        return lambda ids: self._removal.relatives(call.company, ids)
+
+    def _reset(self, call: Call, id: str, request: Request, relatives: Relatives | None = None) -> Answer:
         removed = self._removal.reset(
-            call.company, call.user, id, force=request["force"], clear_all=request["clear_all"], **_extent(request)
+            call.company, call.user, id, relatives, force=request["force"], clear_all=request["clear_all"], **_extent(request)
         )
         fields = {name: iso(value) if name in TIMES else value for name, value in removed.fields.items()}
         return {"updated": 1, "fields": fields, "deleted_indices": [], "dequeued": {}, **_told(removed)}
 
-    def _delete(self, call: Call, id: str, request: Request) -> Answer:
+    def _delete(self, call: Call, id: str, request: Request, relatives: Relatives | None = None) -> Answer:
         steps = [step["id"] for step in self._steps(call, id, request)]
-        removed = self._removal.delete(call.company, id, force=request["force"], steps=steps, **_extent(request))
+        removed = self._removal.delete(call.company, id, relatives, force=request["force"], steps=steps, **_extent(request))
         return {"deleted": True, "updated_children": removed.children, "updated_models": removed.models_kept, **_told(removed)}
 
 

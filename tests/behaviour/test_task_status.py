@@ -241,6 +241,21 @@ def test_many_tasks_are_stopped_reset_and_deleted_each_by_itself(server: Client)
     assert [item["id"] for item in answer["failed"]] == ["nope"]
 
 
+def test_tasks_that_belong_together_go_in_one_call(server: Client) -> None:
+    """What depends on them is looked up before any is deleted."""
+    parent = server.new_task()
+    child, stays = (server.new_task(parent=parent) for _ in range(2))
+    answer = server.call("tasks.delete_many", ids=[parent, child])
+    assert [item["id"] for item in answer["failed"]] == [parent] and [item["id"] for item in answer["succeeded"]] == [child]
+    user = server.new_task()
+    model = server.call("models.create", name="m", uri=f"s3://{parent}", ready=False, task=parent)["id"]
+    server.call("tasks.add_or_update_model", task=user, name="in", model=model, type="input")
+    answer = server.call("tasks.delete_many", ids=[stays, user, parent], return_file_urls=True)
+    assert answer["failed"] == [] and [item["deleted_models"] for item in answer["succeeded"]] == [0, 0, 1]
+    assert answer["succeeded"][2]["urls"]["model_urls"] == [f"s3://{parent}"]
+    assert answer["succeeded"][2]["updated_children"] == 0
+
+
 def test_the_running_time_is_told(server: Client) -> None:
     task = reach(server, "completed")
     assert server.task(task)["active_duration"] >= 0

@@ -1,5 +1,5 @@
-"""What keeps others waiting: `python -m tests.bench.holds [WORDS]` does each overload of overload.py (whose name has one of the words) once, on SQLite,
-and prints the stretches in which the thread of the event loop computed for more than HOLD seconds without a turn for other calls.
+"""What keeps others waiting: `python -m tests.bench.holds [--elastic] [WORDS]` does each overload of overload.py (whose name has one of the words) once, on
+SQLite or Elasticsearch, and prints the stretches in which the thread of the event loop computed for more than HOLD seconds without a turn for other calls.
 
 CPU time of that thread counts, not time on a clock: other programs hardly disturb it. The same file is the server: a thread looks every 8 ms how long
 the loop's thread has computed since the last switch between greenlets, and where it is.
@@ -76,9 +76,17 @@ def main(words: list[str]) -> None:
     from tests.bench import overload
     from tests.process import ROOT, Server
 
+    store: dict[str, str] = {}
+    if "--elastic" in words:
+        from tests.conftest import own_store
+        from tests.servers import elasticsearch_url, redis_url
+
+        words.remove("--elastic")
+        store = own_store({"TIDEMARK_STORE": elasticsearch_url(), "TIDEMARK_STATE": redis_url()})
+
     folder = Path(tempfile.mkdtemp(prefix="tidemark-holds-"))
     holds = folder / "holds"
-    env = {**overload.settings(folder), "TIDEMARK_HOLDS": str(holds), "PYTHONPATH": str(ROOT)}
+    env = {**store, **overload.settings(folder), "TIDEMARK_HOLDS": str(holds), "PYTHONPATH": str(ROOT)}
     server = Server(folder / "server", env, program=[sys.executable, __file__])
     try:
         client = server.start().client(timeout=600)

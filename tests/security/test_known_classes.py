@@ -1,4 +1,4 @@
-"""Classes of published vulnerabilities of MLflow and ClearML, each tried here. (Missing checks of roles: tests/identity/test_roles.py.)"""
+"""Classes of published vulnerabilities of MLflow and ClearML, each tried here."""
 
 from __future__ import annotations
 
@@ -99,3 +99,22 @@ def test_missing_authentication_of_the_file_server(start_server: StartServer) ->
     nobody = start_server(TIDEMARK_AUTH="required").client()
     for method, path in (("GET", "/files/a.txt"), ("HEAD", "/files/a.txt"), ("POST", "/files"), ("DELETE", "/files/a.txt")):
         assert nobody.send(method, path, b"x" if method == "POST" else None).status == 401
+
+
+def test_missing_checks_of_roles(start_server: StartServer, tmp_path: Path) -> None:
+    """As CVE-2023-6014 (MLflow), which made accounts for anybody: a login that may read changes nothing. Every endpoint and role:
+    tests/identity/test_roles.py."""
+    users = '{ guest { name = "Guest", role = "guest", keys = [{ access_key = "guest", secret_key = "s" }] } }'
+    config = tmp_path / "own.conf"
+    config.write_text(f'auth.companies {{ one {{ id = "company-one", users {users} }} }}')
+    server = start_server(TIDEMARK_AUTH="required", TIDEMARK_CONFIG=str(config))
+    guest = server.client("guest", "s")
+    assert guest.call("tasks.get_all") == {"tasks": []}
+    for endpoint, body in (
+        ("tasks.create", {"name": "t", "type": "training"}),
+        ("tasks.delete", {"task": "t"}),
+        ("models.create", {"name": "m", "uri": "x"}),
+        ("auth.create_user", {"name": "n", "company": "company-one", "email": "a@b.c"}),
+    ):
+        assert guest.raw(f"/{endpoint}", body).codes == (403, 20), endpoint
+    assert guest.send("PUT", "/api/runs/r/meta", b"{}", {"Content-Type": "application/json"}).status == 403

@@ -78,6 +78,7 @@ class BatchBuilder:
         self._ignored = frozenset(ignored_metrics)
         self._validate_plots = validate_plots
         self._columns: dict[_Key, _SeriesColumns] = {}
+        self._tasks: set[str] = set()
         self._events: list[Event] = []
         self._logs: list[LogLine] = []
         self._flags: set[tuple[str, bool, bool]] = set()
@@ -117,6 +118,7 @@ class BatchBuilder:
                 column = columns.get(key)
                 if column is None:
                     column = columns[key] = _SeriesColumns()
+                    self._tasks.add(event.task)
                 timestamp = event.timestamp
                 if timestamp is None:
                     timestamp = now
@@ -164,6 +166,7 @@ class BatchBuilder:
             column = self._columns.get(key)
             if column is None:
                 column = self._columns[key] = _SeriesColumns()
+                self._tasks.add(event.task)
             column.iter(event.iter)
             column.value(float("nan") if event.value is None else event.value)
             column.timestamp(event.timestamp)
@@ -246,18 +249,16 @@ class BatchBuilder:
 
     def _flag(self, event: Any) -> None:
         self._flags.add((event.task, bool(event.allow_locked), bool(event.model_event)))
+        self._tasks.add(event.task)
 
     def check_sizes(self, tasks: int, series: int) -> None:
-        """Raises ValidationFailed for a batch of more tasks or series than these."""
-        self.check_series(series)
-        found = len({flags[0] for flags in self._flags} | {key[0] for key in self._columns})
-        if found > tasks:
-            raise ValidationFailed("task", f"at most {tasks} tasks in one batch (events.max_batch_tasks)", found)
-
-    def check_series(self, most: int) -> None:
-        """Raises ValidationFailed when there are more series of scalars so far. Cheap, so it can run during collection."""
-        if len(self._columns) > most:
-            raise ValidationFailed("metric", f"at most {most} series of scalars in one batch (events.max_batch_series)", len(self._columns))
+        """Raises ValidationFailed when there are more tasks, or series of scalars, so far. Cheap, so it can run during collection."""
+        if len(self._columns) > series:
+            raise ValidationFailed(
+                "metric", f"at most {series} series of scalars in one batch (events.max_batch_series)", len(self._columns)
+            )
+        if len(self._tasks) > tasks:
+            raise ValidationFailed("task", f"at most {tasks} tasks in one batch (events.max_batch_tasks)", len(self._tasks))
 
     # --- owners
 

@@ -17,6 +17,7 @@ import orjson
 
 from apiserver.bll.answer_cache import AnswerCache
 from apiserver.bll.registry.directory import Owner
+from apiserver.common.encoding import encoded_object
 from apiserver.common.fairness import paced
 from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
@@ -83,10 +84,10 @@ class Charts:
         """{metric: {variant: {name, x, y}}} of one task or model, ordered by name."""
 
         def build() -> bytes:
-            metrics: dict[str, dict[str, orjson.Fragment]] = {}
+            metrics: dict[str, dict[str, bytes]] = {}
             for drawn in self._draw([owner], query):
                 metrics.setdefault(drawn.series.key.metric, {})[drawn.series.key.variant] = _encoded(drawn, drawn.series.key.variant, query)
-            return orjson.dumps(metrics)
+            return encoded_object({metric: encoded_object(variants) for metric, variants in paced(metrics.items(), SERIES_BETWEEN_PAUSES)})
 
         return self._cached(("one", owner.company, owner.id, query), [owner], build)
 
@@ -95,16 +96,16 @@ class Charts:
         names = tuple((owner.company, owner.id, owner.name) for owner in owners.values())
 
         def build() -> bytes:
-            found: dict[tuple[str, str], dict[str, orjson.Fragment]] = {}
+            found: dict[tuple[str, str], dict[str, bytes]] = {}
             for drawn in self._draw(list(owners.values()), query):
                 key = drawn.series.key
                 found.setdefault((key.metric, key.variant), {})[key.task] = _encoded(drawn, owners[key.task].name, query)
-            metrics: dict[str, dict[str, dict[str, orjson.Fragment]]] = {}
-            for metric, variant in sorted(found, key=lambda pair: (pair[0].encode(), pair[1].encode())):
-                metrics.setdefault(metric, {})[variant] = {
-                    task: found[metric, variant][task] for task in owners if task in found[metric, variant]
-                }
-            return orjson.dumps({"metrics": metrics})
+            metrics: dict[str, dict[str, bytes]] = {}
+            for metric, variant in paced(sorted(found, key=lambda pair: (pair[0].encode(), pair[1].encode())), SERIES_BETWEEN_PAUSES):
+                drawn_of = found[metric, variant]
+                metrics.setdefault(metric, {})[variant] = encoded_object({task: drawn_of[task] for task in owners if task in drawn_of})
+            shown = {metric: encoded_object(variants) for metric, variants in paced(metrics.items(), SERIES_BETWEEN_PAUSES)}
+            return b'{"metrics":%b}' % encoded_object(shown)
 
         return self._cached(("many", names, query), list(owners.values()), build)
 
@@ -240,7 +241,7 @@ def _parts(series: Sequence[Series], samples: int) -> Iterator[list[Series]]:
         yield part
 
 
-def _encoded(drawn: _Drawn, name: str, query: ChartQuery) -> orjson.Fragment:
+def _encoded(drawn: _Drawn, name: str, query: ChartQuery) -> bytes:
     buckets = drawn.buckets
     x = buckets.x
     data: dict[str, Any] = {"name": name}
@@ -262,7 +263,7 @@ def _encoded(drawn: _Drawn, name: str, query: ChartQuery) -> orjson.Fragment:
     label = drawn.series.statistics.x_axis_label if drawn.series.statistics else None
     if label is not None:
         data["x_axis_label"] = label
-    return orjson.Fragment(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
+    return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _counted(kinds: Kinds, query: ChartQuery) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Ingest:
             if number:
                 give_way()
             builder.add_lines(lines, number)
-            builder.check_series(self._settings.max_batch_series)
+            builder.check_sizes(self._settings.max_batch_tasks, self._settings.max_batch_series)
             number += len(lines)
         return self._store(company, user, builder, body, again=again)
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from apiserver.bll.events.charts import ids_by_company
 from apiserver.bll.registry.directory import Owner
-from apiserver.common.fairness import paced
+from apiserver.common.encoding import encode
+from apiserver.common.fairness import drained, paced
 from apiserver.stores.base import EventReader
 from apiserver.stores.means import mean_of
 from apiserver.stores.records import (
@@ -35,31 +36,38 @@ class Latest:
     def __init__(self, events: EventReader) -> None:
         self._events = events
 
-    def of_owner(self, owner: Owner) -> dict[str, Any]:
+    def of_owner(self, owner: Owner) -> bytes:
         """Last value and means of the last 10 and 100 values of every scalar series, with name and status of the task.
 
         "Last" is by iteration. A single value counts only in a series that has nothing else.
         """
-        everything = self._events.latest(owner.company, owner.id)
-        metrics: dict[str, list[dict[str, Any]]] = {}
-        scalars = [(series, last) for series, last in everything if series.key.type == SCALAR]
-        for series, last in paced(scalars, SERIES):
+        metrics: dict[str, list[bytes]] = {}
+        last_iters: list[int] = []
+        last_written = 0
+        for series, last in paced(drained(self._events.latest(owner.company, owner.id)), SERIES):
+            if series.chart_max_iter is not None:
+                last_iters.append(series.chart_max_iter)
+            if series.key.type != SCALAR:
+                continue
+            last_written = max(last_written, series.last_written)
             values = self._values_without_iteration(owner.company, series) if last is None else _chart_values(last)
-            metrics.setdefault(series.key.metric, []).append(
-                {
-                    "name": series.key.variant,
-                    "last_value": _number(values[-1]) if len(values) else None,
-                    "last_10_value": mean_of(values[-10:]),
-                    "last_100_value": mean_of(values[-100:]),
-                }
-            )
-        return {
-            "metrics": [{"name": metric, "variants": variants} for metric, variants in metrics.items()],
-            "last_iter": max((series.chart_max_iter for series, _ in everything if series.chart_max_iter is not None), default=0),
+            variant = {
+                "name": series.key.variant,
+                "last_value": _number(values[-1]) if len(values) else None,
+                "last_10_value": mean_of(values[-10:]),
+                "last_100_value": mean_of(values[-100:]),
+            }
+            metrics.setdefault(series.key.metric, []).append(encode(variant))  # bytes: objects are freed all at once, at the end
+        shown = [
+            b'{"name":%b,"variants":[%b]}' % (encode(metric), b",".join(variants)) for metric, variants in paced(metrics.items(), SERIES)
+        ]
+        rest = {
+            "last_iter": max(last_iters, default=0),
             "name": owner.name,
             "status": owner.status,
-            "last_timestamp": max((series.last_written for series, _ in scalars), default=0) >> SEQ_SHIFT,
+            "last_timestamp": last_written >> SEQ_SHIFT,
         }
+        return b'{"metrics":[%b],%b' % (b",".join(shown), encode(rest)[1:])
 
     def _values_without_iteration(self, company: str, series: Series) -> Floats:
         """The last values of scalars that were reported without any iteration: by time."""

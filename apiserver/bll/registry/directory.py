@@ -20,6 +20,10 @@ OwnerKind = Literal["task", "model"]
 DELETED_FOR = 3600
 """Seconds that the id of a deleted task stays refused, so that late batches don't register it again."""
 
+SWEEP_MS = 60_000
+MOST_SWEPT = 1_000
+"""Expired tombstones that one call removes."""
+
 _FIELDS = ("name", "status", "ready", "public")
 
 
@@ -48,6 +52,8 @@ class TaskDirectory:
         """`deleted_for`: seconds that the id of a deleted task stays refused."""
         self._registry = registry
         self._deleted_for_ms = int(deleted_for * 1000)
+        self._swept: dict[str, int] = {}
+        """Company -> when its expired tombstones were removed last (ms)."""
 
     def resolve(self, company: str, ids: Collection[str], kind: OwnerKind = "task") -> dict[str, Owner]:
         """Those of `ids` that the company may read: its own, else public ones of other companies. Order as in `ids`."""
@@ -130,11 +136,16 @@ class TaskDirectory:
         return {id for id in ids if _tombstone_id(kind, id) in recent}
 
     def add_tombstones(self, company: str, ids: Iterable[str], kind: OwnerKind = "task") -> None:
-        """Refuse these ids for some time. Called before the object is deleted, so that no batch registers it in between. Expired tombstones are removed."""
+        """Refuse these ids for some time. Called before the object is deleted, so that no batch registers it in between. Expired tombstones are
+        removed now and then: a search for them reads all."""
         now = now_ms()
         for id in ids:
             put(self._registry, "deleted", company, _tombstone_id(kind, id), {"at": now})
-        for old in self._registry.find("deleted", [company], [Condition("at", "range", (None, now - self._deleted_for_ms))], limit=100):
+        if now - self._swept.get(company, 0) < min(SWEEP_MS, self._deleted_for_ms):
+            return
+        self._swept[company] = now
+        expired = [Condition("at", "range", (None, now - self._deleted_for_ms))]
+        for old in self._registry.find("deleted", [company], expired, limit=MOST_SWEPT, fields=["id"]):
             self._registry.delete("deleted", company, old.id)
 
 

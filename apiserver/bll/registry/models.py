@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from apiserver.bll.registry.last_metrics import LastMetricsReader
 from apiserver.bll.registry.new_documents import new_id, new_model, now_ms
@@ -13,6 +13,7 @@ from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, 
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import MODELS, Where, conditions, list_conditions, sorts
 from apiserver.bll.registry.records import Body, Records
+from apiserver.bll.registry.relatives import makers_of, users_of
 from apiserver.bll.registry.tags import with_tags
 from apiserver.bll.registry.task_parts import add_model, drop_model, mark_model_deleted
 from apiserver.bll.registry.task_removal import TaskRemoval
@@ -30,11 +31,18 @@ from apiserver.errors import (
 )
 from apiserver.stores.base import EventStore
 from apiserver.stores.batch import EventBatch, Touch
-from apiserver.stores.registry import AnyOf, Condition, Document, Sort
+from apiserver.stores.registry import Document, Sort
 
 _PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
 _ALWAYS_READ = ("public", "company", "labels")
 _NEEDS_UNPUBLISHED = frozenset({"uri", "framework", "design", "labels"})
+
+
+class NamedBy(NamedTuple):
+    """The tasks that have each model as their input, and those that have it as their output."""
+
+    users: Mapping[str, set[str]]
+    makers: Mapping[str, set[str]]
 
 
 class Models:
@@ -149,7 +157,7 @@ class Models:
 
     def update_tags(self, company: str, user: str, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
         """Add and remove tags of models; how many models there were. Raises InvalidModel when one is unknown, before any changes."""
-        self._all_known(company, ids)
+        self._records.check_own("model", company, ids)
 
         def change(body: Body) -> None:
             body.update(tags=with_tags(body.get("tags"), add, remove), last_changed_by=user)
@@ -228,24 +236,27 @@ class Models:
             return None
         return {"id": task, "data": {"updated": 1, "fields": fields}}
 
-    def delete(self, company: str, id: str, *, force: bool) -> str | None:
-        """Remove a model with its events; where its file is.
+    def named_by(self, company: str, ids: Sequence[str]) -> NamedBy:
+        """What `delete` looks up of models, for some of them at once."""
+        registry = self._records.registry
+        return NamedBy(users_of(registry, company, ids), makers_of(registry, company, ids))
+
+    def delete(self, company: str, id: str, named_by: NamedBy | None = None, *, force: bool) -> str | None:
+        """Remove a model with its events; where its file is. `named_by`: of some models, this one among them.
 
         Raises, unless forced, ModelInUse when tasks have it as their input, ModelCreatingTaskPublished when the task that created it is
         published. The entry of a task that keeps one becomes `__DELETED__<id>`; a task that is not published loses its output entry.
         """
         model = self._records.own("model", company, id)
-        tasks = self._records.registry
-        naming = AnyOf([[Condition(path, "in", (id,))] for path in ("models.input.model", "execution.model")])
-        users = tasks.find("task", [company], [naming], fields=["id"])
+        named_by = named_by or self.named_by(company, [id])
+        users = sorted(named_by.users.get(id, ()))
         if users and not force:
             raise ModelInUse("tasks use it as their input; use force", id=id, tasks=len(users))
-        creator = tasks.get("task", company, model.body.get("task") or "")
+        creator = self._records.registry.get("task", company, model.body.get("task") or "")
         if creator is not None and creator.body.get("status") in PUBLISHED and not force:
             raise ModelCreatingTaskPublished("it is published; use force", id=id, task=creator.id)
         self._removal.remove_model(company, model)
-        outputs = tasks.find("task", [company], [Condition("models.output.model", "in", (id,))], fields=["id"])
-        for task in dict.fromkeys(document.id for document in [*users, *outputs]):
+        for task in dict.fromkeys([*users, *sorted(named_by.makers.get(id, ()))]):
             with suppress(InvalidTask, NoWritePermission):  # deleted meanwhile, or public: nothing to do, or read-only
                 self._records.change("task", company, task, lambda body: _forget_model(body, id))
         uri: str | None = model.body.get("uri")
@@ -254,11 +265,11 @@ class Models:
     def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
         """Put models into a project (by id, or by name: made if need be; neither: into none); the project's id."""
         target = project
+        self._records.check_own("model", company, ids)
         if target:
             self._check_references(company, {"project": target})
         elif project_name:
             target = self._projects.find_or_create(company, user, project_name)[0]
-        self._all_known(company, ids)
         for id in dict.fromkeys(ids):
             self._records.change("model", company, id, lambda body: body.update(project=target, last_changed_by=user))
         return target
@@ -297,12 +308,6 @@ class Models:
             return removed
 
         return self._records.change("model", company, id, change)[0]
-
-    def _all_known(self, company: str, ids: Sequence[str]) -> dict[str, Document]:
-        found = self._records.registry.get_many("model", company, ids, fields=["public"])
-        if len(found) < len(set(ids)):
-            raise InvalidModel(ids)
-        return found
 
     def _check_references(self, company: str, fields: Mapping[str, Any]) -> None:
         for name, kind in (("project", "project"), ("task", "task"), ("parent", "model")):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from apiserver.bll.registry.new_documents import new_id, new_project, now_ms, project_id
-from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.records import Records, checked
 from apiserver.errors import ExpectedUnique, InvalidProject, InvalidProjectName, NoWritePermission
 from apiserver.stores.errors import Conflict
 from apiserver.stores.registry import Condition, Document, Sort
@@ -80,13 +80,14 @@ class Projects:
 
     def _make(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> tuple[str, bool]:
         """The id of the project of this name, and whether this call made it (False: another caller made it meanwhile)."""
+        id = project_id(company, name)
+        checked(new_project(id, company, user, now_ms(), name, id, [id] * name.count("/"), dict(fields)))  # before those above are made
         above, _, _ = name.rpartition("/")
         parent, path = None, []
         if above:
             parent, _ = self.find_or_create(company, user, above)
             document = self._registry.get("project", company, parent)
             path = [*(document.body.get("path") or []), parent] if document else [parent]
-        id = project_id(company, name)
         body = new_project(id, company, user, now_ms(), name, parent, path, dict(fields))
         if body["basename"] in HIDDEN_NAMES:
             body["system_tags"] = list(dict.fromkeys([*(body["system_tags"] or []), HIDDEN]))

@@ -31,8 +31,8 @@ MAX_DOCUMENT = 16_000_000
 Body = dict[str, Any]
 
 
-def unknown(kind: Kind, id: str) -> TidemarkError:
-    """The error for an id that is unknown to this company."""
+def unknown(kind: Kind, id: str | Collection[str]) -> TidemarkError:
+    """The error for an id that is unknown to this company, or for ids of which one is."""
     if kind == "task":
         return InvalidTask(id)
     if kind == "model":
@@ -63,6 +63,15 @@ class Records:
         if document.company != company or document.body.get("public"):
             raise NoWritePermission(id=id)
         return document
+
+    def check_own(self, kind: Kind, company: str, ids: Collection[str]) -> None:
+        """Before any of some documents changes: raises the kind's error with all ids when one is unknown, NoWritePermission when one is public."""
+        found = find_readable(self.registry, kind, company, ids, fields=["public"])
+        if len(found) < len(set(ids)):
+            raise unknown(kind, ids)
+        for id, document in found.items():
+            if document.company != company or document.body.get("public"):
+                raise NoWritePermission(id=id)
 
     def change(
         self, kind: Kind, company: str, id: str, change: Callable[[Body], T], *, touch: bool = True, last_iteration: int | None = None

@@ -33,11 +33,11 @@ class TaskClone:
         source = self._records.readable("task", company, id).body
         fields = self._fields(company, source, id, request)
         self._check_models(company, fields, request)
-        made = None
+        body, made = self._tasks.prepare(company, user, fields), None
         if not request.get("new_task_project") and request.get("new_project_name"):
-            fields["project"], created = self._projects.find_or_create(company, user, request["new_project_name"])
-            made = {"id": fields["project"], "name": request["new_project_name"]} if created else None
-        return self._tasks.create(company, user, fields), made
+            body["project"], created = self._projects.find_or_create(company, user, request["new_project_name"])
+            made = {"id": body["project"], "name": request["new_project_name"]} if created else None
+        return self._tasks.store(body), made
 
     def _fields(self, company: str, source: Body, id: str, request: Mapping[str, Any]) -> Body:
         fields: Body = {name: source[name] for name in _COPIED if source.get(name)}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from apiserver.bll.registry import task_parts as parts
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.bll.registry.query import Where
 from apiserver.bll.registry.records import Body, Records
+from apiserver.bll.registry.relatives import Relatives, models_of_files
 from apiserver.bll.registry.task_status import PUBLISHED, clear_run, require, step
-from apiserver.errors import InvalidModel, NoWritePermission, TaskCannotBeDeleted
+from apiserver.errors import InvalidModel, InvalidTask, NoWritePermission, TaskCannotBeDeleted
 from apiserver.stores.base import EventStore
-from apiserver.stores.registry import AnyOf, Condition, Document
+from apiserver.stores.registry import Document
 
 RESETTABLE = frozenset({"created", "queued", "in_progress", "stopped", "closed", "failed", "completed", "unknown"})
 
@@ -56,11 +57,16 @@ class TaskRemoval:
         self._directory = directory
         self._files = files
 
+    def relatives(self, company: str, ids: Sequence[str]) -> Relatives:
+        """What `reset` and `delete` look up of tasks, for some of them at once."""
+        return Relatives(self._registry, company, ids)
+
     def reset(
         self,
         company: str,
         user: str,
         id: str,
+        relatives: Relatives | None = None,
         *,
         force: bool,
         clear_all: bool = False,
@@ -74,6 +80,7 @@ class TaskRemoval:
         """
         task = self._records.own("task", company, id)
         require(task.body, RESETTABLE, force=force, doing="resetting")
+        relatives = relatives or self.relatives(company, [id])
 
         def change(body: Body) -> Body:
             require(body, RESETTABLE, force=force, doing="resetting")
@@ -85,7 +92,8 @@ class TaskRemoval:
 
         changed, _ = self._records.change("task", company, id, change, last_iteration=0)
         events = self._events.delete(company, id)
-        models = self._remove_models(company, task, delete=delete_models)
+        relatives.reset(id, clear_all=clear_all)
+        models = self._remove_models(company, task, relatives, delete=delete_models)
         if delete_files and self._files is not None:
             self._files.delete(company, id, keep=models.files_kept)  # a model that stays needs its file
         return Removed(changed, events, models.gone, _urls(task, models) if urls else None, models_kept=models.kept)
@@ -94,6 +102,7 @@ class TaskRemoval:
         self,
         company: str,
         id: str,
+        relatives: Relatives | None = None,
         *,
         force: bool,
         urls: bool = False,
@@ -101,32 +110,36 @@ class TaskRemoval:
         delete_files: bool = True,
         steps: Sequence[str] = (),
     ) -> Removed:
-        """Delete a task, after its `steps` (children that are deleted with it). Its id stays refused for an hour.
+        """Delete a task, after its `steps` (children that are deleted with it). Its id stays refused for an hour. `relatives`: those of some tasks,
+        this one among them.
 
         Raises TaskCannotBeDeleted, unless forced, when it runs, is published, has a published model, or is the parent of others.
         """
         task = self._records.own("task", company, id)
         status = task.body.get("status") or "created"
-        children = self._registry.find("task", [company], [Condition("parent", "in", (id,))], fields=["id"])
-        children = [child for child in children if child.id not in steps]
+        if relatives is None or not relatives.tasks.issuperset(steps):
+            relatives = self.relatives(company, [id, *steps])
+        children = [child for child in relatives.children(id) if child not in steps]
         if not force and (status in PUBLISHED or status in ("queued", "in_progress")):
             raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=id, current_status=status)
-        if not force and any(model.body.get("ready") for model in self._output_models(company, task)):
+        if not force and any(model.body.get("ready") for model in relatives.output_models(id)):
             raise TaskCannotBeDeleted("it has published models; use force", id=id)
         if not force and children:
             raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
         extent: dict[str, Any] = {"urls": urls, "delete_models": delete_models, "delete_files": delete_files}
-        gone = [self.delete(company, child, force=force, **extent) for child in steps]
+        gone = [self.delete(company, child, relatives, force=force, **extent) for child in steps]
         # The tombstone and the deletion come first, and the events are deleted once more afterwards, in case a batch still found the task.
         self._directory.add_tombstones(company, [id])
         events = self._events.delete(company, id)
         self._registry.delete("task", company, id)
         events += self._events.delete(company, id)
-        models = self._remove_models(company, task, delete=delete_models)
+        relatives.remove(id)
+        models = self._remove_models(company, task, relatives, delete=delete_models)
         if delete_files and self._files is not None:
             self._files.delete(company, id, keep=models.files_kept)  # a model that stays needs its file
         for child in children:
-            self._records.change("task", company, child.id, lambda body: body.update(parent=None), touch=False)
+            with suppress(InvalidTask):  # deleted meanwhile
+                self._records.change("task", company, child, lambda body: body.update(parent=None), touch=False)
         found = _urls(task, models) if urls else None
         return _together([Removed({}, events, models.gone, found, len(children), models.kept), *gone])
 
@@ -137,53 +150,36 @@ class TaskRemoval:
         self._registry.delete("model", company, model.id)
         self._events.delete(company, model.id)
 
-    def users_of(self, company: str, model: str, besides: str) -> int:
-        """How many other tasks name a model: in their lists of models, or as clients before 2.13 do."""
-        paths = ("models.input.model", "models.output.model", "execution.model")
-        where: Where = [AnyOf([[Condition(path, "in", (model,))] for path in paths]), Condition("id", "in", (besides,), negate=True)]
-        return self._registry.count("task", [company], where)
-
     def needed(self, company: str, files: Collection[str]) -> set[str]:
         """Those of some files that a model has: a file may be registered more than once."""
-        wanted = sorted(file for file in files if file)
-        if not wanted:
-            return set()
-        found = self._registry.find("model", [company], [Condition("uri", "in", wanted)], fields=["uri"])
-        return {model.body["uri"] for model in found}
+        return set(models_of_files(self._registry, company, files))
 
-    def _remove_models(self, company: str, task: Document, *, delete: bool) -> _OutputModels:
+    def _remove_models(self, company: str, task: Document, relatives: Relatives, *, delete: bool) -> _OutputModels:
         """Output models of the task: unpublished ones that nobody uses go, if `delete`, and the others only lose their task. Models that the
         task only names stay as they are."""
         gone, kept = 0, 0
         files: set[str] = set()
         files_kept: set[str] = set()
-        for model in self._output_models(company, task):
+        for model in relatives.output_models(task.id):
             own = model.body.get("task") == task.id
-            goes = delete and own and self._remove_unused(company, model, task.id)
+            goes = delete and own and self._remove_unused(company, model, task.id, relatives)
             gone += goes
             kept += delete and own and not goes
             (files if goes else files_kept).add(str(model.body.get("uri") or ""))
-        files_kept |= self.needed(company, files)
+        files_kept |= relatives.needed(files)
         return _OutputModels(gone, kept, sorted(files - files_kept - {""}), sorted(files_kept))
 
-    def _remove_unused(self, company: str, model: Document, task: str) -> bool:
+    def _remove_unused(self, company: str, model: Document, task: str, relatives: Relatives) -> bool:
         """Remove a model of a task, or take the task from it where it is published, public or used; whether it is gone."""
         try:
-            if model.body.get("ready") or model.body.get("public") or self.users_of(company, model.id, task):
+            if model.body.get("ready") or model.body.get("public") or relatives.is_used(model.id, task):
                 self._records.change("model", company, model.id, lambda body: body.update(task=None), touch=False)
                 return False
             self.remove_model(company, model)
+            relatives.remove(model.id)
         except (InvalidModel, NoWritePermission):
             return False
         return True
-
-    def _output_models(self, company: str, task: Document) -> list[Document]:
-        """The models that a task made, or that it names as its output."""
-        named = [item.get("model") for item in (task.body.get("models") or {}).get("output") or [] if item.get("model")]
-        mine: list[list[Condition]] = [[Condition("task", "in", (task.id,))]]
-        if named:
-            mine.append([Condition("id", "in", named)])
-        return self._registry.find("model", [company], [AnyOf(mine)], fields=["task", "ready", "public", "uri"])
 
 
 def _urls(task: Document, models: _OutputModels) -> dict[str, list[str]]:

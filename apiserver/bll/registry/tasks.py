@@ -15,7 +15,7 @@ from apiserver.bll.registry.projection import TIMES, Projector, Tree, iso, top_f
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions, sorts
-from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.records import Records, checked
 from apiserver.bll.registry.tags import with_tags
 from apiserver.bll.registry.task_status import PUBLISHED, STATUSES, active_duration, require, step
 from apiserver.errors import InvalidTask, ValidationFailed
@@ -46,9 +46,18 @@ class Tasks:
 
     def create(self, company: str, user: str, fields: Mapping[str, Any]) -> str:
         """A new task; its id. Raises InvalidProject and InvalidTask (parent) for unknown references."""
+        return self.store(self.prepare(company, user, fields))
+
+    def prepare(self, company: str, user: str, fields: Mapping[str, Any]) -> Body:
+        """A new task that is not stored yet: everything that a request may have wrong is found before anything is made for it. Raises as `create`."""
         self._check_references(company, fields)
         body = new_task(new_id(), company, user, now_ms(), {})
         set_fields(body, fields)
+        return checked(body)
+
+    def store(self, body: Body) -> str:
+        """Make the task known; its id."""
+        company = body["company"]
         self._records.create("task", company, body["id"], body)
         if body["project"]:
             self._projects.note_use(company, body["project"])
@@ -158,7 +167,7 @@ class Tasks:
 
     def update_tags(self, company: str, user: str, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
         """Add tags to tasks and remove others, in any status; how many tasks there were. Raises InvalidTask when one is unknown."""
-        self.some(company, ids, ["id"])
+        self._records.check_own("task", company, ids)
 
         def change(body: Body) -> None:
             body["tags"] = with_tags(body.get("tags"), add, remove)
@@ -217,11 +226,11 @@ class Tasks:
     def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
         """Put tasks into a project (by id, or by name: made if need be; neither: into none); the project's id."""
         target = project
+        self._records.check_own("task", company, ids)
         if target:
             self._check_references(company, {"project": target})
         elif project_name:
             target = self._projects.find_or_create(company, user, project_name)[0]
-        self.some(company, ids, ["id"])
         for id in dict.fromkeys(ids):
             self._change(company, user, id, lambda body: body.update(project=target))
         return target

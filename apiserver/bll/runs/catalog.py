@@ -8,9 +8,9 @@ from typing import Any
 
 from apiserver.bll.registry import task_parts, task_status
 from apiserver.bll.registry.directory import Owner, TaskDirectory
-from apiserver.bll.registry.new_documents import default_project_id
-from apiserver.bll.registry.projects import Projects
-from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.new_documents import default_project_id, new_task, now_ms, project_id
+from apiserver.bll.registry.projects import Projects, clean_name
+from apiserver.bll.registry.records import Records, checked
 from apiserver.common.fairness import give_way
 from apiserver.errors import InvalidTask
 from apiserver.stores.registry import Document, Sort
@@ -79,6 +79,10 @@ class RunCatalog:
     def writable(self, company: str, user: str, run: str) -> Owner:
         """The run, registered when it is unknown. Raises UnknownRun (bad id, registration is off, or deleted within the hour),
         TaskNotWritable and NoWritePermission."""
+        return self._permitted(company, run) or self._directory.register(company, [run], user=user)[run]
+
+    def _permitted(self, company: str, run: str) -> Owner | None:
+        """As `writable`; None for an unknown run, which may be registered."""
         if not possible_id(run):
             raise UnknownRun(run)
         own = self._directory.own(company, run)
@@ -87,7 +91,7 @@ class RunCatalog:
         # Names of runs are chosen by people: another company's public run of this name must not block this one.
         if not self._register or self._directory.was_deleted(company, [run]):
             raise UnknownRun(run)
-        return self._directory.register(company, [run], user=user)[run]
+        return None
 
     def runs(self, company: str, offset: int, limit: int) -> list[dict[str, Any]]:
         """Up to `limit` runs of the company, newest first, from the `offset`th on."""
@@ -122,24 +126,27 @@ class RunCatalog:
             raise UnknownRun(run.id)
         return found.body, self._projects(run.company, [found]).get(str(found.body.get("project")), "")
 
-    def describe(self, run: Owner, facts: Mapping[str, Any], user: str = "") -> None:
-        """Store the contents of meta.json, status.json and summary.json, given as one object. Unknown fields are ignored.
+    def describe(self, company: str, user: str, run: str, facts: Mapping[str, Any]) -> Owner:
+        """Store the contents of meta.json, status.json and summary.json, given as one object. Unknown fields are ignored; an unknown run is registered.
 
-        Repeated facts change nothing. Raises UnknownRun, NoWritePermission for a public run, ValidationFailed.
+        Repeated facts change nothing, nor do refused ones. Raises as `writable`, and ValidationFailed, InvalidProjectName.
         """
-        project = self._project_of(run.company, user, facts)
+        owner = self._permitted(company, run)
+        project_name = _project_name(facts)
+        imagined = new_task(run, company, user, now_ms(), {"status": "in_progress"})
         try:
-            body = self._records.own("task", run.company, run.id).body
-            if _take_facts(body, facts, project, user):
-                self._records.change("task", run.company, run.id, lambda body: _take_facts(body, facts, project, user))
+            body = imagined if owner is None else self._records.own("task", company, run).body
+            project = project_name and project_id(company, project_name)
+            if not _take_facts(body, facts, project, user) and owner is not None:
+                return owner
+            checked(body)  # what is wrong with the facts is found before a run or project is made
+            if project_name is not None:
+                project = self._project_index.find_or_create(company, user, project_name)[0]
+            owner = owner or self._directory.register(company, [run], user=user)[run]
+            self._records.change("task", company, run, lambda body: _take_facts(body, facts, project, user))
         except InvalidTask:
-            raise UnknownRun(run.id) from None
-
-    def _project_of(self, company: str, user: str, facts: Mapping[str, Any]) -> str | None:
-        """The project that a run's path, or its project and name, lead to; made when it is missing."""
-        parts = [facts["path"]] if isinstance(facts.get("path"), str) else [facts.get("project"), facts.get("name")]
-        name = "/".join(part for part in parts if isinstance(part, str))
-        return self._project_index.find_or_create(company, user, name)[0] if name.strip("/ ") else None
+            raise UnknownRun(run) from None
+        return owner
 
     def _projects(self, company: str, documents: list[Document]) -> dict[str, str]:
         ids = {str(document.body["project"]) for document in documents if document.body.get("project")}
@@ -168,6 +175,13 @@ class RunCatalog:
             "artifacts_created_count": 0,
             "artifacts_used_count": 0,
         }
+
+
+def _project_name(facts: Mapping[str, Any]) -> str | None:
+    """The name of the project that a run's path, or its project and name, lead to. Raises InvalidProjectName."""
+    parts = [facts["path"]] if isinstance(facts.get("path"), str) else [facts.get("project"), facts.get("name")]
+    name = "/".join(part for part in parts if isinstance(part, str))
+    return clean_name(name) if name.strip("/ ") else None
 
 
 def _take_facts(body: dict[str, Any], facts: Mapping[str, Any], project: str | None, user: str) -> bool:

@@ -30,6 +30,8 @@ LOG_METRIC = "logs.txt"
 ORDINAL = "ordinal"
 """The extra field with the number (from 1) of an imported line in its file."""
 
+MAX_ERRORS = 20_000
+"""More than an answer tells of."""
 MAX_SERIES = 100_000
 """Series of one batch: each takes a kilobyte before the store says whether its run may have so many."""
 _MAX_NAME = 1024
@@ -53,12 +55,16 @@ class RefusedLine(NamedTuple):
 
 @dataclass(slots=True)
 class RunLines:
-    """Collects lines of one run into a batch; `errors` holds the lines that could not be read, by number."""
+    """Collects lines of one run into a batch; `errors` holds the first MAX_ERRORS of the lines that could not be read, by number."""
 
     run: str
     now: int
     worker: str = ""
     errors: list[RefusedLine] = field(default_factory=list)
+    refused: int = 0
+    """How many reasons there are to refuse lines,"""
+    broken: int = 0
+    """and those of them that are no JSON."""
     added: int = 0
     passed_over: int = 0
     timed: int = 0
@@ -82,7 +88,7 @@ class RunLines:
                 check_shape(line, MAX_LINE_NODES, MAX_LINE_CONTAINERS, MAX_NODES)
             event = orjson.loads(line)
         except BadBody as error:
-            self.errors.append(RefusedLine(number, f"not JSON that can be read: {error.extra}"))
+            self._refuse_broken(number, f"not JSON that can be read: {error.extra}")
             return
         except orjson.JSONDecodeError:
             if not line.strip():
@@ -94,12 +100,13 @@ class RunLines:
         try:
             self._take(event)
         except BadLine as error:
-            self.errors.append(RefusedLine(number, str(error)))
+            self._refuse(number, str(error))
         if self._offset > start:
             self._starts.append(start)
             self._numbers.append(number)
         if self._refused_names:
-            self.errors += [RefusedLine(number, f"{_too_long(name)}; the rest of the row is stored") for name in self._refused_names]
+            for name in self._refused_names:
+                self._refuse(number, f"{_too_long(name)}; the rest of the row is stored")
             self._refused_names.clear()
 
     def finish(self) -> EventBatch:
@@ -130,8 +137,17 @@ class RunLines:
             reason = "a lone surrogate is no text"
         except (ValueError, RecursionError) as error:
             reason = f"not JSON: {error}"
-        self.errors.append(RefusedLine(number, reason))
+        self._refuse_broken(number, reason)
         return None
+
+    def _refuse_broken(self, number: int, reason: str) -> None:
+        self.broken += 1
+        self._refuse(number, reason)
+
+    def _refuse(self, number: int, reason: str) -> None:
+        self.refused += 1
+        if len(self.errors) < MAX_ERRORS:  # a body of two hundred thousand broken lines packs into 400 bytes
+            self.errors.append(RefusedLine(number, reason))
 
     def _take(self, event: Any) -> None:
         if not isinstance(event, dict):

@@ -116,7 +116,7 @@ class StoreSink:
         return batch.errors + batch.refuse(refusals)
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
-        self._retried(lambda: self._catalog.describe(self._writable(run), facts, self._user))
+        self._retried(lambda: self._catalog.describe(self._company, self._user, run, facts))
 
     def log_lines(self, run: str) -> int:
         try:

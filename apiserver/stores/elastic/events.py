@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import Any
 
+from apiserver.common.fairness import paced
 from apiserver.common.metrics import BULK_WAITING
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import AgeOf, Compacted, Health, Retired, StoreUsage
@@ -18,7 +19,7 @@ from apiserver.stores.elastic.read.events import ElasticEventPages
 from apiserver.stores.elastic.read.logs import ElasticLogLines
 from apiserver.stores.elastic.read.points import ElasticPoints
 from apiserver.stores.elastic.series.group_commit import GroupCommit
-from apiserver.stores.elastic.series.store import SeriesStore
+from apiserver.stores.elastic.series.store import SERIES, SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.batches import BatchWriter
 from apiserver.stores.elastic.write.compaction import Compaction
@@ -100,7 +101,7 @@ class ElasticEvents:
     ) -> list[Series]:
         rows = self.series_store.rows(company, tasks, EVENT_TYPES if types is None else types, metrics)
         by_task: dict[str, list[Series]] = {task: [] for task in tasks}
-        for key, row in rows.items():
+        for key, row in paced(rows.items(), SERIES):
             by_task[key.task].append(series_of(key, row))
         return [series for found in by_task.values() for series in found]
 
@@ -144,7 +145,7 @@ class ElasticEvents:
 
     def latest(self, company: str, task: str) -> list[tuple[Series, LastValues | None]]:
         rows = self.series_store.rows(company, [task], EVENT_TYPES, with_last=True)
-        return [(series_of(key, row), row.last.arrays() if row.last else None) for key, row in rows.items()]
+        return [(series_of(key, row), row.last.arrays() if row.last else None) for key, row in paced(rows.items(), SERIES)]
 
     # --- events
 

@@ -34,6 +34,8 @@ T = TypeVar("T")
 READERS = 4
 VACUUM_PAGES = 500
 """Pages given back at once: two megabytes, a few milliseconds."""
+GIVE_BACK_AFTER = 0.25
+"""Seconds after a delete."""
 GROUP_LINES = 2_000
 """Lines of the small writes that share a transaction: some milliseconds of work."""
 
@@ -149,6 +151,7 @@ class Database:
             gevent.spawn(self._give_back)
 
     def _give_back(self) -> None:
+        gevent.sleep(GIVE_BACK_AFTER)  # once for many deletes: each look costs a turn of the writer, and a checkpoint
         try:
             while not self._closed and _apply(self._writers, self._vacuum):
                 gevent.sleep(0.005)

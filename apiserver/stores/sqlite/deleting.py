@@ -20,6 +20,12 @@ SLICE = 5_000
 """Rows removed in one transaction: some milliseconds."""
 
 
+def is_known(connection: sqlite3.Connection, company: str, tasks: Collection[str]) -> bool:
+    """Whether any of them has events."""
+    found = "SELECT 1 FROM entities WHERE company=? AND task=?"
+    return any(connection.execute(found, (company, task)).fetchone() for task in tasks)
+
+
 def orphan(connection: sqlite3.Connection, company: str, task: str) -> tuple[int, int] | None:
     """Cut a task's events off from it: from here on they are gone. (entity id, number of events), None when there were none."""
     row = connection.execute("SELECT id FROM entities WHERE company=? AND task=?", (company, task)).fetchone()
@@ -44,12 +50,14 @@ def resume(database: Database) -> None:
 
 def purge(database: Database, entity: int) -> None:
     """Remove the rows of an orphaned entity, a slice a transaction."""
-    while database.write(lambda connection: _purge_slice(connection, entity)):
+    while not database.write(lambda connection: purge_slice(connection, entity)):
         pass
     database.maintain()
 
 
-def _purge_slice(connection: sqlite3.Connection, entity: int) -> bool:
+def purge_slice(connection: sqlite3.Connection, entity: int) -> bool:
+    """Remove up to SLICE rows of an orphaned entity; whether all of them are gone."""
+    left = SLICE
     for sql in (
         "DELETE FROM logs WHERE (entity, timestamp, seq) IN (SELECT entity, timestamp, seq FROM logs WHERE entity=?1 LIMIT ?2)",
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE entity=?1 LIMIT ?2)",
@@ -57,10 +65,11 @@ def _purge_slice(connection: sqlite3.Connection, entity: int) -> bool:
         "DELETE FROM urls WHERE (series, url) IN (SELECT series, url FROM urls WHERE series IN (SELECT id FROM series WHERE entity=?1) LIMIT ?2)",
         "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE entity=?1 LIMIT ?2)",
     ):
-        if connection.execute(sql, (entity, SLICE)).rowcount:
-            return True
+        left -= connection.execute(sql, (entity, left)).rowcount * (10 if "leaves" in sql else 1)
+        if left < 10:
+            return False
     connection.execute("DELETE FROM entities WHERE id=?", (entity,))
-    return False
+    return True
 
 
 def delete_logs(

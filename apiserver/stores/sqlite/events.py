@@ -68,13 +68,21 @@ class SqliteEvents:
         return self._db.write(lambda connection: self._writer.append(connection, company, prepared), lines=batch.lines)
 
     def delete(self, company: str, task: str) -> int:
-        def cut_off(connection: sqlite3.Connection) -> list[tuple[int, int] | None]:
-            return [deleting.orphan(connection, company, owner) for owner in (task, rewound(task))]
+        owners = (task, rewound(task))
 
-        both = self._db.write(cut_off)
-        for entity, _ in filter(None, both):
+        def cut_off(connection: sqlite3.Connection) -> tuple[int, list[int]]:
+            """The number of events, and the entities that are too large to go in the same transaction."""
+            both = [deleting.orphan(connection, company, owner) for owner in owners]
+            left = [entity for entity, _ in filter(None, both) if not deleting.purge_slice(connection, entity)]
+            return both[0][1] if both[0] else 0, left
+
+        if not self._db.read(lambda connection: deleting.is_known(connection, company, owners)):
+            return 0
+        count, left = self._db.write(cut_off)
+        for entity in left:
             deleting.purge(self._db, entity)
-        return both[0][1] if both[0] else 0
+        self._db.maintain()
+        return count
 
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from apiserver.common.fairness import give_way, paced
 from apiserver.stores.bucketing import bucketed, buckets_of
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.point_values import SPECIAL_CODES
@@ -22,6 +23,10 @@ MAX_BUCKETS = 60_000
 """Buckets of one search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
 SHARE = 10_000
 """Buckets after which another search is begun: Elasticsearch works on several at once."""
+READ_AT_ONCE = 25_000
+"""Buckets of one answer: read in some milliseconds, while nobody else has a turn."""
+REQUESTS = 500
+"""Requests looked at between two chances for others."""
 MAX_SERIES = 500
 """Series of one search: each may be a clause of its query."""
 EXACT = 2**53
@@ -32,6 +37,7 @@ Content = Literal["values", "means", "kinds", "changed", "range"]
 """The aggregations of a search per bucket: the values, means of values whose sum does not fit into a double, the numbers of points that are
 not
 finite, or only that something arrived in them; "range": what the whole range has, without buckets."""
+_Asked = list[tuple["_Group", list["_Wanted"]]]
 Found = Iterator[tuple["_Group", "_Wanted", "_Variant"]]
 
 
@@ -157,7 +163,7 @@ class ElasticBuckets:
         indices = self._series.event_indices(company, keys, view)
         answers: dict[int, Buckets] = {}
         groups: dict[_Group, list[_Wanted]] = {}
-        for place, request in enumerate(requests):
+        for place, request in enumerate(paced(requests, REQUESTS)):
             key, extent = request.series.key, _extent(request)
             if extent is None or key not in indices:
                 continue
@@ -212,7 +218,7 @@ class ElasticBuckets:
 
     def _search(self, groups: Mapping[_Group, Sequence[_Wanted]], content: Content) -> Found:
         """What there is of each series, by searches that go out together."""
-        asked: list[tuple[_Group, list[_Wanted]]] = []
+        asked: _Asked = []
         for group, wanted in groups.items():
             part: list[_Wanted] = []
             size = 0
@@ -223,10 +229,13 @@ class ElasticBuckets:
                 part.append(one)
                 size += one.expected
             asked.append((group, part))
-        searches = [(group.where, _histograms(group, [one.key for one in part], content)) for group, part in asked]
-        if not searches:
-            return
+        for stretch in _stretches(asked):
+            searches = [(group.where, _histograms(group, [one.key for one in part], content)) for group, part in stretch]
+            yield from self._found(stretch, searches, content)
+
+    def _found(self, asked: _Asked, searches: Sequence[tuple[str, Query]], content: Content) -> Found:
         for (group, part), answer in zip(asked, self._client.aggregations(searches), strict=True):
+            give_way()
             if not answer:
                 continue
             found = {(metric.key, variant.key): variant for metric in _decode(answer).metric.buckets for variant in metric.variant.buckets}
@@ -240,6 +249,21 @@ class ElasticBuckets:
         key = request.series.key
         columns = self._points.all_points(key, index, span("iter", lo, hi)).columns(key)
         return buckets_of(request, columns.iters, columns.values, columns.timestamps, columns.seqs)
+
+
+def _stretches(asked: _Asked) -> Iterator[_Asked]:
+    """Searches whose answers are read at once."""
+    stretch: _Asked = []
+    expected = 0
+    for group, part in asked:
+        size = sum(one.expected for one in part)
+        if stretch and expected + size > READ_AT_ONCE:
+            yield stretch
+            stretch, expected = [], 0
+        stretch.append((group, part))
+        expected += size
+    if stretch:
+        yield stretch
 
 
 def _extent(request: BucketRequest) -> tuple[int, int] | None:

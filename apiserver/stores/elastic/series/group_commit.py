@@ -22,15 +22,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apiserver.common import patience
-from apiserver.common.fairness import give_way
+from apiserver.common.fairness import give_way, paced
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.series.changes import Change, DocumentKey, DocumentState, PreparedWrite, prepare
-from apiserver.stores.elastic.series.known_documents import KnownDocuments
+from apiserver.stores.elastic.series.known_documents import DOCUMENTS, UNPACKED, KnownDocuments
 from apiserver.stores.errors import StoreBusy, StoreUnavailable
 
 REMEMBERED = 20_000
 """Documents whose version is remembered."""
+PREPARED = 200
+"""Writes made ready between two chances for other requests: some milliseconds."""
 TRIES = 50
 GROUP_BYTES = 500_000
 """Bytes of the small batches of one bulk; a larger batch travels alone, and waits for no other."""
@@ -90,7 +92,7 @@ class GroupCommit:
     def epochs(self, index: str, ids: Sequence[str]) -> list[int | None]:
         """The epochs of these series before a batch is written. None: no document yet."""
         self._known.load_missing([(index, id) for id in ids])
-        return [known.epoch if (known := self._known.get((index, id))) else None for id in ids]
+        return [known.epoch if (known := self._known.get((index, id))) else None for id in paced(ids, DOCUMENTS)]
 
     def commit(self, changes: Sequence[Change], batch: BatchLines | None = None) -> None:
         """Raises StoreBusy or StoreUnavailable when they could not be stored."""
@@ -98,7 +100,8 @@ class GroupCommit:
         for change in changes:
             mine.changes.setdefault((change.index, change.id), []).append(change)
         self._known.load_missing(mine.changes)
-        for document, of_document in mine.changes.items():
+        few = len(mine.changes) <= UNPACKED // 2  # of more, the state is packed meanwhile: what is prepared now would be void
+        for document, of_document in mine.changes.items() if few else ():
             if document not in self._in_flight and (write := self._prepare(document, of_document)):
                 mine.prepared[document] = write
         with self._lock:
@@ -192,7 +195,7 @@ class GroupCommit:
         prepared: dict[DocumentKey, PreparedWrite] = {}
         for commit in leader.group:
             prepared |= commit.prepared
-            for document, changes in commit.changes.items():
+            for document, changes in paced(commit.changes.items(), DOCUMENTS):
                 if document in left:
                     prepared.pop(document, None)
                 left[document] = left.get(document, []) + changes
@@ -203,7 +206,7 @@ class GroupCommit:
             lines = [piece for batch in batches for piece in batch.pieces]
             lines += [action("delete", *document) for document in removals]
             sent: list[tuple[DocumentKey, DocumentState]] = []
-            for document, changes in left.items():
+            for document, changes in paced(left.items(), PREPARED):
                 write = prepared.get(document)
                 if write is None or write.before is not self._known.get(document):
                     write = self._prepare(document, changes)
@@ -232,7 +235,7 @@ class GroupCommit:
         """Remember what was written; the changes of documents that another process changed are left to do."""
         left: dict[DocumentKey, list[Change]] = {}
         busy: StoreBusy | None = None
-        for (document, after), item in zip(sent, items, strict=True):
+        for (document, after), item in paced(zip(sent, items, strict=True), DOCUMENTS):
             status = item["status"]
             if status in (200, 201):
                 after.seq_no, after.primary_term = item["_seq_no"], item["_primary_term"]

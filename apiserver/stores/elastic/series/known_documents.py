@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 from cachetools import LRUCache
 
+from apiserver.common.fairness import paced
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.series.changes import ACTIVITY, DocumentKey, DocumentState
 from apiserver.stores.elastic.series.row import LastPoints, StatisticsRow, row_of
 
+DOCUMENTS = 500
+"""Documents looked at between two chances for other requests."""
 UNPACKED = 1_000
 """Documents that are kept as objects: more than the batches under way change."""
 
@@ -53,7 +56,7 @@ class KnownDocuments:
     def load_missing(self, documents: Iterable[DocumentKey]) -> None:
         """Read those that are not known."""
         missing: dict[str, list[str]] = {}
-        for index, id in documents:
+        for index, id in paced(documents, DOCUMENTS):
             if (index, id) not in self._states and (index, id) not in self._packed:
                 missing.setdefault(index, []).append(id)
         for index, ids in missing.items():
@@ -62,7 +65,7 @@ class KnownDocuments:
     def _load(self, index: str, ids: Sequence[str]) -> None:
         series = ids[0].startswith("series-")
         found = self._client.get_many(index, ids, None if series else ACTIVITY)
-        for id in ids:
+        for id in paced(ids, DOCUMENTS):
             if id not in found and not series:
                 continue  # the registry may create it at any moment
             state = DocumentState()

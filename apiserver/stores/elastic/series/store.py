@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from apiserver.common.fairness import paced
 from apiserver.stores.elastic.bulk_actions import action, deletes
 from apiserver.stores.elastic.client import ElasticClient, attempts
 from apiserver.stores.elastic.generations import Generations
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 
 PENDING_SECONDS = 120.0
 """A batch that is pending for so long died with its worker: longer than any request is waited for."""
+SERIES = 400
+"""Series looked at between two chances for other requests."""
+PAGE = 1_000
+"""Series of one answer: read in some milliseconds."""
 TASKS = 1000
 TRIES = 8
 _ITER_DESC = [{"iter": {"order": "desc", "missing": "_last"}}]
@@ -61,7 +66,7 @@ class SeriesStore:
         without = () if with_last else ("last",)
         batches: list[dict[str, Any]] = []
         for start in range(0, len(tasks), TASKS):
-            for source in self._sources(index, tasks[start : start + TASKS], types, without):
+            for source in paced(self._sources(index, tasks[start : start + TASKS], types, without), SERIES):
                 if source["kind"] == PENDING:
                     batches.append(source)
                 else:
@@ -87,8 +92,9 @@ class SeriesStore:
             wanted = (key for key in computed if key.task in chosen and (types is None or key.type in types))
             found |= {key: computed[key] for key in wanted if wants(metrics, key.metric, key.variant)}
             self._remove_records(index, dead)
-        alive = {key: row for key, row in found.items() if row.count}
-        return dict(sorted(alive.items(), key=lambda item: (item[0].metric.encode(), item[0].variant.encode(), item[0].type)))
+        names = [(key.metric.encode(), key.variant.encode(), key.type, key) for key, row in paced(found.items(), SERIES) if row.count]
+        names.sort()  # they mostly are
+        return {key: found[key] for *_, key in paced(names, SERIES)}
 
     def names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
         """Metric and variant of all series of one type, each pair once, in byte order."""
@@ -118,7 +124,7 @@ class SeriesStore:
             kinds = all_of([kinds, {"terms": {"type": list(types)}}])
         query = all_of([terms("task", tasks), any_of([kinds, {"term": {"kind": PENDING}}])])
         sort = ["metric", "variant", "type", "task", {"at": {"order": "asc", "missing": 0}}]
-        for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": {"excludes": list(without)}}):
+        for hits in self._client.scan(index, {"query": query, "sort": sort, "_source": {"excludes": list(without)}}, PAGE):
             for hit in hits:
                 source = hit["_source"]
                 source["_id"] = hit["_id"]
@@ -194,9 +200,10 @@ class SeriesStore:
         """The index of every series whose task has a generation; everything acknowledged is visible in it."""
         keys = list(keys)
         generations = self._generations.for_reading(company, list({key.task for key in keys}), view)
-        found = {key: self._layout.events(key.type, company, generations[key.task]) for key in keys if key.task in generations}
+        known = (key for key in paced(keys, SERIES) if key.task in generations)
+        found = {key: self._layout.events(key.type, company, generations[key.task]) for key in known}
         needs: dict[str, set[str]] = {}
-        for key, index in found.items():
+        for key, index in paced(found.items(), SERIES):
             needs.setdefault(index, set()).add(key.task)
         self._visibility.make_visible(view, needs)
         return found

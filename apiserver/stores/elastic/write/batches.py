@@ -20,6 +20,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from apiserver.common.fairness import paced
 from apiserver.settings import ElasticSettings
 from apiserver.stores.batch import Appended, EventBatch, Refusal
 from apiserver.stores.elastic.client import ElasticClient, IndexGone
@@ -32,7 +33,7 @@ from apiserver.stores.elastic.series.group_commit import BatchLines, GroupCommit
 from apiserver.stores.elastic.series.row import PENDING, StatisticsRow
 from apiserver.stores.elastic.visibility import PendingBatch, Visibility
 from apiserver.stores.elastic.write.bulk_lines import log_prefix
-from apiserver.stores.elastic.write.parts import Part, batch_name, parts_of
+from apiserver.stores.elastic.write.parts import SERIES, Part, batch_name, parts_of
 from apiserver.stores.elastic.write.requests import BulkLimits, BulkRequest, bulk_requests, pending_batch_record
 from apiserver.stores.errors import DISK_TROUBLE, StoreBusy
 from apiserver.stores.options import WriteOptions
@@ -84,7 +85,7 @@ class BatchWriter:
         generations = self._generations.for_writing(company, list(batch.touches), pending.generations)
         self._generations.ensure_statistics(company)
         parts = parts_of(company, batch)
-        for part in parts:
+        for part in paced(parts, SERIES):
             part.index = self._generations.ensure(part.key.type, company, generations[part.key.task])
         # The epochs are read before the first line is sent: statistics that are recomputed later have another one.
         for part, epoch in zip(parts, self._group_commit.epochs(statistics, [part.id for part in parts]), strict=True):
@@ -103,7 +104,7 @@ class BatchWriter:
         room: BatchRoom | None = None
         refused: dict[SeriesKey, str] = {}
         taken: set[SeriesKey] = set()
-        for part in parts:
+        for part in paced(parts, SERIES):
             if part.epoch is None and part.key not in taken and part.key not in refused:
                 room = room or self._series_room.batch(company, lambda task: self._count_series(company, task))
                 why = room.take(part.key.task)
@@ -197,7 +198,7 @@ def _series_changes(statistics: str, batch: EventBatch, parts: Sequence[Part], s
     """What the parts do to their series."""
     changes: list[Change] = []
     name = batch_name(batch, parts)
-    for part in parts:
+    for part in paced(parts, SERIES):
         row = part.row(seq)
         if row is not None:
             known_again = not part.logs or batch.digest is not None

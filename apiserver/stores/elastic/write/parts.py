@@ -11,10 +11,14 @@ from typing import Any
 
 import orjson
 
+from apiserver.common.fairness import paced
 from apiserver.stores.batch import Event, EventBatch, LogLine, Points
 from apiserver.stores.elastic.series.row import LastPoints, StatisticsRow, series_id
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import SINGLE_VALUE_ITER, SeriesKey
+
+SERIES = 200
+"""Series looked at between two chances for other requests: some milliseconds."""
 
 
 @dataclass(slots=True)
@@ -104,13 +108,13 @@ def parts_of(company: str, batch: EventBatch) -> list[Part]:
             part = parts[key] = Part(key, series_id(company, key))
         return part
 
-    for key, points in batch.points.items():
+    for key, points in paced(batch.points.items(), SERIES):
         part = part_of(key)
         part.points, part.positions = points, _last_of_each(points.iters)
         part.arrivals = points.lines if len(part.positions) == len(points.lines) else [points.lines[p] for p in part.positions]
     latest = {(event.series, event.iter, event.key or ""): event for event in batch.events}
     extra: list[Part] = []
-    for event in latest.values():
+    for event in paced(latest.values(), SERIES):
         part = part_of(event.series)
         if part.points is not None:  # a scalar series with points and an event without iteration: at most one such event
             part = Part(part.key, part.id)
@@ -130,7 +134,7 @@ def batch_name(batch: EventBatch, parts: Sequence[Part]) -> str:
     Log lines without a digest never are the same: parts of such lines have no name.
     """
     ends: list[Any] = [batch.digest.hex() if batch.digest else None]
-    for part in parts:
+    for part in paced(parts, SERIES):
         if part.points is not None:
             iters = part.points.iters
             ends.append((part.id, len(iters), iters[0], iters[-1]))

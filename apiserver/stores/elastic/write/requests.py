@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from apiserver.common.fairness import paced
 from apiserver.stores.batch import EventBatch, Refusal
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import IndexGone, busy_reason
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.series.row import PENDING
 from apiserver.stores.elastic.write.bulk_lines import EncodedLines, chunked, event_line, log_line, point_chunks
-from apiserver.stores.elastic.write.parts import Part
+from apiserver.stores.elastic.write.parts import SERIES, Part
 from apiserver.stores.errors import StoreBusy
 
 
@@ -91,7 +92,7 @@ def bulk_requests(
     default = _most_used(parts)
     target = layout.writing(default)
     request, size = BulkRequest(target, 1 if record else 0, [record]), len(record)
-    for part in parts:
+    for part in paced(parts, SERIES):
         address = "" if part.index == default else f'"_index":"{layout.writing(part.index)}",'
         done = 0
         for count, data in _chunks(address, company, batch, part, seq, log_ids, limits):
