@@ -1,4 +1,4 @@
-"""The ports for what workers share beside the store: states that expire, and live messages."""
+"""The ports that workers share beside the store: states that expire, and live messages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class State(Protocol):
         """Take one of `limit` places under a key for `ttl` seconds, or renew it; False when others hold all of them."""
 
     def release(self, key: str, holder: str) -> None:
-        """Give a place back; nothing happens when it is not held any more."""
+        """Release a place; no effect when it is no longer held."""
 
     def check(self) -> Health: ...
 
@@ -63,6 +63,6 @@ class Bus(Protocol):
     def publish(self, channel: str, message: bytes) -> None: ...
 
     def subscribe(self, channel: str, capacity: int = 1000) -> AbstractContextManager[Subscription]:
-        """From entering on, messages are kept (at most `capacity`; more raises BusLost at the reader)."""
+        """Messages are kept from entering the context on (at most `capacity`; more raises BusLost at the reader)."""
 
     def close(self) -> None: ...

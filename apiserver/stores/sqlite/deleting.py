@@ -27,7 +27,7 @@ def is_known(connection: sqlite3.Connection, company: str, tasks: Collection[str
 
 
 def orphan(connection: sqlite3.Connection, company: str, task: str) -> tuple[int, int] | None:
-    """Cut a task's events off from it: from here on they are gone. (entity id, number of events), None when there were none."""
+    """Detach a task's events: from here on no reader sees them. (entity id, number of events), None when there were none."""
     row = connection.execute("SELECT id FROM entities WHERE company=? AND task=?", (company, task)).fetchone()
     if row is None:
         return None

@@ -125,7 +125,7 @@ class SqliteEvents:
         return sorted(found, key=lambda names: (names[0].encode(), names[1].encode()))
 
     def _freshen(self, company: str, tasks: Sequence[str]) -> None:
-        """Compute what replaced events made untrue, one series a transaction: other writers wait for one at most."""
+        """Recompute stale series, one per transaction: other writers wait for one at most."""
 
         def stale(connection: sqlite3.Connection) -> list[int]:
             return series_rows.stale_series(connection, [owner.id for owner in owner_rows(connection, company, tasks).values()])
@@ -304,7 +304,7 @@ class SqliteEvents:
         return self._db.read(work)
 
     def storage(self, company: str, task: str) -> list[TypeStorage]:
-        self.series(company, [task])  # brings stale rows up to date
+        self.series(company, [task])  # recomputes stale rows
 
         def work(connection: sqlite3.Connection) -> list[TypeStorage]:
             owner = owner_rows(connection, company, [task]).get(task)

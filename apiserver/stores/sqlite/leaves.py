@@ -94,7 +94,7 @@ def ordered(columns: Columns) -> Columns:
 def insert(connection: sqlite3.Connection, series: int, new: Columns, extra: Extra, *, last_iter: int | None) -> int:
     """Put points (sorted, unique) into the leaves of a series; the number of points that were replaced.
 
-    `last_iter` is the greatest iteration that the series has (None: no points): growing series never look further than their last leaf.
+    `last_iter` is the greatest iteration that the series has (None: no points): appends touch the last leaf only.
     """
     if last_iter is None or new.iters[0] > last_iter:
         if last_iter is None or len(new.iters) >= SMALL or not _grow(connection, series, new, extra):

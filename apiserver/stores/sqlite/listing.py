@@ -1,4 +1,4 @@
-"""Counts, iterations, image urls: the smaller questions about a task's events."""
+"""Counts, iterations and image urls of a task's events."""
 
 from __future__ import annotations
 

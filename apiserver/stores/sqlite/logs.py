@@ -1,4 +1,4 @@
-"""The log of a task: in order, searched, and the places of its lines."""
+"""The log of a task: in order, searched, positions of its lines."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ STRETCH_CHARACTERS = 4_000_000
 ROWS_AT_ONCE = 500
 
 SCAN_ROWS = 100_000
-"""Rows that one statement looks at, at most: a reader thread (there are few) is not held for a whole log."""
+"""Rows that one statement reads, at most, so that a whole log does not occupy one of the few reader threads."""
 
 
 class Stretch:
-    """What comes next in the log of a task, as SQL."""
+    """The query for the next part of a task's log, as SQL."""
 
     def __init__(self, connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, paging: Paging) -> None:
         self._connection, self._found, self._paging = connection, found, paging

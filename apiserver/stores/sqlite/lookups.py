@@ -1,4 +1,4 @@
-"""Which rows stand for a task, and for its series."""
+"""Row ids of tasks and of their series."""
 
 from __future__ import annotations
 

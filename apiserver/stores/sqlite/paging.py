@@ -29,7 +29,7 @@ from apiserver.stores.records import (
 from apiserver.stores.sqlite.points import PointRange, Selected, select_points
 
 LOG_COLUMNS = "series, iter, timestamp, seq, level, worker, msg, extra"
-"""What is read of a log line that becomes an event."""
+"""The columns of a log line that is returned as an event."""
 
 
 class TaskSeries(NamedTuple):
@@ -81,7 +81,7 @@ class EventBuilder:
 
 class RowSource(NamedTuple):
     """Rows of one table in the order asked for: how each sorts (events without iteration are in a zone of their own, behind), and how a
-    row becomes an event. Only what makes it to the page is built."""
+    row becomes an event. Only rows on the page become events."""
 
     orders: list[tuple[int, int, int, int]]
     rows: list[tuple[Any, ...]]
@@ -111,7 +111,7 @@ def page(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, p
     sources = [source for source in sources if source.rows]
     if len(sources) == 1:
         return [sources[0].build(row) for row in sources[0].rows[: paging.limit]]
-    # An order ends with the seq, which is unique: what stands behind it is never compared.
+    # An order ends with the seq, which is unique: the elements after it are never compared.
     streams = [zip(source.orders, repeat(source.build), source.rows, strict=False) for source in sources]
     return [build(row) for _, build, row in islice(merge(*streams), paging.limit)]
 
@@ -140,7 +140,7 @@ class _PageTables:
             first, last = min(query.iters), max(query.iters)
             lo, hi = max(first, MIN_ITER if lo is None else lo), min(last, MAX_ITER if hi is None else hi)
         by_time = by_iter and (query.min_timestamp is not None or query.max_timestamp is not None)
-        # What is filtered below must not shorten the page; single values are at most one a series.
+        # Rows filtered out below must not shorten the page; single values are at most one a series.
         limit = None if query.iters is not None or by_time else self.paging.limit + len(series)
         wanted = PointRange(
             self.paging.order,

@@ -164,7 +164,7 @@ def select_points(connection: sqlite3.Connection, series: Sequence[int], wanted:
             sure = sum(int((_axis(c, axis) > bound).sum() if descending else (_axis(c, axis) < bound).sum()) for c in opened)
             if sure >= limit:
                 break
-            # Not asked again before the next leaf could make it true: a few more points are cheaper than counting after every leaf.
+            # Checked again only when the next leaf could make it true: a few more points are cheaper than counting after every leaf.
             have = sure
         data, text = connection.execute("SELECT data, extra FROM leaves WHERE id=?", (leaf,)).fetchone()
         columns = unpack(data, n)

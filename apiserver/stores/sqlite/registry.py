@@ -183,14 +183,14 @@ class SqliteRegistry:
         return query
 
     def _freshen(self, where: Sequence[Condition | AnyOf], order: Sequence[Sort] = ()) -> None:
-        """Compute statistics that replaced events made untrue, if the answer depends on statistics."""
+        """Recompute stale statistics, if the answer depends on statistics."""
         if reads_statistics(where, order):
             for series in self._database.read(lambda connection: series_rows.stale_series(connection, None)):
                 self._database.write(lambda connection, series=series: series_rows.recompute(connection, series))  # type: ignore[misc]
 
 
 class _Query:
-    """One search: SQL for what SQLite decides, matchers for the patterns."""
+    """One search: SQL for the conditions that SQLite evaluates, matchers for patterns."""
 
     def __init__(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf]) -> None:
         self._kind = kind

@@ -159,7 +159,7 @@ class Statement:
     # --- patterns
 
     def text(self, path: Path, params: list[Any]) -> str:
-        """What a pattern looks at, a text or a list of texts, as the argument of a JSON function."""
+        """The value that a pattern is matched with, a text or a list of texts, as the argument of a JSON function."""
         if len(path) == 1 and path[0] in LIST_COLUMNS:
             return f"json(coalesce(d.{path[0]}, 'null'))"
         return self.scalar(path, params)

@@ -1,4 +1,4 @@
-"""The tables of the registry: documents, and what event batches move in them."""
+"""The tables of the registry: documents, and their activity fields, which event batches update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of the `series` table: extents and statistics, moved by batches and computed anew when something was replaced."""
+"""The rows of the `series` table: extents and statistics, updated by batches and recomputed when a point was replaced."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def select(connection: sqlite3.Connection, entities: list[int]) -> list[tuple[in
 
 
 def stale_series(connection: sqlite3.Connection, entities: list[int] | None) -> list[int]:
-    """Series whose row is not true any more: of these entities, or of all."""
+    """Stale series, of these entities or of all."""
     if entities is None:
         return [row[0] for row in connection.execute("SELECT id FROM series WHERE stale=1")]
     stale: list[int] = []

@@ -1,4 +1,4 @@
-"""Storing a batch: one transaction, whatever is in it."""
+"""Stores a batch in one transaction."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class SeriesArrays:
 
 @dataclass(slots=True)
 class PreparedBatch:
-    """What can be made ready before the writer thread is taken."""
+    """The part of a batch that is prepared outside of the writer thread."""
 
     batch: EventBatch
     points: dict[SeriesKey, SeriesArrays] = field(default_factory=dict)
 
 
 def prepare(batch: EventBatch) -> PreparedBatch:
-    """Arrays of the points; gives way between the series of a big batch."""
+    """Arrays of the points; yields to other requests between the series of a big batch."""
     prepared = PreparedBatch(batch)
     done = 0
     for key, points in batch.points.items():
@@ -93,7 +93,7 @@ def _arrays(points: Points) -> SeriesArrays:
 
 
 class SqliteBatchWriter:
-    """Stores batches. Runs in the writer thread only; what it remembers is forgotten when a transaction fails."""
+    """Stores batches. Runs in the writer thread only; its caches are dropped when a transaction fails."""
 
     def __init__(self, options: WriteOptions) -> None:
         self._options = options
