@@ -37,8 +37,9 @@ class Server:
         args: Sequence[str] = (),
         check: Check | None = None,
         program: Sequence[str] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
-        """`program`: an installed `tidemark` instead of this checkout's."""
+        """`program`: an installed `tidemark` instead of this checkout's. `host`: the address at which it listens."""
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "server.log"
@@ -46,12 +47,12 @@ class Server:
         self.args = list(args)
         self.check = check
         self.program = list(program or ())
-        self.port = 0
+        self.host, self.port = host, 0
         self.process: Supervised | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -65,7 +66,7 @@ class Server:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK_", "CLEARML_"))}
         if self.program:
             env.pop("PYTHONPATH", None)
-        env |= {"TIDEMARK_HOST": "127.0.0.1", "TIDEMARK_PORT": str(self.port), "TIDEMARK_DATA": str(self.data)} | self.env
+        env |= {"TIDEMARK_HOST": self.host, "TIDEMARK_PORT": str(self.port), "TIDEMARK_DATA": str(self.data)} | self.env
         command = [*(self.program or (sys.executable, "-m", "apiserver")), "serve", *self.args]
         self.process = Supervised(command, self.log, env=env, cwd=self.folder if self.program else ROOT)
         client = Client(self.url, timeout=10)

@@ -40,6 +40,7 @@ PARTS = [
     "sockets",
     "boards",
     "overload",
+    "upkeep",
 ]
 
 

@@ -17,6 +17,7 @@ from tests.bench.cpu import add_turns, in_turns, turn_of, turn_of_calls
 from tests.bench.known_series import known_series
 from tests.bench.load import SERIES, ask
 from tests.bench.measure import Report, in_ms, paired, repeated
+from tests.bench.upkeep import upkeep
 from tests.process import Server
 from tests.servers import elasticsearch_url, redis_url
 
@@ -177,5 +178,7 @@ def cluster(report: Report, folder: Path, only: set[str], rounds: int) -> None:
         runs.beside_paging(report, folder, server.env, bare)
     if "overload" in only:
         overload.overload(report, folder / "overload", server.env)
+    if "upkeep" in only:
+        upkeep(report, folder, rounds)
     if "sockets" in only:
         runs.sockets_of_a_cluster(report, folder, server.env)

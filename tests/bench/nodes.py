@@ -1,7 +1,7 @@
-"""`python -m tests.bench.nodes`: how ingest and reads change with the number of Elasticsearch's data nodes, on one machine (as root, with cgroups).
+"""`python -m tests.bench.nodes`: how ingest and reads change with the number of Elasticsearch's data nodes, on one machine.
 
-Each node and each of two Tidemark servers gets a share of a CPU that is small enough for the machine not to be the limit. They start and warm up
-without it: a JVM on a fifth of a core takes minutes to start.
+As root, with cgroups and network name spaces: two Tidemark servers are hosts of their own, and each of them and each node gets a share of a CPU that
+is small enough for the machine not to be the limit. They start and warm up without it: a JVM on a fifth of a core takes minutes to start.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ import argparse
 import contextlib
 import json
 import os
+import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bench.load import LINES, new_id, scalars, step_of
 from tests.bench.measure import median, percentile
+from tests.bench.network import network
 from tests.client import Client
-from tests.process import Server, wait_until
+from tests.process import ROOT, Server, wait_until
 from tests.servers import ElasticsearchServer, RedisServer
 
 CGROUPS = Path("/sys/fs/cgroup/cpu")
 PERIOD = 20_000
 """Microseconds: short, so that a process that has used its share does not stop for long."""
-BATCH = 5_000
+BATCH = 1_000
+TASK_BATCHES = 20
 SHARDS = 6
 """Shards of an index: as many on each of one, two or three nodes."""
 
@@ -61,42 +64,41 @@ class Share:
 
 
 @contextlib.contextmanager
-def installation(count: int, node_share: float, server_share: float, folder: Path) -> Iterator[tuple[list[Client], list[Share], str]]:
-    """Two servers over `count` nodes: their clients, the shares of all, and the address of Elasticsearch."""
+def installation(count: int, node_share: float, server_share: float, folder: Path) -> Iterator[tuple[list[Client], list[Share]]]:
+    """Two servers on hosts of their own over `count` nodes: their clients, and the shares of all processes."""
     names = [f"node{number}" for number in range(count)]
-    nodes = [ElasticsearchServer(heap="768m", node=name, masters=names, seeds=["-"] if count > 1 else ()) for name in names]
-    redis = RedisServer()
-    servers: list[Server] = []
-    shares: list[Share] = []
-    try:
+    with contextlib.ExitStack() as stack:
+        here, hosts = stack.enter_context(network(2))
+        redis = RedisServer(also=here)
+        stack.callback(redis.close)
         redis.start()
+        nodes = []
+        for name in names:
+            nodes.append(ElasticsearchServer(heap="768m", node=name, masters=names, seeds=["-"] if count > 1 else ()))
+            stack.callback(nodes[-1].close)
         for node in nodes:
+            node.also = here
             node.seeds = [f"127.0.0.1:{other.transport_port}" for other in nodes] if count > 1 else []
             node.start(wait=False)
         for node in nodes:
             node.wait()
         wait_until(lambda: nodes[0].call("GET", "/_cluster/health")["number_of_nodes"] == count, 120, "the nodes did not meet")
-        store = f"http://{','.join(node.url.removeprefix('http://') for node in nodes)}?prefix=n{uuid.uuid4().hex[:6]}"
-        env = {"TIDEMARK_STORE": store, "TIDEMARK_STATE": redis.url, "TIDEMARK__elastic__shards": str(SHARDS)}
-        servers += [Server(folder / f"{count}-{number}", env) for number in range(2)]
-        for server in servers:
-            server.start()
-        for number, node in enumerate(nodes):
-            assert node.running is not None
-            shares.append(Share(f"node{count}{number}", node_share))
-            shares[-1].take([node.running.pid])  # type: ignore[union-attr]
-        for number, server in enumerate(servers):
-            shares.append(Share(f"server{count}{number}", server_share))
-            shares[-1].take(server.pids())
-        yield [server.client(timeout=120) for server in servers], shares, nodes[0].url
-    finally:
-        for server in servers:
-            server.kill()
-        for node in nodes:
-            node.close()
-        redis.close()
-        for share in shares:
-            share.close()
+        store = f"http://{','.join(f'{here}:{node.port}' for node in nodes)}?prefix=n{uuid.uuid4().hex[:6]}"
+        env = {"TIDEMARK_STORE": store, "TIDEMARK_STATE": f"redis://{here}:{redis.port}/0", "TIDEMARK__elastic__shards": str(SHARDS)}
+        env |= {"TIDEMARK_AUTH": "open", "TIDEMARK_ALLOW_OPEN": "true"}  # nobody else is on this network
+        servers: list[Server] = []
+        for host in hosts:
+            program = [*host.before, sys.executable, "-m", "apiserver"]
+            servers.append(Server(folder / f"{count}-{host.name}", env | {"PYTHONPATH": str(ROOT)}, program=program, host=host.address))
+            stack.callback(servers[-1].kill)
+            servers[-1].start()
+        shares: list[Share] = []
+        pids = [[node.running.pid] for node in nodes] + [server.pids() for server in servers]  # type: ignore[union-attr]
+        for number, (mine, share) in enumerate(zip(pids, [node_share] * count + [server_share] * 2, strict=True)):
+            shares.append(Share(f"{count}{number}", share))
+            stack.callback(shares[-1].close)
+            shares[-1].take(mine)
+        yield [server.client(timeout=120) for server in servers], shares
 
 
 def deliver(client: Client, body: bytes) -> None:
@@ -110,25 +112,24 @@ def deliver(client: Client, body: bytes) -> None:
 
 
 def ingest(clients: list[Client], seconds: float, writers: int) -> float:
-    """Events a second that the writers get acknowledged, each with a task of its own."""
-    sent = [0] * writers
+    """Events a second that the writers get acknowledged. Each begins another task now and then: a task lives in one shard, so chance would put more
+    of a few tasks on one node than on another."""
     end = time.monotonic() + seconds
 
-    def write(number: int) -> None:
+    def write(number: int) -> int:
         client, task = clients[number % len(clients)], new_id()
         batch = 0
         while time.monotonic() < end:
+            if batch % TASK_BATCHES == 0:
+                task = new_id()
             deliver(client, scalars(task, step_of(batch, BATCH), BATCH))
             batch += 1
-            sent[number] += BATCH
+        return batch * BATCH
 
     began = time.monotonic()
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(sent) / (time.monotonic() - began)
+    with ThreadPoolExecutor(writers) as pool:
+        sent = sum(pool.map(write, range(writers)))
+    return sent / (time.monotonic() - began)
 
 
 def reads(client: Client, task: str, times: int) -> list[float]:
@@ -146,14 +147,14 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--node-share", type=float, default=0.2, help="cores of a node (default: %(default)s)")
     parser.add_argument("--server-share", type=float, default=0.35, help="cores of a Tidemark server (default: %(default)s)")
-    parser.add_argument("--warm-up", type=float, default=25, help="seconds (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=30, help="of a measurement (default: %(default)s)")
-    parser.add_argument("--writers", type=int, default=6)
+    parser.add_argument("--warm-up", type=float, default=120, help="seconds (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60, help="of a measurement (default: %(default)s)")
+    parser.add_argument("--writers", type=int, default=24, help="at once (default: %(default)s)")
     options = parser.parse_args()
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for count in options.nodes:
-            with installation(count, options.node_share, options.server_share, Path(folder)) as (clients, shares, _):
+            with installation(count, options.node_share, options.server_share, Path(folder)) as (clients, shares):
                 ingest(clients, options.warm_up, options.writers)
                 for share in shares:
                     share.limit(True)
@@ -164,7 +165,7 @@ def main() -> None:
                 taken = time.monotonic() - began
                 used = [round((share.used() - old) / taken, 3) for share, old in zip(shares, before, strict=True)]
                 task = new_id()
-                for batch in range(8):
+                for batch in range(40):
                     deliver(clients[0], scalars(task, step_of(batch, BATCH), BATCH))
                 reads(clients[1], task, 3)
                 charts = reads(clients[1], task, 20)

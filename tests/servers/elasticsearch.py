@@ -53,8 +53,12 @@ class ElasticsearchServer(ManagedServer):
         self.logins, self.brief = logins, brief
         self._users: dict[str, tuple[str, str]] = {}
         self.version, self.heap, self.node = version, heap, node
+        self.also = ""
+        """Another address at which it answers: of a network that nobody else is on."""
         self.seeds, self.masters = list(seeds), list(masters)
         self.port, self.transport_port = free_port(), free_port()
+        self.data = self.folder / "data"
+        """Where its events are. Another folder than this is its owner's to remove."""
 
     @property
     def url(self) -> str:
@@ -66,6 +70,11 @@ class ElasticsearchServer(ManagedServer):
     def url_of(self, user: str, password: str) -> str:
         """Its address with this login."""
         return f"http://{user}:{quote(password)}@127.0.0.1:{self.port}"
+
+    @property
+    def snapshots(self) -> Path:
+        """Where it may put snapshots."""
+        return self.folder / "snapshots"
 
     @property
     def pidfile(self) -> Path:
@@ -157,7 +166,8 @@ class ElasticsearchServer(ManagedServer):
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {
-            "path.data": str(self.folder / "data"),
+            "path.data": str(self.data),
+            "path.repo": [str(self.snapshots)],
             "path.logs": str(self.folder / "logs"),
             "cluster.name": f"tidemark-{self.folder.name}" if not self.seeds else "tidemark-test-cluster",
             "node.name": self.node,
@@ -168,6 +178,8 @@ class ElasticsearchServer(ManagedServer):
             "cluster.routing.allocation.disk.threshold_enabled": False,
             "xpack.security.enabled": self.logins,
         }
+        if self.also:
+            settings["http.host"] = ["127.0.0.1", self.also]
         if self.logins:
             settings["resource.reload.interval.high"] = "1s"  # of the files with users and roles
         if self.seeds:
@@ -190,7 +202,8 @@ class ElasticsearchServer(ManagedServer):
         if os.geteuid() != 0:
             return None
         user = pwd.getpwnam(UNPRIVILEGED)
-        for path in (self.folder, *self.folder.rglob("*")):
+        self.data.mkdir(exist_ok=True)
+        for path in (self.folder, *self.folder.rglob("*"), self.data):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
         return user.pw_uid, user.pw_gid
 

@@ -15,8 +15,10 @@ START_SECONDS = 20.0
 class RedisServer(ManagedServer):
     """`start` again after `kill` or `stop`: same address, empty."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, also: str = "") -> None:
+        """`also`: another address at which it listens, without a password: of a network that nobody else is on."""
         super().__init__("redis")
+        self.also = also
         self.port = port or free_port()
 
     @property
@@ -27,6 +29,8 @@ class RedisServer(ManagedServer):
     def start(self) -> RedisServer:
         """Start it, and come back when it answers."""
         args = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
+        args[3:4] = ["127.0.0.1", *([self.also] if self.also else [])]
+        args += ["--protected-mode", "no"] if self.also else []
 
         def process() -> Supervised:
             command = [program("redis-server", "redis-server"), *args, "--dir", str(self.folder)]
