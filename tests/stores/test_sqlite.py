@@ -79,7 +79,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", disk], check=True)
 
 
-def test_a_full_disk_does_not_stop_the_start_and_reads_work(small_disk: Path) -> None:
+def test_a_full_disk_does_not_stop_the_start_and_reads_work(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     events, _ = open_sqlite(small_disk / "tidemark.db")
     events.append("c", Builder().scalars("t", "loss", "train", [(step, 1.0) for step in range(500)]).build())
     events.close()
@@ -89,8 +89,12 @@ def test_a_full_disk_does_not_stop_the_start_and_reads_work(small_disk: Path) ->
     events, registry = open_sqlite(small_disk / "tidemark.db")
     assert events.series("c", ["t"])[0].count == 500
     assert not events.conditions()["disk"].ok
-    with pytest.raises(StoreBusy, match="full"):
-        registry.create("project", "c", "p", {"name": "x" * 10_000})
+    caplog.clear()
+    for _ in range(3):
+        with pytest.raises(StoreBusy, match="full"):
+            registry.create("project", "c", "p", {"name": "x" * 10_000})
     (small_disk / "other").unlink()
     assert registry.create("project", "c", "p", {"name": "x" * 10_000}).id == "p"
+    began, over = caplog.messages
+    assert "database or disk is full" in began and "a full disk is over after" in over
     events.close()

@@ -23,7 +23,8 @@ from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 from apiserver.common import tracing
-from apiserver.stores.errors import StoreBusy, StoreDamaged
+from apiserver.common.outages import Outages
+from apiserver.stores.errors import DISK_TROUBLE, StoreBusy, StoreDamaged, StoreReadOnly
 from apiserver.stores.sqlite.registry_schema import REGISTRY_SCHEMA
 from apiserver.stores.sqlite.schema import EVENT_SCHEMA, MIGRATIONS, VERSION
 
@@ -72,6 +73,7 @@ class Database:
         self._writing = False
         self._closed = False
         self._giving_back = False
+        self._outages = Outages("SQLite")
         _apply(self._writers, self._prepare)
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
@@ -84,7 +86,14 @@ class Database:
         A shared transaction that fails as a whole is rolled back, and each write of it is tried alone: `work` may run twice.
         """
         with tracing.span("sqlite write"):
-            return self._written(work, lines)
+            try:
+                result = self._written(work, lines)
+            except StoreReadOnly as error:
+                self._outages.began(DISK_TROUBLE, f"{self.path} can be read, not written now: {error.__cause__}")
+                raise
+        if self._outages:
+            self._outages.ended(DISK_TROUBLE)
+        return result
 
     def _written(self, work: Callable[[sqlite3.Connection], T], lines: int | None) -> T:
         result: T
@@ -321,7 +330,9 @@ def _outcome(function: Callable[..., T], args: tuple[Any, ...]) -> tuple[T | Non
 
 def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
     text = str(error)
-    if isinstance(error, sqlite3.OperationalError) and ("full" in text or "locked" in text or "I/O" in text or "readonly" in text):
+    if isinstance(error, sqlite3.OperationalError) and "full" in text:
+        return StoreReadOnly("the database can't be written now, its disk is full: free some space, removing events needs some too", 5.0)
+    if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "I/O" in text or "readonly" in text):
         return StoreBusy(f"the database can't be written now: {text}")
     if "malformed" in text or "not a database" in text:
         return StoreDamaged(f"{path} is damaged: {text}")
