@@ -28,6 +28,11 @@ class EventOwners:
         owner = self.several(call, request, [request["task"]])[request["task"]]
         return owner._replace(id=rewound(owner.id)) if request.get("rewound") else owner
 
+    def of_series(self, call: Call, request: Request, ids: Iterable[str]) -> dict[str, Owner]:
+        """The same as `several` by the ids of the owners: with `rewound` those of what was rewound, in the order of `ids`."""
+        owners = self.several(call, request, ids)
+        return {rewound(id): owner._replace(id=rewound(id)) for id, owner in owners.items()} if request["rewound"] else owners
+
     def several(self, call: Call, request: Request, ids: Iterable[str]) -> dict[str, Owner]:
         """The tasks with these ids, or the models when the request has `model_events`; in the order of `ids`."""
         return self._directory.readable(call.company, list(ids), "model" if request["model_events"] else "task")

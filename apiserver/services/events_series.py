@@ -13,6 +13,7 @@ from apiserver.errors import ValidationFailed
 from apiserver.service_repo import Call, Encoded, RawResponse, endpoint
 from apiserver.service_repo.call import Answer
 from apiserver.services.event_owners import EventOwners
+from apiserver.stores.records import shown_owner
 
 
 class EventsSeriesService:
@@ -28,8 +29,8 @@ class EventsSeriesService:
         wanted: dict[str, list[dict[str, Any]]] = {}
         for entry in request["series"]:
             wanted.setdefault(entry["task"], []).append(entry)
-        query = _series_query(request, tuple((task, _metrics_of(entries)) for task, entries in wanted.items()))
-        owners = self._owners.several(call, request, [task for task, _ in query.series])
+        owners = self._owners.of_series(call, request, wanted)
+        query = _series_query(request, tuple((id, _metrics_of(wanted[shown_owner(id)])) for id in owners))
         if _wants_columns(call):
             return _columns(self._charts.as_columns(owners, query))
         return Encoded(self._charts.as_json(owners, query))

@@ -36,6 +36,8 @@ LARGE = 200_000
 """Files of more bytes (the plotting libraries) are read into memory when they are first asked for."""
 COMPRESSED = {".html", ".js", ".css", ".svg", ".txt"}
 PROGRAM = "app.js"
+START = "start.js"
+"""Runs before the first paint and before the program."""
 STYLES = ("base", "shell")
 """Style sheets of every view."""
 
@@ -92,7 +94,7 @@ class Assets:
                 self._large[name] = path, hashlib.sha256(body).digest()
             else:
                 self._files[name] = Asset(TYPES[path.suffix], body, path.suffix in COMPRESSED)
-        for needed in ("index.html", PROGRAM):
+        for needed in ("index.html", PROGRAM, START):
             if needed not in self._files:
                 raise StartupError(f"{folder}: {needed} is missing; is the installation complete?")
         self.version = digest.hexdigest()[:12]
@@ -101,7 +103,7 @@ class Assets:
         self._shells: dict[str, Asset] = {}
 
     def get(self, name: str) -> Asset | None:
-        """A file by its path below the folder, `bundle/<name>.js` or `.css`, or `chunk/<module>`."""
+        """A file by its path below the folder, `bundle/start.js`, `bundle/<name>.js` or `.css`, or `chunk/<module>`."""
         if name not in self._files and (made := self._made(name)):
             self._files[name] = made
         return self._files.get(name)
@@ -128,6 +130,8 @@ class Assets:
         bundle, dot, suffix = rest.rpartition(".")
         if kind == "chunk" and rest in self._bundler.reachable(PROGRAM):
             text = self._bundler.chunk(rest, PROGRAM)
+        elif name == f"bundle/{START}":
+            text = self._bundler.script(START)
         elif kind == "bundle" and bundle in self._bundles and suffix == "js":
             text = self._bundler.bundle(PROGRAM, *self._bundles[bundle])
         elif kind == "bundle" and bundle in self._bundles and suffix == "css":

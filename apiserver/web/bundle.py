@@ -47,6 +47,15 @@ const $load = async (name) => {
 """
 
 
+_PRELUDE_OF_SCRIPT = """const $known = new Map(), $made = new Map();
+const $define = (name, make) => $known.set(name, make);
+const $get = (name) => {
+  if (!$made.has(name)) $known.get(name)($made.set(name, {}).get(name), $get);
+  return $made.get(name);
+};
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Module:
     """A module as a function, and the modules and style sheets that it needs."""
@@ -69,6 +78,10 @@ class Bundler:
         names = self.order(*entries, _STYLE_LOADER)
         styles = {target: self.styles(target) for name in self.reachable(*entries) for target in self.module(name).dynamic}
         return f"const $styles = {json.dumps(styles)};\n{_PRELUDE}{self._defined(names)}$get({json.dumps(entries[0])});\n"
+
+    def script(self, entry: str) -> str:
+        """An entry with what it imports as a classic script, which runs where the document names it. It can't load anything later."""
+        return f"(() => {{\n{_PRELUDE_OF_SCRIPT}{self._defined(self.order(entry))}$get({json.dumps(entry)});\n}})();\n"
 
     def chunk(self, entry: str, without: str) -> str:
         """The modules of an entry that a program of `without` does not have; a module that is there already is not defined again."""

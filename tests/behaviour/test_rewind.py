@@ -52,6 +52,13 @@ def test_void_points_are_shown_on_request(server: Client, task: str) -> None:
     resumed(server, task)
     chart = y(server, task, rewound=True)
     assert (chart["x"], chart["y"]) == ([6, 7, 8, 9], [6, 7, 8, 9])
+    wanted = [{"task": task, "metric": "loss"}]
+    (columns,) = server.call("events.get_series", series=wanted, rewound=True)["series"]
+    assert (columns["task"], columns["x"], columns["mean"]) == (task, [6, 7, 8, 9], [6, 7, 8, 9])
+    (since_start,) = server.call("events.get_series", series=wanted, rewound=True, axis="relative")["series"]
+    assert (since_start["origin"], since_start["time"]) == (1000, [1006, 1007, 1008, 1009]), "0 is where the task began"
+    (shown,) = server.call("events.get_series", series=wanted)["series"]
+    assert shown["mean"] == [0, 1, 2, 3, 4, 5, 106, 107]
     raw = server.call("events.scalar_metrics_iter_raw", task=task, metric={"metric": "loss"}, rewound=True)
     assert raw["variants"]["train"] == {"iter": [6, 7, 8, 9], "y": [6, 7, 8, 9]}
     events = server.call("events.get_task_events", task=task, rewound=True)["events"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.client import Client, scalar
+from tests.client import Client, log, scalar
 from tests.process import Server
 from tests.web.browser import NARROW, Watched
 from tests.web.runs import NOW, card, coloured, open_run, series
@@ -172,26 +172,72 @@ def test_charts_can_be_used_without_a_mouse(server: Client, page: Page, task: st
     expect(page).to_have_url(re.compile("y=log"))
 
 
-def test_a_chart_can_be_saved_as_csv(server: Client, page: Page, task: str) -> None:
-    server.add_batch(series(task, [1.5, math.nan]))
+def test_the_slider_smooths_and_the_address_keeps_the_half_life(server: Client, page: Page, task: str) -> None:
+    server.add_batch(series(task, [float(i % 2) for i in range(400)]))
     open_run(page, task)
-    card(page, "loss / train").get_by_role("button", name="Menu of loss / train").click()
-    with page.expect_download() as download:
-        page.get_by_role("menuitem", name="CSV of what is drawn").click()
-    assert download.value.path().read_text().splitlines() == [
-        "series,step,mean,min,max,count,nan,pos_inf,neg_inf",
-        "train,0,1.5,1.5,1.5,1,0,0,0",
-        "train,1,NaN,NaN,NaN,0,1,0,0",
-    ]
+    chart = card(page, "loss / train")
+    slider = page.get_by_role("slider")
+    expect(slider).to_have_attribute("aria-valuetext", "half-life off")
+    before = coloured(chart, 0.2, 0.9, 0.3, 0.7)
+    slider.focus()
+    page.keyboard.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "half-life 200 steps")
+    expect(page).to_have_url(re.compile(r"s=200st"))
+    page.wait_for_function("() => performance.getEntriesByName('tm:useful').length > 1")
+    assert coloured(chart, 0.2, 0.9, 0.3, 0.7) != before, "a line in the middle, where the raw one only crosses"
+    page.keyboard.press("Home")
+    expect(page).not_to_have_url(re.compile("s="))
+    expect(page.get_by_text("off", exact=True)).to_be_visible()
 
 
-def test_a_chart_can_be_saved_as_a_picture(server: Client, page: Page, task: str) -> None:
-    server.add_batch(series(task, [1.0, 2.0]))
+def test_void_points_are_shown_on_request_only(server: Client, page: Page, task: str) -> None:
+    server.add_batch(series(task, [1.0] * 10))
+    server.call("events.rewind", task=task, iteration=5)
+    server.add_batch(series(task, [2.0], first=6))
     open_run(page, task)
-    card(page, "loss / train").get_by_role("button", name="Menu of loss / train").click()
-    with page.expect_download() as download:
-        page.get_by_role("menuitem", name="PNG").click()
-    assert download.value.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    chart = card(page, "loss / train")
+    expect(chart).to_contain_text("7 points")
+    expect(chart).not_to_contain_text("rewound")
+    chart.get_by_role("button", name="Menu of loss / train").click()
+    page.get_by_role("menuitem", name="Show rewound points").click()
+    expect(chart.locator(".chart-legend")).to_contain_text("train (rewound)")
+    expect(chart).to_contain_text("7 points · 4 points rewound")
+    server.add_batch(series(task, [3.0], first=7))
+    expect(chart).to_contain_text("8 points · 4 points rewound")
+    chart.get_by_role("button", name="Menu of loss / train").click()
+    page.get_by_role("menuitem", name="Hide rewound points").click()
+    expect(chart).not_to_contain_text("rewound")
+
+
+def test_a_log_scale_that_leaves_values_out_offers_symlog(server: Client, page: Page, task: str) -> None:
+    server.add_batch(series(task, [-1.0, 0.0, 1.0, 10.0]))
+    open_run(page, task, "?y=log")
+    chart = card(page, "loss / train")
+    expect(chart).to_contain_text("2 buckets with values ≤ 0, not on a log scale")
+    chart.get_by_role("button", name="Symlog").click()
+    expect(page).to_have_url(re.compile("y=sym"))
+    expect(page.get_by_role("group", name="Y axis").get_by_role("button", name="Symlog")).to_have_attribute("aria-pressed", "true")
+    expect(chart).not_to_contain_text("not on a log scale")
+
+
+def test_a_point_leads_to_the_log_of_its_time_and_a_line_back_to_the_chart(server: Client, page: Page, task: str) -> None:
+    server.add_batch(series(task, [float(i) for i in range(100)]))
+    server.add_batch([log(task, f"line {i}", timestamp=NOW + i * 1000) for i in range(2000)])
+    open_run(page, task)
+    plot = card(page, "loss / train").locator(".u-over")
+    box = plot.bounding_box()
+    assert box is not None
+    plot.click(position={"x": box["width"] / 2, "y": 20})
+    page.mouse.move(2, 2)
+    expect(page).to_have_url(re.compile(r"at=(49|50)$"))
+    page.get_by_role("link", name="log", exact=True).click()
+    expect(page.locator(".log-line.current .log-text")).to_have_text(re.compile("^line (49|50)$"))
+    back = page.locator(".log-line.current .log-time").get_attribute("href")
+    assert back in (f"/runs/{task}?x=wall&at={NOW + step * 1000}" for step in (49, 50))
+    page.goto(back)
+    expect(page.locator(".chart-foot").first).to_contain_text(re.compile(r"mean (49|50)"))
+    page.keyboard.press("l")
+    expect(page.locator(".log-line.current .log-text")).to_have_text(re.compile("^line (49|50)$"))
 
 
 def test_a_run_that_does_not_exist_says_so(page: Page) -> None:

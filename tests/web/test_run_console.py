@@ -64,6 +64,60 @@ def test_few_elements_stand_for_many_lines(server: Client, page: Page, task: str
     assert page.locator(".log-line").count() <= 200
 
 
+def test_keys_of_the_map_move_through_the_log(server: Client, page: Page, task: str) -> None:
+    messages = [f"line {i}" for i in range(3000)]
+    messages[10] = messages[2000] = "here it is"
+    server.add_batch(lines(task, messages))
+    console(page, task)
+    foot = page.locator(".log-foot")
+    expect(foot).to_contain_text("–3,000 of 3,000")
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+
+    def first() -> int:
+        return int(re.split(r"[ –]", foot.inner_text().replace(",", ""))[1])
+
+    page.keyboard.press("Home")
+    expect(foot).to_contain_text("lines 1–")
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    for key, top in (("j", 2), ("ArrowDown", 3), ("k", 2), ("ArrowUp", 1)):
+        page.keyboard.press(key)
+        expect(foot).to_contain_text(f"lines {top}–")
+    page.keyboard.press("PageDown")
+    expect(foot).not_to_contain_text("lines 1–")
+    a_page = first()
+    assert a_page > 10
+    page.keyboard.press("Space")
+    expect(foot).to_contain_text(f"lines {2 * a_page - 1}–")
+    page.keyboard.press("Shift+Space")
+    expect(foot).to_contain_text(f"lines {a_page}–")
+    page.keyboard.press("PageUp")
+    expect(foot).to_contain_text("lines 1–")
+    page.keyboard.press("f")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+    expect(foot).to_contain_text("–3,000 of 3,000")
+    page.keyboard.press("f")
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("End")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("w")
+    expect(page.locator(".log-rows.wrap")).to_have_count(1)
+    page.keyboard.press("w")
+    expect(page.locator(".log-rows.wrap")).to_have_count(0)
+    page.keyboard.press("/")
+    page.keyboard.type("here it is")
+    expect(page.locator(".log-progress")).to_contain_text("1 of 2")
+    page.locator(".log-box").focus()
+    for key, shown in (("n", "2 of 2"), ("n", "1 of 2"), ("Shift+N", "2 of 2")):
+        page.keyboard.press(key)
+        expect(page.locator(".log-progress")).to_contain_text(shown)
+    expect(page.locator(".log-line.current .log-number")).to_have_text("2,001")
+    page.keyboard.press("Escape")
+    expect(page.locator(".log-progress")).to_have_count(0)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("end, and follow")
+
+
 def test_a_link_to_a_line_shows_the_line(server: Client, page: Page, task: str) -> None:
     server.add_batch(lines(task, [f"line {i}" for i in range(5000)]))
     console(page, task, "&line=1235")

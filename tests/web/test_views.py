@@ -235,7 +235,7 @@ def test_what_comes_before_the_first_paint_is_small(server: Client) -> None:
     shell = server.send("GET", "/", headers={"Accept": "text/html"}).body.decode()
     paths = {part.partition('"')[0] for part in shell.replace("src=", "href=").split('href="')[1:]}
     sizes = [len(server.send("GET", path, headers={"Accept-Encoding": "br"}).body) for path in paths]
-    assert len(sizes) == 4 and sum(sizes) < 70_000, "an icon, theme.js, one program and one style sheet"
+    assert len(sizes) == 4 and sum(sizes) < 70_000, "an icon, start.js, one program and one style sheet"
 
 
 def test_a_view_that_is_opened_later_comes_as_one_chunk(server: Client, web: Watched, page: Page) -> None:
@@ -250,7 +250,7 @@ def test_a_view_that_is_opened_later_comes_as_one_chunk(server: Client, web: Wat
     page.get_by_role("link", name="Charts", exact=True).click()
     expect(page.locator(".chart-host canvas").first).to_be_visible()
     scripts = [url.rpartition("/ui/")[2].partition("/")[2] for url in web.requests if url.endswith(".js")]
-    assert scripts == ["theme.js", "bundle/projects.js", "chunk/views/run.js", "chunk/views/config.js", "chunk/views/charts.js"]
+    assert scripts == ["bundle/start.js", "bundle/projects.js", "chunk/views/run.js", "chunk/views/config.js", "chunk/views/charts.js"]
 
 
 def test_a_view_is_saved_under_a_name_and_found_by_another_browser(

@@ -21,7 +21,7 @@ from apiserver.bll.registry.directory import Owner
 from apiserver.common.fairness import give_way, paced
 from apiserver.errors import ValidationFailed
 from apiserver.stores.base import SeriesReader
-from apiserver.stores.records import MAX_ITER, MIN_ITER, SCALAR, Axis, BucketRequest, Buckets, Ends, Ints, Series
+from apiserver.stores.records import MAX_ITER, MIN_ITER, SCALAR, Axis, BucketRequest, Buckets, Ends, Ints, Series, shown_owner
 
 SeriesAxis = Literal["iter", "timestamp", "relative"]
 
@@ -148,12 +148,14 @@ class SeriesCharts:
         return [_Chosen(owners[task].company, one, origins.get(task, 0)) for task, _ in query.series for one in found.get(task, ())]
 
     def _origins(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
-        """The time of the first point of each task."""
+        """The time of the first point of each task. What was rewound of a task begins where the task does, if anything is left of it."""
         first: dict[str, int] = {}
-        for one in self._events.series(company, tasks, [SCALAR]):
+        names = [*tasks, *(shown_owner(task) for task in tasks if shown_owner(task) != task)]
+        for one in self._events.series(company, names, [SCALAR]):
             if one.chart_min_timestamp is not None:
                 first[one.key.task] = min(one.chart_min_timestamp, first.get(one.key.task, MAX_ITER))
-        return first
+        found = ((task, first.get(shown_owner(task), first.get(task))) for task in tasks)
+        return {task: origin for task, origin in found if origin is not None}
 
     def _bucketed(self, chosen: Sequence[_Chosen], query: SeriesQuery) -> Iterator[_Drawn]:
         requests = _requests(chosen, query)
@@ -279,7 +281,7 @@ def _fields_of(drawn: _Drawn, query: SeriesQuery) -> dict[str, Any]:
     series, buckets = drawn.chosen.series, drawn.buckets
     _, _, metric, variant = series.key
     fields: dict[str, Any] = {
-        "task": series.key.task,
+        "task": shown_owner(series.key.task),
         "metric": metric,
         "variant": variant,
         "interval": drawn.interval,

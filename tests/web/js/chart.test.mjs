@@ -128,3 +128,15 @@ test("nearest finds the nearest", () => {
   assert.deepEqual([-5, 4, 6, 15, 16, 99].map((t) => buckets.nearest(x, t)), [0, 0, 1, 1, 2, 2]);
   assert.equal(buckets.nearest([], 1), -1);
 });
+
+test("pauses of several series are those that all of them have", () => {
+  const until = (n, from = 0) => Array.from({ length: n }, (_, i) => from + i * 1000);
+  const one = [...until(50), ...until(50, 1_000_000)];
+  const other = [...until(60), ...until(50, 900_000)];
+  const busy = until(1000);
+  assert.deepEqual(buckets.sharedPauses([one]), [[49_000, 1_000_000]]);
+  assert.deepEqual(buckets.sharedPauses([one, other]), [[59_000, 900_000]]);
+  assert.deepEqual(buckets.sharedPauses([one, [], other]), [[59_000, 900_000]]);
+  assert.deepEqual(buckets.sharedPauses([one, busy]), []);
+  assert.deepEqual(buckets.sharedPauses([]), []);
+});

@@ -11,7 +11,7 @@ export function ChartBar({ axis, y, halfLife, span: length, range, size, onHalfL
   const slider = halfLifeSlider(length);
   return div(
     { class: "chart-bar", role: "toolbar", "aria-label": "How charts are shown" },
-    segments("X axis", AXES.map((one) => ({ text: one.label, title: `${one.title} (x)`, on: one.name === axis, run: () => setParams({ x: axisParam(one.name), s: "", r: "" }) }))),
+    segments("X axis", AXES.map((one) => ({ text: one.label, title: `${one.title} (x)`, on: one.name === axis, run: () => setParams({ x: axisParam(one.name), s: "", r: "", at: "" }) }))),
     segments("Y axis", SCALES.map((one) => ({ text: one.label, title: `${one.title} (y)`, on: one.name === y, run: () => setParams({ y: one.name === "lin" ? "" : one.name }) }))),
     label(
       { class: "smoothing", title: "Half-life of the exponential smoothing: a point that far behind weighs half (s, S, 0)" },

@@ -147,6 +147,25 @@ export function medianDistance(x) {
 }
 
 /**
+ * Pauses that all series share: nobody reported meanwhile. Of one series its own.
+ * @param {ArrayLike<number>[]} all times of each series, ascending
+ * @returns {[number, number][]}
+ */
+export function sharedPauses(all) {
+  const filled = all.filter((times) => times.length > 0);
+  return filled.slice(1).reduce((pauses, times) => {
+    if (!pauses.length) return pauses;
+    const others = findPauses(times);
+    return pauses.flatMap(([from, to]) =>
+      others.flatMap((other) => {
+        const both = /** @type {[number, number]} */ ([Math.max(from, other[0]), Math.min(to, other[1])]);
+        return both[1] - both[0] > 0 ? [both] : [];
+      }),
+    );
+  }, filled.length ? findPauses(filled[0]) : []);
+}
+
+/**
  * Pauses of a series: stretches without points that are more than `limit` long, as [from, to, ms].
  * @param {ArrayLike<number>} times ms, ascending @param {number} [least] ms
  * @returns {[number, number][]}

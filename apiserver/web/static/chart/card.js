@@ -4,17 +4,19 @@ import { color, dashOf } from "../core/colors.js";
 import { generation } from "../core/connection.js";
 import { exact, number, plural } from "../core/format.js";
 import { theme } from "../core/theme.js";
+import { setParams } from "../core/url.js";
 import { Dialog } from "../ui/dialog.js";
 import { button, div, figure, footer, h2, header, p, span, table, tbody, td, th, thead, tr, use } from "./elements.js";
 import { useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
+import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { toast } from "../ui/toast.js";
 import { robustRange, valueRange } from "./buckets.js";
 import { Chart } from "./chart.js";
-import { saveAll, saveDrawn, savePng } from "./export.js";
+
 import { switched } from "./find.js";
-import { at, atText, facts, outside, outsideText, spoken } from "./facts.js";
+import { NOT_ON_LOG, at, atText, facts, outside, outsideText, spoken } from "./facts.js";
 import { CardMenu } from "./card-menu.js";
 import { storedAxis, writeRange, xText } from "./look.js";
 import { withoutPauses } from "./process.js";
@@ -42,6 +44,11 @@ import { seriesKey } from "./source.js";
  * @property {boolean} [full]
  * @property {string} [file]        beginning of the names of downloads
  * @property {any} [note]
+ * @property {boolean} [rewound]     void points are shown too
+ * @property {() => Cursor} [fixed]  where the cursor stays when the pointer leaves
+ * @property {(x: number, key: string) => void} [onPick] fixes it there
+ * @property {(time: number) => string} [logAt] the address of the log at a time
+ * @property {() => void} [onRewound] switches them; missing: the view has no such choice
  * @property {(one: Loaded, hide: boolean) => void} [onLine]   a click on a line of the legend: only it, or (`hide`) without it; missing: the card does it itself
  */
 
@@ -50,16 +57,20 @@ const TABLE_ROWS = 2_000;
 /** Names that fit into one row of a legend, and more than fit into two; the full size lists all. */
 const ONE_ROW = 3;
 const LISTED = 24;
+/** The card of a cursor that stays. */
+export const FIXED = "link";
 /** Cards that the pointer is not on follow the cursor's values at most so often; its line follows at once. */
 const FOLLOW_MS = 120;
 const BELOW_MS = 50;
+/** From the pick of a line to that of its void points. */
+const VOID = 8;
 /** Buckets that a card draws, of all its lines together; a line has at least so many. */
 const BUCKETS = 20_000;
 const LEAST_BUCKETS = 200;
 
 /** @param {CardProps} props */
 export function Card(props) {
-  const { id, title, wanted, label, source, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart", onLine } = props;
+  const { id, title, wanted, source, rewound = false, onRewound, fixed, onPick, logAt, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart", onLine } = props;
   const host = useRef(/** @type {HTMLElement | null} */ (null));
   const chart = useRef(/** @type {Chart | null} */ (null));
   const token = useMemo(() => ({}), []);
@@ -71,6 +82,9 @@ export function Card(props) {
   const [box, setBox] = useState(/** @type {[number, number] | null} */ (null));
   const [asTable, setAsTable] = useState(false);
   const shownTheme = useSignal(theme);
+
+  // Void points have the colour of their line and another dash.
+  const label = useMemo(() => (/** @type {Loaded} */ one) => (one.rewoundOf === undefined ? props.label(one) : { name: one.variant, pick: props.label({ ...one, variant: one.rewoundOf }).pick + VOID }), [props.label]);
 
   useLayoutEffect(() => {
     const element = /** @type {HTMLElement} */ (host.current);
@@ -93,12 +107,12 @@ export function Card(props) {
   const range = look.axis === "process" ? "" : writeRange(look.range);
   useLayoutEffect(() => {
     if (!width) return;
-    const cut = { axis: stored, range: range ? look.range : null, buckets };
+    const cut = { axis: stored, range: range ? look.range : null, buckets, rewound };
     source.want(token, wanted, cut, (series) => {
       setError(null);
       setLoaded(series);
     }, setError);
-  }, [source, JSON.stringify(wanted), stored, range, buckets, width > 0, round]);
+  }, [source, JSON.stringify(wanted), stored, range, buckets, rewound, width > 0, round]);
 
   // What failed is asked for again when the connection is back.
   const connected = useSignal(generation);
@@ -133,8 +147,9 @@ export function Card(props) {
         else onRange(null, true);
       },
       onCursor: (x, key) => {
-        cursor.value = x === null ? null : { x, key, card: id };
+        cursor.value = x === null ? (fixed?.() ?? null) : { x, key, card: id };
       },
+      onPick,
     };
     const draw = () => {
       drawn.current = true;
@@ -158,14 +173,25 @@ export function Card(props) {
   );
 
   const name = `${file}_${title}${look.range ? `_${writeRange(look.range)}` : ""}`;
-  const failed = (/** @type {unknown} */ problem) => toast(String(/** @type {Error} */ (problem).message ?? problem), { bad: true });
+  const pixels = () => ({ width: Math.floor(width), height: host.current?.clientHeight ?? 200 });
+  /** @param {(files: typeof import("./export.js")) => unknown} work */
+  const saved = async (work) => {
+    try {
+      await work(await import("./export.js")); // few readers save a chart: the others don't load it
+    } catch (problem) {
+      toast(String(/** @type {Error} */ (problem).message ?? problem), { bad: true });
+    }
+  };
   const menu = [
     { text: robust ? "Full range" : "Robust range", run: () => setRobust(!robust) },
+    ...(onRewound ? [{ text: rewound ? "Hide rewound points" : "Show rewound points", run: onRewound }] : []),
     { text: "Show as table", run: () => setAsTable(true) },
-    { text: "PNG", run: () => savePng(name, title, series, ownLook, { width: Math.floor(width), height: host.current?.clientHeight ?? 200 }).catch(failed) },
-    { text: "CSV of what is drawn", run: () => saveDrawn(name, series, ownLook) },
+    { text: "PNG", run: () => saved((files) => files.savePng(name, title, series, ownLook, pixels())) },
+    { text: "SVG", run: () => saved((files) => files.saveSvg(name, title, series, ownLook, pixels())) },
+    { text: "Figure (JSON of Plotly)", run: () => saved((files) => files.saveFigure(name, title, series, ownLook)) },
+    { text: "CSV of what is drawn", run: () => saved((files) => files.saveDrawn(name, series, ownLook)) },
     ...(wanted.length === 1
-      ? [{ text: "CSV of all points", run: () => saveAll(name, wanted[0].task, wanted[0].metric, wanted[0].variants ?? []).catch(failed) }]
+      ? [{ text: "CSV of all points", run: () => saved((files) => files.saveAll(name, wanted[0].task, wanted[0].metric, wanted[0].variants ?? [])) }]
       : []),
   ];
   const empty = loaded !== null && !valueRange(shown.map((one) => one.buckets));
@@ -189,7 +215,7 @@ export function Card(props) {
       error && div({ class: "chart-message" }, use(Problem, { error, again: () => setRound(round + 1) })),
       empty && !error && div({ class: "chart-message muted" }, p(emptyText(shown, look))),
     ),
-    use(Foot, { id, shown, look, cursor, chart, robust, onShow: () => setRobust(false), note: props.note }),
+    use(Foot, { id, shown, look, cursor, chart, robust, onShow: () => setRobust(false), note: props.note, logAt }),
     asTable && use(Dialog, { title: `${title} as a table`, wide: true, onClose: () => setAsTable(false) }, use(AsTable, { shown, look, label })),
   );
 }
@@ -306,21 +332,24 @@ export function swatch(pick) {
 }
 
 /**
- * @param {{id: string, shown: Loaded[], look: Look, cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, robust: boolean, onShow: () => void, note?: any}} props
+ * @param {{id: string, shown: Loaded[], look: Look, cursor: import("../vendor/signals.js").Signal<Cursor>, chart: {current: Chart | null}, robust: boolean, onShow: () => void, note?: any, logAt?: (time: number) => string}} props
  */
-function Foot({ id, shown, look, cursor, chart, robust, onShow, note }) {
+function Foot({ id, shown, look, cursor, chart, robust, onShow, note, logAt }) {
   const now = useCursor(cursor, id);
   if (now && shown.length) {
     const place = Math.max(0, shown.findIndex((one) => seriesKey(one.task, one.metric, one.variant) === now.key));
     const found = at(shown[place], now.x, chart.current?.smoothed[place]);
-    return footer({ class: "chart-foot" }, found ? atText(found, look.axis, look.halfLife > 0) : "");
+    return footer({ class: "chart-foot" }, found ? span({ class: "truncate" }, atText(found, look.axis, look.halfLife > 0)) : "", found && logAt && now.card === FIXED && link({ class: "link", href: logAt(found.time), title: "The log at this time (l)" }, "log"));
   }
   const range = robust ? robustRange(shown.map((one) => one.buckets), ...(look.range ?? [])) : null;
   const left = range ? outsideText(outside(shown, padded(range)), padded(range), look.axis) : "";
-  const said = [...(shown.length > LISTED ? [plural(shown.length, "line")] : []), ...facts(shown, look.axis, look.y)].join(" · ");
+  const counted = shown.filter((one) => one.rewoundOf === undefined);
+  const gone = shown.reduce((sum, one) => sum + (one.rewoundOf === undefined ? 0 : one.points), 0);
+  const said = [...(shown.length > LISTED ? [plural(shown.length, "line")] : []), ...facts(counted, look.axis, look.y), ...(gone ? [`${plural(gone, "point")} rewound`] : [])].join(" · ");
   return footer(
     { class: "chart-foot" },
     left ? span("▲ ", left, " ", button({ type: "button", class: "link", onClick: onShow }, "show")) : shown.length ? said : "",
+    !left && look.y === "log" && said.includes(NOT_ON_LOG) && span(" ", button({ type: "button", class: "link", onClick: () => setParams({ y: "sym" }) }, "Symlog")),
     note,
   );
 }

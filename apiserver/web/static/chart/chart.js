@@ -5,7 +5,7 @@ import { loadStyle } from "../core/style.js";
 import { token } from "../core/theme.js";
 import { align, breaksOf, nearest, robustRange, valueRange } from "./buckets.js";
 import { Highlight, LEAST_LINES } from "./highlight.js";
-import { drawGaps, drawLanes, drawOutside, drawPauses } from "./lanes.js";
+import { dotIndices, drawGaps, drawLanes, drawOutside, drawPauses } from "./lanes.js";
 import { leastMagnitude, padded } from "./ranges.js";
 import { smooth } from "./smooth.js";
 import { durationLabel, durationTicks, linearTicks, logTicks, symlogTicks, timeLabel, timeTicks, valueLabels } from "./ticks.js";
@@ -29,9 +29,9 @@ await loadStyle("../vendor/uplot");
  * @property {(range: [number, number], box: [number, number] | null) => void} [onZoom]
  * @property {() => void} [onBack] a double click: one zoom back
  * @property {(x: number | null, nearestKey: string) => void} [onCursor]
+ * @property {(x: number, nearestKey: string) => void} [onPick] a click that is no drag
  */
 
-const DOTS_BELOW = 60;
 /** Among so many lines thin ones tell more, and are drawn in a third of the time. */
 const MANY_LINES = 24;
 const FONT_SIZE = 11;
@@ -237,6 +237,15 @@ export class Chart {
     return ticks.map((tick) => (axis === "wall" ? timeLabel(tick, step) : durationLabel(tick)));
   }
 
+  /** Ticks of an axis as drawn, with their labels. @param {"x" | "y"} name @returns {[number[], string[]]} */
+  ticksOf(name) {
+    const axis = this.plot.axes[name === "x" ? 0 : 1];
+    const ticks = /** @type {number[]} */ (axis.splits(this.plot));
+    const inside = name === "x" ? this.xRange : this.yRange;
+    const kept = ticks.filter((tick) => tick >= inside[0] && tick <= inside[1]);
+    return [kept, axis.values(this.plot, kept).map((/** @type {any} */ one) => String(one ?? ""))];
+  }
+
   /** @param {number} height */
   yTicks(height) {
     const [low, high] = this.yRange;
@@ -277,15 +286,22 @@ export class Chart {
 
   listen() {
     this.lit = new Highlight(this.plot.over);
+    let pressed = NaN;
     // With shift a box is drawn: y is chosen too.
     this.plot.over.addEventListener(
       "mousedown",
       (/** @type {MouseEvent} */ event) => {
+        pressed = event.offsetX;
         this.plot.cursor.drag.y = event.shiftKey;
         this.plot.cursor.drag.uni = undefined;
       },
       true,
     );
+    this.plot.over.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+      if (Math.abs(event.offsetX - pressed) >= 4) return;
+      const x = this.plot.posToVal(event.offsetX, "x");
+      this.wishes.onPick?.(x, this.nearestSeries(x, this.plot.posToVal(event.offsetY, "y")));
+    });
     this.plot.over.addEventListener("mouseleave", () => {
       this.highlight("");
       this.wishes.onCursor?.(null, "");
@@ -352,6 +368,12 @@ export class Chart {
   /** Puts the cursor line at x without telling anybody; null: away. @param {number | null} x */
   setCursor(x) {
     if (!this.plot) return;
+    if (!this.plot.status && x !== null) {
+      // uPlot lays out behind the running script: before, no x has a place.
+      const { plot } = this;
+      setTimeout(() => plot === this.plot && plot.status && this.setCursor(x));
+      return;
+    }
     this.quiet = true;
     this.plot.setCursor(x === null ? { left: -10, top: -10 } : { left: this.plot.valToPos(x, "x"), top: 10 }, false);
     this.quiet = false;
@@ -361,28 +383,4 @@ export class Chart {
     this.plot?.destroy();
     this.plot = null;
   }
-}
-
-/** Points that get a dot: all while there are few, else those that no line reaches. @param {any} u @param {number} s */
-function dotIndices(u, s) {
-  const values = u.data[s];
-  const [from, to] = u.series[0].idxs ?? [0, values.length - 1];
-  const all = [];
-  const lonely = [];
-  let before = true; // the line is broken (or begins) before this point
-  let last = -1;
-  for (let i = from; i <= to; i++) {
-    if (values[i] === undefined) continue;
-    if (values[i] === null) {
-      if (last >= 0 && before) lonely.push(last);
-      before = true;
-      last = -1;
-      continue;
-    }
-    if (last >= 0) before = false;
-    all.push(i);
-    last = i;
-  }
-  if (last >= 0 && before) lonely.push(last);
-  return all.length < DOTS_BELOW ? all : lonely;
 }

@@ -1,14 +1,17 @@
-// A chart as a file: PNG at twice its size, CSV of what is drawn, CSV of every point.
+// A chart as a file: PNG at twice its size, SVG, a figure of Plotly, CSV of what is drawn, CSV of every point.
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
 import { save } from "../core/save.js";
 import { token } from "../core/theme.js";
 import { Chart } from "./chart.js";
+import { legendRows, plotlyOf, svgOf } from "./svg.js";
 
 /** @typedef {import("./chart.js").ChartSeries} ChartSeries */
 /** @typedef {import("./chart.js").Look} Look */
 
 const SCALE = 2;
+/** px of a row of a legend. */
+const ROW = 18;
 const PAGE = 100_000;
 
 /**
@@ -18,22 +21,17 @@ const PAGE = 100_000;
  * @param {Look} look
  * @param {{width: number, height: number}} size in CSS pixels
  */
-export async function savePng(name, title, series, look, { width, height }) {
-  const host = document.createElement("div");
-  host.className = "chart-offscreen";
-  host.style.width = `${width * SCALE}px`;
-  host.style.height = `${height * SCALE}px`;
-  document.body.append(host);
-  const chart = new Chart(host, {}, SCALE / (devicePixelRatio || 1));
-  try {
-    chart.show(series, look);
+export function savePng(name, title, series, look, { width, height }) {
+  return offscreen(series, look, { width: width * SCALE, height: height * SCALE }, SCALE / (devicePixelRatio || 1), async (host) => {
     const drawn = /** @type {HTMLCanvasElement} */ (host.querySelector("canvas"));
     const canvas = document.createElement("canvas");
     const head = 26 * SCALE;
-    const foot = 22 * SCALE;
-    canvas.width = width * SCALE;
-    canvas.height = height * SCALE + head + foot;
     const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    ctx.font = `${11 * SCALE}px ${token("--sans")}`;
+    const legend = legendRows(series, (width - 20) * SCALE, (label) => ctx.measureText(label).width, 34 * SCALE);
+    const below = head + height * SCALE;
+    canvas.width = width * SCALE;
+    canvas.height = below + ((legend.at(-1)?.row ?? 0) * ROW + 22) * SCALE;
     ctx.fillStyle = token("--bg");
     ctx.fillRect(0, 0, canvas.width, canvas.height);
     ctx.fillStyle = token("--fg");
@@ -41,19 +39,47 @@ export async function savePng(name, title, series, look, { width, height }) {
     ctx.fillText(title, 10 * SCALE, 18 * SCALE, canvas.width - 20 * SCALE);
     ctx.drawImage(drawn, 0, head, canvas.width, height * SCALE);
     ctx.font = `${11 * SCALE}px ${token("--sans")}`;
-    let x = 10 * SCALE;
-    for (const one of series) {
-      const room = ctx.measureText(one.name).width + 30 * SCALE;
-      if (x + room > canvas.width) break;
+    for (const { one, x, row } of legend) {
+      const [left, base] = [10 * SCALE + x, below + (row * ROW + 14) * SCALE];
       ctx.fillStyle = color(one.pick);
-      ctx.fillRect(x, canvas.height - 13 * SCALE, 10 * SCALE, 3 * SCALE);
+      ctx.fillRect(left, base - 5 * SCALE, 10 * SCALE, 3 * SCALE);
       ctx.fillStyle = token("--fg");
-      ctx.fillText(one.name, x + 14 * SCALE, canvas.height - 8 * SCALE);
-      x += room;
+      ctx.fillText(one.name, left + 14 * SCALE, base, (width - 44) * SCALE);
     }
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
     if (!blob) throw new Error("the browser made no picture of the chart");
     save(`${name}.png`, blob);
+  });
+}
+
+/**
+ * @param {string} name @param {string} title @param {ChartSeries[]} series @param {Look} look @param {{width: number, height: number}} size in CSS pixels
+ */
+export function saveSvg(name, title, series, look, size) {
+  return offscreen(series, look, size, 1, async (_host, chart) => save(`${name}.svg`, new Blob([svgOf(title, series, chart, size)], { type: "image/svg+xml" })));
+}
+
+/** The chart as a figure of Plotly. @param {string} name @param {string} title @param {ChartSeries[]} series @param {Look} look */
+export function saveFigure(name, title, series, look) {
+  save(`${name}.json`, new Blob([JSON.stringify(plotlyOf(title, series, look))], { type: "application/json" }));
+}
+
+/**
+ * Draws a chart that nobody sees, for as long as `work` needs it.
+ * @param {ChartSeries[]} series @param {Look} look @param {{width: number, height: number}} size @param {number} scale
+ * @param {(host: HTMLElement, chart: Chart) => Promise<void>} work
+ */
+async function offscreen(series, look, { width, height }, scale, work) {
+  const host = document.createElement("div");
+  host.className = "chart-offscreen";
+  host.style.width = `${width}px`;
+  host.style.height = `${height}px`;
+  document.body.append(host);
+  const chart = new Chart(host, {}, scale);
+  try {
+    chart.show(series, look);
+    await new Promise((done) => setTimeout(done)); // uPlot draws behind the running script
+    await work(host, chart);
   } finally {
     chart.destroy();
     host.remove();

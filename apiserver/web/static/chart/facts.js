@@ -6,6 +6,9 @@ import { xText } from "./look.js";
 /** @typedef {import("./source.js").Loaded} Loaded */
 /** @typedef {import("./look.js").AxisName} AxisName */
 
+/** The end of a sentence that offers another scale. */
+export const NOT_ON_LOG = "not on a log scale";
+
 /** @param {Float64Array} column */
 const sum = (column) => column.reduce((total, value) => total + value, 0);
 
@@ -33,7 +36,7 @@ export function facts(loaded, axis, y) {
   if (negInf) said.push(`${integer(negInf)} × −Inf`);
   if (y === "log") {
     const below = all.reduce((total, one) => total + sum(one.min.map((value, i) => (one.count[i] > 0 && value <= 0 ? 1 : 0))), 0);
-    if (below) said.push(`${plural(below, "bucket")} with values ≤ 0, not on a log scale`);
+    if (below) said.push(`${plural(below, "bucket")} with values ≤ 0, ${NOT_ON_LOG}`);
   }
   const rewinds = loaded.flatMap((one) => one.rewinds);
   if (axis === "step" && rewinds.length) {

@@ -1,13 +1,14 @@
 // What a chart says besides its lines: NaN and infinities in lanes, values outside of the range, gaps, pauses, resumed runs.
 import { duration } from "../core/format.js";
 import { alpha } from "../core/colors.js";
-import { breaksOf, findPauses } from "./buckets.js";
+import { breaksOf, sharedPauses } from "./buckets.js";
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 /** @typedef {{buckets: Buckets, color: string}} Drawn */
 /** @typedef {{ctx: CanvasRenderingContext2D, left: number, top: number, width: number, height: number, ratio: number, px: (x: number) => number, py: (y: number) => number}} Plot */
 
 const MARK = 3.5;
+const DOTS_BELOW = 60;
 
 /**
  * Ticks in the lanes: ◇ NaN and ▼ −Inf at the bottom, ▲ +Inf at the top. Marks nearer than their own width are one mark.
@@ -82,17 +83,16 @@ export function drawGaps(plot, all) {
  * @param {{axis: string, text: string, line: string, font: string}} style
  */
 export function drawPauses(plot, all, { axis, text, line, font }) {
-  if (axis === "process" || all.length !== 1) return;
-  const { buckets } = all[0];
-  const times = axis === "step" ? buckets.time : buckets.x;
-  if (!times.length || Number.isNaN(times[0])) return;
+  if (axis === "process") return;
+  const timed = all.map(({ buckets }) => ({ x: buckets.x, times: axis === "step" ? buckets.time : buckets.x })).filter(({ times }) => times.length > 0 && !Number.isNaN(times[0]));
+  if (!timed.length) return;
   const { ctx, left, top, width, height, ratio } = plot;
   ctx.font = font;
   ctx.textAlign = "center";
   ctx.textBaseline = "top";
   let free = -Infinity;
-  for (const [from, to] of findPauses(times)) {
-    const at = axis === "step" ? buckets.x[buckets.time.indexOf(to)] : 0;
+  for (const [from, to] of sharedPauses(timed.map(({ times }) => times))) {
+    const at = axis === "step" ? timed[0].x[timed[0].times.findIndex((time) => time >= to)] : 0;
     const a = axis === "step" ? plot.px(at) : Math.max(left, plot.px(from));
     const b = axis === "step" ? a : Math.min(left + width, plot.px(to));
     if (b < left || a > left + width) continue;
@@ -168,4 +168,28 @@ function diamond(ctx, x, y, size) {
   ctx.lineTo(x - size, y);
   ctx.closePath();
   ctx.fill();
+}
+
+/** Points that get a dot: all while there are few, else those that no line reaches. @param {any} u @param {number} s */
+export function dotIndices(u, s) {
+  const values = u.data[s];
+  const [from, to] = u.series[0].idxs ?? [0, values.length - 1];
+  const all = [];
+  const lonely = [];
+  let before = true; // the line is broken (or begins) before this point
+  let last = -1;
+  for (let i = from; i <= to; i++) {
+    if (values[i] === undefined) continue;
+    if (values[i] === null) {
+      if (last >= 0 && before) lonely.push(last);
+      before = true;
+      last = -1;
+      continue;
+    }
+    if (last >= 0) before = false;
+    all.push(i);
+    last = i;
+  }
+  if (last >= 0 && before) lonely.push(last);
+  return all.length < DOTS_BELOW ? all : lonely;
 }

@@ -44,7 +44,7 @@ export function useChartSettings(sizes, side, extent) {
   const setHalfLife = (/** @type {number} */ value) => setParams({ s: writeHalfLife(value, axis) });
   const turn = () => {
     const at = AXES.findIndex((one) => one.name === axis);
-    setParams({ x: axisParam(AXES[(at + 1) % AXES.length].name), s: "", r: "" });
+    setParams({ x: axisParam(AXES[(at + 1) % AXES.length].name), s: "", r: "", at: "" });
   };
   const nextScale = () => {
     const next = SCALES[(SCALES.findIndex((one) => one.name === y) + 1) % SCALES.length].name;

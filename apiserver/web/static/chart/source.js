@@ -1,7 +1,7 @@
 // Series for charts: what is on screen is fetched in one call, kept while it is shown, and brought up to date by what arrived since.
 import { callColumns } from "../core/api.js";
 import { readColumns } from "../core/columns.js";
-import { mergeBuckets, replaceBuckets } from "./buckets.js";
+import { mergeBuckets, nearest, replaceBuckets } from "./buckets.js";
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 /**
@@ -16,9 +16,10 @@ import { mergeBuckets, replaceBuckets } from "./buckets.js";
  * @property {string} xLabel
  * @property {number | null} lastX  the greatest x of the range
  * @property {Buckets} buckets
+ * @property {string} [rewoundOf]  the variant whose void points these are; missing: points that count
  */
 /** @typedef {{task: string, metric: string, variants?: string[]}} Wanted */
-/** @typedef {{axis: "iter" | "timestamp" | "relative", range: [number, number] | null, buckets: number}} Cut */
+/** @typedef {{axis: "iter" | "timestamp" | "relative", range: [number, number] | null, buckets: number, rewound?: boolean}} Cut `rewound`: void points are shown too */
 
 /** Two requests for cards begin at the earliest so many ms after each other. */
 const APART_MS = 80;
@@ -29,9 +30,10 @@ export const seriesKey = (task, metric, variant) => JSON.stringify([task, metric
 /**
  * @param {any} found a series of events.get_series
  * @param {Cut["axis"]} axis
+ * @param {boolean} [rewound]
  * @returns {Loaded}
  */
-function decoded(found, axis) {
+function decoded(found, axis, rewound) {
   const { columns } = found;
   const n = found.n ?? columns.x.length;
   const origin = found.origin ?? 0;
@@ -46,7 +48,8 @@ function decoded(found, axis) {
   const negInf = kinds(columns.neg_inf, n);
   if (columns.nan) for (let i = 0; i < n; i++) count[i] -= nan[i] + posInf[i] + negInf[i];
   return {
-    task: found.task, metric: found.metric, variant: found.variant, points: found.points, firstNan: found.first_nan ?? null,
+    task: found.task, metric: found.metric,
+    ...(rewound ? { variant: `${found.variant || found.metric} (rewound)`, rewoundOf: found.variant } : { variant: found.variant }), points: found.points, firstNan: found.first_nan ?? null,
     rewinds: found.rewinds ?? [], origin, xLabel: found.x_axis_label ?? "",
     lastX: found.last_x === null || found.last_x === undefined ? null : Number(found.last_x),
     buckets: { x, mean: columns.mean, min: columns.min, max: columns.max, count, time: columns.time, nan, posInf, negInf, width: found.interval },
@@ -61,19 +64,20 @@ function kinds(column, n) {
 /**
  * @param {Wanted[]} series
  * @param {Cut} cut
- * @param {{signal?: AbortSignal, since?: string}} [options]
+ * @param {{signal?: AbortSignal, since?: string, rewound?: boolean}} [options] `rewound`: void points only
  * @returns {Promise<{seq: string, series: Loaded[]}>}
  */
-export async function fetchSeries(series, cut, { signal, since } = {}) {
+export async function fetchSeries(series, cut, { signal, since, rewound } = {}) {
   const body = {
     series,
     axis: cut.axis,
     buckets: cut.buckets,
     ...(cut.range ? { x_min: Math.floor(cut.range[0]), x_max: Math.ceil(cut.range[1]) } : {}),
     ...(since ? { since_seq: since } : {}),
+    ...(rewound ? { rewound } : {}),
   };
   const answer = readColumns(await callColumns("events.get_series", body, { signal }));
-  return { seq: String(answer.seq), series: answer.series.map((found) => decoded(found, cut.axis)) };
+  return { seq: String(answer.seq), series: answer.series.map((found) => decoded(found, cut.axis, rewound)) };
 }
 
 /**
@@ -116,6 +120,18 @@ export class SeriesSource {
     else queueMicrotask(send);
   }
 
+  /** The time at an x of what is shown, ms since the epoch. @param {number} x @param {boolean} isTime */
+  timeAt(x, isTime) {
+    if (isTime) return x;
+    for (const { loaded } of this.cards.values()) {
+      for (const { buckets } of loaded) {
+        const i = nearest(buckets.x, x);
+        if (i >= 0) return buckets.time[i];
+      }
+    }
+    return null;
+  }
+
   /** The card is no longer on screen. @param {object} card */
   leave(card) {
     this.cards.get(card)?.control?.abort();
@@ -142,7 +158,10 @@ export class SeriesSource {
     const entries = cards.map((card) => this.cards.get(card)).filter((entry) => entry !== undefined);
     for (const entry of entries) entry.control = control;
     try {
-      const { seq, series } = await fetchSeries(merged(entries.flatMap((entry) => entry.wanted)), entries[0].cut);
+      const wanted = merged(entries.flatMap((entry) => entry.wanted));
+      const { cut } = entries[0];
+      const [{ seq, series }, gone] = await Promise.all([fetchSeries(wanted, cut), cut.rewound ? fetchSeries(wanted, cut, { rewound: true }) : null]);
+      if (gone) series.push(...gone.series);
       for (const entry of entries) {
         if (entry.control !== control) continue;
         entry.seq = seq;
@@ -237,7 +256,7 @@ function total({ count, nan, posInf, negInf }) {
 
 /** @param {Wanted[]} wanted @param {Loaded} one */
 function isWanted(wanted, one) {
-  return wanted.some((want) => want.task === one.task && want.metric === one.metric && (!want.variants?.length || want.variants.includes(one.variant)));
+  return wanted.some((want) => want.task === one.task && want.metric === one.metric && (!want.variants?.length || want.variants.includes(one.rewoundOf ?? one.variant)));
 }
 
 /** One entry per task and metric. @param {Wanted[]} all @returns {Wanted[]} */

@@ -1,9 +1,9 @@
 // Calls of the public API. The page has no other way to the server.
 import { signal } from "../vendor/signals.js";
 import { lost, reached } from "./connection.js";
+import { JSON_TYPE, VERSION, early, keyOf, wire } from "./first.js";
 
-/** The API version that the page is written for. */
-export const VERSION = "2.34";
+export { VERSION };
 export const COLUMNS = "application/vnd.tidemark.columns";
 
 /** An answer that says no: the envelope's sentence, codes and call id. */
@@ -38,23 +38,20 @@ export function loggedIn() {
   for (const go of ready) go();
 }
 
-/** Calls that were sent before somebody asked for their answers. @type {Map<string, Promise<any>>} */
-const early = new Map();
-/** What nobody asks for in this time is forgotten: it would be old. */
+/** An answer that nobody asks for in this time is forgotten: it would be old. */
 const EARLY_MS = 5_000;
+setTimeout(() => early.clear(), EARLY_MS);
 
 /**
- * Sends a call whose answer will be asked for in a moment, by `call` with the same body.
- * @param {string} endpoint
- * @param {object} [body]
+ * The answer to a call that was sent ahead (core/first.js), if there is one.
+ * @param {string} endpoint @param {object} body @param {string} accept
  */
-export function ahead(endpoint, body = {}) {
-  const key = JSON.stringify([endpoint, body]);
-  if (early.has(key)) return;
-  const promise = call(endpoint, body);
-  promise.catch(() => undefined); // it is thrown where the answer is asked for
-  early.set(key, promise);
-  setTimeout(() => early.delete(key), EARLY_MS);
+function sentAhead(endpoint, body, accept) {
+  if (!early.size) return null;
+  const key = keyOf(endpoint, body, accept);
+  const found = early.get(key);
+  early.delete(key);
+  return found && performance.now() - found.at < EARLY_MS ? found.response : null;
 }
 
 /**
@@ -65,13 +62,7 @@ export function ahead(endpoint, body = {}) {
  * @returns {Promise<any>}
  */
 export async function call(endpoint, body = {}, options = {}) {
-  const key = early.size ? JSON.stringify([endpoint, body]) : "";
-  const sent = early.get(key);
-  if (sent) {
-    early.delete(key);
-    return sent;
-  }
-  const response = await send(endpoint, body, "application/json", options.signal);
+  const response = await send(endpoint, body, JSON_TYPE, options.signal);
   const envelope = await envelopeOf(response);
   if (!response.ok || envelope.meta?.result_code !== 200) throw new ApiError(endpoint, response.status, envelope.meta ?? {});
   return envelope.data;
@@ -101,13 +92,9 @@ export async function callColumns(endpoint, body, options = {}) {
  * @returns {Promise<Response>}
  */
 async function send(endpoint, body, accept, signal) {
-  for (;;) {
-    const response = await request(`/v${VERSION}/${endpoint}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: accept },
-      body: JSON.stringify(body),
-      signal,
-    });
+  for (let first = sentAhead(endpoint, body, accept); ; first = null) {
+    const [url, options] = wire(endpoint, body, accept);
+    const response = await (first ? heard(first, signal) : request(url, { ...options, signal }));
     if (response.status !== 401) return response;
     loginNeeded.value = true;
     await new Promise((resolve, reject) => {
@@ -122,13 +109,21 @@ async function send(endpoint, body, accept, signal) {
  * @param {string} url
  * @param {RequestInit} options
  */
-export async function request(url, options) {
+export function request(url, options) {
+  return heard(fetch(url, { credentials: "same-origin", ...options }), options.signal);
+}
+
+/**
+ * @param {Promise<Response>} sent
+ * @param {AbortSignal | null} [signal]
+ */
+async function heard(sent, signal) {
   try {
-    const response = await fetch(url, { credentials: "same-origin", ...options });
+    const response = await sent;
     reached();
     return response;
   } catch (error) {
-    if (!options.signal?.aborted) lost();
+    if (!signal?.aborted) lost();
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 // What is the reader's, not the link's: theme, density, widths. Kept on the server with the user; localStorage answers at once.
 import { signal } from "../vendor/signals.js";
 import { call } from "./api.js";
+import { preferencesCall } from "./first.js";
 
 const PREFIX = "tidemark.page.";
 /** @type {Map<string, import("../vendor/signals.js").Signal<any>>} */
@@ -49,7 +50,7 @@ export function setPreference(name, value) {
 
 /** Takes over what the server keeps for the user. */
 export async function loadPreferences() {
-  const { preferences } = await call("users.get_preferences");
+  const { preferences } = await call(...preferencesCall);
   for (const [name, value] of Object.entries(preferences?.tidemark?.page ?? {})) {
     if (name in unsent) continue;
     keep(name, value);
@@ -75,7 +76,7 @@ function local(name) {
  */
 function keep(name, value) {
   try {
-    localStorage.setItem(PREFIX + name, name === "theme" ? String(value) : JSON.stringify(value)); // theme.js reads it as plain text
+    localStorage.setItem(PREFIX + name, name === "theme" ? String(value) : JSON.stringify(value)); // start.js reads it as plain text
   } catch {
     // Storage is off or full: the server's copy is enough.
   }

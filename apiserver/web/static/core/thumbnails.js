@@ -1,5 +1,5 @@
 // Sparklines of many runs, read in one call and kept until a run changes.
-import { callColumns } from "./api.js";
+import { COLUMNS, callColumns } from "./api.js";
 import { readColumns } from "./columns.js";
 import { integer, number } from "./format.js";
 
@@ -20,6 +20,14 @@ export const thumbKey = (task, metric, variant) => `${task}\n${metric}\n${varian
  * @returns {Promise<Map<string, Thumb>>}
  */
 export function thumbnails(tasks, series, signal) {
+  return read(wanted(tasks, series), signal);
+}
+
+/** The same as a call. @param {string[]} tasks @param {{metric: string, variant: string}[]} series @returns {import("./first.js").Sent} */
+export const thumbnailsCall = (tasks, series) => ["events.get_thumbnails", wanted(tasks, series), COLUMNS];
+
+/** @param {string[]} tasks @param {{metric: string, variant: string}[]} series */
+function wanted(tasks, series) {
   /** @type {Map<string, string[]>} */
   const byMetric = new Map();
   for (const { metric, variant } of series) {
@@ -28,7 +36,7 @@ export function thumbnails(tasks, series, signal) {
     else byMetric.set(metric, [variant]);
   }
   const metrics = [...byMetric].map(([metric, variants]) => ({ metric, variants }));
-  return read({ tasks, metrics, width: WIDTH }, signal);
+  return { tasks, metrics, width: WIDTH };
 }
 
 /**

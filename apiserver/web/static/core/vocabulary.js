@@ -1,5 +1,6 @@
 // The names that exist: hyper-parameters, series, tags, users, projects. Read once a minute; completion and filters use them.
 import { call } from "./api.js";
+import { parametersCall, seriesCall } from "./first.js";
 
 const FRESH_MS = 60_000;
 /** @type {Map<string, {at: number, promise: Promise<any>}>} */
@@ -26,10 +27,10 @@ export function forget() {
 }
 
 /** @returns {Promise<{section: string, name: string}[]>} */
-export const parameters = () => once("parameters", async () => (await call("projects.get_hyper_parameters", { page_size: 10_000 })).parameters);
+export const parameters = () => once("parameters", async () => (await call(...parametersCall)).parameters);
 
 /** @returns {Promise<{metric: string, variant: string, metric_hash: string, variant_hash: string}[]>} */
-export const series = () => once("series", async () => (await call("projects.get_unique_metric_variants")).metrics);
+export const series = () => once("series", async () => (await call(...seriesCall)).metrics);
 
 /** The series that the runs of a project have, those of its sub-projects included. @param {string} name @returns {ReturnType<typeof series>} */
 export const seriesOfProject = (name) =>

@@ -30,9 +30,6 @@ const BUILT_IN = {
 
 export const BUILT_IN_IDS = Object.keys(BUILT_IN);
 
-/** What every row needs. */
-export const ROW_FIELDS = ["name", "status", "tags", "system_tags", "started", "completed", "last_update"];
-
 /** @param {Run} run ms that the run took, until now when it runs; NaN before its start */
 export function took(run) {
   const from = ms(run.started);

@@ -4,13 +4,14 @@ import { useEffect, useLayoutEffect, useState } from "../vendor/hooks.js";
 const BEYOND = 8;
 
 /**
- * The rows of `count` that are in view of a scrolling element, with some beyond its edges.
+ * The rows of `count` that are in view of a scrolling element, with some beyond its edges; `seen`: those in view, [from, to).
  * @param {{current: HTMLElement | null}} scroller
  * @param {number} count
  * @param {number} height px of a row
  * @param {number} [head] px above the first row that scroll with it
+ * @param {number} [under] px of what lies over the rows, such as a sticky head
  */
-export function useVirtual(scroller, count, height, head = 0) {
+export function useVirtual(scroller, count, height, head = 0, under = 0) {
   const [top, setTop] = useState(0);
   const [room, setRoom] = useState(900);
   useLayoutEffect(() => {
@@ -31,5 +32,6 @@ export function useVirtual(scroller, count, height, head = 0) {
   }, [height]);
   const first = Math.max(0, Math.min(top - Math.ceil(head / height), count) - BEYOND);
   const last = Math.min(count, top + Math.ceil(room / height) + BEYOND);
-  return { first, last, before: first * height, after: Math.max(0, (count - last) * height), atTop: top === 0 };
+  const seen = /** @type {[number, number]} */ ([Math.min(top, count), Math.min(count, top + Math.max(1, Math.ceil((room - under) / height)))]);
+  return { first, last, seen, before: first * height, after: Math.max(0, (count - last) * height), atTop: top === 0 };
 }

@@ -2,9 +2,10 @@
 import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
+import { curvesCalls } from "../core/first.js";
 import { integer, ms, plural } from "../core/format.js";
-import { param, place, setParams } from "../core/url.js";
-import { Card } from "../chart/card.js";
+import { address, go, param, place, runHref, setParams } from "../core/url.js";
+import { Card, FIXED } from "../chart/card.js";
 import { aside, button, div, h2, input, li, p, span, ul, use } from "../chart/elements.js";
 import { filtered } from "../chart/find.js";
 import { layout, VirtualGrid } from "../chart/grid.js";
@@ -14,7 +15,6 @@ import { Strip } from "../chart/strip.js";
 import { ChartBar } from "../chart/bar.js";
 import { useCall, useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
-import { seriesCalls } from "./run-calls.js";
 
 /** @typedef {import("../chart/grid.js").CardSpec} CardSpec */
 
@@ -37,7 +37,7 @@ export default function Charts({ id, run, revision }) {
   const slow = useThrottled(revision, many ? MANY_MS : NAMES_MS);
   const names = useCall(
     async (abort) => {
-      const [namesCall, curvesCall] = seriesCalls(id);
+      const [namesCall, curvesCall] = curvesCalls(id);
       const [all, charted] = await Promise.all([
         call(...namesCall, { signal: abort }),
         call(...curvesCall, { signal: abort }),
@@ -60,6 +60,7 @@ export default function Charts({ id, run, revision }) {
   const chosen = useMemo(() => filtered(cards, filter), [cards, filter]);
   const rows = useMemo(() => layout(chosen, new Set(pins), columns, height), [chosen, pins, columns, height]);
 
+  const logAt = (/** @type {number} */ time) => address(runHref(id), { tab: "console", t: String(Math.round(time)) });
   const togglePin = (/** @type {string} */ card) => setParams({ pin: (pins.includes(card) ? pins.filter((one) => one !== card) : [...pins, card]).map(escapePin).join(",") });
   const focused = () => /** @type {HTMLElement | null} */ (document.activeElement)?.closest?.("[data-card]")?.getAttribute("data-card") ?? "";
   const move = (/** @type {number} */ by) => {
@@ -74,8 +75,9 @@ export default function Charts({ id, run, revision }) {
     { keys: "k", does: "previous card", run: () => move(-1) },
     { keys: "p", does: "pin or unpin the card", run: () => focused() && togglePin(focused()) },
     { keys: "f", does: "card in full size", run: () => setFull(full ? "" : focused()) },
+    { keys: "l", does: "the log at the cursor's time", run: () => { const time = cursor.value && source.timeAt(cursor.value.x, look.axis === "wall"); if (time) go(logAt(time)); } },
     { keys: "/", does: "find series", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".series-find"))?.focus() },
-    { keys: "Escape", does: "one level back", run: () => (full ? setFull("") : cursor.value ? (cursor.value = null) : range && back()) },
+    { keys: "Escape", does: "one level back", run: () => (full ? setFull("") : cursor.value ? (setParams({ at: "" }), (cursor.value = null)) : range && back()) },
   ]);
 
   const card = (/** @type {CardSpec} */ spec, large = false) =>
@@ -84,6 +86,8 @@ export default function Charts({ id, run, revision }) {
       label: spec.label ?? (spec.label = (one) => ({ name: one.variant || one.metric, pick: pickOf(spec, one.variant) })),
       onRange: setRange, onBack: back, pinned: pins.includes(spec.id), onPin: () => togglePin(spec.id),
       onFull: () => setFull(large ? "" : spec.id), full: large, file: run.name,
+      fixed: startCursor, logAt, onPick: (/** @type {number} */ x, /** @type {string} */ key) => { setParams({ at: Math.round(x) }); cursor.value = { x, key, card: FIXED }; },
+      rewound: params.get("void") === "1", onRewound: () => setParams({ void: params.get("void") === "1" ? "" : "1" }),
     });
   const large = full && cards.find((one) => one.id === full);
   return div(
@@ -109,7 +113,7 @@ export default function Charts({ id, run, revision }) {
 /** The cursor of a link: `at`. */
 function startCursor() {
   const at = Number(param("at"));
-  return param("at") && Number.isFinite(at) ? { x: at, key: "", card: "link" } : null;
+  return param("at") && Number.isFinite(at) ? { x: at, key: "", card: FIXED } : null;
 }
 
 /** @param {CardSpec} spec @param {string} variant */

@@ -46,13 +46,23 @@ export default function Console({ id, run, revision }) {
   now.current = scroll;
   const search = useSearch(id, levels, params, overview);
 
+  /** The first line at a time or after it. @param {number} time */
+  const showTime = async (time) => {
+    const position = await source.positionAt(time);
+    if (position === null) return scroll.toEnd();
+    setParams({ t: "", line: position + 1 });
+    return scroll.goTo(position);
+  };
+
   useLayoutEffect(() => {
     let gone = false;
     source.open().then(() => {
       if (gone) return;
       again(0);
       const line = Number(param("line"));
+      const time = Number(param("t"));
       if (line > 0) scroll.goTo(line - 1);
+      else if (time > 0) void showTime(time);
       else scroll.toEnd();
     });
     return () => {

@@ -1,6 +1,7 @@
 // How many runs there are, and how they fall into statuses, tags and values of the parameters that differ most: click to filter.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
+import { users } from "../core/vocabulary.js";
 import { STATUSES, quote, quoteName, termLike, toggled } from "../query/language.js";
 import { button, div, span } from "../ui/html.js";
 import { icon } from "../ui/icons.js";
@@ -15,13 +16,16 @@ const VALUES = 3;
 const LATER_MS = 400;
 
 /**
- * @param {{rows: import("./runs-data.js").Rows, version: number, q: string, project: string, onFilter: (text: string) => void, onDownload: () => void, onNews: () => void, parameters: {section: string, name: string}[] | undefined}} props
+ * @param {{rows: import("./runs-data.js").Rows, version: number, seen: [number, number], q: string, project: string, onFilter: (text: string) => void, onDownload: () => void, onNews: () => void, parameters: {section: string, name: string}[] | undefined}} props
  */
-export function Facets({ rows, q, project, onFilter, onDownload, onNews, parameters }) {
+export function Facets({ rows, seen, q, project, onFilter, onDownload, onNews, parameters }) {
   const differing = useDiffering(rows, parameters);
+  const nameOf = useUserNames(several(rows.facets.user).length > 0);
   const chips = [
     ...(rows.facets.status?.values ?? []).map((one) => ({ term: `status:${wordOf(String(one.value))}`, text: statusWord(String(one.value)), count: one.count })),
     ...(rows.facets.tags?.values ?? []).filter((one) => one.value !== null).slice(0, MOST).map((one) => ({ term: `tag:${quote(String(one.value))}`, text: String(one.value), count: one.count })),
+    ...several(rows.facets.type).map((one) => ({ term: `type:${quote(String(one.value))}`, text: String(one.value), count: one.count, name: "type" })),
+    ...several(rows.facets.user).map((one) => ({ term: `user:${quote(nameOf(String(one.value)))}`, text: nameOf(String(one.value)), count: one.count, name: "user" })),
     ...differing.flatMap(({ parameter, values }) =>
       values.slice(0, VALUES).map((one) => ({ term: `${quoteName(`hp:${parameter.section}/${parameter.name}`)}:${quote(String(one.value))}`, text: String(one.value), count: one.count, name: parameter.name, title: `${parameter.section}/${parameter.name} = ${one.value}` })),
     ),
@@ -30,6 +34,7 @@ export function Facets({ rows, q, project, onFilter, onDownload, onNews, paramet
   return div(
     { class: "facets" },
     project && span({ class: "facet-project" }, icon("folder"), project, link({ href: "/", class: "icon-button small", "aria-label": `Leave ${project}` }, icon("close"))),
+    total !== null && seen[1] - seen[0] < total && seen[1] > 0 && span({ class: "muted facet-seen" }, `${integer(seen[0] + 1)}–${integer(seen[1])} of`),
     span({ class: "muted facet-total", "aria-live": "polite" }, total === null ? "" : total === 1 ? "1 run" : `${integer(total)} runs`),
     div(
       { class: "facet-chips" },
@@ -71,6 +76,21 @@ function useDiffering(rows, parameters) {
     };
   }, [rows, parameters, many]);
   return found;
+}
+
+/** Values that tell runs apart: two at least. @param {{values: {value: string | null, count: number}[]} | undefined} facet */
+function several(facet) {
+  const values = (facet?.values ?? []).filter((one) => one.value !== null);
+  return values.length > 1 ? values.slice(0, VALUES) : [];
+}
+
+/** The name of a user by id, once names are read; they are when `wanted`. @param {boolean} wanted @returns {(id: string) => string} */
+function useUserNames(wanted) {
+  const [names, setNames] = useState(/** @type {Map<string, string>} */ (new Map()));
+  useEffect(() => {
+    if (wanted) users().then((all) => setNames(new Map(all.map((one) => [one.id, one.name]))), () => undefined); // ids filter as well
+  }, [wanted]);
+  return (id) => names.get(id) ?? id;
 }
 
 /** @param {string} status */

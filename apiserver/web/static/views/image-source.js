@@ -1,7 +1,7 @@
 // Which images a run has, by step, and which are shown at a step.
 import { call } from "../core/api.js";
 import { fileUrl, loadPrefixes } from "../core/files.js";
-import { imageIndex, images } from "./run-calls.js";
+import { imageIndex, images } from "../core/first.js";
 
 /** @typedef {{key: string, metric: string, variant: string, iter: number, url: string, stored: string, kind: "image" | "audio" | "video" | "other", timestamp: number}} Picture */
 

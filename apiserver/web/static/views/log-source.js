@@ -1,7 +1,7 @@
 // The log of a run by position: pages around what is looked at, never the whole log.
 import { call } from "../core/api.js";
 import { isProgress, overwritten } from "../core/ansi.js";
-import { LOG_PAGE, logEnd } from "./run-calls.js";
+import { LOG_PAGE, logEnd } from "../core/first.js";
 
 /** @typedef {{position: number, timestamp: number, level: string, msg: string, worker: string, progress: boolean, iter: number | null}} Line */
 
@@ -50,6 +50,18 @@ export class LogSource {
     const page = Math.floor((this.total - 1) / PAGE);
     this.pages.set(page, lines.filter((line) => line.position >= page * PAGE));
     this.changed();
+  }
+
+  /** The position of the first line at a time or after it (`from_timestamp` is exclusive); null when there is none. @param {number} time ms since the epoch */
+  async positionAt(time) {
+    try {
+      const page = await call("events.get_task_log", { task: this.task, search: "^", search_regex: true, from_timestamp: time - 1, navigate_earlier: false, order: "asc", batch_size: 1 });
+      return /** @type {number} */ (page.positions[0] ?? null);
+    } catch (error) {
+      this.error = /** @type {Error} */ (error);
+      this.changed();
+      return null;
+    }
   }
 
   /** @param {number} position @returns {Line | undefined} */

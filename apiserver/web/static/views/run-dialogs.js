@@ -13,6 +13,10 @@ import { toast } from "../ui/toast.js";
 /** @typedef {"" | "tag" | "archive" | "stop" | "delete"} Action */
 
 const datalist = tag("datalist");
+/** Runs of one call: of ten thousand, others are answered in between. */
+const AT_ONCE = 500;
+/** Runs whose events are counted before they are deleted. */
+const MEASURED = 200;
 
 /** @param {Run[]} runs */
 export const allArchived = (runs) => runs.length > 0 && runs.every((run) => run.system_tags?.includes("archived"));
@@ -61,8 +65,8 @@ export function RunDialogs({ open, runs, onOpen, onDone }) {
  * @param {Record<string, any>} body
  */
 async function many(endpoint, body) {
-  const answer = await call(endpoint, body);
-  const failed = answer.failed ?? [];
+  const failed = [];
+  for (let from = 0; from < body.ids.length; from += AT_ONCE) failed.push(...((await call(endpoint, { ...body, ids: body.ids.slice(from, from + AT_ONCE) })).failed ?? []));
   if (failed.length) toast(`${plural(failed.length, "run")} not changed: ${failed[0].error?.msg ?? "refused"}`, { bad: true });
 }
 
@@ -142,7 +146,7 @@ function DeleteDialog({ runs, onClose, onArchive, onDone }) {
     const control = new AbortController();
     (async () => {
       const sum = { events: 0, bytes: 0 };
-      for (const id of ids) {
+      for (const id of ids.slice(0, MEASURED)) {
         const found = await call("events.get_task_storage", { task: id }, { signal: control.signal });
         sum.events += found.count;
         sum.bytes += found.bytes;
@@ -152,7 +156,7 @@ function DeleteDialog({ runs, onClose, onArchive, onDone }) {
     return () => control.abort();
   }, []);
   const forced = runs.filter((run) => run.status === "in_progress" || run.status === "published");
-  const what = [plural(ids.length, "run"), size ? `${plural(size.events, "event")}, ${bytes(size.bytes)}` : problem || "counting …"].join(", ");
+  const what = [plural(ids.length, "run"), size ? `${ids.length > MEASURED ? "at least " : ""}${plural(size.events, "event")}, ${bytes(size.bytes)}` : problem || "counting …"].join(", ");
   return use(
     Confirm,
     {

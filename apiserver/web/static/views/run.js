@@ -1,6 +1,7 @@
 // /runs/<id>: the head of a run and its tabs. A tab is loaded when it is opened.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
-import { ahead, call } from "../core/api.js";
+import { call } from "../core/api.js";
+import { ahead, headCall, tabCalls } from "../core/first.js";
 import { ago, duration, integer, ms, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { address, go, place, runHref } from "../core/url.js";
@@ -13,21 +14,20 @@ import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
 import { copyText, toast } from "../ui/toast.js";
 import { RunDialogs } from "./run-dialogs.js";
-import { imageCalls, logEnd, seriesCalls } from "./run-calls.js";
 import { status } from "./run-status.js";
 import { useLiveRuns, withState } from "./run-live.js";
 
 await Promise.all([loadStyle("run"), loadStyle("chart")]);
 
 /**
- * `types`: events that concern the tab (missing: all of them); `live`: the tab paces itself; `calls`: what it begins with.
- * @type {{name: string, label: string, load: () => Promise<{default: any}>, types?: string[], live?: boolean, calls?: (id: string) => import("./run-calls.js").Call[]}[]}
+ * `types`: events that concern the tab (missing: all of them); `live`: the tab paces itself.
+ * @type {{name: string, label: string, load: () => Promise<{default: any}>, types?: string[], live?: boolean}[]}
  */
 const TABS = [
   { name: "overview", label: "Overview", load: () => import("./overview.js") },
-  { name: "charts", label: "Charts", load: () => import("./charts.js"), types: ["training_stats_scalar"], live: true, calls: seriesCalls },
-  { name: "console", label: "Console", load: () => import("./console.js"), types: ["log"], live: true, calls: (id) => [logEnd(id)] },
-  { name: "images", label: "Images", load: () => import("./images.js"), types: ["training_debug_image"], calls: imageCalls },
+  { name: "charts", label: "Charts", load: () => import("./charts.js"), types: ["training_stats_scalar"], live: true },
+  { name: "console", label: "Console", load: () => import("./console.js"), types: ["log"], live: true },
+  { name: "images", label: "Images", load: () => import("./images.js"), types: ["training_debug_image"] },
   { name: "plots", label: "Plots", load: () => import("./plots.js"), types: ["plot"] },
   { name: "config", label: "Config", load: () => import("./config.js"), types: [] },
   { name: "artifacts", label: "Artifacts", load: () => import("./artifacts.js"), types: [] },
@@ -37,12 +37,6 @@ const TABS = [
 /** The head, and tabs that are read as a whole, follow what happens at most so often. */
 const HEAD_MS = 500;
 const CALM_MS = 2_000;
-
-/** Fields of the head; statistics of thousands of series are not among them. */
-const FIELDS = [
-  "id", "name", "status", "status_reason", "status_message", "status_changed", "type", "comment", "project.name", "project.id", "user.name", "tags",
-  "system_tags", "created", "started", "completed", "last_update", "last_change", "last_iteration", "last_worker", "parent.name", "parent.id",
-];
 
 /** @typedef {import("./run-dialogs.js").Action} Action */
 
@@ -57,7 +51,7 @@ export default function RunView({ id }) {
   const tab = TABS.find((one) => one.name === params.get("tab")) ?? TABS[1];
   const [component, setComponent] = useState(() => loaded.get(tab.name));
   const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
-  const found = useCall(async (signal) => (await call("tasks.get_by_id_ex", { id: [id], only_fields: FIELDS }, { signal })).tasks[0] ?? null, [id]);
+  const found = useCall(async (signal) => (await call(...headCall(id), { signal })).tasks[0] ?? null, [id]);
   const { revisionOf, states } = useLiveRuns([id], found.data ? [found.data] : undefined, found.again);
   const state = useThrottled(states.get(id), HEAD_MS);
   const run = useMemo(() => withState(found.data, state), [found.data, state]);
@@ -71,7 +65,7 @@ export default function RunView({ id }) {
     tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
   }, [tab.name, Boolean(found.data)]);
   useLayoutEffect(() => {
-    for (const [endpoint, body] of tab.calls?.(id) ?? []) ahead(endpoint, body);
+    for (const one of tabCalls(tab.name, id, params)) ahead(one);
   }, [id, tab.name]);
   useLayoutEffect(() => {
     setFailure(null);

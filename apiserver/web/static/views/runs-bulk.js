@@ -1,5 +1,6 @@
 // What can be done with the selected runs.
 import { useMemo, useState } from "../vendor/hooks.js";
+import { integer } from "../core/format.js";
 import { hiddenRuns } from "../core/picks.js";
 import { address, go } from "../core/url.js";
 import { button, div, kbd, span, use } from "../ui/html.js";
@@ -14,9 +15,9 @@ import { RunDialogs, allArchived, runningOf } from "./run-dialogs.js";
 const MOST_COMPARED = 100;
 
 /**
- * @param {{selected: Set<string>, rows: import("./runs-data.js").Rows, onClear: () => void, onDone: () => void, onExport: () => void}} props
+ * @param {{selected: Set<string>, rows: import("./runs-data.js").Rows, onAll: () => Promise<void>, onClear: () => void, onDone: () => void, onExport: () => void}} props
  */
-export function Bulk({ selected, rows, onClear, onDone, onExport }) {
+export function Bulk({ selected, rows, onAll, onClear, onDone, onExport }) {
   const [open, setOpen] = useState(/** @type {Action} */ (""));
   const ids = [...selected];
   const some = ids.length > 0;
@@ -37,7 +38,8 @@ export function Bulk({ selected, rows, onClear, onDone, onExport }) {
   if (!some) return null;
   return div(
     { class: "bulk", role: "region", "aria-label": "Selected runs" },
-    span({ class: "bulk-count" }, `${ids.length} selected`, gone > 0 && `, ${gone} of them deleted`),
+    span({ class: "bulk-count" }, `${integer(ids.length)} selected`, gone > 0 && `, ${gone} of them deleted`),
+    use(AllOf, { rows, selected, onAll }),
     error && span({ role: "alert" }, sentence(error), " ", button({ type: "button", class: "link", onClick: again }, "Try again")),
     button({ type: "button", class: "button primary", disabled: ids.length < 2, onClick: compare }, "Compare", kbd("c")),
     button({ type: "button", class: "button", onClick: () => setOpen("tag") }, icon("tag"), "Tag", kbd("t")),
@@ -58,6 +60,22 @@ export function Bulk({ selected, rows, onClear, onDone, onExport }) {
         },
       }),
   );
+}
+
+/**
+ * Offers to select every run that the filter has, once all that are loaded are selected.
+ * @param {{rows: import("./runs-data.js").Rows, selected: Set<string>, onAll: () => Promise<void>}} props
+ */
+function AllOf({ rows, selected, onAll }) {
+  const [busy, setBusy] = useState(false);
+  const { total } = rows;
+  if (total === null || total <= rows.runs.size || selected.size >= total) return null;
+  for (const run of rows.runs.values()) if (!selected.has(run.id)) return null;
+  const choose = () => {
+    setBusy(true);
+    void onAll().then(() => setBusy(false));
+  };
+  return button({ type: "button", class: "link", disabled: busy, onClick: choose }, busy ? "selecting …" : `Select all ${integer(total)} that match`);
 }
 
 /**

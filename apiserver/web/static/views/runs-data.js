@@ -1,8 +1,8 @@
 // Rows of one query: read by pages as they come into view, kept, and brought up to date without moving what is on screen.
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
+import { PAGE, rowsCall } from "../core/first.js";
 
-export const PAGE = 100;
 /** Runs of one call that is no page of the table. */
 const MOST_READ = 500;
 
@@ -31,6 +31,9 @@ export class Rows {
     this.changed = signal(0);
     this.error = signal(/** @type {Error | null} */ (null));
     this.control = new AbortController();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.later = undefined;
+    this.counted = false;
   }
 
   stop() {
@@ -45,13 +48,21 @@ export class Rows {
   /** Reads the first page, then how many rows there are; throws what the first call throws. */
   async start() {
     await this.page(0);
-    this.totals().catch((error) => {
-      if (!this.control.signal.aborted) this.error.value = error;
-    });
+    this.later = setTimeout(() => this.settled(), TOTALS_MS);
     return this;
   }
 
-  /** Counts the rows of the query, whole and by status and tag. */
+  /** What is on screen is complete: now the rows are counted, once. */
+  settled() {
+    clearTimeout(this.later);
+    if (this.counted || this.control.signal.aborted) return;
+    this.counted = true;
+    this.totals().catch((error) => {
+      if (!this.control.signal.aborted) this.error.value = error;
+    });
+  }
+
+  /** Counts the rows of the query, whole and by status, tag, type and user. */
   async totals() {
     const answer = await this.ask({ page: 0, page_size: 1, order_by: [], only_fields: ["id"], ...TOTALS });
     this.total = answer.total;
@@ -79,7 +90,7 @@ export class Rows {
   async page(page) {
     this.asked.add(page);
     const { fields } = this;
-    const answer = await this.ask({ page, page_size: PAGE });
+    const answer = await call(...rowsCall(this.query, this.order, fields, page), { signal: this.control.signal });
     answer.tasks.forEach((/** @type {Run} */ run, /** @type {number} */ index) => this.runs.set(page * PAGE + index, run));
     if (fields !== this.fields) await this.update(answer.tasks.map((/** @type {Run} */ run) => run.id));
     if (answer.tasks.length < PAGE) this.total = page * PAGE + answer.tasks.length;
@@ -185,6 +196,26 @@ export class Rows {
       .slice(0, most);
   }
 
+  /**
+   * Runs as read by `all`, with those that changed since or came in; what left the query stays until it is read as a whole.
+   * @param {Run[]} known with `last_change` @returns {Promise<Run[]>} the same array when nothing changed
+   */
+  async fresher(known) {
+    const since = known.reduce((last, run) => (run.last_change > last ? run.last_change : last), "");
+    const { tasks } = await this.ask({ ...(since ? { last_change: [`>=${since}`] } : {}), order_by: ["-last_change"], page: 0, page_size: MOST_READ });
+    const before = new Map(known.map((run) => [run.id, run]));
+    const changed = tasks.filter((/** @type {Run} */ run) => JSON.stringify(run) !== JSON.stringify(before.get(run.id)));
+    if (!changed.length) return known;
+    for (const run of changed) before.set(run.id, run);
+    return [...before.values()];
+  }
+
+  /** Ids of every run of the query, in its order. @param {number} limit */
+  async allIds(limit) {
+    const { tasks } = await this.ask({ page: 0, page_size: limit, only_fields: ["id"] });
+    return tasks.map((/** @type {Run} */ run) => run.id);
+  }
+
   /** Every run of the query, read by pages; for groups and downloads. @param {number} limit */
   async all(limit) {
     /** @type {Run[]} */
@@ -208,5 +239,7 @@ function weight(values) {
   return values.reduce((sum, { count }) => sum - count * Math.log(count / all), 0);
 }
 
+/** Curves come before totals, but not later than this: counting ten thousand runs takes the server as long as all that is on screen. */
+const TOTALS_MS = 1_000;
 /** Fields whose values are counted. */
-const TOTALS = { count_total: true, facets: ["status", "tags"], facet_values: 12 };
+const TOTALS = { count_total: true, facets: ["status", "tags", "type", "user"], facet_values: 12 };

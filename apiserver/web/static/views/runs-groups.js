@@ -1,12 +1,12 @@
 // Runs grouped by up to three keys: a row a group, with count, mean and standard deviation of the numbers that are shown.
-import { useState } from "../vendor/hooks.js";
+import { useEffect, useState } from "../vendor/hooks.js";
 import { column } from "../query/columns.js";
 import { quote, quoteName } from "../query/language.js";
 import { integer, number } from "../core/format.js";
 import { meanAndDeviation } from "../core/numbers.js";
 import { hiddenRuns } from "../core/picks.js";
 import { button, div, fragment, input, label, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
-import { useCall, useSignal } from "../ui/hooks.js";
+import { useCall, usePaced, usePolling, useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { statusWord } from "../ui/status.js";
@@ -15,6 +15,9 @@ import { Problem } from "../ui/problem.js";
 
 const MOST_RUNS = 10_000;
 const MOST_KEYS = 3;
+/** What changed is read so often, everything so often. */
+const CHANGES_MS = 2_000;
+const WHOLE_MS = 60_000;
 
 /** @typedef {import("../query/columns.js").Run} Run */
 /** @typedef {import("../query/compile.js").Vocabulary} Vocabulary */
@@ -53,15 +56,25 @@ export function Groups({ rows, group, columns, names, onOpen }) {
   const keys = group.flatMap((id) => column(id, names) ?? []).slice(0, MOST_KEYS);
   const numbers = columns.filter((one) => one.numeric && one.value && !one.id.startsWith("hp:"));
   const all = useCall(() => {
-    rows.fields = [...new Set([...rows.fields, "last_iteration", ...keys.flatMap((one) => one.fields)])];
+    rows.fields = [...new Set([...rows.fields, "last_iteration", "last_change", ...keys.flatMap((one) => one.fields)])];
     return rows.all(MOST_RUNS);
   }, [rows, group.join(",")]);
+  const [now, setNow] = useState(/** @type {Run[] | undefined} */ (undefined));
+  useEffect(() => setNow(all.data), [all.data]);
+  const follow = usePaced(async () => {
+    const runs = now ?? all.data;
+    if (!runs) return;
+    const fresh = await rows.fresher(runs);
+    setNow((old) => (old === now ? fresh : old)); // everything was read meanwhile
+  }, CHANGES_MS);
+  usePolling(follow, CHANGES_MS);
+  usePolling(all.again, WHOLE_MS);
   const hidden = useSignal(hiddenRuns);
   const [charts, setCharts] = useState(/** @type {any} */ (null));
   const showCharts = () => import("./group-charts.js").then((module) => setCharts(() => module.default), (error) => toast(error.message, { bad: true }));
   if (all.error) return use(Problem, { error: all.error, again: all.again });
   if (!all.data) return div({ class: "runs-loading", "aria-busy": "true" });
-  const groups = grouped(all.data, keys);
+  const groups = grouped(now ?? all.data, keys);
   const series = [...new Map(columns.flatMap((one) => (one.series ? [[JSON.stringify(one.series), one.series]] : []))).values()];
   const drawn = groups.map(({ values, runs }) => ({ values, runs: runs.filter((run) => !hidden.has(run.id)) })).filter(({ runs }) => runs.length > 0);
   const lines = drawn.map(({ values, runs }) => ({ name: values.map((value, at) => said(keys[at]?.id, value)).join(" · "), tasks: runs.map((run) => run.id), last: Math.max(0, ...runs.map((run) => run.last_iteration ?? 0)) }));

@@ -8,6 +8,7 @@ import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { statusBadge } from "../ui/status.js";
 import { useVirtual } from "../ui/virtual.js";
+import { useColumnWidths } from "./column-widths.js";
 import { Sparkline } from "./sparkline.js";
 
 export const ROW = 33;
@@ -23,14 +24,18 @@ const colgroup = tag("colgroup");
  *   rows: import("./runs-data.js").Rows, columns: import("../query/columns.js").Column[], sort: string, onSort: (id: string, add: boolean) => void,
  *   selected: Set<string>, onSelect: (ids: string[], on: boolean) => void, picks: Map<string, number>, hidden: Set<string>, onHide: (id: string) => void,
  *   cursor: number, onCursor: (index: number) => void, onRange: (from: number, to: number, atTop: boolean) => void,
+ *   onSeen: (rows: [number, number]) => void,
  *   thumbs: Map<string, any>, busy: boolean,
  * }} props
  */
-export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, thumbs, busy }) {
+export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, onSeen, thumbs, busy }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
-  const { first, last, before, after, atTop } = useVirtual(scroller, rows.length, ROW);
+  const { first, last, seen, before, after, atTop } = useVirtual(scroller, rows.length, ROW, 0, HEAD);
+  const { widths, handle } = useColumnWidths();
+  const widthOf = (/** @type {import("../query/columns.js").Column} */ one) => widths[one.id] ?? one.width;
   const anchor = useRef(-1);
   useLayoutEffect(() => onRange(first, last, atTop), [first, last, atTop, rows]);
+  useLayoutEffect(() => onSeen(seen), [seen[0], seen[1], rows]);
   useEffect(() => {
     scroller.current?.scrollTo(0, 0);
   }, [rows]);
@@ -58,12 +63,13 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
     anchor.current = index;
     onCursor(index);
   };
-  const width = 36 + columns.reduce((sum, one) => sum + one.width, 0);
+  const width = 36 + columns.reduce((sum, one) => sum + widthOf(one), 0);
+  const nameRoom = widths.name ?? nameWidth.current;
   return div(
     { class: busy ? "runs-scroll busy" : "runs-scroll", ref: scroller, tabIndex: -1 },
     table(
-      { class: "runs", "aria-rowcount": rows.length + 1, "aria-label": "Runs", style: { "--name": `${nameWidth.current}px`, minWidth: `calc(var(--name-width) + ${width}px)` } },
-      colgroup(col({ style: { width: "36px" } }), col({ class: "name-col" }), ...columns.map((one) => col({ key: one.id, style: { width: `${one.width}px` } })), col({})),
+      { class: "runs", "aria-rowcount": rows.length + 1, "aria-label": "Runs", style: { "--name": `${nameRoom}px`, ...(widths.name ? { "--name-width": `${widths.name}px` } : {}), minWidth: `calc(var(--name-width) + ${width}px)` } },
+      colgroup(col({ style: { width: "36px" } }), col({ class: "name-col" }), ...columns.map((one) => col({ key: one.id, style: { width: `${widthOf(one)}px` } })), col({})),
       thead(
         tr(
           { "aria-rowindex": 1 },
@@ -71,8 +77,8 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
             { class: "pick", scope: "col" },
             input({ type: "checkbox", checked: all, "aria-label": "Select all runs that are loaded", onChange: () => onSelect(known, !all) }),
           ),
-          head({ id: "name", title: "Run", sort: ["name"], numeric: false }, sort, onSort),
-          ...columns.map((one) => head(one, sort, onSort)),
+          head({ id: "name", title: "Run", sort: ["name"], numeric: false }, sort, onSort, handle("name", "Run", nameRoom)),
+          ...columns.map((one) => head(one, sort, onSort, handle(one.id, one.title, widthOf(one)))),
           td({ class: "rest" }),
         ),
       ),
@@ -141,8 +147,9 @@ function silence(run) {
  * @param {{id: string, title: string, sort: string[] | null, numeric: boolean}} one
  * @param {string} sort
  * @param {(id: string, add: boolean) => void} onSort
+ * @param {any} edge
  */
-function head(one, sort, onSort) {
+function head(one, sort, onSort, edge) {
   const parts = sort.split(",");
   const direction = parts.includes(one.id) ? "ascending" : parts.includes(`-${one.id}`) ? "descending" : undefined;
   const at = parts.length > 1 ? parts.findIndex((part) => part === one.id || part === `-${one.id}`) + 1 : 0;
@@ -157,5 +164,6 @@ function head(one, sort, onSort) {
           at > 0 && direction && span({ class: "muted" }, String(at)),
         )
       : span({ class: "head-text truncate", title: one.title }, title),
+    edge,
   );
 }

@@ -1,14 +1,15 @@
 // The runs table: filter, columns, sort, selection. Everything but the reader's widths is in the address.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { hiddenRuns, picks, toggleHidden } from "../core/picks.js";
+import { ROW_FIELDS, SORT, remember, rowsCall } from "../core/first.js";
 import { integer, ms } from "../core/format.js";
 import { watch } from "../core/live.js";
 import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
-import { thumbnails } from "../core/thumbnails.js";
+import { thumbnails, thumbnailsCall } from "../core/thumbnails.js";
 import { go, place, runHref, setParams } from "../core/url.js";
 import { remembered, seriesOfProject, vocabulary } from "../core/vocabulary.js";
-import { ROW_FIELDS, column, defaults, orderBy } from "../query/columns.js";
+import { column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
 import { save } from "../core/save.js";
 import { csv } from "../query/csv.js";
@@ -41,9 +42,9 @@ const SETTLED_MS = 60;
 /** Names that are known are read again so much later. */
 const BEHIND_MS = 1_500;
 const EXPORTED = 10_000;
+const MOST_SELECTED = 10_000;
 /** px of a telephone's window. */
 const NARROW = 720;
-const SORT = "-started";
 
 await loadStyle("runs");
 
@@ -59,6 +60,7 @@ export default function Runs() {
   const [cursor, setCursor] = useState(-1);
   const [mistake, setMistake] = useState(/** @type {import("../query/language.js").Mistake | null} */ (null));
   const [thumbs, setThumbs] = useState(new Map());
+  const [seen, setSeen] = useState(/** @type {[number, number]} */ ([0, 0]));
   const range = useRef({ from: 0, to: 0, atTop: true });
   useTitle(project ? `Runs of ${project}` : "Runs");
 
@@ -121,10 +123,13 @@ export default function Runs() {
   const inView = rows ? rows.ids(view.first, view.last) : [];
   const dirty = useLiveRows(rows, inView, relist);
   const missing = inView.filter((id) => sparks.some((one) => !thumbs.has(`${id}\n${one.metric}\n${one.variant}`)));
-  useEffect(() => {
+  // Sent before the browser paints, once the size of the table is known.
+  useLayoutEffect(() => {
+    if ((names.data ?? before) && inView.length && !(missing.length && sparks.length)) rows?.settled();
     if (!missing.length || !sparks.length) return undefined;
     const control = new AbortController();
     const timer = setTimeout(() => {
+      if (rows && !thumbs.size && !view.first) remember(params, [rowsCall(rows.query, rows.order, rows.fields, 0), thumbnailsCall(missing, sparks)]);
       thumbnails(missing, sparks, control.signal).then(
         (found) => {
           const none = missing.flatMap((id) => sparks.map((one) => [`${id}\n${one.metric}\n${one.variant}`, null]));
@@ -161,6 +166,14 @@ export default function Runs() {
     const next = new Set(selected);
     for (const id of ids) next[on ? "add" : "delete"](id);
     setParams({ sel: [...next].join(",") });
+  };
+  const chooseAll = async () => {
+    try {
+      const ids = await rows?.allIds(MOST_SELECTED);
+      if (ids) setParams({ sel: [...new Set([...selected, ...ids])].join(",") });
+    } catch (caught) {
+      toast(/** @type {Error} */ (caught).message, { bad: true });
+    }
   };
   const sortBy = (/** @type {string} */ id, /** @type {boolean} */ add) => {
     const parts = sort.split(",").filter(Boolean);
@@ -217,6 +230,7 @@ export default function Runs() {
       use(Facets, {
         rows,
         version,
+        seen,
         q,
         project,
         parameters: names.data?.parameters,
@@ -244,6 +258,7 @@ export default function Runs() {
             onCursor: setCursor,
             thumbs,
             busy: answer.loading,
+            onSeen: setSeen,
             onRange: (/** @type {number} */ first, /** @type {number} */ last, /** @type {boolean} */ atTop) => {
               range.current = { from: first, to: last, atTop };
               setView({ first, last });
@@ -253,7 +268,7 @@ export default function Runs() {
         : mistake
           ? div({ class: "blank narrow-blank" }, p("The filter has a mistake: ", mistake.message), button({ type: "button", class: "button", onClick: () => filter("") }, "Clear the filter"))
           : !error && div({ class: "runs-loading", "aria-busy": "true" }, Array.from({ length: 12 }, (_, index) => div({ key: index, class: "skeleton-row" }, span({ class: "skeleton" })))),
-    rows && use(Bulk, { selected, rows, onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
+    rows && use(Bulk, { selected, rows, onAll: chooseAll, onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
   );
 }
 
