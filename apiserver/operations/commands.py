@@ -241,7 +241,7 @@ def retention(
 @_STATE
 @_JSON
 def compact(idle: float, company: str | None, dry_run: bool, data: str | None, store: str | None, state: str | None, as_json: bool) -> None:
-    """Make old generations of Elasticsearch's indices cheaper to keep: merged segments, and nodes of another tier (elastic.tiers).
+    """Make old generations of Elasticsearch's indices cheaper to keep: fewer shards, merged segments, nodes of another tier (elastic.tiers).
 
     Each generation once, when a newer one has begun and its tasks are idle. The server goes on running. On SQLite there is nothing to do.
     """

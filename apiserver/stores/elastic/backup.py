@@ -16,6 +16,7 @@ import orjson
 from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
 from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.names import is_unfinished, plain
 from apiserver.stores.elastic.point_values import POINT_DOCUMENT, VALUE_FIELDS, body_of, extra_of, source_of
 from apiserver.stores.errors import StoreBusy, StoreDamaged
 from apiserver.stores.event_types import TYPES
@@ -37,7 +38,9 @@ def dump(client: ElasticClient, folder: Path) -> dict[str, int]:
     for pattern in patterns:
         found = client.call("GET", f"/{layout.prefix}{pattern}/_alias?allow_no_indices=true&ignore_unavailable=true")
         for index in sorted(found):
-            name = index.removeprefix(layout.prefix)
+            if is_unfinished(index, found[index]["aliases"]):
+                continue
+            name = plain(index).removeprefix(layout.prefix)
             is_points = _is_points(name)
             done[name] = 0
             with gzip.open(folder / f"{name}.jsonl.gz", "wb", compresslevel=3) as file:

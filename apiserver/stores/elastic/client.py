@@ -324,6 +324,8 @@ def attempts(count: int) -> Iterator[int]:
 
 def busy_reason(status: int, body: Any) -> StoreBusy | None:
     """The exception for a refusal that passes by itself; None when it is the caller's fault or a conflict."""
+    if status == 403 and "FORBIDDEN/8/" in reason(body):
+        return StoreBusy(f"the index takes no writes while its generation is shrunk or dropped: {reason(body)}", 2.0)
     if status in (403, 429) and "cluster_block" in error_type(body):
         return StoreReadOnly(f"the index is read-only, probably because the disk is full: {reason(body)}", 30.0)
     if status in (429, 503):

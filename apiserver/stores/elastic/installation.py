@@ -18,6 +18,7 @@ from elasticsearch import ApiError
 from apiserver.stores.base import Health, StoreUsage
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import LAYOUT, Layout
+from apiserver.stores.elastic.names import is_unfinished, plain
 from apiserver.stores.errors import StoreBusy, StoreDamaged, StoreUnavailable
 from apiserver.stores.event_types import TYPES
 
@@ -154,7 +155,7 @@ class Installation:
         start = f"{self._layout.prefix}events-"
         indices = self._client.call("GET", f"/{start}*/_alias?allow_no_indices=true&filter_path=*.aliases")
         types = sorted(TYPES, key=len, reverse=True)
-        names = (index.removeprefix(start) for index in indices)
+        names = (plain(index).removeprefix(start) for index in indices)
         generations = {next((name.removeprefix(f"{type}-") for type in types if name.startswith(f"{type}-")), name) for name in names}
         return StoreUsage(self.disks(), len(self.blocks().indices), len(generations))
 
@@ -244,7 +245,9 @@ class Installation:
         names = ",".join(template["index_patterns"][0] for template in self._layout.templates().values())
         wanted = "ignore_unavailable=true&allow_no_indices=true&filter_path=*.mappings,*.aliases"
         found: dict[str, dict[str, Any]] = self._client.call("GET", f"/{names}?{wanted}")
-        return {index: {"mappings": {}, **content} for index, content in found.items()}
+        return {
+            index: {"mappings": {}, **content} for index, content in found.items() if not is_unfinished(index, content.get("aliases", {}))
+        }
 
     def _compare(self, index: str, mapping: Mapping[str, Any], wanted: Mapping[str, Any], found: Differences) -> None:
         properties = wanted["properties"]

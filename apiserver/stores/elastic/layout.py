@@ -173,6 +173,10 @@ class Layout:
         """The write alias of an index. Writes name it and require an alias: a late one can't bring a dropped index back."""
         return f"{index}-write"
 
+    def lease(self, which: str) -> str:
+        """The alias that an index has while it is shrunk."""
+        return f"{self.prefix}events-shrinking-{which}"
+
     def statistics(self, company: str) -> str:
         """Series with their statistics, the tasks' generations, batches under way."""
         return f"{self.prefix}statistics-{slug(company)}"
@@ -227,6 +231,8 @@ class Layout:
         try:
             self._client.call("PUT", f"/{index}", {**template, "aliases": aliases or {}})
         except ApiError as error:
+            if "already exists as alias" in str(error.body):  # it was shrunk: the name, and its aliases, are the smaller one's
+                return
             if "resource_already_exists" not in str(error.body):
                 raise StoreDamaged(f"Elasticsearch refuses to create the index {index}: {reason(error.body)}") from error
             self.add_aliases([(index, alias) for alias in aliases or {}])

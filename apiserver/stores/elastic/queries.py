@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
+from apiserver.stores.elastic.names import plain
 from apiserver.stores.elastic.point_values import SPECIAL_VALUES, body_of, source_of
 from apiserver.stores.means import GREATEST, SCALE
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, Cursor, EventQuery, Metrics, PagedEvent, SeriesKey, stored_event
@@ -132,7 +133,7 @@ def event_of(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) -> P
             body.update(source["body"])
     else:
         body = body_of(source)
-    key = SeriesKey(source["task"], types[hit["_index"]], source["metric"], source["variant"])
+    key = SeriesKey(source["task"], types[plain(hit["_index"])], source["metric"], source["variant"])
     event = stored_event(key, iteration, timestamp, seq, source["worker"], source.get("model_event", False), body)
     return PagedEvent(event, Cursor(timestamp if order == "timestamp" else iteration, timestamp, seq))
 

@@ -1,4 +1,4 @@
-"""Old generations made cheap to keep, each once: one segment a shard, on nodes of another tier.
+"""Old generations made cheap to keep, each once: fewer shards, one segment a shard, on nodes of another tier.
 
 A closed generation still gets events of the tasks that began in it, so what counts is that none has come for a while. One that comes all the same is
 stored as ever.
@@ -10,14 +10,17 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from elasticsearch import ApiError
+
 from apiserver.settings import ElasticSettings
 from apiserver.stores.base import Compacted
-from apiserver.stores.elastic.client import ElasticClient
+from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.ages import task_ages
-from apiserver.stores.errors import StoreBusy
+from apiserver.stores.elastic.write.shrinking import Shrinking
+from apiserver.stores.errors import StoreBusy, StoreUnavailable
 from apiserver.stores.event_types import TYPES
 
 POLL_SECONDS = 0.2
@@ -32,6 +35,7 @@ class Compaction:
         self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility, settings: ElasticSettings
     ) -> None:
         self._client, self._layout, self._generations, self._visibility = client, layout, generations, visibility
+        self._shrinking = Shrinking(client, layout)
         self._tier = settings.tiers[1] if settings.tiers else ""
 
     def compact(self, company: str, idle_since: int, dry_run: bool) -> Iterator[Compacted]:
@@ -47,14 +51,36 @@ class Compaction:
                 continue
             indices = [self._layout.events(type, company, number) for type in TYPES]
             before = after = self._bytes(indices)
+            what = f"generation {number:06d}"
             if not dry_run:
+                shards = sum(self._shrinking.shards(indices).values())
+                problem = self._shrink(indices)
                 self._merge(indices)
                 if self._tier:  # after the merge: less has to be moved, and the merge runs on the faster nodes
                     wanted = {"index.routing.allocation.include._tier_preference": self._tier}
                     self._client.call("PUT", f"/{','.join(indices)}/_settings{SKIPPED}", wanted)
-                self._generations.note(company, number, compacted=int(time.time() * 1000))
+                if not problem:  # else the next call tries again; there is nothing to merge then
+                    self._generations.note(company, number, compacted=int(time.time() * 1000))
                 after = self._bytes(indices)
-            yield Compacted(f"generation {number:06d}", before, after)
+                fewer = sum(self._shrinking.shards(indices).values())
+                what += f" ({shards} -> {fewer} shards)" if fewer < shards else ""
+                what += f" (not shrunk: {problem})" if problem else ""
+            yield Compacted(what, before, after)
+
+    def _shrink(self, indices: Sequence[str]) -> str:
+        """Before the merge, which then makes one segment of what came from several shards. Why it could not be done, if so."""
+        try:
+            for index, count in self._shrinking.shards(indices).items():
+                fewest = self._shrinking.fewest(index, count)
+                if fewest < count:
+                    self._shrinking.shrink(index, fewest)
+        except StoreUnavailable:
+            raise
+        except StoreBusy as error:
+            return str(error)
+        except ApiError as error:  # the index was dropped meanwhile, or the lease was taken over
+            return f"Elasticsearch refuses: {reason(error.body)}"
+        return ""
 
     def _merge(self, indices: Sequence[str]) -> None:
         """One segment a shard; comes back when it is done, which may take hours. Raises StoreBusy when it fails."""

@@ -12,7 +12,7 @@ from typing import Any
 from elasticsearch import ApiError
 
 from apiserver.stores.elastic.bulk_actions import action
-from apiserver.stores.elastic.client import ElasticClient, busy_reason, reason
+from apiserver.stores.elastic.client import ElasticClient, IndexGone, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of, terms
@@ -132,7 +132,10 @@ class Deleter:
                 }
                 if after is not None:
                     body["search_after"] = after
-                answer = self._client.call("POST", "/_search", body)
+                try:
+                    answer = self._client.call("POST", "/_search", body)
+                except ApiError as error:
+                    raise (_gone() if error.meta.status == 404 else error) from error
                 hits = answer["hits"]["hits"]
                 removed += self._remove_hits(hits)
                 if len(hits) < SLICE:
@@ -148,6 +151,8 @@ class Deleter:
         for item in self._client.bulk(b"".join(action("delete", hit["_index"], hit["_id"], seen=hit) for hit in hits)).items:
             if item["status"] == 200:
                 removed += 1
+            elif is_index_gone(item):
+                raise _gone()
             elif item["status"] not in (404, 409):
                 raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a delete: {reason(item)}")
         return removed
@@ -169,3 +174,8 @@ class Deleter:
             items = self._client.bulk(b"".join(action("delete", index, hit["_id"], seen=hit) for hit in part)).items
             again += [key_of(hit["_source"]) for hit, item in zip(part, items, strict=True) if item["status"] == 409]
         return again
+
+
+def _gone() -> IndexGone:
+    """The retry finds the events where they are now, or none."""
+    return IndexGone("the events were moved or dropped meanwhile", 1.0)

@@ -84,8 +84,11 @@ class Retention:
         self._writable(books, lambda: self._generations.note(company, number, state="dropped"))
         self._writable(books, lambda: self._remove_documents(company, tasks))
         self._visibility.remember_generations(company, dict.fromkeys(tasks))
-        self._client.call("DELETE", f"/{names}?ignore_unavailable=true&allow_no_indices=true")
-        self._visibility.record_writes(company, dict.fromkeys(tasks, ()), (statistics,))
+        there = self._client.call("GET", f"/{names}/_alias?ignore_unavailable=true&allow_no_indices=true")
+        if there:  # the names of those that were shrunk are aliases, which can't be deleted
+            self._client.call("DELETE", f"/{','.join(there)}?ignore_unavailable=true")
+        for start in range(0, len(tasks), SLICE):  # by task: else a reader that knows of nothing new would still find what was removed
+            self._visibility.record_writes(company, dict.fromkeys(tasks[start : start + SLICE], (statistics,)))
         return True
 
     def _writable(self, indices: Sequence[str], write: Callable[[], None]) -> None:
@@ -99,9 +102,12 @@ class Retention:
         return write()
 
     def _block(self, names: str, blocked: bool) -> None:
-        self._client.call(
-            "PUT", f"/{names}/_settings?ignore_unavailable=true&allow_no_indices=true", {"index.blocks.write": blocked if blocked else None}
-        )
+        """Set the block, when no write is under way any more; or take it back."""
+        unless = "ignore_unavailable=true&allow_no_indices=true"
+        if blocked:
+            self._client.call("PUT", f"/{names}/_block/write?{unless}")
+        else:
+            self._client.call("PUT", f"/{names}/_settings?{unless}", {"index.blocks.write": None})
 
     def _remove_documents(self, company: str, tasks: Sequence[str]) -> None:
         """The statistics of the tasks, then their pins: a later writer pins the tasks again."""
