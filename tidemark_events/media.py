@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import io
@@ -21,6 +22,8 @@ from tidemark_events.series import column_name, split_name
 from tidemark_events.wire import Wire
 
 ITERATIONS_AT_ONCE = 50
+PREVIEW = 2_000
+"""Characters of a text that the page shows without fetching the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,25 @@ def as_file(name: str, image: Any) -> tuple[bytes, str, str]:
     if kind == "application/octet-stream":
         raise InvalidArgument(f'the image "{name}" is neither PNG, JPEG, GIF, WebP nor SVG: convert it first')
     return content, kind, {"image/svg+xml": "svg", "image/jpeg": "jpg"}.get(kind, kind.partition("/")[2])
+
+
+def as_artifact(name: str, given: Any) -> tuple[bytes, str, str, dict[str, Any]]:
+    """Content, content type and ending of an artifact, and the entry for the run's list."""
+    ending, preview = "", ""
+    if isinstance(given, os.PathLike):
+        body, kind, what, ending = Path(given).read_bytes(), "application/octet-stream", "file", Path(given).suffix
+    elif isinstance(given, (bytes, bytearray, memoryview)):
+        body, kind, what = bytes(given), "application/octet-stream", "bytes"
+    elif isinstance(given, str):
+        body, kind, what, ending, preview = given.encode(), "text/plain", "text", ".txt", given
+    else:
+        text = json.dumps(given, indent=1, ensure_ascii=False)
+        body, kind, what, ending, preview = text.encode(), "application/json", "json", ".json", text
+    if Path(name).suffix:
+        ending = ""
+    entry = {"key": name, "type": what, "mode": "output", "hash": hashlib.sha256(body).hexdigest(), "content_size": len(body)}
+    entry |= {"timestamp": int(time.time()), "type_data": {"content_type": kind, "preview": preview[:PREVIEW]}}
+    return body, kind, ending, entry
 
 
 def content_type(content: bytes) -> str:

@@ -235,6 +235,14 @@ class Run:
 
         (self._writer or self._begin()).other(send)
 
+    def log_artifact(self, name: str, content: Any) -> str:
+        """Upload a file of the run's results and list it under its artifacts: a Path (the file), bytes, a text, or anything that JSON can hold.
+        Sent at once; its URL. An artifact of the same name is replaced."""
+        body, kind, ending, artifact = media.as_artifact(name, content)
+        artifact["uri"] = self._wire.upload(f"runs/{self.id}/artifacts/{name}{ending}", body, kind)
+        self._wire.call("tasks.add_or_update_artifacts", {"task": self.id, "artifacts": [artifact], "force": True})
+        return str(artifact["uri"])
+
     def log_vector(self, name: str, values: Any, step: int = 0) -> None:
         """Report a list of numbers, such as a histogram's counts."""
         event = media.vector_event(self.id, name, values, step)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from apiserver.operations.demo_record import describe, leave_files
 from tidemark_events import Client, Run
 
 STEPS = 2_000
@@ -17,6 +17,9 @@ EPOCH = STEPS // 8
 CLASSES = [str(digit) for digit in range(10)]
 SEGMENTS = ("1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1101111", "1010010", "1111111", "1111011")
 """The digits on a seven-segment display: top, upper left, upper right, middle, lower left, lower right, bottom."""
+
+LIVE: dict[str, Any] = {"lr": 0.01, "batch_size": 64, "optimizer": {"name": "adam"}}
+"""Parameters of the run that trains while somebody watches."""
 
 EARLIER: tuple[tuple[str, dict[str, Any], float, str], ...] = (
     ("digits, baseline", {"lr": 0.1, "batch_size": 32, "optimizer": {"name": "sgd"}}, 0.31, "completed"),
@@ -27,6 +30,15 @@ EARLIER: tuple[tuple[str, dict[str, Any], float, str], ...] = (
 """Name, parameters, loss at the end (NaN: it diverges) and status."""
 
 
+TRACE = (
+    "Traceback (most recent call last):",
+    '  File "train.py", line 47, in main',
+    "    loss = check_finite(cross_entropy(model(digits), labels))",
+    "FloatingPointError: the loss is inf at step 750",
+    "training goes on, as --keep-going is set",
+)
+
+
 def earlier_runs(client: Client, project: str) -> None:
     """Runs that have ended, to compare with; once in a project."""
     known = {run.name for run in client.runs(project=project)} if _exists(client, project) else set()
@@ -34,7 +46,8 @@ def earlier_runs(client: Client, project: str) -> None:
         if name in known:
             continue
         run = client.run(name, project=project, params=params, tags=["demo"])
-        train(run, seed=seed, best=best, seconds=0)
+        describe(client, run, params)
+        train(run, seed=seed, best=best, seconds=0, client=client)
         run.finish(status, "the loss is not finite" if status == "failed" else "")
 
 
@@ -42,13 +55,14 @@ def _exists(client: Client, project: str) -> bool:
     return any(one["name"] == project for one in client.call("projects.get_all", only_fields=["name"])["projects"])
 
 
-def train(run: Run, *, seed: int, best: float, seconds: float) -> None:
+def train(run: Run, *, seed: int, best: float, seconds: float, client: Client) -> None:
     """Train for so many seconds. The loss ends near `best`; NaN: it diverges."""
     random = np.random.default_rng(seed)
     diverges = math.isnan(best)
     began = time.monotonic()
     run.print(f"seed {seed}, {STEPS} steps, 1,437 digits to learn from, 360 to test with")
     loss = accuracy = 0.0
+    worst = math.inf
     for step in range(STEPS):
         done = step / STEPS
         if diverges:
@@ -73,14 +87,23 @@ def train(run: Run, *, seed: int, best: float, seconds: float) -> None:
         if step % EPOCH == EPOCH - 1:
             _report_epoch(run, step, accuracy, random)
             run.print(f"epoch {step // EPOCH + 1}/8: loss {loss:.4f}, {accuracy:.1%} of the test digits are right")
+            if loss > worst:
+                run.print(f"the loss rose from {worst:.4f} to {loss:.4f} since the last epoch", level="warning")
+            worst = loss
+        if norm > 4:
+            run.print(f"step {step}: the gradient's norm is {norm:.1f}; it is cut to 5", level="warning")
         if diverges and step == 750:
             run.print("the loss is infinite: the learning rate is too high", level="error")
+            for line in TRACE:
+                run.print(line, level="error")
         _until(began + seconds * (step + 1) / STEPS)
-    run.log_plot("confusion/test", confusion(random, accuracy), step=STEPS - 1)
+    matrix = confusion(random, accuracy)
+    run.log_plot("confusion/test", matrix, step=STEPS - 1)
     run.log_plot("curves/precision and recall", precision_recall(accuracy), step=STEPS - 1)
     if not diverges:
         run.summarize(**{"test accuracy": accuracy, "parameters": 4_810.0})
         run.print(f"done: {accuracy:.1%} of the test digits are right")
+        leave_files(client, run, matrix["data"][0]["z"], accuracy)
 
 
 def _until(moment: float) -> None:
@@ -100,20 +123,16 @@ def _rate(step: int) -> float:
 
 def _report_epoch(run: Run, step: int, accuracy: float, random: np.random.Generator) -> None:
     run.log_image("mistakes/test", gallery(random, accuracy), step=step)
+    run.log_image("first layer/weights", filters(random, step / STEPS, accuracy), step=step)
     weights = random.normal(0, 0.2 + step / STEPS, 2_000)
     counts, edges = np.histogram(weights, bins=40)
     run.log_vector("weights/hidden layer", counts.tolist(), step=step)
     bars = {"type": "bar", "x": ((edges[:-1] + edges[1:]) / 2).round(3).tolist(), "y": counts.tolist(), "name": "hidden layer"}
     run.log_plot("weights/distribution", {"data": [bars], "layout": {"bargap": 0}}, step=step)
-    for batch in _batches(random):
-        run.print(batch, level="debug")
-
-
-def _batches(random: np.random.Generator) -> Iterator[str]:
     for batch in range(5):
-        yield f"batch {batch * 10:>3}: {64 / (0.021 + random.uniform(0, 0.004)):,.0f} digits/s"
+        run.print(f"batch {batch * 10:>3}: {64 / (0.021 + random.uniform(0, 0.004)):,.0f} digits/s", level="debug")
     if random.uniform() < 0.3:
-        yield "the data loader is slower than the model: 2 workers wait"
+        run.print("the data loader is slower than the model: 2 workers wait", level="warning")
 
 
 def confusion(random: np.random.Generator, accuracy: float) -> dict[str, Any]:
@@ -153,6 +172,20 @@ def gallery(random: np.random.Generator, accuracy: float) -> npt.NDArray[np.uint
     tiles += [np.full_like(tiles[0], 24)] * (-len(tiles) % 8)
     rows = [np.concatenate(tiles[first : first + 8], axis=1) for first in range(0, len(tiles), 8)]
     return np.concatenate(rows, axis=0)
+
+
+def filters(random: np.random.Generator, done: float, accuracy: float) -> npt.NDArray[np.uint8]:
+    """What the units of the first layer look for: noise at first, strokes at the end. Units look for much the same in every run: (96, 192, 3)."""
+    y, x = np.mgrid[0:24, 0:24] / 12 - 1
+    tiles = []
+    for unit in range(32):
+        angle, shift = unit * math.pi / 16, math.sin(unit * 2.4) / 2
+        stroke = np.cos(5 * (x * math.cos(angle) + y * math.sin(angle) + shift)) * np.exp(-(x**2 + y**2))
+        noise = random.normal(0, 1, (3, 3)).repeat(8, axis=0).repeat(8, axis=1)
+        tiles.append(accuracy * random.uniform(0.8, 1) * stroke + (1.2 - done) * 0.3 * noise)
+    weights = np.concatenate([np.concatenate(tiles[first : first + 8], axis=1) for first in range(0, 32, 8)], axis=0).clip(-1, 1)
+    up, down = weights.clip(0, 1), (-weights).clip(0, 1)
+    return (255 * np.stack([1 - down, 1 - 0.7 * up - 0.7 * down, 1 - up], axis=2)).astype(np.uint8)
 
 
 def tile(digit: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -123,19 +123,19 @@ def _facts(client: Client, settings: Settings | None) -> dict[str, Any]:
 def demo(url: str | None, data: str | None, seconds: float, project: str) -> None:
     """Report a made-up training to the running server: something to look at within a minute.
 
-    Makes four finished runs and one that trains while you watch, with every kind of event: scalars, vectors, plots, images, log lines.
+    Makes four finished runs and one that trains while you watch, with every kind of event (scalars, vectors, plots, images, log lines), code, configuration, a model and files.
     """
-    from apiserver.operations.demo import earlier_runs, train
+    from apiserver.operations.demo import LIVE, earlier_runs, train
+    from apiserver.operations.demo_record import describe
     from tidemark_events import TidemarkError
 
     try:
         client, _ = _connected(url, data)
         earlier_runs(client, project)
-        with client.run(
-            "digits, live", project=project, params={"lr": 0.01, "batch_size": 64, "optimizer": {"name": "adam"}}, tags=["demo"]
-        ) as run:
+        with client.run("digits, live", project=project, params=LIVE, tags=["demo"]) as run:
+            describe(client, run, LIVE)
             click.echo(f"Training for {seconds:g} s. Watch it: {run.url}")
-            train(run, seed=7, best=0.06, seconds=seconds)
+            train(run, seed=7, best=0.06, seconds=seconds, client=client)
     except TidemarkError as error:
         raise StartupError(str(error)) from None
     click.echo(

@@ -54,6 +54,10 @@ def test_the_demo_reports_every_event_type_and_says_where_to_look(tidemark: Tide
     kinds = {"training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log"}
     assert {one["type"] for one in stored} == kinds
     assert live.images()[0].bytes().startswith(b"\x89PNG")
+    document = tm.call("tasks.get_by_id", task=live.id)["task"]
+    assert {one["key"] for one in document["execution"]["artifacts"]} == {"report", "predictions.csv", "weights.bin"}
+    assert document["models"]["output"] and document["script"]["diff"] and "digits.yaml" in document["configuration"]
+    assert {line.level for line in runs["digits, lr too high"].logs(levels=["error", "warning"])} == {"error", "warning"}
     earlier_runs(tm, project)
     assert len(tm.runs(project=project)) == 5, "earlier runs are made once"
 

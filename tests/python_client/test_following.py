@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
+from tests.cable import Cable
 from tests.client import Client as Raw
 from tests.client import scalar
-from tests.python_client.conftest import Cable
 from tidemark_events import Client, Line, NotFound, Point, connect
 from tidemark_events.websocket import Closed, Refused, WebSocket
 from tidemark_events.wire import Wire

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 
+from tests.cable import Cable
 from tests.conftest import StartServer
-from tests.python_client.conftest import Cable, RunScript
+from tests.python_client.conftest import RunScript
 from tests.web.runs import png
 from tidemark_events import Client, InvalidArgument, LoginRefused, ServerUnavailable, TidemarkError, connect
 
 
-def test_what_a_run_reports_is_read_back(tm: Client) -> None:
+def test_what_a_run_reports_is_read_back(tm: Client, tmp_path: Path) -> None:
     import numpy as np
 
     with tm.run("a run", project="front", params={"lr": 0.1}) as r:
@@ -26,6 +28,15 @@ def test_what_a_run_reports_is_read_back(tm: Client) -> None:
         r.log_plot("roc", {"data": [{"type": "bar", "y": [1, 2]}]}, step=2)
         r.log_vector("weights", [1, 2, 3], step=2)
         r.summarize(best=0.25)
+        (tmp_path / "net.bin").write_bytes(b"weights")
+        for name, content in (
+            ("net", tmp_path / "net.bin"),
+            ("report", {"right": 3}),
+            ("notes.md", "two words"),
+            ("raw", b"\0\1"),
+            ("raw", b"\2"),
+        ):
+            assert r.log_artifact(name, content).startswith(tm.url)
     again = tm.get(r.id)
     assert (again.status, again.params, again.last_step) == ("completed", {"lr": "0.1"}, 300)
     assert (r.status, r.last_step) == ("completed", 300), "the object that reported knows it without a call"
@@ -34,6 +45,15 @@ def test_what_a_run_reports_is_read_back(tm: Client) -> None:
     assert [line.text for line in again.logs()] == ["epoch 1 done"]
     assert again.images()[0].bytes().startswith(b"\x89PNG") and list(again.plots()) == ["roc"]
     assert tm.call("events.vector_metrics_iter_histogram", task=r.id, metric="weights", variant="weights")["vectors"] == [[1, 2, 3]]
+    artifacts = tm.call("tasks.get_by_id", task=r.id)["task"]["execution"]["artifacts"]
+    assert {one["key"]: (one["type"], one["content_size"]) for one in artifacts} == {
+        "net": ("file", 7),
+        "report": ("json", 15),
+        "notes.md": ("text", 9),
+        "raw": ("bytes", 1),
+    }
+    assert sorted(one["uri"].rpartition("/")[2] for one in artifacts) == ["net.bin", "notes.md", "raw", "report.json"]
+    assert [one["type_data"]["preview"] for one in artifacts if one["key"] == "report"] == ['{\n "right": 3\n}']
 
 
 def test_an_exception_marks_the_run_failed(tm: Client) -> None:
