@@ -72,6 +72,8 @@ def addresses(tm: Client) -> dict[str, str]:
         f"run-{tab}": f"{live}?tab={tab}" for tab in ("charts", "overview", "console", "images", "plots", "config", "artifacts", "storage")
     }
     found |= {f"compare-{tab}": f"/compare?runs={compared}&tab={tab}" for tab in ("config", "images", "plots", "values")}
+    found["image"] = f'{live}?tab=images&img=["first layer","weights"]&at=999&show=beside&other=249'
+    found["compare-image"] = f"/compare?runs={compared}&tab=images&metric=first+layer&at=999&img=1&show=difference"
     found |= {"compare": f"/compare?runs={compared}", "diverged": f"/runs/{runs['digits, lr too high'].id}", "login": "/login"}
     return found
 

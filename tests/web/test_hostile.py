@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 import uuid
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.cable import Cable
 from tests.client import Client, image, log, plot, scalar
 from tests.process import Server
 from tests.web.browser import Watched
@@ -77,6 +81,53 @@ def test_names_with_markup_are_text_everywhere(server: Client, page: Page, web: 
         expect(page.locator("main [aria-busy=true]")).to_have_count(0)
         assert page.evaluate("[window.hacked, document.querySelectorAll('main script, main img[onerror]').length]") == [None, 0], path
         assert page.locator("a[href^='javascript:'], a[href^='data:text']").count() == 0, path
+
+
+HOSTILE = Path(__file__).parent / "hostile"
+NAMES = [name for name in (HOSTILE / "names.txt").read_text().split("\n") if name]
+DOCUMENTS = sorted(path for path in HOSTILE.iterdir() if path.suffix in (".svg", ".html", ".xml"))
+TYPES = {".svg": "image/svg+xml", ".html": "text/html", ".xml": "application/xml"}
+
+
+def test_nothing_of_the_hostile_folder_runs_or_reaches_another_host(server: Client, page: Page, web: Watched, task: str) -> None:
+    """Documents as images, artifacts and pages of their own, figures, and names of everything that has one."""
+    urls = {path.name: store_file(server, f"p/t.{task}/artifacts/{path.name}", path.read_bytes(), TYPES[path.suffix]) for path in DOCUMENTS}
+    figures = {path.name: path.read_text() for path in sorted((HOSTILE / "figures").iterdir())}
+    server.add_batch(
+        [
+            *(image(task, "documents", name, url=url) for name, url in urls.items()),
+            *(plot(task, "figures", name, plot_str=text) for name, text in figures.items()),
+            *(scalar(task, name, other, iter=i, value=i) for name, other in pairwise(NAMES) for i in range(2)),
+            *(log(task, name, worker=name) for name in NAMES),
+            *(image(task, name, name, url=name) for name in NAMES),
+            *(plot(task, name, name, plot_str=name) for name in NAMES),
+        ]
+    )
+    artifacts = [{"key": name, "uri": url, "type": name} for name, url in urls.items()]
+    artifacts += [{"key": name, "uri": name, "type_data": {"preview": name}} for name in NAMES]
+    server.call("tasks.add_or_update_artifacts", task=task, artifacts=artifacts, force=True)
+    server.call("tasks.edit", task=task, name=NAMES[0], tags=NAMES[:10], comment=NAMES[1], force=True)
+    for tab in TABS:
+        page.goto(f"/runs/{task}?tab={tab}")
+        expect(page.locator("main [aria-busy=true]")).to_have_count(0)
+        if tab == "plots":
+            frame = page.frame_locator("iframe.plot-frame")
+            expect(frame.locator("figure")).to_have_count(len(figures) + len(NAMES), timeout=30_000)
+            for name in figures:
+                figure = frame.locator("figure").filter(has=frame.get_by_text(f"figures / {name}", exact=True))
+                figure.scroll_into_view_if_needed()
+                expect(figure.locator("svg.main-svg, .plot.refused").first).to_be_attached(timeout=30_000)
+        assert page.evaluate("[window.hacked, Object.prototype.hacked]") == [None, None], tab
+        assert all(frame.evaluate("[window.hacked, Object.prototype.hacked]") == [None, None] for frame in page.frames), tab
+        assert page.locator("main a[href^='javascript:' i], main script").count() == 0, tab
+    page.goto(f'/runs/{task}?tab=images&img=["documents","script.svg"]')
+    expect(page.get_by_role("dialog").locator("img")).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+    web.expected += ["Blocked", "blocked", "Content Security Policy", "CSP", "Refused", "sandbox", "XML", "error on line", "violates"]
+    for name in urls:
+        page.goto(f"/files/p/t.{task}/artifacts/{name}")
+        assert page.evaluate("[document.title === 'hacked', window.hacked]") == [False, None], name
+        assert page.evaluate("self.origin") == "null", name
 
 
 @pytest.mark.parametrize("ending", ["svg", "html", "xml"])
@@ -194,3 +245,20 @@ def test_an_answer_that_is_no_answer_can_be_asked_for_again(server: Client, page
     expect(card(page, "loss / train").get_by_role("alert")).to_be_visible()
     card(page, "loss / train").get_by_role("button", name="Try again").click()
     expect(card(page, "loss / train")).to_contain_text("5 points")
+
+
+def test_a_server_that_dies_in_the_middle_of_an_answer_leaves_what_was_shown(
+    plain_server: Server, server: Client, open_browser: OpenBrowser, task: str
+) -> None:
+    server.add_batch([log(task, f"line {i} {'x' * 100}", timestamp=NOW + i) for i in range(3000)])
+    with contextlib.closing(Cable(plain_server.url)) as cable:
+        page = open_browser(cable.url).open(f"/runs/{task}?tab=console")
+        expect(page.get_by_text("line 2999 x")).to_be_visible()
+        cable.cut_after(3_000)
+        page.keyboard.press("Home")
+        expect(page.get_by_text("Not connected since")).to_be_visible()
+        expect(page.locator(".log-foot")).to_contain_text("of 3,000")
+        cable.mend()
+        page.get_by_role("button", name="Try now").click()
+        expect(page.get_by_text("line 0 x")).to_be_visible()
+        expect(page.get_by_text("Not connected since")).to_have_count(0)

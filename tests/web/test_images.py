@@ -56,7 +56,11 @@ def test_the_viewer_goes_through_steps_and_says_a_pixel(server: Client, page: Pa
     box = viewer.locator("img").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(viewer).to_contain_text("pixel (8, 6) = 20, 90, 200")
+    expect(viewer).to_contain_text("pixel (8, 6)")
+    expect(viewer.locator(".viewer-value")).to_have_text("20, 90, 200")
+    page.keyboard.press("d")
+    expect(viewer.locator(".viewer-value")).to_contain_text("differs by 20, 0, 0")
+    expect(viewer.locator(".viewer-value")).to_contain_text("100 % of the pixels differ, by 6.67 of 255 on average, by 20 at most")
     page.keyboard.press("b")
     expect(viewer.locator("img")).to_have_count(2)
     page.keyboard.press("ArrowDown")
@@ -100,3 +104,76 @@ def test_images_of_runs_are_compared_by_step(server: Client, page: Page, task: s
     first: Any = table.get_by_role("row").nth(1)
     expect(first.locator("img")).to_have_count(4)
     expect(first).to_contain_text("of step 2")
+
+
+def test_images_of_runs_are_compared_by_variant_at_one_step(server: Client, page: Page, task: str) -> None:
+    other = uuid.uuid4().hex
+    for run in (task, other):
+        for variant in ("a", "b10", "b9"):
+            stored(server, run, range(2), variant)
+    page.goto(f"/compare?runs={task},{other}&tab=images")
+    expect(page.get_by_role("columnheader")).to_have_text(["Run", "step 0", "step 1"])
+    page.keyboard.press("v")
+    expect(page.get_by_role("columnheader")).to_have_text(["Run", "a", "b9", "b10"])
+    expect(page.get_by_role("table").locator("img")).to_have_count(6)
+    page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile("at=0"))
+    expect(page.get_by_role("button", name=re.compile("b9, step 0$"))).to_have_count(2)
+
+
+def test_the_images_of_all_runs_are_zoomed_and_moved_as_one_and_differ_by_numbers(server: Client, page: Page, task: str) -> None:
+    other = uuid.uuid4().hex
+    stored(server, task, range(3))
+    for step in range(3):  # the other run's images have ten more of green
+        url = store_file(server, f"p/t.{other}/metrics/s/a/{step}.png", png(16, 12, (step * 20, 100, 200)))
+        server.add_batch([image(other, "s", "a", iter=step, url=url)])
+    page.goto(f"/compare?runs={task},{other}&tab=images")
+    page.get_by_role("button", name=re.compile("step 1$")).first.click()
+    viewer = page.get_by_role("dialog", name="s / a of 2 runs")
+    images = viewer.locator("img")
+    expect(images).to_have_count(2)
+    expect(viewer.locator(".viewer-foot")).to_contain_text("16 × 12")
+    page.keyboard.press("=")
+    expect(viewer.locator(".viewer-foot")).to_contain_text("100 %")
+    page.keyboard.press("+")
+    expect(viewer.locator(".viewer-foot")).to_contain_text("125 %")
+    assert [images.nth(i).evaluate("(e) => e.getBoundingClientRect().width") for i in range(2)] == [20, 20]
+    box = images.first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 10, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 50, box["y"] + 25)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("zoom=1.25,32,16"))
+    assert (
+        images.nth(0).evaluate("(e) => e.style.transform") == images.nth(1).evaluate("(e) => e.style.transform") == "translate(40px, 20px)"
+    )
+    expect(viewer.locator(".viewer-value")).to_have_text(["20, 90, 200", "20, 100, 200"])
+    page.keyboard.press("ArrowRight")
+    expect(viewer.locator(".step-name")).to_have_text("step 2")
+    page.keyboard.press("d")
+    expect(viewer.locator("figure").nth(1)).to_contain_text("100 % of the pixels differ, by 3.33 of 255 on average, by 10 at most")
+    page.keyboard.press("r")
+    expect(viewer.locator("figure").nth(0)).to_contain_text("by 10 at most")
+    expect(viewer.locator("figure").nth(1)).to_contain_text("itself")
+    page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("zoom|show|img"))
+
+
+def test_a_run_without_an_image_and_one_that_is_too_large_say_so_beside_the_others(
+    server: Client, page: Page, web: Watched, task: str
+) -> None:
+    late, huge = uuid.uuid4().hex, uuid.uuid4().hex
+    stored(server, task, range(3))
+    stored(server, late, range(2, 3))
+    bomb = bytearray(png(8, 8))
+    bomb[16:24] = (30_000).to_bytes(4, "big") * 2
+    url = store_file(server, f"p/t.{huge}/metrics/s/a/0.png", bytes(bomb))
+    server.add_batch([image(huge, "s", "a", iter=0, url=url)])
+    page.goto(f"/compare?runs={task},{late},{huge}&tab=images&img=1&at=0")
+    panes = page.get_by_role("dialog").locator("figure")
+    expect(panes.nth(0).locator("img")).to_be_visible()
+    expect(panes.nth(1)).to_contain_text("no image up to step 0")
+    expect(panes.nth(2)).to_contain_text("30,000 × 30,000 pixels")
+    assert not [one for one in web.requests if huge in one and one.endswith(".png")], "the file itself was never asked for"

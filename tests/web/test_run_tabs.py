@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 
 import pytest
 from playwright.sync_api import Page, expect
 
+import tidemark_events
 from tests.client import Client, image, log, plot, scalar
 from tests.web.browser import Watched
+from tests.web.runs import png
 
 pytestmark = pytest.mark.one_engine
 
@@ -120,3 +123,30 @@ def test_log_lines_are_deleted_after_a_question(server: Client, page: Page, task
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("5 log lines deleted.")).to_be_visible()
     expect(page.get_by_text("This run has no events.")).to_be_visible()
+
+
+def test_artifacts_show_the_beginning_of_texts_and_small_images(server: Client, page: Page) -> None:
+    run = tidemark_events.connect(f"http://{server.host}:{server.port}").run("with files")
+    run.log_artifact("report", {"accuracy": 0.9})
+    run.log_artifact("curve.png", png(20, 10))
+    url = run.log_artifact("notes.md", "far too long " * 1000)
+    artifacts = server.call("tasks.get_by_id", task=run.id)["task"]["execution"]["artifacts"]
+    server.call(
+        "tasks.add_or_update_artifacts",
+        task=run.id,
+        force=True,
+        artifacts=[{**one, "type_data": {}} for one in artifacts if one["key"] == "notes.md"],
+    )
+    server.call("tasks.add_or_update_artifacts", task=run.id, force=True, artifacts=[{"key": "elsewhere", "uri": "s3://bucket/far"}])
+    model = server.call("models.create", name="the network", uri=url)["id"]
+    server.call("tasks.add_or_update_model", task=run.id, name="best", model=model, type="output")
+    run.finish()
+    page.goto(f"/runs/{run.id}?tab=artifacts")
+    expect(page.get_by_role("link", name="report")).to_have_attribute("href", re.compile("^/files/.*report.json$"))
+    expect(page.get_by_label("Beginning of report")).to_contain_text('"accuracy": 0.9')
+    expect(page.get_by_role("img", name="curve.png")).to_have_js_property("naturalWidth", 20)
+    page.get_by_role("button", name="Show the beginning of notes.md").click()
+    expect(page.get_by_label("Beginning of notes.md")).to_contain_text("far too long far too long")
+    assert len(page.get_by_label("Beginning of notes.md").inner_text()) <= 2_000
+    expect(page.get_by_role("link", name="the network")).to_have_attribute("href", re.compile("notes.md$"))
+    expect(page.get_by_role("row").filter(has_text="elsewhere")).to_contain_text("s3://bucket/far")

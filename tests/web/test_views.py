@@ -143,6 +143,11 @@ def test_groups_of_runs_are_charts_of_means(compared: list[str], server: Client,
     expect(chart.locator("canvas").first).to_be_visible()
     expect(chart.locator(".legend-entry")).to_have_count(2)
     expect(chart.locator(".chart-legend")).to_contain_text("completed")
+    foot = chart.locator(".chart-foot")
+    before = foot.inner_text()
+    assert "points" in before
+    server.add_batch([scalar(compared[0], "val", variant, iter=9_000, value=0.5) for variant in ("loss", "acc")])
+    expect(foot).not_to_have_text(before)
 
 
 def test_settings_and_results_are_parallel_coordinates(compared: list[str], page: Page) -> None:

@@ -6,13 +6,14 @@ import { loadPreferences } from "./core/prefs.js";
 import { toggleTheme } from "./core/theme.js";
 import { look } from "./core/upgrade.js";
 import { go, place } from "./core/url.js";
+import { copyLink } from "./ui/copy-link.js";
 import { Dialog } from "./ui/dialog.js";
 import { Help, helpOpen } from "./ui/help.js";
 import { div, fragment, use } from "./ui/html.js";
 import { useKeys, useSignal } from "./ui/hooks.js";
 import { Problem } from "./ui/problem.js";
 import { Page } from "./ui/shell.js";
-import { Toasts, copyText } from "./ui/toast.js";
+import { Toasts } from "./ui/toast.js";
 import { LoginForm } from "./views/login-form.js";
 import { find } from "./views/registry.js";
 import Lost from "./views/lost.js";
@@ -66,7 +67,7 @@ function App() {
     { keys: "g r", does: "runs", run: () => go("/") },
     { keys: "g p", does: "projects", run: () => go("/projects") },
     { keys: "g c", does: "compare", run: () => go("/compare") },
-    { keys: "u", does: "copy the link to exactly this", run: () => void copyText(window.location.href, "link") },
+    { keys: "u", does: "copy the link to exactly this", run: () => copyLink() },
     { keys: "g t", does: "dark or light theme", run: toggleTheme },
   ]);
   return fragment(div({ class: "app" }, h(View, null)), h(Session, null), h(Help, null), h(Toasts, null));

@@ -11,6 +11,7 @@ function stored(store, name) {
 }
 
 const theme = stored("localStorage", "tidemark.page.theme");
+if (matchMedia("(forced-colors: active)").matches) theme = ""; // the reader's system has chosen all colours
 const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
 document.documentElement.dataset.theme = dark ? "dark" : "light";
 

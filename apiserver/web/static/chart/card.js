@@ -18,6 +18,7 @@ import { Chart } from "./chart.js";
 import { switched } from "./find.js";
 import { NOT_ON_LOG, at, atText, facts, outside, outsideText, spoken } from "./facts.js";
 import { CardMenu } from "./card-menu.js";
+import { useCardState } from "./card-state.js";
 import { storedAxis, writeRange, xText } from "./look.js";
 import { withoutPauses } from "./process.js";
 import { padded } from "./ranges.js";
@@ -70,7 +71,9 @@ const LEAST_BUCKETS = 200;
 
 /** @param {CardProps} props */
 export function Card(props) {
-  const { id, title, wanted, source, rewound = false, onRewound, fixed, onPick, logAt, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart", onLine } = props;
+  const { title, wanted, source, rewound = false, onRewound, fixed, onPick, logAt, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart", onLine } = props;
+  /** The card in full size stands before its small one and is another one for the cursor. */
+  const id = full ? `${props.id} full` : props.id;
   const host = useRef(/** @type {HTMLElement | null} */ (null));
   const chart = useRef(/** @type {Chart | null} */ (null));
   const token = useMemo(() => ({}), []);
@@ -78,8 +81,8 @@ export function Card(props) {
   const [loaded, setLoaded] = useState(/** @type {Loaded[] | null} */ (null));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [round, setRound] = useState(0);
-  const [robust, setRobust] = useState(false);
-  const [box, setBox] = useState(/** @type {[number, number] | null} */ (null));
+  const { robust, setRobust, setBox, setOff, ...kept } = useCardState(props.id);
+  const box = useMemo(() => kept.box, [kept.boxText]);
   const [asTable, setAsTable] = useState(false);
   const shownTheme = useSignal(theme);
 
@@ -121,14 +124,17 @@ export function Card(props) {
   }, [connected]);
 
   const all = useMemo(() => (look.axis === "process" && loaded ? withoutPauses(loaded) : (loaded ?? NO_SERIES)), [loaded, look.axis]);
-  const [off, setOff] = useState(/** @type {Set<string>} */ (new Set()));
-  const shown = useMemo(() => lit(all, off), [all, off]);
   const listed = useMemo(() => all.map((one) => ({ key: keyOf(one), buckets: one.buckets, ...label(one) })), [all, label]);
+  const off = useMemo(() => new Set(listed.filter((one) => kept.off.includes(one.name)).map((one) => one.key)), [listed, kept.offText]);
+  const shown = useMemo(() => lit(all, off), [all, off]);
   const series = useMemo(() => (shown === all ? listed : lit(listed, off)), [listed, shown]);
   const pick = (/** @type {string} */ key, /** @type {boolean} */ hide) => {
     const one = all.find((other) => keyOf(other) === key);
     if (one && onLine) onLine(one, hide);
-    else setOff(switched(off, listed.map((other) => other.key), key, hide));
+    else {
+      const next = switched(off, listed.map((other) => other.key), key, hide);
+      setOff(listed.filter((other) => next.has(other.key)).map((other) => other.name));
+    }
   };
   const ownLook = useMemo(() => ({ ...look, robust, box, bands: look.bands ?? series.length <= 6 }), [look, robust, box, series.length]);
 
@@ -196,7 +202,7 @@ export function Card(props) {
   ];
   const empty = loaded !== null && !valueRange(shown.map((one) => one.buckets));
   return figure(
-    { class: `chart-card${full ? " full" : ""}`, "data-card": id, tabIndex: 0, "aria-label": title, onKeyDown: (/** @type {KeyboardEvent} */ event) => stepCursor(event, shown, cursor, id) },
+    { class: `chart-card${full ? " full" : ""}`, "data-card": props.id, tabIndex: 0, "aria-label": title, onKeyDown: (/** @type {KeyboardEvent} */ event) => stepCursor(event, shown, cursor, id) },
     header(
       h2({ class: "truncate", title }, title),
       robust && span({ class: "chart-tag" }, "robust"),

@@ -58,7 +58,9 @@ export class Chart {
     /** @type {[number, number]} */
     this.xRange = [0, 1];
     this.linear = 1;
-    this.quiet = false;
+    /** @type {number | null} where the cursor line stands */
+    this.cursorAt = null;
+    this.pointed = false;
     /** @type {Highlight | null} */
     this.lit = null;
     /** @type {Float64Array[]} the smoothed line of each series */
@@ -91,6 +93,7 @@ export class Chart {
       if (this.plot.width !== width || this.plot.height !== height) this.plot.setSize({ width, height });
       this.plot.setData(data, true);
     }
+    queueMicrotask(() => this.pointed || this.setCursor(this.cursorAt)); // once uPlot knows where x is
   }
 
   /** Ranges of both axes. */
@@ -302,7 +305,9 @@ export class Chart {
       const x = this.plot.posToVal(event.offsetX, "x");
       this.wishes.onPick?.(x, this.nearestSeries(x, this.plot.posToVal(event.offsetY, "y")));
     });
+    this.plot.over.addEventListener("mousemove", () => (this.pointed = true), true);
     this.plot.over.addEventListener("mouseleave", () => {
+      this.pointed = false;
       this.highlight("");
       this.wishes.onCursor?.(null, "");
     });
@@ -333,7 +338,7 @@ export class Chart {
 
   /** @param {any} u */
   moved(u) {
-    if (this.quiet) return;
+    if (!this.pointed) return; // uPlot places its cursor again after it has drawn
     const { left, top } = u.cursor;
     if (!(left >= 0)) return;
     const x = u.posToVal(left, "x");
@@ -367,16 +372,10 @@ export class Chart {
 
   /** Puts the cursor line at x without telling anybody; null: away. @param {number | null} x */
   setCursor(x) {
-    if (!this.plot) return;
-    if (!this.plot.status && x !== null) {
-      // uPlot lays out behind the running script: before, no x has a place.
-      const { plot } = this;
-      setTimeout(() => plot === this.plot && plot.status && this.setCursor(x));
-      return;
-    }
-    this.quiet = true;
+    this.cursorAt = x;
+    this.pointed = false;
+    if (!this.plot?.status || (x === null && !(this.plot.cursor.left >= 0))) return;
     this.plot.setCursor(x === null ? { left: -10, top: -10 } : { left: this.plot.valToPos(x, "x"), top: 10 }, false);
-    this.quiet = false;
   }
 
   destroy() {

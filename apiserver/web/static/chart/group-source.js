@@ -27,26 +27,34 @@ export class GroupSource {
   /** @param {Group[]} groups */
   constructor(groups) {
     this.groups = groups;
-    /** @type {Map<object, AbortController>} */
-    this.asked = new Map();
+    /** What each card shows. @type {Map<object, {control: AbortController, ask: () => Promise<void>}>} */
+    this.cards = new Map();
   }
 
   /** @param {object} card @param {Wanted[]} wanted @param {Cut} cut @param {(loaded: Loaded[]) => void} done @param {(error: Error) => void} failed */
   want(card, wanted, cut, done, failed) {
     this.leave(card);
     const control = new AbortController();
-    this.asked.set(card, control);
     const metrics = wanted.map(({ metric, variants }) => ({ metric, variants: variants ?? [] }));
     const range = cut.range ? { x_min: Math.floor(cut.range[0]), x_max: Math.ceil(cut.range[1]) } : {};
-    call("events.get_group_series", { groups: this.groups, metrics, axis: cut.axis, buckets: cut.buckets, ...range }, { signal: control.signal }).then(
-      ({ groups }) => control.signal.aborted || done(groups.map(decoded)),
-      (error) => control.signal.aborted || failed(error),
-    );
+    const body = { groups: this.groups, metrics, axis: cut.axis, buckets: cut.buckets, ...range };
+    const ask = () =>
+      call("events.get_group_series", body, { signal: control.signal }).then(
+        ({ groups }) => void (control.signal.aborted || done(groups.map(decoded))),
+        (error) => void (control.signal.aborted || failed(error)),
+      );
+    this.cards.set(card, { control, ask });
+    void ask();
+  }
+
+  /** Reads all cards again: the mean of a group has no part that stays. */
+  async update() {
+    await Promise.all([...this.cards.values()].map(({ ask }) => ask()));
   }
 
   /** @param {object} card */
   leave(card) {
-    this.asked.get(card)?.abort();
-    this.asked.delete(card);
+    this.cards.get(card)?.control.abort();
+    this.cards.delete(card);
   }
 }

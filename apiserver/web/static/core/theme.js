@@ -8,6 +8,14 @@ system.addEventListener("change", () => {
   systemDark.value = system.matches;
 });
 
+/** The reader's system has chosen all colours: the theme follows it. */
+const forced = matchMedia("(forced-colors: active)");
+const systemForced = signal(forced.matches);
+forced.addEventListener("change", () => {
+  tokens.clear();
+  systemForced.value = forced.matches;
+});
+
 /** "light", "dark" or "system". */
 export const themeChoice = preference("theme", "system");
 
@@ -15,7 +23,7 @@ export const themeChoice = preference("theme", "system");
 export const theme = signal(document.documentElement.dataset.theme ?? "light");
 
 effect(() => {
-  const choice = themeChoice.value;
+  const choice = systemForced.value ? "system" : themeChoice.value;
   theme.value = choice === "dark" || (choice !== "light" && systemDark.value) ? "dark" : "light";
   document.documentElement.dataset.theme = theme.value;
 });
@@ -30,9 +38,22 @@ export function toggleTheme() {
  */
 export function token(name) {
   const key = `${theme.value} ${name}`;
-  const value = tokens.get(key) ?? getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const value = tokens.get(key) ?? read(name);
   if (value) tokens.set(key, value);
   return value;
+}
+
+/** @param {string} name */
+function read(name) {
+  const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!forced.matches || !name.match(/^--(bg|soft|raised|line|edge|fg|muted|accent)$/)) return value;
+  // A word such as CanvasText: what colour it is here.
+  const probe = document.createElement("span");
+  probe.style.color = value;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
 }
 
 /** Every reading of a style makes the browser bring all styles up to date. @type {Map<string, string>} */

@@ -3,6 +3,7 @@
   // Trace types of the small bundle; any other loads the large one.
   const SMALL = new Set(["bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image", "pie", "scatter", "scatterternary", "violin"]);
   const MOST_CLASSES = 24;
+  const LONGEST_MS = 15_000;
   const MOST_SVG_POINTS = 50_000;
   const root = document.getElementById("figures");
   const script = document.currentScript;
@@ -24,6 +25,9 @@
     },
     { rootMargin: "300px" },
   );
+
+  // What the library throws later, for figures that make no sense, concerns these figures alone: they are not drawn.
+  for (const kind of ["error", "unhandledrejection"]) addEventListener(kind, (event) => event.preventDefault());
 
   addEventListener("message", (event) => {
     if (event.source !== parent) return;
@@ -105,7 +109,7 @@
     try {
       const { data, layout } = parsed(one.figure);
       if (data.some((trace) => !SMALL.has(trace.type ?? "scatter"))) await loadLarge();
-      await window.Plotly.react(one.plot, data, styled(layout, data), { responsive: true, displaylogo: false, showSendToCloud: false });
+      await Promise.race([window.Plotly.react(one.plot, data, styled(layout, data), { responsive: true, displaylogo: false, showSendToCloud: false }), overdue()]);
       tell({ kind: "drawn", id });
     } catch (error) {
       window.Plotly?.purge(one.plot);
@@ -115,17 +119,21 @@
     }
   }
 
+  /** Figures that make no sense are never done. */
+  const overdue = () => new Promise((_, reject) => setTimeout(() => reject(new Error(`it is not done after ${LONGEST_MS / 1000} s`)), LONGEST_MS));
+
   function parsed(figure) {
     if (figure.problem) throw new Error(figure.problem);
     const made = JSON.parse(figure.text);
-    if (!Array.isArray(made.data)) throw new Error("it has no list of traces");
+    if (!Array.isArray(made?.data)) throw new Error("it has no list of traces");
+    made.data = made.data.filter((trace) => typeof trace === "object" && trace !== null);
     for (const trace of made.data) {
-      const points = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
+      const points = Math.max(...[trace.x, trace.y].map((one) => (Array.isArray(one) ? one.length : 0)));
       if (trace.type === "scattergl" && points <= MOST_SVG_POINTS) trace.type = "scatter";
       else if ((trace.type ?? "scatter") === "scatter" && points > MOST_SVG_POINTS) trace.type = "scattergl"; // an element for each point would stop the page
     }
     const layout = made.layout ?? {};
-    (layout.images ?? []).forEach((image, place) => {
+    (Array.isArray(layout.images) ? layout.images : []).forEach((image, place) => {
       const blob = figure.images?.[place];
       image.source = blob ? URL.createObjectURL(blob) : /^data:image\//.test(image.source ?? "") ? image.source : "";
     });

@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor
 import { effect } from "../vendor/signals.js";
 import { generation } from "../core/connection.js";
 import { addKeys } from "../core/keys.js";
+import { addMoving } from "../core/link.js";
 import { paced } from "../core/pace.js";
 
 const RETRY_MS = 2_000;
@@ -83,6 +84,16 @@ export function useKeys(title, keys) {
       ),
     [title, shape],
   );
+}
+
+/**
+ * Adds to copied links what a view knows of itself at that moment. `read` may close over fresh state.
+ * @param {import("../core/link.js").Moving} read
+ */
+export function useMoving(read) {
+  const latest = useRef(read);
+  latest.current = read;
+  useEffect(() => addMoving(() => latest.current()), []);
 }
 
 /**

@@ -1,10 +1,21 @@
 // Models and files of a run.
-import { call } from "../core/api.js";
+import { useState } from "../vendor/hooks.js";
+import { call, request } from "../core/api.js";
 import { bytes, stampWithZone } from "../core/format.js";
-import { fileUrl, loadPrefixes } from "../core/files.js";
-import { a, code, div, h2, p, pre, section, span, table, tbody, td, th, thead, tr, use } from "../chart/elements.js";
+import { fileUrl, isOwn, loadPrefixes } from "../core/files.js";
+import { loadStyle } from "../core/style.js";
+import { a, button, code, div, h2, p, pre, section, span, table, tbody, td, th, thead, tr, use } from "../chart/elements.js";
 import { useCall } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
+import { toast } from "../ui/toast.js";
+import { Sample } from "./sample.js";
+
+await loadStyle("images");
+
+/** Characters of a text that are shown. */
+const MOST_TEXT = 2_000;
+const IMAGE = /\.(png|jpe?g|webp|gif)$/i;
+const TEXT = /\.(txt|json|jsonl|csv|tsv|ya?ml|toml|ini|md|log|py|sh)$/i;
 
 /** @param {{id: string, revision: number}} props */
 export default function Artifacts({ id, revision }) {
@@ -33,16 +44,15 @@ export default function Artifacts({ id, revision }) {
           { class: "table-scroll" },
           table(
             { class: "plain" },
-            thead(tr(th("Model"), th("Role"), th("Framework"), th("Created"), th("File"))),
+            thead(tr(th({ class: "name-column" }, "Model"), th("Role"), th("Framework"), th("Created"))),
             tbody(
               links.map((one) =>
                 tr(
                   { key: `${one.role} ${one.name}` },
-                  td({ class: "wrap-anywhere" }, one.model?.name ?? one.name),
+                  td({ class: "wrap-anywhere" }, one.model ? file(one.model.name ?? one.name, one.model.uri) : [one.name, span({ class: "muted" }, " was deleted")]),
                   td(one.role),
                   td(one.model?.framework ?? ""),
-                  td(stampWithZone(Date.parse(one.model?.created ?? "")).slice(0, 16)),
-                  td(one.model ? file(one.model.uri) : span({ class: "muted" }, "this model was deleted")),
+                  td({ class: "no-wrap" }, stampWithZone(Date.parse(one.model?.created ?? "")).slice(0, 16)),
                 ),
               ),
             ),
@@ -56,17 +66,16 @@ export default function Artifacts({ id, revision }) {
           { class: "table-scroll" },
           table(
             { class: "plain" },
-            thead(tr(th("Name"), th("Type"), th({ class: "num" }, "Size"), th("SHA-256"), th("File"), th("Preview"))),
+            thead(tr(th({ class: "name-column" }, "Name"), th("Type"), th({ class: "num" }, "Size"), th("SHA-256"), th("Preview"))),
             tbody(
               artifacts.map((/** @type {any} */ one) =>
                 tr(
                   { key: `${one.key} ${one.mode}` },
-                  td({ class: "wrap-anywhere" }, one.key),
+                  td({ class: "wrap-anywhere" }, file(one.key, one.uri)),
                   td(one.type ?? ""),
                   td({ class: "num" }, bytes(one.content_size)),
                   td({ title: one.hash }, code((one.hash ?? "").slice(0, 12))),
-                  td(file(one.uri)),
-                  td(one.type_data?.preview ? pre({ class: "preview" }, String(one.type_data.preview).slice(0, 600)) : ""),
+                  td(use(Preview, { one })),
                 ),
               ),
             ),
@@ -76,18 +85,29 @@ export default function Artifacts({ id, revision }) {
   );
 }
 
-/** @param {string | undefined} uri */
-function file(uri) {
+/** A name that leads to its file where a browser reaches it; else the address as it is stored. @param {string} name @param {string | undefined} uri */
+function file(name, uri) {
   const address = fileUrl(uri);
-  if (!address) return span({ class: "muted wrap-anywhere" }, uri ?? "");
-  return a({ href: address, class: "wrap-anywhere", target: "_blank", rel: "noreferrer noopener", title: uri }, decodeURIComponentSafe(address.split("/").pop() ?? address));
+  return address ? a({ href: address, target: "_blank", rel: "noreferrer noopener", title: uri }, name) : [name, uri && span({ class: "muted wrap-anywhere block" }, uri)];
 }
 
-/** @param {string} text */
-function decodeURIComponentSafe(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+/** What the run says of its file; else an image in small, or the beginning of a text. @param {{one: any}} props */
+function Preview({ one }) {
+  const address = fileUrl(one.uri);
+  const [text, setText] = useState("");
+  const said = String(one.type_data?.preview ?? "");
+  if (said || text) return pre({ class: "preview", tabIndex: 0, "aria-label": `Beginning of ${one.key}` }, (said || text).slice(0, MOST_TEXT));
+  if (!isOwn(address)) return null;
+  if (IMAGE.test(address)) return use(Sample, { picture: { url: address, kind: "image", stored: one.uri }, name: one.key, pixels: 160, onOpen: () => window.open(address, "_blank", "noopener") });
+  if (!TEXT.test(address) && !String(one.type_data?.content_type ?? "").startsWith("text/")) return null;
+  const read = async () => {
+    try {
+      const response = await request(address, { headers: { Range: `bytes=0-${MOST_TEXT - 1}` } });
+      if (!response.ok) throw new Error(`the server answered ${response.status}`);
+      setText((await response.text()) || "(empty)");
+    } catch (error) {
+      toast(`${one.key} can't be read: ${/** @type {Error} */ (error).message}`, { bad: true });
+    }
+  };
+  return button({ type: "button", class: "link", "aria-label": `Show the beginning of ${one.key}`, onClick: read }, "show");
 }

@@ -5,6 +5,7 @@ import { call } from "../core/api.js";
 import { curvesCalls } from "../core/first.js";
 import { integer, ms, plural } from "../core/format.js";
 import { address, go, param, place, runHref, setParams } from "../core/url.js";
+import { readNames, writeNames } from "../core/lists.js";
 import { Card, FIXED } from "../chart/card.js";
 import { aside, button, div, h2, input, li, p, span, ul, use } from "../chart/elements.js";
 import { filtered } from "../chart/find.js";
@@ -13,6 +14,7 @@ import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
 import { SeriesSource } from "../chart/source.js";
 import { Strip } from "../chart/strip.js";
 import { ChartBar } from "../chart/bar.js";
+import { linkedCursor, useChartLink, useFull } from "../chart/card-state.js";
 import { useCall, useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 
@@ -30,8 +32,9 @@ const SIZES = { S: { height: 250, columns: 3 }, M: { height: 300, columns: 2 }, 
 export default function Charts({ id, run, revision }) {
   const { params } = useSignal(place);
   const source = useMemo(() => new SeriesSource(), [id]);
-  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (startCursor())), [id]);
-  const [full, setFull] = useState("");
+  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (linkedCursor())), [id]);
+  const [full, setFull] = useFull();
+  useChartLink(cursor);
   const [goal, setGoal] = useState({ id: "", n: 0 });
   const [many, setMany] = useState(false);
   const slow = useThrottled(revision, many ? MANY_MS : NAMES_MS);
@@ -47,6 +50,10 @@ export default function Charts({ id, run, revision }) {
     },
     [id, slow],
   );
+  // A link to a card further down.
+  useEffect(() => {
+    if (names.data && param("card")) setGoal({ id: param("card"), n: goal.n + 1 });
+  }, [Boolean(names.data)]);
   useEffect(() => setMany(Object.keys(names.data ?? {}).length > MANY), [names.data]);
   const update = usePaced(() => source.update(), UPDATE_MS);
   useEffect(() => {
@@ -55,13 +62,13 @@ export default function Charts({ id, run, revision }) {
 
   const { look, range, filter, size, height, columns, setRange, back, bar, keys } = useChartSettings(SIZES, SIDE, (axis) => extent(run, axis));
   const pinText = params.get("pin") ?? "";
-  const pins = useMemo(() => pinText.split(",").filter(Boolean).map(unescapePin), [pinText]);
+  const pins = useMemo(() => readNames(pinText), [pinText]);
   const cards = useMemo(() => cardsOf(id, names.data ?? {}), [id, names.data]);
   const chosen = useMemo(() => filtered(cards, filter), [cards, filter]);
   const rows = useMemo(() => layout(chosen, new Set(pins), columns, height), [chosen, pins, columns, height]);
 
   const logAt = (/** @type {number} */ time) => address(runHref(id), { tab: "console", t: String(Math.round(time)) });
-  const togglePin = (/** @type {string} */ card) => setParams({ pin: (pins.includes(card) ? pins.filter((one) => one !== card) : [...pins, card]).map(escapePin).join(",") });
+  const togglePin = (/** @type {string} */ card) => setParams({ pin: writeNames(pins.includes(card) ? pins.filter((one) => one !== card) : [...pins, card]) });
   const focused = () => /** @type {HTMLElement | null} */ (document.activeElement)?.closest?.("[data-card]")?.getAttribute("data-card") ?? "";
   const move = (/** @type {number} */ by) => {
     const order = rows.flatMap((row) => row.cards ?? []);
@@ -82,11 +89,11 @@ export default function Charts({ id, run, revision }) {
 
   const card = (/** @type {CardSpec} */ spec, large = false) =>
     use(Card, {
-      key: spec.id, id: large ? `${spec.id} full` : spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor,
+      key: spec.id, id: spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor,
       label: spec.label ?? (spec.label = (one) => ({ name: one.variant || one.metric, pick: pickOf(spec, one.variant) })),
       onRange: setRange, onBack: back, pinned: pins.includes(spec.id), onPin: () => togglePin(spec.id),
       onFull: () => setFull(large ? "" : spec.id), full: large, file: run.name,
-      fixed: startCursor, logAt, onPick: (/** @type {number} */ x, /** @type {string} */ key) => { setParams({ at: Math.round(x) }); cursor.value = { x, key, card: FIXED }; },
+      fixed: linkedCursor, logAt, onPick: (/** @type {number} */ x, /** @type {string} */ key) => { setParams({ at: Math.round(x) }); cursor.value = { x, key, card: FIXED }; },
       rewound: params.get("void") === "1", onRewound: () => setParams({ void: params.get("void") === "1" ? "" : "1" }),
     });
   const large = full && cards.find((one) => one.id === full);
@@ -108,12 +115,6 @@ export default function Charts({ id, run, revision }) {
     ),
     large && div({ class: "chart-overlay", role: "dialog", "aria-label": large.title }, card(large, true)),
   );
-}
-
-/** The cursor of a link: `at`. */
-function startCursor() {
-  const at = Number(param("at"));
-  return param("at") && Number.isFinite(at) ? { x: at, key: "", card: FIXED } : null;
 }
 
 /** @param {CardSpec} spec @param {string} variant */
@@ -148,9 +149,6 @@ function extent(run, axis) {
   const to = Math.max(from + 1000, ms(run.last_update) || from);
   return axis === "wall" ? [from, to] : [0, to - from];
 }
-
-const escapePin = (/** @type {string} */ name) => name.replaceAll("~", "~~").replaceAll(",", "~.");
-const unescapePin = (/** @type {string} */ name) => name.replace(/~([~.])/g, (_, letter) => (letter === "~" ? "~" : ","));
 
 /** @param {{cards: CardSpec[], chosen: CardSpec[], filter: string, pins: string[], onGo: (id: string) => void}} props */
 function Tree({ cards, chosen, filter, pins, onGo }) {

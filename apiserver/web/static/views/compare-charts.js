@@ -6,6 +6,7 @@ import { ms, plural } from "../core/format.js";
 import { param, setParams } from "../core/url.js";
 import { ChartBar } from "../chart/bar.js";
 import { Card } from "../chart/card.js";
+import { linkedCursor, useChartLink, useFull } from "../chart/card-state.js";
 import { filtered } from "../chart/find.js";
 import { VirtualGrid, layout } from "../chart/grid.js";
 import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
@@ -25,8 +26,10 @@ const SIDE = 250;
 export default function CompareCharts({ runs, revision }) {
   const ids = runs.map((run) => run.id).join(",");
   const source = useMemo(() => new SeriesSource(), []);
-  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (null)), []);
-  const [full, setFull] = useState("");
+  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (linkedCursor())), []);
+  const [full, setFull] = useFull();
+  const [goal, setGoal] = useState({ id: "", n: 0 });
+  useChartLink(cursor);
   const names = useCall(
     async (abort) => {
       const tasks = ids.split(",");
@@ -40,6 +43,10 @@ export default function CompareCharts({ runs, revision }) {
     },
     [ids, useThrottled(revision, NAMES_MS)],
   );
+  // A link to a card further down.
+  useEffect(() => {
+    if (names.data && param("card")) setGoal({ id: param("card"), n: goal.n + 1 });
+  }, [Boolean(names.data)]);
   const update = usePaced(() => source.update(), UPDATE_MS);
   useEffect(() => {
     if (revision) update();
@@ -63,7 +70,7 @@ export default function CompareCharts({ runs, revision }) {
   };
   const card = (/** @type {CardSpec} */ spec, large = false) =>
     use(Card, {
-      key: spec.id, id: large ? `${spec.id} full` : spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor, label: spec.label, onLine: pick,
+      key: spec.id, id: spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor, label: spec.label, onLine: pick,
       onRange: setRange, onBack: back, onFull: () => setFull(large ? "" : spec.id), full: large, file: "compare",
     });
   const large = full && cards.find((one) => one.id === full);
@@ -77,7 +84,7 @@ export default function CompareCharts({ runs, revision }) {
       span({ class: "muted" }, plural(cards.length, "chart")),
     ),
     names.data && !names.data.length && p({ class: "blank muted narrow-blank" }, "None of these runs reported scalars."),
-    div({ class: "compare-grid" }, use(VirtualGrid, { rows, columns, height, render: (/** @type {CardSpec} */ spec) => card(spec) })),
+    div({ class: "compare-grid" }, use(VirtualGrid, { rows, columns, height, render: (/** @type {CardSpec} */ spec) => card(spec), goal })),
     large && div({ class: "chart-overlay", role: "dialog", "aria-label": large.title }, card(large, true)),
   );
 }

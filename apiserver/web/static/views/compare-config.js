@@ -1,11 +1,14 @@
 // Parameters, code and configuration of the runs: what differs first, the rest on request; texts as a difference of lines.
-import { useMemo, useState } from "../vendor/hooks.js";
+import { useMemo } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
 import { integer, plural } from "../core/format.js";
+import { finder } from "../chart/find.js";
+import { readNames, writeNames } from "../core/lists.js";
+import { place, setParams } from "../core/url.js";
 import { diffLines, hunks } from "../query/diff.js";
 import { button, code, div, fragment, h2, input, label, option, p, section, select, span, table, tbody, td, th, thead, tr, use } from "../ui/html.js";
-import { useCall } from "../ui/hooks.js";
+import { useCall, useSignal } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 
 /** @typedef {import("./compare.js").Compared} Compared */
@@ -18,8 +21,9 @@ const LONG = 200;
 /** @param {{runs: Compared[], revision: number}} props */
 export default function CompareConfig({ runs, revision }) {
   const ids = runs.map((run) => run.id);
-  const [all, setAll] = useState(false);
-  const [search, setSearch] = useState("");
+  const { params } = useSignal(place);
+  const all = params.get("all") === "1";
+  const search = params.get("p") ?? "";
   const found = useCall(async (signal) => {
     const { tasks } = await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal });
     return new Map(/** @type {any[]} */ (tasks).map((task) => [task.id, task]));
@@ -29,15 +33,15 @@ export default function CompareConfig({ runs, revision }) {
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again });
   if (!found.data) return div({ class: "view-loading", "aria-busy": "true" });
   const differing = rows.filter((row) => row.differs);
-  const lower = search.toLowerCase();
-  const shown = (all ? [...differing, ...rows.filter((row) => !row.differs)] : differing).filter((row) => `${row.group}/${row.name} ${row.values.join(" ")}`.toLowerCase().includes(lower));
+  const fits = finder(search);
+  const shown = (all ? [...differing, ...rows.filter((row) => !row.differs)] : differing).filter((row) => fits(`${row.group}/${row.name}`) || row.values.some(fits));
   return div(
     { class: "view compare-view" },
     div(
       { class: "compare-search" },
       h2(rows.length ? `${integer(differing.length)} of ${plural(rows.length, "parameter")} differ` : "No parameters"),
-      rows.length > 0 && input({ type: "search", placeholder: "Find parameter or value", "aria-label": "Find parameter or value", value: search, onInput: (/** @type {any} */ event) => setSearch(event.target.value) }),
-      rows.length > differing.length && label(input({ type: "checkbox", checked: all, onChange: () => setAll(!all) }), " show equal ones too"),
+      rows.length > 0 && input({ type: "search", placeholder: "Find parameter or value", "aria-label": "Find parameter or value", value: search, onInput: (/** @type {any} */ event) => setParams({ p: event.target.value }) }),
+      rows.length > differing.length && label(input({ type: "checkbox", checked: all, onChange: () => setParams({ all: all ? "" : "1" }) }), " show equal ones too"),
     ),
     shown.length > 0 &&
       div(
@@ -102,18 +106,25 @@ function mostFrequent(values) {
 
 /** @param {{runs: Compared[], tasks: any[]}} props */
 function Texts({ runs, tasks }) {
-  const [left, setLeft] = useState(0);
-  const [right, setRight] = useState(1);
+  const { params } = useSignal(place);
+  const chosen = (/** @type {string} */ name, /** @type {number} */ usual) => {
+    const at = runs.findIndex((run) => run.id === params.get(name));
+    return at < 0 ? usual : at;
+  };
   const texts = tasks.map(textsOf);
+  const left = chosen("from", 0);
+  const differing = texts.findIndex((one) => JSON.stringify(one) !== JSON.stringify(texts[left]));
+  const right = chosen("to", differing < 0 ? (left ? 0 : 1) : differing);
+  const whole = readNames(params.get("whole") ?? "");
   const from = texts[Math.min(left, texts.length - 1)] ?? {};
   const to = texts[Math.min(right, texts.length - 1)] ?? {};
   const names = [...new Set(texts.flatMap((one) => Object.keys(one)))].sort();
   if (!names.length || runs.length < 2) return null;
-  const choose = (/** @type {string} */ name, /** @type {number} */ value, /** @type {(index: number) => void} */ set) =>
-    select({ "aria-label": name, value, onChange: (/** @type {any} */ event) => set(Number(event.target.value)) }, runs.map((run, index) => option({ key: run.id, value: index, selected: index === value }, run.name)));
+  const choose = (/** @type {string} */ label, /** @type {string} */ name, /** @type {number} */ value) =>
+    select({ "aria-label": label, value, onChange: (/** @type {any} */ event) => setParams({ [name]: runs[Number(event.target.value)]?.id }) }, runs.map((run, index) => option({ key: run.id, value: index, selected: index === value }, run.name)));
   return fragment(
-    div({ class: "compare-search" }, h2("Texts"), choose("From run", left, setLeft), span({ class: "muted" }, "to"), choose("To run", right, setRight)),
-    names.map((name) => use(Difference, { key: name, name, left: from[name] ?? "", right: to[name] ?? "" })),
+    div({ class: "compare-search" }, h2("Texts"), choose("From run", "from", left), span({ class: "muted" }, "to"), choose("To run", "to", right)),
+    names.map((name) => use(Difference, { key: name, name, left: from[name] ?? "", right: to[name] ?? "", whole: whole.includes(name), onWhole: (/** @type {boolean} */ on) => setParams({ whole: writeNames([...whole.filter((one) => one !== name), ...(on ? [name] : [])]) }) })),
   );
 }
 
@@ -128,15 +139,14 @@ function textsOf(task) {
   return texts;
 }
 
-/** @param {{name: string, left: string, right: string}} props */
-function Difference({ name, left, right }) {
+/** @param {{name: string, left: string, right: string, whole: boolean, onWhole: (on: boolean) => void}} props `whole`: equal lines too */
+function Difference({ name, left, right, whole, onWhole }) {
   const lines = useMemo(() => diffLines(left, right), [left, right]);
-  const [whole, setWhole] = useState(false);
   const changed = lines.filter((line) => line.kind !== "same").length;
   const parts = whole ? lines : hunks(lines);
   return section(
     { class: "difference" },
-    div({ class: "section-head" }, h2(name), span({ class: "muted" }, changed ? plural(changed, "changed line") : "equal"), changed > 0 && button({ type: "button", class: "link", onClick: () => setWhole(!whole) }, whole ? "Only changes" : "Whole text")),
+    div({ class: "section-head" }, h2(name), span({ class: "muted" }, changed ? plural(changed, "changed line") : "equal"), changed > 0 && button({ type: "button", class: "link", onClick: () => onWhole(!whole) }, whole ? "Only changes" : "Whole text")),
     changed > 0 &&
       div(
         { class: "diff mono", tabIndex: 0, role: "region", "aria-label": `Difference of ${name}` },

@@ -134,8 +134,8 @@ const BOTTOM = 40;
 
 /** @param {{runs: Compared[], rows: Row[]}} props */
 function Scatter({ runs, rows }) {
-  const [xName, setX] = useState("");
-  const [yName, setY] = useState("");
+  const { params } = useSignal(place);
+  const [xName, yName] = [params.get("sx"), params.get("sy")];
   const varying = rows.filter((row) => new Set(row.values.filter((value) => value !== null)).size > 1);
   const x = rows.find((row) => row.name === xName) ?? varying[0] ?? rows[0];
   const y = rows.find((row) => row.name === yName) ?? varying.find((row) => row !== x && LESS_IS_BETTER.test(row.name)) ?? varying.find((row) => row !== x) ?? rows[1];
@@ -147,10 +147,10 @@ function Scatter({ runs, rows }) {
   const log = points.length > 1 && points.every((one) => one.px > 0) && Math.max(...points.map((one) => one.px)) / Math.min(...points.map((one) => one.px)) > 50;
   const toX = scale(points.map((one) => one.px), LEFT, WIDTH - 16, log);
   const toY = scale(points.map((one) => one.py), HEIGHT - BOTTOM, 32, false);
-  const choose = (/** @type {string} */ name, /** @type {Row} */ chosen, /** @type {(name: string) => void} */ set) =>
-    label(span({ class: "muted" }, `${name} `), select({ value: chosen.name, onChange: (/** @type {any} */ event) => set(event.target.value) }, rows.map((row) => option({ key: row.name, value: row.name, selected: row === chosen }, row.name))));
+  const choose = (/** @type {string} */ name, /** @type {Row} */ chosen) =>
+    label(span({ class: "muted" }, `${name} `), select({ value: chosen.name, onChange: (/** @type {any} */ event) => setParams({ [`s${name}`]: event.target.value }) }, rows.map((row) => option({ key: row.name, value: row.name, selected: row === chosen }, row.name))));
   return fragment(
-    div({ class: "compare-search" }, h2("Scatter"), choose("x", x, setX), choose("y", y, setY), log && span({ class: "muted" }, "x is logarithmic")),
+    div({ class: "compare-search" }, h2("Scatter"), choose("x", x), choose("y", y), log && span({ class: "muted" }, "x is logarithmic")),
     points.length
       ? div({ class: "svg-scroll", tabIndex: 0, role: "region", "aria-label": "Scatter plot" }, h(
           "svg",

@@ -1,9 +1,11 @@
 // What a run was started with: hyper-parameters, configuration objects, code and packages.
-import { useMemo, useState } from "../vendor/hooks.js";
+import { useMemo } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
+import { finder } from "../chart/find.js";
 import { integer, plural } from "../core/format.js";
+import { place, setParams } from "../core/url.js";
 import { button, code, dd, div, dl, dt, h2, input, p, section, span, table, tbody, td, th, thead, tr, use } from "../chart/elements.js";
-import { useCall, useKeys } from "../ui/hooks.js";
+import { useCall, useKeys, useSignal } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 import { copyText } from "../ui/toast.js";
 import { TextBlock } from "./text-block.js";
@@ -14,22 +16,22 @@ export default function Config({ id, revision }) {
     async (signal) => (await call("tasks.get_by_id_ex", { id: [id], only_fields: ["hyperparams", "configuration", "script", "container", "runtime"] }, { signal })).tasks[0] ?? {},
     [id, revision],
   );
-  const [search, setSearch] = useState("");
+  const { params } = useSignal(place);
+  const search = params.get("m") ?? "";
   useKeys("Config", [{ keys: "/", does: "find parameter", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".config-find"))?.focus() }]);
   const parameters = useMemo(() => parametersOf(found.data?.hyperparams), [found.data]);
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again });
   if (!found.data) return div({ class: "view-loading", "aria-busy": "true" });
   const { configuration = {}, script = {}, container = {}, runtime = {} } = found.data;
-  const wanted = search.toLowerCase();
-  const fits = (/** @type {string} */ text) => text.toLowerCase().includes(wanted);
-  const shown = parameters.filter((one) => fits(`${one.section}/${one.name} ${one.value}`));
+  const fits = finder(search);
+  const shown = parameters.filter((one) => fits(`${one.section}/${one.name}`) || fits(one.value));
   const sections = [...new Set(shown.map((one) => one.section))];
-  const objects = Object.values(configuration).filter((/** @type {any} */ one) => fits(`${one.name} ${one.value}`));
+  const objects = Object.values(configuration).filter((/** @type {any} */ one) => fits(one.name) || fits(String(one.value)));
   const nothing = !parameters.length && !Object.keys(configuration).length && !script?.entry_point && !script?.repository && !script?.diff;
   return div(
     div(
       { class: "view-bar" },
-      input({ type: "search", class: "config-find", placeholder: "Find parameter or text", "aria-label": "Find parameter or text", value: search, onInput: (/** @type {any} */ event) => setSearch(event.target.value) }),
+      input({ type: "search", class: "config-find", placeholder: "Find parameter or text", "aria-label": "Find parameter or text", value: search, onInput: (/** @type {any} */ event) => setParams({ m: event.target.value }) }),
       parameters.length > 0 && span({ class: "muted" }, search ? `${integer(shown.length)} of ${plural(parameters.length, "parameter")}` : plural(parameters.length, "parameter")),
       span({ class: "spread" }),
       parameters.length > 0 && button({ type: "button", class: "button", onClick: () => void copyText(asArguments(parameters), "command line arguments") }, "Copy as CLI arguments"),

@@ -43,16 +43,19 @@ export function ConsoleBar({ search, counts, levels, wrap, time, follow, onTurn,
       ),
     span({ class: "spread" }),
     div(
-      { class: "log-levels", role: "group", "aria-label": "Levels" },
-      shown.map((level) => button({ key: level, type: "button", class: `chip level-${level}`, "aria-pressed": pressed(levels.includes(level)), onClick: () => toggle(level) }, level, span({ class: "muted" }, integer(counts[level])))),
+      { class: "log-options" },
+      div(
+        { class: "log-levels", role: "group", "aria-label": "Levels" },
+        shown.map((level) => button({ key: level, type: "button", class: `chip level-${level}`, "aria-pressed": pressed(levels.includes(level)), onClick: () => toggle(level) }, level, span({ class: "muted" }, integer(counts[level])))),
+      ),
+      select(
+        { "aria-label": "Times", value: time, onChange: (/** @type {any} */ event) => onTime(event.target.value) },
+        option({ value: "clock" }, "Time of day"), option({ value: "start" }, "Since start"), option({ value: "previous" }, "Since previous line"), option({ value: "none" }, "No times"),
+      ),
+      button({ type: "button", class: "button", "aria-pressed": pressed(wrap), title: "Wrap long lines (w)", onClick: onWrap }, "Wrap"),
+      button({ type: "button", class: "button", "aria-pressed": pressed(follow), title: "Stay at the end (f)", onClick: onFollow }, "Follow"),
+      button({ type: "button", class: "icon-button", "aria-label": "Download the whole log", title: "Download the whole log", onClick: onDownload }, icon("download")),
     ),
-    select(
-      { "aria-label": "Times", value: time, onChange: (/** @type {any} */ event) => onTime(event.target.value) },
-      option({ value: "clock" }, "Time of day"), option({ value: "start" }, "Since start"), option({ value: "previous" }, "Since previous line"), option({ value: "none" }, "No times"),
-    ),
-    button({ type: "button", class: "button", "aria-pressed": pressed(wrap), title: "Wrap long lines (w)", onClick: onWrap }, "Wrap"),
-    button({ type: "button", class: "button", "aria-pressed": pressed(follow), title: "Stay at the end (f)", onClick: onFollow }, "Follow"),
-    button({ type: "button", class: "icon-button", "aria-label": "Download the whole log", title: "Download the whole log", onClick: onDownload }, icon("download")),
   );
 }
 

@@ -7,7 +7,7 @@ import { loadStyle } from "../core/style.js";
 import { param, place, setParams } from "../core/url.js";
 import { save } from "../core/save.js";
 import { button, div, h2, p, span, use } from "../ui/html.js";
-import { useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
+import { useKeys, useMoving, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 import { toast } from "../ui/toast.js";
 import { ConsoleBar } from "./console-bar.js";
@@ -35,8 +35,10 @@ export default function Console({ id, run, revision }) {
   const [, again] = useReducer((n) => n + 1, 0);
   const source = useMemo(() => new LogSource(id, () => again(0)), [id]);
   const [overview, setOverview] = useState(/** @type {import("./log-map.js").Overview} */ ({ slices: [], total: 0, levels: {} }));
-  const [wrap, setWrap] = useState(false);
-  const [time, setTime] = useState("clock");
+  const wrap = params.get("wrap") === "1";
+  const setWrap = (/** @type {boolean} */ on) => setParams({ wrap: on ? "1" : "" });
+  const time = params.get("time") ?? "clock";
+  const setTime = (/** @type {string} */ name) => setParams({ time: name === "clock" ? "" : name });
   const [whole, setWhole] = useState(/** @type {Set<number>} */ (new Set()));
   const [unfolded, setUnfolded] = useState(/** @type {Set<number>} */ (new Set()));
   const picked = params.get("line") ? Number(params.get("line")) - 1 : -1;
@@ -45,6 +47,8 @@ export default function Console({ id, run, revision }) {
   const now = useRef(scroll);
   now.current = scroll;
   const search = useSearch(id, levels, params, overview);
+  /** A link says which line stands at the top: its first hit does not move the log. */
+  const linkedTop = useRef(param("top"));
 
   /** The first line at a time or after it. @param {number} time */
   const showTime = async (time) => {
@@ -59,9 +63,10 @@ export default function Console({ id, run, revision }) {
     source.open().then(() => {
       if (gone) return;
       again(0);
-      const line = Number(param("line"));
       const time = Number(param("t"));
-      if (line > 0) scroll.goTo(line - 1);
+      const [line, top] = [Number(param("line")), Number(param("top"))];
+      if (top > 0) scroll.goTo(top - 1, 0);
+      else if (line > 0) scroll.goTo(line - 1);
       else if (time > 0) void showTime(time);
       else scroll.toEnd();
     });
@@ -105,8 +110,15 @@ export default function Console({ id, run, revision }) {
   const turn = (/** @type {number} */ by) => found?.hits.length && show((Math.max(-1, current) + by + found.hits.length) % found.hits.length);
   // The first hit is shown as soon as it is there.
   useEffect(() => {
-    if (found && current < 0 && found.hits.length) show(0);
+    if (!found?.hits.length || current >= 0) return;
+    const linked = Number(param("hit"));
+    if (linked > found.hits.length && !found.done) return;
+    const index = Math.min(Math.max(linked, 1), found.hits.length) - 1;
+    if (linkedTop.current) search.setCurrent(index);
+    else show(index);
+    linkedTop.current = "";
   }, [found]);
+  useMoving(() => ({ top: scroll.follow ? "" : first + 1, hit: current > 0 ? current + 1 : "" }));
   const follow = () => (scroll.follow ? scroll.stop() : scroll.toEnd());
   useKeys("Console", [
     { keys: "/", does: "search the log", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".log-find"))?.focus() },

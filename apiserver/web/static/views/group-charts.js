@@ -1,18 +1,25 @@
 // Charts of groups of runs: the mean of a group over its band from the smallest to the greatest value of any run.
-import { useMemo } from "../vendor/hooks.js";
+import { useEffect, useMemo } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { plural } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { place } from "../core/url.js";
 import { ChartBar } from "../chart/bar.js";
 import { Card } from "../chart/card.js";
+import { linkedCursor, useChartLink } from "../chart/card-state.js";
 import { GroupSource } from "../chart/group-source.js";
 import { useChartSettings } from "../chart/settings.js";
 import { div, h2, p, use } from "../ui/html.js";
-import { useSignal } from "../ui/hooks.js";
+import { usePaced, useSignal } from "../ui/hooks.js";
+import { useLiveRuns } from "./run-live.js";
 
 await loadStyle("chart");
 
+/** Runs whose points are waited for, and how often the means follow at most. */
+const MOST_WATCHED = 500;
+const UPDATE_MS = 1_000;
+const NO_RUNS = /** @type {any[]} */ ([]);
+const ignore = () => undefined;
 const MOST_CARDS = 8;
 const MOST_GROUPS = 12;
 /** Series of one answer, and tasks of one group. */
@@ -30,8 +37,16 @@ export default function GroupCharts({ groups, series }) {
   const most = Math.min(MOST_TASKS, Math.floor(MOST_SERIES / Math.max(1, shown.length)));
   const shape = shown.map((one) => `${one.name}\t${one.tasks.join()}`).join("\n");
   const source = useMemo(() => new GroupSource(shown.map(({ name, tasks }) => ({ name, tasks: tasks.slice(0, most) }))), [shape]);
-  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (null)), []);
+  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (linkedCursor())), []);
+  useChartLink(cursor);
   const { look, setRange, back, bar, height, columns } = useChartSettings(SIZES, 0, (axis) => (axis === "step" ? [0, Math.max(1, ...shown.map((one) => one.last))] : [0, 1]));
+  const ids = useMemo(() => shown.flatMap(({ tasks }) => tasks.slice(0, most)).slice(0, MOST_WATCHED), [shape]);
+  const { revisionOf } = useLiveRuns(ids, NO_RUNS, ignore);
+  const revision = revisionOf(["training_stats_scalar"]);
+  const update = usePaced(() => source.update(), UPDATE_MS);
+  useEffect(() => {
+    if (revision) update();
+  }, [revision]);
   const label = useMemo(() => {
     const order = shown.map((one) => one.name);
     return (/** @type {import("../chart/source.js").Loaded} */ one) => ({ name: one.task, pick: order.indexOf(one.task) });

@@ -14,10 +14,10 @@ const KINDS = /** @type {[RegExp, Picture["kind"]][]} */ ([
 ]);
 
 /** @param {string} metric @param {string} variant */
-const keyOf = (metric, variant) => JSON.stringify([metric, variant]);
+export const keyOf = (metric, variant) => JSON.stringify([metric, variant]);
 
 /** @param {any} event @returns {Picture} */
-function pictureOf(event) {
+export function pictureOf(event) {
   const path = String(event.url ?? "").replace(/[?#].*$/s, "");
   return {
     key: keyOf(event.metric, event.variant), metric: event.metric, variant: event.variant, iter: event.iter ?? 0, stored: event.url ?? "", url: fileUrl(event.url),
@@ -33,7 +33,7 @@ export class ImageSource {
     this.steps = [];
     /** @type {Map<string, number[]>} the same by variant */
     this.byVariant = new Map();
-    /** @type {Map<number, Promise<Picture[]>>} */
+    /** Pictures by step. @type {Map<number, Promise<Picture[]>>} */
     this.known = new Map();
   }
 
@@ -107,4 +107,4 @@ export function expand(runs) {
 
 const collator = new Intl.Collator("en", { numeric: true });
 /** "img 10" after "img 9". @param {string} a @param {string} b */
-const order = (a, b) => collator.compare(a, b);
+export const order = (a, b) => collator.compare(a, b);

@@ -1,17 +1,18 @@
 // Images of a run: one slider over the steps that exist, thumbnails of every variant, a viewer.
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { integer, plural } from "../core/format.js";
-import { isOwn, reasonAgainst, thumbUrl } from "../core/files.js";
 import { preference, setPreference } from "../core/prefs.js";
 import { loadStyle } from "../core/style.js";
-import { address, place, setParams } from "../core/url.js";
+import { place, setParams } from "../core/url.js";
 import { finder } from "../chart/find.js";
 import { segments } from "../chart/bar.js";
-import { a, audio, button, div, figcaption, figure, h2, img, input, label, option, p, select, span, use, video } from "../chart/elements.js";
+import { button, div, figcaption, figure, h2, input, label, option, p, select, span, use } from "../chart/elements.js";
 import { useCall, useDebounced, useKeys, useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
+import { CLOSED } from "./image-look.js";
 import { ImageSource } from "./image-source.js";
+import { Sample } from "./sample.js";
 import { Viewer } from "./viewer.js";
 
 await loadStyle("images");
@@ -24,8 +25,8 @@ const SHOWN = 240;
 /** @type {Record<string, number>} */
 const SIZES = { S: 110, M: 180, L: 320 };
 
-/** @param {{id: string, run: any, revision: number}} props */
-export default function Images({ id, run, revision }) {
+/** @param {{id: string, revision: number}} props */
+export default function Images({ id, revision }) {
   const { params } = useSignal(place);
   const size = useSignal(preference("image_size", "M"));
   const [playing, setPlaying] = useState(false);
@@ -60,7 +61,7 @@ export default function Images({ id, run, revision }) {
     return () => clearInterval(timer);
   }, [playing]);
   const opened = shown.find((picture) => picture.key === params.get("img"));
-  const open = (/** @type {Picture | undefined} */ picture) => setParams({ img: picture?.key ?? "" });
+  const open = (/** @type {Picture | undefined} */ picture) => setParams(picture ? { img: picture.key } : CLOSED);
   useKeys("Images", [
     { keys: "ArrowLeft", does: "previous step", run: () => go(place_ - 1) },
     { keys: "ArrowRight", does: "next step", run: () => go(place_ + 1) },
@@ -103,7 +104,7 @@ export default function Images({ id, run, revision }) {
       !shown.length && sampled.data && p({ class: "muted" }, "No image matches."),
     ),
     visible.length < shown.length && p({ class: "gallery-more" }, button({ type: "button", class: "button", onClick: () => setAll(true) }, `Show all ${integer(shown.length)}`)),
-    opened && use(Viewer, { picture: opened, steps: source.stepsOf(opened.key), load: (/** @type {number} */ one) => source.one(opened.key, one), variants: shown.filter((picture) => picture.kind === "image"), run, onGo: (/** @type {number} */ to) => setParams({ at: String(to) }), onVariant: open, onClose: () => open(undefined) }),
+    opened && use(Viewer, { picture: opened, steps: source.stepsOf(opened.key), load: (/** @type {number} */ one) => source.one(opened.key, one), variants: shown.filter((picture) => picture.kind === "image"), onGo: (/** @type {number} */ to) => setParams({ at: String(to) }), onVariant: open, onClose: () => open(undefined) }),
   );
 }
 
@@ -116,31 +117,10 @@ function nearestStep(steps, wanted) {
 
 /** @param {{picture: Picture, step: number, pixels: number, onOpen: () => void}} props */
 function Thumb({ picture, step, pixels, onOpen }) {
-  const [broken, setBroken] = useState({ url: "", reason: "" });
   const name = picture.variant || picture.metric;
-  const small = thumbUrl(picture.url, pixels);
-  const onError = () => {
-    setBroken({ url: picture.url, reason: "" });
-    reasonAgainst(picture.url).then(
-      (reason) => setBroken({ url: picture.url, reason }),
-      () => undefined, // that it can't be shown is said already
-    );
-  };
   return figure(
     { class: "thumb" },
-    content(picture, name, small, broken.url === picture.url ? broken : null, onError, onOpen),
+    use(Sample, { picture, name, pixels, onOpen }),
     figcaption({ title: `${picture.metric} / ${picture.variant}` }, span({ class: "truncate" }, picture.metric && picture.metric !== name && span({ class: "muted" }, `${picture.metric} / `), name), picture.iter !== step && span({ class: "muted" }, `step ${integer(picture.iter)}`)),
   );
-}
-
-/** @param {Picture} picture @param {string} name @param {string} small @param {{reason: string} | null} broken @param {() => void} onError @param {() => void} onOpen */
-function content(picture, name, small, broken, onError, onOpen) {
-  const { url, kind, stored } = picture;
-  if (!url) return div({ class: "thumb-box no-file" }, span("not on a server that a browser reaches"), span({ class: "muted wrap-anywhere" }, stored.slice(0, 120)));
-  if (!isOwn(url) && !url.startsWith("data:")) return div({ class: "thumb-box no-file" }, a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open on its own server"));
-  if (kind === "audio") return div({ class: "thumb-box" }, audio({ src: url, controls: true, preload: "none", "aria-label": name }));
-  if (kind === "video") return video({ class: "thumb-box", src: url, controls: true, preload: "metadata", "aria-label": name });
-  if (kind === "other") return div({ class: "thumb-box no-file" }, icon("file"), a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open the file"));
-  if (broken) return div({ class: "thumb-box no-file" }, icon("warning"), span(broken.reason || "the file can't be shown"), a({ href: address(url, { download: "1" }), download: "" }, "download"));
-  return button({ type: "button", class: "thumb-box", onClick: onOpen, "aria-label": `Open ${name}` }, img({ src: small, alt: name, loading: "lazy", decoding: "async", onError }));
 }

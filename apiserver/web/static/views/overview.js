@@ -2,9 +2,10 @@
 import { useMemo, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { ago, bytes, duration, exact, integer, ms, number, plural, stampWithZone } from "../core/format.js";
-import { address } from "../core/url.js";
+import { address, place, setParams } from "../core/url.js";
+import { finder } from "../chart/find.js";
 import { b, button, dd, div, dl, dt, h2, input, p, section, span, table, tbody, td, th, thead, tr, use } from "../chart/elements.js";
-import { useCall } from "../ui/hooks.js";
+import { useCall, useSignal } from "../ui/hooks.js";
 import { link } from "../ui/link.js";
 import { statusWord } from "../ui/status.js";
 import { Problem } from "../ui/problem.js";
@@ -33,7 +34,8 @@ export default function Overview({ id, run, revision }) {
     },
     [id, revision],
   );
-  const [search, setSearch] = useState("");
+  const { params } = useSignal(place);
+  const search = params.get("m") ?? "";
   const [all, setAll] = useState(false);
   const rows = useMemo(() => metricsOf(found.data?.task.last_metrics), [found.data]);
   if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again });
@@ -41,7 +43,8 @@ export default function Overview({ id, run, revision }) {
   const { task, storage } = found.data;
   const singles = rows.filter((row) => row.iter === NO_ITERATION);
   const series = rows.filter((row) => row.iter !== NO_ITERATION);
-  const matching = series.filter((row) => `${row.metric}/${row.variant}`.toLowerCase().includes(search.toLowerCase()));
+  const fits = finder(search);
+  const matching = series.filter((row) => fits(`${row.metric}/${row.variant}`));
   const shown = all ? matching : matching.slice(0, SHOWN);
   const started = ms(run.started);
   const last = ms(run.last_update);
@@ -72,6 +75,7 @@ export default function Overview({ id, run, revision }) {
         fact("Took", duration(Math.max(0, ended - started))),
         fact("Last report", Number.isNaN(last) ? "" : ago(last), stampWithZone(last)),
         fact("Last iteration", integer(run.last_iteration)),
+        fact("Tags", (run.tags ?? []).join(", ")),
         fact("User", run.user?.name),
         fact("Machine", run.last_worker),
         fact("Project", run.project?.name && link({ href: address("/", { project: run.project.name }) }, run.project.name)),
@@ -103,7 +107,7 @@ export default function Overview({ id, run, revision }) {
         div(
           { class: "section-head" },
           h2("Series", span({ class: "muted" }, integer(series.length))),
-          series.length > 8 && input({ type: "search", placeholder: "Find", "aria-label": "Find series", value: search, onInput: (/** @type {any} */ event) => setSearch(event.target.value) }),
+          series.length > 8 && input({ type: "search", placeholder: "Find", "aria-label": "Find series", value: search, onInput: (/** @type {any} */ event) => setParams({ m: event.target.value }) }),
         ),
         div(
           { class: "table-scroll" },

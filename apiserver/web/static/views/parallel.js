@@ -1,9 +1,11 @@
 // Parallel coordinates: an axis per parameter or value, a line per run. Shows which settings lead to which results.
-import { useState } from "../vendor/hooks.js";
 import { h } from "../vendor/preact.js";
 import { color, dashOf } from "../core/colors.js";
 import { number } from "../core/format.js";
+import { readNames, writeNames } from "../core/lists.js";
+import { place, setParams } from "../core/url.js";
 import { div, fragment, h2, input, label, p, span, use } from "../ui/html.js";
+import { useSignal } from "../ui/hooks.js";
 import { Menu } from "../ui/menu.js";
 
 /** @typedef {import("./compare.js").Compared} Compared */
@@ -21,12 +23,13 @@ const LOG_FROM = 50;
 
 /** @param {{runs: Compared[], parameters: Row[], values: Row[]}} props */
 export function Parallel({ runs, parameters, values }) {
-  const [chosen, setChosen] = useState(/** @type {string[] | null} */ (null));
+  const { params } = useSignal(place);
+  const chosen = params.get("axes");
   const varying = (/** @type {Row[]} */ rows) => rows.filter((row) => new Set(row.values.filter((value) => value !== null)).size > 1);
   const all = [...varying(parameters), ...varying(values)];
   if (all.length < 2) return null;
   const usual = [...varying(parameters).slice(0, USUAL_PARAMETERS), ...varying(values).slice(0, 1)];
-  const names = chosen ?? (usual.length > 1 ? usual : all.slice(0, 3)).map((row) => row.name);
+  const names = chosen ? readNames(chosen) : (usual.length > 1 ? usual : all.slice(0, 3)).map((row) => row.name);
   const axes = all.filter((row) => names.includes(row.name)).slice(0, MOST_AXES).map(axisOf);
   const x = (/** @type {number} */ at) => (axes.length < 2 ? WIDTH / 2 : SIDE + (at * (WIDTH - 2 * SIDE)) / (axes.length - 1));
   const shown = runs.flatMap((run, index) => (run.hidden ? [] : [{ run, index }]));
@@ -43,7 +46,7 @@ export function Parallel({ runs, parameters, values }) {
             all.map((row) =>
               label(
                 { key: row.name },
-                input({ type: "checkbox", checked: names.includes(row.name), disabled: !names.includes(row.name) && names.length >= MOST_AXES, onChange: () => setChosen(names.includes(row.name) ? names.filter((one) => one !== row.name) : [...names, row.name]) }),
+                input({ type: "checkbox", checked: names.includes(row.name), disabled: !names.includes(row.name) && names.length >= MOST_AXES, onChange: () => setParams({ axes: writeNames(names.includes(row.name) ? names.filter((one) => one !== row.name) : [...names, row.name]) }) }),
                 span({ class: "truncate" }, row.name),
               ),
             ),

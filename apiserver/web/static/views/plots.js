@@ -1,9 +1,10 @@
 // The figures of a run, each at its newest step or at the one that the reader chose.
-import { useMemo, useState } from "../vendor/hooks.js";
+import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { loadPrefixes } from "../core/files.js";
 import { integer, plural } from "../core/format.js";
-import { place, setParams } from "../core/url.js";
+import { readEntries, writeEntries } from "../core/lists.js";
+import { param, place, setParams } from "../core/url.js";
 import { finder } from "../chart/find.js";
 import { div, h2, input, p, span, use } from "../ui/html.js";
 import { useCall, useKeys, useSignal } from "../ui/hooks.js";
@@ -18,6 +19,7 @@ export default function Plots({ id, revision }) {
   const { params } = useSignal(place);
   const filter = params.get("m") ?? "";
   const [stepped, setStepped] = useState(/** @type {Map<string, Figure[]>} */ (new Map()));
+  const stepText = params.get("steps") ?? "";
   const found = useCall(async (signal) => {
     await loadPrefixes();
     const { plots } = await call("events.get_task_plots", { task: id, iters: 1 }, { signal });
@@ -44,6 +46,25 @@ export default function Plots({ id, revision }) {
   const tables = useMemo(() => figures.map((one) => ({ one, table: tableOf(one.text) })).filter((entry) => entry.table), [figures]);
   const drawn = useMemo(() => figures.filter((one) => !tables.some((entry) => entry.one === one)), [figures, tables]);
 
+  const complain = (/** @type {unknown} */ error) => toast(/** @type {Error} */ (error).message, { bad: true });
+  /** @param {string} metric @param {any} sample of get_plot_sample */
+  const take = async (metric, sample) => {
+    if (!sample.events.length) return undefined;
+    const one = all.find((other) => other.metric === metric);
+    const range = { min: sample.min_iteration ?? one?.min, max: sample.max_iteration ?? one?.max };
+    const next = await Promise.all(sample.events.map((/** @type {any} */ plot) => figureOf(plot, range)));
+    setStepped((old) => new Map(old).set(metric, next));
+    return /** @type {number} */ (next[0].iter);
+  };
+  // Figures whose step stands in the address.
+  useEffect(() => {
+    const wanted = readEntries(stepText);
+    setStepped((old) => new Map([...old].filter(([metric]) => wanted.has(metric))));
+    for (const [metric, [iteration]] of wanted) {
+      if (stepped.get(metric)?.some((one) => one.iter === Number(iteration)) || !all.some((one) => one.metric === metric)) continue;
+      call("events.get_plot_sample", { task: id, metric, iteration: Number(iteration) }).then((sample) => take(metric, sample)).catch(complain);
+    }
+  }, [stepText, found.data]);
   const step = async (/** @type {string} */ figureId, /** @type {{direction?: string, iteration?: number}} */ { direction, iteration }) => {
     const one = figures.find((other) => other.id === figureId);
     if (!one) return;
@@ -52,12 +73,12 @@ export default function Plots({ id, revision }) {
         iteration !== undefined
           ? await call("events.get_plot_sample", { task: id, metric: one.metric, iteration })
           : await call("events.next_plot_sample", { task: id, scroll_id: (await call("events.get_plot_sample", { task: id, metric: one.metric, iteration: one.iter })).scroll_id, navigate_earlier: direction === "earlier", next_iteration: true });
-      if (!sample.events.length) return;
-      const range = { min: sample.min_iteration ?? one.min, max: sample.max_iteration ?? one.max };
-      const next = await Promise.all(sample.events.map((/** @type {any} */ plot) => figureOf(plot, range)));
-      setStepped((old) => new Map(old).set(one.metric, next));
+      const shown = await take(one.metric, sample);
+      if (shown === undefined) return;
+      const entries = readEntries(param("steps")).set(one.metric, [String(shown)]);
+      setParams({ steps: writeEntries([...entries].map(([metric, rest]) => [metric, ...rest])) });
     } catch (error) {
-      toast(/** @type {Error} */ (error).message, { bad: true });
+      complain(error);
     }
   };
 

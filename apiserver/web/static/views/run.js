@@ -7,12 +7,13 @@ import { loadStyle } from "../core/style.js";
 import { address, go, place, runHref } from "../core/url.js";
 import { CardMenu } from "../chart/card-menu.js";
 import { a, button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
+import { copyLink } from "../ui/copy-link.js";
 import { useCall, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
-import { copyText, toast } from "../ui/toast.js";
+import { toast } from "../ui/toast.js";
 import { RunDialogs } from "./run-dialogs.js";
 import { status } from "./run-status.js";
 import { useLiveRuns, withState } from "./run-live.js";
@@ -150,10 +151,10 @@ function Head({ run, again }) {
     (run.tags ?? []).length > 4 && span({ class: "muted" }, `+${run.tags.length - 4}`),
     span({ class: "spread" }),
     !Number.isNaN(started) && span({ class: "muted took", title: `started ${stampWithZone(started)}` }, span({ class: "wide-only" }, `${ago(started)} · `), `took ${duration(Math.max(0, ended - started))} · step ${integer(run.last_iteration ?? 0)}`),
-    link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare with…"),
+    link({ class: "button compare-link", href: address("/compare", { runs: run.id }) }, "Compare", span({ class: "wide-only" }, " with…")),
     a({ class: "icon-button", href: `/api/runs/${encodeURIComponent(run.id)}/export?format=html`, download: "", "aria-label": "Save as one HTML file", title: "Save as one HTML file that needs no server" }, icon("download")),
     use(CardMenu, { title: run.name || "the run", entries: actions }),
     use(RunDialogs, { open: action, runs: [run], onOpen: setAction, onDone: done }),
-    button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: () => void copyText(window.location.href, "link") }, icon("link")),
+    button({ type: "button", class: "icon-button", "aria-label": "Copy link", title: "Copy link (u)", onClick: copyLink }, icon("link")),
   );
 }

@@ -1,58 +1,36 @@
 // One image over the whole window: zoom, pan, exact pixels, difference with another step or both side by side.
-import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
 import { isOwn, reasonAgainst } from "../core/files.js";
-import { a, button, div, h2, img, input, label, option, select, span } from "../chart/elements.js";
+import { a, button, div, h2, option, select, span, use } from "../chart/elements.js";
 import { useKeys } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
+import { useImageLook } from "./image-look.js";
+import { ImageStage, stageControls, useFocusInside } from "./image-stage.js";
 
 /** @typedef {import("./image-source.js").Picture} Picture */
-/** @typedef {{scale: number, x: number, y: number} | null} View null: as large as fits */
 
 /**
- * @param {{picture: Picture, steps: number[], load: (step: number) => Promise<Picture | null>, variants: Picture[], run: any, onGo: (step: number) => void, onVariant: (picture: Picture) => void, onClose: () => void}} props `steps`: of this variant, ascending
+ * @param {{picture: Picture, steps: number[], load: (step: number) => Promise<Picture | null>, variants: Picture[], onGo: (step: number) => void, onVariant: (picture: Picture) => void, onClose: () => void}} props `steps`: of this variant, ascending
  */
 export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClose }) {
-  const [view, setView] = useState(/** @type {View} */ (null));
-  const [nearest, setNearest] = useState(false);
-  const [brightness, setBrightness] = useState(1);
-  const [mode, setMode] = useState("one");
-  const [other, setOther] = useState(-1);
-  const [natural, setNatural] = useState({ width: 0, height: 0 });
-  const [pixel, setPixel] = useState("");
-  const stage = useRef(/** @type {HTMLElement | null} */ (null));
+  const look = useImageLook();
+  const { mode } = look;
   const root = useRef(/** @type {HTMLElement | null} */ (null));
-  const image = useRef(/** @type {HTMLImageElement | null} */ (null));
-  const drag = useRef(/** @type {{x: number, y: number} | null} */ (null));
+  const zoomed = useRef(/** @type {((factor: number) => void) | null} */ (null));
   const [compared, setCompared] = useState(/** @type {Picture | null} */ (null));
-  const [checked, setChecked] = useState({ url: "", reason: "" });
   const at = steps.indexOf(picture.iter);
-  const against = steps[other >= 0 ? other : at > 0 ? at - 1 : Math.min(1, steps.length - 1)];
+  const chosen = look.other === "" ? -1 : steps.indexOf(Number(look.other));
+  const against = steps[chosen >= 0 ? chosen : at > 0 ? at - 1 : Math.min(1, steps.length - 1)];
   const go = (/** @type {number} */ by) => {
-    const next = steps[at + by];
-    if (next !== undefined) onGo(next);
+    const next = steps[Math.min(steps.length - 1, Math.max(0, at + by))];
+    if (next !== undefined && next !== picture.iter) onGo(next);
   };
   const turn = (/** @type {number} */ by) => {
-    const now = variants.findIndex((one) => one.key === picture.key);
-    const next = variants[now + by];
+    const next = variants[variants.findIndex((one) => one.key === picture.key) + by];
     if (next) onVariant(next);
   };
-  useEffect(() => {
-    const back = /** @type {HTMLElement | null} */ (document.activeElement);
-    root.current?.focus();
-    return () => back?.focus?.();
-  }, []);
-  // An image of a billion pixels would take the browser down: the server says beforehand what is too much.
-  useEffect(() => {
-    let gone = false;
-    reasonAgainst(picture.url).then(
-      (reason) => gone || setChecked({ url: picture.url, reason }),
-      (error) => gone || setChecked({ url: picture.url, reason: String(error.message ?? error) }),
-    );
-    return () => {
-      gone = true;
-    };
-  }, [picture.url]);
+  useFocusInside(root);
   // The neighbours are fetched beforehand: the next step appears at once.
   useEffect(() => {
     for (const near of [steps[at + 1], steps[at - 1]]) {
@@ -68,68 +46,30 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
   useEffect(() => {
     let gone = false;
     setCompared(null);
-    if (mode !== "one" && against !== undefined) loadShowable(load, against).then((found) => gone || setCompared(found), () => gone || setCompared(null));
+    if (mode !== "one" && against !== undefined) load(against).then((found) => gone || setCompared(found), () => gone || setCompared(null));
     return () => {
       gone = true;
     };
   }, [mode, against, picture.key]);
-
-  const fitted = () => {
-    const room = stage.current;
-    if (!room || !natural.width) return 1;
-    const width = mode === "beside" ? room.clientWidth / 2 - 6 : room.clientWidth;
-    return Math.min(width / natural.width, room.clientHeight / natural.height, 8);
-  };
-  const scale = view?.scale ?? fitted();
-  const zoom = (/** @type {number} */ factor) => setView({ x: view?.x ?? 0, y: view?.y ?? 0, scale: Math.min(64, Math.max(0.02, scale * factor)) });
-  useLayoutEffect(() => {
-    const element = stage.current;
-    if (!element) return undefined;
-    const wheel = (/** @type {WheelEvent} */ event) => {
-      event.preventDefault();
-      zoom(event.deltaY > 0 ? 0.85 : 1 / 0.85);
-    };
-    element.addEventListener("wheel", wheel, { passive: false });
-    return () => element.removeEventListener("wheel", wheel);
-  });
+  const controls = stageControls(look, zoomed);
+  const turnMode = (/** @type {string} */ name) => look.setMode(mode === name ? "one" : name);
   useKeys("Image viewer", [
     { keys: "ArrowLeft", does: "previous step of this variant", run: () => go(-1) },
     { keys: "ArrowRight", does: "next step of this variant", run: () => go(1) },
+    { keys: "Shift+ArrowLeft", does: "ten steps back", run: () => go(-10) },
+    { keys: "Shift+ArrowRight", does: "ten steps on", run: () => go(10) },
     { keys: "ArrowUp", does: "previous variant", run: () => turn(-1) },
     { keys: "ArrowDown", does: "next variant", run: () => turn(1) },
-    { keys: "+", does: "zoom in", run: () => zoom(1.25) },
-    { keys: "-", does: "zoom out", run: () => zoom(0.8) },
-    { keys: "f", does: "fit", run: () => setView(null) },
-    { keys: "=", does: "one to one", run: () => setView({ x: 0, y: 0, scale: 1 }) },
-    { keys: "n", does: "sharp pixels", run: () => setNearest(!nearest) },
-    { keys: "d", does: "difference with another step", run: () => setMode(mode === "difference" ? "one" : "difference") },
-    { keys: "b", does: "side by side with another step", run: () => setMode(mode === "beside" ? "one" : "beside") },
+    ...controls.keys,
+    { keys: "d", does: "difference with another step", run: () => turnMode("difference") },
+    { keys: "b", does: "side by side with another step", run: () => turnMode("beside") },
     { keys: "Escape", does: "close", run: onClose },
   ]);
-  const read = (/** @type {PointerEvent} */ event) => {
-    const element = image.current;
-    if (!element || !natural.width) return;
-    const box = element.getBoundingClientRect();
-    const x = Math.floor(((event.clientX - box.left) / box.width) * natural.width);
-    const y = Math.floor(((event.clientY - box.top) / box.height) * natural.height);
-    if (x < 0 || y < 0 || x >= natural.width || y >= natural.height) return setPixel("");
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 1;
-    const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
-    ctx.drawImage(element, -x, -y);
-    const [r, g, b, alpha] = ctx.getImageData(0, 0, 1, 1).data;
-    return setPixel(`pixel (${x}, ${y}) = ${r}, ${g}, ${b}${alpha < 255 ? `, ${alpha}` : ""}`);
-  };
-  const style = {
-    width: natural.width ? `${natural.width * scale}px` : "auto",
-    transform: `translate(${view?.x ?? 0}px, ${view?.y ?? 0}px)`,
-    filter: brightness === 1 ? "none" : `brightness(${brightness})`,
-    imageRendering: nearest ? "pixelated" : "auto",
-  };
   const name = picture.variant || picture.metric;
-  /** Why it is not shown; null: not known yet. */
-  const reason = checked.url === picture.url ? checked.reason : null;
+  const alt = (/** @type {Picture} */ one) => `${name}, step ${one.iter}`;
   const pressed = (/** @type {boolean} */ on) => (on ? "true" : "false");
+  const panes = [{ key: "this", url: picture.url, alt: alt(picture), under: mode === "difference" && compared ? { url: compared.url, alt: alt(compared) } : undefined }];
+  if (mode === "beside" && compared) panes.push({ key: "other", url: compared.url, alt: alt(compared), under: undefined });
   return div(
     { class: "viewer", role: "dialog", "aria-modal": "true", "aria-label": name, tabIndex: -1, ref: root },
     div(
@@ -139,45 +79,15 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
       span({ class: "step-name" }, `step ${integer(picture.iter)}`),
       button({ type: "button", class: "button square", "aria-label": "Next step", disabled: at >= steps.length - 1, onClick: () => go(1) }, icon("right")),
       span({ class: "spread" }),
-      button({ type: "button", class: "button", "aria-pressed": pressed(view === null), onClick: () => setView(null) }, "Fit"),
-      button({ type: "button", class: "button", "aria-pressed": pressed(view?.scale === 1), onClick: () => setView({ x: 0, y: 0, scale: 1 }) }, "1:1"),
-      button({ type: "button", class: "button", "aria-pressed": pressed(nearest), title: "Sharp pixels (n)", onClick: () => setNearest(!nearest) }, "Pixels"),
-      label({ class: "smoothing" }, span("Brightness"), input({ type: "range", min: 0.2, max: 4, step: 0.1, value: brightness, onInput: (/** @type {any} */ event) => setBrightness(Number(event.target.value)) })),
-      steps.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "difference"), title: "Difference with another step (d)", onClick: () => setMode(mode === "difference" ? "one" : "difference") }, "Difference"),
-      steps.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "beside"), title: "Side by side (b)", onClick: () => setMode(mode === "beside" ? "one" : "beside") }, "Side by side"),
+      controls.buttons,
+      steps.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "difference"), title: "Difference with another step (d)", onClick: () => turnMode("difference") }, "Difference"),
+      steps.length > 1 && button({ type: "button", class: "button", "aria-pressed": pressed(mode === "beside"), title: "Side by side (b)", onClick: () => turnMode("beside") }, "Side by side"),
       mode !== "one" &&
-        select({ "aria-label": "Step to compare with", value: steps.indexOf(against), onChange: (/** @type {any} */ event) => setOther(Number(event.target.value)) }, steps.map((one, index) => option({ key: one, value: index }, `step ${integer(one)}`))),
+        select({ "aria-label": "Step to compare with", value: against, onChange: (/** @type {any} */ event) => look.setOther(event.target.value) }, steps.map((one) => option({ key: one, value: one, selected: one === against }, `step ${integer(one)}`))),
       a({ class: "icon-button", href: picture.url, download: "", "aria-label": "Download", title: "Download" }, icon("download")),
       button({ type: "button", class: "icon-button", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
     ),
-    div(
-      {
-        class: `viewer-stage ${mode}`, ref: stage,
-        onPointerDown: (/** @type {PointerEvent} */ event) => {
-          drag.current = { x: event.clientX - (view?.x ?? 0), y: event.clientY - (view?.y ?? 0) };
-          /** @type {HTMLElement} */ (event.currentTarget).setPointerCapture(event.pointerId);
-        },
-        onPointerMove: (/** @type {PointerEvent} */ event) => {
-          if (drag.current) setView({ scale, x: event.clientX - drag.current.x, y: event.clientY - drag.current.y });
-          else read(event);
-        },
-        onPointerUp: () => (drag.current = null),
-      },
-      reason && div({ class: "viewer-pane viewer-reason", role: "alert" }, icon("warning"), span(reason), a({ href: picture.url, download: "" }, "download the file")),
-      reason === "" &&
-        div(
-          { class: "viewer-pane" },
-          img({ ref: image, src: picture.url, alt: `${name}, step ${picture.iter}`, style, draggable: false, onLoad: (/** @type {any} */ event) => setNatural({ width: event.target.naturalWidth, height: event.target.naturalHeight }) }),
-          mode === "difference" && compared && img({ class: "over", src: compared.url, alt: `difference with step ${compared.iter}`, style, draggable: false }),
-        ),
-      mode === "beside" && compared && div({ class: "viewer-pane" }, img({ src: compared.url, alt: `${name}, step ${compared.iter}`, style, draggable: false })),
-    ),
-    div(
-      { class: "viewer-foot" },
-      reason ? "" : natural.width ? `${integer(natural.width)} × ${integer(natural.height)} · ${Math.round(scale * 100)} %` : "loading …",
-      pixel && ` · ${pixel}`,
-      mode !== "one" && compared && ` · ${mode === "difference" ? "difference with" : "right:"} step ${integer(compared.iter)}`,
-    ),
+    use(ImageStage, { panes, look, zoomed, facts: mode !== "one" && compared && ` · ${mode === "difference" ? "difference with" : "beside it:"} step ${integer(compared.iter)}` }),
   );
 }
 

@@ -1,0 +1,98 @@
+// One image of several runs over the whole window: all zoomed and moved as one, or as differences with one of them.
+import { useEffect, useRef } from "../vendor/hooks.js";
+import { color } from "../core/colors.js";
+import { integer, plural } from "../core/format.js";
+import { isOwn, reasonAgainst } from "../core/files.js";
+import { button, div, h2, option, select, span, use } from "../chart/elements.js";
+import { useCall, useKeys } from "../ui/hooks.js";
+import { icon } from "../ui/icons.js";
+import { Problem } from "../ui/problem.js";
+import { cell } from "./compare-image-source.js";
+import { useImageLook } from "./image-look.js";
+import { ImageStage, stageControls, useFocusInside } from "./image-stage.js";
+
+/** @typedef {import("./compare.js").Compared} Compared */
+
+/** Runs that are shown at once: more are too small to see anything. */
+const MOST = 16;
+
+/**
+ * @param {{source: import("./compare-image-source.js").ComparedImages, runs: Compared[], metric: string, variants: string[], variant: string, step: number,
+ *   onGo: (step: number) => void, onVariant: (variant: string) => void, onClose: () => void}} props
+ */
+export function CompareViewer({ source, runs, metric, variants, variant, step, onGo, onVariant, onClose }) {
+  const look = useImageLook();
+  const root = useRef(/** @type {HTMLElement | null} */ (null));
+  const zoomed = useRef(/** @type {((factor: number) => void) | null} */ (null));
+  const steps = source.stepsOf(metric, [variant]);
+  let at = 0;
+  for (let i = 0; i < steps.length && steps[i] <= step; i++) at = i;
+  const found = useCall(() => source.at(metric, [variant], steps[at] ?? step), [source, metric, variant, steps[at]]);
+  const shown = runs.slice(0, MOST);
+  const base = shown.find((run) => run.id === look.other) ?? shown[0];
+  const differs = look.mode === "difference" && shown.length > 1;
+  const go = (/** @type {number} */ by) => {
+    const next = steps[Math.min(steps.length - 1, Math.max(0, at + by))];
+    if (next !== undefined && next !== steps[at]) onGo(next);
+  };
+  const turn = (/** @type {number} */ by) => {
+    const next = variants[variants.indexOf(variant) + by];
+    if (next !== undefined) onVariant(next);
+  };
+  useFocusInside(root);
+  // The neighbours are fetched beforehand: the next step appears at once.
+  useEffect(() => {
+    if (!found.data) return;
+    for (const near of [steps[at + 1], steps[at - 1]]) {
+      if (near !== undefined) source.at(metric, [variant], near).then((pictures) => pictures.forEach(({ url }) => isOwn(url) && void fetchAhead(url)), () => undefined); // loaded when it is shown
+    }
+  }, [found.data]);
+  const controls = stageControls(look, zoomed);
+  const turnMode = () => look.setMode(differs ? "one" : "difference");
+  useKeys("Image viewer", [
+    { keys: "ArrowLeft", does: "previous step", run: () => go(-1) },
+    { keys: "ArrowRight", does: "next step", run: () => go(1) },
+    { keys: "Shift+ArrowLeft", does: "ten steps back", run: () => go(-10) },
+    { keys: "Shift+ArrowRight", does: "ten steps on", run: () => go(10) },
+    { keys: "ArrowUp", does: "previous variant", run: () => turn(-1) },
+    { keys: "ArrowDown", does: "next variant", run: () => turn(1) },
+    ...controls.keys,
+    { keys: "d", does: "differences with one run", run: turnMode },
+    { keys: "r", does: "next run to differ from", run: () => look.setOther(shown[(shown.indexOf(base) + 1) % shown.length]?.id ?? "") },
+    { keys: "Escape", does: "close", run: onClose },
+  ]);
+  const pictureOf = (/** @type {Compared} */ run) => found.data?.get(cell(run.id, variant));
+  const under = pictureOf(base);
+  const panes = shown.flatMap((run) => {
+    const picture = pictureOf(run);
+    if (!picture && !found.data) return [];
+    const head = [span({ class: "dot", style: { background: color(run.pick) } }), span({ class: "truncate", title: run.name }, run.name), picture && picture.iter !== steps[at] && span({ class: "muted" }, `step ${integer(picture.iter)}`), differs && run === base && span({ class: "chip" }, "itself")];
+    const missing = !picture ? `no image up to step ${integer(steps[at] ?? step)}` : !isOwn(picture.url) ? "the file is not on this server" : picture.kind !== "image" ? "the file is no image" : undefined;
+    const alt = `${run.name}, ${metric}/${variant}, step ${picture?.iter}`;
+    return [{ key: run.id, url: missing ? "" : (picture?.url ?? ""), alt, head, missing, under: differs && run !== base && under && !missing ? { url: under.url, alt: `${base.name}, step ${under.iter}` } : undefined }];
+  });
+  const name = `${metric} / ${variant} of ${plural(runs.length, "run")}`;
+  return div(
+    { class: "viewer", role: "dialog", "aria-modal": "true", "aria-label": name, tabIndex: -1, ref: root },
+    div(
+      { class: "viewer-bar" },
+      h2({ class: "truncate", title: name }, variant || metric),
+      button({ type: "button", class: "button square", "aria-label": "Previous step", disabled: at <= 0, onClick: () => go(-1) }, icon("left")),
+      span({ class: "step-name" }, `step ${integer(steps[at] ?? step)}`),
+      button({ type: "button", class: "button square", "aria-label": "Next step", disabled: at >= steps.length - 1, onClick: () => go(1) }, icon("right")),
+      span({ class: "spread" }),
+      controls.buttons,
+      shown.length > 1 && button({ type: "button", class: "button", "aria-pressed": differs ? "true" : "false", title: "Differences with one run (d)", onClick: turnMode }, "Difference"),
+      differs && select({ "aria-label": "Run to differ from", value: base?.id, onChange: (/** @type {any} */ event) => look.setOther(event.target.value) }, shown.map((run) => option({ key: run.id, value: run.id, selected: run === base }, run.name))),
+      button({ type: "button", class: "icon-button", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
+    ),
+    found.error && use(Problem, { error: found.error, again: found.again }),
+    use(ImageStage, { panes, look, zoomed, facts: runs.length > MOST ? ` · the first ${MOST} of ${plural(runs.length, "run")}; hide some to see others` : null }),
+  );
+}
+
+/** @param {string} url */
+async function fetchAhead(url) {
+  const reason = await reasonAgainst(url).catch(() => "unknown");
+  if (!reason) new Image().src = url;
+}
