@@ -1,8 +1,8 @@
 """Takes pictures of every view into docs/pictures: `make pictures`. Starts a server with `tidemark demo` in it and drives Debian's Chromium.
 
-    python scripts/pictures.py [FOLDER]
+    python scripts/pictures.py [FOLDER [VIEW ...]]
 
-Each view in both themes at 1440 and 390 px, as WebP below 150 kB.
+Each view, or those that are named, in both themes at 1440 and 390 px, as WebP below 150 kB.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 import tidemark_events
 from tidemark_events import Client
@@ -34,7 +34,8 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data, server(Path(data)) as url, sync_playwright() as playwright:
-        views = addresses(tidemark_events.connect(url))
+        wanted = sys.argv[2:]
+        views = {name: address for name, address in addresses(tidemark_events.connect(url)).items() if not wanted or name in wanted}
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         if program is None:
             raise SystemExit("pictures: Chromium is missing: apt-get install chromium")
@@ -97,7 +98,8 @@ def take(browser: Browser, url: str, views: dict[str, str], theme: str, width: i
 
 def settled(page: Page) -> None:
     """Wait until nothing is fetched and two pictures are the same."""
-    page.wait_for_load_state("networkidle")
+    with suppress(TimeoutError):  # on a machine that does much else
+        page.wait_for_load_state("networkidle", timeout=10_000)
     before = b""
     for _ in range(20):
         now = page.screenshot()

@@ -178,7 +178,7 @@ def test_the_axes_of_the_plots_of_values(page: Page, opened: Opened, runs: list[
     page.get_by_role("group", name="Axes").get_by_label("General/depth").uncheck()
     page.keyboard.press("Escape")
     other = opened()
-    expect(other.get_by_role("img", name=re.compile("^acc/val over General/width"))).to_be_visible()
+    expect(other.locator("svg.scatter")).to_have_attribute("aria-label", re.compile("^acc/val over General/width"))
     expect(other.locator("svg.parallel")).to_have_attribute("aria-label", re.compile("^(?!.*depth)"))
 
 

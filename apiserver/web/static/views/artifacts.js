@@ -66,7 +66,7 @@ export default function Artifacts({ id, revision }) {
           { class: "table-scroll" },
           table(
             { class: "plain" },
-            thead(tr(th({ class: "name-column" }, "Name"), th("Type"), th({ class: "num" }, "Size"), th("SHA-256"), th("Preview"))),
+            thead(tr(th({ class: "name-column" }, "Name"), th("Type"), th({ class: "num" }, "Size"), th({ class: "hash" }, "SHA-256"), th("Preview"))),
             tbody(
               artifacts.map((/** @type {any} */ one) =>
                 tr(
@@ -74,7 +74,7 @@ export default function Artifacts({ id, revision }) {
                   td({ class: "wrap-anywhere" }, file(one.key, one.uri)),
                   td(one.type ?? ""),
                   td({ class: "num" }, bytes(one.content_size)),
-                  td({ title: one.hash }, code((one.hash ?? "").slice(0, 12))),
+                  td({ class: "hash", title: one.hash }, code((one.hash ?? "").slice(0, 12))),
                   td(use(Preview, { one })),
                 ),
               ),

@@ -84,7 +84,7 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
       controls.buttons,
       shown.length > 1 && button({ type: "button", class: "button", "aria-pressed": differs ? "true" : "false", title: "Differences with one run (d)", onClick: turnMode }, "Difference"),
       differs && select({ "aria-label": "Run to differ from", value: base?.id, onChange: (/** @type {any} */ event) => look.setOther(event.target.value) }, shown.map((run) => option({ key: run.id, value: run.id, selected: run === base }, run.name))),
-      button({ type: "button", class: "icon-button", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
+      button({ type: "button", class: "icon-button viewer-close", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
     ),
     found.error && use(Problem, { error: found.error, again: found.again }),
     use(ImageStage, { panes, look, zoomed, facts: runs.length > MOST ? ` · the first ${MOST} of ${plural(runs.length, "run")}; hide some to see others` : null }),

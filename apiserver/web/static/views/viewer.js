@@ -68,8 +68,9 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
   const name = picture.variant || picture.metric;
   const alt = (/** @type {Picture} */ one) => `${name}, step ${one.iter}`;
   const pressed = (/** @type {boolean} */ on) => (on ? "true" : "false");
-  const panes = [{ key: "this", url: picture.url, alt: alt(picture), under: mode === "difference" && compared ? { url: compared.url, alt: alt(compared) } : undefined }];
-  if (mode === "beside" && compared) panes.push({ key: "other", url: compared.url, alt: alt(compared), under: undefined });
+  const head = (/** @type {Picture} */ one) => (mode === "beside" ? span(`step ${integer(one.iter)}`) : undefined);
+  const panes = [{ key: "this", url: picture.url, alt: alt(picture), head: head(picture), under: mode === "difference" && compared ? { url: compared.url, alt: alt(compared) } : undefined }];
+  if (mode === "beside" && compared) panes.push({ key: "other", url: compared.url, alt: alt(compared), head: head(compared), under: undefined });
   return div(
     { class: "viewer", role: "dialog", "aria-modal": "true", "aria-label": name, tabIndex: -1, ref: root },
     div(
@@ -85,9 +86,9 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
       mode !== "one" &&
         select({ "aria-label": "Step to compare with", value: against, onChange: (/** @type {any} */ event) => look.setOther(event.target.value) }, steps.map((one) => option({ key: one, value: one, selected: one === against }, `step ${integer(one)}`))),
       a({ class: "icon-button", href: picture.url, download: "", "aria-label": "Download", title: "Download" }, icon("download")),
-      button({ type: "button", class: "icon-button", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
+      button({ type: "button", class: "icon-button viewer-close", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
     ),
-    use(ImageStage, { panes, look, zoomed, facts: mode !== "one" && compared && ` · ${mode === "difference" ? "difference with" : "beside it:"} step ${integer(compared.iter)}` }),
+    use(ImageStage, { panes, look, zoomed, facts: mode === "difference" && compared && ` · difference with step ${integer(compared.iter)}` }),
   );
 }
 
