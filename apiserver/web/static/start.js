@@ -10,8 +10,8 @@ function stored(store, name) {
   }
 }
 
-const theme = stored("localStorage", "tidemark.page.theme");
-if (matchMedia("(forced-colors: active)").matches) theme = ""; // the reader's system has chosen all colours
+// Where the reader's system has chosen all colours, the theme follows it.
+const theme = matchMedia("(forced-colors: active)").matches ? "" : stored("localStorage", "tidemark.page.theme");
 const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
 document.documentElement.dataset.theme = dark ? "dark" : "light";
 
