@@ -20,13 +20,14 @@ ALONE = (
     "tests/clients/",
     "tests/servers/",
     "tests/soak/",
-    "tests/cluster/test_faults.py::test_a_cluster_of_three_nodes_loses_one_under_load",
+    "tests/cluster/test_nodes.py",
     "tests/behaviour/test_start.py",
 )
 """Tests that share nothing but the servers of the session (beginnings of their ids)."""
 
 _SECONDS: dict[str, float] = {
-    "tests/cluster/test_faults.py": 180,
+    "tests/cluster/test_faults.py": 150,
+    "tests/cluster/test_nodes.py": 140,
     "tests/web/test_views.py": 100,
     "tests/fuzz/test_broken_batches.py elastic": 80,
     "tests/stores/test_elastic.py": 65,

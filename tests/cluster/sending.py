@@ -87,6 +87,47 @@ class Sender:
         assert said == true, f"task {self.task}, refused {self.refused} times: the statistics say {said}, the events {true}"
 
 
+@dataclass
+class Reader:
+    """Reads a task again and again as a page does: its chart, never from a cache, and its log."""
+
+    client: Client
+    task: str
+    reads: int = 0
+    refused: int = 0
+    longest: float = 0.0
+    """Seconds until the slowest answer."""
+    problems: list[str] = field(default_factory=list)
+
+    def read(self) -> None:
+        for endpoint, request in (
+            ("events.scalar_metrics_iter_histogram", {"samples": 1000 + self.reads}),
+            ("events.get_task_log", {"batch_size": 10}),
+        ):
+            began = time.monotonic()
+            answer = self.client.raw(f"/{endpoint}", {"task": self.task, **request})
+            self.longest = max(self.longest, time.monotonic() - began)
+            if answer.status == 503:
+                self.refused += 1
+            elif answer.status != 200:
+                self.problems.append(f"{endpoint}: {answer.status} {answer.body[:300]!r}")
+        self.reads += 1
+
+
+def keep_reading(readers: Sequence[Reader], stop: threading.Event) -> list[threading.Thread]:
+    """A thread per reader, which reads until it is told to stop."""
+
+    def run(reader: Reader) -> None:
+        while not stop.is_set() and not reader.problems:
+            reader.read()
+            stop.wait(0.1)
+
+    threads = [threading.Thread(target=run, args=(reader,)) for reader in readers]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
 def patiently(client: Client, endpoint: str, **request: Any) -> dict[str, Any]:
     """A call that is made again after a 503, as clients do."""
     deadline = time.monotonic() + PATIENCE

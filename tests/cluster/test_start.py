@@ -3,49 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
-import socketserver
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests.client import Client, scalar
 from tests.cluster.conftest import StartWorker
+from tests.cluster.roads import Road
 from tests.process import Server, free_port, wait_until
 from tests.servers import elasticsearch_address, redis_address
-
-
-@contextmanager
-def road(port: int, address: str) -> Iterator[None]:
-    """A port that leads to the server at this address: before, nobody is there."""
-    goal = urlsplit(address)
-
-    class Traveller(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection((goal.hostname or "", goal.port or 0)) as there:
-                back = threading.Thread(target=_copy, args=(there, self.request), daemon=True)
-                back.start()
-                _copy(self.request, there)
-                back.join()
-
-    class Road(socketserver.ThreadingTCPServer):
-        allow_reuse_address = daemon_threads = True
-
-    with Road(("127.0.0.1", port), Traveller) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield
-        server.shutdown()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # one of the two has gone
 
 
 def test_workers_wait_for_elasticsearch_and_answer_503_meanwhile(start_worker: StartWorker, prefix: str, tmp_path: Any) -> None:
@@ -65,7 +30,7 @@ def test_workers_wait_for_elasticsearch_and_answer_503_meanwhile(start_worker: S
         rows = client.send("GET", "/api/runs")
         assert rows.status == 503 and "detail" in rows.json
         said = wait_until(lambda: [line for line in server.log_tail().splitlines() if "waits for its store" in line], 30, "nothing is said")
-        with road(port, elasticsearch_address()):
+        with Road(elasticsearch_address(), port):
             starting.join(60)
             batch = [scalar("t", iter=1)]
             taken = wait_until(lambda: (answer := client.send_batch(batch)).status != 503 and answer, 30, "one of the workers still waits")
