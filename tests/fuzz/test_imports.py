@@ -15,9 +15,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from apiserver.bll.runs.run_lines import RefusedLine, RunLines
+from apiserver.bll.runs.run_lines import RunLines
 from apiserver.operations.transfer.discovery import look
 from apiserver.operations.transfer.importer import Importer
+from apiserver.operations.transfer.sinks import Stored
 from tests.fuzz.test_broken_batches import numbers
 from tests.runs.test_folders import make_run
 from tests.transfer.boards import write
@@ -35,13 +36,13 @@ class Lines:
     def __init__(self) -> None:
         self.points = 0
 
-    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
+    def add(self, run: str, lines: Sequence[bytes]) -> Stored:
         batch = RunLines(run, 1_700_000_000_000)
         for number, line in enumerate(lines, 1):
             batch.add(number, line)
         made = batch.finish()
         self.points += sum(len(points.iters) for points in made.points.values()) + len(made.events) + len(made.logs)
-        return batch.errors
+        return Stored(batch.errors, batch.passed_over)
 
     def describe(self, run: str, facts: object) -> None:
         orjson.dumps(facts)
@@ -163,6 +164,18 @@ def test_mutated_files_cost_what_they_touch_and_are_named(tool: str, tmp_path: P
 def test_an_empty_file_is_said(name: str, tmp_path: Path) -> None:
     (tmp_path / name).touch()
     assert imported(tmp_path / name) == (0, 1)
+
+
+def test_json_lines_with_a_damaged_first_line_are_a_table_still(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(b'{\xf9"step": 0, "loss": 1}\n' + b"".join(b'{"step": %d, "loss": 1}\n' % step for step in range(1, 9)))
+    assert imported(path) == (8, 1)
+
+
+def test_lines_that_nobody_knows_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"type": "weather", "data": {}}\n{"step": 1, "loss": 1}\n{"type": "metrics", "data": {"step": 1, "loss": 1}}\n')
+    assert imported(path) == (1, 2)
 
 
 def test_a_parquet_of_numbers_that_arrow_does_not_know_is_named(tmp_path: Path) -> None:

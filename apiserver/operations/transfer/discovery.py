@@ -19,6 +19,10 @@ from apiserver.operations.transfer.reports import Problem
 Run = RunFolder | FoundRun
 
 
+_HEAD = 1 << 20
+"""Bytes of a file of JSON lines that tell what it is."""
+
+
 @dataclass(slots=True)
 class Found:
     """The runs at some paths, and what could not be looked into."""
@@ -116,8 +120,11 @@ def _has_events(path: Path) -> bool:
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         return False
     with path.open("rb") as file:
-        try:
-            line = json.loads(file.readline(1 << 20))
-        except (ValueError, RecursionError):
-            return True
-    return isinstance(line, dict) and "type" in line and "data" in line
+        for data in file.read(_HEAD).splitlines():
+            try:
+                line = json.loads(data)
+            except (ValueError, RecursionError):  # damaged: the next line tells
+                continue
+            if isinstance(line, dict):
+                return "type" in line and "data" in line
+    return True

@@ -102,8 +102,10 @@ class Importer:
         sent = [self._with_media(folder, line) if b'"image"' in line else line for line in lines]
         if not sent:
             return
-        errors = self._sink.add(folder.id, sent)
-        self.tally.events += sum(1 for line in sent if not line.isspace() and line) - len(errors)
+        errors, unknown = self._sink.add(folder.id, sent)
+        self.tally.events += sum(1 for line in sent if not line.isspace() and line) - len(errors) - unknown
+        if unknown:
+            self.tally.passed_over["lines of an unknown type"] += unknown
         self.tally.problems += [Problem(folder.events, error.line and before + error.line, error.reason) for error in errors]
 
     def log(self, folder: RunFolder, running: bool) -> None:
@@ -137,7 +139,7 @@ class Importer:
             if ordinal > known:
                 made.append(orjson.dumps({"ts": timestamp / 1000, "type": "log", "data": {"text": text, ORDINAL: ordinal}}))
         if made:
-            errors = self._sink.add(folder.id, made)
+            errors, _ = self._sink.add(folder.id, made)
             self.tally.log_lines += len(made) - len(errors)
             self.tally.problems += [Problem(folder.logs, 0, error.reason) for error in errors]
         return ordinal

@@ -170,7 +170,7 @@ class RunReports:
         lines, counts, points = self._lines, self._counts, self._points
         self._lines, self._counts = [], []
         self._bytes = self._points = 0
-        refused = self._sink.add(self._run.id, lines)
+        refused, _ = self._sink.add(self._run.id, lines)
         stored = dict(enumerate(counts, 1))
         for problem in refused:
             stored.pop(problem.line, None)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 import orjson
@@ -40,11 +40,18 @@ class RunRefused(Exception):
     """The run can't be written; the text says why."""
 
 
+class Stored(NamedTuple):
+    """What became of lines: those that can't be read, by their number (from 1), and how many are of a type that nobody knows (or of none)."""
+
+    refused: list[RefusedLine]
+    unknown: int
+
+
 class Sink(Protocol):
     """Stores runs. All methods raise RunRefused."""
 
-    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
-        """Store lines of an events.jsonl; those that can't be read, by their number (from 1) among these lines."""
+    def add(self, run: str, lines: Sequence[bytes]) -> Stored:
+        """Store lines of an events.jsonl."""
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         """Store the contents of meta.json, status.json and summary.json."""
@@ -108,12 +115,12 @@ class StoreSink:
         self._storage = open_storage(settings)
         self._files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
 
-    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
+    def add(self, run: str, lines: Sequence[bytes]) -> Stored:
         batch = RunLines(run, time.time_ns() // 1_000_000)
         for number, line in enumerate(lines, 1):
             batch.add(number, line)
         refusals = self._retried(lambda: self._writer.store(self._writable(run), batch)) if batch.added else []
-        return batch.errors + batch.refuse(refusals)
+        return Stored(batch.errors + batch.refuse(refusals), batch.passed_over)
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._retried(lambda: self._catalog.describe(self._company, self._user, run, facts))
@@ -187,11 +194,13 @@ class ServerSink:
         self._headers = login(settings)
         self._files = settings.files.public_url or f"{address}/files"
 
-    def add(self, run: str, lines: Sequence[bytes]) -> list[RefusedLine]:
+    def add(self, run: str, lines: Sequence[bytes]) -> Stored:
         answer = self._call("POST", f"{self._run(run)}/events?error_lines=1000000", b"\n".join(lines), good=(200, 400))
         if "error_lines" not in answer:
             raise RunRefused(str(answer.get("detail")))
-        return [RefusedLine(problem["line"] or 0, problem["reason"]) for problem in answer["error_lines"]]
+        refused = [RefusedLine(problem["line"] or 0, problem["reason"]) for problem in answer["error_lines"]]
+        known = answer["added"] + len({problem.line for problem in refused})
+        return Stored(refused, max(sum(1 for line in lines if line and not line.isspace()) - known, 0))
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._call("PUT", f"{self._run(run)}/meta", orjson.dumps(facts))
