@@ -63,7 +63,7 @@ def documents() -> dict[str, list[dict[str, Any]]]:
         "tasks": [
             full,
             small,
-            {**small, "id": WIDE, "name": "wide", "project": PROJECT},
+            {**small, "id": WIDE, "name": "wide", "project": PROJECT, "last_update": "2025-06-01T00:00:00"},
             {**small, "id": EXAMPLE, "name": "an example", "company": "", "company_origin": "c2", "project": PUBLIC},
         ],
         "models": [recorded("models.get_by_id")["model"] | {"uri": f"{FILES}/proj/net.pt"}],
@@ -161,6 +161,13 @@ def same_plots_and_files(client: Client, url: str) -> None:
     for event in ours:
         path = event["url"].partition("/files")[2]
         assert requests.get(f"{url}/files{path}", timeout=30).text == path
+
+
+def test_since_and_project_choose_what_is_copied(clearml: ClearML, new: Server) -> None:
+    report, _ = migrate(clearml, new, "--since", "2025-06-01T00:00:01", "--project", "ClearML Examples")
+    assert (report["tasks"], report["models"], report["counts"]["training_stats_scalar"], report["differences"]) == (1, 0, 6, [])
+    for since, tasks in (("2025-06-01T00:00:01", 2), ("2025-05-31", 3), ("2027-01-01", 0)):
+        assert migrate(clearml, new, "--dry-run", "--since", since)[0]["tasks"] == tasks
 
 
 def test_what_a_key_may_not_see_is_said(clearml: ClearML, new: Server) -> None:

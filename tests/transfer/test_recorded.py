@@ -179,6 +179,30 @@ def test_tables_of_every_form(form: str, tmp_path: Path) -> None:
     assert [piece for piece in pieces if isinstance(piece, PassedOver)] == [PassedOver("texts and lists in rows", 3)]
 
 
+@pytest.mark.parametrize(("column", "lost"), [("loss", {"loss": 100}), ("step", {"loss": 100, "acc": 100})])
+def test_a_damaged_page_of_parquet_costs_its_column_of_its_group(column: str, lost: dict[str, int], tmp_path: Path) -> None:
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    path, names = tmp_path / "history.parquet", ["step", "loss", "acc"]
+    table = arrow.table({name: list(range(300)) for name in names})
+    parquet.write_table(table, path, row_group_size=100, compression="none", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    at = parquet.ParquetFile(path).metadata.row_group(1).column(names.index(column)).data_page_offset
+    data[at : at + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    pieces = read_file(path)
+    assert [f'the column "{column}"' in reason for reason in damage(pieces)] == [True]
+    assert {name: len(found) for name, found in points(pieces).items()} == {name: 300 - lost.get(name, 0) for name in ("loss", "acc")}
+
+
+def test_a_row_without_its_step_is_no_step(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"step": 10, "loss": 1}\n{"stdp": 11, "loss": 2}\n{"step": 12, "loss": 3}\n')
+    pieces = read_file(path)
+    assert points(pieces) == {"loss": [(10, 1.0), (12, 3.0)]} and damage(pieces) == ["the row has no step"]
+
+
 def test_columns_can_be_named_and_tables_can_be_long(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text(

@@ -31,6 +31,8 @@ _TIMES = ("timestamp", "_timestamp", "wall_time", "Wall time", "datetime", "time
 _LEAST_TIME = 1e8
 """Numbers below are no dates: a column `time` may hold seconds since the start."""
 MAX_LINE = 32 << 20
+_ROWS = 10_000
+"""Rows of Parquet that are Python objects at a time."""
 _MAX_DAMAGE = 1_000
 _RUN = "run_name"
 """The column of runs in Parquet that trackio writes."""
@@ -110,6 +112,8 @@ class Table:
         self._damage = 0
         self._any = False
         self._modified = 0
+        self._stepped = False
+        """Whether a row named its step: then the number of a row is none."""
 
     @property
     def first(self) -> int | None:
@@ -151,6 +155,9 @@ class Table:
         step_column, time_column = self._column(row, self._options.step, _STEPS), self._column(row, self._options.time, _TIMES)
         if self._options.step is not None and step_column is None:
             return f'there is no column "{self._options.step}"'
+        if step_column is None and self._stepped:
+            return "the row has no step"
+        self._stepped = self._stepped or step_column is not None
         step = whole(row[step_column]) if step_column is not None else line - 1
         if step is None:
             return f"the step must be a whole number, got {row[step_column or '']!r:.60}"
@@ -242,15 +249,43 @@ class Table:
             arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
         except ImportError:
             raise ValueError("Parquet needs pyarrow: pip install 'tidemark-events[parquet]'") from None
-        number_ = 0
+        broken = (arrow.ArrowException, OSError, UnicodeDecodeError, KeyError)
         try:
             with parquet.ParquetFile(self._path) as file:
-                for batch in file.iter_batches(batch_size=10_000):
-                    for row in batch.to_pylist():
-                        number_ += 1
-                        yield number_, row
-        except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+                start = 0
+                for group in range(file.num_row_groups):
+                    number_ = start
+                    try:
+                        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group]):
+                            for row in batch.to_pylist():
+                                number_ += 1
+                                yield number_, row
+                    except broken as error:
+                        yield from self._damaged_group(file, group, start, number_ - start, error, broken)
+                    start += file.metadata.row_group(group).num_rows
+        except broken as error:
             raise ValueError(f"no Parquet: {str(error)[:200]}") from None
+
+    def _damaged_group(
+        self, file: Any, group: int, start: int, done: int, error: Exception, broken: tuple[type[Exception], ...]
+    ) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+        """The rows of a group of rows after the first `done`, without the columns that can't be read; none without their steps."""
+        found: dict[str, Any] = {}
+        for name in file.schema_arrow.names:
+            try:
+                found[name] = file.read_row_group(group, columns=[name]).column(name)
+            except broken as problem:
+                yield start + 1, f'the column "{name}" of the rows from here on can\'t be read: {str(problem)[:100]}'
+                if name == self._options.step or (self._options.step is None and name in _STEPS):
+                    return
+        if len(found) == len(file.schema_arrow.names):
+            yield start + done + 1, f"the rows from here on can't be read: {str(error)[:100]}"
+            return
+        rows = min((len(column) for column in found.values()), default=0)
+        for at in range(done, rows, _ROWS):
+            columns = {name: column.slice(at, _ROWS).to_pylist() for name, column in found.items()}
+            for offset in range(min(_ROWS, rows - at)):
+                yield start + at + offset + 1, {name: values[offset] for name, values in columns.items()}
 
 
 def _is_trackio(path: Path) -> bool:
