@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import boards, galleries, ingest, overload, python_client, reads, runs, sdk, stages, tables
+from tests.bench import boards, galleries, ingest, moves, overload, python_client, reads, runs, sdk, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
@@ -39,6 +39,8 @@ PARTS = [
     "million",
     "sockets",
     "boards",
+    "migrate",
+    "gigabyte",
     "overload",
     "upkeep",
 ]
@@ -48,7 +50,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--engines", nargs="+", choices=["sqlite", "elastic"], default=["sqlite", "elastic"], help="default: both")
-    parser.add_argument("--stored", type=int, default=5_000_000, help="events that are stored for the comparison (default 5,000,000)")
+    parser.add_argument(
+        "--stored",
+        type=int,
+        default=5_000_000,
+        help="events that are stored for the comparison and migrated, 1/200 of the bytes of `gigabyte` (default 5,000,000)",
+    )
     parser.add_argument("--rounds", type=int, default=7, help="rounds of turns (default: %(default)s)")
     parser.add_argument("--folder", default=None, help="where the data folder is made (default: the system's temporary folder)")
     options = parser.parse_args()
@@ -70,6 +77,8 @@ def main() -> None:
                 ("million", runs.a_million_steps),
                 ("sockets", runs.sockets),
                 ("boards", boards.boards),
+                ("migrate", lambda report, folder: moves.migration(report, folder, options.stored)),
+                ("gigabyte", lambda report, folder: moves.gigabyte(report, folder, 200 * options.stored)),
                 ("overload", lambda report, folder: overload.overload(report, folder / "overload", {})),
             ):
                 if name in options.only:
