@@ -309,6 +309,24 @@ def test_aim(copy: Copy) -> None:
     assert after == before, "a repository is only read"
 
 
+@pytest.mark.parametrize("file", ["seqs/chunks/*/CURRENT", "meta/chunks/*/MANIFEST*", "meta/chunks/*/*.sst", "run_metadata.sqlite"])
+def test_a_damaged_file_of_aim_costs_what_it_holds(file: str, copy: Copy) -> None:
+    folder = copy("aim")
+    (path,) = (folder / ".aim").glob(file)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3 :] = b"\xff" * (len(data) - len(data) // 3)
+    path.write_bytes(data)
+    found = look(folder)
+    (run,) = found.runs
+    assert isinstance(run, FoundRun)
+    pieces = list(run.adapter.read(run))
+    series = sorted(tuple(value for _, value in values) for values in points(pieces).values() if len(values) == len(LOSS))
+    assert tuple(LOSS) in series and tuple(value / 2 for value in LOSS) in series, "all points came, under their names or numbers"
+    assert damage(pieces) or found.problems
+    if "sst" not in file:
+        assert {"loss/train", "loss/val"} <= points(pieces).keys()
+
+
 def test_aim_without_its_library_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aimrocks", None)
     (tmp_path / ".aim" / "meta" / "chunks" / "a1").mkdir(parents=True)

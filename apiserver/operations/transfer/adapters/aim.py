@@ -7,6 +7,7 @@ A key is a path: texts, and whole numbers as 0xFE and eight bytes, each ended by
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import tempfile
 from collections import Counter
@@ -60,30 +61,47 @@ class Aim:
             import_module("aimrocks")
         except ImportError:
             raise ValueError(f"{len(hashes):,} runs in .aim need the package aimrocks: pip install 'tidemark-events[aim]'") from None
-        names = self._names[repository] = _names(repository)
+        names, problem = self._names.setdefault(repository, {}), ""
+        names.clear()
+        try:
+            names.update(_names(repository))
+        except ValueError as error:  # runs are read without their names
+            problem = str(error)
         for hash in hashes:
             name, experiment, _ = names.get(hash, ("", "", {}))
             size = sum(path.stat().st_size for path in (repository / "seqs" / "chunks" / hash).glob("*.sst"))
             project = printable(experiment).strip("/ ") or printable(folder.name)
             yield FoundRun(self, repository, key=hash, size=size, name=printable(name or hash), project=project, id=printable(hash))
+        if problem:
+            raise ValueError(problem)
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
-        meta = run.path / "meta" / "chunks" / run.key
-        found = _tree(_entries(meta, ("meta", "chunks", run.key)))
-        yield from self._facts(run, found)
+        meta, damage = run.path / "meta" / "chunks" / run.key, list[str]()
+        found: dict[Any, Any] = {}
+        try:
+            _fill(found, _entries(meta, ("meta", "chunks", run.key), damage))
+        except ValueError as error:
+            damage.append(str(error))
+        if found:
+            yield from self._facts(run, found)
         contexts = {index: values for index, values in _branches(found.get("contexts")) if isinstance(values, dict)}
         names = _series_names(found.get("traces"), contexts)
         columns, kinds = NamedColumns(), Counter[str]()
         folder = run.path / "seqs" / "chunks" / run.key
         missing = set(names)
         for prefix in (("seqs", "chunks", run.key), ("seqs", "v2", "chunks", run.key)):
-            for sequence, lists in _sequences(_entries(folder, prefix) if folder.is_dir() else iter(())):
-                missing.discard(sequence)
-                name = names.get(sequence, printable(str(sequence[-1])))
-                yield from _points(run, name, lists, columns, kinds)
-                if columns.full:
-                    yield from columns.take()
+            try:
+                for sequence, lists in _sequences(_entries(folder, prefix, damage) if folder.is_dir() else iter(())):
+                    missing.discard(sequence)
+                    # Without its name here its context is not known: two contexts of a name stay apart by their numbers.
+                    name = names.get(sequence) or printable(str(sequence[-1]) + (f"/{sequence[0]}" if damage else ""))
+                    yield from _points(run, name, lists, columns, kinds)
+                    if columns.full:
+                        yield from columns.take()
+            except ValueError as error:
+                damage.append(str(error))
         yield from columns.take()
+        yield from (Damaged(run.path, problem) for problem in dict.fromkeys(damage))
         if missing:  # RocksDB opens a folder of which files were lost, and what was in them is not there
             yield Damaged(folder, f"{len(missing):,} sequences that the run has are not there, such as {names[min(missing, key=str)]}")
         yield from counted(kinds)
@@ -163,21 +181,27 @@ def _sequences(entries: Iterator[tuple[Path_, Any]]) -> Iterator[tuple[tuple[Any
     """Every sequence with its lists: `val`, `time`, `step`, each by the key of the point."""
     current: tuple[Any, Any] | None = None
     lists: dict[str, dict[Any, Any]] = {}
-    for path, value in entries:
-        if len(path) < 4:
-            continue
-        sequence = (path[0], path[1])
-        if sequence != current:
-            if current is not None:
-                yield current, lists
-            current, lists = sequence, {}
-        column = lists.setdefault(str(path[2]), {})
-        if len(path) == 4:
-            column[path[3]] = value
-        else:
-            _put(column, path[3:], value)
+    problem = ""
+    try:
+        for path, value in entries:
+            if len(path) < 4:
+                continue
+            sequence = (path[0], path[1])
+            if sequence != current:
+                if current is not None:
+                    yield current, lists
+                current, lists = sequence, {}
+            column = lists.setdefault(str(path[2]), {})
+            if len(path) == 4:
+                column[path[3]] = value
+            else:
+                _put(column, path[3:], value)
+    except ValueError as error:  # what was read of the last sequence is good
+        problem = str(error)
     if current is not None:
         yield current, lists
+    if problem:
+        raise ValueError(problem)
 
 
 def _points(run: FoundRun, name: str, lists: dict[str, dict[Any, Any]], columns: NamedColumns, kinds: Counter[str]) -> Iterator[Piece]:
@@ -238,29 +262,46 @@ def _object(run: FoundRun, name: str, step: int, time: int, place: int, item: An
 # --- databases
 
 
-def _entries(path: Path, prefix: Path_) -> Iterator[tuple[Path_, Any]]:
-    """The entries of a database below a path, in order, without it. Raises ValueError when it can't be read."""
+def _entries(path: Path, prefix: Path_, damage: list[str]) -> Iterator[tuple[Path_, Any]]:
+    """The entries of a database below a path, in order, without it; what had to be repaired is added to `damage`. Raises ValueError where it can't
+    be read on."""
     start = b"".join(_key(part) for part in prefix)
-    with _database(path) as database:
+    with _database(path, damage) as database:
         iterator = database.iteritems()
-        iterator.seek(start)
-        for key, value in iterator:
-            if not key.startswith(start):
-                return
-            if not value:  # what is large lies elsewhere
-                value = database.get(_BLOBS + key) or bytes((_NONE,))
-            yield _path(key[len(start) :]), _value(value)
+        try:
+            iterator.seek(start)
+            for key, value in iterator:
+                if not key.startswith(start):
+                    return
+                if not value:  # what is large lies elsewhere
+                    value = database.get(_BLOBS + key) or bytes((_NONE,))
+                yield _path(key[len(start) :]), _value(value)
+        finally:
+            del iterator  # one that outlives its database ends the process
 
 
 @contextmanager
-def _database(path: Path) -> Iterator[Any]:
-    """A RocksDB for reading. Its library writes a log, which goes elsewhere."""
+def _database(path: Path, damage: list[str]) -> Iterator[Any]:
+    """A RocksDB for reading. Its library writes a log, which goes elsewhere. Where its list of tables is damaged, a copy is repaired and read."""
     rocks = import_module("aimrocks")
+    known = rocks.errors
+    broken = (known.Corruption, known.RocksIOError, known.InvalidArgument, known.NotSupported, known.NotFound, known.Incomplete)
     with tempfile.TemporaryDirectory() as logs:
-        known = rocks.errors
+
+        def opened_at(path: str) -> Any:  # options belong to one database, also to one that did not open
+            return rocks.DB(path, rocks.Options(create_if_missing=False, db_log_dir=logs, max_open_files=100), read_only=True)
+
         try:
-            yield rocks.DB(str(path), rocks.Options(create_if_missing=False, db_log_dir=logs, max_open_files=100), read_only=True)
-        except (known.Corruption, known.RocksIOError, known.InvalidArgument, known.NotSupported, known.NotFound, known.Incomplete) as error:
+            try:
+                database = opened_at(str(path))
+            except broken as error:
+                copy = f"{logs}/copy"
+                shutil.copytree(path, copy)
+                rocks.repair_db(copy, rocks.Options(db_log_dir=logs))
+                database = opened_at(copy)
+                damage.append(f"{path}: {_words(error)}; what its tables hold was read")
+            yield database
+        except broken as error:
             raise ValueError(f"{path}: {_words(error)}") from None
 
 
@@ -305,13 +346,11 @@ def _value(data: bytes) -> Any:
     return _Made(content.decode("utf-8", "replace")) if kind == _CUSTOM else None
 
 
-def _tree(entries: Iterator[tuple[Path_, Any]]) -> dict[Any, Any]:
-    """Entries as nested objects; the keys of lists are numbers. The class of an object is under the empty key."""
-    tree: dict[Any, Any] = {}
+def _fill(tree: dict[Any, Any], entries: Iterator[tuple[Path_, Any]]) -> None:
+    """Put entries into nested objects; the keys of lists are numbers. The class of an object is under the empty key."""
     for path, value in entries:
         if path:
             _put(tree, path, value)
-    return tree
 
 
 def _put(tree: dict[Any, Any], path: Path_, value: Any) -> None:
