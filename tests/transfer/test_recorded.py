@@ -129,6 +129,26 @@ def test_trackio(copy: Copy) -> None:
     assert facts_of(pieces)["hyperparams"] == {"General": PARAMS}
 
 
+@pytest.mark.parametrize("damage_", ["cut", "zeroed"])
+def test_rows_of_a_damaged_database_are_salvaged(damage_: str, copy: Copy) -> None:
+    path = copy("trackio") / "vision.db"
+    with sqlite3.connect(path) as database:
+        names = [row[1] for row in database.execute("PRAGMA table_info(metrics)")]
+        (row,) = database.execute("SELECT * FROM metrics LIMIT 1")
+        for number in range(5, 5_000):
+            new = dict(zip(names, row, strict=True)) | {"id": None, "step": number, "metrics": json.dumps({"loss": 1.0, "more": "x" * 200})}
+            database.execute(f"INSERT INTO metrics ({', '.join(new)}) VALUES ({', '.join('?' * len(new))})", list(new.values()))
+    database.close()
+    data = path.read_bytes()
+    half = len(data) // 2 // 4096 * 4096
+    path.write_bytes(data[:half] if damage_ == "cut" else data[:half] + bytes(4096) + data[half + 4096 :])
+    found = look(path)
+    (run,) = [run for run in found.runs if isinstance(run, FoundRun)]
+    steps = [step for step, _ in points(run.adapter.read(run))["loss"]]
+    assert steps[:1_000] == list(range(1_000)) and len(steps) > (2_000 if damage_ == "cut" else 4_900)
+    assert "the database is damaged, and rows may be missing" in str(found.problems[0])
+
+
 def test_dvclive(copy: Copy) -> None:
     folder = copy("dvclive")
     (run,) = runs_below(folder)

@@ -47,7 +47,7 @@ class Aim:
 
     def __init__(self) -> None:
         self._names: dict[Path, dict[str, tuple[str, str, dict[str, Any]]]] = {}
-        """What `_names` found, by repository: it reads the names of all runs at once."""
+        """What `_read_names` found, by repository: it reads the names of all runs at once."""
 
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
         if ".aim" not in folders:
@@ -64,7 +64,7 @@ class Aim:
         names, problem = self._names.setdefault(repository, {}), ""
         names.clear()
         try:
-            names.update(_names(repository))
+            _read_names(repository, names)
         except ValueError as error:  # runs are read without their names
             problem = str(error)
         for hash in hashes:
@@ -127,17 +127,17 @@ class Aim:
 # --- names and contexts
 
 
-def _names(repository: Path) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """Name, experiment and facts of the runs that `run_metadata.sqlite` knows. Raises ValueError."""
+def _read_names(repository: Path, found: dict[str, tuple[str, str, dict[str, Any]]]) -> None:
+    """Name, experiment and facts of the runs that `run_metadata.sqlite` knows. Raises ValueError, after what could be read."""
     path = repository / "run_metadata.sqlite"
     if not path.is_file():
-        return {}
+        return
     statement = """SELECT r.hash, r.name, r.description, r.created_at, e.name, r.id, r.is_archived FROM run r
         LEFT JOIN experiment e ON e.id = r.experiment_id"""
-    found: dict[str, tuple[str, str, dict[str, Any]]] = {}
     with opened(path) as database:
         if not {"run", "experiment"} <= database.tables:
-            return {}
+            database.check()
+            return
         tags: dict[Any, list[str]] = {}
         if {"run_tag", "tag"} <= database.tables:
             for id, tag in database.rows("SELECT rt.run_id, t.name FROM run_tag rt JOIN tag t ON t.id = rt.tag_id ORDER BY t.name"):
@@ -152,7 +152,7 @@ def _names(repository: Path) -> dict[str, tuple[str, str, dict[str, Any]]]:
             if description:
                 facts["description"] = str(description)
             found[str(hash)] = (str(name or ""), "" if experiment in (None, "default") else str(experiment), facts)
-    return found
+        database.check()
 
 
 def _series_names(traces: Any, contexts: dict[Any, dict[Any, Any]]) -> dict[tuple[Any, Any], str]:
