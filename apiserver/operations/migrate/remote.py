@@ -107,7 +107,8 @@ class Remote:
             return
         request = {"task": owner, "event_type": type, "batch_size": PAGE_EVENTS, "model_events": model}
         scroll, received = None, 0
-        marks: list[_Mark] = []
+        first: _Mark | None = None
+        before: _Mark | None = None
         while True:
             try:
                 answer = self.call("events.get_task_events", **request, order="asc", **({"scroll_id": scroll} if scroll else {}))
@@ -120,10 +121,11 @@ class Remote:
                 return
             events = answer.get("events") or []
             total = int(answer.get("total") or 0)
-            if events and _mark(events) in (*marks[:1], *marks[-1:]):
+            mark = _mark(events) if events else None
+            if mark is not None and mark in (first, before):
                 yield from self._above_zero(request, type, total)
                 return
-            marks += [_mark(events)] if events else []
+            first, before = first or mark, mark
             received += len(events)
             yield EventPage(type, total, events)
             scroll = answer.get("scroll_id")
