@@ -169,7 +169,8 @@ class PacedSocket:
         return self._sock.sendfile(*args, **options)
 
     def unlimited(self) -> None:
-        """The connection has become a WebSocket, whose reader may be silent for hours."""
+        """The connection becomes a WebSocket, whose reader may be silent for hours, and whose messages have no head."""
+        self.send_head()
         self._paced = False
         self._sock.settimeout(None)
 

@@ -82,18 +82,21 @@ class Load:
         self.readers = [Reader(client, sender.task) for client, sender in zip(clients, self.senders, strict=False)]
         self._stop = threading.Event()
         self._threads = keep_sending(self.senders, self._stop)
+        self._reading: list[Reader] = []
 
     def go_on(self, what: str) -> None:
         """Until every sender had some batches accepted from now on, and every reader an answer."""
-        before = [sender.acknowledged for sender in self.senders]
-        wait_until(
-            lambda: all(sender.acknowledged > count + 2 or sender.problems for sender, count in zip(self.senders, before, strict=True)),
-            120,
-            what,
-        )
+        sent, read = [sender.acknowledged for sender in self.senders], [reader.reads for reader in self._reading]
+
+        def went_on() -> bool:
+            senders = all(sender.acknowledged > count + 2 or sender.problems for sender, count in zip(self.senders, sent, strict=True))
+            return senders and all(reader.reads > count + 1 or reader.problems for reader, count in zip(self._reading, read, strict=True))
+
+        wait_until(went_on, 120, what)
 
     def read(self) -> None:
         """From now on there are readers too."""
+        self._reading = self.readers
         self._threads += keep_reading(self.readers, self._stop)
 
     def close(self) -> None:
