@@ -29,5 +29,6 @@ def keep_slashes(environ: MutableMapping[str, Any]) -> None:
         return
     sent = str(environ.get("RAW_URI", "")).partition("?")[0]
     if _CODES.search(sent) and sent.startswith(PLACES):
-        path = _CODES.sub(lambda code: _READ_AS[code[1].lower()], sent)
-        environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
+        path = unquote_to_bytes(_CODES.sub(lambda code: _READ_AS[code[1].lower()], sent)).decode("latin-1")
+        if {".", ".."}.isdisjoint(path.replace(_SLASH, "/").split("/")):  # no run has such an id, and no route such a path
+            environ["PATH_INFO"] = path
