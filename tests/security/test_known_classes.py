@@ -106,7 +106,7 @@ def test_missing_checks_of_roles(start_server: StartServer, tmp_path: Path) -> N
     tests/identity/test_roles.py."""
     users = '{ guest { name = "Guest", role = "guest", keys = [{ access_key = "guest", secret_key = "s" }] } }'
     config = tmp_path / "own.conf"
-    config.write_text(f'auth.companies {{ one {{ id = "company-one", users {users} }} }}')
+    config.write_text(f'auth.companies {{ one {{ id = "company-of-a-guest", users {users} }} }}')
     server = start_server(TIDEMARK_AUTH="required", TIDEMARK_CONFIG=str(config))
     guest = server.client("guest", "s")
     assert guest.call("tasks.get_all") == {"tasks": []}
@@ -114,7 +114,7 @@ def test_missing_checks_of_roles(start_server: StartServer, tmp_path: Path) -> N
         ("tasks.create", {"name": "t", "type": "training"}),
         ("tasks.delete", {"task": "t"}),
         ("models.create", {"name": "m", "uri": "x"}),
-        ("auth.create_user", {"name": "n", "company": "company-one", "email": "a@b.c"}),
+        ("auth.create_user", {"name": "n", "company": "company-of-a-guest", "email": "a@b.c"}),
     ):
         assert guest.raw(f"/{endpoint}", body).codes == (403, 20), endpoint
     assert guest.send("PUT", "/api/runs/r/meta", b"{}", {"Content-Type": "application/json"}).status == 403
