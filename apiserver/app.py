@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
@@ -106,12 +107,12 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 
 
 def _route_of(app: Flask, environ: dict[str, Any]) -> str:
-    """The route rule of a path that is no RPC call, as a metrics label: few values, however many paths are requested."""
+    """The route rule of a path that is no RPC call, without converters, as a metrics label: few values, however many paths are requested."""
     try:
         rule, _ = app.url_map.bind_to_environ(environ).match(return_rule=True)
     except HTTPException:
         return "unknown"
-    return str(rule.rule)
+    return re.sub(r"<\w+:", "<", str(rule.rule))
 
 
 def _add_services(context: Context, storage: FileStorage, page_version: str) -> None:
