@@ -22,8 +22,7 @@ from apiserver.service_repo.coercion import SCALARS
 from apiserver.service_repo.dispatch import PATH
 from apiserver.service_repo.errors import failure_of
 from apiserver.service_repo.forms import NUMBER
-from apiserver.stores.conditions import searched
-from apiserver.stores.elastic.registry import query
+from apiserver.stores.conditions import number_of, searched
 from apiserver.stores.errors import PatternTooSlow
 from apiserver.stores.patterns import PatternTime
 
@@ -65,7 +64,7 @@ def line(text: str) -> dict[str, Any]:
             id="socket",
         ),
         pytest.param(SCALARS["number"], "1" * N + "x", id="number"),
-        pytest.param(query.NUMBER.fullmatch, "1" * N + "x", id="sorted number"),
+        pytest.param(number_of, "1" * N + "x", id="sorted number"),
         pytest.param(NUMBER.fullmatch, "1" * N + "x", id="number of a form"),
         pytest.param(PATH.fullmatch, "/v" + "1" * N + "x/debug.ping", id="version"),
         pytest.param(plot_text.readable, 'NaN"' + '\\"' * N, id="plot"),

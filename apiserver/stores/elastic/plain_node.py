@@ -82,6 +82,10 @@ class PlainNode(BaseNode):
         connection = HTTPConnection(self.host, self.port, timeout=limit.connect_timeout)  # type: ignore[arg-type]
         try:
             connection.connect()
+        except TimeoutError as error:  # as urllib3's node says it
+            raise ConnectionTimeout(
+                "no connection in time", errors=(urllib3.exceptions.ConnectTimeoutError("no connection in time"),)
+            ) from error
         except OSError as error:
             raise NoConnection(f"no connection to {self.base_url}: {str(error) or type(error).__name__}", errors=(error,)) from error
         connection.sock.settimeout(limit.total)  # type: ignore[arg-type]
