@@ -65,7 +65,9 @@ export class Rows {
   /** Counts the rows of the query, whole and by status, tag, type and user. */
   async totals() {
     const answer = await this.ask({ page: 0, page_size: 1, order_by: [], only_fields: ["id"], ...TOTALS });
-    this.total = answer.total;
+    // Rows that are on screen whole tell how many there were: what is more has come since.
+    if (this.total === null) this.total = answer.total;
+    else this.news = Math.max(0, answer.total - this.total);
     this.facets = answer.facets;
     this.changed.value += 1;
   }
