@@ -6,9 +6,10 @@ import uuid
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.client import Client
+from tests.process import wait_until
 from tests.web import seed
 from tests.web.runs import card, open_run, series
 
@@ -92,6 +93,21 @@ def test_a_tab_of_a_run_opens_as_it_was_left(server: Client, page: Page) -> None
     page.wait_for_url("**tab=console")
     page.get_by_role("link", name="Charts").click()
     expect(card(page, "loss / train").get_by_role("button", name="Unpin")).to_be_visible()
+
+
+def test_a_tab_that_is_loaded_late_does_not_take_the_place_of_another(server: Client, page: Page) -> None:
+    task = server.new_task("slow")
+    server.add_batch(series(task, [1.0, 2.0]))
+    open_run(page, task)
+    held: list[Route] = []
+    page.route("**/views/console.js*", lambda route: held.append(route))
+    page.get_by_role("link", name="Console").click()
+    wait_until(lambda: page.evaluate("1") and held, 10, "the console was not asked for")
+    page.get_by_role("link", name="Charts").click()
+    held[0].continue_()
+    page.evaluate("(address) => import(address).then(() => null)", held[0].request.url)  # the page's own import ends before
+    expect(card(page, "loss / train")).to_be_visible()
+    expect(page.get_by_role("searchbox", name="Search the whole log")).to_have_count(0)
 
 
 def test_a_run_is_tagged_and_deleted_on_its_own_page(server: Client, page: Page) -> None:

@@ -1,6 +1,6 @@
 // Start, router, and what lies over every view.
 import { h, render } from "./vendor/preact.js";
-import { useErrorBoundary, useLayoutEffect, useState } from "./vendor/hooks.js";
+import { useEffect, useErrorBoundary } from "./vendor/hooks.js";
 import { loginNeeded } from "./core/api.js";
 import { loadPreferences } from "./core/prefs.js";
 import { toggleTheme } from "./core/theme.js";
@@ -10,7 +10,7 @@ import { copyLink } from "./ui/copy-link.js";
 import { Dialog } from "./ui/dialog.js";
 import { Help, helpOpen } from "./ui/help.js";
 import { div, fragment, use } from "./ui/html.js";
-import { useKeys, useSignal } from "./ui/hooks.js";
+import { useComponent, useKeys, useSignal } from "./ui/hooks.js";
 import { Problem } from "./ui/problem.js";
 import { Page } from "./ui/shell.js";
 import { Toasts } from "./ui/toast.js";
@@ -18,31 +18,14 @@ import { LoginForm } from "./views/login-form.js";
 import { find } from "./views/registry.js";
 import Lost from "./views/lost.js";
 
-/** Views that were loaded. @type {Map<object, any>} */
-const loaded = new Map();
-
 function View() {
   const { path } = useSignal(place);
   const found = find(path);
-  const [, again] = useState(0);
-  const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
-  const route = found?.route;
-  useLayoutEffect(() => {
-    setFailure(null);
-    if (!route || loaded.has(route)) return;
-    route.load().then(
-      (module) => {
-        loaded.set(route, module.default);
-        again((n) => n + 1);
-      },
-      (error) => {
-        void look(); // the files of an old version are gone
-        setFailure(error);
-      },
-    );
-  }, [route]);
+  const { component, failure } = useComponent(found?.route.load);
+  useEffect(() => {
+    if (failure) void look(); // the files of an old version are gone
+  }, [failure]);
   if (!found) return use(Lost, { path });
-  const component = loaded.get(found.route);
   if (component) return use(Guard, { key: path, component, params: found.params });
   return use(Page, {}, failure && use(Problem, { error: failure, again: () => window.location.reload() }));
 }

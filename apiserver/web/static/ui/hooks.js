@@ -8,6 +8,35 @@ import { paced } from "../core/pace.js";
 
 const RETRY_MS = 2_000;
 
+/** What modules export as `default`, by the function that loads them. @type {Map<() => Promise<{default: any}>, any>} */
+const components = new Map();
+
+/**
+ * The component of a module that is loaded when it is first shown. One that comes when another is shown already is kept for later.
+ * @param {(() => Promise<{default: any}>) | undefined} load
+ * @returns {{component: any, failure: Error | null}}
+ */
+export function useComponent(load) {
+  const [, again] = useState(0);
+  const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
+  useLayoutEffect(() => {
+    setFailure(null);
+    if (!load || components.has(load)) return undefined;
+    let shown = true;
+    load().then(
+      (module) => {
+        components.set(load, module.default);
+        if (shown) again((n) => n + 1);
+      },
+      (error) => shown && setFailure(error),
+    );
+    return () => {
+      shown = false;
+    };
+  }, [load]);
+  return { component: load && components.get(load), failure };
+}
+
 /**
  * The value of a signal; the component is rendered again when it changes.
  * @template T

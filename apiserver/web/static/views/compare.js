@@ -1,5 +1,5 @@
 // Two to a hundred runs side by side. The runs, the tab and what is hidden are in the address.
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useMemo, useRef } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { plural } from "../core/format.js";
 import { picks } from "../core/picks.js";
@@ -7,7 +7,7 @@ import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { address, place, setParams } from "../core/url.js";
 import { aside, div, h1, nav, p, use } from "../ui/html.js";
-import { useCall, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
+import { useCall, useComponent, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
@@ -33,8 +33,6 @@ const TABS = [
   { name: "plots", label: "Plots", load: () => import("./compare-plots.js"), types: ["plot"] },
   { name: "values", label: "Values", load: () => import("./compare-values.js"), types: ["training_stats_scalar"] },
 ];
-/** @type {Map<string, any>} */
-const loaded = new Map();
 const FIELDS = ["name", "status", "tags", "started", "completed", "last_update", "last_change", "last_iteration", "project.name"];
 
 /** @typedef {{id: string, name: string, pick: number, status: string, hidden: boolean, last_iteration: number, [field: string]: any}} Compared */
@@ -45,23 +43,13 @@ export default function Compare() {
   const text = params.get("runs") ?? "";
   const ids = useMemo(() => [...new Set(text.split(",").filter(Boolean))].slice(0, MOST), [text]);
   const tab = TABS.find((one) => one.name === params.get("tab")) ?? /** @type {(typeof TABS)[0]} */ (TABS[0]);
-  const [component, setComponent] = useState(() => loaded.get(tab.name));
-  const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
+  const { component, failure } = useComponent(tab.load);
   useTitle(`Compare ${plural(ids.length, "run")}`);
   const found = useCall(async (signal) => (ids.length ? (await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal })).tasks : []), [ids.join(",")]);
   const tabs = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
     tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
   }, [tab.name, Boolean(found.data)]);
-  useLayoutEffect(() => {
-    setFailure(null);
-    setComponent(() => loaded.get(tab.name));
-    if (loaded.has(tab.name)) return;
-    tab.load().then((module) => {
-      loaded.set(tab.name, module.default);
-      setComponent(() => module.default);
-    }, setFailure);
-  }, [tab.name]);
   const { revisionOf, states: fresh } = useLiveRuns(ids, found.data, found.again);
   const states = useThrottled(fresh, CALM_MS);
   const raised = revisionOf(tab.types ?? null);

@@ -8,7 +8,7 @@ import { address, go, place, runHref } from "../core/url.js";
 import { CardMenu } from "../chart/card-menu.js";
 import { a, button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
 import { copyLink } from "../ui/copy-link.js";
-import { useCall, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
+import { useCall, useComponent, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
@@ -41,8 +41,6 @@ const CALM_MS = 2_000;
 
 /** @typedef {import("./run-dialogs.js").Action} Action */
 
-/** @type {Map<string, any>} */
-const loaded = new Map();
 /** The parameters of the tabs of runs as they were left: a tab that is opened again shows what it showed. @type {Map<string, URLSearchParams>} */
 const lastSeen = new Map();
 
@@ -50,8 +48,7 @@ const lastSeen = new Map();
 export default function RunView({ id }) {
   const { params } = useSignal(place);
   const tab = TABS.find((one) => one.name === params.get("tab")) ?? TABS[1];
-  const [component, setComponent] = useState(() => loaded.get(tab.name));
-  const [failure, setFailure] = useState(/** @type {Error | null} */ (null));
+  const { component, failure } = useComponent(tab.load);
   const found = useCall(async (signal) => (await call(...headCall(id), { signal })).tasks[0] ?? null, [id]);
   const { revisionOf, states } = useLiveRuns([id], found.data ? [found.data] : undefined, found.again);
   const state = useThrottled(states.get(id), HEAD_MS);
@@ -68,18 +65,6 @@ export default function RunView({ id }) {
   useLayoutEffect(() => {
     for (const one of tabCalls(tab.name, id, params)) ahead(one);
   }, [id, tab.name]);
-  useLayoutEffect(() => {
-    setFailure(null);
-    setComponent(() => loaded.get(tab.name));
-    if (loaded.has(tab.name)) return;
-    tab.load().then(
-      (module) => {
-        loaded.set(tab.name, module.default);
-        setComponent(() => module.default);
-      },
-      setFailure,
-    );
-  }, [tab.name]);
 
   lastSeen.set(`${tab.name} ${id}`, params);
   const href = (/** @type {string} */ name) => address(runHref(id), lastSeen.get(`${name} ${id}`) ?? new URLSearchParams(name === "charts" ? "" : { tab: name }));
