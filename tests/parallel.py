@@ -20,7 +20,6 @@ ALONE = (
     "tests/clients/",
     "tests/servers/",
     "tests/soak/",
-    "tests/cluster/test_nodes.py",
     "tests/behaviour/test_start.py",
 )
 """Tests that share nothing but the servers of the session (beginnings of their ids)."""

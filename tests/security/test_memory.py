@@ -24,6 +24,7 @@ def test_free_memory_below_an_object_that_stays_is_given_back() -> None:
 
 
 def test_answers_that_are_too_old_are_let_go_though_nobody_asks() -> None:
+    expire_answers()  # of caches of other tests in this process
     now = [0.0]
     cache: AnswerCache[bytes] = AnswerCache(1_000_000, len, max_age=60, clock=lambda: now[0])
     cache.get("a", 1, lambda: bytes(100_000))

@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import re
-import uuid
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,12 +34,6 @@ def server(plain_server: Server) -> Client:
 def web(open_browser: OpenBrowser, plain_server: Server) -> Watched:
     """A context on that server."""
     return open_browser(plain_server.url)
-
-
-@pytest.fixture
-def task() -> str:
-    """A new id."""
-    return uuid.uuid4().hex
 
 
 def test_names_with_markup_are_text_everywhere(server: Client, page: Page, web: Watched) -> None:

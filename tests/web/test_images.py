@@ -16,12 +16,6 @@ from tests.web.runs import png, store_file
 pytestmark = pytest.mark.one_engine
 
 
-@pytest.fixture
-def task() -> str:
-    """A new id."""
-    return uuid.uuid4().hex
-
-
 def stored(server: Client, task: str, steps: range, variant: str = "a") -> None:
     """A small picture at each step, each in a colour of its own."""
     events = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import uuid
 from collections.abc import Callable
 
 import pytest
@@ -47,12 +46,6 @@ def opened(page: Page, open_browser: OpenBrowser, plain_server: Server) -> Opene
         return other
 
     return open_copy
-
-
-@pytest.fixture
-def task() -> str:
-    """A new id."""
-    return uuid.uuid4().hex
 
 
 def menu(page: Page, title: str, entry: str) -> None:

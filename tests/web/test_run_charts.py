@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +16,6 @@ from tests.web.browser import NARROW, Watched
 from tests.web.runs import NOW, card, coloured, open_run, series
 
 pytestmark = pytest.mark.one_engine
-
-
-@pytest.fixture
-def task() -> str:
-    """A new id."""
-    return uuid.uuid4().hex
 
 
 def test_a_spike_of_one_point_in_many_is_a_visible_pixel(server: Client, page: Page, task: str) -> None:

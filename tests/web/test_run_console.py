@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Any
 
 import pytest
@@ -13,12 +12,6 @@ from tests.client import Client, log
 from tests.web.runs import NOW
 
 pytestmark = pytest.mark.one_engine
-
-
-@pytest.fixture
-def task() -> str:
-    """A new id."""
-    return uuid.uuid4().hex
 
 
 def lines(task: str, messages: list[str], *, first: int = 0, level: str = "info") -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,12 +16,6 @@ from tests.web.runs import png
 pytestmark = pytest.mark.one_engine
 
 HEATMAP = json.dumps({"data": [{"type": "heatmap", "z": [[1, 2], [3, 4]]}], "layout": {"title": {"text": "h"}}})
-
-
-@pytest.fixture
-def task() -> str:
-    """A new id."""
-    return uuid.uuid4().hex
 
 
 def test_the_overview_shows_single_values_and_statistics(server: Client, page: Page, task: str) -> None:
