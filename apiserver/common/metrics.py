@@ -6,7 +6,6 @@ counted per event: a batch adds its sums.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -61,18 +60,3 @@ def count_refused(kinds: Mapping[str, int]) -> None:
     for kind, count in kinds.items():
         text = kind.lower()
         REFUSED.labels(next((reason for reason in REFUSALS if reason in text), "other")).inc(count)
-
-
-class timed:
-    """Observe how long a block takes, whether it fails or not."""
-
-    __slots__ = ("_histogram", "_started")
-
-    def __init__(self, histogram: Histogram) -> None:
-        self._histogram = histogram
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._histogram.observe(time.perf_counter() - self._started)

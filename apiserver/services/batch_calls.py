@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from apiserver.common.fairness import give_way
+from apiserver.bll.registry.relatives import looked_up
 from apiserver.errors import TidemarkError
 from apiserver.service_repo import Call
 from apiserver.service_repo.errors import failure_of
 
 T = TypeVar("T")
-
-AT_ONCE = 200
-"""Ids whose dependents are looked up at once."""
 
 
 def for_each(call: Call, ids: Sequence[str], work: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
@@ -24,14 +21,10 @@ def for_each(call: Call, ids: Sequence[str], work: Callable[[str], dict[str, Any
 def for_each_with(
     call: Call, ids: Sequence[str], look_up: Callable[[Sequence[str]], T], work: Callable[[str, T], dict[str, Any]]
 ) -> dict[str, Any]:
-    """As `for_each`; `work` gets what `look_up` found of up to AT_ONCE ids, which is as much work as for one."""
+    """As `for_each`; `work` gets what `look_up` found of some ids, as `looked_up` has it."""
     succeeded: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    chosen = list(dict.fromkeys(ids))
-    for number, id in enumerate(chosen):
-        give_way()
-        if number % AT_ONCE == 0:
-            known = look_up(chosen[number : number + AT_ONCE])
+    for id, known in looked_up(list(dict.fromkeys(ids)), look_up):
         try:
             succeeded.append({"id": id, **work(id, known)})
         except TidemarkError as error:

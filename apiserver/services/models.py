@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.bll.registry.models import Models, NamedBy
+from apiserver.bll.registry.models import Models
+from apiserver.bll.registry.relatives import NamedBy
 from apiserver.service_repo import Call, endpoint
 from apiserver.services.batch_calls import for_each, for_each_with
 from apiserver.services.old_clients import modern_request, old_answers

@@ -129,7 +129,7 @@ class TasksStatusService:
         return self._tasks.archive(call.company, call.user, id, archived=archived, reason=reason, message=message)
 
     def _archive_all(self, call: Call, request: Request, archived: bool) -> int:
-        self._tasks.some(call.company, request["tasks"], ["id"])  # all or none
+        self._tasks.check_own(call.company, request["tasks"])  # all or none
         return sum(self._archive(call, id, request, archived) for id in dict.fromkeys(request["tasks"]))
 
     def _relatives(self, call: Call) -> Callable[[Sequence[str]], Relatives]:

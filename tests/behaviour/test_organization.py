@@ -81,6 +81,18 @@ def test_the_steps_of_a_pipeline_go_with_their_run_on_request(server: Client) ->
         assert server.refused("tasks.get_by_id", task=task).codes == (400, 101)
 
 
+def test_steps_that_went_with_their_run_keep_nothing_else_of_the_same_call(server: Client) -> None:
+    parent = server.new_task()
+    run = server.new_task(type="controller", system_tags=["pipeline"], parent=parent)
+    step = server.new_task(parent=run, type="data_processing")
+    model = server.call("models.create", name="m", uri="x", task=parent, ready=False)["id"]
+    server.call("tasks.add_or_update_model", task=parent, name="m", model=model, type="output")
+    server.call("tasks.add_or_update_model", task=step, name="m", model=model, type="input")
+    answer = server.call("tasks.delete_many", ids=[run, parent], include_pipeline_steps=True)
+    assert ([one["id"] for one in answer["succeeded"]], answer["failed"]) == ([run, parent], [])
+    assert server.refused("models.get_by_id", model=model).codes == (400, 201)
+
+
 def test_children_of_a_plain_task_are_no_steps(server: Client) -> None:
     parent = server.new_task()
     child = server.new_task(parent=parent)

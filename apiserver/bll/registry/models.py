@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from apiserver.bll.registry.last_metrics import LastMetricsReader
 from apiserver.bll.registry.new_documents import new_id, new_model, now_ms
@@ -13,7 +13,7 @@ from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, 
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import MODELS, Where, conditions, list_conditions, sorts
 from apiserver.bll.registry.records import Body, Records
-from apiserver.bll.registry.relatives import makers_of, users_of
+from apiserver.bll.registry.relatives import NamedBy, named_by
 from apiserver.bll.registry.tags import with_tags
 from apiserver.bll.registry.task_parts import add_model, drop_model, mark_model_deleted
 from apiserver.bll.registry.task_removal import TaskRemoval
@@ -36,13 +36,6 @@ from apiserver.stores.registry import Document, Sort
 _PLAIN = ("name", "uri", "comment", "framework", "labels", "tags", "system_tags", "ready")
 _ALWAYS_READ = ("public", "company", "labels")
 _NEEDS_UNPUBLISHED = frozenset({"uri", "framework", "design", "labels"})
-
-
-class NamedBy(NamedTuple):
-    """The tasks that have each model as their input, and those that have it as their output."""
-
-    users: Mapping[str, set[str]]
-    makers: Mapping[str, set[str]]
 
 
 class Models:
@@ -238,25 +231,24 @@ class Models:
 
     def named_by(self, company: str, ids: Sequence[str]) -> NamedBy:
         """What `delete` looks up of models, for some of them at once."""
-        registry = self._records.registry
-        return NamedBy(users_of(registry, company, ids), makers_of(registry, company, ids))
+        return named_by(self._records.registry, company, ids)
 
-    def delete(self, company: str, id: str, named_by: NamedBy | None = None, *, force: bool) -> str | None:
-        """Remove a model with its events; where its file is. `named_by`: of some models, this one among them.
+    def delete(self, company: str, id: str, names: NamedBy | None = None, *, force: bool) -> str | None:
+        """Remove a model with its events; where its file is. `names`: what `named_by` found of some models, this one among them.
 
         Raises, unless forced, ModelInUse when tasks have it as their input, ModelCreatingTaskPublished when the task that created it is
         published. The entry of a task that keeps one becomes `__DELETED__<id>`; a task that is not published loses its output entry.
         """
         model = self._records.own("model", company, id)
-        named_by = named_by or self.named_by(company, [id])
-        users = sorted(named_by.users.get(id, ()))
+        names = names or self.named_by(company, [id])
+        users = sorted(names.users.get(id, ()))
         if users and not force:
             raise ModelInUse("tasks use it as their input; use force", id=id, tasks=len(users))
         creator = self._records.registry.get("task", company, model.body.get("task") or "")
         if creator is not None and creator.body.get("status") in PUBLISHED and not force:
             raise ModelCreatingTaskPublished("it is published; use force", id=id, task=creator.id)
         self._removal.remove_model(company, model)
-        for task in dict.fromkeys([*users, *sorted(named_by.makers.get(id, ()))]):
+        for task in dict.fromkeys([*users, *sorted(names.makers.get(id, ()))]):
             with suppress(InvalidTask, NoWritePermission):  # deleted meanwhile, or public: nothing to do, or read-only
                 self._records.change("task", company, task, lambda body: _forget_model(body, id))
         uri: str | None = model.body.get("uri")

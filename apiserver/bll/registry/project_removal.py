@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Body, Records
+from apiserver.bll.registry.relatives import looked_up
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.errors import NoWritePermission, ProjectHasDatasets, ProjectHasModels, ProjectHasPipelines, ProjectHasTasks
 from apiserver.stores.registry import Condition
 
-AT_ONCE = 200
-"""Tasks whose children and models are looked up at once."""
 URLS = ("model_urls", "artifact_urls", "event_urls")
 
 _ACTIVE = Condition("system_tags", "in", (ARCHIVED,), negate=True)
@@ -91,9 +90,7 @@ class ProjectRemoval:
     def _delete_contents(self, company: str, tasks: Sequence[str], inside: Sequence[Condition]) -> Body:
         urls: dict[str, set[str]] = {name: set() for name in URLS}
         deleted_models = 0
-        for number, task in enumerate(tasks):
-            if number % AT_ONCE == 0:
-                relatives = self._removal.relatives(company, tasks[number : number + AT_ONCE])
+        for task, relatives in looked_up(tasks, lambda some: self._removal.relatives(company, some)):
             removed = self._removal.delete(company, task, relatives, force=True, urls=True)
             deleted_models += removed.models
             for name, found in (removed.urls or {}).items():

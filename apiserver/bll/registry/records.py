@@ -59,19 +59,15 @@ class Records:
 
     def own(self, kind: Kind, company: str, id: str) -> Document:
         """A document that this company may change. Raises the kind's error, or NoWritePermission for a public one."""
-        document = self.readable(kind, company, id)
-        if document.company != company or document.body.get("public"):
-            raise NoWritePermission(id=id)
-        return document
+        return _own(self.readable(kind, company, id), company)
 
     def check_own(self, kind: Kind, company: str, ids: Collection[str]) -> None:
         """Before any of some documents changes: raises the kind's error with all ids when one is unknown, NoWritePermission when one is public."""
         found = find_readable(self.registry, kind, company, ids, fields=["public"])
         if len(found) < len(set(ids)):
             raise unknown(kind, ids)
-        for id, document in found.items():
-            if document.company != company or document.body.get("public"):
-                raise NoWritePermission(id=id)
+        for document in found.values():
+            _own(document, company)
 
     def change(
         self, kind: Kind, company: str, id: str, change: Callable[[Body], T], *, touch: bool = True, last_iteration: int | None = None
@@ -163,3 +159,10 @@ def checked(body: Body) -> Body:
             "", f"so short that the document (task, model, project, user) has at most {MAX_DOCUMENT:,} bytes as JSON", size
         )
     return body
+
+
+def _own(document: Document, company: str) -> Document:
+    """The document, if the company may change it; raises NoWritePermission."""
+    if document.company != company or document.body.get("public"):
+        raise NoWritePermission(id=document.id)
+    return document

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from apiserver.bll.registry.records import Body
+from apiserver.common.fairness import give_way
 from apiserver.stores.registry import AnyOf, Condition, Document, Registry
 
+Found = TypeVar("Found")
+
+AT_ONCE = 200
+"""Tasks or models whose dependents are looked up at once."""
 PART = 500
 """Documents of users read at once."""
+
+
+class NamedBy(NamedTuple):
+    """The tasks that have each model as their input, and those that have it as their output."""
+
+    users: dict[str, set[str]]
+    makers: dict[str, set[str]]
 
 
 class Relatives:
     """Of some tasks of a company: their children, their output models, who else uses these and their files. `remove` takes out what went since."""
 
-    def __init__(self, registry: Registry, company: str, tasks: Sequence[str]) -> None:
+    def __init__(self, registry: Registry, company: str, tasks: Sequence[str], gone: set[str] | None = None) -> None:
+        """`gone`: that of others, which then know what these remove, and these what they do."""
         self.tasks = frozenset(tasks)
-        self._gone: set[str] = set()
+        self.gone: set[str] = set() if gone is None else gone
         self._children: dict[str, list[str]] = defaultdict(list)
         for child in registry.find("task", [company], [Condition("parent", "in", tasks)], fields=["parent"]):
             self._children[child.body["parent"]].append(child.id)
@@ -30,35 +43,36 @@ class Relatives:
         if named:
             mine.append([Condition("id", "in", named)])
         self._models = registry.find("model", [company], [AnyOf(mine)], fields=["task", "ready", "public", "uri"])
-        self._users = users_of(registry, company, [model.id for model in self._models])
-        self._makers = makers_of(registry, company, [model.id for model in self._models])
+        self._named_by = named_by(registry, company, [model.id for model in self._models])
         self._files = models_of_files(registry, company, {str(model.body.get("uri") or "") for model in self._models})
 
     def remove(self, id: str) -> None:
         """A task or model is gone."""
-        self._gone.add(id)
+        self.gone.add(id)
 
     def reset(self, task: str, *, clear_all: bool) -> None:
         """A task names no model as its output any more; with `clear_all` none as its input either."""
-        for tasks in (*self._makers.values(), *(self._users.values() if clear_all else ())):
+        users, makers = self._named_by
+        for tasks in (*makers.values(), *(users.values() if clear_all else ())):
             tasks.discard(task)
 
     def children(self, task: str) -> list[str]:
         """The tasks that name it as their parent."""
-        return [child for child in self._children.get(task, ()) if child not in self._gone]
+        return [child for child in self._children.get(task, ()) if child not in self.gone]
 
     def output_models(self, task: str) -> list[Document]:
         """The models that a task made, or that it names as its output."""
         named = self._named.get(task, ())
-        return [model for model in self._models if (model.body.get("task") == task or model.id in named) and model.id not in self._gone]
+        return [model for model in self._models if (model.body.get("task") == task or model.id in named) and model.id not in self.gone]
 
     def is_used(self, model: str, besides: str) -> bool:
         """Whether other tasks name the model, as their input or output."""
-        return bool((self._users.get(model, set()) | self._makers.get(model, set())) - self._gone - {besides})
+        users, makers = self._named_by
+        return bool((users.get(model, set()) | makers.get(model, set())) - self.gone - {besides})
 
     def needed(self, files: Collection[str]) -> set[str]:
         """Those of some files that a model has: a file may be registered more than once."""
-        return {file for file in files if self._files.get(file, set()) - self._gone}
+        return {file for file in files if self._files.get(file, set()) - self.gone}
 
 
 def output_models(body: Body) -> Iterator[str]:
@@ -66,14 +80,24 @@ def output_models(body: Body) -> Iterator[str]:
     yield from (item["model"] for item in (body.get("models") or {}).get("output") or [] if item.get("model"))
 
 
-def users_of(registry: Registry, company: str, models: Sequence[str]) -> dict[str, set[str]]:
-    """The tasks that use each model as their input: in their list of models, or as clients before 2.13 name it."""
-    return _naming(registry, company, models, "input", older=True)
-
-
-def makers_of(registry: Registry, company: str, models: Sequence[str]) -> dict[str, set[str]]:
-    """The tasks that name each model as their output."""
-    return _naming(registry, company, models, "output", older=False)
+def named_by(registry: Registry, company: str, models: Sequence[str]) -> NamedBy:
+    """The tasks that name each model: in their lists of models, or as their input as clients before 2.13 do."""
+    found = NamedBy(defaultdict(set), defaultdict(set))
+    if not models:
+        return found
+    wanted = set(models)
+    paths = ("models.input.model", "execution.model", "models.output.model")
+    where = [AnyOf([[Condition(path, "in", list(models))] for path in paths])]
+    tasks = [task.id for task in registry.find("task", [company], where, fields=["id"])]
+    for start in range(0, len(tasks), PART):
+        for id, task in registry.get_many("task", company, tasks[start : start + PART], fields=["models", "execution"]).items():
+            used = {item.get("model") for item in (task.body.get("models") or {}).get("input") or []}
+            used.add((task.body.get("execution") or {}).get("model"))
+            for model in used & wanted:
+                found.users[model].add(id)
+            for model in wanted.intersection(output_models(task.body)):
+                found.makers[model].add(id)
+    return found
 
 
 def models_of_files(registry: Registry, company: str, files: Collection[str]) -> dict[str, set[str]]:
@@ -86,19 +110,11 @@ def models_of_files(registry: Registry, company: str, files: Collection[str]) ->
     return found
 
 
-def _naming(registry: Registry, company: str, models: Sequence[str], side: str, *, older: bool) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    if not models:
-        return found
-    wanted = set(models)
-    paths = [f"models.{side}.model", *(["execution.model"] if older else ())]
-    where = [AnyOf([[Condition(path, "in", list(models))] for path in paths])]
-    tasks = iter([task.id for task in registry.find("task", [company], where, fields=["id"])])
-    while part := list(islice(tasks, PART)):
-        for id, task in registry.get_many("task", company, part, fields=["models", "execution"]).items():
-            names = {item.get("model") for item in (task.body.get("models") or {}).get(side) or []}
-            if older:
-                names.add((task.body.get("execution") or {}).get("model"))
-            for model in names & wanted:
-                found[model].add(id)
-    return found
+def looked_up(ids: Sequence[str], look_up: Callable[[Sequence[str]], Found]) -> Iterator[tuple[str, Found]]:
+    """Each id with what `look_up` found of up to AT_ONCE of them, which is as much work as for one. Gives way to others."""
+    for start in range(0, len(ids), AT_ONCE):
+        part = ids[start : start + AT_ONCE]
+        found = look_up(part)
+        for id in part:
+            give_way()
+            yield id, found

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
-from apiserver.bll.registry.records import Body, Records
+from apiserver.bll.registry.records import Body, Records, checked
 from apiserver.bll.registry.tasks import ARCHIVED, Tasks
 from apiserver.errors import InvalidModel
 
@@ -35,6 +35,7 @@ class TaskClone:
         self._check_models(company, fields, request)
         body, made = self._tasks.prepare(company, user, fields), None
         if not request.get("new_task_project") and request.get("new_project_name"):
+            checked(body)  # a task that can't be stored leaves no project behind
             body["project"], created = self._projects.find_or_create(company, user, request["new_project_name"])
             made = {"id": body["project"], "name": request["new_project_name"]} if created else None
         return self._tasks.store(body), made

@@ -118,7 +118,7 @@ class TaskRemoval:
         task = self._records.own("task", company, id)
         status = task.body.get("status") or "created"
         if relatives is None or not relatives.tasks.issuperset(steps):
-            relatives = self.relatives(company, [id, *steps])
+            relatives = Relatives(self._registry, company, [id, *steps], relatives.gone if relatives else None)
         children = [child for child in relatives.children(id) if child not in steps]
         if not force and (status in PUBLISHED or status in ("queued", "in_progress")):
             raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=id, current_status=status)
@@ -172,10 +172,11 @@ class TaskRemoval:
     def _remove_unused(self, company: str, model: Document, task: str, relatives: Relatives) -> bool:
         """Remove a model of a task, or take the task from it where it is published, public or used; whether it is gone."""
         try:
-            if model.body.get("ready") or model.body.get("public") or relatives.is_used(model.id, task):
+            current = self._records.own("model", company, model.id)  # it may have been published since it was looked up
+            if current.body.get("ready") or relatives.is_used(model.id, task):
                 self._records.change("model", company, model.id, lambda body: body.update(task=None), touch=False)
                 return False
-            self.remove_model(company, model)
+            self.remove_model(company, current)
             relatives.remove(model.id)
         except (InvalidModel, NoWritePermission):
             return False

@@ -15,7 +15,7 @@ from apiserver.bll.registry.projection import TIMES, Projector, Tree, iso, top_f
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions, sorts
-from apiserver.bll.registry.records import Records, checked
+from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.tags import with_tags
 from apiserver.bll.registry.task_status import PUBLISHED, STATUSES, active_duration, require, step
 from apiserver.errors import InvalidTask, ValidationFailed
@@ -49,11 +49,11 @@ class Tasks:
         return self.store(self.prepare(company, user, fields))
 
     def prepare(self, company: str, user: str, fields: Mapping[str, Any]) -> Body:
-        """A new task that is not stored yet: everything that a request may have wrong is found before anything is made for it. Raises as `create`."""
+        """A new task that is not stored yet: what a request names is looked up. Raises as `create`."""
         self._check_references(company, fields)
         body = new_task(new_id(), company, user, now_ms(), {})
         set_fields(body, fields)
-        return checked(body)
+        return body
 
     def store(self, body: Body) -> str:
         """Make the task known; its id."""
@@ -165,9 +165,13 @@ class Tasks:
         self._check_references(company, fields)
         return self._change(company, user, id, lambda body: set_fields(body, fields))
 
+    def check_own(self, company: str, ids: Sequence[str]) -> None:
+        """Before any of some tasks changes: raises InvalidTask when one is unknown, NoWritePermission when one is public."""
+        self._records.check_own("task", company, ids)
+
     def update_tags(self, company: str, user: str, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
         """Add tags to tasks and remove others, in any status; how many tasks there were. Raises InvalidTask when one is unknown."""
-        self._records.check_own("task", company, ids)
+        self.check_own(company, ids)
 
         def change(body: Body) -> None:
             body["tags"] = with_tags(body.get("tags"), add, remove)

@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from apiserver.common import tracing
 from apiserver.common.addresses import quoted
-from apiserver.common.metrics import STATE_SECONDS, timed
+from apiserver.common.metrics import STATE_SECONDS
 from apiserver.common.outages import Outages
 from apiserver.settings import RedisSettings
 from apiserver.stores.base import Health
@@ -66,7 +66,7 @@ class RedisClient:
         if time.monotonic() < self._unavailable_until:
             raise StateUnavailable("Redis does not answer", PAUSE)
         try:
-            with tracing.span("redis"), timed(STATE_SECONDS):
+            with tracing.span("redis"), STATE_SECONDS.time():
                 result = command()
         except (ConnectionError, TimeoutError, OSError) as error:
             self._unavailable_until = time.monotonic() + PAUSE
