@@ -95,3 +95,16 @@ def test_a_call_that_is_refused_ahead_asks_for_the_log_in(open_browser: OpenBrow
     page.route("**/tasks.get_all_ex", lambda route: route.fulfill(status=401, body=json.dumps(refusal), content_type="application/json"))
     page.goto("/")
     expect(page.get_by_role("dialog", name="Log in")).to_be_visible()
+
+
+def test_a_tab_that_is_opened_again_asks_for_nothing_twice(open_browser: OpenBrowser, plain_server: Server, run: str) -> None:
+    page = open_browser(plain_server.url).open(f"/runs/{run}")
+    expect(page.locator(".chart-host canvas").first).to_be_visible()
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("main [aria-busy=true]")).to_have_count(0)
+    expect(page.locator(".chart-host canvas")).to_have_count(0)
+    made = watched_calls(page)
+    page.get_by_role("link", name="Charts").click()
+    expect(page.locator(".chart-host canvas").first).to_be_visible()
+    again = calls(made)
+    assert again and {name: times for name, times in again.items() if times > 1} == {}

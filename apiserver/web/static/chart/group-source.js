@@ -38,16 +38,15 @@ export class GroupSource {
     const metrics = wanted.map(({ metric, variants }) => ({ metric, variants: variants ?? [] }));
     const range = cut.range ? { x_min: Math.floor(cut.range[0]), x_max: Math.ceil(cut.range[1]) } : {};
     const body = { groups: this.groups, metrics, axis: cut.axis, buckets: cut.buckets, ...range };
-    const ask = () =>
-      call("events.get_group_series", body, { signal: control.signal }).then(
-        ({ groups }) => void (control.signal.aborted || done(groups.map(decoded))),
-        (error) => void (control.signal.aborted || failed(error)),
-      );
+    const ask = async () => {
+      const { groups } = await call("events.get_group_series", body, { signal: control.signal });
+      if (!control.signal.aborted) done(groups.map(decoded));
+    };
     this.cards.set(card, { control, ask });
-    void ask();
+    ask().catch((error) => control.signal.aborted || failed(error));
   }
 
-  /** Reads all cards again: the mean of a group has no part that stays. */
+  /** Reads all cards again: the mean of a group has no part that stays. Throws where a call fails: what is shown stays. */
   async update() {
     await Promise.all([...this.cards.values()].map(({ ask }) => ask()));
   }

@@ -38,10 +38,6 @@ export function loggedIn() {
   for (const go of ready) go();
 }
 
-/** An answer that nobody asks for in this time is forgotten: it would be old. */
-const EARLY_MS = 5_000;
-setTimeout(() => early.clear(), EARLY_MS);
-
 /**
  * The answer to a call that was sent ahead (core/first.js), if there is one.
  * @param {string} endpoint @param {object} body @param {string} accept
@@ -51,7 +47,7 @@ function sentAhead(endpoint, body, accept) {
   const key = keyOf(endpoint, body, accept);
   const found = early.get(key);
   early.delete(key);
-  return found && performance.now() - found.at < EARLY_MS ? found.response : null;
+  return found ?? null;
 }
 
 /**

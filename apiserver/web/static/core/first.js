@@ -21,8 +21,11 @@ export const wire = (endpoint, body, accept) => [
   { method: "POST", credentials: "same-origin", headers: { "Content-Type": JSON_TYPE, Accept: accept }, body: JSON.stringify(body) },
 ];
 
-/** Calls that were sent and not asked for yet, by `keyOf`. The document's script and the program are two programs that share it. @type {Map<string, {at: number, response: Promise<Response>}>} */
+/** Calls that were sent and not asked for yet, by `keyOf`. The document's script and the program are two programs that share it. @type {Map<string, Promise<Response>>} */
 export const early = (/** @type {any} */ (globalThis).tidemarkEarly ??= new Map());
+
+/** An answer that nobody asks for in this time is forgotten: it would be old. */
+const EARLY_MS = 5_000;
 
 /** @param {string} endpoint @param {object} body @param {string} accept */
 export const keyOf = (endpoint, body, accept) => JSON.stringify([endpoint, accept, body]);
@@ -33,7 +36,8 @@ export function ahead([endpoint, body, accept = JSON_TYPE]) {
   if (early.has(key)) return;
   const response = fetch(...wire(endpoint, body, accept));
   response.catch(() => undefined); // it is thrown where the answer is asked for
-  early.set(key, { at: performance.now(), response });
+  early.set(key, response);
+  setTimeout(() => early.get(key) === response && early.delete(key), EARLY_MS);
 }
 
 /** @type {Call} */

@@ -111,9 +111,12 @@ function Texts({ runs, tasks }) {
     const at = runs.findIndex((run) => run.id === params.get(name));
     return at < 0 ? usual : at;
   };
-  const texts = tasks.map(textsOf);
+  const texts = useMemo(() => tasks.map(textsOf), [tasks]);
   const left = chosen("from", 0);
-  const differing = texts.findIndex((one) => JSON.stringify(one) !== JSON.stringify(texts[left]));
+  const differing = useMemo(() => {
+    const base = JSON.stringify(texts[left]);
+    return texts.findIndex((one) => JSON.stringify(one) !== base);
+  }, [texts, left]);
   const right = chosen("to", differing < 0 ? (left ? 0 : 1) : differing);
   const whole = readNames(params.get("whole") ?? "");
   const from = texts[Math.min(left, texts.length - 1)] ?? {};

@@ -1,5 +1,5 @@
 // Images of runs: a row per run; a column per step of one variant, or per variant at one step. A click shows one of all runs in large.
-import { useMemo } from "../vendor/hooks.js";
+import { useMemo, useRef } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
 import { integer, plural } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
@@ -45,8 +45,10 @@ export default function CompareImages({ runs, revision }) {
     ? names.slice(0, VARIANTS).map((name) => ({ key: name, title: name || metric, step, variant: name }))
     : around(steps, at).map((one) => ({ key: String(one), title: `step ${integer(one)}`, step: one, variant }));
   // A slider that is dragged asks for the step at which it rests, not for all on the way.
-  const rested = useDebounced(JSON.stringify(columns), source ? 40 : 0);
-  const images = useCall(() => (source && steps.length ? read(source, metric, JSON.parse(rested)) : null), [source, metric, rested]);
+  const answered = useRef(false);
+  const rested = useDebounced(JSON.stringify([metric, columns]), answered.current ? 40 : 0);
+  const images = useCall(() => (source && steps.length ? read(source, .../** @type {[string, Column[]]} */ (JSON.parse(rested))) : null), [source, rested]);
+  if (images.data) answered.current = true;
   const visible = runs.filter((run) => !run.hidden);
   const go = (/** @type {number} */ to) => {
     const next = Math.min(steps.length - 1, Math.max(0, to));

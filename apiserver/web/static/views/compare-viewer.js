@@ -2,14 +2,15 @@
 import { useEffect, useRef } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
 import { integer, plural } from "../core/format.js";
-import { isOwn, reasonAgainst } from "../core/files.js";
+import { isOwn } from "../core/files.js";
 import { button, div, h2, option, select, span, use } from "../chart/elements.js";
 import { useCall, useKeys } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
 import { cell } from "./compare-image-source.js";
 import { useImageLook } from "./image-look.js";
-import { ImageStage, stageControls, useFocusInside } from "./image-stage.js";
+import { nearestStep } from "./image-source.js";
+import { ImageStage, fetchAhead, stageControls, useFocusInside } from "./image-stage.js";
 
 /** @typedef {import("./compare.js").Compared} Compared */
 
@@ -25,8 +26,7 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
   const root = useRef(/** @type {HTMLElement | null} */ (null));
   const zoomed = useRef(/** @type {((factor: number) => void) | null} */ (null));
   const steps = source.stepsOf(metric, [variant]);
-  let at = 0;
-  for (let i = 0; i < steps.length && steps[i] <= step; i++) at = i;
+  const at = nearestStep(steps, step);
   const found = useCall(() => source.at(metric, [variant], steps[at] ?? step), [source, metric, variant, steps[at]]);
   const shown = runs.slice(0, MOST);
   const base = shown.find((run) => run.id === look.other) ?? shown[0];
@@ -44,7 +44,7 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
   useEffect(() => {
     if (!found.data) return;
     for (const near of [steps[at + 1], steps[at - 1]]) {
-      if (near !== undefined) source.at(metric, [variant], near).then((pictures) => pictures.forEach(({ url }) => isOwn(url) && void fetchAhead(url)), () => undefined); // loaded when it is shown
+      if (near !== undefined) source.at(metric, [variant], near).then((pictures) => Promise.all([...pictures.values()].map(({ url }) => fetchAhead(url)))).catch(() => undefined); // loaded when it is shown
     }
   }, [found.data]);
   const controls = stageControls(look, zoomed);
@@ -89,10 +89,4 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
     found.error && use(Problem, { error: found.error, again: found.again }),
     use(ImageStage, { panes, look, zoomed, facts: runs.length > MOST ? ` · the first ${MOST} of ${plural(runs.length, "run")}; hide some to see others` : null }),
   );
-}
-
-/** @param {string} url */
-async function fetchAhead(url) {
-  const reason = await reasonAgainst(url).catch(() => "unknown");
-  if (!reason) new Image().src = url;
 }

@@ -53,6 +53,7 @@ export default function Console({ id, run, revision }) {
   /** The first line at a time or after it. @param {number} time */
   const showTime = async (time) => {
     const position = await source.positionAt(time);
+    if (source.closed) return undefined; // the address is another view's
     if (position === null) return scroll.toEnd();
     setParams({ t: "", line: position + 1 });
     return scroll.goTo(position);

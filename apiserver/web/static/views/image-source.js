@@ -16,6 +16,13 @@ const KINDS = /** @type {[RegExp, Picture["kind"]][]} */ ([
 /** @param {string} metric @param {string} variant */
 export const keyOf = (metric, variant) => JSON.stringify([metric, variant]);
 
+/** Index of the newest step up to `wanted`; the first if there is none. @param {number[]} steps @param {number} wanted */
+export function nearestStep(steps, wanted) {
+  let at = 0;
+  for (let i = 0; i < steps.length && steps[i] <= wanted; i++) at = i;
+  return at;
+}
+
 /** @param {any} event @returns {Picture} */
 export function pictureOf(event) {
   const path = String(event.url ?? "").replace(/[?#].*$/s, "");

@@ -1,6 +1,6 @@
 // Where a viewer shows images: one or several, all zoomed and moved as one, with the pixel under the pointer.
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "../vendor/hooks.js";
-import { reasonAgainst } from "../core/files.js";
+import { isOwn, reasonAgainst } from "../core/files.js";
 import { integer, number } from "../core/format.js";
 import { distance, pixelOf } from "../core/pixels.js";
 import { a, button, div, figcaption, figure, img, input, label, span, use } from "../chart/elements.js";
@@ -15,6 +15,7 @@ import { icon } from "../ui/icons.js";
 
 const GAP = 8;
 const HEAD = 24;
+const UNKNOWN = { width: 0, height: 0 };
 
 /**
  * @param {{panes: Pane[], look: Look, facts?: any, zoomed: {current: ((factor: number) => void) | null}}} props `zoomed` gets the function that zooms
@@ -23,7 +24,8 @@ export function ImageStage({ panes, look, facts, zoomed }) {
   const { view } = look;
   const stage = useRef(/** @type {HTMLElement | null} */ (null));
   const drag = useRef(/** @type {{x: number, y: number} | null} */ (null));
-  const [natural, setNatural] = useState({ width: 0, height: 0 });
+  const [sizes, setSizes] = useState(/** @type {Record<string, {width: number, height: number}>} */ ({}));
+  const natural = panes.map((pane) => sizes[pane.key]).find(Boolean) ?? UNKNOWN; // of the first that could be loaded
   const [pointer, setPointer] = useState(/** @type {{x: number, y: number} | null} */ (null));
   const [, resized] = useReducer((n) => n + 1, 0);
   useLayoutEffect(() => {
@@ -75,7 +77,7 @@ export function ImageStage({ panes, look, facts, zoomed }) {
         onPointerCancel: () => (drag.current = null),
         onPointerLeave: () => setPointer(null),
       },
-      panes.map((pane, index) => use(ImagePane, { key: pane.key, pane, style, light: look.light, natural, pointer, onSize: index ? undefined : setNatural })),
+      panes.map((pane) => use(ImagePane, { key: pane.key, pane, style, light: look.light, natural, pointer, onSize: (/** @type {{width: number, height: number}} */ size) => setSizes((old) => ({ ...old, [pane.key]: size })) })),
     ),
     div(
       { key: "foot", class: "viewer-foot" },
@@ -103,7 +105,7 @@ export function arranged(count, width, height, natural, headed) {
 
 /**
  * @param {{pane: Pane, style: Record<string, any>, light: number, natural: {width: number, height: number}, pointer: {x: number, y: number} | null,
- *   onSize?: (size: {width: number, height: number}) => void}} props
+ *   onSize: (size: {width: number, height: number}) => void}} props
  */
 function ImagePane({ pane, style, light, natural, pointer, onSize }) {
   const { url, under } = pane;
@@ -196,4 +198,9 @@ export function useFocusInside(root) {
     root.current?.focus();
     return () => back?.focus?.();
   }, []);
+}
+
+/** Fetches an image that is about to be shown, if a browser can show it. @param {string} url */
+export async function fetchAhead(url) {
+  if (isOwn(url) && !(await reasonAgainst(url))) new Image().src = url;
 }

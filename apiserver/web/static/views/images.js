@@ -11,7 +11,7 @@ import { useCall, useDebounced, useKeys, useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Problem } from "../ui/problem.js";
 import { CLOSED } from "./image-look.js";
-import { ImageSource } from "./image-source.js";
+import { ImageSource, nearestStep } from "./image-source.js";
 import { Sample } from "./sample.js";
 import { Viewer } from "./viewer.js";
 
@@ -106,13 +106,6 @@ export default function Images({ id, revision }) {
     visible.length < shown.length && p({ class: "gallery-more" }, button({ type: "button", class: "button", onClick: () => setAll(true) }, `Show all ${integer(shown.length)}`)),
     opened && use(Viewer, { picture: opened, steps: source.stepsOf(opened.key), load: (/** @type {number} */ one) => source.one(opened.key, one), variants: shown.filter((picture) => picture.kind === "image"), onGo: (/** @type {number} */ to) => setParams({ at: String(to) }), onVariant: open, onClose: () => open(undefined) }),
   );
-}
-
-/** Index of the newest step up to `wanted`; the first if there is none. @param {number[]} steps @param {number} wanted */
-function nearestStep(steps, wanted) {
-  let at = 0;
-  for (let i = 0; i < steps.length && steps[i] <= wanted; i++) at = i;
-  return at;
 }
 
 /** @param {{picture: Picture, step: number, pixels: number, onOpen: () => void}} props */

@@ -58,12 +58,16 @@ export default function Plots({ id, revision }) {
   };
   // Figures whose step stands in the address.
   useEffect(() => {
+    let gone = false;
     const wanted = readEntries(stepText);
-    setStepped((old) => new Map([...old].filter(([metric]) => wanted.has(metric))));
+    setStepped((old) => ([...old.keys()].every((metric) => wanted.has(metric)) ? old : new Map([...old].filter(([metric]) => wanted.has(metric)))));
     for (const [metric, [iteration]] of wanted) {
       if (stepped.get(metric)?.some((one) => one.iter === Number(iteration)) || !all.some((one) => one.metric === metric)) continue;
-      call("events.get_plot_sample", { task: id, metric, iteration: Number(iteration) }).then((sample) => take(metric, sample)).catch(complain);
+      call("events.get_plot_sample", { task: id, metric, iteration: Number(iteration) }).then((sample) => (gone ? undefined : take(metric, sample))).catch((error) => gone || complain(error));
     }
+    return () => {
+      gone = true;
+    };
   }, [stepText, found.data]);
   const step = async (/** @type {string} */ figureId, /** @type {{direction?: string, iteration?: number}} */ { direction, iteration }) => {
     const one = figures.find((other) => other.id === figureId);

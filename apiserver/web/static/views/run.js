@@ -63,6 +63,7 @@ export default function RunView({ id }) {
     tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
   }, [tab.name, Boolean(found.data)]);
   useLayoutEffect(() => {
+    if (run && component) return; // the tab is there already, and has asked by itself
     for (const one of tabCalls(tab.name, id, params)) ahead(one);
   }, [id, tab.name]);
 

@@ -7,7 +7,7 @@ import { watch } from "../core/live.js";
 import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { thumbnails, thumbnailsCall } from "../core/thumbnails.js";
-import { go, place, runHref, setParams } from "../core/url.js";
+import { go, param, place, runHref, setParams } from "../core/url.js";
 import { remembered, seriesOfProject, vocabulary } from "../core/vocabulary.js";
 import { column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
@@ -123,9 +123,12 @@ export default function Runs() {
   const inView = rows ? rows.ids(view.first, view.last) : [];
   const dirty = useLiveRows(rows, inView, relist);
   const missing = inView.filter((id) => sparks.some((one) => !thumbs.has(`${id}\n${one.metric}\n${one.variant}`)));
+  const complete = Boolean(names.data ?? before) && inView.length > 0 && !(missing.length && sparks.length);
+  useLayoutEffect(() => {
+    if (complete) rows?.settled();
+  }, [rows, complete]);
   // Sent before the browser paints, once the size of the table is known.
   useLayoutEffect(() => {
-    if ((names.data ?? before) && inView.length && !(missing.length && sparks.length)) rows?.settled();
     if (!missing.length || !sparks.length) return undefined;
     const control = new AbortController();
     const timer = setTimeout(() => {
@@ -170,9 +173,9 @@ export default function Runs() {
   const chooseAll = async () => {
     try {
       const ids = await rows?.allIds(MOST_SELECTED);
-      if (ids) setParams({ sel: [...new Set([...selected, ...ids])].join(",") });
+      if (ids) setParams({ sel: [...new Set([...param("sel").split(",").filter(Boolean), ...ids])].join(",") });
     } catch (caught) {
-      toast(/** @type {Error} */ (caught).message, { bad: true });
+      if (!rows?.control.signal.aborted) toast(/** @type {Error} */ (caught).message, { bad: true });
     }
   };
   const sortBy = (/** @type {string} */ id, /** @type {boolean} */ add) => {

@@ -1,12 +1,11 @@
 // One image over the whole window: zoom, pan, exact pixels, difference with another step or both side by side.
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
-import { isOwn, reasonAgainst } from "../core/files.js";
 import { a, button, div, h2, option, select, span, use } from "../chart/elements.js";
 import { useKeys } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { useImageLook } from "./image-look.js";
-import { ImageStage, stageControls, useFocusInside } from "./image-stage.js";
+import { ImageStage, fetchAhead, stageControls, useFocusInside } from "./image-stage.js";
 
 /** @typedef {import("./image-source.js").Picture} Picture */
 
@@ -35,12 +34,7 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
   useEffect(() => {
     for (const near of [steps[at + 1], steps[at - 1]]) {
       if (near === undefined) continue;
-      loadShowable(load, near).then(
-        (found) => {
-          if (found && isOwn(found.url)) new Image().src = found.url;
-        },
-        () => undefined, // loaded when it is opened
-      );
+      load(near).then((found) => found && fetchAhead(found.url)).catch(() => undefined); // loaded when it is opened
     }
   }, [picture.url]);
   useEffect(() => {
@@ -90,10 +84,4 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
     ),
     use(ImageStage, { panes, look, zoomed, facts: mode === "difference" && compared && ` · difference with step ${integer(compared.iter)}` }),
   );
-}
-
-/** A picture that a browser can show. @param {(step: number) => Promise<Picture | null>} load @param {number} step */
-async function loadShowable(load, step) {
-  const found = await load(step);
-  return found && !(await reasonAgainst(found.url)) ? found : null;
 }
