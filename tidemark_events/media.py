@@ -184,7 +184,10 @@ def as_artifact(name: str, given: Any) -> tuple[bytes, str, str, dict[str, Any]]
     elif isinstance(given, str):
         body, kind, what, ending, preview = given.encode(), "text/plain", "text", ".txt", given
     else:
-        text = json.dumps(given, indent=1, ensure_ascii=False)
+        try:
+            text = json.dumps(given, indent=1, ensure_ascii=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(f'the artifact "{name}" must be a Path, bytes, a text, or what JSON can hold: {error}') from None
         body, kind, what, ending, preview = text.encode(), "application/json", "json", ".json", text
     if Path(name).suffix:
         ending = ""

@@ -238,8 +238,9 @@ class Run:
     def log_artifact(self, name: str, content: Any) -> str:
         """Upload a file of the run's results and list it under its artifacts: a Path (the file), bytes, a text, or anything that JSON can hold.
         Sent at once; its URL. An artifact of the same name is replaced."""
+        path = f"runs/{self.id}/artifacts/{media.folder(name)}"
         body, kind, ending, artifact = media.as_artifact(name, content)
-        artifact["uri"] = self._wire.upload(f"runs/{self.id}/artifacts/{name}{ending}", body, kind)
+        artifact["uri"] = self._wire.upload(path + ending, body, kind, attempts=None)
         self._wire.call("tasks.add_or_update_artifacts", {"task": self.id, "artifacts": [artifact], "force": True})
         return str(artifact["uri"])
 

@@ -75,13 +75,13 @@ class Wire:
         data: dict[str, Any] = envelope.get("data") or {}
         return data
 
-    def upload(self, path: str, content: bytes, content_type: str) -> str:
-        """Store a file on the server; its URL."""
+    def upload(self, path: str, content: bytes, content_type: str, *, attempts: int | None = 1) -> str:
+        """Store a file on the server; its URL. `attempts`: None for those of other calls."""
         boundary = os.urandom(16).hex()
         name = path.replace("\\", "\\\\").replace('"', "%22")
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\nContent-Type: {content_type}\r\n\r\n'
         body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
-        answer = self.send("POST", "/files/", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, attempts=1)
+        answer = self.send("POST", "/files/", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, attempts=attempts)
         if answer.status in (400, 409, 413, 415):  # a sentence, not an envelope; waiting does not help
             why = _parsed(answer).get("detail") or answer.body[:200].decode("utf-8", "replace")
             raise CallRefused(f"{path}: {why} ({answer.status})", answer.status)

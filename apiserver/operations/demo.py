@@ -62,7 +62,7 @@ def train(run: Run, *, seed: int, best: float, seconds: float, client: Client) -
     began = time.monotonic()
     run.print(f"seed {seed}, {STEPS} steps, 1,437 digits to learn from, 360 to test with")
     loss = accuracy = 0.0
-    worst = math.inf
+    before = math.inf
     for step in range(STEPS):
         done = step / STEPS
         if diverges:
@@ -87,9 +87,9 @@ def train(run: Run, *, seed: int, best: float, seconds: float, client: Client) -
         if step % EPOCH == EPOCH - 1:
             _report_epoch(run, step, accuracy, random)
             run.print(f"epoch {step // EPOCH + 1}/8: loss {loss:.4f}, {accuracy:.1%} of the test digits are right")
-            if loss > worst:
-                run.print(f"the loss rose from {worst:.4f} to {loss:.4f} since the last epoch", level="warning")
-            worst = loss
+            if loss > before:
+                run.print(f"the loss rose from {before:.4f} to {loss:.4f} since the last epoch", level="warning")
+            before = loss
         if norm > 4:
             run.print(f"step {step}: the gradient's norm is {norm:.1f}; it is cut to 5", level="warning")
         if diverges and step == 750:
@@ -103,7 +103,7 @@ def train(run: Run, *, seed: int, best: float, seconds: float, client: Client) -
     if not diverges:
         run.summarize(**{"test accuracy": accuracy, "parameters": 4_810.0})
         run.print(f"done: {accuracy:.1%} of the test digits are right")
-        leave_files(client, run, matrix["data"][0]["z"], accuracy)
+        leave_files(client, run, STEPS - 1, matrix["data"][0]["z"], accuracy)
 
 
 def _until(moment: float) -> None:

@@ -67,7 +67,7 @@ def describe(client: Client, run: Run, params: dict[str, Any]) -> None:
     client.call("tasks.edit_configuration", task=run.id, configuration=configuration, force=True)
 
 
-def leave_files(client: Client, run: Run, confusion: list[list[int]], accuracy: float) -> None:
+def leave_files(client: Client, run: Run, step: int, confusion: list[list[int]], accuracy: float) -> None:
     """The results of a training that ended well: a report, a table of predictions, weights, and the model that they are."""
     right = [row[digit] for digit, row in enumerate(confusion)]
     report = {
@@ -81,4 +81,4 @@ def leave_files(client: Client, run: Run, confusion: list[list[int]], accuracy: 
     weights = np.random.default_rng(len(lines)).normal(0, 0.2, 4_810).astype(np.float32).tobytes()
     uri = run.log_artifact("weights.bin", weights)
     model = client.call("models.create", name=f"{run.name}, network", uri=uri, framework="numpy", task=run.id, tags=["demo"])["id"]
-    client.call("tasks.add_or_update_model", task=run.id, name="network", model=model, type="output", iteration=run.last_step)
+    client.call("tasks.add_or_update_model", task=run.id, name="network", model=model, type="output", iteration=step)

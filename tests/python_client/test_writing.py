@@ -205,3 +205,11 @@ def test_errors_name_the_fix(start_embedded: StartServer, monkeypatch: pytest.Mo
     server.stop()
     with pytest.raises(ServerUnavailable, match="tidemark serve"):
         connect(attempts=1)
+
+
+def test_artifacts_that_can_not_be_stored_are_refused_where_they_are_given(tm: Client) -> None:
+    with tm.run("wrong artifacts") as r:
+        for name, content in ((3, "text"), ("", "text"), ("set", {1, 2})):
+            with pytest.raises(InvalidArgument):
+                r.log_artifact(name, content)  # type: ignore[arg-type]
+        assert r.log_artifact("../up", "text").endswith("/artifacts/__/up.txt")

@@ -72,6 +72,21 @@ def test_a_run_folder_comes_with_everything_in_it(runs: Runs, run: str, tmp_path
     assert runs.get(path).content == b"\x89PNG image"
 
 
+def test_a_run_that_can_not_be_written_is_said(runs: Runs, run: str, tmp_path: Path) -> None:
+    folder = make_run(tmp_path, run)
+    for data in ((), ("--data", str(tmp_path / "own"))):  # through the server, and without one
+        done = tidemark(
+            "import",
+            str(folder),
+            "--run",
+            "x" * 300,
+            *(data or ("--data", str(runs.server.data))),
+            env=runs.server.env if not data else {},
+            code=1,
+        )
+        assert "Traceback" not in done.stderr and "x" * 100 in done.stderr
+
+
 def test_what_was_imported_is_not_stored_twice(runs: Runs, run: str, tmp_path: Path) -> None:
     folder = make_run(tmp_path, run)
     runs.command("import", str(folder))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,10 @@ from typing import Any
 import pytest
 import requests
 
+from apiserver.files.storage import FileStorage
 from apiserver.operations.migrate.documents import milliseconds
+from apiserver.operations.migrate.file_moves import FileMoves
+from apiserver.operations.migrate.remote import Remote
 from tests.client import Client
 from tests.process import Server
 from tests.runs.conftest import tidemark
@@ -175,3 +180,29 @@ def test_what_a_key_may_not_see_is_said(clearml: ClearML, new: Server) -> None:
     report, _ = migrate(clearml, new, "--dry-run", "--project", "ClearML Examples")
     assert report["problems"] == ["users can't be copied: users.get_all: Forbidden (role not allowed) (403)"]
     assert (report["tasks"], report["projects"]) == (1, 1)
+
+
+def test_a_file_that_breaks_off_is_not_taken_for_whole(tmp_path: Path) -> None:
+    """By its length, or in the middle of a chunk."""
+    answers = {
+        "/a": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nten bytes.",
+        "/b": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n64\r\nten bytes.",
+    }
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            path = self.rfile.readline().split()[1].decode()
+            while self.rfile.readline() != b"\r\n":
+                pass
+            self.wfile.write(answers[path])
+
+    storage = FileStorage(tmp_path, max_size=1 << 20, reserve=0)
+    storage.prepare()
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        files, missed = FileMoves(Remote(url, "k", "s"), storage, "c1", [url], "http://new/files"), list[str]()
+        data = json.dumps([f"{url}{path}" for path in answers]).encode()
+        assert files.rewritten(data, missed) == data
+        server.shutdown()
+    assert missed == [f"{url}{path}" for path in answers] and len(files.problems) == 2 and files.copied == 0

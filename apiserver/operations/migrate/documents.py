@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from apiserver.bll.registry.new_documents import new_model, new_project, new_task
+from apiserver.bll.registry.new_documents import new_model, new_project, new_task, now_ms
 from apiserver.bll.registry.projection import TIMES
 
 _NOT_STORED = (
@@ -46,7 +45,7 @@ def stored_user(answer: Mapping[str, Any], company: str) -> dict[str, Any]:
     """The body of a user from an answer of users.get_all, with the rights of a plain user."""
     body: dict[str, Any] = {name: answer[name] for name in ("given_name", "family_name", "avatar") if isinstance(answer.get(name), str)}
     name, created = str(answer.get("name") or answer["id"]), milliseconds(answer.get("created"))
-    return {**body, "id": answer["id"], "company": company, "name": name, "role": "user", "created": created or time.time_ns() // 1_000_000}
+    return {**body, "id": answer["id"], "company": company, "name": name, "role": "user", "created": created or now_ms()}
 
 
 def is_own(answer: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -117,7 +117,7 @@ class Migration:
 
     def _users(self) -> None:
         try:
-            for user in _users(self._remote):
+            for user in self._remote.documents("users"):
                 if self._target.registry.get("user", self._target.company, user["id"]) is None:
                     # Nobody can log in as this user before the administrator gives it keys.
                     self._target.put("user", stored_user(user, self._target.company))
@@ -129,11 +129,9 @@ class Migration:
         """Store the projects; the ids of those whose tasks are wanted, None for all."""
         found = sorted(self._remote.documents("projects"), key=lambda project: str(project["name"]).count("/"))
         name = self._selection.project
+        inside = _inside(found, name)
         if name is not None:
-            inside = {project["id"] for project in found if project["name"] == name or str(project["name"]).startswith(f"{name}/")}
             above = {project["id"] for project in found if name.startswith(f"{project['name']}/")}
-            if not inside:
-                raise RemoteFailed(f'there is no project "{name}"')
             found = [project for project in found if project["id"] in inside | above]
         for project in found:
             if is_own(project):
@@ -194,7 +192,8 @@ class Migration:
     def _with_files(self, owner: _Owner, document: dict[str, Any]) -> dict[str, Any]:
         missed: list[str] = []
         made = orjson.loads(self._files.rewritten(orjson.dumps(document), missed))
-        self._missed |= {owner.key} if missed else set()
+        if missed:
+            self._missed.add(owner.key)
         return dict(made)
 
     # --- events
@@ -280,17 +279,14 @@ def dry_run(remote: Remote, selection: Selection) -> Outcome:
     """Count what would be copied."""
     outcome = Outcome()
     try:
-        outcome.users = sum(1 for _ in _users(remote))
+        outcome.users = sum(1 for _ in remote.documents("users"))
     except RemoteFailed as error:
         outcome.problems.append(f"users can't be copied: {error}")
     projects = list(remote.documents("projects"))
-    name = selection.project
-    inside = [one["id"] for one in projects if name is None or one["name"] == name or str(one["name"]).startswith(f"{name}/")]
-    if name is not None and not inside:
-        raise RemoteFailed(f'there is no project "{name}"')
+    inside = _inside(projects, selection.project)
     used = {one["id"] for one in projects if is_own(one) and one["id"] in inside}
     for service in ("models", "tasks"):
-        for document in remote.documents(service, **({"project": inside} if name is not None else {})):
+        for document in remote.documents(service, **({"project": sorted(inside)} if selection.project is not None else {})):
             if not is_wanted(document, selection):
                 continue
             setattr(outcome, service, getattr(outcome, service) + 1)
@@ -302,7 +298,7 @@ def dry_run(remote: Remote, selection: Selection) -> Outcome:
                     outcome.counts[f"logs of {COUNTED_LINES:,} lines or more"] += 1
             for artifact in (document.get("execution") or {}).get("artifacts") or []:
                 outcome.counts["bytes of artifacts"] += int(artifact.get("content_size") or 0)
-    outcome.projects = len(used & set(inside))
+    outcome.projects = len(used & inside)
     return outcome
 
 
@@ -317,8 +313,12 @@ def types_of(model: bool) -> tuple[str, ...]:
     return tuple(type for type in TYPES if not model or type != "log")
 
 
-def _users(remote: Remote) -> Iterator[dict[str, Any]]:
-    return (user for user in remote.documents("users") if isinstance(user.get("id"), str))
+def _inside(projects: Iterable[Mapping[str, Any]], name: str | None) -> set[str]:
+    """The ids of a project and those below it; None: of all. Raises RemoteFailed where there is no such project."""
+    found = {str(one["id"]) for one in projects if name is None or f"{one['name']}/".startswith(f"{name}/")}
+    if name is not None and not found:
+        raise RemoteFailed(f'there is no project "{name}"')
+    return found
 
 
 def _activity(document: Mapping[str, Any]) -> dict[str, int]:

@@ -9,14 +9,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from http.client import HTTPResponse
 from itertools import count
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
 
 from apiserver.errors import StartupError
+from apiserver.operations.migrate.documents import id_of
 
 PAGE_DOCUMENTS = 200
 PAGE_EVENTS = 10_000
@@ -27,7 +29,11 @@ TYPES = ("training_stats_scalar", "training_stats_vector", "training_debug_image
 
 
 class RemoteFailed(Exception):
-    """The server refused a call, or could not be reached; the text says which."""
+    """The server refused a call (`code`), or could not be reached; the text says which."""
+
+    def __init__(self, text: str, code: int = 0) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class FileGone(RemoteFailed):
@@ -77,8 +83,7 @@ class Remote:
     def company(self) -> str:
         """The company of the credentials."""
         user = self.call("users.get_current_user")["user"]
-        company = user.get("company")
-        return str(company.get("id") if isinstance(company, Mapping) else company or "")
+        return id_of(user.get("company"))
 
     def call(self, endpoint: str, **data: Any) -> dict[str, Any]:
         """The data of an answer. Raises RemoteFailed."""
@@ -94,7 +99,7 @@ class Remote:
             found = self.call(endpoint, page=page, page_size=PAGE_DOCUMENTS, order_by=["created", "id"], search_hidden=True, **where).get(
                 service
             )
-            new = [document for document in found or () if document.get("id") not in seen]
+            new = [document for document in found or () if isinstance(document.get("id"), str) and document["id"] not in seen]
             yield from new
             seen |= {document["id"] for document in new}
             if len(found or ()) < PAGE_DOCUMENTS or not new:  # nothing new: the server knows no pages
@@ -102,21 +107,13 @@ class Remote:
 
     def events(self, owner: str, type: str, *, model: bool) -> Iterator[EventPage]:
         """Every event of one type of a task or model, in pages. The first page comes even when it is empty."""
-        if type == "log" and self._logs_by_time:
-            yield from self._log(owner)
-            return
         request = {"task": owner, "event_type": type, "batch_size": PAGE_EVENTS, "model_events": model}
         scroll, received = None, 0
         first: _Mark | None = None
         before: _Mark | None = None
         while True:
-            try:
-                answer = self.call("events.get_task_events", **request, order="asc", **({"scroll_id": scroll} if scroll else {}))
-            except RemoteFailed:
-                if type != "log" or received:
-                    raise
-                # ClearML's server pages by iteration, which lines of a log do not have, and answers 500.
-                self._logs_by_time = True
+            answer = self._by_iteration(**request, order="asc", **({"scroll_id": scroll} if scroll else {}))
+            if answer is None:
                 yield from self._log(owner)
                 return
             events = answer.get("events") or []
@@ -172,17 +169,26 @@ class Remote:
 
     def count(self, owner: str, type: str, *, model: bool) -> int:
         """How many events of a type there are. ClearML's server counts lines of a log to 10,000."""
-        if type != "log" or not self._logs_by_time:
-            try:
-                answer = self.call("events.get_task_events", task=owner, event_type=type, batch_size=1, model_events=model)
-                return int(answer.get("total") or 0)
-            except RemoteFailed:
-                if type != "log":
-                    raise
-                self._logs_by_time = True
-        return int(self.call("events.get_task_log", task=owner, batch_size=1).get("total") or 0)
+        answer = self._by_iteration(task=owner, event_type=type, batch_size=1, model_events=model)
+        if answer is None:
+            answer = self.call("events.get_task_log", task=owner, batch_size=1)
+        return int(answer.get("total") or 0)
 
-    def file(self, url: str) -> BinaryIO:
+    def _by_iteration(self, **request: Any) -> dict[str, Any] | None:
+        """An answer of events.get_task_events; None for a log that the server gives by time only: ClearML's pages by iteration, which lines of a log
+        do not have, and answers 500."""
+        log = request["event_type"] == "log"
+        if log and self._logs_by_time:
+            return None
+        try:
+            return self.call("events.get_task_events", **request)
+        except RemoteFailed as error:
+            if not log or error.code != 500 or "scroll_id" in request:
+                raise
+            self._logs_by_time = True
+            return None
+
+    def file(self, url: str) -> HTTPResponse:
         """A file of the file server, open for reading. Raises RemoteFailed; FileGone when there is none."""
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._token}"})
         try:
@@ -221,7 +227,7 @@ class Remote:
                 if error.code in (429, 502, 503, 504) and attempt < RETRIES - 1:
                     time.sleep(min(float(error.headers.get("Retry-After") or 2**attempt / 4), 30.0))
                     continue
-                raise RemoteFailed(f"{endpoint}: {_reason(text)} ({error.code})") from None
+                raise RemoteFailed(f"{endpoint}: {_reason(text)} ({error.code})", error.code) from None
             except (OSError, ValueError, EOFError) as error:
                 if attempt == RETRIES - 1:
                     raise RemoteFailed(f"{endpoint}: no answer ({getattr(error, 'reason', error)})") from None

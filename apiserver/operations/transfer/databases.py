@@ -118,11 +118,11 @@ def runs_of_databases(
     is taken out of `files`, also when it is damaged. The runs of a database share its size. Raises ValueError, after its runs, when a database is damaged."""
     for name in sorted(files):
         path = folder / name
-        if not is_database(path):
+        if not is_database(path) or _is_foreign(path, known):
             continue
         with opened(path) as database:
             runs = known(path, database)
-            if runs is None:
+            if runs is None:  # as salvaged
                 continue
             files.remove(name)
             found = list(runs)
@@ -131,3 +131,12 @@ def runs_of_databases(
             yield run
         with opened(path) as database:
             database.check()
+
+
+def _is_foreign(path: Path, known: Callable[[Path, ForeignDatabase], Iterator[FoundRun] | None]) -> bool:
+    """Whether a database is another tool's, by its tables: then it is not read as a whole. One that is too damaged to tell is not."""
+    try:
+        with _connected(path) as connection:
+            return known(path, ForeignDatabase(connection)) is None
+    except ValueError:
+        return False

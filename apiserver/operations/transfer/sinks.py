@@ -9,10 +9,10 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -32,6 +32,8 @@ from apiserver.files.storage import open_storage
 from apiserver.serving.serve import address_of, claim_data_folder, running_server
 from apiserver.settings import Settings
 from apiserver.stores.errors import StoreBusy
+
+T = TypeVar("T")
 
 RETRIES = 8
 
@@ -123,7 +125,7 @@ class StoreSink:
         return Stored(batch.errors + batch.refuse(refusals), batch.passed_over)
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
-        self._retried(lambda: self._catalog.describe(self._company, self._user, run, facts))
+        self._retried(lambda: _accepted(run, lambda: self._catalog.describe(self._company, self._user, run, facts)))
 
     def log_lines(self, run: str) -> int:
         try:
@@ -162,14 +164,7 @@ class StoreSink:
         self._lock.close()
 
     def _writable(self, run: str) -> Owner:
-        try:
-            return self._catalog.writable(self._company, self._user, run)
-        except UnknownRun:
-            raise RunRefused(
-                f'the run "{run[:100]}" can\'t be written: its id is not valid, or it was deleted within the last hour'
-            ) from None
-        except TidemarkError as error:
-            raise RunRefused(f'the run "{run[:100]}" can\'t be written: {error}') from None
+        return _accepted(run, lambda: self._catalog.writable(self._company, self._user, run))
 
     def _retried(self, work: Any) -> Any:
         for attempt in range(RETRIES):
@@ -180,6 +175,16 @@ class StoreSink:
                     raise RunRefused(str(error)) from None
                 time.sleep(min(error.retry_after, 2.0))
         raise AssertionError("unreachable")
+
+
+def _accepted(run: str, work: Callable[[], T]) -> T:
+    """The result of a write to a run. Raises RunRefused where the run can't be written; StoreBusy as it comes."""
+    try:
+        return work()
+    except UnknownRun:
+        raise RunRefused(f'the run "{run[:100]}" can\'t be written: its id is not valid, or it was deleted within the last hour') from None
+    except TidemarkError as error:
+        raise RunRefused(f'the run "{run[:100]}" can\'t be written: {error}') from None
 
 
 class ServerSink:
