@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 from tests.client import Client
 from tests.cluster.conftest import StartWorker
 from tests.cluster.sending import Sender
-from tests.process import ROOT, Server
+from tests.process import ROOT, Server, wait_until
 from tests.servers import elasticsearch_address, redis_address
 from tests.servers.elasticsearch import request
 
@@ -24,11 +25,16 @@ BY = ("--by", "event-time")
 
 def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
     """`tidemark` with these arguments and settings."""
-    import os
+    process = start(*args, **env)
+    out, errors = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
+
+def start(*args: str, **env: str) -> subprocess.Popen[str]:
+    """The same, not waited for."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK")}
     command = [sys.executable, "-m", "apiserver", *args]
-    return subprocess.run(command, cwd=ROOT, env=plain | env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.Popen(command, cwd=ROOT, env=plain | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def old_and_new(client: Client) -> None:
@@ -109,6 +115,37 @@ def test_retention_deletes_old_tasks_and_drops_old_generations(start_worker: Sta
     for number in range(2):
         returning.send(number)
     returning.check(second)
+
+
+def test_retention_waits_for_a_snapshot_and_removes_later_what_a_killed_one_left(start_worker: StartWorker, prefix: str) -> None:
+    elastic = elasticsearch_address()
+    env = {"TIDEMARK_STORE": f"{elastic}?prefix={prefix}", "TIDEMARK_STATE": f"{redis_address()}?prefix={prefix}"}
+    small = {"TIDEMARK__elastic__generation_documents": "1"}
+    old = Sender([start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **small).client()], task="old-task")
+    old.send(0)
+    request(elastic, "POST", f"/{prefix}-events-*/_refresh")
+    client = start_worker(env["TIDEMARK_STORE"], env["TIDEMARK_STATE"], **small).client()
+    young = Sender([client], task="young-task")
+    young.send(0)
+    [node] = request(elastic, "GET", "/_nodes/settings")["nodes"].values()
+    repository = f"/_snapshot/{prefix}"
+    place = f"{node['settings']['path']['repo'][0]}/{prefix}"
+    request(elastic, "PUT", repository, {"type": "fs", "settings": {"location": place, "max_snapshot_bytes_per_sec": "500b"}})
+    request(elastic, "PUT", f"{repository}/slow", {"indices": f"{prefix}-events-*-000001"})
+
+    def indices() -> list[str]:
+        return sorted(name[-6:] for name in request(elastic, "GET", f"/{prefix}-events-training_stats_scalar-*/_settings"))
+
+    waiting = start("retention", "--older-than", "0.000001h", **env)
+    wait_until(lambda: client.call("events.scalar_metrics_iter_histogram", task="old-task") == {}, 30, "the old generation was not dropped")
+    assert waiting.poll() is None and indices() == ["000001", "000002"]
+    waiting.kill()
+    waiting.communicate()
+    request(elastic, "DELETE", f"{repository}/slow")
+    done = run("retention", "--older-than", "90d", **env)
+    assert done.returncode == 0 and indices() == ["000002"], done.stdout + done.stderr
+    request(elastic, "DELETE", repository)
+    young.check(client)
 
 
 def test_compact_merges_generations_that_are_idle_once_and_moves_them_to_their_tier(start_worker: StartWorker, prefix: str) -> None:

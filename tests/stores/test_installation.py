@@ -29,6 +29,7 @@ def test_a_template_that_was_removed_is_put_back_and_its_indices_are_right_meanw
     layout = Layout(client, ELASTIC)
     one = Installation(client, layout)
     one.prepare()
+    assert not one.look_after()
     client.call("DELETE", f"/_index_template/{client.prefix}tidemark-statistics")
     assert one.conditions()["templates"].degraded
     index = layout.create_statistics("c")

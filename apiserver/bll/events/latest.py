@@ -26,7 +26,7 @@ from apiserver.stores.records import (
     SeriesKey,
 )
 
-SERIES = 1_000
+SERIES = 200
 """Series processed before yielding to other requests."""
 
 

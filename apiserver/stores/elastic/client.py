@@ -334,6 +334,8 @@ def busy_reason(status: int, body: Any) -> StoreBusy | None:
         return StoreBusy(
             f"Elasticsearch refuses our login: {reason(body)}; correct user and password in TIDEMARK_STORE", 30.0, kind="a refused login"
         )
+    if error_type(body) == "snapshot_in_progress_exception":
+        return StoreBusy("Elasticsearch removes no index while a snapshot of it is being taken: try again when it is done", 60.0)
     if status >= 500:
         return StoreUnavailable(f"Elasticsearch failed: {reason(body)}")
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from apiserver.stores.base import AgeOf, Compacted, Health, Retired, StoreUsage
 from apiserver.stores.batch import Appended, EventBatch
 from apiserver.stores.elastic.client import ElasticClient
 from apiserver.stores.elastic.generations import Generations
-from apiserver.stores.elastic.installation import LOOK_SECONDS, Installation
+from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.read.charts import ElasticBuckets
 from apiserver.stores.elastic.read.events import ElasticEventPages
@@ -26,7 +25,6 @@ from apiserver.stores.elastic.write.batches import BatchWriter
 from apiserver.stores.elastic.write.compaction import Compaction
 from apiserver.stores.elastic.write.deletes import Deleter
 from apiserver.stores.elastic.write.retention import Retention
-from apiserver.stores.elastic.write.shrinking import Shrinking
 from apiserver.stores.event_types import EVENT_TYPES
 from apiserver.stores.options import WriteOptions
 from apiserver.stores.records import (
@@ -77,9 +75,7 @@ class ElasticEvents:
         self._logs = ElasticLogLines(client, self._reader)
         self._deleter = Deleter(client, layout, self.generations, visibility, group_commit, self.series_store)
         self._retention = Retention(client, layout, self.generations, visibility, self._deleter)
-        self._shrinking = Shrinking(client, layout)
-        self._released = float("-inf")
-        self._compaction = Compaction(client, layout, self.generations, visibility, settings)
+        self._compaction = Compaction(client, layout, self.generations, visibility, installation.shrinking, settings)
 
     # --- writing
 
@@ -213,9 +209,6 @@ class ElasticEvents:
 
     def look_after(self) -> bool:
         BULK_WAITING.set(self._group_commit.waiting)
-        if time.monotonic() - self._released >= LOOK_SECONDS:
-            self._released = time.monotonic()
-            self._shrinking.release_abandoned()
         return self._installation.look_after()
 
     def close(self) -> None:

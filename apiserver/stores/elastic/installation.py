@@ -19,6 +19,7 @@ from apiserver.stores.base import Health, StoreUsage
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import LAYOUT, Layout
 from apiserver.stores.elastic.names import is_unfinished, plain
+from apiserver.stores.elastic.write.shrinking import Shrinking
 from apiserver.stores.errors import StoreBusy, StoreDamaged, StoreUnavailable
 from apiserver.stores.event_types import TYPES
 
@@ -66,8 +67,9 @@ class Installation:
 
     def __init__(self, client: ElasticClient, layout: Layout) -> None:
         self._client, self._layout = client, layout
+        self.shrinking = Shrinking(client, layout)
         self._unwritten = ""
-        self._looked = time.monotonic()
+        self._looked = float("-inf")
         self._lock = threading.Lock()
         self._conditions: tuple[float, dict[str, Health]] = (float("-inf"), {})
 
@@ -99,6 +101,7 @@ class Installation:
             raise
         if self._unwritten:
             self.prepare()
+        self.shrinking.release_abandoned()
         return remade
 
     def _find_lost(self) -> bool:

@@ -27,11 +27,11 @@ class ElasticLogLines:
         """`paging.limit`: lines that are looked at for a stretch, at most."""
         types = self._reader.indices(company, query.task, [LOG])
         if search is None:
-            for hits, end in self._stretches(types, query, paging, []):
+            for hits, end in self._stretches(company, types, query, paging, []):
                 if hits:
                     yield LogStretch([event_of(hit, types, "timestamp") for hit in hits], end)
             return
-        for hits, end in self._stretches(types, query, paging, [{"exists": {"field": "msg"}}, *_narrowed(search.narrowing)]):
+        for hits, end in self._stretches(company, types, query, paging, [{"exists": {"field": "msg"}}, *_narrowed(search.narrowing)]):
             indexes, looked = search.match([hit["_source"]["msg"] for hit in hits]) if hits else ([], 0)
             lines = [event_of(hits[place], types, "timestamp") for place in indexes]
             if looked < len(hits):
@@ -41,13 +41,16 @@ class ElasticLogLines:
             yield LogStretch(lines, end)
 
     def _stretches(
-        self, types: Mapping[str, str], query: EventQuery, paging: Paging, more: Sequence[Query]
+        self, company: str, types: Mapping[str, str], query: EventQuery, paging: Paging, more: Sequence[Query]
     ) -> Iterator[tuple[list[dict[str, Any]], Cursor | None]]:
         """Hits, and the last of them unless the log ends there."""
         size = max(1, min(paging.limit, PAGE))
         after = paging.after
         while types:
-            hits = self._reader.hits(types, query, "timestamp", paging.descending, after, size, more)
+            if more:
+                hits = self._reader.hits(types, query, "timestamp", paging.descending, after, size, more)
+            else:
+                hits = self._reader.page_of_hits(company, types, query, "timestamp", paging.descending, after, size)
             last = hits[-1]["_source"] if len(hits) == size else None
             after = None if last is None else Cursor(last["timestamp"], last["timestamp"], last["seq"])
             yield hits, after

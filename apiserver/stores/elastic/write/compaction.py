@@ -32,10 +32,16 @@ class Compaction:
     """See `Upkeep.compact`."""
 
     def __init__(
-        self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility, settings: ElasticSettings
+        self,
+        client: ElasticClient,
+        layout: Layout,
+        generations: Generations,
+        visibility: Visibility,
+        shrinking: Shrinking,
+        settings: ElasticSettings,
     ) -> None:
         self._client, self._layout, self._generations, self._visibility = client, layout, generations, visibility
-        self._shrinking = Shrinking(client, layout)
+        self._shrinking = shrinking
         self._tier = settings.tiers[1] if settings.tiers else ""
 
     def compact(self, company: str, idle_since: int, dry_run: bool) -> Iterator[Compacted]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -13,13 +14,16 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.ages import TaskAge, task_ages
 from apiserver.stores.elastic.write.deletes import Deleter
-from apiserver.stores.errors import StoreReadOnly
+from apiserver.stores.errors import StoreBusy, StoreReadOnly, StoreUnavailable
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import shown_owner
 
 SLICE = 5_000
 LIFTS = 5
 """How often the block of a full disk is taken from the few documents that a drop changes."""
+LONGEST_SNAPSHOT = 600.0
+"""Seconds to wait for snapshots of what is removed; the next call removes what they held back."""
+POLL_SECONDS = 1.0
 
 
 class Retention:
@@ -34,7 +38,11 @@ class Retention:
         by_generation: dict[int, dict[str, TaskAge]] = {}
         for task, known in task_ages(self._client, self._layout, self._visibility, company, by).items():
             by_generation.setdefault(known.generation, {})[task] = known
-        newest = max(self._generations.listed(company), default=0)
+        listed = self._generations.listed(company)
+        newest = max(listed, default=0)
+        for number, body in listed.items():
+            if body["state"] == "dropped" and "removed" not in body and not dry_run:
+                self._remove_indices(company, number)  # an earlier call was killed, or a snapshot held it back
         single: dict[str, TaskAge] = {}
         for number, inside in sorted(by_generation.items()):
             old = {task: known for task, known in inside.items() if known.newest < before}
@@ -84,12 +92,34 @@ class Retention:
         self._writable(books, lambda: self._generations.note(company, number, state="dropped"))
         self._writable(books, lambda: self._remove_documents(company, tasks))
         self._visibility.remember_generations(company, dict.fromkeys(tasks))
-        there = self._client.call("GET", f"/{names}/_alias?ignore_unavailable=true&allow_no_indices=true")
-        if there:  # the names of those that were shrunk are aliases, which can't be deleted
-            self._client.call("DELETE", f"/{','.join(there)}?ignore_unavailable=true")
-        for start in range(0, len(tasks), SLICE):  # by task: else a reader that knows of nothing new would still find what was removed
-            self._visibility.record_writes(company, dict.fromkeys(tasks[start : start + SLICE], (statistics,)))
+        self._tell(company, tasks)
+        self._remove_indices(company, number)
+        self._tell(company, tasks)  # what was read of them meanwhile is out of date
         return True
+
+    def _tell(self, company: str, tasks: Sequence[str]) -> None:
+        """By task: else a reader that knows of nothing new would still find what was removed."""
+        for start in range(0, len(tasks), SLICE):
+            self._visibility.record_writes(company, dict.fromkeys(tasks[start : start + SLICE], (self._layout.statistics(company),)))
+
+    def _remove_indices(self, company: str, number: int) -> None:
+        """Of a generation that is noted as dropped. Raises StoreBusy when a snapshot of them takes longer than LONGEST_SNAPSHOT."""
+        names = ",".join(self._layout.events(type, company, number) for type in TYPES)
+        waiting_until = time.monotonic() + LONGEST_SNAPSHOT
+        while True:
+            there = self._client.call("GET", f"/{names}/_alias?ignore_unavailable=true&allow_no_indices=true")
+            if not there:
+                break
+            try:  # the names of those that were shrunk are aliases, which can't be deleted
+                self._client.call("DELETE", f"/{','.join(there)}?ignore_unavailable=true")
+            except StoreUnavailable:
+                raise
+            except StoreBusy:
+                if time.monotonic() > waiting_until:
+                    raise
+                time.sleep(POLL_SECONDS)
+        books = [self._layout.objects]
+        self._writable(books, lambda: self._generations.note(company, number, removed=int(time.time() * 1000)))
 
     def _writable(self, indices: Sequence[str], write: Callable[[], None]) -> None:
         """Write the little that has to be noted about a drop, although the disk is full: the block is taken from these indices, and Elasticsearch puts
