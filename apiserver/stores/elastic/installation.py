@@ -19,7 +19,7 @@ from apiserver.stores.base import Health, StoreUsage
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.layout import LAYOUT, Layout
 from apiserver.stores.elastic.names import is_unfinished, plain
-from apiserver.stores.elastic.write.shrinking import Shrinking
+from apiserver.stores.elastic.shrinking import Shrinking
 from apiserver.stores.errors import StoreBusy, StoreDamaged, StoreUnavailable
 from apiserver.stores.event_types import TYPES
 

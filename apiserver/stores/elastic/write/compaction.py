@@ -17,9 +17,9 @@ from apiserver.stores.base import Compacted
 from apiserver.stores.elastic.client import ElasticClient, reason
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.shrinking import Shrinking
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.ages import task_ages
-from apiserver.stores.elastic.write.shrinking import Shrinking
 from apiserver.stores.errors import StoreBusy, StoreUnavailable
 from apiserver.stores.event_types import TYPES
 
