@@ -47,6 +47,8 @@ class Run:
         self._document = dict(document)
         self._queue = queue
         self._writer: Writer | None = None
+        self._lost = 0, 0
+        """Rows dropped and events refused by writers that were closed."""
         self._open = False
         self._neighbours: Sequence[Run] = ()
         self.id = str(document["id"])
@@ -276,7 +278,12 @@ class Run:
     @property
     def dropped(self) -> int:
         """Rows that were not sent, because the queue was full or the server did not answer before the end."""
-        return self._writer.dropped if self._writer else 0
+        return self._lost[0] + (self._writer.dropped if self._writer else 0)
+
+    @property
+    def refused(self) -> int:
+        """Events that the server refused, or a proxy in front of it: too large, or not valid."""
+        return self._lost[1] + (self._writer.refused if self._writer else 0)
 
     def finish(self, status: str = "completed", reason: str = "") -> None:
         """Send the rest and mark the run completed, failed or stopped. `with` calls it."""
@@ -287,6 +294,7 @@ class Run:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
+            self._lost = self._lost[0] + writer.dropped, self._lost[1] + writer.refused
             self._document["last_iteration"] = max(self.last_step, writer.next_step - 1)
         self._open = False
         self._wire.call(f"tasks.{status}", {"task": self.id, "status_reason": reason[:1000], "force": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from tidemark_events.errors import CallRefused, LoginRefused, NotFound, ServerUnavailable
+from tidemark_events.pauses import retry_after
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +29,9 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 120.0
 ATTEMPTS = 6
 """How often a call is tried while the server is unavailable: about ten seconds in all."""
+REFUSING = (400, 406, 409, 411, 413, 414, 415, 422, 431)
+"""Statuses of a file server or a proxy that waiting does not change. Others (404, 502, …) may come from a proxy whose server is away."""
+TOO_LARGE = 413
 
 
 class Answer(NamedTuple):
@@ -52,28 +57,19 @@ class Wire:
     def call(self, endpoint: str, body: Mapping[str, Any], *, again: bool = True) -> dict[str, Any]:
         """`data` of the answer. `again`: a call whose answer was lost may be repeated."""
         answer = self.send("POST", f"/{endpoint}", json.dumps(body).encode(), {"Content-Type": "application/json"}, again=again)
-        envelope = _parsed(answer)
-        if answer.status != 200:
-            raise _refused(endpoint, answer, envelope)
-        data: dict[str, Any] = envelope.get("data") or {}
-        return data
+        return _data(endpoint, answer)
 
     def columns(self, endpoint: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The header of an answer in columns; each series' `columns` are memoryviews of the body, without a copy."""
         answer = self.send("POST", f"/{endpoint}", json.dumps(body).encode(), {"Content-Type": "application/json", "Accept": COLUMNS})
         if answer.status != 200:
-            raise _refused(endpoint, answer, _parsed(answer))
+            raise _refused(endpoint, answer)
         return decode_columns(answer.body)
 
     def lines(self, body: bytes) -> dict[str, Any]:
         """Send a batch of events once: `data` of the answer, also where every line was refused."""
         answer = self.send("POST", "/events.add_batch", body, {"Content-Type": "application/json-lines"}, attempts=1)
-        envelope = _parsed(answer)
-        refused = (envelope.get("meta") or {}).get("result_subcode") == 131
-        if answer.status != 200 and not refused:
-            raise _refused("events.add_batch", answer, envelope)
-        data: dict[str, Any] = envelope.get("data") or {}
-        return data
+        return _data("events.add_batch", answer, good=131)
 
     def upload(self, path: str, content: bytes, content_type: str, *, attempts: int | None = 1) -> str:
         """Store a file on the server; its URL. `attempts`: None for those of other calls."""
@@ -82,11 +78,8 @@ class Wire:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\nContent-Type: {content_type}\r\n\r\n'
         body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
         answer = self.send("POST", "/files/", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, attempts=attempts)
-        if answer.status in (400, 409, 413, 415):  # a sentence, not an envelope; waiting does not help
-            why = _parsed(answer).get("detail") or answer.body[:200].decode("utf-8", "replace")
-            raise CallRefused(f"{path}: {why} ({answer.status})", answer.status)
-        if answer.status != 200:
-            raise _refused("upload", answer, _parsed(answer))
+        if answer.status != 200 or not answer.body.startswith(b"["):  # the names that were stored
+            raise _refused(path, answer)
         return self.file_prefixes[0] + quote(path)
 
     def live_socket(self) -> WebSocket | None:
@@ -147,7 +140,7 @@ class Wire:
                     raise ServerUnavailable(
                         f"{self.url} is busy (it answers {answer.status}): try again later; `tidemark doctor` says more"
                     )
-                pause = min(_seconds(answer.headers.get("Retry-After"), pause), 10.0)
+                pause = min(retry_after(answer.headers.get("Retry-After"), pause), 10.0)
             time.sleep(pause)
         raise AssertionError("unreachable")
 
@@ -233,10 +226,26 @@ def _parsed(answer: Answer) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _refused(what: str, answer: Answer, envelope: Mapping[str, Any]) -> Exception:
-    """The error that says why a call was refused."""
-    meta = envelope.get("meta") or {}
-    text = str(meta.get("result_msg") or envelope.get("detail") or answer.body[:200].decode("utf-8", "replace") or "no reason given")
+def _data(what: str, answer: Answer, good: int | None = None) -> dict[str, Any]:
+    """`data` of an envelope; of a refusal too, where its subcode is `good`. Raises the error that says why a call was refused."""
+    envelope = _parsed(answer)
+    meta = _meta(envelope)
+    if not meta or (answer.status != 200 and (good is None or meta.get("result_subcode") != good)):
+        raise _refused(what, answer)
+    data: dict[str, Any] = envelope.get("data") or {}
+    return data
+
+
+def _meta(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta = envelope.get("meta")
+    return meta if isinstance(meta, dict) else {}
+
+
+def _refused(what: str, answer: Answer) -> Exception:
+    """The error that says why a call was refused: by the server in its envelope, by its file server in a sentence, by a proxy in a page."""
+    body = _parsed(answer)
+    meta = _meta(body)
+    text = str(meta.get("result_msg") or body.get("detail") or _beginning(answer) or "no reason given")
     code, subcode = answer.status, int(meta.get("result_subcode") or 0)
     if code == 401:
         return LoginRefused(
@@ -244,18 +253,22 @@ def _refused(what: str, answer: Answer, envelope: Mapping[str, Any]) -> Exceptio
         )
     if code == 403:
         return LoginRefused(f"{text} ({what})")
-    if not meta and code != 200:
+    if not meta and code in REFUSING:
+        return CallRefused(f"{what}: {text} ({code})", code)
+    if not meta:
         return ServerUnavailable(f"{what}: the answer {code} is not from a Tidemark server: check the address (TIDEMARK_URL)")
     if (code, subcode) in ((400, 101), (400, 201)):
         return NotFound(text)
     return CallRefused(f"{what}: {text} ({code}/{subcode})", code, subcode)
 
 
-def _seconds(text: str | None, otherwise: float) -> float:
-    try:
-        return float(text) if text else otherwise
-    except ValueError:
-        return otherwise
+_TITLE = re.compile(rb"<title>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
+
+
+def _beginning(answer: Answer) -> str:
+    """The title of a page, or the beginning of any other text."""
+    title = _TITLE.search(answer.body)
+    return (title[1] if title else answer.body)[:200].decode("utf-8", "replace")
 
 
 _FORMATS: dict[str, str] = {"f8": "d", "u4": "I", "u1": "B"}

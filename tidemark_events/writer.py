@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from tidemark_events import arguments
-from tidemark_events.errors import InvalidArgument, ServerUnavailable, TidemarkError
+from tidemark_events.errors import CallRefused, InvalidArgument, ServerUnavailable, TidemarkError
 from tidemark_events.series import split_name
-from tidemark_events.wire import Wire
+from tidemark_events.wire import TOO_LARGE, Wire
 
 BATCH = 5_000
 """Events of one batch; when so many rows wait, the thread is woken."""
@@ -49,7 +49,7 @@ class Writer:
         self.dropped = 0
         """Rows that were not sent: the queue was full, or the program ended before the server answered."""
         self.refused = 0
-        """Events that the server refused."""
+        """Events that the server, or a proxy in front of it, refused."""
         self._begin()
         _writers.add(self)
 
@@ -130,7 +130,9 @@ class Writer:
             self._unsent = None
             warn(f"the last rows of run {self._run} were not sent: {self._wire.url} did not answer for {timeout:g} s")
         elif self.dropped:
-            warn(f"run {self._run} lacks {self.dropped:,} rows, which came while the queue of {self._limit:,} was full")
+            warn(f"run {self._run} lacks {_many(self.dropped, 'row')}, which came while the queue of {self._limit:,} was full")
+        if self.refused:
+            warn(f"run {self._run} lacks {_many(self.refused, 'event')}, refused by the server or a proxy")
         _writers.discard(self)
 
     # --- the thread
@@ -193,12 +195,17 @@ class Writer:
         return json.dumps(event)[:-1] + ',"value":'
 
     def _deliver(self, body: bytes) -> bool:
-        """Send a batch until the server has answered it; whether it has. A repeated batch is stored once."""
+        """Send a batch until the server has answered it; whether it has. A repeated batch is stored once. What is too large for the server, or for
+        a proxy in front of it, is sent in halves."""
         try:
             answer = self._patiently(lambda: self._wire.lines(body))
         except TidemarkError as error:
-            self.refused += body.count(b"\n") + 1
-            self._say("a batch was refused and is lost", error)
+            events = body.split(b"\n")
+            if isinstance(error, CallRefused) and error.code == TOO_LARGE and len(events) > 1:
+                half = len(events) // 2
+                return self._deliver(b"\n".join(events[:half])) and self._deliver(b"\n".join(events[half:]))
+            self.refused += len(events)
+            self._say("a batch was refused and is lost" if len(events) > 1 else "an event was refused and is lost", error)
             return True
         if answer is None:
             return False
@@ -241,6 +248,10 @@ class Writer:
 def warn(text: str) -> None:
     """Warn the user; Python shows each text once per place."""
     warnings.warn(f"tidemark_events: {text}", RuntimeWarning, stacklevel=2)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def number(name: str, value: Any) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from apiserver.common.words import many
 from apiserver.errors import StartupError
 from apiserver.settings import Settings, from_environment
 
@@ -79,7 +80,9 @@ def backup(folder: Path, data: str | None, store: str | None, state: str | None,
         "files": sum(name.startswith("files/") for name in manifest["digests"]),
         "folder": str(folder),
     }
-    click.echo(json.dumps(found) if as_json else f"Wrote {found['documents']:,} documents and {found['files']:,} files to {folder}.")
+    click.echo(
+        json.dumps(found) if as_json else f"Wrote {many(found['documents'], 'document')} and {many(found['files'], 'file')} to {folder}."
+    )
 
 
 @click.command(short_help="Put a backup into an empty installation.")
@@ -101,7 +104,7 @@ def restore(folder: Path, data: str | None, store: str | None, state: str | None
     if address := running_server(settings.data):
         raise StartupError(f"the server at {address} uses this data folder: stop it first")
     documents = put(settings, folder)
-    click.echo(json.dumps({"documents": documents}) if as_json else f"Restored {documents:,} documents; all of them are there.")
+    click.echo(json.dumps({"documents": documents}) if as_json else f"Restored {many(documents, 'document')}; nothing is missing.")
 
 
 @click.command(short_help="Copy everything of one store into another.")
@@ -134,18 +137,18 @@ def copy(from_store: str, from_state: str | None, from_data: str | None, to_stor
 
         def progress(done: int, all: int, events: int) -> None:
             bar.length = max(all, 1)
-            bar.update(done - bar.pos, current_item=f"{events:,} events, {events / max(time.monotonic() - began, 1e-3):,.0f}/s")
+            bar.update(done - bar.pos, current_item=f"{many(events, 'event')}, {events / max(time.monotonic() - began, 1e-3):,.0f}/s")
 
         found = StoreCopy(given, made, target.data / "copy", f"{without_password(from_store)} {without_password(to_store)}").run(progress)
         found.files = copy_files(source, target) if folder is not None else 0
     for difference in found.differences:
         click.echo(difference, err=True)
     click.echo(
-        f"{found.companies:,} companies, {found.documents:,} documents, {found.owners:,} tasks and models"
+        f"{many(found.companies, 'company')}, {many(found.documents, 'document')}, {many(found.owners, 'task or model', 'tasks and models')}"
         + (f" ({found.unchanged:,} did not change)" if found.unchanged else "")
-        + f", {found.events:,} events and {found.files:,} files in {time.monotonic() - began:.1f} s"
+        + f", {many(found.events, 'event')} and {many(found.files, 'file')} in {time.monotonic() - began:.1f} s"
     )
-    click.echo(f"{len(found.differences):,} differences" if found.differences else "Both sides are the same.")
+    click.echo(many(len(found.differences), "difference") if found.differences else "Both sides are the same.")
     if found.differences:
         raise SystemExit(1)
 
@@ -213,7 +216,7 @@ def retention(
                 steps.append({"company": name, "what": step.what, "tasks": len(step.tasks), "events": step.events})
                 if not as_json:
                     click.echo(
-                        f"{'would remove' if dry_run else 'removed'} {step.what}: {step.events:,} events of {len(step.tasks):,} tasks (company {name})"
+                        f"{'would remove' if dry_run else 'removed'} {step.what}: {many(step.events, 'event')} of {many(len(step.tasks), 'task')} (company {name})"
                     )
     finally:
         engine.close()
@@ -222,7 +225,7 @@ def retention(
         click.echo(json.dumps({"dry_run": dry_run, "before": before, "tasks": tasks, "events": events, "steps": steps}))
         return
     day = datetime.fromtimestamp(before / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    click.echo(f"{'Would remove' if dry_run else 'Removed'} {events:,} events of {tasks:,} tasks {_since(by, day)}.")
+    click.echo(f"{'Would remove' if dry_run else 'Removed'} {many(events, 'event')} of {many(tasks, 'task')} {_since(by, day)}.")
 
 
 @click.command(short_help="Make old generations of Elasticsearch cheaper.")
@@ -258,15 +261,15 @@ def compact(idle: float, company: str | None, dry_run: bool, data: str | None, s
             for step in engine.events.compact(name, int((time.time() - idle) * 1000), dry_run=dry_run):
                 steps.append({"company": name, **step._asdict()})
                 if not as_json:
-                    size = f"{step.before:,} bytes" if dry_run else f"{step.before:,} -> {step.after:,} bytes"
+                    size = many(step.before, "byte") if dry_run else f"{step.before:,} -> {many(step.after, 'byte')}"
                     click.echo(f"{'would compact' if dry_run else 'compacted'} {step.what}: {size} (company {name})")
     finally:
         engine.close()
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, "steps": steps}))
     else:
-        click.echo(f"{'Would compact' if dry_run else 'Compacted'} {len(steps)} generations.")
+        click.echo(f"{'Would compact' if dry_run else 'Compacted'} {many(len(steps), 'generation')}.")
 
 
 def _since(by: AgeOf, day: str) -> str:
-    return f"to which nothing came since {day}" if by == "arrival" else f"that have none with a timestamp since {day}"
+    return f"to which nothing came since {day}" if by == "arrival" else f"without a timestamp since {day}"

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from apiserver.bll.events.copying import Digest, Part, batch_of, events_of_part, log_of
 from apiserver.common.addresses import without_password
+from apiserver.common.words import many
 from apiserver.engine import Engine, open_engine, sqlite_path
 from apiserver.errors import StartupError
 from apiserver.operations.backup import INCOMING, KEYS, all_files, copy_file, files_folder
@@ -156,7 +157,7 @@ class StoreCopy:
                 stored.add(events)
             if copied.value != stored.value:
                 same = False
-                self.outcome.differences.append(f"{name}: {copied.count:,} events there, {stored.count:,} here, or others")
+                self.outcome.differences.append(f"{name}: {many(copied.count, 'event')} there, {stored.count:,} here, or others")
         self._target.registry.touch(kind, company, id, **activity)
         if same:
             self._done[name] = activity

@@ -80,6 +80,24 @@ _LINES = {
     "description": "JSON lines as in events.jsonl, also gzipped (Content-Encoding: gzip)",
     "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
 }
+_ERROR_LINES = {
+    "name": "error_lines",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 0, "default": 100},
+    "description": "At most so many of the problems are listed",
+}
+_STORED = _schema(
+    {
+        "added": {"type": "integer", "description": "Lines that were stored"},
+        "errors": {"type": "integer", "description": "Problems: of lines that were not stored, or not whole"},
+        "passed_over": {"type": "integer", "description": "Lines of unknown types, and values of rows that are lists or objects"},
+        "error_lines": {
+            "type": "array",
+            "description": "The first problems; lines are counted from 1",
+            "items": _schema({"line": {"type": "integer"}, "reason": {"type": "string"}}),
+        },
+    }
+)
 _EXPORT = {
     "name": "format",
     "in": "query",
@@ -132,9 +150,9 @@ DESCRIPTION: dict[str, Any] = {
         "/api/runs/{run_id}/events": {
             "post": _operation(
                 "Add events; lines that can't be read are named, the rest is stored",
-                [_RUN],
-                _answer("What was stored", {"type": "object"}),
-                *("400", "401", "404", "413", "503"),
+                [_RUN, _ERROR_LINES],
+                _answer("What was stored; 400 says the same where no line was", _STORED),
+                *("400", "401", "404", "413", "422", "503"),
                 body=_LINES,
             )
         },

@@ -42,7 +42,7 @@ class Lines:
             batch.add(number, line)
         made = batch.finish()
         self.points += sum(len(points.iters) for points in made.points.values()) + len(made.events) + len(made.logs)
-        return Stored(batch.errors, batch.passed_over)
+        return Stored(batch.added, batch.errors, batch.passed_over)
 
     def describe(self, run: str, facts: object) -> None:
         orjson.dumps(facts)

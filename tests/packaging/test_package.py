@@ -96,7 +96,7 @@ def test_the_installed_server_serves(installed: Path, tmp_path: Path) -> None:
 
 def test_the_installed_commands_work(tidemark: Tidemark, tmp_path: Path) -> None:
     make_run(tmp_path / "storage", "packaged")
-    assert "1 runs" in done(tidemark("import", "storage"))
+    assert "1 run, " in done(tidemark("import", "storage"))
     assert json.loads(done(tidemark("export", "packaged", "--format", "jsonl")).splitlines()[0])["loss"] == 1.0
     assert "CLEARML_API_SECRET_KEY=" in done(tidemark("keys"))
     assert "FAIL" not in done(tidemark("doctor"))
@@ -116,7 +116,7 @@ for step in range(4):
 writer.close()
 """
     subprocess.run([sys.executable, "-c", write, logs], cwd=tmp_path, env=clean_env(), check=True, timeout=60)
-    assert "1 runs" in done(tidemark("import", "logs", "--run", "board"))
+    assert "1 run, " in done(tidemark("import", "logs", "--run", "board"))
     done(tidemark("export", "board", "--format", "parquet", "-o", "board.parquet"))
     read = "import pyarrow.parquet, sys; print(pyarrow.parquet.read_table(sys.argv[1]).column('loss').to_pylist())"
     command = [installed / "bin" / "python", "-c", read, "board.parquet"]

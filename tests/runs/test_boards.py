@@ -52,7 +52,7 @@ def test_all_that_tensorboard_shows_comes_or_is_counted(runs: Runs, tmp_path: Pa
         writer.add_hparams({"lr": 0.1, "opt": "adam"}, {"acc": 0.5}, name="trial")
     for _ in range(2):  # nothing is stored twice
         done = runs.command("import", str(tmp_path))
-        assert "1 PR curves" in done.stdout and "1 images" in done.stdout and "2 hyper-parameters" in done.stdout
+        assert "PR curves (1)" in done.stdout and "1 image in" in done.stdout and "2 hyper-parameters" in done.stdout
     run, trial = runs_below(tmp_path)
     assert f"{run.id}  {tmp_path}" in done.stdout
     client = runs.server.client()
@@ -100,9 +100,9 @@ def test_damage_is_named_with_its_file_and_ends_with_1(runs: Runs, tmp_path: Pat
     data[len(data) // 2] ^= 255
     path.write_bytes(data)
     done = runs.command("import", str(tmp_path), code=1)
-    assert f"{path}: " in done.stderr and "are lost" in done.stderr and "1 problems" in done.stdout
+    assert f"{path}: " in done.stderr and "lost from offset" in done.stderr and "1 problem" in done.stdout
     report = json.loads(runs.command("import", str(tmp_path), "--json", code=1).stdout)
-    assert report["runs"] == 1 and [(one["file"], "are lost" in one["reason"]) for one in report["problems"]] == [(str(path), True)]
+    assert report["runs"] == 1 and [(one["file"], "lost from offset" in one["reason"]) for one in report["problems"]] == [(str(path), True)]
     (run,) = runs_below(tmp_path)
     assert runs.steps(run.id)["total"] >= 98
 

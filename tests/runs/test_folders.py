@@ -53,7 +53,7 @@ def log_of(runs: Runs, run: str) -> list[tuple[str, int]]:
 def test_a_run_folder_comes_with_everything_in_it(runs: Runs, run: str, tmp_path: Path) -> None:
     folder = make_run(tmp_path, run)
     done = runs.command("import", str(folder))
-    assert "1 runs, 6 events, 5 log lines and 1 images" in done.stdout
+    assert "1 run, 6 events, 5 log lines and 1 image in" in done.stdout
     assert [row["global_step"] for row in runs.steps(run)["rows"]] == [0, 1, 2, 3, 4]
     detail = runs.get(f"/api/runs/{run}").json()
     assert (detail["status"], detail["path"], detail["alias"], detail["best_metric_value"]) == (
@@ -97,7 +97,7 @@ def test_what_was_imported_is_not_stored_twice(runs: Runs, run: str, tmp_path: P
     with (folder / "logs.txt").open("a") as log, (folder / "events.jsonl").open("a") as events:
         log.write("five\n")
         events.write(line(5))
-    assert "1 log lines" in runs.command("import", str(folder)).stdout
+    assert "1 log line and" in runs.command("import", str(folder)).stdout
     assert [text for text, _ in log_of(runs, run)][-2:] == ["four", "five"]
     assert runs.steps(run)["total"] == 6
 
@@ -110,6 +110,17 @@ def test_unreadable_lines_are_named_and_the_rest_is_kept(runs: Runs, run: str, t
     problems = [text for text in done.stderr.splitlines() if text.startswith(str(events))]
     assert [problem.removeprefix(f"{events}:").split(":")[0] for problem in problems] == ["2", "5"]
     assert runs.steps(run)["total"] == 2
+
+
+def test_what_nobody_knows_is_counted_with_and_without_a_server(runs: Runs, run: str, tmp_path: Path) -> None:
+    folder = make_run(tmp_path, run)
+    odd = {"type": "metrics", "data": {"global_step": 1, "sizes": [1, 2], "model": {}}}
+    text = line(0) + "  \n" + '{"type": "weather"}\n' + json.dumps(odd) + "\nnonsense\n" + line(2)
+    (folder / "events.jsonl").write_text(text)
+    for data in ((), ("--data", str(tmp_path / "own"))):
+        done = runs.command("import", str(folder), code=1) if not data else tidemark("import", str(folder), *data, code=1)
+        assert "1 run, 3 events, 5 log lines and 0 images in" in done.stdout and "; 1 problem\n" in done.stdout, done.stdout
+        assert "lines and values of unknown types (3)" in done.stdout
 
 
 def test_both_layouts_are_found(tmp_path: Path) -> None:
@@ -149,6 +160,14 @@ def test_of_a_file_of_something_else_the_first_problems_are_named(tmp_path: Path
     (tmp_path / "notes.events.jsonl").write_text("no JSON\n" * 500)
     done = tidemark("import", str(tmp_path / "notes.events.jsonl"), "--data", str(tmp_path / "data"), code=1)
     assert done.stderr.count("not JSON") == 200 and "and 300 more problems" in done.stderr and "500 problems" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["meta.json", "status.json", "summary.json", "assets.json"])
+def test_a_file_of_facts_that_can_not_be_read_is_named(name: str, tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "damaged")
+    (folder / name).write_text('{"status": ')
+    done = tidemark("import", str(folder), "--data", str(tmp_path / "data"), code=1)
+    assert f"{folder / name}: no JSON" in done.stderr and "1 run, 6 events, 5 log lines and 1 image in" in done.stdout
 
 
 def test_log_config_becomes_hyper_parameters(runs: Runs, run: str, tmp_path: Path) -> None:
@@ -330,7 +349,7 @@ def test_rotation_cuts_and_restarts_lose_and_repeat_nothing(runs: Runs, follow: 
 
 def test_following_without_a_server_writes_into_the_store(tmp_path: Path, run: str, start_server: StartServer) -> None:
     root, data = tmp_path / "root", tmp_path / "data"
-    make_run(root, run)
+    append(make_run(root, run) / "events.jsonl", '{"type": "weather"}\n')
     process = subprocess.Popen(
         [sys.executable, "-m", "apiserver", "follow", str(root), "--data", str(data)],
         cwd=ROOT,
@@ -343,5 +362,6 @@ def test_following_without_a_server_writes_into_the_store(tmp_path: Path, run: s
     assert "uses this data folder" in refused.stderr
     wait_until(lambda: list((data / "follow").glob("*.json")) if (data / "follow").exists() else False, 20, "its notes are there")
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=20)
+    assert "6 events and 5 log lines" in said and "lines and values of unknown types (1)" in said
     assert len(tidemark("export", run, "--format", "jsonl", "--data", str(data)).stdout.splitlines()) == 5

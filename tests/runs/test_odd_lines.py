@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 
+import jsonschema_rs
 import pytest
 
 from tests.runs.conftest import Runs
@@ -46,3 +48,20 @@ def test_lines_that_are_sent_again_are_stored_once_even_beside_a_row_without_tim
     assert runs.get(f"/api/runs/{run}/export", params={"format": "log"}).text == "x\n"
     runs.post(run, b'{"type": "log", "data": {"text": "x"}}\n')  # without a single time there is nothing to know it by
     assert runs.get(f"/api/runs/{run}/export", params={"format": "log"}).text == "x\nx\n"
+
+
+def test_lines_and_values_of_unknown_types_are_counted(runs: Runs, run: str) -> None:
+    lines = [
+        {"type": "weather", "data": {}},
+        {"data": {"global_step": 1, "loss": 1}},
+        {"ts": 1, "type": "metrics", "data": {"global_step": 1, "loss": 0.5, "sizes": [1, 2], "model": {"depth": 3}, "note": None}},
+        {"ts": 1, "type": "metrics", "data": {"loss": 1}},
+    ]
+    response = runs.post(run, "\n".join(map(json.dumps, lines)).encode())
+    answer = response.json()
+    assert (response.status_code, answer["added"], answer["errors"], answer["passed_over"]) == (200, 1, 1, 4)
+    assert runs.steps(run)["rows"] == [{"global_step": 1, "loss": 0.5, "note": None}]
+    nothing = runs.post(run, json.dumps(lines[0]).encode())
+    assert (nothing.status_code, nothing.json()["added"], nothing.json()["passed_over"]) == (400, 0, 1)
+    described = runs.get("/api/openapi.json").json()["paths"]["/api/runs/{run_id}/events"]["post"]["responses"]
+    jsonschema_rs.validator_for(described["200"]["content"]["application/json"]["schema"]).validate(answer)

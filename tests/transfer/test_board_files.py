@@ -87,7 +87,7 @@ def test_a_record_that_is_no_event_is_named(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(size + masked(size).to_bytes(4, "little") + nonsense + masked(nonsense).to_bytes(4, "little"))
     pieces = pieces_of(tmp_path)
-    assert len(points(pieces)["loss"]) == 100 and "1 records are not TensorBoard events" in damage(pieces)[0]
+    assert len(points(pieces)["loss"]) == 100 and "1 record skipped: no TensorBoard events" in damage(pieces)[0]
 
 
 # --- discovery

@@ -97,11 +97,11 @@ def known(client: Client, task: str, model: str) -> dict[str, Any]:
 def test_a_server_is_copied_whole_and_again_without_change(server: Client, shared_server: Server, migrate: Migrate, new: Server) -> None:
     project, task, model = filled(server, shared_server.url)
     counted = migrate("--project", project, "--dry-run").stdout
-    assert "1 tasks and 1 models" in counted and f"{303:>15,}  training_stats_scalar" in counted and not (new.data / "migrate").exists()
+    assert "1 task and 1 model" in counted and f"{303:>15,}  training_stats_scalar" in counted and not (new.data / "migrate").exists()
     report = json.loads(migrate("--project", project, "--dry-run", "--json").stdout)
     assert (report["tasks"], report["counts"]["training_stats_scalar"], report["dry_run"]) == (1, 303, True)
     first = migrate("--project", project).stdout
-    assert "Both sides hold the same events." in first and "1 files" in first
+    assert "Both sides hold the same events." in first and "1 file (" in first
     again = migrate("--project", project).stdout
     assert "(2 did not change)" in again and "0 events and 0 files" in again
     server.add_batch([log(task, "late", allow_locked=True), scalar(task, iter=301, value=1.0, allow_locked=True)])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from tests.client import Client
 from tests.process import Server
 from tests.runs.conftest import tidemark
 from tests.transfer.clearml_server import FILES, ClearML, recorded
+from tests.transfer.raw import RawAnswers
 
 FULL, SMALL, WIDE, EXAMPLE = "8a2cc413bb774a5290d290fe1e84dc6a", "1b274d91b70f4ea98b51b1678f2bf313", "a" * 32, "e" * 32
 PROJECT, PUBLIC, USED = "116208bc55584d63b97414415c895624", "b" * 32, "c" * 32
@@ -184,25 +183,15 @@ def test_what_a_key_may_not_see_is_said(clearml: ClearML, new: Server) -> None:
 
 def test_a_file_that_breaks_off_is_not_taken_for_whole(tmp_path: Path) -> None:
     """By its length, or in the middle of a chunk."""
-    answers = {
-        "/a": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nten bytes.",
-        "/b": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n64\r\nten bytes.",
-    }
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            path = self.rfile.readline().split()[1].decode()
-            while self.rfile.readline() != b"\r\n":
-                pass
-            self.wfile.write(answers[path])
-
+    answers = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nten bytes.",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n64\r\nten bytes.",
+    )
     storage = FileStorage(tmp_path, max_size=1 << 20, reserve=0)
     storage.prepare()
-    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        files, missed = FileMoves(Remote(url, "k", "s"), storage, "c1", [url], "http://new/files"), list[str]()
-        data = json.dumps([f"{url}{path}" for path in answers]).encode()
+    with RawAnswers(*answers) as server:
+        files, missed = FileMoves(Remote(server.url, "k", "s"), storage, "c1", [server.url], "http://new/files"), list[str]()
+        urls = [f"{server.url}/a", f"{server.url}/b"]
+        data = json.dumps(urls).encode()
         assert files.rewritten(data, missed) == data
-        server.shutdown()
-    assert missed == [f"{url}{path}" for path in answers] and len(files.problems) == 2 and files.copied == 0
+    assert missed == urls and len(files.problems) == 2 and files.copied == 0

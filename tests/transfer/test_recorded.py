@@ -78,6 +78,32 @@ def test_mlflow(store: str, copy: Copy) -> None:
     assert facts["hyperparams"]["tags"] == {"team": "blue"} and facts["hyperparams"]["mlflow"]["mlflow.note.content"] == "a note"
 
 
+def test_images_of_mlflows_database_lie_beside_it(copy: Copy) -> None:
+    folder = copy("mlflow-database")
+    run = named(runs_below(folder))["first"]
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        ((experiment,),) = database.execute("SELECT experiment_id FROM runs WHERE run_uuid = ?", (run.id,))
+        database.execute("CREATE TABLE inputs (source_id TEXT, destination_id TEXT)")
+        database.execute("INSERT INTO inputs VALUES ('d', ?)", (run.id,))
+    images = folder / "mlartifacts" / str(experiment) / run.id / "artifacts" / "images"
+    images.mkdir(parents=True)
+    (images / "black%step%3%timestamp%1600000000000%5d0c.png").write_bytes(b"\x89PNG")
+    (images.parent / "model.bin").write_bytes(b"weights")
+    pieces = list(run.adapter.read(run))
+    (image,) = [piece for piece in pieces if isinstance(piece, Picture)]
+    assert (image.name, image.step, image.time) == ("black", 3, 1_600_000_000_000)
+    counted = {piece.kind: piece.count for piece in pieces if isinstance(piece, PassedOver)}
+    assert counted == {"artifacts (files)": 1, "datasets and models of runs": 1} and not damage(pieces)
+
+
+def test_a_parameter_of_mlflow_that_can_not_be_read_is_named(copy: Copy) -> None:
+    run = named(runs_below(copy("mlflow-files")))["first"]
+    with (run.path / "params" / "lr").open("w") as file:
+        file.truncate((16 << 20) + 1)
+    pieces = list(run.adapter.read(run))
+    assert "lr" not in facts_of(pieces)["hyperparams"]["General"] and "more than 16,777,216 bytes" in damage(pieces)[0]
+
+
 def test_both_stores_of_mlflow_say_the_same_of_status_and_deletion(copy: Copy) -> None:
     folder = copy("mlflow-files")
     meta = next(path for path in folder.rglob("meta.yaml") if "second" in path.read_text())
@@ -157,6 +183,10 @@ def test_dvclive(copy: Copy) -> None:
     check_values(pieces, "train/loss")
     assert facts_of(pieces)["hyperparams"] == {"General": PARAMS}
     assert [piece.name for piece in pieces if isinstance(piece, Picture)] == ["black.png"]
+    (run.path / "metrics.json").write_text('{"train": {"loss": 0.2}, "best": "epoch 3", "folds": [1, 2], "none": null}')
+    pieces = list(run.adapter.read(run))
+    assert facts_of(pieces)["summary"] == {"train/loss": 0.2, "best": "epoch 3"}
+    assert PassedOver("lists and objects of summaries", 1) in pieces
 
 
 def test_lightnings_csv_logger(tmp_path: Path) -> None:
@@ -351,4 +381,4 @@ def test_aim_without_its_library_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "aimrocks", None)
     (tmp_path / ".aim" / "meta" / "chunks" / "a1").mkdir(parents=True)
     found = look(tmp_path)
-    assert not found.runs and "1 runs in .aim need the package aimrocks: pip install" in found.problems[0].reason
+    assert not found.runs and "1 run in .aim: the package aimrocks is needed (pip install" in found.problems[0].reason

@@ -67,6 +67,7 @@ class RunLines:
     """and those of them that are no JSON."""
     added: int = 0
     passed_over: int = 0
+    """Lines of unknown types, and lists and objects in rows."""
     timed: int = 0
     """Lines with a time of their own."""
     batch: EventBatch = field(init=False)
@@ -219,7 +220,8 @@ class RunLines:
                 points = self._attribute(names.NULL, name)
                 points.values.append(math.nan)
             else:
-                continue  # lists and objects
+                self.passed_over += 1  # lists and objects
+                continue
             points.iters.append(step)
             points.timestamps.append(timestamp)
             points.lines.append(offset)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from apiserver.common.words import many
 from apiserver.errors import StartupError
 
 
@@ -87,7 +88,7 @@ def clearml(
                 def progress(done: int, all: int, events: int) -> None:
                     bar.length = max(all, 1)
                     rate = events / max(time.monotonic() - started, 1e-3)
-                    bar.update(done - bar.pos, current_item=f"{events:,} events, {rate:,.0f}/s")
+                    bar.update(done - bar.pos, current_item=f"{many(events, 'event')}, {rate:,.0f}/s")
 
                 outcome = migration.run(progress)
         finally:
@@ -115,18 +116,18 @@ def _report(outcome: Any, moves: Any, seconds: float) -> None:
     for problem in (*outcome.problems, *outcome.differences):
         click.echo(problem, err=True)
     click.echo(
-        f"{outcome.projects:,} projects, {outcome.users:,} users, {outcome.tasks:,} tasks and {outcome.models:,} models"
+        f"{many(outcome.projects, 'project')}, {many(outcome.users, 'user')}, {many(outcome.tasks, 'task')} and {many(outcome.models, 'model')}"
         + (f" ({outcome.unchanged:,} did not change)" if outcome.unchanged else "")
     )
     for name, count in sorted(outcome.counts.items()):
         click.echo(f"{count:>15,}  {name}")
     if moves is not None:
         click.echo(
-            f"{outcome.events:,} events and {moves.copied:,} files ({moves.bytes / 1e6:,.1f} MB) in {seconds:.1f} s"
+            f"{many(outcome.events, 'event')} and {many(moves.copied, 'file')} ({moves.bytes / 1e6:,.1f} MB) in {seconds:.1f} s"
             f" ({outcome.events / max(seconds, 1e-3):,.0f} events/s)"
         )
         click.echo(
-            f"{len(outcome.differences):,} differences, {len(outcome.problems):,} problems"
+            f"{many(len(outcome.differences), 'difference')}, {many(len(outcome.problems), 'problem')}"
             if outcome.differences or outcome.problems
             else "Both sides hold the same events."
         )

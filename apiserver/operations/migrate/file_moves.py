@@ -7,7 +7,6 @@ import re
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from http.client import HTTPException
 from urllib.parse import unquote
 
 from apiserver.files.problems import FileProblem, NoSuchFile
@@ -39,7 +38,7 @@ class FileMoves:
             return self._own + found[2]
         try:
             self._copy(found[0].decode("utf-8", "replace"), name)
-        except (RemoteFailed, FileProblem, OSError, HTTPException) as error:
+        except (RemoteFailed, FileProblem, OSError) as error:
             if not isinstance(error, FileGone):
                 missed.append(found[0].decode("utf-8", "replace"))
             with self._lock:
@@ -58,12 +57,9 @@ class FileMoves:
         incoming, size = self._storage.begin(), 0
         try:
             with closing(self._remote.file(url)) as source:
-                while block := source.read(1 << 20):
+                for block in source:
                     incoming.write(block)
                     size += len(block)
-            whole = source.headers.get("Content-Length")
-            if whole is not None and size != int(whole):  # `read` says nothing of an answer that breaks off
-                raise RemoteFailed(f"{url}: broke off after {size:,} of {int(whole):,} bytes")
             incoming.commit(self._company, name)
         finally:
             incoming.abort()

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from apiserver.common.words import many
 from apiserver.operations.migrate.documents import id_of, is_own, milliseconds, stored_model, stored_project, stored_task, stored_user
 from apiserver.operations.migrate.file_moves import FileMoves
 from apiserver.operations.migrate.remote import COUNTED_LINES, TYPES, Remote, RemoteFailed
@@ -267,7 +268,7 @@ class Migration:
             stored = self._target.count(owner.id, type) if total else 0
             if stored != total:
                 same = False
-                self.outcome.differences.append(f"{owner.key}: {total:,} events of the type {type} there, {stored:,} here")
+                self.outcome.differences.append(f"{owner.key}: {many(total, 'event')} of the type {type} there, {stored:,} here")
         self._target.registry.touch("model" if owner.model else "task", self._target.company, owner.id, **owner.activity)
         if same:
             self._done[owner.key] = owner.activity

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from http.client import HTTPResponse
+from collections.abc import Generator, Iterator
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -18,13 +13,13 @@ from urllib.parse import urlsplit
 import orjson
 
 from apiserver.errors import StartupError
+from apiserver.operations.http_calls import NoAnswer, blocks, opened, send
 from apiserver.operations.migrate.documents import id_of
 
 PAGE_DOCUMENTS = 200
 PAGE_EVENTS = 10_000
 COUNTED_LINES = 10_000
 """So far ClearML's server counts the lines of a log."""
-RETRIES = 6
 TYPES = ("training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log")
 
 
@@ -188,14 +183,14 @@ class Remote:
             self._logs_by_time = True
             return None
 
-    def file(self, url: str) -> HTTPResponse:
-        """A file of the file server, open for reading. Raises RemoteFailed; FileGone when there is none."""
-        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._token}"})
+    def file(self, url: str) -> Generator[bytes, None, None]:
+        """The blocks of a file of the file server. Raises RemoteFailed; FileGone when there is none."""
         try:
-            return urllib.request.urlopen(request, timeout=120)  # type: ignore[no-any-return]
-        except urllib.error.HTTPError as error:
-            raise (FileGone if error.code in (404, 410) else RemoteFailed)(f"{url}: {error}") from None
-        except (OSError, ValueError) as error:
+            with opened(url, headers={"Authorization": f"Bearer {self._token}"}) as response:
+                if response.status != 200:
+                    raise (FileGone if response.status in (404, 410) else RemoteFailed)(f"{url}: the server answers {response.status}")
+                yield from blocks(response)
+        except NoAnswer as error:
             raise RemoteFailed(f"{url}: {error}") from None
 
     # --- one call
@@ -208,31 +203,21 @@ class Remote:
         self._token = token
 
     def _send(self, endpoint: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
-        for attempt in range(RETRIES):
-            kinds = {"Content-Type": "application/json", **({} if self._near else {"Accept-Encoding": "gzip"})}
-            request = urllib.request.Request(f"{self.url}/{endpoint}", body, {**kinds, **headers}, method="POST")
-            try:
-                with urllib.request.urlopen(request, timeout=300) as response:
-                    data = response.read()
-                    if response.headers.get("Content-Encoding") == "gzip":
-                        data = gzip.decompress(data)
-                return _parsed(data)
-            except urllib.error.HTTPError as error:
-                text = error.read()
-                if error.code == 401 and endpoint != "auth.login" and attempt == 0:
-                    with self._lock:  # the token has expired
-                        self._log_in()
-                    headers = {"Authorization": f"Bearer {self._token}"}
-                    continue
-                if error.code in (429, 502, 503, 504) and attempt < RETRIES - 1:
-                    time.sleep(min(float(error.headers.get("Retry-After") or 2**attempt / 4), 30.0))
-                    continue
-                raise RemoteFailed(f"{endpoint}: {_reason(text)} ({error.code})", error.code) from None
-            except (OSError, ValueError, EOFError) as error:
-                if attempt == RETRIES - 1:
-                    raise RemoteFailed(f"{endpoint}: no answer ({getattr(error, 'reason', error)})") from None
-                time.sleep(2**attempt / 4)
-        raise RemoteFailed(f"{endpoint}: the server does not answer")
+        kinds = {"Content-Type": "application/json", **({} if self._near else {"Accept-Encoding": "gzip"})}
+        try:
+            answer = send(f"{self.url}/{endpoint}", body, {**kinds, **headers}, timeout=300)
+            if answer.status == 401 and endpoint != "auth.login":  # the token has expired
+                with self._lock:
+                    self._log_in()
+                answer = send(f"{self.url}/{endpoint}", body, {**kinds, "Authorization": f"Bearer {self._token}"}, timeout=300)
+        except NoAnswer as error:
+            raise RemoteFailed(f"{endpoint}: no answer ({error})") from None
+        if answer.status != 200:
+            raise RemoteFailed(f"{endpoint}: {_reason(answer.body)} ({answer.status})", answer.status)
+        try:
+            return _parsed(answer.body)
+        except (ValueError, RecursionError):
+            raise RemoteFailed(f"{endpoint}: the answer is no JSON object: {_beginning(answer.body)}") from None
 
 
 def _mark(events: list[dict[str, Any]]) -> _Mark:
@@ -254,5 +239,9 @@ def _reason(text: bytes) -> str:
     try:
         meta = json.loads(text)["meta"]
         return str(meta.get("result_msg"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return text[:200].decode("utf-8", "replace")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _beginning(text)
+
+
+def _beginning(text: bytes) -> str:
+    return text[:200].decode("utf-8", "replace")

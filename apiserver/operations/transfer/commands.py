@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 
 import click
 
+from apiserver.common.words import many
 from apiserver.errors import StartupError
 from apiserver.operations.migrate.commands import migrate
 from apiserver.settings import Settings, from_environment
@@ -142,7 +143,7 @@ def _shown(text: Any) -> str | None:
 
 
 def _rate(lines: int, started: float) -> str:
-    return f"{lines:,} lines, {lines / max(time.monotonic() - started, 1e-3):,.0f}/s"
+    return f"{many(lines, 'line')}, {lines / max(time.monotonic() - started, 1e-3):,.0f}/s"
 
 
 def _name(runs: list[Any]) -> None:
@@ -158,16 +159,20 @@ def _report(tally: Any, seconds: float) -> None:
     for problem in tally.problems[:SHOWN_PROBLEMS]:
         click.echo(str(problem), err=True)
     if len(tally.problems) > SHOWN_PROBLEMS:
-        click.echo(f"... and {len(tally.problems) - SHOWN_PROBLEMS:,} more problems (--json lists all)", err=True)
+        click.echo(f"... and {many(len(tally.problems) - SHOWN_PROBLEMS, 'more problem')} (--json lists all)", err=True)
     click.echo(
-        f"{tally.runs:,} runs, {tally.events:,} events, {tally.log_lines:,} log lines and {tally.images:,} images in {seconds:.1f} s"
+        f"{many(tally.runs, 'run')}, {many(tally.events, 'event')}, {many(tally.log_lines, 'log line')} and {many(tally.images, 'image')} in {seconds:.1f} s"
         f" ({(tally.events + tally.log_lines) / max(seconds, 1e-3):,.0f}/s)"
-        + (f"; {tally.plots:,} of the events are plots" if tally.plots else "")
-        + (f"; {tally.hyperparams:,} hyper-parameters" if tally.hyperparams else "")
-        + (f"; {len(tally.problems):,} problems" if tally.problems else "")
+        + (f"; {many(tally.plots, 'plot')} among the events" if tally.plots else "")
+        + (f"; {many(tally.hyperparams, 'hyper-parameter')}" if tally.hyperparams else "")
+        + (f"; {many(len(tally.problems), 'problem')}" if tally.problems else "")
     )
+    _skipped(tally)
+
+
+def _skipped(tally: Any) -> None:
     if tally.passed_over:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.passed_over.items()))
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(tally.passed_over.items()))
         click.echo(f"Skipped, no counterpart in Tidemark: {kinds}")
 
 
@@ -211,7 +216,8 @@ def follow(root: Path, company: str | None, data: str | None, store: str | None,
         follower.run(stop, lambda problem: click.echo(str(problem), err=True))
     finally:
         sink.close()
-    click.echo(f"{follower.tally.events:,} events and {follower.tally.log_lines:,} log lines")
+    click.echo(f"{many(follower.tally.events, 'event')} and {many(follower.tally.log_lines, 'log line')}")
+    _skipped(follower.tally)
 
 
 @click.command(short_help="Write a run's points or log to a file.")

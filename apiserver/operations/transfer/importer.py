@@ -57,6 +57,7 @@ class Importer:
         running = folder.running
         before = self._found_so_far()
         try:
+            self.tally.problems += [Problem(path, 0, reason) for path, reason in folder.unreadable()]
             self.describe(folder)
             self.events(folder, running)
             self.log(folder, running)
@@ -102,11 +103,11 @@ class Importer:
         sent = [self._with_media(folder, line) if b'"image"' in line else line for line in lines]
         if not sent:
             return
-        errors, unknown = self._sink.add(folder.id, sent)
-        self.tally.events += sum(1 for line in sent if not line.isspace() and line) - len(errors) - unknown
-        if unknown:
-            self.tally.passed_over["lines of an unknown type"] += unknown
-        self.tally.problems += [Problem(folder.events, error.line and before + error.line, error.reason) for error in errors]
+        stored = self._sink.add(folder.id, sent)
+        self.tally.events += stored.added
+        if stored.passed_over:
+            self.tally.passed_over["lines and values of unknown types"] += stored.passed_over
+        self.tally.problems += [Problem(folder.events, error.line and before + error.line, error.reason) for error in stored.refused]
 
     def log(self, folder: RunFolder, running: bool) -> None:
         """logs.txt: the lines that were not imported yet."""
@@ -139,9 +140,9 @@ class Importer:
             if ordinal > known:
                 made.append(orjson.dumps({"ts": timestamp / 1000, "type": "log", "data": {"text": text, ORDINAL: ordinal}}))
         if made:
-            errors, _ = self._sink.add(folder.id, made)
-            self.tally.log_lines += len(made) - len(errors)
-            self.tally.problems += [Problem(folder.logs, 0, error.reason) for error in errors]
+            stored = self._sink.add(folder.id, made)
+            self.tally.log_lines += stored.added
+            self.tally.problems += [Problem(folder.logs, 0, error.reason) for error in stored.refused]
         return ordinal
 
     def _with_media(self, folder: RunFolder, line: bytes) -> bytes:

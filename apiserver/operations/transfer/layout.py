@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from apiserver.operations.transfer.adapters.rows import json_object
 
 EVENTS, LOGS = "events.jsonl", "logs.txt"
 FACTS = ("meta.json", "status.json", "summary.json", "assets.json")
@@ -42,11 +44,10 @@ class RunFolder:
         facts: dict[str, Any] = {}
         for name in FACTS:
             try:
-                found = json.loads((self.path / name).read_bytes())
-            except (OSError, ValueError, RecursionError):
+                found = json_object((self.path / name).read_bytes())
+            except (OSError, ValueError):  # `unreadable` names it
                 continue
-            if isinstance(found, dict):
-                facts.update({"summary": found} if name == "summary.json" else _parameters(found) if name == "assets.json" else found)
+            facts.update({"summary": found} if name == "summary.json" else _parameters(found) if name == "assets.json" else found)
         if facts.get("status") == "running":
             self._find_silence(facts)
         if facts.get("status") in ENDED and "ended_at" not in facts:
@@ -56,6 +57,18 @@ class RunFolder:
             placed = {**_placed(self.path), "run_dir": str(self.path)}
             facts = {**placed, **facts}
         return facts
+
+    def unreadable(self) -> Iterator[tuple[Path, str]]:
+        """The files of the facts that are there and can't be read, with the reason."""
+        for name in FACTS:
+            try:
+                json_object((self.path / name).read_bytes())
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                yield self.path / name, error.strerror or str(error)
+            except ValueError as error:
+                yield self.path / name, str(error)
 
     def _find_silence(self, facts: dict[str, Any]) -> None:
         """A run that crashed says that it runs for ever."""

@@ -170,9 +170,8 @@ class RunReports:
         lines, counts, points = self._lines, self._counts, self._points
         self._lines, self._counts = [], []
         self._bytes = self._points = 0
-        refused, _ = self._sink.add(self._run.id, lines)
         stored = dict(enumerate(counts, 1))
-        for problem in refused:
+        for problem in self._sink.add(self._run.id, lines).refused:
             stored.pop(problem.line, None)
             self._tally.problems.append(Problem(self._place, 0, problem.reason))
         self._tally.events += sum(events for events, _ in stored.values())

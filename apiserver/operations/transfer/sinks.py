@@ -6,8 +6,6 @@ import base64
 import io
 import json
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,11 +22,13 @@ from apiserver.bll.registry.records import Records
 from apiserver.bll.runs.catalog import RunCatalog, UnknownRun
 from apiserver.bll.runs.run_lines import RefusedLine, RunLines
 from apiserver.bll.runs.writer import RunWriter
+from apiserver.common.words import many
 from apiserver.credentials import Credentials
 from apiserver.engine import Engine, open_engine
 from apiserver.errors import StartupError, TidemarkError
 from apiserver.files.problems import FileProblem
 from apiserver.files.storage import open_storage
+from apiserver.operations.http_calls import NoAnswer, send
 from apiserver.serving.serve import address_of, claim_data_folder, running_server
 from apiserver.settings import Settings
 from apiserver.stores.errors import StoreBusy
@@ -43,10 +43,12 @@ class RunRefused(Exception):
 
 
 class Stored(NamedTuple):
-    """What became of lines: those that can't be read, by their number (from 1), and how many are of a type that nobody knows (or of none)."""
+    """What became of lines: how many were stored, the problems by number of line (from 1), and how many lines of unknown types, and lists and
+    objects in rows, there were."""
 
+    added: int
     refused: list[RefusedLine]
-    unknown: int
+    passed_over: int
 
 
 class Sink(Protocol):
@@ -122,7 +124,8 @@ class StoreSink:
         for number, line in enumerate(lines, 1):
             batch.add(number, line)
         refusals = self._retried(lambda: self._writer.store(self._writable(run), batch)) if batch.added else []
-        return Stored(batch.errors + batch.refuse(refusals), batch.passed_over)
+        refused = _all_of(batch.errors, batch.refused) + batch.refuse(refusals)
+        return Stored(batch.added, refused, batch.passed_over)
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._retried(lambda: _accepted(run, lambda: self._catalog.describe(self._company, self._user, run, facts)))
@@ -203,9 +206,8 @@ class ServerSink:
         answer = self._call("POST", f"{self._run(run)}/events?error_lines=1000000", b"\n".join(lines), good=(200, 400))
         if "error_lines" not in answer:
             raise RunRefused(str(answer.get("detail")))
-        refused = [RefusedLine(problem["line"] or 0, problem["reason"]) for problem in answer["error_lines"]]
-        known = answer["added"] + len({problem.line for problem in refused})
-        return Stored(refused, max(sum(1 for line in lines if line and not line.isspace()) - known, 0))
+        shown = [RefusedLine(problem["line"], problem["reason"]) for problem in answer["error_lines"]]
+        return Stored(answer["added"], _all_of(shown, answer["errors"]), answer.get("passed_over", 0))
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._call("PUT", f"{self._run(run)}/meta", orjson.dumps(facts))
@@ -245,29 +247,27 @@ class ServerSink:
         good: tuple[int, ...] = (200,),
         parse: bool = True,
     ) -> dict[str, Any]:
-        """The JSON answer. Retries on 429 and 503, and while the server is unavailable (a restart)."""
-        for attempt in range(RETRIES):
-            request = urllib.request.Request(url, body, {**self._headers, "Content-Type": content_type}, method=method)
-            try:
-                with urllib.request.urlopen(request, timeout=120) as response:
-                    return dict(json.load(response)) if parse else {}
-            except urllib.error.HTTPError as error:
-                text = error.read()
-                if error.code in (429, 503) and attempt < RETRIES - 1:
-                    time.sleep(min(float(error.headers.get("Retry-After") or 1), 2.0))
-                    continue
-                try:
-                    answer = dict(json.loads(text))
-                except (ValueError, TypeError):
-                    answer = {"detail": text[:200].decode("utf-8", "replace")}
-                if error.code in good:
-                    return answer
-                raise RunRefused(f"{answer.get('detail')} ({error.code})") from None
-            except (OSError, ValueError) as error:
-                if attempt == RETRIES - 1:
-                    raise RunRefused(f"the server at {self._address} can't be reached: {error}") from None
-                time.sleep(min(0.1 * 2**attempt, 2.0))
-        raise AssertionError("unreachable")
+        """The JSON answer."""
+        try:
+            found = send(url, body, {**self._headers, "Content-Type": content_type}, method=method)
+        except NoAnswer as error:
+            raise RunRefused(f"the server at {self._address} can't be reached: {error}") from None
+        if found.status == 200 and not parse:
+            return {}
+        try:
+            answer = dict(json.loads(found.body))
+        except (ValueError, TypeError, RecursionError):
+            answer = {"detail": found.body[:200].decode("utf-8", "replace")}
+            if found.status == 200:
+                raise RunRefused(f"the answer of the server at {self._address} is no JSON: {answer['detail']}") from None
+        if found.status not in good:
+            raise RunRefused(f"{answer.get('detail')} ({found.status})")
+        return answer
+
+
+def _all_of(shown: list[RefusedLine], count: int) -> list[RefusedLine]:
+    """Problems of which only the first are listed, with the number of the others."""
+    return shown if len(shown) >= count else [*shown, RefusedLine(0, many(count - len(shown), "more problem"))]
 
 
 def _names(settings: Settings) -> tuple[str, ...]:

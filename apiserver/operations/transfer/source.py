@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -16,6 +14,7 @@ from apiserver.bll.runs.catalog import RunCatalog
 from apiserver.bll.runs.export import MissingExtra, export_run
 from apiserver.engine import open_engine
 from apiserver.errors import StartupError
+from apiserver.operations.http_calls import NoAnswer, blocks, opened
 from apiserver.operations.transfer.sinks import company_ids, login
 from apiserver.serving.serve import claim_data_folder, running_server
 from apiserver.settings import Settings
@@ -52,16 +51,16 @@ def open_export(settings: Settings, company: str | None, run: str, form: str) ->
 
 @contextmanager
 def _from_server(settings: Settings, address: str, run: str, form: str) -> Iterator[Iterable[bytes]]:
-    url = f"{address}/api/runs/{quote(run, safe='')}/export?format={form}"
-    request = urllib.request.Request(url, headers=login(settings))
     try:
-        with urllib.request.urlopen(request, timeout=300) as response:
-            yield iter(lambda: response.read(1 << 20), b"")
-    except urllib.error.HTTPError as error:
-        try:
-            detail = json.loads(error.read()).get("detail")
-        except (ValueError, AttributeError):
-            detail = error.reason
-        raise StartupError(f"{detail}{_ADVICE if error.code == 404 else ''}") from None
-    except urllib.error.URLError as error:
-        raise StartupError(f"the server at {address} can't be reached: {error.reason}") from None
+        with opened(f"{address}/api/runs/{quote(run, safe='')}/export?format={form}", headers=login(settings), timeout=300) as response:
+            if response.status == 200:
+                yield blocks(response)
+                return
+            text, status = b"".join(blocks(response)), response.status
+    except NoAnswer as error:
+        raise StartupError(f"the server at {address} can't be reached: {error}") from None
+    try:
+        detail = json.loads(text).get("detail")
+    except (ValueError, AttributeError):
+        detail = f"the server at {address} answers {status}"
+    raise StartupError(f"{detail}{_ADVICE if status == 404 else ''}")

@@ -15,6 +15,8 @@ from typing import IO, NamedTuple
 import numpy as np
 from google_crc32c import value as crc32c
 
+from apiserver.common.words import many
+
 BLOCK = 1 << 20
 MAX_RECORD = 256 << 20
 """Bytes of a record; larger ones are skipped."""
@@ -32,7 +34,7 @@ class Lost(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.size:,} bytes from offset {self.offset:,} on are lost: {self.reason}"
+        return f"{many(self.size, 'byte')} lost from offset {self.offset:,} on: {self.reason}"
 
 
 class _End(Enum):

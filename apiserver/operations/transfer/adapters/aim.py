@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from apiserver.common.words import many
 from apiserver.operations.transfer.adapters.rows import PARAMETERS, NamedColumns, counted, milliseconds, number, whole
 from apiserver.operations.transfer.board_plots import histogram_figure
 from apiserver.operations.transfer.board_tensors import Histogram, suffix_of
@@ -60,7 +61,9 @@ class Aim:
         try:
             import_module("aimrocks")
         except ImportError:
-            raise ValueError(f"{len(hashes):,} runs in .aim need the package aimrocks: pip install 'tidemark-events[aim]'") from None
+            raise ValueError(
+                f"{many(len(hashes), 'run')} in .aim: the package aimrocks is needed (pip install 'tidemark-events[aim]')"
+            ) from None
         names, problem = self._names.setdefault(repository, {}), ""
         names.clear()
         try:
@@ -79,7 +82,8 @@ class Aim:
         meta, damage = run.path / "meta" / "chunks" / run.key, list[str]()
         found: dict[Any, Any] = {}
         try:
-            _fill(found, _entries(meta, ("meta", "chunks", run.key), damage))
+            with _database(meta, damage) as database:
+                _fill(found, _entries(database, meta, ("meta", "chunks", run.key)))
         except ValueError as error:
             damage.append(str(error))
         if found:
@@ -89,21 +93,20 @@ class Aim:
         columns, kinds = NamedColumns(), Counter[str]()
         folder = run.path / "seqs" / "chunks" / run.key
         missing = set(names)
-        for prefix in (("seqs", "chunks", run.key), ("seqs", "v2", "chunks", run.key)):
-            try:
-                for sequence, lists in _sequences(_entries(folder, prefix, damage) if folder.is_dir() else iter(())):
-                    missing.discard(sequence)
-                    # Without its name here its context is not known: two contexts of a name stay apart by their numbers.
-                    name = names.get(sequence) or printable(str(sequence[-1]) + (f"/{sequence[0]}" if damage else ""))
-                    yield from _points(run, name, lists, columns, kinds)
-                    if columns.full:
-                        yield from columns.take()
-            except ValueError as error:
-                damage.append(str(error))
+        try:
+            for sequence, lists in _all_sequences(folder, run.key, damage):
+                missing.discard(sequence)
+                # Without its name here its context is not known: two contexts of a name stay apart by their numbers.
+                name = names.get(sequence) or printable(str(sequence[-1]) + (f"/{sequence[0]}" if damage else ""))
+                yield from _points(run, name, lists, columns, kinds)
+                if columns.full:
+                    yield from columns.take()
+        except ValueError as error:
+            damage.append(str(error))
         yield from columns.take()
         yield from (Damaged(run.path, problem) for problem in dict.fromkeys(damage))
         if missing:  # RocksDB opens a folder of which files were lost, and what was in them is not there
-            yield Damaged(folder, f"{len(missing):,} sequences that the run has are not there, such as {names[min(missing, key=str)]}")
+            yield Damaged(folder, f"{many(len(missing), 'sequence')} of the run missing, such as {names[min(missing, key=str)]}")
         yield from counted(kinds)
 
     def _facts(self, run: FoundRun, found: dict[Any, Any]) -> Iterator[Piece]:
@@ -177,8 +180,23 @@ def _branches(tree: Any) -> list[tuple[Any, Any]]:
 # --- sequences
 
 
-def _sequences(entries: Iterator[tuple[Path_, Any]]) -> Iterator[tuple[tuple[Any, Any], dict[str, dict[Any, Any]]]]:
-    """Every sequence with its lists: `val`, `time`, `step`, each by the key of the point."""
+_Sequence = tuple[tuple[Any, Any], dict[str, dict[Any, Any]]]
+"""Its context and name, and its lists (`val`, `time`, `step`), each by the key of the point."""
+
+
+def _all_sequences(folder: Path, run: str, damage: list[str]) -> Iterator[_Sequence]:
+    """The sequences of a run's database, those of both layouts. Raises ValueError where it can't be opened."""
+    if not folder.is_dir():
+        return
+    with _database(folder, damage) as database:
+        for prefix in (("seqs", "chunks", run), ("seqs", "v2", "chunks", run)):
+            try:
+                yield from _sequences(_entries(database, folder, prefix))
+            except ValueError as error:
+                damage.append(str(error))
+
+
+def _sequences(entries: Iterator[tuple[Path_, Any]]) -> Iterator[_Sequence]:
     current: tuple[Any, Any] | None = None
     lists: dict[str, dict[Any, Any]] = {}
     problem = ""
@@ -262,30 +280,30 @@ def _object(run: FoundRun, name: str, step: int, time: int, place: int, item: An
 # --- databases
 
 
-def _entries(path: Path, prefix: Path_, damage: list[str]) -> Iterator[tuple[Path_, Any]]:
-    """The entries of a database below a path, in order, without it; what had to be repaired is added to `damage`. Raises ValueError where it can't
-    be read on."""
+def _entries(database: Any, path: Path, prefix: Path_) -> Iterator[tuple[Path_, Any]]:
+    """The entries of a database below a path, in order, without it. Raises ValueError where it can't be read on."""
     start = b"".join(_key(part) for part in prefix)
-    with _database(path, damage) as database:
-        iterator = database.iteritems()
-        try:
-            iterator.seek(start)
-            for key, value in iterator:
-                if not key.startswith(start):
-                    return
-                if not value:  # what is large lies elsewhere
-                    value = database.get(_BLOBS + key) or bytes((_NONE,))
-                yield _path(key[len(start) :]), _value(value)
-        finally:
-            del iterator  # one that outlives its database ends the process
+    iterator = database.iteritems()
+    try:
+        iterator.seek(start)
+        for key, value in iterator:
+            if not key.startswith(start):
+                return
+            if not value:  # what is large lies elsewhere
+                value = database.get(_BLOBS + key) or bytes((_NONE,))
+            yield _path(key[len(start) :]), _value(value)
+    except _broken() as error:
+        raise ValueError(f"{path}: {_words(error)}") from None
+    finally:
+        del iterator  # one that outlives its database ends the process
 
 
 @contextmanager
 def _database(path: Path, damage: list[str]) -> Iterator[Any]:
-    """A RocksDB for reading. Its library writes a log, which goes elsewhere. Where its list of tables is damaged, a copy is repaired and read."""
+    """A RocksDB for reading. Its library writes a log, which goes elsewhere. Where its list of tables is damaged, a copy is repaired and read, and
+    `damage` says so. Raises ValueError where it can't be opened."""
     rocks = import_module("aimrocks")
-    known = rocks.errors
-    broken = (known.Corruption, known.RocksIOError, known.InvalidArgument, known.NotSupported, known.NotFound, known.Incomplete)
+    broken = _broken()
     with tempfile.TemporaryDirectory() as logs:
 
         def opened_at(path: str) -> Any:  # options belong to one database, also to one that did not open
@@ -300,9 +318,15 @@ def _database(path: Path, damage: list[str]) -> Iterator[Any]:
                 rocks.repair_db(copy, rocks.Options(db_log_dir=logs))
                 database = opened_at(copy)
                 damage.append(f"{path}: {_words(error)}; what its tables hold was read")
-            yield database
         except broken as error:
             raise ValueError(f"{path}: {_words(error)}") from None
+        yield database
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What RocksDB raises for files that are damaged."""
+    known = import_module("aimrocks").errors
+    return (known.Corruption, known.RocksIOError, known.InvalidArgument, known.NotSupported, known.NotFound, known.Incomplete)
 
 
 def _words(error: Exception) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apiserver.operations.transfer.adapters.mlflow_files import files_below
-from apiserver.operations.transfer.adapters.rows import PARAMETERS, guarded, json_object, number, small_file, yaml_object
+from apiserver.operations.transfer.adapters.rows import PARAMETERS, counted, guarded, json_object, small_file, summary_of, yaml_object
 from apiserver.operations.transfer.adapters.tables import Table, TableOptions
 from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, PassedOver, Picture, Piece, printable
 
@@ -48,8 +48,9 @@ class DvcLive:
         except (OSError, ValueError) as error:
             yield guarded(run.path / "params.yaml", error)
         try:
-            summary = json_object(small_file(run.path / "metrics.json"))
-            facts["summary"] = {name: value for name, value in summary.items() if number(value) is not None}
+            summary, left_out = summary_of(json_object(small_file(run.path / "metrics.json")))
+            facts["summary"] = summary
+            yield from counted(left_out)
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:

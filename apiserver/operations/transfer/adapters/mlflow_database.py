@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from apiserver.operations.transfer.adapters.mlflow_files import run_facts
+from apiserver.operations.transfer.adapters.mlflow_files import artifacts_in, run_facts
 from apiserver.operations.transfer.adapters.rows import NamedColumns, counted
 from apiserver.operations.transfer.databases import ForeignDatabase, opened, runs_of_databases
 from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, printable
@@ -16,6 +16,8 @@ from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, printab
 _TABLES = {"experiments", "runs", "metrics", "params", "tags"}
 GREATEST = 1.7976931348623157e308
 """What the database holds in place of infinity."""
+ARTIFACTS = ("mlruns", "mlartifacts")
+"""Folders beside a database in which MLflow keeps artifacts: without a server, and with one."""
 
 
 class MlflowDatabase:
@@ -39,11 +41,14 @@ class MlflowDatabase:
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         with opened(run.path) as database:
-            yield from self._read(database, run.key)
+            yield from self._read(run.path.parent, database, run.key)
 
-    def _read(self, database: ForeignDatabase, id: str) -> Iterator[Piece]:
+    def _read(self, root: Path, database: ForeignDatabase, id: str) -> Iterator[Piece]:
         params = _texts(database, "params", id)
-        for status, start, end in database.rows("SELECT status, start_time, end_time FROM runs WHERE run_uuid = ?", id):
+        folders: list[Path] = []
+        statement = "SELECT status, start_time, end_time, experiment_id FROM runs WHERE run_uuid = ?"
+        for status, start, end, experiment in database.rows(statement, id):
+            folders = [root / store / str(experiment) / id / "artifacts" for store in ARTIFACTS]
             yield Facts(run_facts(status, start, end, _texts(database, "tags", id), params))
         columns = NamedColumns()
         other: Counter[str] = Counter()
@@ -60,7 +65,13 @@ class MlflowDatabase:
             if columns.full:
                 yield from columns.take()
         yield from columns.take()
-        yield from counted(other)
+        for folder in folders:
+            if folder.resolve().is_relative_to(root):
+                yield from artifacts_in(folder)
+        if "inputs" in database.tables:
+            ((count,),) = database.rows("SELECT count(*) FROM inputs WHERE destination_id = ?", id)
+            other["datasets and models of runs"] = count
+        yield from counted(+other)
 
 
 def _texts(database: ForeignDatabase, table: str, id: str) -> dict[str, Any]:

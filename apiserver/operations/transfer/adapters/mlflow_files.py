@@ -48,8 +48,10 @@ class MlflowFiles:
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         meta = yaml_object(run.path / "meta.yaml")
-        tags = dict(_texts(run.path / "tags"))
-        params = dict(_texts(run.path / "params"))
+        damage: list[Piece] = []
+        tags = dict(_texts(run.path / "tags", damage))
+        params = dict(_texts(run.path / "params", damage))
+        yield from damage
         yield Facts(run_facts(meta.get("status"), meta.get("start_time"), meta.get("end_time"), tags, params))
         columns = NamedColumns()
         for path in files_below(run.path / "metrics"):
@@ -67,7 +69,7 @@ class MlflowFiles:
             except OSError as error:
                 yield guarded(path, error)
         yield from columns.take()
-        yield from _artifacts(run.path / "artifacts")
+        yield from artifacts_in(run.path / "artifacts")
         yield from counted(
             Counter({"datasets and models of runs": len(list(files_below(run.path / "inputs")))} if (run.path / "inputs").is_dir() else {})
         )
@@ -113,17 +115,19 @@ def _experiment(folder: Path) -> str:
     return printable(name).strip("/ ") if isinstance(name, str) and name.strip("/ ") else printable(folder.name)
 
 
-def _texts(folder: Path) -> Iterator[tuple[str, str]]:
-    """The contents of the files below a folder, by their paths."""
+def _texts(folder: Path, damage: list[Piece]) -> Iterator[tuple[str, str]]:
+    """The contents of the files below a folder, by their paths; those that can't be read are added to `damage`."""
     for path in files_below(folder):
         try:
             text = small_file(path).decode("utf-8", "replace")
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            damage.append(guarded(path, error))
             continue
         yield printable(path.relative_to(folder).as_posix()), text
 
 
-def _artifacts(folder: Path) -> Iterator[Piece]:
+def artifacts_in(folder: Path) -> Iterator[Piece]:
+    """Images of `log_image` in the folder of a run's artifacts; other files are counted."""
     kinds: Counter[str] = Counter()
     numbers: Counter[tuple[str, int]] = Counter()
     for path in files_below(folder):

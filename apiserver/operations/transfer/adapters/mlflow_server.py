@@ -6,22 +6,19 @@ import base64
 import json
 import math
 import os
-import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
+from apiserver.operations.http_calls import NoAnswer, send
 from apiserver.operations.transfer.adapters.mlflow_database import GREATEST
 from apiserver.operations.transfer.adapters.mlflow_files import IMAGE, run_facts
 from apiserver.operations.transfer.adapters.rows import NamedColumns, counted, json_object, number, whole
 from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Picture, Piece, printable
 
 PAGE_RUNS, PAGE_POINTS = 1_000, 25_000
-RETRIES = 5
 MAX_FOLDERS = 10_000
 """Folders of artifacts that are looked into for one run."""
 _API = "/api/2.0/mlflow/"
@@ -140,21 +137,15 @@ class MlflowServer:
         return json_object(self._send(_API + call, None if request is None else json.dumps(request).encode()))
 
     def _send(self, path: str, body: bytes | None) -> bytes:
-        """The body of an answer; passing trouble is waited out."""
-        for attempt in range(RETRIES):
-            request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json", **self._headers})
-            try:
-                with urllib.request.urlopen(request, timeout=120) as response:
-                    return bytes(response.read())
-            except urllib.error.HTTPError as error:
-                text = error.read()[:200].decode("utf-8", "replace")
-                if error.code not in (429, 502, 503, 504) or attempt == RETRIES - 1:
-                    raise ValueError(f"{unquote(path.partition('?')[0])}: {text or error.reason} ({error.code})") from None
-            except (OSError, ValueError) as error:
-                if attempt == RETRIES - 1:
-                    raise ValueError(f"the server at {self.url} can't be reached: {error}") from None
-            time.sleep(2**attempt / 4)
-        raise AssertionError("unreachable")
+        """The body of an answer."""
+        try:
+            answer = send(self.url + path, body, {"Content-Type": "application/json", **self._headers})
+        except NoAnswer as error:
+            raise ValueError(f"the server at {self.url} can't be reached: {error}") from None
+        if answer.status != 200:
+            text = answer.body[:200].decode("utf-8", "replace") or "no reason given"
+            raise ValueError(f"{unquote(path.partition('?')[0])}: {text} ({answer.status})")
+        return answer.body
 
 
 def _paged(name: str, ask: Callable[[dict[str, str]], dict[str, Any]]) -> Iterator[dict[str, Any]]:

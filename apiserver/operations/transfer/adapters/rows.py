@@ -132,6 +132,14 @@ def flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterato
             yield path, value
 
 
+def summary_of(values: Mapping[str, Any]) -> tuple[dict[str, Any], Counter[str]]:
+    """Numbers, texts and booleans of nested objects by their paths, and how many other values there were."""
+    found = dict(flat(values))
+    plain = {name: value for name, value in found.items() if isinstance(value, (bool, int, float, str))}
+    others = sum(value not in (None, {}) for value in found.values()) - len(plain)
+    return plain, +Counter({"lists and objects of summaries": others})
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Objects of a program's own classes are read as plain values, and nothing is run. libyaml, where PyYAML has it, refuses deep nesting at once."""
 

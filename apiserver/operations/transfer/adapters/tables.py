@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from apiserver.common.words import many
 from apiserver.operations.transfer.adapters.rows import (
     PARAMETERS,
     NamedColumns,
@@ -144,7 +145,7 @@ class Table:
             if not self._damage and not self._kinds and self._columns.first is None:
                 yield PassedOver("tables without numbers" if self._any else "tables without rows")
         if self._damage > _MAX_DAMAGE:
-            yield Damaged(self._path, f"{self._damage - _MAX_DAMAGE:,} further lines can't be read")
+            yield Damaged(self._path, f"{many(self._damage - _MAX_DAMAGE, 'further line')} can't be read")
         yield from self._columns.take()
         yield from counted(self._kinds)
 
@@ -226,7 +227,7 @@ class Table:
                     if len(cells) == len(header):
                         yield reader.line_num, dict(zip(header, cells, strict=True))
                     elif cells:
-                        yield reader.line_num, f"{len(header)} cells were expected, got {len(cells)}"
+                        yield reader.line_num, f"expected {many(len(header), 'cell')}, got {len(cells)}"
             except csv.Error as error:
                 raise ValueError(f"line {reader.line_num}: {error}") from None
 

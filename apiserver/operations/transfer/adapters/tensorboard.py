@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from apiserver.common.words import many
 from apiserver.operations.transfer.board_events import BoardEvents, session_starts
 from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, PassedOver, Piece, Restarted
 from apiserver.operations.transfer.tfrecord import RecordFile
@@ -128,7 +129,7 @@ class BoardRun:
             yield Damaged(path, str(one))
         lost.clear()
         if self._events.unread:
-            yield Damaged(path, f"{self._events.unread:,} records are not TensorBoard events and were skipped")
+            yield Damaged(path, f"{many(self._events.unread, 'record')} skipped: no TensorBoard events")
             self._events.unread = 0
 
     def _facts(self, running: bool) -> Iterator[Piece]:

@@ -22,6 +22,7 @@ from apiserver.operations.transfer.adapters.rows import (
     json_object,
     number,
     small_file,
+    summary_of,
     whole,
 )
 from apiserver.operations.transfer.pieces import Damaged, Facts, Figure, FoundRun, Picture, Piece, Text, printable
@@ -82,6 +83,8 @@ class _Reader:
         self._time = 0
         self._row = self._sample = 0
         self._line = ""
+        self._others: set[str] = set()
+        """Names in rows that had lists or media, which the summary repeats."""
 
     def read(self) -> Iterator[Piece]:
         for record in records(self._run.path):
@@ -151,7 +154,10 @@ class _Reader:
             self._facts["status"] = "interrupted"  # it never said how it ended
         if self._facts["status"] != "running" and self._time:
             self._facts["ended_at"] = self._time / 1000
-        summary = {name: value for name, value in flat(self._summary) if not name.startswith("_") and number(value) is not None}
+        values = {name: value for name, value in flat(self._summary) if not name.startswith("_")}
+        logged = {name for name, value in values.items() if name in self._others and isinstance(value, (dict, list))}
+        summary, left_out = summary_of({name: value for name, value in values.items() if name not in logged})
+        self._kinds.update(left_out)
         yield Facts({**self._facts, "hyperparams": {name: values for name, values in sections.items() if values}, "summary": summary})
 
     # --- metrics and media
@@ -175,8 +181,10 @@ class _Reader:
             if found is not None:
                 self._columns.add(name, step, found, self._time)
             elif isinstance(value, dict) and "_type" in value:
+                self._others.add(name)
                 yield from self._media(printable(name), step, value)
             elif value is not None:
+                self._others.add(name)
                 self._kinds["texts in rows" if isinstance(value, str) else "lists in rows"] += 1
 
     def _media(self, name: str, step: int, value: dict[str, Any]) -> Iterator[Piece]:
