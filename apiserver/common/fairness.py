@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gevent
 from gevent.lock import RLock
@@ -42,6 +42,17 @@ def drained(items: list[Item]) -> Iterator[Item]:
     items.reverse()
     while items:
         yield items.pop()
+
+
+def let_go(*containers: list[Any] | dict[Any, Any], every: int = 1_000) -> None:
+    """Empty lists and dictionaries that nobody else needs, yielding to other greenlets after `every` of their items: see `drained`."""
+    for container in containers:
+        freed = 0
+        while container:
+            container.popitem() if isinstance(container, dict) else container.pop()
+            freed += 1
+            if freed % every == 0:
+                give_way()
 
 
 def in_thread(work: Callable[..., Result], *args: object, pool: ThreadPool | None = None) -> Result:

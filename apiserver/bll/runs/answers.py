@@ -184,7 +184,16 @@ def _answer(run_rows: RunRows, columns: list[str], rows: Iterable[bytes], total:
 
 def _whole_or_stream(pieces: Iterator[bytes], run_rows: RunRows, rows: int) -> bytes | Iterator[bytes]:
     """A body, as a stream when it would be long."""
-    return pieces if run_rows.json_bytes(rows) > STREAM_FROM else b"".join(pieces)
+    whole = _released(pieces, run_rows)
+    return whole if run_rows.json_bytes(rows) > STREAM_FROM else b"".join(whole)
+
+
+def _released(pieces: Iterator[bytes], run_rows: RunRows) -> Iterator[bytes]:
+    """The pieces; then the rows are let go."""
+    try:
+        yield from pieces
+    finally:
+        run_rows.release()
 
 
 def _framed(columns: list[str], rows: Iterable[bytes], tail: bytes) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from apiserver.bll.runs.columns import STEP_COLUMN
 from apiserver.bll.runs.report import html_report
 from apiserver.bll.runs.row_encoding import row_slices
 from apiserver.bll.runs.rows import COLUMNS, Objects, RunRows, Window, taken
-from apiserver.common.fairness import give_way, in_thread, paced
+from apiserver.common.fairness import give_way, in_thread, let_go, paced
 from apiserver.stores.base import EventStore, LogReader
 from apiserver.stores.records import LOG, EventQuery, Floats
 
@@ -65,10 +65,15 @@ def export_run(store: EventStore, catalog: RunCatalog, run: Owner, form: str) ->
 
 
 def _rows(run_rows: RunRows) -> Iterator[list[dict[str, Any]]]:
-    for window in run_rows.windows():
-        for rows in row_slices(_spelled(window), window.steps.tolist()):
-            yield rows
-            give_way()
+    try:
+        for window in run_rows.windows():
+            spelled = _spelled(window)
+            for rows in row_slices(spelled, window.steps.tolist()):
+                yield rows
+                give_way()
+            let_go(spelled.cells, window.cells)
+    finally:
+        run_rows.release()
 
 
 def _csv(run_rows: RunRows, *, excel: bool) -> Iterator[bytes]:
@@ -151,8 +156,11 @@ def _parquet_pieces(run_rows: RunRows, arrow: Any, parquet: Any, schema: Any) ->
                 columns = [arrow.array(group.steps)]
                 columns += [_arrow_column(arrow, group, name, schema.field(name).type) for name in paced(run_rows.columns, COLUMNS)]
                 in_thread(writer.write_table, arrow.Table.from_arrays(columns, schema=schema))
+                let_go(columns)
                 yield from paced(out.taken(), 1)
+            let_go(window.cells)
     finally:
+        run_rows.release()
         in_thread(writer.close)  # keeps writing with the columns' types
         in_thread(arrow.default_memory_pool().release_unused)  # it keeps 100 MB of a file of 20,000 columns otherwise
     yield from paced(out.taken(), 1)

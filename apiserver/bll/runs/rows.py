@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from apiserver.bll.registry.directory import Owner
 from apiserver.bll.runs import columns as names
-from apiserver.common.fairness import paced
+from apiserver.common.fairness import let_go, paced
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.records import ATTRIBUTE, SCALAR, SINGLE_VALUE_ITER, Floats, Ints, PointColumns, Series, SeriesKey
 
@@ -133,6 +133,11 @@ class RunRows:
         """Whether a column has numbers at all."""
         return any(key.type == SCALAR or key.metric == names.NUMBER for key in self._sources[column])
 
+    def release(self) -> None:
+        """Let go what is known of ten thousand columns, in turns with others; the rows can't be used any more."""
+        self._owner.clear()
+        let_go(self._sources, self.series)
+
     # --- how many
 
     def dense_count(self) -> int | None:
@@ -166,6 +171,7 @@ class RunRows:
         if self._is_uneven():
             for columns, lo, hi in self._pages_by_number(keys):
                 yield from self._window(columns, [], lo, hi, texts)
+                let_go(columns)
             return
         # A text that has its column for itself is all that its point says.
         apart = {
@@ -173,6 +179,7 @@ class RunRows:
         }
         for columns, lo, hi in self._pages([key for key in keys if key not in apart]):
             yield from self._window(columns, sorted(apart), lo, hi, texts)
+            let_go(columns)
 
     def whole(self, *, texts: bool = False) -> Window:
         """All rows of the range as one window."""
