@@ -40,8 +40,8 @@ from apiserver.service_repo.auth import Authenticator
 from apiserver.service_repo.body import drain
 from apiserver.service_repo.dispatch import Dispatcher
 from apiserver.service_repo.errors import failure_of
+from apiserver.service_repo.origins import OriginPolicy
 from apiserver.service_repo.schema import SchemaSet
-from apiserver.service_repo.security import Gate
 from apiserver.service_repo.unread import UnreadAnswers
 from apiserver.services.auth import AuthService, LoginService
 from apiserver.services.debug import DebugService
@@ -67,7 +67,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     # A container often has no home: then the data folder holds the compiled schemas, which take seconds to compile.
     cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
     schemas = SchemaSet(SCHEMA, cache)
-    gate = Gate(settings)
+    origins = OriginPolicy(settings)
     try:
         credentials = Credentials(settings, engine.registry if settings.shared_store else None)
         identities = Identities(settings, credentials, engine)
@@ -79,8 +79,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
         engine=engine,
         schemas=schemas,
         repo=ServiceRepo(schemas),
-        gate=gate,
-        authenticator=Authenticator(settings, identities, gate, credentials.token_secret),
+        origins=origins,
+        authenticator=Authenticator(settings, identities, origins, credentials.token_secret),
         identities=identities,
     )
     storage = open_storage(settings)
@@ -88,7 +88,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     _add_services(context, storage, page.version)
     context.repo.check()
 
-    app = TidemarkApp("tidemark", Dispatcher(context.repo, context.authenticator, settings.server), gate, UnreadAnswers(settings.server))
+    app = TidemarkApp("tidemark", Dispatcher(context.repo, context.authenticator, settings.server), origins, UnreadAnswers(settings.server))
     app.url_map.converters["run_id"] = RunId
     app.url_map.merge_slashes = False  # `//x` is a malformed path, not a redirect
     app.extensions["tidemark"] = context
@@ -197,7 +197,7 @@ def _add_answer_headers(app: TidemarkApp, context: Context) -> None:
     @app.after_request
     def cors(response: Response) -> Response:
         response.vary.add("Origin")
-        response.headers.extend(context.gate.cors(request.headers, preflight=request.method == "OPTIONS"))  # type: ignore[arg-type]
+        response.headers.extend(context.origins.cors(request.headers, preflight=request.method == "OPTIONS"))  # type: ignore[arg-type]
         return response
 
     @app.after_request  # Flask calls the last one first: after compression
@@ -218,9 +218,9 @@ def _add_answer_headers(app: TidemarkApp, context: Context) -> None:
 class TidemarkApp(Flask):
     """A Flask application in which the RPC layer answers paths without a route, whatever the method."""
 
-    def __init__(self, name: str, rpc: Dispatcher, gate: Gate, unread: UnreadAnswers) -> None:
+    def __init__(self, name: str, rpc: Dispatcher, origins: OriginPolicy, unread: UnreadAnswers) -> None:
         super().__init__(name, static_folder=None)
-        self.rpc, self.gate, self.unread = rpc, gate, unread
+        self.rpc, self.origins, self.unread = rpc, origins, unread
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Calls of known endpoints go to the RPC layer without Flask's request context, which takes as long as a small call itself."""
@@ -237,7 +237,7 @@ class TidemarkApp(Flask):
         else:
             response = self.kept(response, environ)
             response.headers["Vary"] = "Accept-Encoding, Origin"
-            response.headers.extend(self.gate.cors(call.headers, preflight=False))  # type: ignore[arg-type]
+            response.headers.extend(self.origins.cors(call.headers, preflight=False))  # type: ignore[arg-type]
         answer = response(environ, start_response)
         return answer
 

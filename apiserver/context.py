@@ -8,8 +8,8 @@ from apiserver.engine import Engine
 from apiserver.identities import Identities
 from apiserver.service_repo import ServiceRepo
 from apiserver.service_repo.auth import Authenticator
+from apiserver.service_repo.origins import OriginPolicy
 from apiserver.service_repo.schema import SchemaSet
-from apiserver.service_repo.security import Gate
 from apiserver.settings import Settings
 
 
@@ -22,6 +22,6 @@ class Context:
     engine: Engine
     schemas: SchemaSet
     repo: ServiceRepo
-    gate: Gate
+    origins: OriginPolicy
     authenticator: Authenticator
     identities: Identities

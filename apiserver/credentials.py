@@ -1,7 +1,7 @@
-"""Keys and signing secret made at the first start, in `<data>/credentials.json`.
+"""The keys and the signing secret that are generated at the first start, in `<data>/credentials.json`.
 
-On one machine they are stored in the file. In a cluster they are stored in the registry, created by the host that starts first, and the file is a
-copy for `tidemark keys`. It holds secrets: mode 0600, and nothing here is logged.
+On one machine the file has them. In a cluster the registry has them, created by the host that starts first, and the file is a copy for `tidemark keys`. The
+file has mode 0600, and its content is never logged.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SHARED = ("access_key", "secret_key", "token_secret")
 
 
 class Credentials:
-    """The contents of credentials.json, with the settings' own keys over them."""
+    """The content of credentials.json; keys in the settings take precedence."""
 
     def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
-        """Read the file, or make it. With a registry that hosts share, its keys are the ones that count: they are made there once, never
-        overwritten, and copied to the file. Raises StartupError when the file can't be read or made."""
+        """Read the file, or create it. With a shared registry, its keys are authoritative: created there once, never overwritten, and copied to the
+        file. Raises StartupError when the file can't be read or written."""
         self.path = settings.data / "credentials.json"
         found = self._read()
         content = found or {"access_key": new_access_key(), "secret_key": new_secret(), "token_secret": secrets.token_hex(32), "keys": []}
@@ -45,13 +45,13 @@ class Credentials:
         self.token_secret: str = settings.auth.token_secret or self._content["token_secret"]
 
     def more_keys(self) -> list[dict[str, str]]:
-        """Keys that `tidemark keys --company` made: `{company, company_name, user, access_key, secret_key}`. Read anew: a running server
-        sees them."""
+        """Keys made by `tidemark keys --company`: `{company, company_name, user, access_key, secret_key}`. Reads the file at each call, so that a running
+        server sees new keys."""
         content = self._read()
         return list(content.get("keys", [])) if content else []
 
     def add_key(self, company: str, company_name: str, user: str) -> tuple[str, str]:
-        """Make a key for a user of a company (both ids) and keep it in the file."""
+        """Add a key for a user of a company (both ids) to the file; returns (access key, secret key)."""
         pair = new_access_key(), new_secret()
         entry = {"company": company, "company_name": company_name, "user": user, "access_key": pair[0], "secret_key": pair[1]}
         with self._alone():
@@ -93,7 +93,7 @@ class Credentials:
         return content
 
     def _create(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Make the file; if another process creates it at the same time, that one counts."""
+        """Create the file; if another process creates it at the same time, its content wins."""
         draft = self._draft(content)
         try:
             os.link(draft, self.path)

@@ -1,4 +1,4 @@
-"""Known callers: users of the configuration, keys of credentials.json, keys and users in the registry."""
+"""Users and access keys from all sources: the configuration, credentials.json, and the registry."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ USE_INTERVAL = 60.0
 MAX_NOTED = 10_000
 
 MAX_ID = 256
-"""Characters of a key or user id that is looked up; longer ones are unknown."""
+"""Keys and user ids with more characters are not looked up."""
 
 LOOKS_LIKE_A_KEY = re.compile("[A-Z0-9]{20}").fullmatch
-"""An unknown access key is no unknown user: refusing it costs no password check."""
+"""Recognizes access keys: an unknown key is refused without a password check, which only user names need."""
 
 log = logging.getLogger("tidemark.identity")
 
@@ -38,7 +38,7 @@ class Identities:
     """The `IdentityStore` of the application."""
 
     def __init__(self, settings: Settings, credentials: Credentials, engine: Engine) -> None:
-        """Writes the configuration's companies and users to the registry, if it takes writes now."""
+        """Writes the configuration's companies and users to the registry, now or (on a full disk) later."""
         self._settings = settings.auth
         self._is_open = settings.open
         self._listed = {(company.id, user.id) for company in settings.auth.companies for user in company.users}
@@ -55,7 +55,7 @@ class Identities:
             self.configure()
         except StoreUnavailable:
             raise
-        except StoreBusy as error:  # a full disk: calls can be answered, and who is in the configuration is known
+        except StoreBusy as error:  # a full disk: calls can be answered with the users of the configuration
             log.warning("companies and users of the configuration are written to the registry later: %s", error)
         self._default = self._identity(company.id, self._settings.default_user)
         self._secrets: tuple[int, dict[str, str]] | None = None
@@ -79,7 +79,7 @@ class Identities:
     # --- for the Authenticator
 
     def verify(self, access_key: str, secret: str, address: str) -> KeyRecord | None:
-        """The record of a key or login name if this is its secret, else None. Raises TooManyRequests."""
+        """The record of a key or login name, or None when it is unknown or the secret is wrong. Raises TooManyRequests."""
         record = self._lookup(access_key)
         password = self._stored_passwords.get(access_key)
         if password is not None or (record is None and not LOOKS_LIKE_A_KEY(access_key)):
@@ -87,7 +87,7 @@ class Identities:
         return record if record is not None and record.check(secret) else None
 
     def user(self, id: str, company: str) -> Identity | None:
-        """A user of this company."""
+        """A user of this company, or None."""
         return self._present(company, id) if 0 < len(id) <= MAX_ID else None
 
     def proof(self, access_key: str) -> str:
@@ -104,8 +104,8 @@ class Identities:
         digest = hashlib.blake2b(secret.encode("utf-8", "replace"), key=self._proof_key, digest_size=12).hexdigest()
         return f"{digest}:{access_key}"
 
-    def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
-        """The user with current rights; None when the user, the key or login of `proof`, or the right of `actor` is gone."""
+    def current_identity(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
+        """The user with the present role; None when the user or the key or login of `proof` no longer exists, or `actor` may no longer act for the user."""
         if proof and self.proof(proof.partition(":")[2]) != proof:
             return None
         found = self._present(company, user)
@@ -118,12 +118,12 @@ class Identities:
         """The default user of the default company."""
         return self._default
 
-    def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
+    def is_revoked(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
         """Whether a session, key or user was revoked after the token was issued."""
-        return self.revocations.refuses(session=session, access_key=access_key, company=company, user=user, issued=issued)
+        return self.revocations.is_revoked(session=session, access_key=access_key, company=company, user=user, issued=issued)
 
     def note_use(self, who: Identity, access_key: str, worker: str) -> None:
-        """Store that a key was used, at most once a minute. A store that is unavailable is no error."""
+        """Record the use of a key, at most once a minute. Does nothing while the store is unavailable."""
         now = time.monotonic()
         if now - self._noted.get(access_key, -USE_INTERVAL) < USE_INTERVAL:
             return
@@ -142,7 +142,7 @@ class Identities:
     # --- for the services
 
     def configured_keys(self, company: str, user: str) -> list[str]:
-        """Access keys of a user that calls can't revoke: those of the configuration and of credentials.json."""
+        """Access keys of a user that can't be revoked by a call: those in the configuration and in credentials.json."""
         self._lookup("")
         return [
             record.access_key
@@ -159,7 +159,7 @@ class Identities:
             self._records = self._load()
         record = self._records.get(access_key)
         if record is not None:
-            # A role that a call changed is in the registry.
+            # The role may have been changed by a call since: the registry has the present one.
             who = record.identity
             return KeyRecord(self._identity(who.company, who.user), record.check, record.open_only, record.access_key)
         found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None
@@ -176,7 +176,7 @@ class Identities:
         return found if found is not None else Identity(user, company, "user", user, self.users.company_name(company))
 
     def _present(self, company: str, user: str) -> Identity | None:
-        """A user of the registry, unless the configuration no longer lists it; one that it lists is there before the registry has it."""
+        """A user of the registry or the configuration; None for a configured user that was removed from the configuration."""
         found = self.users.identity(company, user, listed=self._listed)
         if found is None and (company, user) in self._listed:
             return self._as_configured(company, user)
@@ -188,7 +188,7 @@ class Identities:
         return Identity(listed.id, owner.id, listed.role, listed.name, owner.name)
 
     def _configured_secrets(self) -> dict[str, str]:
-        """Key or login name -> its secret (or stored password), as the configuration and credentials.json have them."""
+        """Key or login name -> secret or stored password, from the configuration and credentials.json."""
         users = [user for company in self._settings.companies for user in company.users]
         found = {login: user.password for user in users if user.password for login in (user.id, user.name)}
         found |= {key.access_key: key.secret_key for user in users for key in user.keys}
@@ -222,7 +222,7 @@ class Identities:
         first = self._credentials.access_key
         records[first] = KeyRecord(self._default, _secret(self._credentials.secret_key), access_key=first)
         if self._settings.web_access_key:
-            # The key can be read in the web application's code: it may call as the default user, or as the user chosen on the login page.
+            # A public key, readable in the web application's code: it acts as the default user, or as the one chosen on the login page.
             web = self._settings.web_access_key
             records[web] = KeyRecord(self._default, _secret(self._settings.web_secret_key), open_only=True, access_key=web)
         self._stored_passwords = stored

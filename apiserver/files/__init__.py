@@ -1,4 +1,4 @@
-"""The file server: uploads, downloads and deletes of files of experiments (debug images, media, artifacts, models). `names` defines allowed
-names and their places on disk, `storage` keeps the bytes, `uploads` reads multipart bodies as they come, `web` is
-the HTTP face, `wiring` ties it to the login of the API. Nothing here knows tasks beyond their id in a name.
+"""The file server: uploads, downloads and deletes files of tasks (debug images, media, artifacts, models). `names` maps file names to paths on
+disk, `storage` reads and writes files, `uploads` parses multipart bodies as a stream, `web` is the HTTP face, `wiring` connects it to the API's
+authentication. A file belongs to a task through the task id in its name.
 """

@@ -1,19 +1,19 @@
-"""Width and height of an image, from its first bytes: known before anything is decoded."""
+"""Width and height of an image from its header, without decoding it."""
 
 from __future__ import annotations
 
 import struct
 
 HEAD = 256 * 1024
-"""Bytes that are enough: photographs have their previews and colour profiles in front of the size."""
+"""Bytes to read: photographs have previews and colour profiles before the size."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-"""JPEG segments that say the size."""
+"""JPEG markers SOF0 to SOF15, whose segments have the size."""
 
 
 def image_size(head: bytes) -> tuple[int, int] | None:
-    """(width, height) of a PNG, GIF, WebP or JPEG; None for anything else, and for a head that does not say it."""
+    """(width, height) in pixels of a PNG, GIF, WebP or JPEG; None for other formats, and when `head` is damaged or too short."""
     try:
         if head.startswith(_PNG):
             return struct.unpack_from(">II", head, 16)  # type: ignore[return-value]

@@ -1,8 +1,8 @@
-"""Names of files: what is allowed, and where it lies on disk.
+"""File names: validation, and the path on disk.
 
-A name is what ClearML's SDK sends and asks for: `/project/task name.<task id>/metrics/loss/x/loss_x_00000000.jpeg`, percent-decoded once.
-It is stored as `<company>/<task id>/<name>` (or `<company>/shared/<name>` when no task id is in it), so that the files of a task go with
-one folder, whatever its project was called when they came.
+A name is the path of an upload or download of ClearML's SDK, percent-decoded once:
+`/project/task name.<task id>/metrics/loss/x/loss_x_00000000.jpeg`. The file is stored as `<company>/<task id>/<name>` (`<company>/shared/<name>`
+without a task id), so that all files of a task are in one folder, even if its project was renamed in between.
 """
 
 from __future__ import annotations
@@ -14,46 +14,46 @@ from urllib.parse import unquote
 from apiserver.files.problems import BadName
 
 SHARED = "shared"
-"""The folder of files that belong to no task."""
+"""The folder of files without a task id."""
 MAX_NAME = 3000
-"""Bytes of a whole name: what a path on disk may have, less the folders in front of it."""
+"""Most bytes of a name: PATH_MAX (4096) minus room for the folders above."""
 _MAX_COMPONENT = 200
 
 _TASK_ID = re.compile(r"\.([0-9a-f]{32})$")
 _SHORTENED = re.compile(r"~[0-9a-f]{32}$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-# urllib3 writes these characters of a multipart file name as percent codes, and leaves real percent signs alone. The name that comes back
-# in a URL has them decoded: both must find the same file.
+# urllib3 percent-encodes these characters in a multipart file name but not percent signs. Later requests have them decoded in the URL: both
+# must find the same file.
 _FOLDED = {"\r": "%0D", "\n": "%0A"}
 
 
-def place(company: str, name: str) -> list[str]:
-    """The path of a file below the root folder, as names of folders and of the file itself.
+def storage_path(company: str, name: str) -> list[str]:
+    """The path of a file below the root folder: names of folders, then of the file.
 
-    Raises BadName for anything that could lead elsewhere: dot segments, also behind (repeated) percent codes or backslashes, control
-    characters, text that is not UTF-8. Two different names never get the same place, apart from the folding of line ends.
+    Raises BadName for path traversal (dot segments, also behind repeated percent codes or backslashes), control characters, and text that is
+    not UTF-8. Different names never get the same path, except that CR and LF equal their percent codes.
     """
     segments = split(name)
     owner = next((found[1] for segment in segments if (found := _TASK_ID.search(segment))), SHARED)
-    return [component(company), owner, *map(component, segments)]
+    return [disk_name(company), owner, *map(disk_name, segments)]
 
 
-def spellings(name: str) -> list[str]:
-    """The names under which a file that a client calls `name` may be stored, the likeliest first.
+def stored_names(name: str) -> list[str]:
+    """The names under which the file `name` may be stored, the likeliest first.
 
-    urllib3 sends the name `a"b` as `a%22b`, which is also how it sends `a%22b`: the file has that name then. Other clients send the quote.
+    urllib3 uploads both `a"b` and `a%22b` as `a%22b`, and the file is stored under that name. Other clients send the quote itself.
     """
     return [name, name.replace('"', "%22")] if '"' in name else [name]
 
 
 def task_folder(company: str, task: str) -> list[str] | None:
-    """The folder with all files of a task; None when the id is none that file names carry."""
-    return [component(company), task] if re.fullmatch("[0-9a-f]{32}", task) else None
+    """The folder with all files of a task; None for an id that can't occur in file names (32 hex digits)."""
+    return [disk_name(company), task] if re.fullmatch("[0-9a-f]{32}", task) else None
 
 
 def split(name: str) -> list[str]:
-    """The checked segments of a name; empty ones are left out, as in a path."""
+    """The segments of a name, without empty ones. Raises BadName."""
     for character, code in _FOLDED.items():
         name = name.replace(character, code)
     try:
@@ -75,16 +75,17 @@ def split(name: str) -> list[str]:
 
 _CODE = re.compile("%([0-9A-Fa-f]{2})")
 _ALWAYS_CODED = frozenset(b' "<>\\^`{|}[]')
-"""What every client writes as a code in a URL."""
+"""Characters that every client percent-encodes in a URL."""
 _MAX_ESCAPED = 12
-"""Leading segments that may hold codes: folders of the file server's address, levels of the project, the task."""
+"""Most leading segments that the SDK may have encoded: folders of the file server's URL, project levels, the task."""
 
 
-def other_readings(path: str) -> list[str]:
-    """What else a path, as it was sent, can stand for: names that hold percent codes themselves (`offline %C3%BC`).
+def other_decodings(path: str) -> list[str]:
+    """Alternative decodings of a URL path, for names that contain percent codes themselves (`offline %C3%BC`).
 
-    Clients write such a name into a URL without escaping its percent signs, so decoding the path once makes another name of it. Codes of ASCII and of other
-    characters are left alone in turn, and together; then in the leading segments only (the SDK escapes project and task, but not the names behind them).
+    Clients put such a name into a URL without escaping its percent signs, so plain decoding yields another name. Tried in this order: keep codes of
+    other characters, keep codes of ASCII characters, keep both; then the same in the leading segments only (the SDK escapes project and task, but not
+    the names behind them).
     """
     found = [_partly_decoded(path, ascii=ascii, others=others) for ascii, others in ((True, False), (False, True), (False, False))]
     segments = path.split("/")
@@ -100,22 +101,22 @@ def _partly_decoded(path: str, *, ascii: bool, others: bool) -> str:
         wanted = byte in _ALWAYS_CODED or (ascii if byte < 128 else others)
         return chr(byte) if wanted else code[0]
 
-    # As bytes in latin-1, so that codes of one character come together.
+    # As latin-1, so that the bytes of a multi-byte character come together.
     return _CODE.sub(decoded, path.encode().decode("latin-1")).encode("latin-1").decode("utf-8", "replace")
 
 
 def _decoded(segment: str) -> str:
-    """The segment as a careless reader could see it, after as many rounds of percent-decoding as change something."""
+    """The segment after repeated percent-decoding, as a careless program might see it. Raises BadName after eight rounds."""
     for _ in range(8):
         further = unquote(segment)
         if further == segment:
             return segment
         segment = further
-    raise BadName("the file name is percent-encoded over and over")
+    raise BadName("the file name is percent-encoded more than eight times")
 
 
-def component(segment: str) -> str:
-    """A segment as a name on disk: file systems end at 255 bytes, so a long one is cut and gets a digest of the whole."""
+def disk_name(segment: str) -> str:
+    """A segment as a name on disk. File systems allow 255 bytes: a long segment is cut and gets a digest of the whole."""
     raw = segment.encode()
     if segment in (".", ".."):
         return "%2E" * len(segment)

@@ -1,10 +1,10 @@
-"""Refusals of the file server: one sentence and an HTTP status."""
+"""Errors of the file server: an HTTP status and a message."""
 
 from __future__ import annotations
 
 
 class FileProblem(Exception):
-    """`status` is the HTTP status, `text` the sentence."""
+    """`status` is the HTTP status, `text` the message."""
 
     status = 400
 
@@ -14,25 +14,25 @@ class FileProblem(Exception):
 
 
 class BadName(FileProblem):
-    """A name that could lead out of the company's folder, or that no file can have."""
+    """A name with path traversal, or one that no file can have."""
 
 
 class BadUpload(FileProblem):
-    """The body is no multipart form with a file in it."""
+    """The body is not a multipart form with a file."""
 
 
-class BrokenOff(BadUpload):
-    """The client stopped sending or disconnected: the rest of the body is not read."""
+class UploadInterrupted(BadUpload):
+    """The client disconnected or stopped sending; the rest of the body is not read."""
 
 
 class NoSuchFile(FileProblem):
-    """Nothing is stored under this name, for this company."""
+    """The company has no file with this name."""
 
     status = 404
 
 
-class InTheWay(FileProblem):
-    """A file lies where a folder is needed, or the other way round."""
+class NameConflict(FileProblem):
+    """A file exists where the name needs a folder, or a folder where it needs a file."""
 
     status = 409
 
@@ -44,6 +44,6 @@ class TooLarge(FileProblem):
 
 
 class DiskFull(FileProblem):
-    """No space is left, or less than `files.reserve` would be left."""
+    """No space is left on the disk, or less than `files.reserve`."""
 
     status = 507

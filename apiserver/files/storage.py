@@ -1,7 +1,7 @@
-"""Files on disk: written under a temporary name, synced, renamed; read and removed without following a link.
+"""Files on disk: written under a temporary name, synced, renamed; read and removed without following symbolic links.
 
-Every step below the root goes from folder to folder by file descriptor (openat with O_NOFOLLOW): a symbolic link there is
-refused, not followed, and there is no gap between a check and its use. All methods block; callers use `in_thread`.
+Below the root every folder is opened relative to its parent's descriptor (openat with O_NOFOLLOW): a symbolic link is refused, and there is no
+race between a check and its use. All methods block; callers use `in_thread`.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from apiserver.errors import StartupError
-from apiserver.files.names import SHARED, place, spellings, task_folder
-from apiserver.files.problems import DiskFull, FileProblem, InTheWay, NoSuchFile, TooLarge
+from apiserver.files.names import SHARED, storage_path, stored_names, task_folder
+from apiserver.files.problems import DiskFull, FileProblem, NameConflict, NoSuchFile, TooLarge
 from apiserver.settings import Settings
 
 T = TypeVar("T")
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STALE = 24 * 3600.0
-"""Seconds after which a temporary file is abandoned (another host may share the folder)."""
+"""Age in seconds at which a temporary file counts as abandoned. Younger ones may be uploads of another host that shares the folder."""
 
 
-_GRAVE = "deleted-"
+_DELETED = "deleted-"
+"""Prefix of folders that are being deleted."""
 
 
 class OpenFile(NamedTuple):
-    """A file opened for reading; a later upload of the same name does not change what is read here."""
+    """A file opened for reading: descriptor, size in bytes, mtime in seconds. A later upload of the same name does not change what is read."""
 
     fd: int
     size: int
@@ -45,17 +46,17 @@ class FileStorage:
     """The files of all companies below one folder."""
 
     def __init__(self, root: Path, *, max_size: int, reserve: int) -> None:
-        """`max_size`: bytes of one file. `reserve`: bytes of the disk that uploads leave free, for the database beside them."""
+        """`max_size`: most bytes of a file. `reserve`: bytes that uploads leave free on the disk, for the database."""
         self.root = root
         self.max_size = max_size
         self._reserve = reserve
         self._incoming = root / ".incoming"
 
     def prepare(self) -> None:
-        """Make the folders, and remove what uploads that died left behind."""
+        """Create the folders, and remove the remains of uploads and deletes that were interrupted."""
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in self._incoming.iterdir():
-            if left.name.startswith(_GRAVE):
+            if left.name.startswith(_DELETED):
                 shutil.rmtree(left, ignore_errors=True)
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _STALE:
@@ -68,7 +69,7 @@ class FileStorage:
         return Incoming(self)
 
     def check_space(self, wanted: int = 0) -> None:
-        """Raises DiskFull when `wanted` more bytes would eat into the reserve."""
+        """Raise DiskFull when `wanted` more bytes would use up the reserve."""
         try:
             disk = os.statvfs(self._incoming)
         except FileNotFoundError:
@@ -80,20 +81,20 @@ class FileStorage:
     # --- reading
 
     def open(self, company: str, name: str) -> OpenFile:
-        """Raises NoSuchFile, BadName."""
-        return self._first_spelling(name, lambda spelling: self._open(company, spelling))
+        """Open a file for reading; the caller closes the descriptor. Raises NoSuchFile, BadName."""
+        return self._first_stored(name, lambda stored: self._open(company, stored))
 
-    def _first_spelling(self, name: str, act: Callable[[str], T]) -> T:
-        *others, last = spellings(name)
-        for spelling in others:
+    def _first_stored(self, name: str, act: Callable[[str], T]) -> T:
+        *others, last = stored_names(name)
+        for stored in others:
             try:
-                return act(spelling)
+                return act(stored)
             except NoSuchFile:
                 continue
         return act(last)
 
     def _open(self, company: str, name: str) -> OpenFile:
-        *folders, last = place(company, name)
+        *folders, last = storage_path(company, name)
         try:
             with self._folder(folders) as folder:
                 fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -108,18 +109,18 @@ class FileStorage:
         return OpenFile(fd, found.st_size, found.st_mtime, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
 
     def task_of(self, name: str) -> str | None:
-        """The id of the task that a name belongs to. Raises BadName."""
-        owner = place("-", name)[1]
+        """The id of the task that a name belongs to, or None. Raises BadName."""
+        owner = storage_path("-", name)[1]
         return None if owner == SHARED else owner
 
     # --- removing
 
     def delete(self, company: str, name: str) -> None:
-        """Remove one file and the folders that are empty then. Raises NoSuchFile, BadName."""
-        self._first_spelling(name, lambda spelling: self._delete(company, spelling))
+        """Remove a file, and its folders if they are empty then. Raises NoSuchFile, BadName."""
+        self._first_stored(name, lambda stored: self._delete(company, stored))
 
     def _delete(self, company: str, name: str) -> None:
-        *folders, last = place(company, name)
+        *folders, last = storage_path(company, name)
         try:
             with self._folder(folders) as folder:
                 if not stat.S_ISREG(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode):
@@ -133,24 +134,24 @@ class FileStorage:
         self._prune(folders)
 
     def delete_task(self, company: str, task: str, keep: Collection[str] = ()) -> bool:
-        """Remove all files of a task but those named in `keep`; False when it had none. Files that arrive during the call may go or stay."""
+        """Remove all files of a task except those named in `keep`; False when it had none. Files that are uploaded during the call may be removed."""
         folders = task_folder(company, task)
         if folders is None:
             return False
-        kept = {tuple(place(company, name)) for name in keep}
+        kept = {tuple(storage_path(company, name)) for name in keep}
         if any(self._is_there(path) for path in kept):
             return self._delete_others(folders, kept)
-        # Renamed first: readers see all of the task's files or none, and an upload that comes now makes a folder of its own.
-        grave = self._incoming / f"{_GRAVE}{uuid.uuid4().hex}"
+        # Renamed first: readers see all of the task's files or none, and a concurrent upload creates a new folder.
+        doomed = self._incoming / f"{_DELETED}{uuid.uuid4().hex}"
         try:
             with self._folder(folders[:-1]) as folder:
                 if not stat.S_ISDIR(os.stat(folders[-1], dir_fd=folder, follow_symlinks=False).st_mode):
                     return False
-                os.rename(folders[-1], grave, src_dir_fd=folder)
+                os.rename(folders[-1], doomed, src_dir_fd=folder)
                 os.fsync(folder)
         except (FileNotFoundError, NotADirectoryError):
             return False
-        shutil.rmtree(grave, ignore_errors=True)
+        shutil.rmtree(doomed, ignore_errors=True)
         return True
 
     def _is_there(self, path: Sequence[str]) -> bool:
@@ -162,7 +163,7 @@ class FileStorage:
         return True
 
     def _delete_others(self, folders: list[str], kept: set[tuple[str, ...]]) -> bool:
-        """File by file, from the inside out; folders that are empty then go too."""
+        """Remove the other files one by one, bottom-up, and the folders that are empty then."""
         removed = False
         try:
             with self._folder(folders) as top:
@@ -182,7 +183,7 @@ class FileStorage:
 
     @contextlib.contextmanager
     def _folder(self, folders: Sequence[str], *, make: bool = False) -> Iterator[int]:
-        """A descriptor of the folder, reached step by step without following links."""
+        """A descriptor of the folder, opened level by level without following links. `make`: create missing folders."""
         current = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in folders:
@@ -202,7 +203,7 @@ class FileStorage:
             os.close(current)
 
     def _prune(self, folders: Sequence[str]) -> None:
-        """Remove empty folders from the inside out, the company's own stays."""
+        """Remove empty folders bottom-up; the company's own stays."""
         for depth in range(len(folders), 1, -1):
             try:
                 with self._folder(folders[: depth - 1]) as above:
@@ -212,7 +213,7 @@ class FileStorage:
 
 
 class Incoming:
-    """One upload on its way: `write` as often as needed, then `commit` or `abort`."""
+    """An upload in progress: any number of `write`, then `commit` or `abort`."""
 
     def __init__(self, storage: FileStorage) -> None:
         self._storage = storage
@@ -221,7 +222,7 @@ class Incoming:
         self.size = 0
 
     def write(self, data: bytes | bytearray) -> None:
-        """Raises TooLarge, DiskFull."""
+        """Append to the temporary file. Raises TooLarge, DiskFull."""
         self.size += len(data)
         if self.size > self._storage.max_size:
             raise TooLarge(f"the file is larger than {self._storage.max_size} bytes, the limit of this server (files.max_size)")
@@ -234,8 +235,8 @@ class Incoming:
                 view = view[os.write(self._fd, view) :]
 
     def commit(self, company: str, name: str) -> None:
-        """Make the file visible under its name, durably; a file of that name is replaced. Raises BadName, InTheWay, DiskFull."""
-        *folders, last = place(company, name)
+        """Sync the file and rename it to its name; an existing file is replaced. Raises BadName, NameConflict, DiskFull."""
+        *folders, last = storage_path(company, name)
         if self._fd is None:
             self.write(b"")
         assert self._fd is not None
@@ -247,13 +248,13 @@ class Incoming:
                         os.rename(self._path, last, dst_dir_fd=folder)
                         os.fsync(folder)
                     break
-                except FileNotFoundError:  # the folder was removed between the two steps
+                except FileNotFoundError:  # another request removed the empty folder in between
                     if attempt == 9 or not self._path.exists():
                         raise
         self._close()
 
     def abort(self) -> None:
-        """Forget the upload; harmless after `commit`."""
+        """Discard the upload; does nothing after `commit`."""
         if self._fd is not None:
             self._close()
             with contextlib.suppress(FileNotFoundError):
@@ -277,12 +278,12 @@ def _disk_errors() -> Iterator[None]:
         if error.errno == errno.EFBIG:
             raise TooLarge("the file is larger than the server's file system allows") from None
         if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
-            raise InTheWay("a file lies where this name needs a folder, or a folder where it needs a file") from None
+            raise NameConflict("this name needs a folder where a file exists, or a file where a folder exists") from None
         raise
 
 
 def open_storage(settings: Settings) -> FileStorage:
-    """The folder of the files, made if need be. Raises StartupError."""
+    """The storage in `files.folder`, by default `files` in the data folder; created if missing. Raises StartupError."""
     folder = Path(settings.files.folder).expanduser() if settings.files.folder else settings.data / "files"
     storage = FileStorage(folder, max_size=settings.files.max_size, reserve=settings.files.reserve)
     try:

@@ -1,10 +1,10 @@
-"""Content types by file extension; the client's Content-Type is ignored."""
+"""Content types by file extension. The Content-Type of an upload is ignored."""
 
 from __future__ import annotations
 
 import mimetypes
 
-# The table that comes with Python, not the machine's /etc/mime.types: the same answer everywhere.
+# Python's own table, not the machine's /etc/mime.types: the same answer on every machine.
 _TABLE = mimetypes.MimeTypes(filenames=())
 _MORE = {".webp": "image/webp", ".avif": "image/avif", ".flac": "audio/flac", ".ogg": "audio/ogg", ".log": "text/plain"}
 for _ending, _type in _MORE.items():
@@ -25,7 +25,8 @@ _SCRIPTS = {"application/javascript", "text/javascript", "application/ecmascript
 
 
 def content_type(name: str) -> str:
-    """The type to serve a file as. Unknown endings are bytes, packed ones are what packed them, scripts are plain text."""
+    """The Content-Type to serve a file with: application/octet-stream for unknown extensions, the archive's type for compressed files, text/plain
+    for scripts."""
     guessed, packed = _TABLE.guess_type("/" + name.rpartition("/")[2].rpartition("?")[2])
     if packed:
         return "application/gzip" if packed == "gzip" else "application/octet-stream"
@@ -36,7 +37,7 @@ def content_type(name: str) -> str:
 
 
 def is_inert(kind: str) -> bool:
-    """Whether the type is inert in browsers (no scripts). Unknown types are not."""
+    """Whether browsers run no scripts in files of this type. False for unknown types."""
     bare = kind.partition(";")[0]
     if bare in _INERT:
         return True

@@ -1,4 +1,4 @@
-"""Multipart bodies, read as they come: memory stays within a few blocks whatever the size of the file."""
+"""Multipart bodies, parsed as a stream: memory use does not depend on the size of the file."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 
 from apiserver.common.fairness import in_thread
 from apiserver.files.names import split
-from apiserver.files.problems import BadUpload, BrokenOff
+from apiserver.files.problems import BadUpload, UploadInterrupted
 from apiserver.files.storage import FileStorage, Incoming
 
 _READ = 64 * 1024
 _WRITE = 1024 * 1024
 _MAX_HEADERS = 4 * _READ
-"""What the decoder may hold back: headers of a part, and text before the first one."""
+"""Most bytes that the decoder buffers: the headers of a part, and text before the first part."""
 _MAX_PARTS = 1000
 
 
 def receive(storage: FileStorage, company: str, content_type: str, body: IO[bytes], length: int | None) -> list[str]:
-    """Store every file of a multipart body, each under the name of its field, and return these names in order.
+    """Store every file of a multipart body under the name of its form field; returns these names in order.
 
-    Each file is visible as soon as it is complete. `length` is the Content-Length. Raises FileProblem; the file that was on its way then
-    is not stored, earlier ones of the same body are.
+    Each file is visible as soon as it is complete. `length` is the Content-Length. Raises FileProblem: then the current file is not stored,
+    earlier ones of the body are.
     """
     in_thread(storage.check_space, min(length or 0, storage.max_size))
     stored: list[str] = []
@@ -35,7 +35,7 @@ def receive(storage: FileStorage, company: str, content_type: str, body: IO[byte
         for event in _events(content_type, body):
             if isinstance(event, (File, Field)):
                 name = _name(event)
-                # Plain form fields beside the file are no files; their content is skipped.
+                # Form fields that are not files are skipped.
                 current = (name, storage.begin(), bytearray()) if isinstance(event, File) and split(name) else None
             elif isinstance(event, Data) and current is not None:
                 name, incoming, block = current
@@ -69,7 +69,7 @@ def _name(part: File | Field) -> str:
 
 
 def _finish(incoming: Incoming, rest: bytes, company: str, name: str) -> None:
-    """One trip to a thread for a small file."""
+    """The last write and the commit together: a small file needs one switch to a thread."""
     try:
         incoming.write(rest)
         incoming.commit(company, name)
@@ -78,7 +78,7 @@ def _finish(incoming: Incoming, rest: bytes, company: str, name: str) -> None:
 
 
 def _events(content_type: str, body: IO[bytes]) -> Iterator[Event]:
-    """The parts of the body. Raises BadUpload when it is damaged or ends too early."""
+    """The decoder's events. Raises BadUpload for a damaged or incomplete body, UploadInterrupted when the client disconnects."""
     kind, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
     if kind.lower() != "multipart/form-data" or not boundary:
@@ -89,15 +89,15 @@ def _events(content_type: str, body: IO[bytes]) -> Iterator[Event]:
             try:
                 block = body.read(_READ)
             except OSError as error:  # a time-out, a reset, a broken chunk
-                raise BrokenOff("the upload broke off") from error
+                raise UploadInterrupted("the upload was interrupted") from error
             decoder.receive_data(block or None)
             while not isinstance(event := decoder.next_event(), NeedData):
                 yield event
                 if isinstance(event, Epilogue):
                     return
             if not block:
-                raise BadUpload("the upload ended in the middle")
+                raise BadUpload("the upload is incomplete")
     except RequestEntityTooLarge:
         raise BadUpload(f"a part has more than {_MAX_HEADERS} bytes of headers, or there are more than {_MAX_PARTS} parts") from None
     except (ValueError, UnicodeDecodeError, AttributeError) as error:  # what werkzeug's decoder raises for damaged bodies
-        raise BadUpload("the upload is damaged, or ended in the middle") from error
+        raise BadUpload("the upload is damaged or incomplete") from error

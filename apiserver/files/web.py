@@ -1,7 +1,7 @@
-"""The HTTP face of the file server: POST, GET (ranges, conditions), HEAD and DELETE below /files.
+"""The HTTP face of the file server: POST, GET (ranges, conditional requests), HEAD and DELETE below /files.
 
-Stored files come from clients: they must never run in the origin of this server. Types that a browser could run get a
-`Content-Security-Policy: sandbox`, nothing is sniffed, and scripts are served as plain text.
+Stored files come from clients and must never run scripts in this server's origin. Types that browsers execute get
+`Content-Security-Policy: sandbox`, every file gets `nosniff`, and scripts are served as plain text.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from werkzeug.routing import PathConverter
 
 from apiserver.common.attachment import attachment
 from apiserver.common.fairness import give_way, in_thread
-from apiserver.files.names import other_readings
-from apiserver.files.problems import BadName, BrokenOff, FileProblem, NoSuchFile, TooLarge
+from apiserver.files.names import other_decodings
+from apiserver.files.problems import BadName, FileProblem, NoSuchFile, TooLarge, UploadInterrupted
 from apiserver.files.storage import FileStorage, OpenFile
 from apiserver.files.thumbnails import Thumbnails
 from apiserver.files.types import content_type, is_inert
@@ -37,25 +37,25 @@ _SANDBOX = "sandbox{}; default-src 'none'; style-src 'unsafe-inline'; img-src 's
 
 
 class Access(Protocol):
-    """Who may do what; the login of the API behind it."""
+    """Authentication and authorization of file requests."""
 
     def company(self, request: Request, *, write: bool) -> str:
-        """The caller's company id. Raises what `refusal` can tell: no or wrong credentials, a foreign web page, a role without rights."""
+        """The caller's company id. Raises errors for `refusal`: missing or wrong credentials, a foreign web page, a role that may not write."""
 
     def owner(self, company: str, task: str) -> str | None:
-        """The company whose files of this task the caller may read, when it isn't the caller's own (public tasks); else None."""
+        """The other company that owns this task, if the task is public; else None."""
 
     def was_deleted(self, company: str, task: str) -> bool:
-        """Whether this task was deleted lately."""
+        """Whether this task was deleted recently."""
 
     def refusal(self, error: Exception) -> tuple[int, str, dict[str, str]]:
-        """Status, sentence and headers for any exception; unexpected ones are logged."""
+        """HTTP status, message and headers for an exception; unexpected ones are logged."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """`allow_scripts`: uploaded HTML may run its scripts, and load those of `script_origins`, in an origin of its own. `other_sites`: pages of
-    other sites (those of cors.origins) may show files."""
+    """`allow_scripts`: uploaded HTML may run its own scripts and those of `script_origins`, in an opaque origin. `other_sites`: pages of other sites
+    (cors.origins) may embed files."""
 
     allow_scripts: bool = False
     script_origins: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Policy:
 
 
 class FileServer:
-    """The handlers; `blueprint()` mounts them."""
+    """The handlers; `blueprint()` has their routes."""
 
     def __init__(self, storage: FileStorage, access: Access, policy: Policy, thumbnails: Thumbnails) -> None:
         self._storage = storage
@@ -81,7 +81,7 @@ class FileServer:
         return routes
 
     def handle(self, name: str = "") -> Response:
-        """One request; every refusal is a sentence in JSON."""
+        """Answer a request. Errors are `{"detail": message}`."""
         try:
             if request.method == "POST":
                 return self._upload()
@@ -89,7 +89,7 @@ class FileServer:
             if request.method == "DELETE":
                 return self._delete(company, name)
             return self._download(company, name)
-        except BrokenOff as problem:
+        except UploadInterrupted as problem:
             return _json(problem.status, {"detail": problem.text})
         except FileProblem as problem:
             return self._refused(problem.status, problem.text, {})
@@ -103,19 +103,21 @@ class FileServer:
     def _upload(self) -> Response:
         company = self._access.company(request, write=True)
         request.environ["tidemark.admitted"] = True
-        request.max_content_length = None  # the API's limit; files have their own
+        request.max_content_length = None  # Flask's limit is that of API calls; files have files.max_size
         length = request.content_length
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise _Unsupported("a compressed upload (Content-Encoding) is not supported; send the file as it is")
         if length is not None and length > self._storage.max_size + _DRAIN:
             limit = self._storage.max_size
-            raise TooLarge(f"the upload has {length} bytes; this server takes files of up to {limit} bytes (files.max_size)")
+            raise TooLarge(f"the upload has {length} bytes; files may have up to {limit} bytes (files.max_size)")
         stored = receive(self._storage, company, request.headers.get("Content-Type", ""), request.stream, length)
         return _json(200, stored)
 
     def _refused(self, status: int, text: str, headers: dict[str, str]) -> Response:
-        """A refusal, sent after the rest of the body was read: a client that is still sending would see a reset instead of the answer."""
-        if request.method == "POST" and "tidemark.admitted" in request.environ:  # of others, as much is read as of any refused body
+        """An error answer, sent after the rest of the body: a client that is still sending would see a reset instead of the answer."""
+        if (
+            request.method == "POST" and "tidemark.admitted" in request.environ
+        ):  # for callers without a login, the common limit of refused bodies applies
             _drain(request, self._storage.max_size)
         return _json(status, {"detail": text}, headers)
 
@@ -123,7 +125,7 @@ class FileServer:
         try:
             _first_found(name, lambda reading: in_thread(self._storage.delete, company, reading))
         except NoSuchFile:
-            # The SDK deletes a task, which takes its files with it, and then each file; it reports a 404 as a failure.
+            # The SDK deletes a task, which deletes its files, and then each file again; it would report a 404 as a failure.
             task = self._storage.task_of(name)
             if task is None or not self._access.was_deleted(company, task):
                 raise
@@ -145,11 +147,11 @@ class FileServer:
             raise
 
     def _thumbnail(self, file: OpenFile) -> Response | None:
-        """A small copy of an image; None: the file itself shall be sent. Leaves the descriptor open."""
+        """A thumbnail, or None: send the file itself. Leaves the descriptor open. Raises BadName for a bad size, TooManyPixels, NotAnImage."""
         asked = request.args["thumb"]
         if not asked.isdecimal() or not asked.isascii() or len(asked) > 5:
             raise BadName(f"thumb must be a number of pixels such as 256, got {asked[:40]!r}")
-        if request.method == "HEAD":  # whether a browser should show the image at all
+        if request.method == "HEAD":  # the page asks whether a browser should decode the image at all
             self._thumbnails.check(file)
             return None
         body = self._thumbnails.of(file, int(asked))
@@ -165,7 +167,7 @@ class FileServer:
     def _common(self, file: OpenFile) -> dict[str, str]:
         return {
             "Last-Modified": http_date(file.modified),
-            # The SDK uses a name again after a hundred iterations: a cached copy is good, as long as the server says so each time.
+            # The SDK reuses names after a hundred iterations, so caches must revalidate.
             "Cache-Control": "private, no-cache, no-transform",
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": self._readers,
@@ -187,12 +189,12 @@ class FileServer:
         return self._access.owner(company, task) if task else None
 
     def _answer(self, file: OpenFile, name: str) -> Response:
-        """200, 206, 304 or 416; takes over the descriptor."""
+        """200, 206, 304 or 416; closes the descriptor, or passes it to the body."""
         kind = content_type(name)
         headers = {"Content-Type": kind, "ETag": quote_etag(file.etag), "Accept-Ranges": "bytes", **self._common(file)}
         if not is_inert(kind):
             headers["Content-Security-Policy"] = self._csp
-        if "download" in request.args:  # the web application's button: without it a browser would show the file
+        if "download" in request.args:  # download buttons of web applications: otherwise a browser would show the file
             headers["Content-Disposition"] = attachment(name.rpartition("/")[2])
         if request.if_none_match.contains_weak(file.etag):
             os.close(file.fd)
@@ -216,19 +218,19 @@ class FileServer:
 
 
 def _first_found(name: str, act: Callable[[str], _T]) -> _T:
-    """What `act` does with the name, or with another one that the path as it was sent can stand for."""
+    """The result of `act` for the name, or for the first alternative decoding of the URL that has a file. Raises NoSuchFile."""
     try:
         return act(name)
     except NoSuchFile:
         sent = str(request.environ.get("RAW_URI", "")).partition("?")[0].partition("/files/")[2]
-        for reading in other_readings(sent) if "%" in sent else ():
+        for reading in other_decodings(sent) if "%" in sent else ():
             with contextlib.suppress(NoSuchFile, BadName):
                 return act(reading)
         raise
 
 
 class _Anything(PathConverter):
-    """The rest of a path, empty or beginning with a slash too."""
+    """The rest of a path; may be empty or begin with a slash."""
 
     regex = "(?s:.*)"
     part_isolating = False
@@ -239,7 +241,7 @@ class _Unsupported(FileProblem):
 
 
 class _Body:
-    """A part of a file, read in a thread and sent in blocks; closed when the client disconnects."""
+    """Bytes [start, end) of a file, read in a thread and sent in blocks; closed at the end or when the client disconnects."""
 
     def __init__(self, fd: int, start: int, end: int) -> None:
         self._fd, self._at, self._end = fd, start, end
@@ -251,7 +253,7 @@ class _Body:
         if self._at >= self._end:
             raise StopIteration
         block = in_thread(os.pread, self._fd, min(_READ, self._end - self._at), self._at)
-        if not block:  # cut off meanwhile: the connection closes short of its Content-Length, which clients notice
+        if not block:  # the file was truncated: the connection closes before Content-Length bytes, which clients notice
             raise OSError("a file became shorter while it was sent")
         self._at += len(block)
         return block
@@ -273,13 +275,13 @@ def _drain(request: Request, limit: int) -> None:
     try:
         while left > 0 and (block := request.stream.read(_DRAIN)):
             left -= len(block)
-            give_way()  # data of a fast client is always available: without this no other request would run
+            give_way()  # a fast client always has data: without this no other request would run
     except (HTTPException, OSError, ValueError):
         return
 
 
 class SecondPort:
-    """WSGI: what arrives at the port of the file server is answered as if it were below /files."""
+    """WSGI middleware: requests to the file server's own port are answered as if their path were below /files."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], port: int) -> None:
         self._app = app
@@ -293,6 +295,6 @@ class SecondPort:
 
 
 def mount(app: Flask, storage: FileStorage, access: Access, policy: Policy, thumbnails: Thumbnails) -> None:
-    """Add the routes."""
+    """Add the file server's routes to the application."""
     app.url_map.converters["anything"] = _Anything
     app.register_blueprint(FileServer(storage, access, policy, thumbnails).blueprint())

@@ -11,7 +11,7 @@ from typing import Any
 
 from apiserver.common import metrics, tracing
 from apiserver.service_repo.call import Call
-from apiserver.service_repo.visit import Visitors
+from apiserver.service_repo.request_info import TrustedProxies
 from apiserver.settings import ServerSettings
 
 access = logging.getLogger("tidemark.access")
@@ -33,7 +33,7 @@ class CallLog:
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: ServerSettings, route: Callable[[dict[str, Any]], str]) -> None:
         self._app, self._route = app, route
         self._logged, self._slow = settings.access_log, settings.slow_call
-        self._address = Visitors(settings.proxies).address
+        self._address = TrustedProxies(settings.proxies).address
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         started = time.perf_counter()

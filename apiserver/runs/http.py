@@ -174,7 +174,7 @@ class RunsApi:
     def _limited(self, endpoint: str, run: str, read: Callable[[Owner, RowSelection], RowsAnswer]) -> Response:
         """An answer under the rate limit. A 304 does not count, so it is checked first."""
         identity = self._identity()
-        who = f"{identity.company}:{self._authenticator.visit(request.environ, changes=False).address}:{endpoint}:{run}"
+        who = f"{identity.company}:{self._authenticator.request_info(request.environ, changes=False).address}:{endpoint}:{run}"
         if request.headers.get("If-None-Match"):
             owner, wanted = self._wanted(identity, run, Verdict({}))
             unchanged = self._unchanged(self._tag((endpoint, owner.company, run, wanted), owner), self._limiter.check(who, count=False))
@@ -262,7 +262,7 @@ class RunsApi:
     # --- about the server
 
     def health(self) -> Response:
-        self._authenticator.check_gate(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
+        self._authenticator.check_origin(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         works = self._store_works()
         answer = {"status": "ok" if works else "unavailable", "version": __version__}
         if self._authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ):  # type: ignore[arg-type]
@@ -283,8 +283,8 @@ class RunsApi:
 
     def _identity(self) -> Identity:
         """The caller. Raises errors that become 401 or 403."""
-        visit = self._authenticator.visit(request.environ, changes=request.method not in ("GET", "HEAD"))
-        return self._authenticator.admit(request.headers, lambda: request.cookies, visit=visit).identity  # type: ignore[arg-type]
+        request_info = self._authenticator.request_info(request.environ, changes=request.method not in ("GET", "HEAD"))
+        return self._authenticator.admit(request.headers, lambda: request.cookies, request_info=request_info).identity  # type: ignore[arg-type]
 
     def _writing_identity(self) -> Identity:
         """The caller of a call that changes something."""

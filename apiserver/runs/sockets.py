@@ -98,7 +98,7 @@ class LogSockets:
         request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         request.environ[OPENED] = time.time_ns() // 1_000_000
         try:
-            self._authenticator.check_gate(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
+            self._authenticator.check_origin(request.headers)  # type: ignore[arg-type]  # werkzeug's Headers is a mapping in all but name
         except OriginRefused as error:
             return Response(orjson.dumps({"detail": failure_of(error, "").message}), 403, content_type="application/json")
         request.environ["tidemark.upgraded"] = True
@@ -136,7 +136,7 @@ class LogSockets:
                 while True:
                     feed.step(mailbox)
                     if time.monotonic() - checked >= CHECK:
-                        if not self._authenticator.stands(caller):
+                        if not self._authenticator.is_still_valid(caller):
                             raise Refuse(POLICY, "the login has ended")
                         checked = time.monotonic()
                     if time.monotonic() - renewed >= RENEW:
@@ -173,7 +173,7 @@ class LogSockets:
         if self._stopping:
             raise Refuse(GOING_AWAY, "the server stops")
         caller, owner, wanted = self._admit(run)  # before a place is taken: neighbours behind one address may have a login
-        place = f"sockets:{self._authenticator.visit(request.environ, changes=False).address}"
+        place = f"sockets:{self._authenticator.request_info(request.environ, changes=False).address}"
         if not self._claim(place, reader, self._settings.sockets):
             raise Refuse(POLICY, f"at most {self._settings.sockets} log sockets for one client")
         try:
@@ -193,7 +193,7 @@ class LogSockets:
                 feed.catch_up()
                 continue
             if time.monotonic() - checked >= CHECK:
-                if not self._authenticator.stands(caller):
+                if not self._authenticator.is_still_valid(caller):
                     raise Refuse(POLICY, "the login has ended")
                 checked = time.monotonic()
             feed.live(lines)
@@ -203,8 +203,8 @@ class LogSockets:
 
     def _identify(self) -> Caller:
         try:
-            visit = self._authenticator.visit(request.environ, changes=False)
-            return self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token"), visit=visit)  # type: ignore[arg-type]
+            request_info = self._authenticator.request_info(request.environ, changes=False)
+            return self._authenticator.admit(request.headers, lambda: request.cookies, request.args.get("token"), request_info=request_info)  # type: ignore[arg-type]
         except TidemarkError as error:
             raise Refuse(POLICY, failure_of(error, "").message[:120]) from None
 

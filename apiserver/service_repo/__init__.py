@@ -1,4 +1,4 @@
-"""The RPC layer: path and version, body, authentication, validation, envelope, errors. It knows no service."""
+"""The RPC layer: path and version, body, authentication, validation, envelope, errors. It imports no service."""
 
 from apiserver.service_repo.call import Call, Encoded, Identity, RawResponse
 from apiserver.service_repo.repo import ServiceRepo, endpoint

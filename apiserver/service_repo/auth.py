@@ -1,4 +1,4 @@
-"""Authentication: Basic, Bearer and cookie credentials, and the tokens that a login gives (docs/protocol.md, "Authentication")."""
+"""Authentication: Basic, Bearer and cookie credentials, and the tokens issued at login (docs/protocol.md, "Authentication")."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ from cachetools import LRUCache
 from apiserver import errors
 from apiserver.bll.registry.identity import ADMINISTRATORS, Identity, KeyRecord, ranks_at_least
 from apiserver.bll.registry.new_documents import now_ms
-from apiserver.service_repo.security import Gate
+from apiserver.service_repo.origins import OriginPolicy
+from apiserver.service_repo.request_info import RequestInfo
 from apiserver.service_repo.versions import MAXIMUM
-from apiserver.service_repo.visit import Visit
 from apiserver.settings import Settings
 from apiserver.stores.errors import StoreError
 
 SERVER_VERSION = "2.3.0"
-"""The ClearML server version whose API this is; the SDK compares it."""
+"""The version of ClearML's server that we claim to be; the SDK compares it."""
 
 REMEMBERED_TOKENS = 2000
 REMEMBERED_KEYS = 2000
 SECURE_PREFIX = "__Host-"
-"""Browsers take a cookie of such a name only from the host itself, over https."""
+"""Browsers accept a cookie with this prefix only from the host itself, over https."""
 KEY_SECONDS = 60.0
-"""For how long a secret that was checked need not be checked again."""
-STANDING_SECONDS = 3.0
-"""For how long a caller keeps rights that were looked up."""
-REMEMBERED_STANDINGS = 2000
+"""How long a verified secret is cached."""
+IDENTITY_SECONDS = 3.0
+"""How long a caller's identity and role are cached."""
+REMEMBERED_IDENTITIES = 2000
 
 
 class IdentityStore(Protocol):
     """Where keys and users are looked up."""
 
     def verify(self, access_key: str, secret: str, address: str) -> KeyRecord | None:
-        """The record of an access key or login name if this is its secret, else None. Raises TooManyRequests."""
+        """The record of an access key or login name, or None when the key is unknown or the secret is wrong. Raises TooManyRequests."""
 
     def user(self, id: str, company: str) -> Identity | None:
-        """A user of this company."""
+        """A user of this company; None when unknown."""
 
     def note_use(self, who: Identity, access_key: str, worker: str) -> None:
-        """Store when and from where a key was last used."""
+        """Record when and on which worker a key was last used."""
 
     def default(self) -> Identity:
-        """To whom calls without credentials belong in `open` mode."""
+        """The identity of calls without credentials in `open` mode."""
 
     def proof(self, access_key: str) -> str:
-        """A text that names this key or login and changes with its secret; empty for an unknown one. Tokens carry it."""
+        """Fingerprint of a key or login: changes with its secret, empty for an unknown key. Every token carries it."""
 
-    def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
-        """The user with the rights of now; None when the user, the key or login of `proof`, or the right of `actor` to act for the user is
-        gone. `proof` and `actor` may be empty: there is none."""
+    def current_identity(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
+        """The user with the present role. None when the user was deleted, the key or login of `proof` no longer exists, or `actor` may no
+        longer act for the user. `proof` and `actor` may be empty."""
 
-    def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
-        """Whether what was issued (or checked) at `issued`, in ms, was revoked since."""
+    def is_revoked(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
+        """Whether a credential issued (or verified) at `issued`, in ms, was revoked after that."""
 
 
 class Caller(NamedTuple):
-    """`kind` is "basic", "bearer", "cookie", "open" or "web"; `issued` (ms) is when the secret was checked."""
+    """An authenticated caller. `kind` is "basic", "bearer", "cookie", "open" or "web"; `issued` (ms) is when the secret was verified."""
 
     identity: Identity
     kind: str
@@ -72,15 +72,15 @@ class Caller(NamedTuple):
     access_key: str = ""
     issued: int = 0
     expires: float = 0.0
-    """Epoch seconds at which the token ends; 0 for callers without one."""
+    """When the token expires, in epoch seconds; 0 for callers without a token."""
     proof: str = ""
-    """The key or login with which the caller came in (see `IdentityStore.proof`)."""
+    """Fingerprint of the key or login (see `IdentityStore.proof`)."""
     actor: str = ""
-    """The user who acts for `identity`; empty: nobody else."""
+    """The user who impersonates `identity`; empty without impersonation."""
 
 
 class OutdatedToken(errors.InvalidToken):
-    """A token that this server made, and that has ended."""
+    """A token of this server that has expired or was revoked. `owner` is its (company, user)."""
 
     def __init__(self, extra: str, caller: Caller) -> None:
         super().__init__(extra)
@@ -88,44 +88,46 @@ class OutdatedToken(errors.InvalidToken):
 
 
 class Authenticator:
-    """Recognises callers and makes tokens. `secret` signs them."""
+    """Authenticates requests and issues tokens. `secret` signs the tokens."""
 
-    def __init__(self, settings: Settings, store: IdentityStore, gate: Gate, secret: str) -> None:
+    def __init__(self, settings: Settings, store: IdentityStore, origins: OriginPolicy, secret: str) -> None:
         self._settings = settings.auth
         self._open = settings.open
         self._store = store
-        self._gate = gate
-        # Hashed, so that any secret of the configuration is a key of full length.
+        self._origins = origins
+        # Hashed: HS256 wants 32 bytes, and a configured secret may be shorter.
         self._key = hashlib.sha256(b"tidemark token " + secret.encode()).digest()
         self._tokens: LRUCache[str, Caller] = LRUCache(REMEMBERED_TOKENS)
-        # Checked pairs by a keyed digest (the key never leaves this process): clients that send Basic with every call pay for the look-up
-        # (or 50 ms of password hashing) once a minute, and no secret is kept in memory.
+        # Verified pairs by a keyed digest (the key never leaves this process): clients that send Basic with every call pay for the look-up
+        # (or 50 ms of password hashing) once a minute, and no secret stays in memory.
         self._digest_key = secrets.token_bytes(32)
         self._pairs: LRUCache[bytes, tuple[Caller, float]] = LRUCache(REMEMBERED_KEYS)
-        self._standings: LRUCache[tuple[str, str, str, str], tuple[Identity | None, float]] = LRUCache(REMEMBERED_STANDINGS)
+        self._identities: LRUCache[tuple[str, str, str, str], tuple[Identity | None, float]] = LRUCache(REMEMBERED_IDENTITIES)
 
     def admit(
-        self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None = None, *, visit: Visit
+        self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None = None, *, request_info: RequestInfo
     ) -> Caller:
-        """The caller of a request, or the 401 or 403 that it deserves as an exception.
+        """Authenticate a request. Raises the errors that become 401 and 403.
 
-        `cookies` is called only when no header tells; `token` is one from the query string (sockets).
-        Credentials that are sent are checked in `open` mode too.
+        `cookies` is called only when no header has credentials; `token` comes from the query string (sockets). Credentials that are sent
+        are checked in `open` mode too.
         """
-        caller = self._admitted(headers, cookies, token, visit)
-        visit.admitted()
+        caller = self._admitted(headers, cookies, token, request_info)
+        request_info.admitted()
         return caller
 
-    def visit(self, environ: Mapping[str, Any], *, changes: bool) -> Visit:
-        """What `admit` must know of a WSGI request; `changes`: whether the call changes what is stored."""
-        return self._gate.visitors.visit(environ, changes=changes)
+    def request_info(self, environ: Mapping[str, Any], *, changes: bool) -> RequestInfo:
+        """What `admit` needs of a WSGI request; `changes`: whether the call writes."""
+        return self._origins.proxies.request_info(environ, changes=changes)
 
-    def _admitted(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None, visit: Visit) -> Caller:
-        self._gate.check(headers)
+    def _admitted(
+        self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], token: str | None, request_info: RequestInfo
+    ) -> Caller:
+        self._origins.check(headers)
         header = headers.get("Authorization", "")
         if header:
             try:
-                caller = self._by_header(header, visit.address)
+                caller = self._by_header(header, request_info.address)
             except OutdatedToken as outdated:
                 caller = self._renewed(outdated, headers, cookies)
             return self._impersonated(caller, headers)
@@ -133,35 +135,35 @@ class Authenticator:
             return self._impersonated(self._by_token(token, "bearer"), headers)
         cookie = self._cookie(headers, cookies)
         if cookie:
-            self._gate.check(headers, cookie=True)
-            self._gate.check_change(headers, visit)
+            self._origins.check(headers, cookie=True)
+            self._origins.check_change(headers, request_info)
             return self._impersonated(self._by_token(cookie, "cookie"), headers)
         if not self._open:
             raise errors.NoCredentials
-        self._gate.check_change(headers, visit)
-        return self._impersonated(self._standing(Caller(self._store.default(), "open")), headers)
+        self._origins.check_change(headers, request_info)
+        return self._impersonated(self._current(Caller(self._store.default(), "open")), headers)
 
     def _renewed(self, outdated: OutdatedToken, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]]) -> Caller:
-        """The caller, by the cookie of a newer login.
+        """The same user, authenticated by the cookie of a newer login. Raises `outdated` when there is no such cookie.
 
-        A header wins over a cookie, with one exception: ClearML's SDK answers a 401 with a login, and then repeats the call with its old
-        token in the header and the new one in the cookie. Refused again, it would drop the batch.
+        A header wins over a cookie, with one exception: after a 401 ClearML's SDK logs in and repeats the call with the old token in the
+        header and the new one in the cookie. A second 401 would make it drop the batch.
         """
         cookie = self._cookie(headers, cookies)
         if not cookie:
             raise outdated
-        self._gate.check(headers, cookie=True)
+        self._origins.check(headers, cookie=True)
         caller = self._by_token(cookie, "cookie")
         if (caller.identity.company, caller.identity.user) != outdated.owner:
             raise outdated
         return caller
 
     def note_use(self, caller: Identity, access_key: str, worker: str) -> None:
-        """A key, or a token that was made with it, is used from a host."""
+        """Record that a key, or a token issued for it, was used by a worker."""
         self._store.note_use(caller, access_key, worker)
 
     def _cookie(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]]) -> str | None:
-        """The login cookie. Where it is sent over https only, its name is one that no other host can set a cookie by."""
+        """The login cookie. With `secure_cookie` only the `__Host-` name counts: no other host can set it."""
         if not headers.get("Cookie"):
             return None
         found = cookies()
@@ -169,30 +171,30 @@ class Authenticator:
             None if self._settings.secure_cookie else found.get(self._settings.cookie)
         )
 
-    def check_gate(self, headers: Mapping[str, str]) -> None:
-        """For endpoints without credentials: only the Host and Origin rules of `open` mode."""
-        self._gate.check(headers)
+    def check_origin(self, headers: Mapping[str, str]) -> None:
+        """For endpoints without authentication: only the Host and Origin rules of `open` mode."""
+        self._origins.check(headers)
 
-    def stands(self, caller: Caller) -> bool:
-        """Whether a caller who was admitted earlier would be admitted now: for sockets, which outlive a call."""
+    def is_still_valid(self, caller: Caller) -> bool:
+        """Whether a caller who was admitted earlier would still be admitted. For sockets, which stay open for hours."""
         try:
-            self._standing(caller)
+            self._current(caller)
         except errors.InvalidToken:
             return False
         return not (caller.expires and time.time() >= caller.expires) and not self._refused(caller)
 
     def may_see_details(self, headers: Mapping[str, str], cookies: Callable[[], Mapping[str, str]], environ: Mapping[str, Any]) -> bool:
-        """Whether the caller may know where the store is: a program of this machine, or somebody with a login."""
-        visit = self.visit(environ, changes=False)
-        if visit.is_local:
+        """Whether health checks may tell the caller where the store is: local programs and authenticated callers."""
+        request_info = self.request_info(environ, changes=False)
+        if request_info.is_local:
             return True
         try:
-            return self.admit(headers, cookies, visit=visit).kind != "open"
+            return self.admit(headers, cookies, request_info=request_info).kind != "open"
         except (errors.TidemarkError, StoreError):
             return False
 
     def check_token(self, token: str) -> Caller:
-        """Whose token this is. Raises InvalidToken."""
+        """The caller of a token. Raises InvalidToken."""
         return self._by_token(token, "bearer")
 
     # --- Basic
@@ -210,8 +212,8 @@ class Authenticator:
         digest = hashlib.blake2b(pair, key=self._digest_key, digest_size=32).digest()
         known = self._pairs.get(digest)
         if known is not None and time.monotonic() < known[1] and not self._refused(known[0]):
-            with suppress(OutdatedToken):  # the key or its user is gone: the look-up below says so
-                return self._standing(known[0])
+            with suppress(OutdatedToken):  # key or user deleted: `_by_pair` raises the right error
+                return self._current(known[0])
         caller = self._by_pair(pair, address)
         self._pairs[digest] = caller, time.monotonic() + KEY_SECONDS
         return caller
@@ -242,34 +244,34 @@ class Authenticator:
             raise OutdatedToken("expired", caller)
         if self._refused(caller):
             raise OutdatedToken("revoked, or the user's role has changed; log in again", caller)
-        return self._standing(caller)._replace(kind=kind)
+        return self._current(caller)._replace(kind=kind)
 
-    def _standing(self, caller: Caller) -> Caller:
-        """The caller with the rights of now, looked up every three seconds. Raises OutdatedToken when they are gone."""
+    def _current(self, caller: Caller) -> Caller:
+        """The caller with the present role, looked up every three seconds. Raises OutdatedToken when user or key no longer exist."""
         key = (caller.identity.company, caller.identity.user, caller.proof, caller.actor)
-        known = self._standings.get(key)
+        known = self._identities.get(key)
         if known is None or time.monotonic() >= known[1]:
             try:
-                known = self._remember(caller, self._store.standing(*key))
+                known = self._remember(caller, self._store.current_identity(*key))
             except StoreError:
                 if known is None:
-                    raise  # else: what was true last, until the store answers again
+                    raise  # otherwise the last known identity holds until the store answers again
         if known[0] is None:
             raise OutdatedToken("its user or key is gone; log in again", caller)
         return caller if known[0] == caller.identity else caller._replace(identity=known[0])
 
     def _remember(self, caller: Caller, identity: Identity | None) -> tuple[Identity | None, float]:
         key = (caller.identity.company, caller.identity.user, caller.proof, caller.actor)
-        self._standings[key] = known = identity, time.monotonic() + STANDING_SECONDS
+        self._identities[key] = known = identity, time.monotonic() + IDENTITY_SECONDS
         return known
 
     def _refused(self, caller: Caller) -> bool:
         who = caller.identity
-        return self._store.refuses(
+        return self._store.is_revoked(
             session=caller.session_id, access_key=caller.access_key, company=who.company, user=who.user, issued=caller.issued
         ) or (
             bool(caller.actor)
-            and self._store.refuses(session="", access_key="", company=who.company, user=caller.actor, issued=caller.issued)
+            and self._store.is_revoked(session="", access_key="", company=who.company, user=caller.actor, issued=caller.issued)
         )
 
     def _decoded(self, token: str) -> Caller:
@@ -295,10 +297,10 @@ class Authenticator:
         )
 
     def make_token(self, identity: Identity, expiration: int | None = None, *, caller: Caller | None = None) -> tuple[str, int]:
-        """A signed token for `identity` and its life in seconds (the default, or `expiration` up to the configured maximum).
+        """A signed JWT for `identity` and its lifetime in seconds (the default, or `expiration` up to the configured maximum).
 
-        `caller` is who asks for it. A token for a caller with a token belongs to the same session and does not live longer; when the
-        caller's key, login or right to act for others goes, so does the token.
+        `caller` is the one who asks. A token made with a token stays in its session and expires with it at the latest; it also stops
+        working when the caller's key, login or right to impersonate is removed. Raises ValidationFailed for an `expiration` below 1.
         """
         if expiration is not None and expiration <= 0:
             raise errors.ValidationFailed("expiration_sec", "at least 1", expiration)
@@ -334,19 +336,19 @@ class Authenticator:
 
     @property
     def cookie_name(self) -> str:
-        """The login cookie."""
+        """Name of the login cookie."""
         return self._settings.cookie
 
     @property
     def secure_cookie(self) -> bool:
-        """Whether the cookie is for https although the server itself is called by http."""
+        """Whether the cookie is marked Secure although this server itself speaks http (TLS ends at a proxy)."""
         return self._settings.secure_cookie
 
     def longest_life(self) -> float:
-        """The time (epoch seconds) by which every token that exists now has ended."""
+        """When the last token issued until now will have expired, in epoch seconds."""
         return time.time() + self._settings.max_token_expiration
 
-    # --- acting for others
+    # --- impersonation
 
     def _impersonated(self, caller: Caller, headers: Mapping[str, str]) -> Caller:
         as_user, act_as = _either(headers, "Impersonate-As"), _either(headers, "Act-As")

@@ -38,7 +38,7 @@ def check_announced(environ: Mapping[str, Any], max_body: int) -> str:
     """The content encoding of a body that the headers announce. Raises BodyTooLarge and UnsupportedEncoding; reads nothing."""
     encoding: str = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
-        raise UnsupportedEncoding(f'"{encoding[:40]}"; gzip and identity are known')
+        raise UnsupportedEncoding(f'"{encoding[:40]}"; use gzip or identity')
     length = environ.get("CONTENT_LENGTH") or ""
     if length.isdigit() and int(length) > max_body:
         raise BodyTooLarge(max_body)
@@ -46,7 +46,7 @@ def check_announced(environ: Mapping[str, Any], max_body: int) -> str:
 
 
 def _read_exactly(stream: Any, length: int) -> bytes:
-    """Read in steps and give way between them: a fast client must not keep other requests waiting for the whole body."""
+    """Read in steps and yield between them: a fast client must not block other requests for its whole body."""
     if length <= STEP:
         raw: bytes = stream.read(length) if length else b""
     else:
@@ -72,7 +72,7 @@ def _read_to_the_end(stream: Any, limit: int) -> bytes:
 
 
 def drain(environ: Mapping[str, Any], limit: int) -> None:
-    """Read what is left of a body, up to `limit` bytes: a client that still writes would see a reset instead of the answer."""
+    """Read and discard the rest of a body, up to `limit` bytes: a client that is still sending would see a reset instead of the answer."""
     if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
         return
     left = limit
@@ -81,7 +81,7 @@ def drain(environ: Mapping[str, Any], limit: int) -> None:
             left -= len(piece)
             give_way()
     except (OSError, ValueError):
-        pass  # the client has closed the connection, or its chunks are broken: no answer can reach it
+        pass  # the client closed the connection, or its chunks are broken: no answer can reach it
 
 
 def parse(body: bytes) -> Any:
@@ -90,7 +90,7 @@ def parse(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        pass  # broken, or one of the lenient forms
+        pass  # broken, or JSON that only Python's parser accepts
     try:
         found = json.loads(body.decode("utf-8"))
         if b"\\u" in body:
@@ -109,11 +109,11 @@ def parse(body: bytes) -> Any:
 
 
 def as_object(body: bytes) -> dict[str, Any]:
-    """A JSON object; empty bodies and falsy JSON (`null`, `[]`, `0`, `""`) count as `{}`."""
+    """A JSON object; empty bodies and falsy JSON (`null`, `[]`, `0`, `""`) count as `{}`. Raises BadBody."""
     found = parse(body) if body and not body.isspace() else None
     if not found:
         return {}
     if not isinstance(found, dict):
         kind = "a list" if isinstance(found, list) else "a string" if isinstance(found, str) else "a number or a boolean"
-        raise BadBody(f"a JSON object is needed, not {kind}")
+        raise BadBody(f"expected a JSON object, got {kind}")
     return found

@@ -28,8 +28,8 @@ class Cookie:
 class Call:
     """A call on its way to a handler.
 
-    `body` is the raw body after unpacking gzip; with `is_batch` it holds JSON lines that nobody has looked at yet.
-    `requested_version` is the path's version, or the newest. `args` are query and form values as text.
+    `body` is the body after unpacking gzip; with `is_batch` it holds JSON lines that are not parsed yet.
+    `requested_version` is the path's version, or the newest; `actual_version` is the one whose handler answers.
     """
 
     id: str
@@ -44,16 +44,16 @@ class Call:
     worker: str = "<unknown>"
     client: str = ""
     credential: str = ""
-    """How the caller was recognised: "basic", "bearer", "cookie", "open", "web" (a web application's public key) or "" (nobody)."""
+    """How the caller was authenticated: "basic", "bearer", "cookie", "open", "web" (a web application's public key) or "" (not at all)."""
     access_key: str = ""
-    """The key behind it, if there is one."""
+    """The access key of the call or of its token; empty without one."""
     session: str = ""
-    """The session of the token it was shown with."""
+    """Session id of the token; empty without one."""
     caller: Caller | None = None
-    """All that is known of the caller; None: nobody."""
+    """The result of authentication; None without credentials."""
     cookies: list[Cookie] = field(default_factory=list)
     is_gone: Callable[[], bool] = lambda: False
-    """Whether the client has closed its connection: nobody waits for the answer."""
+    """Whether the client has closed its connection, so that a long computation may stop."""
 
     @property
     def company(self) -> str:
@@ -72,7 +72,7 @@ class Call:
 
 @dataclass(slots=True)
 class RawResponse:
-    """An answer without the envelope. A stream's pieces are sent as they come."""
+    """An answer without the envelope. The chunks of a stream are sent as they are made."""
 
     stream: Iterable[bytes] | bytes
     content_type: str

@@ -1,4 +1,4 @@
-"""Values brought to the type that a schema declares, before it decides (docs/protocol.md, "Coercion"), and defaults afterwards.
+"""Coercion to the types that a schema declares, before validation (docs/protocol.md, "Coercion"), and defaults after it.
 
 | declared | becomes |
 |---|---|
@@ -7,8 +7,8 @@
 | boolean | the truth of anything: "false", "no" and 1 are true; "", 0, [] and {} are false |
 | string | stays |
 
-A null at a declared field counts as absent and is removed. What can't be coerced stays, and validation refuses it.
-Coercers change the body in place; a schema is compiled to closures once, None standing for "nothing to do".
+A null at a declared field counts as absent and is removed. A value that can't be coerced stays, and validation refuses it.
+Coercers change the body in place. A schema is compiled to closures once; None means "nothing to do".
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 def resolve(schema: Any, root: Schema) -> Schema:
     """The schema itself, or the definition that its "$ref" names."""
-    for _ in range(20):  # a chain of references; a circle of bare references describes nothing
+    for _ in range(20):  # references may chain; the bound ends a cycle of bare references
         if not isinstance(schema, dict) or "$ref" not in schema:
             break
         schema = root.get("definitions", {}).get(str(schema["$ref"]).removeprefix("#/definitions/"), {})
@@ -79,10 +79,10 @@ def _kinds(schema: Schema) -> list[str]:
 
 
 def coercer(schema: Any, root: Schema, building: dict[int, list[Step | None]] | None = None) -> Step | None:
-    """The coercion that `schema` asks for; it returns the new value, objects and lists changed in place."""
+    """The coercion for `schema`: a function that returns the new value and changes objects and lists in place; None when there is none."""
     building = {} if building is None else building
     schema = resolve(schema, root)
-    if id(schema) in building:  # a definition that contains itself: looked up when a value arrives
+    if id(schema) in building:  # a recursive definition: resolved when a value arrives
         slot = building[id(schema)]
         return lambda value: slot[0](value) if slot[0] is not None else value
     slot = building[id(schema)] = [None]
@@ -162,7 +162,7 @@ def _list(item: Step) -> Step:
 
 
 def _choice(parts: list[Schema], root: Schema, building: dict[int, list[Step | None]]) -> Step:
-    """anyOf and oneOf: a value that has one branch's type is coerced inside only; any other becomes the first type it can become."""
+    """anyOf and oneOf: a value that already has the type of a branch is coerced inside only; others get the first type that fits."""
     branches = [(_kinds(part) or (["object"] if "properties" in part else []), coercer(part, root, building)) for part in parts]
 
     def coerce(value: Any) -> Any:
@@ -183,7 +183,7 @@ def _choice(parts: list[Schema], root: Schema, building: dict[int, list[Step | N
 
 
 def filler(schema: Any, root: Schema, seen: tuple[int, ...] = ()) -> Step | None:
-    """What puts a schema's defaults where fields are absent, inside objects and lists too; None when it has none."""
+    """A function that fills in defaults for absent fields, in nested objects and lists too; None when the schema has no defaults."""
     schema = resolve(schema, root)
     if id(schema) in seen:  # defaults inside recursive definitions stop at the first level
         return None

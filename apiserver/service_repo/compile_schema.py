@@ -1,4 +1,4 @@
-"""Reads one service's schema file, checks it, and flattens it to plain JSON data. Runs only when a file has changed."""
+"""Parses and checks a service's schema file and flattens it to plain JSON. Runs only when a file has changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ATTRIBUTES: dict[str, Any] = {
 VERSION_KEYS = {"description", "method", "request", "batch_request", "response"}
 METHODS = {"get", "post", "put", "delete"}
 
-# Draft 7: `definitions` and `dependencies` are its words, and both validators know it.
+# Draft 7 (`definitions`, `dependencies`): the newest draft that both validators support.
 KEYWORDS = {
     *("$ref", "$comment", "title", "description", "default", "examples", "type", "enum", "const", "format", "definitions"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern"),
@@ -52,7 +52,7 @@ def compile_service(path: Path) -> dict[str, Any]:
         if action in SERVICE_KEYS:
             continue
         if action.startswith("_") or not isinstance(value, dict):
-            _fail(path, action, f"unknown key; a service holds endpoints and {', '.join(sorted(SERVICE_KEYS))}")
+            _fail(path, action, f"unknown key; a service has endpoints and {', '.join(sorted(SERVICE_KEYS))}")
         endpoints[action] = _endpoint(path, action, value, defaults, definitions)
     description = " ".join(str(tree.get("_description", "")).split())
     return {"description": description, "definitions": definitions, "endpoints": endpoints}
@@ -103,7 +103,7 @@ def _endpoint(path: Path, action: str, value: dict[str, Any], defaults: dict[str
         if version.get("method", "get") not in METHODS:
             _fail(path, where, f"method must be one of {', '.join(sorted(METHODS))}")
         if "batch_request" in version and not {"action", "version"} >= set(version["batch_request"] or {"none": 0}):
-            _fail(path, where, "batch_request holds action and version")
+            _fail(path, where, "batch_request has the keys action and version only")
         for part in ("request", "response"):
             if part in version:
                 _check_schema(path, f"{where} {part}", version[part], definitions)
@@ -116,7 +116,7 @@ def _endpoint(path: Path, action: str, value: dict[str, Any], defaults: dict[str
 
 
 def _check_schema(path: Path, where: str, schema: Any, definitions: dict[str, Any]) -> None:
-    """Known words only, references that lead somewhere, valid by the meta-schema, defaults that fit."""
+    """Raise StartupError for an unknown keyword, a dangling reference, a schema that the meta-schema refuses, or a default that doesn't fit."""
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import SchemaError
 

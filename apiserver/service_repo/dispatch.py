@@ -1,4 +1,4 @@
-"""One call from HTTP request to HTTP answer, in the order of docs/protocol.md, "Paths and versions"."""
+"""A call from HTTP request to HTTP response, in the order of docs/protocol.md, "Paths and versions"."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from apiserver.service_repo.versions import NUMBERS_END, Version, parse
 from apiserver.settings import ServerSettings
 
 CAUSES = {1: "state", 2: "store", 3: "busy"}
-"""By sub-code of 503, how /metrics names its cause."""
+"""The `cause` label in /metrics, by sub-code of a 503."""
 _poll = get_original("select", "poll")
-"""gevent's own knows no POLLRDHUP."""
+"""gevent's `poll` has no POLLRDHUP."""
 
 log = logging.getLogger("tidemark.calls")
 
@@ -38,7 +38,7 @@ PATH = re.compile(r"/?(?:api/)?(?:v(?P<version>[0-9]+\.[0-9]+|[0-9]{2,})/)?(?P<n
 
 
 class Dispatcher:
-    """Answers every request that no route of another face matches."""
+    """Answers every request that no other route matches."""
 
     def __init__(self, repo: ServiceRepo, authenticator: Authenticator, settings: ServerSettings) -> None:
         self._repo = repo
@@ -52,7 +52,7 @@ class Dispatcher:
         return found is not None and found["name"] in self._repo.entries
 
     def __call__(self, request: Request) -> Response:
-        """Answer a request; raises nothing."""
+        """Answer a request. Never raises: every exception becomes an error envelope."""
         if request.method == "OPTIONS":
             return Response(b"", 200)
         headers = request.headers
@@ -88,7 +88,7 @@ class Dispatcher:
         return response
 
     def refused(self, environ: dict[str, Any], error: Exception) -> Response:
-        """The answer to a call that was answered, and whose answer can't be sent."""
+        """The error envelope for a call whose answer was made but can't be sent."""
         call: Call = environ["tidemark.call"]
         path = PATH.fullmatch(environ.get("PATH_INFO", ""))
         shown = _shown(path["version"], call.requested_version) if path is not None else 1.0
@@ -106,7 +106,7 @@ class Dispatcher:
         if call.credential or entry.schema.takes_fields(call.requested_version):
             call.body = bodies.read(environ, self._settings.max_body, self._settings.max_unpacked)
         else:
-            bodies.check_announced(environ, self._settings.max_body)  # nobody without a login has a body read for nothing
+            bodies.check_announced(environ, self._settings.max_body)  # anonymous callers can't make us read a body that means nothing
         wanted = self._request(call, entry, environ)
         _check_fields(call, entry, wanted)
         with tracing.span(call.endpoint):
@@ -125,11 +125,11 @@ class Dispatcher:
         if attributes.internal:
             raise InternalEndpoint
         if attributes.authorize is False:
-            self._auth.check_gate(call.headers)
+            self._auth.check_origin(call.headers)
             return
         try:
-            visit = self._auth.visit(request.environ, changes=attributes.changes)
-            caller = self._auth.admit(call.headers, lambda: request.cookies, visit=visit)
+            request_info = self._auth.request_info(request.environ, changes=attributes.changes)
+            caller = self._auth.admit(call.headers, lambda: request.cookies, request_info=request_info)
         except Exception as error:
             if attributes.authorize is None and failure_of(error, call.id).code == 401:
                 return  # credentials are optional here
@@ -152,18 +152,18 @@ class Dispatcher:
         else:
             found = bodies.as_object(call.body)
         if batch and not query:
-            return found  # its lines, or its single object, are validated one by one by the handler
+            return found  # the handler validates the lines, or the single object, itself
         reader = entry.schema.reader(call.requested_version)
         if query:
             forms.merge(found, query, reader.schema)
         return found if batch else reader.read(found)
 
     def _failed(self, call: Call, shown: float | str, failure: Failure, error: Exception, environ: dict[str, Any]) -> Response:
-        if failure.code == 503:  # the store has said it in the log, once for all calls
+        if failure.code == 503:  # the store logs its outage once, not once a call
             environ["tidemark.cause"] = CAUSES.get(failure.subcode, "other")
             log.debug("call %s %s: %s", call.id, call.endpoint, error)
         elif failure.code >= 500:
-            # Clients see no internals; the operator finds the error in the log under the call's id.
+            # Clients see no internals; operators find the error in the log by the call's id.
             log.error("call %s %s: %s", call.id, call.endpoint, error, exc_info=error)
         elif isinstance(error, BadBody):
             log.debug("call %s %s: %s", call.id, call.endpoint, error)
@@ -184,7 +184,7 @@ def _is_gone(environ: Mapping[str, Any]) -> bool:
 
 
 def _check_fields(call: Call, entry: Entry, wanted: dict[str, Any]) -> None:
-    """Refuse a field that the caller's role may not send: an annotator comments, and changes nothing else."""
+    """Raise RoleNotAllowed for a field that the caller's role may not send: an annotator may set the comment of a task and nothing else."""
     attributes, role = entry.schema.attributes, call.identity.role
     if not attributes.fields_of_roles or role not in attributes.fields_of_roles or attributes.allows_everything(role):
         return
@@ -201,14 +201,14 @@ def _envelope(call: Call, shown: float | str, data: dict[str, Any] | Encoded | N
 
 
 def _actual(call: Call, shown: float | str) -> float | str | None:
-    """The handler's min-version, in the kind that the requested version is shown in; null when no handler was found."""
+    """The handler's min-version, as a number or a text like the requested version; None when no handler was found."""
     if call.actual_version is None:
         return None
     return float(str(call.actual_version)) if isinstance(shown, float) else str(call.actual_version)
 
 
 def _shown(text: str | None, version: Version) -> float | str:
-    """The requested version as the envelope echoes it: verbatim, or a number below 2.1."""
+    """The requested version as the envelope echoes it: a number below 2.1, verbatim text from there on."""
     return float(str(version)) if version < NUMBERS_END else text or str(version)
 
 

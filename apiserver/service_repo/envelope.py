@@ -13,7 +13,7 @@ CONTENT_TYPE = "application/json"
 
 
 class CallMeta(NamedTuple):
-    """What the envelope says of the call: its ids, its endpoint, the version it asked for and the one that answered (None: none did)."""
+    """The envelope's `meta`: ids, endpoint, requested version, and the version of the handler that answered (None: no handler)."""
 
     id: str
     trx: str
@@ -23,7 +23,7 @@ class CallMeta(NamedTuple):
 
 
 def wrap(call: CallMeta, code: int, subcode: int, message: str, data: dict[str, Any] | Encoded) -> bytes:
-    """The whole answer, as bytes. `data` that is encoded already goes in as it is."""
+    """The whole answer as bytes. `Encoded` data is inserted without parsing it."""
     meta = orjson.dumps(
         {
             "id": call.id,

@@ -1,7 +1,6 @@
-"""The one table: which exception is which code, and how its message reads (docs/protocol.md, "Envelope and codes").
+"""The table from exceptions to result codes and messages (docs/protocol.md, "Envelope and codes").
 
-Codes and sub-codes are ClearML's; the sentences are ours. Codes above 503 are never used: they make ClearML's SDK repeat the call
-forever.
+Codes and sub-codes are ClearML's, the texts are ours. Codes above 503 are never used: ClearML's SDK would repeat the call forever.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from apiserver.stores.errors import PatternTooSlow, StateUnavailable, StoreBusy,
 
 
 class Code(NamedTuple):
-    """`code` is also the HTTP status. `text` opens the message."""
+    """`code` is also the HTTP status; `text` begins the message."""
 
     code: int
     subcode: int
@@ -22,7 +21,7 @@ class Code(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """What the envelope says about a failed call. `retry_after` in whole seconds, for the header of that name."""
+    """The envelope of a failed call. `retry_after`: whole seconds for the Retry-After header, or None."""
 
     code: int
     subcode: int
@@ -113,7 +112,7 @@ def failure_of(error: Exception, call_id: str) -> Failure:
         return Failure(500, 0, f"General error (unexpected; see call {call_id} in the server's log)", {})
     retry_after = getattr(error, "retry_after", None)
     seconds = max(1, math.ceil(retry_after)) if retry_after is not None else None
-    if not isinstance(error, errors.TidemarkError):  # of a store: its text is for the operator (hosts, indices), it goes to the log
+    if not isinstance(error, errors.TidemarkError):  # a store's error names hosts and indices: its text goes to the log only
         return Failure(code.code, code.subcode, code.text, {}, seconds)
     return Failure(code.code, code.subcode, _message(code.text, error.extra, error.params), error.data, seconds)
 

@@ -1,4 +1,4 @@
-"""Query strings and forms: names and values, merged over a JSON body (docs/protocol.md, "Bodies")."""
+"""Query strings and forms: parsed into names and values, merged into the JSON body (docs/protocol.md, "Bodies")."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MAX_FORM = 1 << 20
 """Bytes of a form body. JSON bodies may be larger."""
 MAX_FIELDS = 1_000
 MAX_STEPS = 50
-"""Parts of a name such as `a.b.c`."""
+"""Most parts of a dotted name such as `a.b.c`."""
 SLICE = 64 * 1024
-"""Bytes decoded between two chances for other requests."""
+"""Bytes decoded before other requests get a turn."""
 
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+", re.ASCII)
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -29,14 +29,14 @@ BYTES = {b"%02x" % value: bytes([value]) for value in range(256)}
 
 
 def form_pairs(mimetype: str, content_type: str, body: bytes) -> list[tuple[str, str]]:
-    """The fields of a form body. Raises BadBody, for a form that is too large before it is read."""
+    """The fields of a form body. Raises BadBody; a form that is too large is refused before it is parsed."""
     if len(body) > MAX_FORM:
-        raise BadBody(f"a form may have {MAX_FORM} bytes; send JSON")
+        raise BadBody(f"a form may have at most {MAX_FORM} bytes; send JSON instead")
     return list(_urlencoded(body)) if mimetype == FORM else _multipart(content_type, body)
 
 
 def pairs(query: str) -> list[tuple[str, str]]:
-    """Names and values of a query string."""
+    """Names and values of a query string. Raises BadBody for too many fields."""
     try:
         return parse_qsl(query, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS)
     except ValueError:
@@ -53,13 +53,13 @@ def _urlencoded(body: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(text: bytes) -> str:
-    """Percent codes as bytes, in slices. urllib's `unquote` makes a list of the parts between percent signs: 200 bytes for each."""
+    """Decode percent codes in slices. urllib's `unquote` would build a list of the parts between percent signs, 200 bytes each."""
     text = text.replace(b"+", b" ")
     if b"%" in text:
         pieces, start = [], 0
         while start < len(text):
             end = start + SLICE
-            cut = text.find(b"%", max(start, end - 2), end)  # a code is not divided
+            cut = text.find(b"%", max(start, end - 2), end)  # never split a code
             end = cut if cut >= 0 and end < len(text) else end
             pieces.append(CODE.sub(_byte, text[start:end]))
             start = end
@@ -93,9 +93,9 @@ def _too_many() -> BadBody:
 
 
 def merge(body: dict[str, Any], given: Iterable[tuple[str, str]], schema: dict[str, Any]) -> None:
-    """Put query or form values over the body: `a.b=1` nests, repeated keys and `key[]` are lists.
+    """Set query or form values in `body`: `a.b=1` nests, repeated keys and `key[]` make lists. Raises BadBody for a name with too many parts.
 
-    Digits become numbers and true/false booleans, except where the schema wants a string: a task id of digits is a task id.
+    Digits become numbers and true/false booleans, except where the schema has a string: a task id may consist of digits.
     """
     grouped: dict[str, list[str]] = {}
     lists = set()

@@ -1,4 +1,4 @@
-"""The ClearML calls as OpenAPI 3.1: paths and components made from the schema files. What the runs API adds, `runs/openapi.py` says."""
+"""The ClearML calls as OpenAPI 3.1: paths and components generated from the schema files. `runs/openapi.py` adds the runs API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENVELOPE = {
     "meta": {
         "type": "object",
         "properties": {
-            "id": {"type": "string", "description": "Call id; the log has the stack trace of an error under it"},
+            "id": {"type": "string", "description": "Call id; the server's log has the stack trace of an error under this id"},
             "trx": {"type": "string", "description": "X-Clearml-Trx of the request, else the call id"},
             "endpoint": {
                 "type": "object",
@@ -42,7 +42,7 @@ _REFUSED = {
 
 
 def describe(schemas: SchemaSet) -> dict[str, Any]:
-    """`{paths, schemas, tags}`: every endpoint at its newest version, called without a version in the path."""
+    """`{paths, schemas, tags}`: every endpoint at its newest version, under its path without a version."""
     services = sorted({name.partition(".")[0] for name in schemas.endpoints})
     components: dict[str, Any] = dict(ENVELOPE)
     tags = []
@@ -104,7 +104,7 @@ def _answer(response: Schema, service: str) -> dict[str, Any]:
 
 
 def _moved(shape: Any, service: str) -> Any:
-    """The schema with its references leading to the components. The schemas use only words that mean the same in draft 7 and 2020-12."""
+    """The schema with references to OpenAPI components. Its keywords mean the same in draft 7 (ours) and 2020-12 (OpenAPI 3.1)."""
     if isinstance(shape, list):
         return [_moved(one, service) for one in shape]
     if not isinstance(shape, dict):

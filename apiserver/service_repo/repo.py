@@ -1,4 +1,4 @@
-"""The handlers of all services, found by name and version."""
+"""The registry of handlers: looked up by endpoint name and version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARK = "__tidemark_endpoint__"
 
 
 class Marked(NamedTuple):
-    """What `endpoint` leaves on a method."""
+    """Set on a method by `endpoint`."""
 
     name: str
     min_version: Version
@@ -30,7 +30,7 @@ def endpoint(name: str, min_version: str = "1.0") -> Callable[[Callable[..., Ans
     """
     version = parse(min_version)
     if version is None:
-        raise ValueError(f'{name}: "{min_version}" is no version')
+        raise ValueError(f'{name}: "{min_version}" is not a version')
 
     def mark(handler: Callable[..., Answer]) -> Callable[..., Answer]:
         setattr(handler, MARK, Marked(name, version))
@@ -55,14 +55,14 @@ class Entry:
 
 
 class ServiceRepo:
-    """Services add their handlers here; `check` says at start whether schemas and handlers fit."""
+    """Services register their handlers here; `check` compares schemas and handlers at start."""
 
     def __init__(self, schemas: SchemaSet) -> None:
         self.schemas = schemas
         self.entries: dict[str, Entry] = {}
 
     def add_service(self, service: object) -> None:
-        """Register every method of `service` that `@endpoint` marks. Raises StartupError for doubles and for names without schema."""
+        """Register every `@endpoint` method of `service`. Raises StartupError for duplicates and for names without a schema."""
         for attribute in dir(type(service)):
             marked = getattr(getattr(type(service), attribute), MARK, None)
             if not isinstance(marked, Marked):
@@ -79,7 +79,7 @@ class ServiceRepo:
             entry.handlers.sort(key=lambda item: item[0])
 
     def unhandled(self) -> list[str]:
-        """Endpoints that a schema names and no handler answers, each as a sentence."""
+        """A sentence for each endpoint that has a schema and no handler."""
         found = []
         for name, schema in self.schemas.endpoints.items():
             if name not in self.entries:
@@ -96,5 +96,5 @@ class ServiceRepo:
 
     @property
     def maximum(self) -> Version:
-        """The version that calls without one get."""
+        """The newest version: that of calls without a version in the path."""
         return max([MAXIMUM, *(version for entry in self.entries.values() for version, _ in entry.handlers)])

@@ -1,16 +1,16 @@
-"""The HOCON schemas: what every endpoint accepts and answers.
+"""The HOCON schemas of all endpoints: request and response.
 
 One file per service, `schema/services/<service>.conf`; files that begin with `_` are fragments. A file holds
 
     _description, _references      texts
-    _definitions                   JSON schemas that "$ref": "#/definitions/<name>" finds
+    _definitions                   JSON schemas for "$ref": "#/definitions/<name>"
     _default                       internal, authorize, changes, allow_roles, fields_of_roles for all endpoints of the service
     <action> {
       internal, authorize, changes, allow_roles, fields_of_roles      (_api_defaults.conf explains them)
       "<version>" { description, method, request | batch_request, response }
     }
 
-Compiling reads, checks and flattens that to JSON data, which is cached by the hash of the texts (`apiserver/hocon.py`).
+A file is compiled to flat JSON, which is cached by the hash of its text (`apiserver/hocon.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 from apiserver import hocon
 from apiserver.errors import StartupError, ValidationFailed
 from apiserver.service_repo.compile_schema import compile_service
-from apiserver.service_repo.validation import RequestReader, complain
+from apiserver.service_repo.validation import RequestReader, clearest_error
 from apiserver.service_repo.versions import Version, parse
 
 Schema = dict[str, Any]
@@ -32,7 +32,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Who may call an endpoint. `authorize` None: an identity is taken if there is one. `changes`: whether a call changes what is stored."""
+    """Who may call an endpoint. `authorize` None: credentials are optional. `changes`: whether a call writes."""
 
     internal: bool
     allow_roles: tuple[str, ...]
@@ -51,7 +51,7 @@ class Attributes:
 
 
 class EndpointSchema:
-    """All versions of one endpoint. Readers are built at first use: most of a server's endpoints are never called."""
+    """All versions of one endpoint. Validators are built at first use: most endpoints of a server are never called."""
 
     def __init__(self, name: str, compiled: Mapping[str, Any], definitions: Schema) -> None:
         self.name = name
@@ -73,19 +73,19 @@ class EndpointSchema:
         self._responses: dict[Version, Any] = {}
 
     def key_for(self, requested: Version) -> Version:
-        """The version key that describes a call: the highest one up to `requested`, else the lowest."""
+        """The version key of the schema that applies to a call: the highest up to `requested`, else the lowest."""
         return max((version for version in self._ordered if version <= requested), default=self._ordered[0])
 
     def is_batch(self, requested: Version) -> bool:
-        """Whether the call takes JSON lines, which its handler reads itself."""
+        """Whether the call takes JSON lines, which its handler parses itself."""
         return "batch_request" in self.versions[self.key_for(requested)]
 
     def takes_fields(self, requested: Version) -> bool:
-        """Whether the call has a body that means something."""
+        """Whether the call reads its body at all."""
         return self.is_batch(requested) or bool(self.reader(requested).schema.get("properties"))
 
     def request_schema(self, requested: Version) -> Schema:
-        """The schema of a call's body, with fields that only newer keys define put in, and the service's definitions."""
+        """The schema of a call's body with the service's definitions, and with fields that newer versions add: old paths accept them too."""
         key = self.key_for(requested)
         schema: Schema = copy.deepcopy(self.versions[key].get("request") or {"type": "object"})
         for newer in [version for version in self._ordered if version > key]:
@@ -95,11 +95,11 @@ class EndpointSchema:
         return self._with_definitions(schema)
 
     def response_schema(self, version: Version) -> Schema:
-        """The schema of `data` (`{type: string}` for downloads)."""
+        """The schema of the answer's `data` (`{type: string}` for downloads)."""
         return self._with_definitions(self.versions[self.key_for(version)]["response"])
 
     def reader(self, requested: Version) -> RequestReader:
-        """Coercion and validation for a call of this version."""
+        """Coercion, validation and defaults for a call of this version."""
         key = self.key_for(requested)
         reader = self._readers.get(key)
         if reader is None:
@@ -107,13 +107,13 @@ class EndpointSchema:
         return reader
 
     def check_response(self, version: Version, data: Any) -> None:
-        """Raise AssertionError, with the path of the first deviation, when `data` is not what the schema says."""
+        """Raise AssertionError with the path of the first mismatch when `data` violates the response schema."""
         key = self.key_for(version)
         if key not in self._responses:
             from jsonschema import Draft7Validator
 
             self._responses[key] = Draft7Validator(self.response_schema(key))
-        found = complain(self._responses[key], data)
+        found = clearest_error(self._responses[key], data)
         if isinstance(found, ValidationFailed):
             raise AssertionError(f"{self.name} v{key} answered data that its schema doesn't allow: {found}")
 
@@ -154,7 +154,7 @@ class SchemaSet:
         return self._definitions[service]
 
     def description(self, service: str) -> str:
-        """What a service is for, in a sentence."""
+        """The service's `_description`: one sentence."""
         return self._descriptions[service]
 
     def request_schema(self, name: str, version: str | Version) -> Schema:
@@ -166,7 +166,7 @@ class SchemaSet:
         return self.endpoints[name].response_schema(_version(version))
 
     def check_response(self, name: str, version: str | Version, data: Any) -> None:
-        """For tests: AssertionError when `data` deviates from the response schema."""
+        """For tests: AssertionError when `data` violates the response schema."""
         self.endpoints[name].check_response(_version(version), data)
 
 

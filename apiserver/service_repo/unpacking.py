@@ -1,4 +1,4 @@
-"""gzip bodies, unpacked in linear time, in slices, within limits."""
+"""gzip decompression of request bodies: linear time, in slices, with limits on size and ratio."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from apiserver.common.fairness import give_way
 from apiserver.errors import BadBody, BodyTooLarge
 
 STEP = 1 << 20
-"""Bytes unpacked between two chances for other requests."""
+"""Bytes unpacked before other requests get a turn."""
 SLICE = 16 * 1024
-"""Packed bytes that one call of zlib sees. zlib copies what follows a member, so a body seen whole would be copied once per member."""
+"""Packed bytes per call of zlib. zlib copies what follows a member, so a whole body would be copied once per member."""
 MAX_MEMBERS = 1_000
-"""gzip files inside one body. bgzip makes one for every 64 kB: 1,000 are 64 MB."""
+"""gzip members in one body. bgzip makes one per 64 kB: 1,000 are 64 MB."""
 MAX_RATIO = 200
 RATIO_FROM = 1 << 20
-"""Unpacked bytes from which on MAX_RATIO holds. Batches of log lines pack 10 to 60 to one, a long run of one byte 1,000 to one."""
+"""Unpacked bytes from which MAX_RATIO applies. Log lines compress 10:1 to 60:1, a zip bomb 1,000:1."""
 
 
 def unpack(raw: bytes, limit: int) -> bytes:
-    """The unpacked body; several members are joined. Raises BodyTooLarge and BadBody before the work is done."""
+    """The unpacked body; several members are concatenated. Raises BodyTooLarge as soon as a limit is passed, BadBody for damaged data."""
     allowed = min(limit, max(RATIO_FROM, MAX_RATIO * len(raw)))
     pieces: list[bytes] = []
     size = members = position = 0

@@ -1,4 +1,4 @@
-"""Large answers that clients have not read yet: they wait in memory, so all of them together are bounded."""
+"""A limit on the memory of large answers that clients read slowly."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from flask import Response
 
 from apiserver.common.addresses import network_of
 from apiserver.errors import NotAvailable
-from apiserver.service_repo.visit import Visitors
+from apiserver.service_repo.request_info import TrustedProxies
 from apiserver.settings import ServerSettings
 
 LARGE = 1_000_000
-"""Bytes from which on an answer is counted."""
+"""Answers of fewer bytes are not counted."""
 
 
 class UnreadAnswers:
-    """Counts the bytes of large answers of a worker, from when they are made until they are sent or given up. Files and streams hold no memory."""
+    """Counts the bytes of a worker's large answers until they are sent or dropped. Files and streams hold no memory and don't count."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._most = settings.unread_bytes
-        self._address = Visitors(settings.proxies).address
+        self._address = TrustedProxies(settings.proxies).address
         self._held: Counter[str] = Counter()
 
     def take(self, response: Response, environ: Mapping[str, Any]) -> None:
-        """Count an answer. Raises NotAvailable when there are too many bytes already, of its client (half of them at most) or of all."""
+        """Count an answer. Raises NotAvailable when all clients together would hold more than `server.unread_bytes`, or this one more than half."""
         size = response.content_length or 0
         if size < LARGE or response.is_streamed or response.direct_passthrough:
             return
         address = network_of(self._address(environ))
         total, own = self._held.total(), self._held[address]
-        if (total and total + size > self._most) or (own and own + size > self._most // 2):  # a single one is sent however large it is
+        if (total and total + size > self._most) or (own and own + size > self._most // 2):  # a single answer of any size is sent
             raise NotAvailable("too many large answers wait for clients that read slowly (server.unread_bytes)")
         self._held[address] += size
-        # When the object goes, its bytes go: also after an error, or when the client leaves.
+        # The bytes are given back with the object: also after an error, or when the client disconnects.
         weakref.finalize(response, self._give_back, address, size).atexit = False
 
     def _give_back(self, address: str, size: int) -> None:

@@ -1,6 +1,6 @@
-"""Requests against their schema: coerce, decide, word the complaint, fill in defaults.
+"""Validation of requests: coerce, validate, explain the error, fill in defaults.
 
-Two validators for one schema: jsonschema-rs (compiled) decides, `jsonschema` says what is wrong, for refused calls only.
+Two validators use the same schema: jsonschema-rs (compiled, fast) decides; `jsonschema` explains, for refused calls only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 MOST_ERRORS = 100
-"""Faults of a body among which the one to name is chosen."""
+"""Errors of a body that are compared to find the one worth naming."""
 INT64 = (-(2**63), 2**63 - 1)
 
 NAMES = {
@@ -36,14 +36,14 @@ NAMES = {
 
 @cache
 def _wording() -> ThreadPool:
-    """One thread of a worker process words complaints, in Python: that takes a second for a body of very many values, and for loading the library."""
+    """The worker process's thread for explaining errors: that is Python code, and takes up to a second for a huge body or for loading the library."""
     from gevent.threadpool import ThreadPool
 
     return ThreadPool(1)
 
 
 class RequestReader:
-    """Reads the bodies of one endpoint and version."""
+    """Coerces and validates the bodies of one endpoint and version."""
 
     def __init__(self, schema: Schema) -> None:
         import jsonschema_rs
@@ -54,7 +54,7 @@ class RequestReader:
         self._validator = jsonschema_rs.Draft7Validator(self.schema)
 
     def read(self, body: dict[str, Any]) -> dict[str, Any]:
-        """`body` (changed in place) coerced, validated and completed. Raises ValidationFailed."""
+        """Coerce `body` in place, validate it, fill in defaults. Raises ValidationFailed."""
         try:
             if self._coerce is not None:
                 self._coerce(body)
@@ -62,10 +62,10 @@ class RequestReader:
         except RecursionError:
             raise ValidationFailed("", "less deeply nested") from None
         if not valid:
-            # Imported here: the package's build compiles schemas with this module, and has no gevent.
+            # Imported here: the package build compiles schemas with this module and has no gevent.
             from apiserver.common.fairness import in_thread
 
-            raise in_thread(self._complaint, body, pool=_wording())
+            raise in_thread(self._error_of, body, pool=_wording())
         if self._fill is not None:
             self._fill(body)
         return body
@@ -73,19 +73,19 @@ class RequestReader:
     def _is_valid(self, body: dict[str, Any]) -> bool:
         try:
             return self._validator.is_valid(body)
-        except (ValueError, OverflowError):  # it can't hold this value (a lone surrogate, a number without bounds)
+        except (ValueError, OverflowError):  # Rust can't represent the value (a lone surrogate, an integer of any size)
             return False
 
-    def _complaint(self, body: dict[str, Any]) -> ValidationFailed:
+    def _error_of(self, body: dict[str, Any]) -> ValidationFailed:
         from jsonschema import Draft7Validator
 
-        found = complain(Draft7Validator(self.schema), body)
-        # The compiled validator refuses NaN and infinities where a number is wanted, the other one lets them through.
+        found = clearest_error(Draft7Validator(self.schema), body)
+        # The compiled validator refuses NaN and infinity as numbers; `jsonschema` accepts them and finds no error.
         return found or ValidationFailed("", "made of finite numbers and valid text")
 
 
-def complain(validator: Any, data: Any) -> ValidationFailed | None:
-    """The clearest complaint that a `jsonschema` validator has about `data`, in our words."""
+def clearest_error(validator: Any, data: Any) -> ValidationFailed | None:
+    """The most relevant error of a `jsonschema` validator, in our words; None when `data` is valid."""
     from jsonschema.exceptions import best_match
 
     error = best_match(islice(validator.iter_errors(data), MOST_ERRORS))
@@ -136,7 +136,7 @@ def _path(steps: Any) -> str:
 
 
 def _bounded(schema: Schema) -> Schema:
-    """A copy in which integers without bounds of their own are 64-bit ones: no store holds more."""
+    """A copy in which integers without bounds get those of 64 bits, which every store can hold."""
     bounded: Schema = copy.deepcopy(schema)
     _bound(bounded)
     return bounded

@@ -20,15 +20,15 @@ class Version(NamedTuple):
 
 
 MAXIMUM = Version(2, 34)
-"""What calls without a version get, and what tokens advertise."""
+"""The version of calls without one, and the `api_version` of tokens."""
 
 NUMBERS_END = Version(2, 1)
-"""Below, the envelope shows versions as JSON numbers, from here on as text (clients of the reference rely on both)."""
+"""Below this version the envelope shows versions as JSON numbers, from here on as text, as ClearML's server does: clients rely on both."""
 
 
 @lru_cache(maxsize=512)
 def parse(text: str) -> Version | None:
-    """`2.30`, or None when this is no version or has a leading zero. `20` is version 20.0."""
+    """Parse `2.30`; `20` is version 20.0. None for anything else, also for a leading zero."""
     text = text if "." in text else text + ".0"
     if len(text) > 20 or not WRITTEN.fullmatch(text):
         return None

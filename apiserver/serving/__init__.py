@@ -1,1 +1,1 @@
-"""`tidemark serve`: gunicorn, its worker processes, and what they do before their store answers."""
+"""`tidemark serve`: gunicorn, its worker processes, and their start while the store is unavailable."""

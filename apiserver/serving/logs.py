@@ -1,4 +1,4 @@
-"""The server's own log: where it goes, as text or as one JSON object a line."""
+"""The server's own log: its destination, and its format (text, or one JSON object a line)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class JsonLines(logging.Formatter):
-    """Time (UTC), level, logger and message; `fields` given as `extra` beside them; the stack trace of an error as text."""
+    """One JSON object a line: time (UTC), level, logger, process; the message, or the `fields` passed as `extra`; an error's stack trace."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -35,18 +35,18 @@ class JsonLines(logging.Formatter):
 
 
 def formatter(settings: ServerSettings) -> logging.Formatter:
-    """As `server.log_format` says."""
+    """The formatter for `server.log_format`."""
     return JsonLines() if settings.log_format == "json" else logging.Formatter(TEXT)
 
 
 def configure(settings: ServerSettings) -> None:
-    """Send everything that is logged in this process where `server.log_file` says."""
+    """Send this process's log to `server.log_file`, or to stderr."""
     file = settings.log_file
-    # A watched file may be moved away by logrotate.
+    # WatchedFileHandler reopens the file after logrotate has moved it.
     handler = logging.handlers.WatchedFileHandler(file) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(settings))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    for chatty in ("elastic_transport", "elasticsearch", "urllib3"):  # a line per request at "info"
+    for chatty in ("elastic_transport", "elasticsearch", "urllib3"):  # they log a line per request at "info"
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
-    # Who asks for the access log wants it whatever the level of the rest is.
+    # The access log has a switch of its own; the level of the rest must not hide it.
     logging.getLogger("tidemark.access").setLevel(logging.INFO)

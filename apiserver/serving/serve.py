@@ -1,7 +1,7 @@
-"""`tidemark serve`: the checks before, the sockets, the lock, and gunicorn with its gevent worker.
+"""`tidemark serve`: checks at start, listening sockets, the lock of the data folder, and gunicorn with gevent workers.
 
-The master of a single worker stays small: it imports neither Flask nor a store. Several workers share what theirs imports. Everything is opened after
-the fork.
+With one worker the master imports neither Flask nor a store, to stay small. With several it preloads the modules that they share. Stores and connections
+are opened after the fork.
 """
 
 from __future__ import annotations
@@ -41,19 +41,18 @@ from apiserver.settings import Settings
 
 LOCK = "tidemark.lock"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 (nothing listens here)
-"""Hosts that stand for every address of this machine, and what a client on it uses."""
+"""Wildcard hosts, and the address under which a client on this machine reaches them."""
 COLLECT_AFTER = 2_000
-"""New containers (lists, dictionaries, objects) after which Python looks for garbage among them. With its own 700, small batches spend 7 % of the server's
-time on it."""
+"""First threshold of the garbage collector, in new containers. With Python's 700, small batches spend 7 % of the server's time in the collector."""
 log = logging.getLogger("tidemark")
 
 
 def serve(settings: Settings, *, open_page: bool = False) -> None:
-    """Serve until a signal ends it. `open_page`: show the page in the user's browser when the server answers.
+    """Serve until a signal ends the process. `open_page`: open the page in the user's browser once the server answers.
 
     Raises StartupError; a worker that can't start ends the process with code 2.
     """
-    os.umask(0o077)  # what the server writes is for its own user
+    os.umask(0o077)  # files of the server are readable by its own user only
     share_between_processes()
     _check_log_file(settings.server.log_file)
     tracing.check()
@@ -63,7 +62,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     address = address_of(settings.server.host, sockets[0].getsockname()[1])
     write_lock(lock, address)
     _raise_file_limit(settings.server.connections)
-    gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn writes this header itself and would add to ours
+    gunicorn.http.wsgi.SERVER = "tidemark"  # gunicorn always writes a Server header; a second one of ours would be added to it
     master = os.getpid()
     counts = Path(tempfile.mkdtemp(prefix="tidemark-metrics-"))
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)  # prometheus-client looks for it when it is imported
@@ -71,47 +70,47 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
         _preload(settings)
     try:
         Server(settings, sockets, lambda: _ready(settings, address, open_page), counts).run()
-    except (SystemExit, HaltServer) as error:  # HaltServer comes once more while the server ends because of a first one
+    except (SystemExit, HaltServer) as error:  # while it shuts down after a HaltServer, gunicorn may raise a second one
         code = error.exit_status if isinstance(error, HaltServer) else error.code
         raise SystemExit(2 if code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR) else code) from None
     finally:
-        if os.getpid() == master:  # a worker that ends comes through here too
+        if os.getpid() == master:  # workers leave through this function too
             shutil.rmtree(counts, ignore_errors=True)
 
 
 def _preload(settings: Settings) -> None:
-    """Import, once for all workers, what each of them needs: a second of CPU and 50 MB of memory, which they share."""
+    """Import the modules of the workers once before the fork: saves each of them a second of CPU and 50 MB of memory."""
     import apiserver.app
 
     if settings.shared_store:
         import apiserver.stores.elastic
         import apiserver.stores.redis  # noqa: F401
     gc.collect()
-    gc.freeze()  # a collection in a worker would touch, and so copy, all of it
+    gc.freeze()  # a collection in a worker would write to, and so copy, every shared page
 
 
 def _ready(settings: Settings, address: str, open_page: bool) -> None:
-    """The server answers."""
+    """Print the banner and open the page, once the server answers."""
     print(banner(settings, address), flush=True)
     if open_page and not open_browser(address):
-        print(f"There is no display here: open {address} in a browser yourself.", flush=True)
+        print(f"No display found: open {address} in a browser yourself.", flush=True)
 
 
 def open_browser(address: str) -> bool:
-    """Show an address in the user's browser, without waiting for it; False where there is no display for one."""
+    """Open an address in the user's browser, without waiting for it. False when there is no display."""
     if sys.platform != "darwin" and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
         return False
-    # A process of its own: a worker must not wait for a browser, nor be its parent for long.
+    # In a process of its own: some browsers stay in the foreground, and would end with the worker.
     command = [sys.executable, "-m", "webbrowser", address]
     subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 (our own address)
     return True
 
 
 class Master(Arbiter):  # type: ignore[misc]  # untyped package
-    """gunicorn's master, which gives proxies time to notice that the server is about to end."""
+    """gunicorn's master with a drain period, in which proxies notice that the server is about to stop."""
 
     def __init__(self, app: BaseApplication, drain: float) -> None:
-        """`drain`: seconds between SIGTERM and the end, in which calls are answered as before and `/readyz` is 503."""
+        """`drain`: seconds after SIGTERM in which calls are still answered and `/readyz` is 503."""
         super().__init__(app)
         self._drain, self._ends_at = drain, math.inf
 
@@ -129,10 +128,10 @@ class Master(Arbiter):  # type: ignore[misc]  # untyped package
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped package
-    """gunicorn, configured by our settings instead of a file or a command line."""
+    """gunicorn, configured from our settings instead of a file or a command line."""
 
     def __init__(self, settings: Settings, sockets: list[socket.socket], ready: Callable[[], None], counts: Path) -> None:
-        """`counts`: the folder in which the workers count, for `GET /metrics`."""
+        """`counts`: the folder of the workers' counters (prometheus-client's multiprocess mode)."""
         self._settings = settings
         self._counts = counts
         Log.format = logs.JsonLines() if settings.server.log_format == "json" else None
@@ -154,7 +153,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             "loglevel": server.log_level if server.log_level != "info" else "warning",
             "accesslog": None,  # ours is in monitoring/call_log.py
             "errorlog": server.log_file or "-",
-            # Not 0: connections of browsers are kept. How long, and that all others close, is decided in worker.py.
+            # Not 0, so that connections can be kept alive. worker.py decides which ones, and how long.
             "keepalive": 1,
             "timeout": server.timeout,
             "graceful_timeout": server.graceful_timeout,
@@ -181,7 +180,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
         return StartingApp(lambda: create_app(self._settings), self._app_ready, _give_up, self._settings.server.max_body)
 
     def _app_ready(self, app: Any) -> None:
-        # Without this each full garbage collection (one in a few hundred batches) is a pause of 70 ms.
+        # Without it every full garbage collection (one in a few hundred batches) pauses the worker for 70 ms.
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)
         app.extensions["tidemark.upkeep"].start()
@@ -189,20 +188,20 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped package
             self._ready()
 
     def _worker_ended(self, arbiter: Any, worker: Any) -> None:
-        """What it counted stays; what it held open is gone."""
+        """Remove the live gauges of a worker that ended; its counters stay."""
         for gauge in self._counts.glob(f"gauge_live*_{worker.pid}.db"):
             gauge.unlink(missing_ok=True)
 
     def _worker_ready(self, worker: Any) -> None:
-        # SQLite hands the interpreter lock back and forth at every statement; beside a big batch each turn would wait Python's usual 5 ms, and a
-        # small read 100 ms in all.
+        # SQLite releases and takes the GIL at every statement. Beside a big batch each switch would take Python's default 5 ms, a small read
+        # 100 ms in all.
         sys.setswitchinterval(0.0005)
         worker.limit(self._settings.server)
         worker.wsgi.start()
 
 
 def _give_up(error: Exception) -> None:
-    """End the worker process, and with it the server; the first to find out says why."""
+    """End the worker process, and with it the server. The first worker to fail prints the reason."""
     if is_first(f"tidemark: {error}", 60.0):
         if isinstance(error, StartupError):
             print(f"tidemark: {error}", file=sys.stderr, flush=True)
@@ -212,7 +211,7 @@ def _give_up(error: Exception) -> None:
 
 
 class Log(Logger):  # type: ignore[misc]  # untyped package
-    """gunicorn's log without its lines about a worker that could not start: our own message says why."""
+    """gunicorn's log without its lines about a worker that could not start: `_give_up` has printed the reason."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -221,7 +220,7 @@ class Log(Logger):  # type: ignore[misc]  # untyped package
                 handler.setFormatter(Log.format)
 
     format: logging.Formatter | None = None
-    """Of `server.log_format`; set before the start."""
+    """The JSON formatter, or None for gunicorn's own; a class attribute because gunicorn makes the instance."""
     NOISE = ("App failed to load", "exited with code", "Worker failed to boot", "Shutting down: ", "Reason: ")
 
     def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
@@ -229,7 +228,7 @@ class Log(Logger):  # type: ignore[misc]  # untyped package
             super().error(msg, *args, **kwargs)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        if not isinstance(sys.exc_info()[1], TimeoutError):  # a client that stopped sending is no error of the server
+        if not isinstance(sys.exc_info()[1], TimeoutError):  # a client that stopped sending is not a server error
             super().exception(msg, *args, **kwargs)
 
     def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
@@ -253,7 +252,7 @@ def listen(host: str, port: int) -> socket.socket:
         if number == errno.EADDRINUSE:
             raise StartupError(f"port {port} on {host} is taken by another program; choose one with --port or TIDEMARK_PORT") from error
         if number == errno.EACCES:
-            raise StartupError(f"port {port} on {host} may not be used by this user; choose one above 1023 with --port") from error
+            raise StartupError(f"this user may not listen on port {port} of {host}; choose one above 1023 with --port") from error
         raise StartupError(f"can't listen on {host} port {port}: {getattr(error, 'strerror', error)}") from error
     sock.listen(2048)
     sock.set_inheritable(True)
@@ -261,12 +260,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def claim_data_folder(settings: Settings) -> TextIO:
-    """Make the data folder and lock it, for this server alone if the database is in it. The lock lasts until the file is closed by all processes of this server."""
+    """Create and lock the data folder: exclusively for SQLite, shared otherwise. The lock ends when all processes of this server have closed the
+    returned file. Raises StartupError."""
     folder = settings.data
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _close_to_others(folder)
-        # Only the owner may open it: a user who can read a file can lock it.
+        # Mode 0600: a user who can open the file could lock it.
         lock = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a+")
         if os.fstat(lock.fileno()).st_uid == os.geteuid():
             os.fchmod(lock.fileno(), 0o600)
@@ -275,7 +275,7 @@ def claim_data_folder(settings: Settings) -> TextIO:
             f"{folder}: the data folder can't be written: {error.strerror}; choose one with --data or TIDEMARK_DATA"
         ) from error
     try:
-        # Only SQLite's file needs one server: with Elasticsearch any number of them share the folder, for the files in it.
+        # A SQLite file belongs to one server; with Elasticsearch any number of servers share the folder for its files.
         fcntl.flock(lock, (fcntl.LOCK_SH if settings.shared_store else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         holder = lock_holder(folder)
@@ -285,7 +285,7 @@ def claim_data_folder(settings: Settings) -> TextIO:
 
 
 def _close_to_others(folder: Path) -> None:
-    """A data folder that we create is for this user only. The mode of a folder with other files stays."""
+    """Set mode 0700 on an empty folder and on our own; a folder with foreign files keeps its mode."""
     found = folder.stat()
     if found.st_uid != os.geteuid() or not found.st_mode & 0o077:
         return
@@ -305,15 +305,15 @@ def _check_log_file(path: str) -> None:
 
 
 def write_lock(lock: TextIO, address: str) -> None:
-    """Say in the lock file who holds it, so that commands find the running server."""
-    with suppress(OSError):  # of a full disk: then commands don't find the server, and nothing else happens
+    """Write pid, address and host into the lock file: other commands find the running server by it."""
+    with suppress(OSError):  # on a full disk commands don't find the server, which is no reason not to start
         lock.truncate(0)
         lock.write(json.dumps({"pid": os.getpid(), "address": address, "host": socket.gethostname()}))
         lock.flush()
 
 
 def lock_holder(folder: Path) -> dict[str, Any] | None:
-    """`{pid, address}` as the data folder's lock file has it; None when there is none. Whether it is still held, only a lock tells."""
+    """`{pid, address, host}` from the data folder's lock file, or None. The server may have ended since: see `running_server`."""
     try:
         found = json.loads((folder / LOCK).read_text())
     except (OSError, ValueError):
@@ -328,7 +328,7 @@ def running_server(folder: Path) -> str | None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = lock_holder(folder)
-        # On storage that hosts share, the address may be that of another one.
+        # On shared storage the server may run on another host, where the address means something else.
         return str(holder["address"]) if holder and holder.get("host", socket.gethostname()) == socket.gethostname() else None
     except OSError:
         return None
@@ -336,42 +336,42 @@ def running_server(folder: Path) -> str | None:
 
 
 def address_of(host: str, port: int) -> str:
-    """The address a client on this machine uses."""
+    """The URL for clients on this machine."""
     shown = EVERYWHERE.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
 
 
 def exports(settings: Settings, address: str, access_key: str, secret_key: str) -> str:
-    """Lines for a shell, after which ClearML's SDK talks to us."""
+    """Shell lines that point ClearML's SDK to this server, with an access key."""
     keys = [f"export CLEARML_API_ACCESS_KEY={access_key}", f"export CLEARML_API_SECRET_KEY={secret_key}"]
     return "\n".join([*addresses(settings, address), *keys])
 
 
 def addresses(settings: Settings, address: str) -> list[str]:
-    """The same without the key."""
+    """The same without the access key."""
     files = settings.files.public_url or f"{address}/files"
     return [f"export CLEARML_API_HOST={address}", f"export CLEARML_WEB_HOST={address}", f"export CLEARML_FILES_HOST={files}"]
 
 
 def banner(settings: Settings, address: str) -> str:
-    """What a starting server prints. Called in a worker, which has everything imported."""
+    """The text that a server prints when it answers. Called in a worker: the master does not import `credentials`."""
     from apiserver.credentials import Credentials
 
     if settings.open and not in_container():
         credentials = Credentials(settings)
         shown = exports(settings, address, credentials.access_key, credentials.secret_key)
-    else:  # what a server prints is kept by journals and log collectors
+    else:  # journals and log collectors keep stdout, so it must not show a secret
         shown = "\n".join([*addresses(settings, address), "", "The access key and its secret: tidemark keys"])
     mode = "open: calls from this machine need no credentials" if settings.open else "credentials required"
     note = ""
     if settings.server.host in EVERYWHERE and not in_container():
         elsewhere = address_of(socket.gethostname(), urlsplit(address).port or 80)
-        note = f"\nOn other machines write {elsewhere} in place of {address}.\n"
+        note = f"\nOn other machines use {elsewhere} instead of {address}.\n"
     return f"Tidemark listens on {address} ({mode})\n\n{shown}\n{note}"
 
 
 def in_container() -> bool:
-    """Whether this is a container of our image, Podman or Kubernetes; what it prints goes to a log."""
+    """Whether this is a container of our image, Podman or Kubernetes: there, stdout goes to a log."""
     return any(os.environ.get(name) for name in ("container", "KUBERNETES_SERVICE_HOST"))
 
 

@@ -1,4 +1,4 @@
-"""A worker process whose store does not answer yet: it waits, says so, and answers 503 meanwhile."""
+"""A worker process whose store is unavailable at start: it retries, logs that it waits, and answers 503 in the meantime."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from apiserver.service_repo.envelope import CallMeta, wrap
 log = logging.getLogger("tidemark")
 
 FIRST_TRY_SECONDS = 60.0
-"""How long the worker process takes no calls at all: until it knows whether it has to wait."""
+"""The worker accepts no calls before the first attempt has succeeded or failed, or this time has passed."""
 GRACE_SECONDS = 3.0
-"""A store that answers within so long was only busy: many workers start at once, and the first of them makes the indices."""
+"""A store that answers within this time was only busy: many workers start at once, and the first of them creates the indices."""
 PAUSE_SECONDS = 1.0
 SAY_SECONDS = 5.0
 RETRY_AFTER = 2
@@ -31,10 +31,10 @@ MESSAGE = "Temporarily unavailable (the server starts, and waits for its store)"
 
 
 class StartingApp:
-    """WSGI: the application that `make` makes, 503 until it can. `make` raises StoreNotReady while it is worth trying again."""
+    """WSGI application: 503 until `make` returns the real one. `make` raises StoreNotReady while a retry makes sense."""
 
     def __init__(self, make: Callable[[], Any], ready: Callable[[Any], None], give_up: Callable[[Exception], None], max_body: int) -> None:
-        """`ready` is called with the application when there is one, `give_up` when there will be none."""
+        """`ready` is called with the application, `give_up` with an error that no retry can mend."""
         self._make, self._ready, self._give_up = make, ready, give_up
         self._refusing = Draining(_refuse, max_body, RETRY_AFTER)
         self._app: Any = None
@@ -42,13 +42,13 @@ class StartingApp:
         self._waits_since = 0.0
 
     def start(self) -> None:
-        """Make the application, or go on trying in the background."""
+        """Make the application; after a failed first attempt the retries go on in the background."""
         gevent.spawn(self._wait)
         self._tried.wait(FIRST_TRY_SECONDS)
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """As Flask's."""
+        """The application's `extensions`; empty while it does not exist."""
         return getattr(self._app, "extensions", {})
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -1,7 +1,7 @@
-"""gunicorn's gevent worker, with limits for clients that hold a connection and send little or nothing.
+"""gunicorn's gevent worker with limits against slow clients (Slowloris).
 
-A connection costs a slow client nothing, so places are limited: by address, and for clients that have shown no login yet. A request must keep
-a pace: its head within HEAD_SECONDS, its body at LEAST_RATE.
+Connections are limited by address, and for clients that are not authenticated yet. A request must arrive in time: its head within
+HEAD_SECONDS, its body at LEAST_RATE.
 """
 
 from __future__ import annotations
@@ -17,43 +17,45 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 from apiserver.common.addresses import network_of
-from apiserver.service_repo.visit import Visitors
+from apiserver.service_repo.request_info import TrustedProxies
 from apiserver.settings import ServerSettings
 
 HEAD_SECONDS = 10.0
-"""Seconds that the server waits for the head of a request, in all."""
+"""Seconds in which the whole head of a request must arrive."""
 GRACE = 10.0
+"""Seconds of waiting for a body before LEAST_RATE applies."""
 LEAST_RATE = 1000.0
-"""Bytes a second that a body must bring, after GRACE seconds of waiting for it. The time in which the server is busy does not count."""
+"""Least rate of a body in bytes/s. Only time that the server spends waiting counts."""
 REFUSED_RATE = 1_000_000.0
-"""The same for the rest of a body that nobody wants."""
+"""The same for the rest of a refused body."""
 KEPT_SECONDS = 15.0
-"""Seconds that a browser's connection stays open for its next request."""
+"""Seconds that a browser's connection is kept alive."""
 KEPT_BODY = 1_000_000
+"""A connection is closed after a request with a larger body."""
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nServer: tidemark\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
     b"Content-Length: 52\r\n\r\n" + b'{"detail":"too many connections; try again later"}\r\n'
 )
 JOINED = 1 << 16
-"""Bytes of an answer's body up to which it is joined with its head."""
+"""Body chunks of up to this many bytes are sent in one packet with the head."""
 
 
-class Places:
-    """How many connections an address (of IPv6: its /64 network) holds, and how many of them have shown no login yet."""
+class ConnectionLimits:
+    """Counts connections by address (IPv6: by /64 network), and those that are not authenticated yet."""
 
     def __init__(self, settings: ServerSettings) -> None:
         total = settings.connections
         self._per_address = settings.connections_per_address or max(1, total // 2)
         self._without_login = settings.connections_without_login or max(1, total // 2)
-        self._visitors = Visitors(settings.proxies)
+        self._proxies = TrustedProxies(settings.proxies)
         self._held: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._unknown_total = 0
 
-    def enter(self, address: str) -> Place | None:
-        """A place for a connection; None when this address, or everybody without a login, holds too many."""
-        proxy, address = self._visitors.is_proxy(address), network_of(address)
-        if not proxy:  # all clients of a proxy come from its address
+    def acquire(self, address: str) -> ConnectionSlot | None:
+        """Count a new connection; None when its address, or all unauthenticated clients together, have too many."""
+        proxy, address = self._proxies.is_proxy(address), network_of(address)
+        if not proxy:  # many clients share a proxy's address
             if self._held[address] >= self._per_address or self._unknown_total >= self._without_login:
                 return None
             if self._unknown[address] >= max(1, self._without_login // 2):
@@ -61,39 +63,39 @@ class Places:
         self._held[address] += 1
         self._unknown[address] += 1
         self._unknown_total += 1
-        return Place(self, address)
+        return ConnectionSlot(self, address)
 
-    def admit(self, address: str) -> None:
-        """One of the address's connections has shown a login."""
+    def authenticated(self, address: str) -> None:
+        """One of the address's connections is authenticated."""
         self._unknown_total -= 1
         _less(self._unknown, address)
 
-    def leave(self, address: str) -> None:
+    def release(self, address: str) -> None:
         """A connection is closed."""
         _less(self._held, address)
 
     def held(self, address: str) -> int:
-        """The connections of an address."""
+        """The number of open connections of an address."""
         return self._held[network_of(address)]
 
 
-class Place:
-    """The place of one connection."""
+class ConnectionSlot:
+    """One counted connection."""
 
-    def __init__(self, places: Places, address: str) -> None:
-        self._places, self._address = places, address
+    def __init__(self, limits: ConnectionLimits, address: str) -> None:
+        self._limits, self._address = limits, address
         self._unknown = True
 
-    def admit(self) -> None:
-        """The client has shown a login."""
+    def authenticated(self) -> None:
+        """The client is authenticated. May be called for every request."""
         if self._unknown:
             self._unknown = False
-            self._places.admit(self._address)
+            self._limits.authenticated(self._address)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The connection is closed."""
-        self.admit()
-        self._places.leave(self._address)
+        self.authenticated()
+        self._limits.release(self._address)
 
 
 def _less(counts: Counter[str], key: str) -> None:
@@ -103,11 +105,11 @@ def _less(counts: Counter[str], key: str) -> None:
 
 
 class PacedSocket:
-    """A client's socket whose `recv` raises TimeoutError when the client falls behind. The head of an answer is sent together with the beginning of its
-    body. All else is the socket's own."""
+    """A client's socket. `recv` raises TimeoutError when the client sends too slowly; the head of an answer goes out with the beginning of its body.
+    Everything else is the socket's own."""
 
-    def __init__(self, sock: Any, place: Place, idle_timeout: float) -> None:
-        self._sock, self._place, self._idle = sock, place, idle_timeout
+    def __init__(self, sock: Any, slot: ConnectionSlot, idle_timeout: float) -> None:
+        self._sock, self._slot, self._idle = sock, slot, idle_timeout
         self._credit = self._most = HEAD_SECONDS
         self._rate = 0.0
         self._paced = True
@@ -119,36 +121,37 @@ class PacedSocket:
         return getattr(self._sock, name)
 
     def admitted(self) -> None:
-        """The caller of this request has shown a login."""
-        self._place.admit()
+        """The caller of this request is authenticated."""
+        self._slot.authenticated()
 
     def expect_body(self, rate: float = LEAST_RATE) -> None:
-        """From now on, `rate` bytes a second after GRACE seconds. What came faster is no credit for a silence longer than the idle time-out."""
+        """From now on the client must send `rate` bytes/s, after GRACE seconds. Faster data earns credit, up to the idle time-out."""
         self._credit, self._most, self._rate = GRACE, max(GRACE, self._idle), rate
 
     def expect_head(self) -> None:
-        """From now on, the next request of a connection that is kept, after a failed handshake too."""
+        """A kept connection waits for its next request (also after a failed WebSocket handshake)."""
         self._credit = self._most = KEPT_SECONDS
         self._rate = 0.0
         self._paced = True
         self._sock.settimeout(self._idle)
 
     def end(self) -> None:
-        """No further request is awaited: `recv` returns as if the client had closed."""
+        """Accept no further request: `recv` returns as if the client had closed the connection."""
         self._ended = True
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def refuse_body(self) -> None:
-        """What still comes is read only so that the client sees the answer."""
+        """The rest of the body is only drained, so that the client sees the answer: it must come fast."""
         self.expect_body(REFUSED_RATE)
 
     def hold_head(self) -> None:
-        """What `sendall` gets next is the head of an answer, and goes out with what follows: gunicorn sends them apart, and each packet wakes the client."""
+        """Hold back the next `sendall`, the head of an answer, and send it with the data that follow: gunicorn sends two packets, and each wakes the
+        client."""
         self._awaits_head = True
 
     def send_head(self) -> None:
-        """The answer has ended: send its head if nothing followed it."""
+        """Send a held head: nothing followed it."""
         self._awaits_head = False
         if self._head:
             head, self._head = self._head, b""
@@ -169,13 +172,13 @@ class PacedSocket:
         return self._sock.sendfile(*args, **options)
 
     def unlimited(self) -> None:
-        """The connection becomes a WebSocket, whose reader may be silent for hours, and whose messages have no head."""
+        """The connection becomes a WebSocket: its client may be silent for hours, and its messages have no head."""
         self.send_head()
         self._paced = False
         self._sock.settimeout(None)
 
     def recv(self, size: int, *flags: int) -> bytes:
-        """Read; the time that passes here is the client's."""
+        """Read up to `size` bytes. The time spent waiting here is charged to the client."""
         if not self._paced:
             data: bytes = self._sock.recv(size, *flags)
             return data
@@ -198,7 +201,7 @@ class PacedSocket:
 
 
 class CheckedBody:
-    """gunicorn's request body; a malformed chunk is an OSError, as a broken connection is."""
+    """gunicorn's request body, but a malformed chunk raises OSError, as a broken connection does."""
 
     def __init__(self, body: Any) -> None:
         self._body = body
@@ -233,10 +236,10 @@ class CheckedBody:
 
 
 def _is_kept(headers: dict[str, str]) -> bool:
-    """Whether the connection of a request stays open for the next one.
+    """Whether the connection is kept alive after this request: only for browsers, which send `Sec-Fetch-Mode`, and small bodies.
 
-    ClearML's SDK forks with open sockets, and parent and child would read each other's answers. Only browsers send `Sec-Fetch-Mode`. A large body
-    ends its connection, so that what is left of a refused one need not be read.
+    ClearML's SDK forks with open sockets: parent and child would read each other's answers. After a large body the connection is closed, so that the
+    rest of a refused one need not be read.
     """
     length = headers.get("CONTENT-LENGTH", "0")
     small = "TRANSFER-ENCODING" not in headers and length.isascii() and length.isdigit() and int(length) <= KEPT_BODY
@@ -244,37 +247,37 @@ def _is_kept(headers: dict[str, str]) -> bool:
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
-    """gunicorn's gevent worker with places and a pace."""
+    """gunicorn's gevent worker with limits on connections and on slow requests."""
 
     settings: ServerSettings
-    """Set before the first request."""
-    places: Places
+    """Set by `limit` before the first request."""
+    connection_limits: ConnectionLimits
 
     def limit(self, settings: ServerSettings) -> None:
         """Take the limits from the settings."""
-        self.settings, self.places = settings, Places(settings)
-        # gunicorn looks each setting up and checks it again, some thirty of them for every request.
+        self.settings, self.connection_limits = settings, ConnectionLimits(settings)
+        # gunicorn's Config looks up and validates a setting at each access, thirty times a request; plain attributes skip that.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         self._kept: set[PacedSocket] = set()
 
     def timeout_ctx(self) -> AbstractContextManager[None]:
-        """No time-out beside the pace of `PacedSocket`."""
+        """gunicorn's own time-out is off: `PacedSocket` has its limits."""
         return nullcontext()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        place = self.places.enter(str(addr[0]))
-        if place is None:
+        slot = self.connection_limits.acquire(str(addr[0]))
+        if slot is None:
             with suppress(OSError):
                 client.settimeout(1)
                 client.sendall(FULL)
                 client.close()
             return
-        paced = PacedSocket(client, place, self.settings.idle_timeout)
+        paced = PacedSocket(client, slot, self.settings.idle_timeout)
         try:
             super(GeventWorker, self).handle(listener, paced, addr)  # skips GeventWorker.handle, which removes the time-out
         finally:
             self._kept.discard(paced)
-            place.leave()
+            slot.release()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         self._kept.discard(sock)

@@ -1,7 +1,7 @@
-"""The routes of the page: its shell, its files, and the result links that ClearML's SDK prints.
+"""The routes of the page: its HTML document, its files, and the result links that ClearML's SDK prints.
 
-The shell is static and holds no data, so these routes stay outside the gate: a link from a chat program is a cross-site navigation and must
-work. Every call for data that follows is same-origin and authenticated.
+These routes are not protected by the origin check: the document is static and contains no data, and a link from a chat program, a cross-site
+navigation, must work. All calls for data are same-origin and authenticated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apiserver.web.policy import PagePolicy
 STATIC = Path(__file__).parent / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
 FRAMES = ("plots.html",)
-"""Documents that run in a sandboxed frame."""
+"""Documents of sandboxed frames."""
 
 
 _RUN_TABS = ("charts", "overview", "console", "images", "plots", "config", "artifacts", "storage")
@@ -31,11 +31,11 @@ BUNDLES: dict[str, tuple[str, ...]] = {
     **{f"run-{tab}": ("views/run.js", f"views/{tab}.js") for tab in _RUN_TABS},
     **{f"compare-{tab}": ("views/compare.js", f"views/compare-{tab}.js") for tab in _COMPARE_TABS},
 }
-"""The modules that a first paint needs beside the program itself, by name of their bundle."""
+"""The modules that a view needs for its first paint, beside the program, by bundle."""
 
 
 def _bundle(path: str, tab: str) -> str:
-    """The bundle of an address. A tab that does not exist shows the first."""
+    """The bundle for a URL's path and `tab` parameter. An unknown tab is the first one."""
     if path.startswith("/runs/"):
         return f"run-{tab if tab in _RUN_TABS else _RUN_TABS[0]}"
     if path == "/compare":
@@ -44,12 +44,12 @@ def _bundle(path: str, tab: str) -> str:
 
 
 def wants_page() -> bool:
-    """Whether the client names text/html, as browsers do; `*/*` of curl and of SDKs does not count."""
+    """Whether the Accept header names text/html, as browsers do; the `*/*` of curl and SDKs does not count."""
     return any(value.lower().startswith("text/html") and quality > 0 for value, quality in request.accept_mimetypes)
 
 
 class Page:
-    """The page as a part of the application. `version` changes with every change of a file."""
+    """The handlers of the page's routes. `version` changes whenever a file changes."""
 
     def __init__(self, assets: Assets, policy: PagePolicy) -> None:
         self._assets = assets
@@ -57,7 +57,7 @@ class Page:
         self.version = assets.version
 
     def shell(self) -> Response:
-        """The document of every view; the program finds out from the address what to show, and the document which modules come with it."""
+        """The HTML document. It is the same for every view, apart from the bundle that it loads; the program reads the URL."""
         name = _bundle(request.path, request.args.get("tab", ""))
         response = self._assets.shell(name).answer(request.accept_encodings, self._policy.page)
         response.headers["Cache-Control"] = "no-cache"
@@ -66,7 +66,7 @@ class Page:
         return response
 
     def file(self, version: str, name: str) -> Response:
-        """A file of this version. Another version's: 404, the page then offers to reload."""
+        """A file of this version. 404 for another version; the page then offers to reload."""
         asset = self._assets.get(name) if version == self.version and name != "index.html" else None
         if asset is None:
             return Response("no such file\n", 404, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
@@ -74,23 +74,23 @@ class Page:
         return asset.answer(request.accept_encodings, {**headers, "Cache-Control": FOR_EVER})
 
     def run(self, id: str) -> Response:
-        """The shell; Runicorn's viewer has the same address."""
+        """The document, at the path that Runicorn's viewer has too."""
         return self.shell()
 
     def results(self, project: str, id: str, rest: str = "") -> Response:
-        """The address that ClearML's SDK prints as results page."""
+        """Redirects the results page that ClearML's SDK prints to the run."""
         tab = "?tab=console" if rest.endswith("log") else ""
         response: Response = redirect(f"/runs/{quote(id, safe='')}{tab}", 302)  # type: ignore[assignment]
         return response
 
 
 def open_page(settings: WebSettings) -> Page:
-    """Reads the files of the page. Raises StartupError when some are missing."""
+    """Read the files of the page. Raises StartupError when one is missing."""
     return Page(Assets(STATIC, BUNDLES), PagePolicy(settings.frame_ancestors, settings.image_origins))
 
 
 def register_web(app: Flask, page: Page) -> None:
-    """Add the page's routes, apart from `/`, which `app.py` negotiates."""
+    """Add the page's routes except `/`, where `app.py` negotiates between page and JSON."""
     web = Blueprint("web", __name__)
     for path in ("/projects", "/compare", "/login"):
         web.add_url_rule(path, f"shell {path}", page.shell)

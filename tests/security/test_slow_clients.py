@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.service_repo.visit import Visitors
+from apiserver.service_repo.request_info import TrustedProxies
 from apiserver.serving import worker
 from tests.client import plot
 from tests.conftest import credentials, dismiss
@@ -114,16 +114,16 @@ def test_a_failed_handshake_does_not_keep_its_connection_for_ever(server: Server
 
 
 @pytest.fixture
-def place() -> worker.Place:
+def slot() -> worker.ConnectionSlot:
     class Limits:
         connections, connections_per_address, connections_without_login, proxies = 10, 3, 4, ()
 
-    found = worker.Places(Limits()).enter("1.1.1.1")  # type: ignore[arg-type]
+    found = worker.ConnectionLimits(Limits()).acquire("1.1.1.1")  # type: ignore[arg-type]
     assert found is not None
     return found
 
 
-def test_a_fast_beginning_is_no_credit_for_a_slow_rest(place: worker.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fast_beginning_is_no_credit_for_a_slow_rest(slot: worker.ConnectionSlot, monkeypatch: pytest.MonkeyPatch) -> None:
     """100 kB at once were worth 100 s of a byte now and then."""
     monkeypatch.setattr(worker, "GRACE", 0.2)
     client, served = socket.socketpair()
@@ -136,7 +136,7 @@ def test_a_fast_beginning_is_no_credit_for_a_slow_rest(place: worker.Place, monk
 
     with client, served, ThreadPoolExecutor(1) as pool:
         sending = pool.submit(send)
-        paced = worker.PacedSocket(served, place, 0.3)
+        paced = worker.PacedSocket(served, slot, 0.3)
         paced.expect_body()
         received = 0
         try:
@@ -149,11 +149,11 @@ def test_a_fast_beginning_is_no_credit_for_a_slow_rest(place: worker.Place, monk
     assert received >= 100_000
 
 
-def test_head_and_body_of_an_answer_go_out_together(place: worker.Place) -> None:
+def test_head_and_body_of_an_answer_go_out_together(slot: worker.ConnectionSlot) -> None:
     client, served = socket.socketpair()
     with client, served:
         client.setblocking(False)
-        paced = worker.PacedSocket(served, place, 0.3)
+        paced = worker.PacedSocket(served, slot, 0.3)
         paced.hold_head()
         paced.sendall(b"head ")
         with pytest.raises(BlockingIOError):
@@ -204,27 +204,27 @@ def test_the_counts_of_places_return_to_zero() -> None:
     class Limits:
         connections, connections_per_address, connections_without_login, proxies = 10, 3, 4, ("10.0.0.0/8",)
 
-    places = worker.Places(Limits())  # type: ignore[arg-type]
-    first, second = places.enter("1.1.1.1"), places.enter("1.1.1.1")
-    assert first and second and places.enter("1.1.1.1") is None  # half of those without a login
-    first.admit()
-    third = places.enter("1.1.1.1")
-    assert third is not None and places.enter("1.1.1.1") is None  # three of one address
-    assert all(places.enter("10.1.1.1") is not None for _ in range(20))  # a proxy
-    assert places.enter("2.2.2.2") is None  # everybody without a login
-    for place in (first, second, third):
-        place.leave()
-    assert not places.held("1.1.1.1")
+    limits = worker.ConnectionLimits(Limits())  # type: ignore[arg-type]
+    first, second = limits.acquire("1.1.1.1"), limits.acquire("1.1.1.1")
+    assert first and second and limits.acquire("1.1.1.1") is None  # half of those without a login
+    first.authenticated()
+    third = limits.acquire("1.1.1.1")
+    assert third is not None and limits.acquire("1.1.1.1") is None  # three of one address
+    assert all(limits.acquire("10.1.1.1") is not None for _ in range(20))  # a proxy
+    assert limits.acquire("2.2.2.2") is None  # everybody without a login
+    for slot in (first, second, third):
+        slot.release()
+    assert not limits.held("1.1.1.1")
 
 
 def test_a_network_of_ipv6_is_one_client() -> None:
     class Limits:
         connections, connections_per_address, connections_without_login, proxies = 100, 2, 50, ()
 
-    places = worker.Places(Limits())  # type: ignore[arg-type]
-    assert places.enter("2001:db8::1") and places.enter("2001:db8::ffff:1")
-    assert places.enter("2001:db8::2") is None and places.enter("2001:db8:0:1::1") is not None
-    assert places.held("2001:db8::3") == 2
+    limits = worker.ConnectionLimits(Limits())  # type: ignore[arg-type]
+    assert limits.acquire("2001:db8::1") and limits.acquire("2001:db8::ffff:1")
+    assert limits.acquire("2001:db8::2") is None and limits.acquire("2001:db8:0:1::1") is not None
+    assert limits.held("2001:db8::3") == 2
     addresses = {
         "2001:db8::1": "2001:db8::/64",
         "2001:DB8:0:0:1::1": "2001:db8::/64",
@@ -233,9 +233,9 @@ def test_a_network_of_ipv6_is_one_client() -> None:
         "1.2.3.4": "1.2.3.4",
         "no:address": "no:address",
     }
-    visitors = Visitors(())
-    assert {address: visitors.visit({"REMOTE_ADDR": address}, changes=False).address for address in addresses} == addresses
-    assert visitors.address({"REMOTE_ADDR": "2001:db8::1"}) == "2001:db8::1"  # as the access log shows it
+    proxies = TrustedProxies(())
+    assert {address: proxies.request_info({"REMOTE_ADDR": address}, changes=False).address for address in addresses} == addresses
+    assert proxies.address({"REMOTE_ADDR": "2001:db8::1"}) == "2001:db8::1"  # as the access log shows it
 
 
 def test_a_malformed_chunk_is_400(server: Server) -> None:

@@ -17,8 +17,8 @@ from apiserver.app import Draining, TidemarkApp
 from apiserver.service_repo import Call, Encoded, Identity, RawResponse, ServiceRepo, endpoint
 from apiserver.service_repo.auth import Authenticator, KeyRecord
 from apiserver.service_repo.dispatch import Dispatcher
+from apiserver.service_repo.origins import OriginPolicy
 from apiserver.service_repo.schema import SchemaSet
-from apiserver.service_repo.security import Gate
 from apiserver.service_repo.unread import UnreadAnswers
 from apiserver.settings import Settings, make_settings
 from apiserver.stores.errors import StateUnavailable, StoreBusy
@@ -162,13 +162,13 @@ class Identities:
     def proof(self, access_key: str) -> str:
         return access_key
 
-    def standing(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
+    def current_identity(self, company: str, user: str, proof: str, actor: str) -> Identity | None:
         return self.user(user, company) or Identity(user, company)
 
     def note_use(self, who: Identity, access_key: str, worker: str) -> None:
         """Nobody asks here."""
 
-    def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
+    def is_revoked(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
         return session in self.revoked
 
 
@@ -180,12 +180,12 @@ class Api:
         (folder / "schema" / "sample.conf").write_text(SCHEMA)
         self.settings: Settings = make_settings({"TIDEMARK_DATA": str(folder), **env})
         self.identities = Identities()
-        self.auth = Authenticator(self.settings, self.identities, Gate(self.settings), "signing secret")
+        self.auth = Authenticator(self.settings, self.identities, OriginPolicy(self.settings), "signing secret")
         self.repo = ServiceRepo(SchemaSet(folder / "schema"))
         self.repo.add_service(Sample())
         self.repo.check()
         server = self.settings.server
-        app = TidemarkApp("sample", Dispatcher(self.repo, self.auth, server), Gate(self.settings), UnreadAnswers(server))
+        app = TidemarkApp("sample", Dispatcher(self.repo, self.auth, server), OriginPolicy(self.settings), UnreadAnswers(server))
         app.wsgi_app = Draining(app.wsgi_app, self.settings.server.max_body, self.settings.elastic.timeout)  # type: ignore[method-assign]
         self.http: FlaskClient = app.test_client(use_cookies=False)
 

@@ -1,6 +1,6 @@
-"""Access keys that users create: documents of the registry, so that every worker process knows them.
+"""Access keys that users create, stored in the registry for all worker processes.
 
-A secret is random and long (297 bits), so a salted SHA-256 is enough against guessing. It is shown once, when the key is created.
+A secret has 297 random bits, so a salted SHA-256 is enough against guessing. It is returned once, when the key is created.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ SECRET_LETTERS = string.ascii_letters + string.digits
 
 
 def new_access_key() -> str:
-    """20 letters and digits."""
+    """A random access key: 20 upper-case letters and digits."""
     return "".join(secrets.choice(LETTERS) for _ in range(20))
 
 
 def new_secret() -> str:
-    """50 letters and digits, about 297 bits."""
+    """A random secret: 50 letters and digits, about 297 bits."""
     return "".join(secrets.choice(SECRET_LETTERS) for _ in range(50))
 
 
 def hashed(secret: str) -> str:
-    """`sha256$<salt>$<digest>`."""
+    """The stored form of a secret: `sha256$<salt>$<digest>`."""
     salt = secrets.token_hex(16)
     return f"sha256${salt}${_digest(salt, secret)}"
 
@@ -88,7 +88,7 @@ class CredentialBook:
         return document is not None and document.body["user"] == user and self._registry.delete("credential", company, access_key)
 
     def note_use(self, company: str, access_key: str, worker: str) -> None:
-        """Store when and from where a key was last used."""
+        """Record when and by which worker a key was last used."""
 
         def edit(body: dict[str, Any]) -> bool:
             body["last_used"], body["last_used_from"] = now_ms(), worker

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 SYSTEM = "tidemark"
-"""In place of a company id: documents of the installation itself (secrets, revocations)."""
+"""The company id of the installation's own documents (secrets, revocations)."""
 
 ROLES = ("system", "root", "admin", "superuser", "user", "annotator", "guest")
 """From the highest rank to the lowest."""
 WRITERS = ("system", "root", "admin", "superuser", "user")
-"""Roles that may change what is stored; the others read (annotators comment too)."""
+"""Roles that may write; the others may read only (annotators may also comment)."""
 WEB = "web"
-"""In place of a role: callers with the public key of a web application."""
+"""The role of callers with the public key of a web application."""
 ADMINISTRATORS = ("system", "root", "admin")
 """Roles that may act for others of their company."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The caller. `company` (an id) limits what the call may see."""
+    """An authenticated user. `company` is the id of the tenant whose data the call may see."""
 
     user: str
     company: str
@@ -30,17 +30,17 @@ class Identity:
 
     @property
     def may_write(self) -> bool:
-        """Whether the role may change what is stored."""
+        """Whether the role may write."""
         return self.role in WRITERS
 
 
 def ranks_at_least(role: str, other: str) -> bool:
-    """Whether `role` ranks as high as `other` or higher. System ranks as root. An unknown role ranks below all."""
+    """Whether `role` ranks at least as high as `other`. System equals root; an unknown role ranks below all."""
     return _rank(role) <= _rank(other)
 
 
 def may_act_for(role: str, other: str) -> bool:
-    """Whether users of `role` may act for those of `other`."""
+    """Whether users with `role` may impersonate users with `other`."""
     return role in ADMINISTRATORS and ranks_at_least(role, other)
 
 
@@ -54,7 +54,7 @@ NOBODY = Identity(user="", company="", role="guest")
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """An access key (or a user name that logs in with a password). `check` compares the secret."""
+    """An access key, or a login name with a password. `check(secret)`: whether the secret is right."""
 
     identity: Identity
     check: Callable[[str], bool]

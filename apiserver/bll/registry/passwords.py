@@ -1,8 +1,8 @@
-"""Passwords that people choose can be guessed: slow hashes, the same work for names that don't exist, and a limit on guesses.
+"""Password checks that resist guessing: slow hashes, the same work for unknown names, and limits on attempts.
 
-The server writes no configuration: a password that stands there as plain text is hashed in memory, and `tidemark doctor` names its user.
+The server never writes the configuration: a plain-text password in it is hashed in memory, and `tidemark doctor` reports its user.
 
-Guesses are counted for an address and a name together, so nobody can lock a user out from elsewhere.
+Attempts are counted by address and name together, so nobody can lock a user out from another address.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from apiserver.stores.errors import StateUnavailable
 from apiserver.stores.state import State
 
 WINDOW = 60.0
-"""Seconds for which a wrong password counts."""
+"""Seconds for which a wrong password is counted."""
 FREE = 5
-"""Wrong passwords without consequence; each further one makes the next check wait twice as long, up to LONGEST_DELAY."""
+"""Wrong passwords without a delay; each further one doubles the delay of the next check, up to LONGEST_DELAY."""
 SHORTEST_DELAY = 0.125
 LONGEST_DELAY = 4.0
 ATTEMPTS = 20
-"""Wrong passwords for one name from one address, after which checks are refused. An address from which the right one has come is only delayed."""
+"""Wrong passwords for a name from one address after which checks are refused. An address that has sent the right one before is only delayed."""
 ADDRESS_ATTEMPTS = 100
-"""Wrong passwords from one address, whatever the names."""
+"""Wrong passwords from one address, for any names."""
 KNOWN = 30 * 86400.0
-"""Seconds for which an address is remembered that knew the password."""
+"""Seconds for which an address that sent the right password is remembered."""
 WAITING = 8
-"""Checks that one address may have waiting, those that are delayed included."""
+"""Most checks of one address that wait, delayed ones included."""
 ALL_CHECKING = 64
-"""Checks that wait for a thread or have one, of all addresses."""
+"""Most checks of all addresses that run or wait for a thread."""
 THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
-"""A check takes 64 MB and all of a core for tens of milliseconds: never on all cores."""
+"""A check takes 64 MB and a whole core for tens of milliseconds: never use all cores."""
 BCRYPT = ("$2a$", "$2b$", "$2y$")
 
 
@@ -63,15 +63,12 @@ class Passwords:
         self._hashes = {plain: hashed for plain, hashed in self._hashes.items() if plain in self._decoys}
 
     def verify(self, name: str, stored: str | None, given: str, address: str) -> bool:
-        """Whether a password is right. `stored` None: there is no such name; this takes as long as for one that exists.
-
-        Raises TooManyRequests.
-        """
+        """Whether a password is right. `stored` None: an unknown name, for which the check takes as long. Raises TooManyRequests."""
         if stored is None and not self._decoys:
             return False
         who = hashlib.blake2b(f"{len(address)}:{address}{name}".encode("utf-8", "replace"), digest_size=16).hexdigest()
         is_known = self._is_known(who)
-        # Names that others guess from the same address take no place from the known one.
+        # A known address has its own limit for this name: guesses at other names from the same address don't use it up.
         with self._place(who if is_known else address), self._one_at_a_time.hold((name, address)):
             self._slow_down(who, address, is_known=is_known)
             return self._verify(who, name, stored, given, address, is_known=is_known)
@@ -89,12 +86,12 @@ class Passwords:
                 del self._waiting[who]
 
     def _verify(self, who: str, name: str, stored: str | None, given: str, address: str, *, is_known: bool) -> bool:
-        # Checks that are delayed don't count, and a known address is never refused: guesses from elsewhere would keep the owner out.
+        # Delayed checks don't count, and a known address is never refused: otherwise guesses from other addresses would lock the owner out.
         if self._checking >= ALL_CHECKING and not is_known:
             raise TooManyRequests("too many passwords are being checked", 2.0)
         self._checking += 1
         try:
-            # 50 ms or more of computing, with the interpreter lock released: other requests continue.
+            # 50 ms or more of CPU, with the GIL released: other requests continue.
             right = bool(self._pool.apply(self._matches, (stored or self._decoy(name), given))) and stored is not None
         finally:
             self._checking -= 1
@@ -106,7 +103,7 @@ class Passwords:
         return right
 
     def _is_known(self, who: str) -> bool:
-        """Whether the right password for this name has come from this address."""
+        """Whether this address has sent the right password for this name before."""
         try:
             return not self._state.hit(f"password-known:{who}", 1, KNOWN, 0).remaining
         except StateUnavailable:
@@ -132,12 +129,12 @@ class Passwords:
             return
 
     def _decoy(self, name: str) -> str:
-        """Always the same one for a name, so that timing reveals nothing."""
+        """A stored hash for an unknown name, always the same one, so that timing reveals nothing."""
         digest = hmac.digest(self._decoy_key, name.encode("utf-8", "replace"), "sha256")
         return self._decoys[int.from_bytes(digest[:8], "big") % len(self._decoys)]
 
     def _matches(self, stored: str, given: str) -> bool:
-        """In a thread. Plain text is hashed when it is first used: its check takes as long as that of a hash, so timing reveals nothing."""
+        """Runs in a thread. Plain text is hashed at first use, so that its check takes as long as that of a hash and timing reveals nothing."""
         from argon2 import PasswordHasher
         from argon2.exceptions import Argon2Error, InvalidHashError
 
@@ -146,7 +143,7 @@ class Passwords:
             import bcrypt
 
             try:
-                return bcrypt.checkpw(secret[:72], stored.encode())  # bcrypt itself never looked further
+                return bcrypt.checkpw(secret[:72], stored.encode())  # bcrypt uses 72 bytes only
             except ValueError:
                 return False
         if is_plain_text(stored):

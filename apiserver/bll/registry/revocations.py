@@ -1,4 +1,4 @@
-"""Revoked sessions and keys, and tokens that users got before their rights changed.
+"""Revoked sessions and keys, and revoked tokens of users whose rights have changed.
 
 Revocations are documents of the registry. Each worker process keeps a copy, because a look-up per call would cost a round trip, and renews it in the
 background: a revocation takes effect at once in the process that made it, and within four seconds (2 x `RENEW`) in all others.
@@ -26,7 +26,7 @@ CLEAN_UP = 100
 
 
 class Revocations:
-    """A copy of the documents of kind `revoked`: `{id, at, until}` (ms; `until` None: for good)."""
+    """A copy of the documents of kind `revoked`: `{id, at, until}` (epoch ms; `until` None: for ever)."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -34,8 +34,8 @@ class Revocations:
         self._renewed = float("-inf")
         self._renewing = False
 
-    def refuses(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
-        """Whether a token that was issued at `issued` (ms), or a key that was checked then, is revoked."""
+    def is_revoked(self, *, session: str, access_key: str, company: str, user: str, issued: int) -> bool:
+        """Whether a token issued at `issued` (epoch ms), or a key verified then, is revoked."""
         self._keep_fresh()
         at = self._at
         if session and f"session:{session}" in at:
@@ -53,7 +53,7 @@ class Revocations:
         self._add(f"key:{access_key}", None)
 
     def end_user(self, company: str, user: str) -> None:
-        """Refuse all tokens that a user got until now; a new login gets a token with the present rights."""
+        """Refuse all tokens issued to a user until now; a new login gets the present rights."""
         self._add(f"user:{company}:{user}", None)
 
     def _add(self, id: str, until: int | None) -> None:
@@ -72,12 +72,12 @@ class Revocations:
         if age < 2 * RENEW:
             gevent.spawn(self._renew_or_stay)
         else:
-            self._renew_or_stay()  # no call came for a while: the copy is too old
+            self._renew_or_stay()  # there was no call for a while: the copy is too old
 
     def _renew_or_stay(self) -> None:
         try:
             self._renew()
-        except StoreError as error:  # the copy stays: what it holds stays revoked
+        except StoreError as error:  # keep the copy: its entries stay revoked
             self._renewed = time.monotonic()
             log.warning("revocations could not be read: %s", error)
         finally:

@@ -1,12 +1,11 @@
-"""Which web pages may talk to the server (docs/protocol.md, "Authentication").
+"""Protection against CSRF and DNS rebinding, and CORS: which web pages may call the server (docs/protocol.md, "Authentication").
 
-A server that lets its own machine in without credentials is reachable for every page that the machine's browser shows: by a plain
-cross-origin call, a form or an image tag, or through a DNS name that suddenly leads to 127.0.0.1. So in `open` mode, and wherever a
-cookie is the credential, Host and Origin are looked at before a handler runs. Tokens and keys in headers need none of that: no foreign
-page has them.
+A server that needs no credentials on its own machine can be called by every page in that machine's browser: with a plain cross-origin
+request, a form or an image tag, or through a DNS name that is rebound to 127.0.0.1. So in `open` mode, and for cookies, Host and Origin
+are checked before a handler runs. Tokens and keys in headers need no check: a foreign page does not have them.
 
-Browsers send `Sec-Fetch-Site` to https and loopback addresses only, and no Origin with a link or an image. So beyond loopback a call that
-changes something must also be one that no form, link or image can make.
+Browsers send `Sec-Fetch-Site` to https and loopback addresses only, and no Origin with a link or an image. So on other addresses a call
+that writes must also be one that no form, link or image can make.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ import re
 from collections.abc import Mapping
 
 from apiserver.errors import OriginRefused
-from apiserver.service_repo.visit import Visit, Visitors, host_name
+from apiserver.service_repo.request_info import RequestInfo, TrustedProxies, host_name
 from apiserver.settings import Settings, is_loopback
 
 ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#@]+)", re.IGNORECASE)
 FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-"""What a form, or a call that a browser makes without asking first, can send."""
+"""Content types that browsers send across origins without a CORS preflight."""
 METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
-class Gate:
+class OriginPolicy:
     """Checks Host, Origin and Sec-Fetch-Site, and makes the CORS headers."""
 
     def __init__(self, settings: Settings) -> None:
         self.open = settings.open
-        self.visitors = Visitors(settings.server.proxies)
+        self.proxies = TrustedProxies(settings.server.proxies)
         self._hosts = {host.lower() for host in (*settings.server.hosts, settings.server.host)}
         self._any_address = settings.server.allow_open
         self._origins = {origin.lower().rstrip("/") for origin in settings.cors.origins}
@@ -38,7 +37,7 @@ class Gate:
         self._max_age = str(settings.cors.max_age)
 
     def check(self, headers: Mapping[str, str], *, cookie: bool = False) -> None:
-        """Raise OriginRefused for a foreign page's call. `cookie`: the caller was recognised by a cookie."""
+        """Raise OriginRefused for a call from a foreign page. `cookie`: the caller is authenticated by a cookie."""
         host = headers.get("Host", "")
         if self.open and host and not self.is_ours(host):
             raise OriginRefused(f'Host "{host[:100]}" is not this server; name it in server.hosts if it should be')
@@ -51,26 +50,26 @@ class Gate:
         elif headers.get("Sec-Fetch-Site", "").lower() in ("cross-site", "same-site"):  # image tags and links carry no Origin
             raise OriginRefused("a page of another site may not call this server")
 
-    def check_change(self, headers: Mapping[str, str], visit: Visit) -> None:
-        """Raise OriginRefused for a change that only a cookie or open mode admits, if a foreign page could have made the call."""
-        if not visit.changes or headers.get("Origin") is not None or visit.is_local:  # an Origin was checked
+    def check_change(self, headers: Mapping[str, str], request_info: RequestInfo) -> None:
+        """Raise OriginRefused for a write without an Authorization header that a foreign page could have sent."""
+        if not request_info.changes or headers.get("Origin") is not None or request_info.is_local:  # an Origin was checked
             return
-        if visit.method in ("GET", "HEAD", "OPTIONS"):
-            raise OriginRefused(f"{visit.method} may not change anything here without an Authorization header; send POST")
-        if visit.method == "POST" and visit.media_type in FORM_TYPES:
+        if request_info.method in ("GET", "HEAD", "OPTIONS"):
+            raise OriginRefused(f"{request_info.method} may not change anything here without an Authorization header; send POST")
+        if request_info.method == "POST" and request_info.media_type in FORM_TYPES:
             raise OriginRefused(
                 "a form may not change anything here: send Content-Type: application/json (or application/json-lines), or an Authorization header"
             )
 
     def is_ours(self, host: str) -> bool:
-        """Whether a Host header names this machine, or a name from the configuration."""
+        """Whether a Host header names this machine or a configured host."""
         name = host_name(host)
         if is_loopback(name) or name in self._hosts:
             return True
         return self._any_address and _is_address(name)  # a rebound DNS name is never a plain address
 
     def allows(self, origin: str, host: str) -> bool:
-        """Whether a page of `origin` may call: a configured or loopback origin, or the page came from this server itself."""
+        """Whether pages of `origin` may call: configured origins, loopback if allowed, and this server's own pages."""
         found = ORIGIN.fullmatch(origin)
         if found is None:
             return False
@@ -79,7 +78,7 @@ class Gate:
         return bool(host) and found["authority"].lower() == host.lower()
 
     def cors(self, headers: Mapping[str, str], *, preflight: bool) -> dict[str, str]:
-        """The CORS headers of an answer; none for a page that may not read it."""
+        """The CORS headers of an answer; empty for a page that may not read it."""
         origin = headers.get("Origin")
         if origin is None or not self.allows(origin, headers.get("Host", "")):
             return {}

@@ -1,4 +1,4 @@
-"""Facts of a request that authentication needs beside its headers: the client's address, and whether the call changes something."""
+"""What authentication needs to know of a request beside its headers: the client's address, and whether the call writes."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One request. The defaults are those of a call that may change nothing by a cookie or open mode alone."""
+class RequestInfo:
+    """One request. The defaults are the strictest: a cookie or open mode alone allows no write."""
 
     method: str = "GET"
     media_type: str = ""
     """Content-Type without parameters, lower case."""
     changes: bool = True
-    """Whether the call changes what is stored."""
+    """Whether the call writes."""
     address: str = ""
-    """The client's address, as a trusted proxy forwards it; of IPv6 its network (`network_of`): limits are counted by it."""
+    """The client's address behind trusted proxies; for IPv6 its /64 network (`network_of`). Limits are counted by it."""
     is_local: bool = False
-    """Whether a program of this machine calls by a loopback name: browsers tell such a server the truth about the page that calls."""
+    """Whether a program on this machine calls a loopback name. Browsers send such servers the headers that tell which page calls."""
     admitted: Callable[[], None] = lambda: None
-    """Called when the caller has shown a login."""
+    """Called once the caller is authenticated."""
 
 
-class Visitors:
-    """Makes a Visit of a WSGI request."""
+class TrustedProxies:
+    """The configured proxies; finds out the client's address behind them."""
 
     def __init__(self, proxies: Sequence[str]) -> None:
         self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in proxies]
 
-    def visit(self, environ: Mapping[str, Any], *, changes: bool) -> Visit:
+    def request_info(self, environ: Mapping[str, Any], *, changes: bool) -> RequestInfo:
         """The request as authentication sees it."""
         sock = environ.get("gunicorn.socket")
-        return Visit(
+        return RequestInfo(
             method=environ.get("REQUEST_METHOD", "GET"),
             media_type=str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower(),
             changes=changes,
@@ -49,7 +49,7 @@ class Visitors:
         )
 
     def address(self, environ: Mapping[str, Any]) -> str:
-        """The client's address: the right-most one that is no proxy of ours. A client can write anything to the left of it."""
+        """The client's address: the right-most one in X-Forwarded-For that is not a trusted proxy. Clients can forge everything left of it."""
         address = str(environ.get("REMOTE_ADDR") or "")
         if not self._proxies:
             return address
@@ -60,14 +60,14 @@ class Visitors:
         return address
 
     def is_local(self, environ: Mapping[str, Any]) -> bool:
-        """Whether the peer and the Host header are this machine, and no proxy is between."""
+        """Whether peer and Host header are this machine, without a proxy in between."""
         peer = str(environ.get("REMOTE_ADDR") or "")
         if not is_loopback(peer) or any(name in environ for name in FORWARDED) or self.is_proxy(peer):
             return False
         return is_loopback(host_name(environ.get("HTTP_HOST") or "localhost"))
 
     def is_proxy(self, address: str) -> bool:
-        """Whether this is the address of a trusted proxy."""
+        """Whether this is a trusted proxy's address."""
         if not self._proxies:
             return False
         try:
