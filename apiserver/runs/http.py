@@ -234,7 +234,7 @@ class RunsApi:
         answer = {
             "added": lines.added,
             "errors": refused,
-            "passed_over": lines.passed_over,
+            "passed_over": lines.skipped,
             "error_lines": _bounded(problems, MAX_ERROR_LINES if shown is None else shown),
         }
         if not lines.added:

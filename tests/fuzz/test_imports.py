@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from apiserver.bll.runs.run_lines import RunLines
-from apiserver.operations.transfer.discovery import look
+from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.importer import Importer
 from apiserver.operations.transfer.sinks import Stored
 from tests.fuzz.test_broken_batches import numbers
@@ -42,7 +42,7 @@ class Lines:
             batch.add(number, line)
         made = batch.finish()
         self.points += sum(len(points.iters) for points in made.points.values()) + len(made.events) + len(made.logs)
-        return Stored(batch.added, batch.errors, batch.passed_over)
+        return Stored(batch.added, batch.errors, batch.skipped)
 
     def describe(self, run: str, facts: object) -> None:
         orjson.dumps(facts)
@@ -195,12 +195,12 @@ def after_choice(seed: int) -> random.Random:
 
 def imported(folder: Path) -> tuple[int, int]:
     """How many points and parameters came, and how many problems were named."""
-    found = look(folder)
+    found = discover(folder)
     sink = Lines()
     importer = Importer(sink)
     for run in found.runs:
         importer.run(run)
     for problem in (*found.problems, *importer.tally.problems):
         assert str(problem)
-    said = (not found.runs) + sum(importer.tally.passed_over.values())  # "no run in ...", "passed over: 1 empty files"
+    said = (not found.runs) + sum(importer.tally.skipped.values())  # "no run in ...", "Skipped ...: 1 empty files"
     return sink.points + importer.tally.hyperparams, len(found.problems) + len(importer.tally.problems) + said

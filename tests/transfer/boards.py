@@ -9,7 +9,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
 
-from apiserver.operations.transfer.discovery import look
+from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.pieces import Damaged, FoundRun, Piece, Restarted, Rewound, Scalars
 
 EPOCH = 1_600_000_000
@@ -34,7 +34,7 @@ def record_at(data: bytes, number: int) -> int:
 
 def runs_below(root: Path) -> list[FoundRun]:
     """The runs that an import finds."""
-    found = look(root)
+    found = discover(root)
     assert all(isinstance(run, FoundRun) for run in found.runs)
     return [run for run in found.runs if isinstance(run, FoundRun)]
 

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from apiserver.operations.transfer.discovery import look_at_server
+from apiserver.operations.transfer.discovery import discover_on_server
 from apiserver.operations.transfer.pieces import FoundRun
 
 Answer = tuple[int, bytes]
@@ -89,7 +89,7 @@ def record(url: str, file: Path) -> None:
         return status, content
 
     with Replay(answer) as replay:
-        for run in look_at_server(replay.url).runs:
+        for run in discover_on_server(replay.url).runs:
             assert isinstance(run, FoundRun)
             list(run.adapter.read(run))
     file.write_text(json.dumps(kept, indent=1) + "\n")

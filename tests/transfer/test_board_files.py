@@ -14,8 +14,8 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
 
 from apiserver.operations.transfer.adapters.tensorboard import BoardRun
-from apiserver.operations.transfer.discovery import look
-from apiserver.operations.transfer.pieces import Facts, PassedOver, Text
+from apiserver.operations.transfer.discovery import discover
+from apiserver.operations.transfer.pieces import Facts, Skipped, Text
 from apiserver.operations.transfer.tfrecord import RecordFile, masked
 from tests.transfer.boards import EPOCH, damage, pieces_of, points, record_at, runs_below, write
 
@@ -72,7 +72,7 @@ def test_any_damage_costs_no_more_than_the_records_it_touches(tmp_path: Path) ->
         assert damage(pieces) or data == whole, (number, kind, at)
 
 
-def test_a_length_that_promises_more_than_memory_holds_is_passed_over(tmp_path: Path) -> None:
+def test_a_record_length_beyond_memory_is_skipped(tmp_path: Path) -> None:
     path = write(tmp_path, LINE)
     head = (1 << 40).to_bytes(8, "little")
     path.write_bytes(head + masked(head).to_bytes(4, "little") + path.read_bytes())
@@ -138,7 +138,7 @@ def test_runs_below_a_folder_that_only_looks_like_a_run_are_found(tmp_path: Path
     (tmp_path / "meta.json").write_text('{"author": "somebody"}')
     write(tmp_path / "logs" / "version_0", LINE)
     (tmp_path / "logs" / "logs.txt").write_text("a log\n")
-    assert [run.path.name for run in look(tmp_path).runs] == ["logs", "version_0"]
+    assert [run.path.name for run in discover(tmp_path).runs] == ["logs", "version_0"]
 
 
 # --- meaning
@@ -210,7 +210,7 @@ def test_the_plugin_says_what_a_value_is(tmp_path: Path) -> None:
     )
     pieces = pieces_of(tmp_path)
     assert [piece.text for piece in pieces if isinstance(piece, Text)] == ["note [0]: 12", "note [1]: 12"]
-    assert {(piece.kind, piece.count) for piece in pieces if isinstance(piece, PassedOver)} == {
+    assert {(piece.kind, piece.count) for piece in pieces if isinstance(piece, Skipped)} == {
         ("audio", 1),
         ("summaries of the plugin mine", 1),
     }

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from apiserver.operations.transfer.adapters.tables import TableOptions
-from apiserver.operations.transfer.discovery import look, look_at_server
+from apiserver.operations.transfer.discovery import discover, discover_on_server
 from apiserver.operations.transfer.facts import storable
-from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, PassedOver, Picture, Piece, Scalars, Text
+from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, Picture, Piece, Scalars, Skipped, Text
 from tests.transfer.boards import damage, points, runs_below
 from tests.transfer.record import LOSS, ODD, PARAMS
 from tests.transfer.replay import Replay, recorded
@@ -92,7 +92,7 @@ def test_images_of_mlflows_database_lie_beside_it(copy: Copy) -> None:
     pieces = list(run.adapter.read(run))
     (image,) = [piece for piece in pieces if isinstance(piece, Picture)]
     assert (image.name, image.step, image.time) == ("black", 3, 1_600_000_000_000)
-    counted = {piece.kind: piece.count for piece in pieces if isinstance(piece, PassedOver)}
+    counted = {piece.kind: piece.count for piece in pieces if isinstance(piece, Skipped)}
     assert counted == {"artifacts (files)": 1, "datasets and models of runs": 1} and not damage(pieces)
 
 
@@ -168,7 +168,7 @@ def test_rows_of_a_damaged_database_are_salvaged(damage_: str, copy: Copy) -> No
     data = path.read_bytes()
     half = len(data) // 2 // 4096 * 4096
     path.write_bytes(data[:half] if damage_ == "cut" else data[:half] + bytes(4096) + data[half + 4096 :])
-    found = look(path)
+    found = discover(path)
     (run,) = [run for run in found.runs if isinstance(run, FoundRun)]
     steps = [step for step, _ in points(run.adapter.read(run))["loss"]]
     assert steps[:1_000] == list(range(1_000)) and len(steps) > (2_000 if damage_ == "cut" else 4_900)
@@ -186,7 +186,7 @@ def test_dvclive(copy: Copy) -> None:
     (run.path / "metrics.json").write_text('{"train": {"loss": 0.2}, "best": "epoch 3", "folds": [1, 2], "none": null}')
     pieces = list(run.adapter.read(run))
     assert facts_of(pieces)["summary"] == {"train/loss": 0.2, "best": "epoch 3"}
-    assert PassedOver("lists and objects of summaries", 1) in pieces
+    assert Skipped("lists and objects of summaries", 1) in pieces
 
 
 def test_lightnings_csv_logger(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_lightnings_csv_logger(tmp_path: Path) -> None:
 
 
 def read_file(path: Path, options: TableOptions = TableOptions()) -> list[Piece]:  # noqa: B008 - it can't change
-    (run,) = look(path, options).runs
+    (run,) = discover(path, options).runs
     assert isinstance(run, FoundRun)
     return list(run.adapter.read(run))
 
@@ -226,7 +226,7 @@ def test_tables_of_every_form(form: str, tmp_path: Path) -> None:
     assert points(pieces) == {"loss": [(0, 1.0), (1, 0.5), (2, 0.25)]}
     (scalars,) = [piece for piece in pieces if isinstance(piece, Scalars)]
     assert list(scalars.times) == [1_600_000_000_000, 1_600_000_001_000, 1_600_000_002_000]
-    assert [piece for piece in pieces if isinstance(piece, PassedOver)] == [PassedOver("texts and lists in rows", 3)]
+    assert [piece for piece in pieces if isinstance(piece, Skipped)] == [Skipped("texts and lists in rows", 3)]
 
 
 @pytest.mark.parametrize(("column", "lost"), [("loss", {"loss": 100}), ("step", {"loss": 100, "acc": 100})])
@@ -260,12 +260,12 @@ def test_columns_can_be_named_and_tables_can_be_long(tmp_path: Path) -> None:
     )
     pieces = read_file(path, TableOptions("n", "when", "what", "how much"))
     assert points(pieces) == {"loss": [(1, 0.5)], "acc": [(1, 0.75)]}
-    assert damage(pieces) == ["no time: 'soon'", "the step must be a whole number, got 'x'"]
+    assert damage(pieces) == ["not a time: 'soon'", "the step must be a whole number, got 'x'"]
 
 
 def test_a_running_mlflow_server() -> None:
     with recorded(RECORDED / "mlflow-server" / "answers.json") as server:
-        found = look_at_server(server.url)
+        found = discover_on_server(server.url)
         runs = named([run for run in found.runs if isinstance(run, FoundRun)])
         assert set(runs) == {"first", "second", "child"} and not found.problems
         first = runs["first"]
@@ -280,7 +280,7 @@ def test_a_running_mlflow_server() -> None:
     assert facts["status"] == "finished" and facts["ended_at"] >= facts["started_at"] > 1.6e9
     (image,) = [piece for piece in pieces if isinstance(piece, Picture)]
     assert (image.name, image.step) == ("black", 3) and isinstance(image.data, bytes) and image.data.startswith(b"\x89PNG")
-    assert [piece for piece in pieces if isinstance(piece, PassedOver)] == [PassedOver("artifacts (files)", 1)]
+    assert [piece for piece in pieces if isinstance(piece, Skipped)] == [Skipped("artifacts (files)", 1)]
 
 
 def test_long_histories_of_a_server_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_long_histories_of_a_server_come_in_pages(monkeypatch: pytest.MonkeyPatc
         return (200, json.dumps(found).encode()) if found is not None else (500, b"no storage")
 
     with Replay(answer) as server:
-        runs = look_at_server(server.url).runs
+        runs = discover_on_server(server.url).runs
         assert [run.name for run in runs if isinstance(run, FoundRun)] == ["long", "long"]
         assert isinstance(runs[0], FoundRun)
         pieces = list(runs[0].adapter.read(runs[0]))
@@ -315,7 +315,7 @@ def test_long_histories_of_a_server_come_in_pages(monkeypatch: pytest.MonkeyPatc
     assert one == (1, 0.5) and math.isnan(two[1]) and three == (3, math.inf)
     assert "artifacts can't be listed" in damage(pieces)[0] and facts_of(pieces)["status"] == "running"
     with Replay(lambda method, path, body: (401, b"who are you")) as server:
-        assert "who are you (401)" in str(look_at_server(server.url).problems[0])
+        assert "who are you (401)" in str(discover_on_server(server.url).problems[0])
 
 
 def test_a_table_of_many_runs_is_imported_run_by_run(tmp_path: Path) -> None:
@@ -329,12 +329,12 @@ def test_a_table_of_many_runs_is_imported_run_by_run(tmp_path: Path) -> None:
     pd.DataFrame(rows).drop(columns="run_name").to_csv(tmp_path / "all.csv", index=False)
     pd.DataFrame(rows).drop(columns="name").to_parquet(tmp_path / "vision.parquet")
     for file, options in (("all.csv", TableOptions(run="name")), ("vision.parquet", TableOptions())):
-        found = look(tmp_path / file, options)
+        found = discover(tmp_path / file, options)
         runs = [run for run in found.runs if isinstance(run, FoundRun)]
         assert [(run.name, run.project) for run in runs] == [("a", file.partition(".")[0]), ("bb", file.partition(".")[0])]
         assert len({run.id for run in runs}) == 2 and not found.problems
         assert [points(run.adapter.read(run)) for run in runs] == [{"loss": [(step, step + size) for step in range(3)]} for size in (1, 2)]
-    assert "no run is named" in look(tmp_path / "all.csv", TableOptions(run="nothing")).problems[0].reason
+    assert "names no run" in discover(tmp_path / "all.csv", TableOptions(run="nothing")).problems[0].reason
 
 
 def test_aim(copy: Copy) -> None:
@@ -366,7 +366,7 @@ def test_a_damaged_file_of_aim_costs_what_it_holds(file: str, copy: Copy) -> Non
     data = bytearray(path.read_bytes())
     data[len(data) // 3 :] = b"\xff" * (len(data) - len(data) // 3)
     path.write_bytes(data)
-    found = look(folder)
+    found = discover(folder)
     (run,) = found.runs
     assert isinstance(run, FoundRun)
     pieces = list(run.adapter.read(run))
@@ -380,5 +380,5 @@ def test_a_damaged_file_of_aim_costs_what_it_holds(file: str, copy: Copy) -> Non
 def test_aim_without_its_library_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aimrocks", None)
     (tmp_path / ".aim" / "meta" / "chunks" / "a1").mkdir(parents=True)
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert not found.runs and "1 run in .aim: the package aimrocks is needed (pip install" in found.problems[0].reason

@@ -66,7 +66,7 @@ class RunLines:
     broken: int = 0
     """and those of them that are no JSON."""
     added: int = 0
-    passed_over: int = 0
+    skipped: int = 0
     """Lines of unknown types, and lists and objects in rows."""
     timed: int = 0
     """Lines with a time of their own."""
@@ -156,7 +156,7 @@ class RunLines:
         kind = event.get("type")
         take = _TAKERS.get(kind) if isinstance(kind, str) else None
         if take is None:
-            self.passed_over += 1
+            self.skipped += 1
             return
         data = event.get("data")
         if not isinstance(data, dict):
@@ -220,7 +220,7 @@ class RunLines:
                 points = self._attribute(names.NULL, name)
                 points.values.append(math.nan)
             else:
-                self.passed_over += 1  # lists and objects
+                self.skipped += 1  # lists and objects
                 continue
             points.iters.append(step)
             points.timestamps.append(timestamp)

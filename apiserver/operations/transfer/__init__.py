@@ -1,1 +1,1 @@
-"""Moving runs in and out: import, follow (import while files grow) and export."""
+"""The commands `import`, `follow` (import while files grow) and `export`."""

@@ -1,7 +1,7 @@
-"""Events of TensorBoard as pieces: scalars in columns, everything else one by one.
+"""TensorBoard events as pieces: scalars as columns, everything else one by one.
 
-Most events hold one scalar, and those of a tag differ in their time, step and value only. The bytes between step and value are looked up as a
-whole, so that nothing of such an event is parsed.
+Most events hold one scalar, and the events of a tag differ in time, step and value only. The bytes between step and value are a dictionary key, so that
+such an event is recognized without parsing its protocol buffer.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ from apiserver.operations.transfer.board_tensors import (
 )
 from apiserver.operations.transfer.pieces import Figure, Picture, Piece, Rewound, Scalars, Text, printable
 
-PASSED_OVER = {"audio": "audio", "pr_curves": "PR curves", "mesh": "meshes", "custom_scalars": "layouts of custom scalars"}
+SKIPPED = {"audio": "audio", "pr_curves": "PR curves", "mesh": "meshes", "custom_scalars": "layouts of custom scalars"}
 _EVENT_KINDS = {4: "graphs", 8: "traces of runs", 9: "meta graphs"}
 _IMAGES, _HISTOGRAMS, _TEXT, _SCALARS, _HPARAMS = "images", "histograms", "text", "scalars", "hparams"
 _MAX_TAGS = 100_000
 _START = re.compile(rb"\x3a[\x00-\xff]{1,3}?\x08\x01")
-"""A session log that begins with its status, START."""
+"""A SessionLog whose first field is the status START."""
 _EVENT_START = re.compile(rb"\x09.{8}(?:\x10[\x80-\xff]{0,9}[\x00-\x7f])?\x3a(?:[\x02-\x7f]|[\x80-\xff][\x01-\x7f])\x08\x01", re.DOTALL)
-"""The same with the wall time and the step before it, as every writer puts them: such bytes are hardly ever found elsewhere."""
+"""The same after wall time and step, the order of every known writer; hardly ever found in other bytes."""
 _MAX_MS = 253_402_300_799_999
 
 
 class _Column:
-    """Points of a tag as they come: steps, and the bytes of values and times."""
+    """The points of a tag in file order: steps, and the raw bytes of values (float32) and wall times (float64). `doubles` has points whose value is no
+    float32."""
 
     __slots__ = ("doubles", "step", "steps", "value", "values", "wall", "walls")
 
@@ -58,7 +59,8 @@ class _Column:
 
 
 class BoardEvents:
-    """Takes the events of a run, in order. `last` is None, or the greatest step that was given out."""
+    """Reads the events of a run, in order. `last`: the greatest step so far, or None; `unread`: records that are not events; `started`, `ended`: first and
+    last wall time in epoch seconds."""
 
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
@@ -70,12 +72,12 @@ class BoardEvents:
         self.started: float | None = None
         self.ended: float | None = None
         self.session = Session({})
-        self.passed_over: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
         self.unread = 0
         self.last: int | None = None
 
     def take(self, payloads: list[bytes]) -> Iterator[Piece]:
-        """The pieces of some events; scalars are held until `scalars`."""
+        """The pieces of serialized events; scalars are collected until `scalars` is called."""
         at_end, inside, middles = self._at_end.get, self._inside.get, self._middles.get
         for payload in payloads:
             if payload[:1] == b"\t" and len(payload) > 12:
@@ -109,7 +111,7 @@ class BoardEvents:
                 self.unread += 1
 
     def scalars(self) -> Iterator[Scalars]:
-        """The points that were taken since the last call."""
+        """The points collected since the last call, a piece per tag."""
         for name, column in self._columns.items():
             if not column.steps and not column.doubles:
                 continue
@@ -129,7 +131,7 @@ class BoardEvents:
 
     @property
     def held(self) -> int:
-        """Points that `scalars` would give out."""
+        """The number of collected points."""
         return sum(len(column.steps) + len(column.doubles) for column in self._columns.values())
 
     # --- one event
@@ -156,7 +158,7 @@ class BoardEvents:
             elif number == 7:
                 start = any(name == 1 and status == 1 for name, status in wire.fields(wire.message(value)))
             elif number in _EVENT_KINDS:
-                self.passed_over[_EVENT_KINDS[number]] += 1
+                self.skipped[_EVENT_KINDS[number]] += 1
         if start:
             yield from self._restart(step)
         if summary is None:
@@ -167,13 +169,13 @@ class BoardEvents:
             yield from self._value(value, step, wall, payload if len(values) == 1 else b"")
 
     def _message(self, data: bytes, wall: float) -> Iterator[Piece]:
-        """A line of the log (the wall time comes first in an event)."""
+        """A LogMessage as a line of the log (writers put the wall time before it)."""
         for number, value in wire.fields(data):
             if number == 2:
                 yield Text(wire.text(value), _ms(wall))
 
     def _restart(self, step: int) -> Iterator[Piece]:
-        """A session starts at a step: what was logged before for this step and later is void."""
+        """A session starts at `step`: earlier events of this step and later ones are void."""
         yield from self.scalars()
         if self.last is not None and self.last >= step:
             self.distributions.rewind(step)
@@ -181,7 +183,7 @@ class BoardEvents:
             yield Rewound(step)
 
     def _value(self, data: bytes, step: int, wall: float, payload: bytes) -> Iterator[Piece]:
-        """One value of a summary. `payload`: the event, if it holds this value only."""
+        """A Summary.Value. `payload`: the whole event if it has no other value, else empty."""
         tag, plugin, content = "", "", b""
         kind, body = 0, b""
         for number, value in wire.fields(data):
@@ -192,7 +194,7 @@ class BoardEvents:
             elif number in (2, 4, 5, 6, 8):
                 kind, body = number, wire.message(value)
         if plugin and len(self._plugins) < _MAX_TAGS:
-            plugin = self._plugins.setdefault(tag, plugin)  # as in TensorBoard, the first one counts
+            plugin = self._plugins.setdefault(tag, plugin)  # as in TensorBoard, the first plugin of a tag counts
         else:
             plugin = plugin or self._plugins.get(tag, "")
         if plugin == _HPARAMS:
@@ -201,8 +203,8 @@ class BoardEvents:
             if len(body) != 4:
                 raise wire.NotAMessage("a float was expected")
             self._scalar(tag, step, float(np.frombuffer(body, "<f4")[0]), wall, payload, body)
-        elif kind == 6 or plugin in PASSED_OVER:
-            self.passed_over[PASSED_OVER.get(plugin, "audio")] += 1
+        elif kind == 6 or plugin in SKIPPED:
+            self.skipped[SKIPPED.get(plugin, "audio")] += 1
         elif kind == 4:
             image = old_image(body)
             yield Picture(tag, step, _ms(wall), image, suffix_of(image))
@@ -214,7 +216,7 @@ class BoardEvents:
 
     def _tensor(self, tag: str, plugin: str, step: int, wall: float, body: bytes, payload: bytes) -> Iterator[Piece]:
         if plugin not in ("", _SCALARS, _TEXT, _IMAGES, _HISTOGRAMS):
-            self.passed_over[f"summaries of the plugin {plugin}"] += 1
+            self.skipped[f"summaries of the plugin {plugin}"] += 1
             return
         value = tensor(body)
         if plugin == _HISTOGRAMS:
@@ -223,7 +225,7 @@ class BoardEvents:
                 yield self._histogram(tag, step, wall, found)
                 return
         elif plugin == _IMAGES and value.texts is not None:
-            for number, image in enumerate(value.texts[2:]):  # before them width and height
+            for number, image in enumerate(value.texts[2:]):  # the first two are width and height
                 yield Picture(tag, step, _ms(wall), image, suffix_of(image), number)
             return
         elif plugin in ("", _TEXT) and value.texts is not None:
@@ -234,13 +236,13 @@ class BoardEvents:
             if number_found is not None:
                 self._scalar(tag, step, number_found, wall, payload if value.is_float else b"", b"")
                 return
-        self.passed_over[f"{plugin or 'other'} tensors"] += 1
+        self.skipped[f"{plugin or 'other'} tensors"] += 1
 
     def _scalar(self, tag: str, step: int, value: float, wall: float, payload: bytes, raw: bytes) -> None:
         column = self._columns.get(tag)
         if column is None:
             column = self._columns[tag] = _Column()
-        if column.steps and not raw:  # order matters where a step comes twice
+        if column.steps and not raw:  # move earlier points too: of two points of a step the later one counts
             column.doubles += zip(
                 column.steps,
                 np.frombuffer(b"".join(column.values), "<f4").tolist(),
@@ -263,7 +265,7 @@ class BoardEvents:
             self._learn(payload, raw, column)
 
     def _learn(self, payload: bytes, raw: bytes, column: _Column) -> None:
-        """Note what surrounds the value of this event, if all fields are where every writer puts them."""
+        """Remember the bytes around the value of this event, if its fields are in the usual order."""
         if payload[:1] != b"\t" or len(payload) <= 12 or math.isnan(float(np.frombuffer(raw, "<f4")[0])):
             return
         at = self._step(payload)[1] if payload[9] == 16 else 9
@@ -294,7 +296,7 @@ class BoardEvents:
 
 
 def session_starts(path: Path, payloads: Iterator[list[bytes]]) -> list[int]:
-    """The steps of the session starts of a file. Files without any are only searched, not read."""
+    """The steps of the session starts in a file. A file that can't contain one is only scanned, not parsed. Raises OSError."""
     if not _may_start(path):
         return []
     found = []
@@ -338,7 +340,7 @@ def _plugin(metadata: bytes) -> tuple[str, bytes]:
 
 
 def _place_of_value(payload: bytes, at: int) -> int | None:
-    """Where the four bytes of the only scalar lie: in simple_value, or in the float_val or tensor_content of a tensor."""
+    """The offset of the four bytes of an event's only scalar: simple_value, or a tensor's float_val or tensor_content. None if there is none."""
     end = len(payload)
     for wanted in (5, 1):  # the summary, its value
         found = _field(payload, at, end, wanted)
@@ -359,7 +361,7 @@ def _place_of_value(payload: bytes, at: int) -> int | None:
 
 
 def _field(payload: bytes, at: int, end: int, wanted: int) -> tuple[int, int] | None:
-    """Where the value of the first field of this number begins and ends (fields with bytes only)."""
+    """The range [begin, end) of the first field with the number `wanted`, varints excepted; None if there is none."""
     while at < end:
         key, at = wire.varint(payload, at)
         kind = key & 7
@@ -376,7 +378,7 @@ def _field(payload: bytes, at: int, end: int, wanted: int) -> tuple[int, int] | 
 
 
 def _is_float(value: float) -> bool:
-    """Whether a double is a float32 as it is."""
+    """Whether a double is exactly representable as float32."""
     with np.errstate(over="ignore"):
         return float(np.float32(value)) == value
 
@@ -391,7 +393,7 @@ def _ms(wall: float) -> int:
 
 
 def _milliseconds(walls: Any) -> list[int]:
-    """Seconds as ms; impossible times as 0 (1970)."""
+    """Epoch seconds as ms; 0 for times outside 1970 to 9999."""
     times = np.nan_to_num(np.asarray(walls, np.float64) * 1000, nan=0.0, posinf=0.0, neginf=0.0)
     times[(times < 0) | (times > _MAX_MS)] = 0
     return [int(time) for time in np.rint(times).astype(np.int64).tolist()]

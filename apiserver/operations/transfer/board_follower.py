@@ -1,4 +1,4 @@
-"""Event files of TensorBoard as they grow. After a restart all of them are read again: that is quick, and stores nothing twice."""
+"""Follows growing TensorBoard event files. After a restart all files are read again: that is fast, and stores nothing twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apiserver.operations.transfer.reports import Problem, RunReports
 from apiserver.operations.transfer.sinks import RunRefused
 
 QUIET_SECONDS = 3600.0
-"""A run whose files have not grown for so long is described as finished."""
+"""A run whose files have not grown for this long gets the status "finished"."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class _Followed:
 
 
 class BoardFollower:
-    """Keeps the runs of TensorBoard imported."""
+    """Imports TensorBoard runs as they grow."""
 
     def __init__(self, importer: Importer) -> None:
         self._importer = importer
@@ -33,7 +33,7 @@ class BoardFollower:
         self._refused: dict[Path, str] = {}
 
     def look(self, folder: Path) -> None:
-        """Import what is new in the event files of a folder."""
+        """Import the new events of a folder's event files."""
         try:
             names = [entry.name for entry in folder.iterdir()]
         except OSError:
@@ -68,7 +68,7 @@ class BoardFollower:
             if str(error) != self._refused.get(folder):
                 self._refused[folder] = str(error)
                 self._importer.tally.problems.append(Problem(folder, 0, str(error)))
-            self._runs.pop(folder)  # read again from the start, when it can be written
+            self._runs.pop(folder)  # read from the start again, until the run can be written
             return
         run.seen = seen
 

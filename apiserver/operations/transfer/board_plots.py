@@ -1,4 +1,4 @@
-"""Histograms of TensorBoard as plots: one a step, and one of how the distribution moves over the steps."""
+"""TensorBoard histograms as plots: one per step, and one of the distribution over all steps."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from apiserver.operations.transfer.pieces import Figure
 
 _SHARES = (0.0, 0.0668, 0.1587, 0.3085, 0.5, 0.6915, 0.8413, 0.9332, 1.0)
-"""The quantiles that TensorBoard draws: whole and half standard deviations of a normal distribution."""
+"""The quantiles that TensorBoard draws: multiples of half a standard deviation of a normal distribution."""
 _STEPS = 500
-"""Steps of a distribution, about; of more, every second one is dropped, again and again."""
+"""Most steps of a distribution: beyond it, every second step is dropped and the stride doubles."""
 _MAX_TAGS = 2_000
 DISTRIBUTION = "distribution"
-"""The variant of the plot of all steps."""
+"""The variant of the plot over all steps."""
 
 
 def histogram_figure(found: Any) -> dict[str, Any]:
-    """Bars of the width of their bins; empty bins are left out."""
+    """A histogram as a Plotly bar chart with bars as wide as their bins; empty bins are left out."""
     filled = np.asarray(found.counts) != 0
     left, right = np.asarray(found.left, np.float64)[filled], np.asarray(found.right, np.float64)[filled]
     bars = {
@@ -32,7 +32,7 @@ def histogram_figure(found: Any) -> dict[str, Any]:
 
 
 class Distributions:
-    """Quantiles of every tag at some of its steps."""
+    """Quantiles over the steps of every tag, down-sampled to `_STEPS` steps."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[tuple[int, int, list[float]]]] = {}
@@ -40,7 +40,7 @@ class Distributions:
         self._changed: set[str] = set()
 
     def add(self, tag: str, step: int, time: int, found: Any) -> None:
-        """Take the histogram of a step (time in ms)."""
+        """Add the histogram of a step; `time` in epoch ms."""
         quantiles = _quantiles(found)
         if quantiles is None or (tag not in self._rows and len(self._rows) >= _MAX_TAGS):
             return
@@ -55,17 +55,17 @@ class Distributions:
                 self._strides[tag] = stride * 2, count + 1
 
     def rewind(self, step: int) -> None:
-        """Forget this step and later ones."""
+        """Remove this step and later ones."""
         for tag, rows in self._rows.items():
             rows[:] = [row for row in rows if row[0] < step]
             self._changed.add(tag)
 
     def figures(self) -> Iterator[Figure]:
-        """One plot for each tag that changed since the last call."""
+        """A plot for each tag that changed since the last call."""
         for tag in sorted(self._changed):
             rows = sorted(self._rows[tag], key=lambda row: row[0])
             if not rows:
-                continue  # all of them are void
+                continue  # a rewind removed them all
             steps = [step for step, _, _ in rows]
             lines = [
                 {
@@ -80,13 +80,13 @@ class Distributions:
                 for number, share in enumerate(_SHARES)
             ]
             layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "value"}}}
-            # At one step, so that a longer run replaces the plot.
+            # Always at step 0, so that each new plot replaces the one before.
             yield Figure(tag, DISTRIBUTION, 0, rows[-1][1], {"data": lines, "layout": layout})
         self._changed.clear()
 
 
 def _quantiles(found: Any) -> list[float] | None:
-    """The values below which so much of a histogram lies; values are spread evenly inside a bin."""
+    """The quantiles `_SHARES` of a histogram, interpolated linearly inside a bin; None for an empty one."""
     counts = np.asarray(found.counts, np.float64)
     total = counts.sum()
     if not len(counts) or not np.isfinite(total) or total <= 0:

@@ -1,4 +1,4 @@
-"""Values of TensorBoard's summaries: tensors, histograms, images and hyper-parameters, from protocol buffers."""
+"""Parsers for the values of TensorBoard summaries: tensors, histograms, images and hyper-parameters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MAX_CELLS = 4_000_000
 _FLOAT, _BFLOAT16, _HALF, _STRING = 1, 14, 19, 7
 _TYPES = {_FLOAT: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2", _HALF: "<f2", 22: "<u4", 23: "<u8"}
 _PACKED = {5: "<f4", 6: "<f8"}
-"""Fields of numbers with a fixed size; the others are varints."""
+"""Repeated fields of fixed-size numbers (float_val, double_val); the others are varints."""
 
 
 class Tensor(NamedTuple):
-    """A tensor: its shape, and its values in one row (numbers), or its texts."""
+    """A tensor: its shape, and its values as a flat array (`numbers`) or as texts."""
 
     shape: tuple[int, ...]
     numbers: Any = None
@@ -25,12 +25,12 @@ class Tensor(NamedTuple):
 
     @property
     def scalar(self) -> float | None:
-        """The number, where there is exactly one (of any shape)."""
+        """The value of a tensor with exactly one element, of any shape; else None."""
         return float(self.numbers[0]) if self.numbers is not None and len(self.numbers) == 1 else None
 
 
 def tensor(data: bytes) -> Tensor:
-    """A TensorProto. Raises NotAMessage."""
+    """Parse a TensorProto. Raises NotAMessage, also for more than MAX_CELLS elements."""
     kind = 0
     shape: tuple[int, ...] = ()
     content = b""
@@ -53,7 +53,7 @@ def tensor(data: bytes) -> Tensor:
         return Tensor(shape, texts=texts)
     cells = int(np.prod(shape, dtype=np.float64)) if shape else 1
     if cells > MAX_CELLS or min(shape, default=0) < 0:
-        raise wire.NotAMessage("a tensor with too many values")
+        raise wire.NotAMessage("the tensor has too many values")
     if content:
         found = _plain(content, kind)
     elif numbers:
@@ -62,13 +62,13 @@ def tensor(data: bytes) -> Tensor:
             found = _plain(found.astype("<u2").tobytes(), kind)
     else:
         found = np.zeros(0)
-    if len(found) < cells:  # the last value stands for the rest
+    if len(found) < cells:  # TensorProto omits repetitions of the last value
         found = np.concatenate([found, np.full(cells - len(found), found[-1] if len(found) else 0.0)])
     return Tensor(shape, numbers=found[:cells], is_float=kind == _FLOAT)
 
 
 def _whole(number: int, values: list[int]) -> Any:
-    """Integers as the field's type says: int32 and int64 are sign-extended."""
+    """Integers of the field's type: int32 and int64 are sign-extended."""
     if number in (7, 10):
         return np.array([value - (1 << 64) if value >= 1 << 63 else value for value in values], np.int64)
     return np.array(values, np.uint64)
@@ -79,7 +79,7 @@ def _plain(content: bytes, kind: int) -> Any:
         return (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")
     form = _TYPES.get(kind)
     if form is None or len(content) % np.dtype(form).itemsize:
-        raise wire.NotAMessage(f"a tensor of the type {kind} can't be read")
+        raise wire.NotAMessage(f"tensors of type {kind} can't be read")
     return np.frombuffer(content, form)
 
 
@@ -92,7 +92,7 @@ def _shape(data: Any) -> tuple[int, ...]:
 
 
 class Histogram(NamedTuple):
-    """Counts per bin: left and right edges."""
+    """Arrays of equal length: left edge, right edge and count of each bin."""
 
     left: Any
     right: Any
@@ -100,7 +100,7 @@ class Histogram(NamedTuple):
 
 
 def old_histogram(data: bytes) -> Histogram:
-    """A HistogramProto: upper limits of bins and their counts; the outer bins end at the smallest and the greatest value."""
+    """Parse a HistogramProto: upper limits of bins, and counts. The outer bins end at minimum and maximum; empty outer bins are left out."""
     low = high = 0.0
     limits: list[Any] = []
     counts: list[Any] = []
@@ -127,7 +127,7 @@ def old_histogram(data: bytes) -> Histogram:
 
 
 def new_histogram(value: Tensor) -> Histogram | None:
-    """A tensor of rows (left, right, count); None when it is no such thing."""
+    """The histogram in a tensor of shape (bins, 3) with rows (left, right, count); None for another shape."""
     if value.numbers is None or len(value.shape) != 2 or value.shape[1] != 3:
         return None
     table = value.numbers.reshape(-1, 3).astype(np.float64)
@@ -135,7 +135,7 @@ def new_histogram(value: Tensor) -> Histogram | None:
 
 
 def old_image(data: bytes) -> bytes:
-    """The encoded image of a Summary.Image."""
+    """The encoded image in a Summary.Image."""
     for number, value in wire.fields(data):
         if number == 4:
             return wire.message(value)
@@ -143,7 +143,7 @@ def old_image(data: bytes) -> bytes:
 
 
 def suffix_of(image: bytes) -> str:
-    """The ending of a file that holds this image."""
+    """The file extension for an encoded image, from its magic bytes; "bin" when unknown."""
     if image.startswith(b"\x89PNG"):
         return "png"
     if image.startswith(b"\xff\xd8"):
@@ -159,7 +159,7 @@ def suffix_of(image: bytes) -> str:
 
 
 class Session(NamedTuple):
-    """What the plugin says of a training session: its hyper-parameters, its start and end (s), and its status."""
+    """A training session of the HParams plugin: hyper-parameters, start and end in epoch seconds, status."""
 
     params: dict[str, Any]
     start: float | None = None
@@ -171,7 +171,7 @@ _STATUS = {1: "finished", 2: "failed", 3: "running"}
 
 
 def session(content: bytes) -> Session:
-    """The HParamsPluginData of a summary."""
+    """Parse the HParamsPluginData of a summary."""
     params: dict[str, Any] = {}
     start = end = None
     status = ""
@@ -203,9 +203,9 @@ def _entry(data: bytes) -> tuple[str, Any]:
 
 
 def _json(data: bytes, depth: int = 0) -> Any:
-    """A google.protobuf.Value."""
+    """Parse a google.protobuf.Value."""
     if depth > 50:
-        raise wire.NotAMessage("a value of too many levels")
+        raise wire.NotAMessage("the value is nested too deeply")
     for number, value in wire.fields(data):
         if number == 2:
             return wire.double(value)

@@ -1,4 +1,4 @@
-"""The commands `import`, `follow` and `export`. What they need is imported when they run."""
+"""The commands `import`, `follow` and `export`. They import their modules when they run, so that other commands start fast."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOOLS = "Runicorn, TensorBoard, MLflow, W&B, Aim, trackio, DVCLive or Lightning"
 
 
 class _Source(click.ParamType[Any]):
-    """A path that exists, or the address of a server."""
+    """A path that exists, or the URL of a server."""
 
     name = "path"
 
@@ -44,7 +44,7 @@ class _Source(click.ParamType[Any]):
 NAMED = 20
 """Runs whose ids are printed."""
 SHOWN_PROBLEMS = 200
-"""Problems that are printed: a file that is none of these may have a million lines."""
+"""Problems that are printed: a file of another kind may have a million bad lines."""
 
 
 def add_commands(group: click.Group) -> None:
@@ -88,19 +88,19 @@ def import_runs(
 ) -> None:
     """Import runs of Runicorn, TensorBoard, MLflow, W&B, Aim, trackio, DVCLive and Lightning, and tables.
 
-    PATH is a file, a run folder, a folder with any number of runs below it, or the address of a running MLflow server. The tool is recognised by its files. Logs, media, parameters,
-    dates and status come too. It can be repeated and resumed: nothing is stored twice. A running server on the data folder takes the runs.
+    PATH is a file, a run folder, a folder with any number of runs below it, or the URL of a running MLflow server. The tool is recognized by its files. Logs, media, parameters,
+    dates and status are imported too. An import can be repeated and resumed: nothing is stored twice. If a server runs on the data folder, the runs go through it.
 
-    Unreadable data are named on stderr by file and line, the rest is imported, and the exit code is 1. Data without a counterpart are counted.
+    Unreadable data are reported on stderr with file and line, the rest is imported, and the exit code is 1. Data that Tidemark has no place for are skipped and counted.
     """
     from apiserver.operations.transfer.adapters.tables import TableOptions
-    from apiserver.operations.transfer.discovery import look, look_at_server
+    from apiserver.operations.transfer.discovery import discover, discover_on_server
     from apiserver.operations.transfer.importer import Importer, size_of
     from apiserver.operations.transfer.sinks import open_sink
 
     settings = _settings(data, store, state)
     options = TableOptions(step, time_, metric, value, runs)
-    looked = [look_at_server(path) if isinstance(path, str) else look(path, options) for path in paths]
+    looked = [discover_on_server(path) if isinstance(path, str) else discover(path, options) for path in paths]
     folders = [run for found in looked for run in found.runs]
     problems = [problem for found in looked for problem in found.problems]
     if not folders:
@@ -147,7 +147,7 @@ def _rate(lines: int, started: float) -> str:
 
 
 def _name(runs: list[Any]) -> None:
-    """Say which ids were made for runs whose tool has none."""
+    """Print the ids that were generated for runs whose tool has none."""
     named = [run for run in runs if "~" in run.id]
     for run in named[:NAMED]:
         click.echo(f"{run.id}  {run.path}")
@@ -171,19 +171,19 @@ def _report(tally: Any, seconds: float) -> None:
 
 
 def _skipped(tally: Any) -> None:
-    if tally.passed_over:
-        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(tally.passed_over.items()))
+    if tally.skipped:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(tally.skipped.items()))
         click.echo(f"Skipped, no counterpart in Tidemark: {kinds}")
 
 
 def _as_json(tally: Any, runs: list[Any], seconds: float) -> dict[str, Any]:
-    """The report for scripts: the ids of the runs too, and every problem by its place."""
+    """The report for `--json`: counts, the ids of the runs, and every problem with file and line."""
     counts = {name: getattr(tally, name) for name in ("runs", "events", "log_lines", "images", "plots", "hyperparams")}
     return {
         **counts,
         "seconds": round(seconds, 3),
         "ids": [{"id": run.id, "path": str(run.path)} for run in runs],
-        "skipped": dict(sorted(tally.passed_over.items())),
+        "skipped": dict(sorted(tally.skipped.items())),
         "problems": [{"file": str(one.file), "line": one.line, "reason": one.reason} for one in tally.problems],
     }
 

@@ -1,4 +1,4 @@
-"""SQLite databases of other tools, opened for reading only."""
+"""SQLite databases of other tools, opened read-only."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _MAGIC = b"SQLite format 3\0"
 
 
 class ForeignDatabase:
-    """A database that is read; the methods raise ValueError when it is damaged. `problem`: what is wrong with the original of a salvaged one."""
+    """A database opened for reading. All methods raise ValueError when it is damaged. `problem`: for a salvaged copy, the damage of the original."""
 
     def __init__(self, connection: sqlite3.Connection, problem: str = "") -> None:
         self._connection, self._problem = connection, problem
         self.tables = {str(name) for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
     def rows(self, statement: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement."""
+        """The rows of a SELECT."""
         try:
             yield from self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise ValueError(f"the database can't be read: {error}") from None
 
     def check(self) -> None:
-        """Raises ValueError when pages of the database are damaged: what they held is missing from the rows without a word otherwise."""
+        """Raise ValueError when pages of the database are damaged. Without this check, rows would be missing silently."""
         if self._problem:
             raise ValueError(f"the database is damaged, and rows may be missing: {self._problem}")
 
@@ -42,7 +42,7 @@ class ForeignDatabase:
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is a database of SQLite."""
+    """Whether a file is a SQLite database, by extension and magic bytes."""
     if path.suffix.lower() not in SUFFIXES:
         return False
     try:
@@ -53,7 +53,7 @@ def is_database(path: Path) -> bool:
 
 
 class _Checked(NamedTuple):
-    """A database that was looked through: where to read it, and what is wrong with it. `folder` is removed with the last reference."""
+    """A checked database: the path to read (the original, or a salvaged copy in `folder`), and its damage. `folder` is removed with the last reference."""
 
     key: tuple[object, ...]
     path: Path
@@ -62,12 +62,12 @@ class _Checked(NamedTuple):
 
 
 _last: list[_Checked] = []
-"""The database that was opened last: its runs are read one after another."""
+"""The database that was opened last. A database's runs are imported one after another: it is checked only once."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[ForeignDatabase]:
-    """A database for reading; nothing is written beside it. Of a damaged one, what can be salvaged. Raises ValueError when it can't be opened."""
+    """A database for reading, or a salvaged copy of a damaged one. Writes nothing beside it. Raises ValueError when it can't be opened."""
     checked = _checked(path)
     with _connected(checked.path) as connection:
         yield ForeignDatabase(connection, checked.problem)
@@ -114,15 +114,15 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 def runs_of_databases(
     folder: Path, files: list[str], known: Callable[[Path, ForeignDatabase], Iterator[FoundRun] | None]
 ) -> Iterator[FoundRun]:
-    """The runs of the databases in a folder. `known` lists those of one, lazily, or None where it is another tool's; a database that it knows
-    is taken out of `files`, also when it is damaged. The runs of a database share its size. Raises ValueError, after its runs, when a database is damaged."""
+    """The runs of the databases in a folder. `known` lists the runs of a database lazily; None when it belongs to another tool. Databases that it knows
+    are removed from `files`, damaged ones too. Each run's size is its share of the file's. Raises ValueError after the runs of a damaged database."""
     for name in sorted(files):
         path = folder / name
         if not is_database(path) or _is_foreign(path, known):
             continue
         with opened(path) as database:
             runs = known(path, database)
-            if runs is None:  # as salvaged
+            if runs is None:  # the salvaged tables are not this tool's
                 continue
             files.remove(name)
             found = list(runs)
@@ -134,7 +134,7 @@ def runs_of_databases(
 
 
 def _is_foreign(path: Path, known: Callable[[Path, ForeignDatabase], Iterator[FoundRun] | None]) -> bool:
-    """Whether a database is another tool's, by its tables: then it is not read as a whole. One that is too damaged to tell is not."""
+    """Whether the tables of a database are another tool's: then it needs no check, which reads the whole file. False if it is too damaged to tell."""
     try:
         with _connected(path) as connection:
             return known(path, ForeignDatabase(connection)) is None

@@ -1,4 +1,4 @@
-"""Which runs lie at a path: of Runicorn, and of the tools that have an adapter."""
+"""Finds the runs at a path: Runicorn's, and those of the tools that have an adapter."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ Run = RunFolder | FoundRun
 
 
 _HEAD = 1 << 20
-"""Bytes of a file of JSON lines that tell what it is."""
+"""Bytes of a JSON lines file that are read to recognize it."""
 
 
 @dataclass(slots=True)
-class Found:
-    """The runs at some paths, and what could not be looked into."""
+class Discovered:
+    """The runs that were found, and the problems on the way."""
 
     runs: list[Run] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
 def find_runs(path: Path) -> Iterator[Run]:
-    """The runs at a path: a file, a run folder, or everything below a folder. Runs in Runicorn's recycle bin are left out."""
-    yield from look(path).runs
+    """The runs at a path: a file, a run folder, or any folder above. Runs in Runicorn's recycle bin are left out."""
+    yield from discover(path).runs
 
 
 _USUAL = TableOptions()
 
 
-def look(path: Path, options: TableOptions = _USUAL) -> Found:
-    """The runs at a path, each real folder once, however many links lead to it. `options`: the columns of a table that the user named."""
-    found = Found()
+def discover(path: Path, options: TableOptions = _USUAL) -> Discovered:
+    """The runs at a path, each real folder once, however many links lead to it. `options`: columns of a table, as given on the command line."""
+    found = Discovered()
     path = Path(os.path.realpath(path))
     if path.is_file():
         try:
@@ -54,9 +54,9 @@ def look(path: Path, options: TableOptions = _USUAL) -> Found:
     return found
 
 
-def look_at_server(address: str) -> Found:
-    """The runs of a running server of another tool."""
-    server, found = MlflowServer(address), Found()
+def discover_on_server(address: str) -> Discovered:
+    """The runs of a running MLflow server."""
+    server, found = MlflowServer(address), Discovered()
     try:
         found.runs += server.runs()
     except ValueError as error:
@@ -65,11 +65,12 @@ def look_at_server(address: str) -> Found:
 
 
 def real_folders(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Every folder below a root once, by its real path, with the names of its folders and files. Names taken out of `folders` are not visited."""
+    """Every folder below a root once: real path, names of folders, names of files. Folders that the caller removes from the list are not visited. Unreadable
+    folders are added to `problems`."""
     visited: set[tuple[int, int]] = set()
 
     def failed(error: OSError) -> None:
-        problems.append(Problem(Path(error.filename or root), 0, f"can't be looked into: {error.strerror}"))
+        problems.append(Problem(Path(error.filename or root), 0, f"can't be read: {error.strerror}"))
 
     for name, folders, files in os.walk(root, followlinks=True, onerror=failed):
         try:
@@ -116,14 +117,14 @@ def _file(path: Path, options: TableOptions, problems: list[Problem]) -> list[Ru
 
 
 def _has_events(path: Path) -> bool:
-    """Whether a file of JSON lines is an events.jsonl, not a table."""
+    """Whether a JSON lines file is an events.jsonl rather than a table, by its first line that is JSON."""
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         return False
     with path.open("rb") as file:
         for data in file.read(_HEAD).splitlines():
             try:
                 line = json.loads(data)
-            except (ValueError, RecursionError):  # damaged: the next line tells
+            except (ValueError, RecursionError):  # damaged: try the next line
                 continue
             if isinstance(line, dict):
                 return "type" in line and "data" in line

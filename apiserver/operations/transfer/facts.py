@@ -1,7 +1,7 @@
-"""What runs say of themselves (parameters, summaries, names), as it can be stored: plain JSON of bounded size.
+"""Facts of runs (parameters, summaries, names) as plain JSON of bounded size.
 
-Configuration files hold dates, bytes, integers of any size, texts that are no Unicode, and, in YAML, lists that contain themselves or grow
-ninefold with every line.
+Configuration files contain dates, bytes, integers of any size, text that is not Unicode and, in YAML, lists that contain themselves or grow
+exponentially ("billion laughs").
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from apiserver.operations.transfer.adapters.rows import flat
 from apiserver.operations.transfer.pieces import printable
 
 MAX_PARAMS = 10_000
-"""Hyper-parameters of a run."""
+"""Most hyper-parameters of a run."""
 MAX_PARTS = 200_000
-"""Values in all lists and objects of a run's facts."""
+"""Most values in all lists and objects of a run's facts together."""
 MAX_DEPTH = 20
 _COUNTED = 100_000
-"""So many of the parameters that are too many are counted."""
+"""Parameters beyond MAX_PARAMS are counted up to this number."""
 _DECIMAL_BITS = 10_000
 
 
 def storable(facts: Mapping[str, Any]) -> tuple[dict[str, Any], Counter[str]]:
-    """Facts with their hyper-parameters by section and path, and what is not among them, by kind."""
+    """The facts as plain JSON, with hyper-parameters by section and path; and the number of values left out, by kind."""
     plain = _Plain()
     found = {name: plain.of(value) for name, value in facts.items() if name != "hyperparams"}
     sections = facts.get("hyperparams")
@@ -43,7 +43,7 @@ class _Plain:
         self._params = MAX_PARAMS
 
     def params(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of nested objects by their paths."""
+        """Hyper-parameters: nested objects flattened to paths."""
         paths = flat(values)
         found = {printable(path): self._param(value) for path, value in islice(paths, self._params)}
         self._params -= len(found)
@@ -53,11 +53,11 @@ class _Plain:
         return found
 
     def _param(self, value: Any) -> Any:
-        """A parameter: stored as a text, so NaN and infinities keep their names."""
+        """A parameter. They are stored as text, so NaN and infinity keep their names."""
         return str(value) if isinstance(value, float) and not math.isfinite(value) else self.of(value)
 
     def of(self, value: Any, depth: int = 0) -> Any:
-        """A value of JSON."""
+        """The value as plain JSON."""
         if isinstance(value, str):
             return self.text(value)
         if value is None or isinstance(value, (bool, float)):
@@ -73,7 +73,7 @@ class _Plain:
         return self.text(str(value))
 
     def text(self, value: str) -> str:
-        """A text that can be encoded."""
+        """The text with lone surrogates replaced, so that it can be encoded."""
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
     def _bounded(self, parts: Iterable[Any], depth: int) -> Iterable[Any]:

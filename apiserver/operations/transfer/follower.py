@@ -1,7 +1,7 @@
-"""Following a storage root: files are imported as they grow.
+"""Follows a storage root: imports files as they grow.
 
-Only whole lines are read: a torn last line waits for its end. When a file is replaced (rotation), the rest of the old one is read first; when it is cut,
-reading starts at its beginning. The position in every file is saved after stored batches; after a restart a few lines may be sent again, which changes
+Only complete lines are read; an incomplete last line waits for its end. When a file is replaced (rotation), the rest of the old one is read first; when it
+is truncated, reading starts at its beginning. Positions are saved after stored batches. After a restart a few lines may be sent again, which changes
 nothing.
 """
 
@@ -36,7 +36,7 @@ LOOK_SECONDS = 5.0
 
 @dataclass(slots=True)
 class FilePosition:
-    """How far a file was read: `inode` and `offset` of the file, lines so far; for logs the ordinal and the clock."""
+    """The read position in a file: inode, byte offset, lines read; for logs also the last ordinal and the log clock (epoch ms)."""
 
     inode: int = 0
     offset: int = 0
@@ -46,7 +46,7 @@ class FilePosition:
 
 
 class Follower:
-    """Keeps the runs below a root imported until `stop` is set."""
+    """Imports the runs below a root as they grow. `notes`: the folder for saved positions."""
 
     def __init__(self, root: Path, importer: Importer, notes: Path) -> None:
         self._root = root.resolve()
@@ -61,7 +61,7 @@ class Follower:
         self._boards = BoardFollower(importer)
 
     def run(self, stop: Event, report: Callable[[Problem], None]) -> None:
-        """Follow until `stop`; existing files come first. Problems are reported at once."""
+        """Import existing files, then follow until `stop` is set. `report` is called for each problem at once."""
         self._report = report
         try:
             self.look()
@@ -86,8 +86,8 @@ class Follower:
                 file.close()
 
     def look(self) -> None:
-        """Look at every file below the root once."""
-        unreadable: list[Problem] = []  # named by `import`; here they would be named again and again
+        """Scan all files below the root once."""
+        unreadable: list[Problem] = []  # not reported: every scan would report them again
         for folder, folders, files in real_folders(self._root, unreadable):
             folders[:] = [name for name in folders if name != "media"]
             self._take({folder / name for name in files})
@@ -125,7 +125,7 @@ class Follower:
         self._grown(folder, folder.logs, ended)
 
     def _grown(self, folder: RunFolder, path: Path, ended: bool) -> None:
-        """Import the new part of a file."""
+        """Import the new part of a file that has grown, was replaced, or was truncated."""
         position = self._positions.setdefault(path, FilePosition())
         try:
             now = path.stat()
@@ -168,7 +168,7 @@ class Follower:
             self._changed = True
 
     def _opened(self, path: Path, inode: int) -> IO[bytes] | None:
-        """The file, held open so that it can be read to its end after it was moved away."""
+        """The file, kept open so that it can be read to its end after rotation; None when it is gone."""
         file = self._files.get(path)
         if file is not None and os.fstat(file.fileno()).st_ino != inode:
             file.close()
@@ -190,7 +190,7 @@ class Follower:
         try:
             return {self._root / name: FilePosition(**position) for name, position in self._notes.read().items()}
         except TypeError:
-            return {}  # of another version: all files are read again, which changes nothing
+            return {}  # saved by another version: all files are read again, which changes nothing
 
     def _save(self) -> None:
         kept = {

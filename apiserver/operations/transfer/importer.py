@@ -1,4 +1,4 @@
-"""Importing run folders. An import can be repeated: events replace themselves, and log lines are counted."""
+"""Imports run folders. An import can be repeated: events replace themselves, and log lines that were stored are skipped by their number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apiserver.operations.transfer.adapters.tensorboard import BoardRun, board_r
 from apiserver.operations.transfer.adapters.tensorboard import size_of as file_size
 from apiserver.operations.transfer.facts import storable
 from apiserver.operations.transfer.layout import RunFolder
-from apiserver.operations.transfer.pieces import Facts, FoundRun, PassedOver, Piece, Text
+from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, Skipped, Text
 from apiserver.operations.transfer.reports import Problem, Progress, RunReports, Tally
 from apiserver.operations.transfer.sinks import RunRefused, Sink
 from apiserver.operations.transfer.text import LogClock, read_lines
@@ -31,7 +31,7 @@ class Importer:
         self.tally = Tally()
 
     def run(self, run: RunFolder | FoundRun) -> None:
-        """One run with everything in it. Problems are collected; nothing is raised for them."""
+        """Import a run completely. Problems are added to `tally`, not raised."""
         self.tally.runs += 1
         if isinstance(run, RunFolder):
             self._folder(run)
@@ -44,13 +44,13 @@ class Importer:
             reports.describe()
             reports.take(run.adapter.read(run))
             if reports.is_empty:
-                self.tally.passed_over["runs with nothing in them"] += 1
+                self.tally.skipped["empty runs"] += 1
         except RunRefused as error:
             self.tally.problems.append(Problem(run.origin or run.path, 0, str(error)))
         self._progress(run.size, 0)
 
     def reports(self, run: FoundRun) -> RunReports:
-        """Where the pieces of a run go."""
+        """Stores the pieces of a run in the sink."""
         return RunReports(run, self._sink, self.tally, self._progress)
 
     def _folder(self, folder: RunFolder) -> None:
@@ -68,24 +68,24 @@ class Importer:
                 self._progress(run.size, 0)
             self.describe(folder)
             if self._found_so_far() == before and not folder.facts() and not self._sink.log_lines(folder.id):
-                self.tally.passed_over["runs with nothing in them"] += 1
+                self.tally.skipped["empty runs"] += 1
         except RunRefused as error:
             self.tally.problems.append(Problem(folder.path, 0, str(error)))
 
     def _found_so_far(self) -> tuple[int, ...]:
         tally = self.tally
-        return tally.events, tally.log_lines, tally.images, len(tally.problems), sum(tally.passed_over.values())
+        return tally.events, tally.log_lines, tally.images, len(tally.problems), sum(tally.skipped.values())
 
     def describe(self, folder: RunFolder) -> None:
-        """meta.json, status.json and summary.json."""
+        """Store the facts of a run folder: meta.json, status.json, summary.json."""
         facts = folder.facts()
         if facts:
             stored, left_out = storable(facts)
-            self.tally.passed_over |= left_out  # it is called more than once
+            self.tally.skipped |= left_out  # the maximum, not the sum: this is called more than once per run
             self._sink.describe(folder.id, stored)
 
     def events(self, folder: RunFolder, running: bool) -> None:
-        """events.jsonl. The last line of a running run may be half a line: it is left for later, unless it is valid JSON."""
+        """Store events.jsonl. The last line of a running run may be incomplete: it is skipped unless it is valid JSON."""
         with _opened(folder.events) as file:
             if file is None:
                 return
@@ -99,18 +99,18 @@ class Importer:
                 self._progress(size, len(lines))
 
     def event_lines(self, folder: RunFolder, lines: Sequence[bytes], before: int) -> None:
-        """Lines of an events.jsonl, the first of which has the number `before` + 1. Media files of images are stored first."""
+        """Store lines of an events.jsonl; the first one is line `before` + 1. Media files of images are stored before."""
         sent = [self._with_media(folder, line) if b'"image"' in line else line for line in lines]
         if not sent:
             return
         stored = self._sink.add(folder.id, sent)
         self.tally.events += stored.added
-        if stored.passed_over:
-            self.tally.passed_over["lines and values of unknown types"] += stored.passed_over
+        if stored.skipped:
+            self.tally.skipped["lines and values of unknown types"] += stored.skipped
         self.tally.problems += [Problem(folder.events, error.line and before + error.line, error.reason) for error in stored.refused]
 
     def log(self, folder: RunFolder, running: bool) -> None:
-        """logs.txt: the lines that were not imported yet."""
+        """Store the lines of logs.txt that were not imported yet."""
         with _opened(folder.logs) as file:
             if file is None:
                 return
@@ -120,7 +120,7 @@ class Importer:
                 self._progress(size, len(lines))
 
     def clock(self, folder: RunFolder) -> LogClock:
-        """The clock of a run's log: it starts when the run did, else when the file was last written."""
+        """The clock of a run's log: starts at the run's start, or at the file's mtime if that is unknown."""
         facts = folder.facts()
         for name in ("started_at", "created_at"):
             moment = facts.get(name)
@@ -129,7 +129,8 @@ class Importer:
         return LogClock(int(folder.logs.stat().st_mtime * 1000))
 
     def log_batch(self, folder: RunFolder, lines: Sequence[bytes], ordinal: int, clock: LogClock, known: int = 0) -> int:
-        """Store lines of a log after the `ordinal`-th that is not blank; the ordinal of the last one. The first `known` are left out."""
+        """Store lines of a log; returns the ordinal of the last one. Lines that are not blank are numbered from `ordinal` + 1; those up to `known` are
+        stored already and skipped."""
         made: list[bytes] = []
         for line in lines:
             text = line.decode("utf-8", "ignore")
@@ -146,7 +147,7 @@ class Importer:
         return ordinal
 
     def _with_media(self, folder: RunFolder, line: bytes) -> bytes:
-        """An image event with the url of its stored file; the line unchanged when there is no such file."""
+        """Store the file of an image event and add its URL to the line; returns the line unchanged when there is no such file."""
         try:
             event = orjson.loads(line)
             path = event["data"]["path"] if event["type"] == "image" else None
@@ -165,23 +166,23 @@ class Importer:
 
 
 def beside_runicorn(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """What TensorBoard's files add to a run of Runicorn: its own files say when it ran, and its log's lines are numbered already."""
+    """The pieces that TensorBoard files add to a Runicorn run: no facts (status.json has them) and no texts (the log's ordinals are those of logs.txt)."""
     for piece in pieces:
         if isinstance(piece, Text):
-            yield PassedOver("texts beside a logs.txt")
+            yield Skipped("TensorBoard texts of runs with a logs.txt")
         elif not isinstance(piece, Facts):
             yield piece
 
 
 def size_of(run: RunFolder | FoundRun) -> int:
-    """Bytes that an import reads."""
+    """The bytes that an import of the run reads."""
     if isinstance(run, FoundRun):
         return run.size
     return sum(map(file_size, (run.events, run.logs, *run.tensorboard)))
 
 
 def _batches(file: IO[bytes], *, rest: bool = True) -> Iterator[tuple[list[bytes], int]]:
-    """Lines in batches of the size that one transaction takes."""
+    """Lines and the bytes read for them, in batches of the size of a transaction."""
     held: list[bytes] = []
     size = 0
     for lines, taken in read_lines(file, rest=rest):
@@ -197,7 +198,7 @@ def _batches(file: IO[bytes], *, rest: bool = True) -> Iterator[tuple[list[bytes
 
 
 class _opened:
-    """A file for reading, or None when it is not there."""
+    """Context manager: a file for reading, or None when it does not exist."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -223,7 +224,7 @@ def _at_end(file: IO[bytes]) -> bool:
 
 
 def _ends(path: Path) -> bool:
-    """Whether a file ends with a line end."""
+    """Whether a file is empty or ends with a line end."""
     with path.open("rb") as file:
         if not file.seek(0, 2):
             return True
@@ -240,7 +241,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _inside(folder: Path, path: Any) -> Path | None:
-    """A file that a path in a run folder names; None when there is none, or the path leads out of the folder."""
+    """The file at a relative path in a run folder; None when it does not exist or the path leads out of the folder."""
     if not isinstance(path, str) or not path or "\x00" in path:
         return None
     root = folder.resolve()

@@ -1,6 +1,6 @@
-"""Where runs lie on disk.
+"""Runicorn's layout of runs on disk.
 
-A run folder holds events.jsonl, logs.txt, meta.json, status.json, summary.json and media/. Storage roots have two layouts:
+A run folder has events.jsonl, logs.txt, meta.json, status.json, summary.json and media/. Storage roots have two layouts:
 `root/<project>/<name>/runs/<id>/` (Runicorn 0.2 to 0.5; without projects `root/runs/<id>/`) and `root/runs/<path ...>/<id>/` (0.6 and later).
 """
 
@@ -20,18 +20,18 @@ from apiserver.operations.transfer.adapters.rows import json_object
 EVENTS, LOGS = "events.jsonl", "logs.txt"
 FACTS = ("meta.json", "status.json", "summary.json", "assets.json")
 SILENT = 86_400.0
-"""Seconds after which a run that says that it runs, but writes nothing, is taken for interrupted: its program died."""
+"""A run with the status "running" that has not written for this many seconds counts as interrupted: its program died."""
 ENDED = ("finished", "failed", "interrupted")
-"""Statuses of a run that has ended: `ended_at` says when, else the time when its status was written."""
+"""Statuses of ended runs. Their end is `ended_at`, or the mtime of status.json."""
 DELETED = ".deleted"
-"""The mark of a run in Runicorn's recycle bin."""
+"""The marker file of a run in Runicorn's recycle bin."""
 _MARKS = frozenset(("id", "path", "project", "created_at", "started_at", "status"))
 _OPTIONAL = re.compile(r"\.(?:events\.)?jsonl$", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class RunFolder:
-    """A run on disk. `events` and `logs` may not exist (yet); `tensorboard` are event files of TensorBoard."""
+    """A Runicorn run on disk. `events` and `logs` may not exist (yet); `tensorboard`: TensorBoard event files in the folder."""
 
     id: str
     path: Path
@@ -51,7 +51,7 @@ class RunFolder:
         if facts.get("status") == "running":
             self._find_silence(facts)
         if facts.get("status") in ENDED and "ended_at" not in facts:
-            with suppress(OSError):  # no status.json: the status is from elsewhere, and the end is not known
+            with suppress(OSError):  # without status.json the end is unknown
                 facts["ended_at"] = (self.path / "status.json").stat().st_mtime
         if facts:
             placed = {**_placed(self.path), "run_dir": str(self.path)}
@@ -71,7 +71,7 @@ class RunFolder:
                 yield self.path / name, str(error)
 
     def _find_silence(self, facts: dict[str, Any]) -> None:
-        """A run that crashed says that it runs for ever."""
+        """Set the status "interrupted" if nothing was written for SILENT seconds: after a crash status.json says "running" for ever."""
         written = [
             path.stat().st_mtime for path in (self.events, self.logs, self.path / "status.json", *self.tensorboard) if path.is_file()
         ]
@@ -80,17 +80,17 @@ class RunFolder:
 
     @property
     def running(self) -> bool:
-        """Whether a program may still write: a last line without its end may then be half a line."""
+        """Whether a program may still write, so that the last line may be incomplete."""
         return str(self.facts().get("status", "")) == "running"
 
 
 def folder_of(file: Path) -> RunFolder:
-    """The run that a file in a run folder belongs to."""
+    """The run of a file in a run folder."""
     return RunFolder(file.parent.name, file.parent, file.parent / EVENTS, file.parent / LOGS)
 
 
 def file_run(path: Path) -> RunFolder:
-    """The run that a file of lines is by itself."""
+    """A single JSON lines file as a run; a `<id>.logs.txt` beside it is its log."""
     folder = path.parent
     if path.name == EVENTS:
         return RunFolder(folder.name, folder, path, folder / LOGS)
@@ -99,7 +99,7 @@ def file_run(path: Path) -> RunFolder:
 
 
 def is_runicorn(folder: Path, files: Collection[str]) -> bool:
-    """Whether a folder with these files is a run of Runicorn. A meta.json or status.json alone may be anybody's: it must say what Runicorn's do."""
+    """Whether a folder with these files is a Runicorn run. Other tools write a meta.json or status.json too, so one of them alone must have Runicorn's keys."""
     if EVENTS in files or LOGS in files:
         return True
     for name in ("meta.json", "status.json"):
@@ -114,7 +114,7 @@ def is_runicorn(folder: Path, files: Collection[str]) -> bool:
 
 
 def _parameters(assets: dict[str, Any]) -> dict[str, Any]:
-    """What `log_config` wrote, as hyper-parameters: its `args`, and everything else."""
+    """The output of Runicorn's `log_config` as hyper-parameters: sections "Args" and "General"."""
     config = assets.get("config")
     if not isinstance(config, dict):
         return {}
@@ -126,7 +126,7 @@ def _parameters(assets: dict[str, Any]) -> dict[str, Any]:
 
 
 def _placed(folder: Path) -> dict[str, str]:
-    """`project` and `name`, or `path`, of a run from where it lies."""
+    """`project` and `name` (layout up to 0.5), or `path` (from 0.6 on), from a run folder's path."""
     above = folder.parent
     if above.name == "runs":
         parts = above.parent.parts

@@ -1,7 +1,7 @@
-"""What an adapter makes of a run of another tool: a run that was found, and the pieces it consists of.
+"""The interface between adapters and the importer: an adapter finds runs of another tool (`FoundRun`) and reads them as pieces (`Piece`).
 
-An adapter is a module of `adapters/` with a class that has `find` and `read` (`Adapter`). It knows one tool's files and nothing of stores, servers
-and lines; `adapters/__init__.py` lists them.
+An adapter is a module of `adapters/` with a class that implements `Adapter`. It reads one tool's files and does not depend on stores or servers;
+`adapters/__init__.py` lists all.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 READABLE = 100
-"""Bytes of an id that can be read; a digest follows."""
+"""Most bytes of the readable part of an id, which a digest follows."""
 
 
 @dataclass(slots=True)
 class FoundRun:
-    """A run of another tool. `key`: which one, where a file holds several. `size`: bytes to read, about. `id` is unique for path and key.
-    `origin`: where the run is from when that is no path; then name, project and id are given."""
+    """A run of another tool. `key`: its name within a file of several runs. `size`: approximate bytes to read. `id`: unique for path and key. `origin`: the
+    URL of a run on a server; then the adapter gives name, project and id."""
 
     adapter: Adapter
     path: Path
@@ -42,13 +42,13 @@ class FoundRun:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the catalogue says of every run: where it is from."""
+        """The facts of every imported run: project, name and origin."""
         return {"path": self.project, "alias": self.name, "run_dir": self.origin or printable(str(self.path))}
 
 
 @dataclass(slots=True)
 class Scalars:
-    """Points of one metric in columns of equal length: steps, values, and times in ms since the epoch."""
+    """Points of a metric as columns of equal length: steps, values (float64), times in epoch ms."""
 
     name: str
     steps: Sequence[int]
@@ -58,7 +58,7 @@ class Scalars:
 
 @dataclass(slots=True)
 class Picture:
-    """An image. `data`: its bytes, or the file that holds them. `number` tells images of one name and step apart."""
+    """An image. `data`: the encoded bytes or their file; `time` in epoch ms; `number` tells images of the same name and step apart."""
 
     name: str
     step: int
@@ -71,7 +71,7 @@ class Picture:
 
 @dataclass(slots=True)
 class Figure:
-    """A plot, as Plotly's JSON."""
+    """A plot as Plotly JSON; `time` in epoch ms."""
 
     name: str
     variant: str
@@ -82,7 +82,7 @@ class Figure:
 
 @dataclass(slots=True)
 class Text:
-    """A line of the log. Lines of a run come in the same order in every import: their number tells which are stored already."""
+    """A line of the log; `time` in epoch ms. Every import must yield them in the same order: lines stored before are recognized by their number."""
 
     text: str
     time: int
@@ -91,14 +91,14 @@ class Text:
 
 @dataclass(slots=True)
 class Facts:
-    """What meta.json and status.json of a Runicorn run hold: created_at, started_at, ended_at (s), status, tags, summary, hyperparams ..."""
+    """Facts as in Runicorn's meta.json and status.json: created_at, started_at, ended_at (epoch s), status, tags, summary, hyperparams ..."""
 
     facts: dict[str, Any]
 
 
 @dataclass(slots=True)
-class PassedOver:
-    """Something that has no counterpart here, by its kind in the tool's own words."""
+class Skipped:
+    """Data that Tidemark has no place for. `kind`: a plural noun in the tool's own terms."""
 
     kind: str
     count: int = 1
@@ -106,7 +106,7 @@ class PassedOver:
 
 @dataclass(slots=True)
 class Damaged:
-    """A part of a file (or of a server, by its address) that could not be read. `line`: from 1, where the file has lines."""
+    """A part of a file, or of a server (by its URL), that could not be read. `line`: counted from 1; 0 for the file as a whole."""
 
     file: Path | str
     reason: str
@@ -115,52 +115,52 @@ class Damaged:
 
 @dataclass(slots=True)
 class Restarted:
-    """Points that were given before are void: everything of the run is removed, and all that counts follows."""
+    """All events of the run so far are void: remove them. The valid ones follow."""
 
 
 @dataclass(slots=True)
 class Rewound:
-    """Points, images and figures of this step and later that were given before are void; texts stay."""
+    """Points, images and figures of this step and later so far are void; texts stay."""
 
     step: int
 
 
-Piece = Scalars | Picture | Figure | Text | Facts | PassedOver | Damaged | Restarted | Rewound
+Piece = Scalars | Picture | Figure | Text | Facts | Skipped | Damaged | Restarted | Rewound
 
 
 class Adapter(Protocol):
     """Reads the runs of one tool."""
 
     tool: str
-    """The name of the tool, for people."""
+    """The tool's name in messages."""
 
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
-        """The runs that lie in this folder (not below it). Takes out of `folders` those that belong to a run and hold none themselves, and out of
-        `files` those that are dealt with."""
+        """The runs in this folder (not below it). Removes from `folders` those that need no search, and from `files` those that belong to a run. Raises OSError
+        and ValueError for unreadable files."""
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
-        """A run in pieces. Raises OSError and ValueError when nothing more of it can be read."""
+        """The pieces of a run. Raises OSError and ValueError when the rest can't be read."""
 
 
 def run_id(name: str, path: Path, key: str = "") -> str:
-    """An id that no other run has: a part that can be read, and a digest of the real path (and the key inside of it)."""
+    """A unique id: a readable part, and a digest of the real path and the key."""
     whole = os.fsencode(path) + (b"\0" + key.encode("utf-8", "surrogateescape") if key else b"")
     readable = printable(name).encode()[:READABLE].decode("utf-8", "ignore").strip(" .")
     return f"{readable or 'run'}~{hashlib.sha256(whole).hexdigest()[:16]}"
 
 
 def project_of(folder: Path) -> str:
-    """The project of a run that lies in this folder: its path, below the home folder where it is there."""
+    """The project of a run in this folder: the path, relative to the home folder if it is below."""
     home = Path(os.path.realpath(Path.home()))
     inside = folder.relative_to(home) if home != Path("/") and folder.is_relative_to(home) else folder
     return "/".join(part for part in map(printable, inside.parts) if part.strip("/ ")) or "imported"
 
 
 def printable(text: str) -> str:
-    """A text without control characters and bytes that are no UTF-8."""
+    """The text with control characters and invalid UTF-8 replaced by underscores."""
     try:
         data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a character, from JSON
+    except UnicodeEncodeError:  # a lone surrogate, from JSON
         data = text.encode("utf-8", "replace")
     clean = data.decode("utf-8", "replace").replace("\ufffd", "_")
     return "".join("_" if ord(character) < 32 or ord(character) == 127 else character for character in clean)

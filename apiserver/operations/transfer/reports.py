@@ -1,4 +1,4 @@
-"""Runs of other tools into a sink: pieces become lines of the runs API, in batches, and are counted."""
+"""Stores pieces in a sink: turns them into lines of the runs API, sends these in batches, and counts."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from apiserver.operations.transfer.pieces import (
     Facts,
     Figure,
     FoundRun,
-    PassedOver,
     Picture,
     Piece,
     Restarted,
     Rewound,
     Scalars,
+    Skipped,
     Text,
 )
 from apiserver.operations.transfer.sinks import RunRefused, Sink
 
 LINE_POINTS = 5_000
-"""Points of one line: between two lines a server answers others."""
+"""Most points of a line: a server answers other requests between two lines."""
 BATCH_POINTS = 50_000
 BATCH_BYTES = 4 << 20
 
 Progress = Callable[[int, int], None]
-"""Called with bytes and lines (or points) that are done."""
+"""Called with the numbers of bytes and lines (or points) processed since the last call."""
 
 
 @dataclass(slots=True)
 class Problem:
-    """A line (from 1; 0: the file as a whole) that was not stored."""
+    """A line (counted from 1; 0: the file as a whole) that was not stored."""
 
     file: Path | str
     line: int
@@ -52,7 +52,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of an import, and its problems. `events` are all that were stored, `plots` are among them. `passed_over`: by kind."""
+    """Counts and problems of an import. `events` counts all stored events, plots too. `skipped`: skipped data, by kind."""
 
     runs: int = 0
     events: int = 0
@@ -60,10 +60,10 @@ class Tally:
     images: int = 0
     plots: int = 0
     hyperparams: int = 0
-    passed_over: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     ordinals: dict[str, int] = field(default_factory=dict)
-    """The lines of the log that were read, by run: a run may have several folders."""
+    """Log lines read so far, by run: a run may consist of several folders."""
 
 
 class RunReports:
@@ -77,10 +77,10 @@ class RunReports:
         self._place: Path | str = run.origin or (run.files[0] if len(run.files) == 1 else run.path)
         self._known: int | None = None
         self.is_empty = True
-        """Whether nothing but dates and a status was found, not even damage."""
+        """Whether the run had neither data nor damage, only dates and a status."""
 
     def take(self, pieces: Iterable[Piece]) -> None:
-        """Store pieces; all of them are stored on return. What ends their reading is a problem."""
+        """Store pieces; on return all are stored. OSError and ValueError while reading them become a problem in the tally."""
         try:
             for piece in pieces:
                 if not isinstance(piece, Facts) or piece.facts.get("hyperparams"):
@@ -91,7 +91,7 @@ class RunReports:
         self._flush()
 
     def describe(self) -> None:
-        """Where the run is from."""
+        """Store the run's origin."""
         self._sink.describe(self._run.id, self._run.facts)
 
     def _take(self, piece: Piece) -> None:
@@ -108,10 +108,10 @@ class RunReports:
         elif isinstance(piece, Facts):
             facts, left_out = storable(piece.facts)
             self._tally.hyperparams += sum(map(len, facts.get("hyperparams", {}).values()))
-            self._tally.passed_over += left_out
+            self._tally.skipped += left_out
             self._sink.describe(self._run.id, {**self._run.facts, **facts})
-        elif isinstance(piece, PassedOver):
-            self._tally.passed_over[piece.kind] += piece.count
+        elif isinstance(piece, Skipped):
+            self._tally.skipped[piece.kind] += piece.count
         elif isinstance(piece, Damaged):
             self._tally.problems.append(Problem(piece.file, piece.line, piece.reason))
         elif isinstance(piece, Rewound):

@@ -1,4 +1,4 @@
-"""What is left of a damaged database of SQLite: its tables in a new one, with the rows that can still be read."""
+"""Recovers a damaged SQLite database: copies the rows that can still be read into a new one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from urllib.parse import quote
 _TRIES = 10_000
 _FARTHEST = 1 << 40
 _PAGES_AT = 28
-"""Where the header says how many pages there are."""
+"""Offset of the number of pages in the header (SQLite file format, 1.3)."""
 _BATCH = 10_000
 
 
 def salvage(path: Path, folder: Path) -> Path:
-    """A database in `folder` with what can be read; without constraints and indexes, whose pages may be the damaged ones. Raises OSError, sqlite3.Error."""
+    """Path of a new database in `folder` with all readable rows, without constraints and indexes. Raises OSError, sqlite3.Error."""
     copy, made = folder / "damaged.db", folder / "salvaged.db"
     shutil.copyfile(path, copy)
     log = path.with_name(path.name + "-wal")
@@ -39,7 +39,7 @@ def salvage(path: Path, folder: Path) -> Path:
 
 
 def _lengthen(copy: Path) -> None:
-    """Give a cut file its whole length again: SQLite refuses all of one with missing pages, and missing rows cost only themselves."""
+    """Extend a truncated file with zeros to its full length: SQLite refuses a file with missing pages, but can read around empty ones."""
     with copy.open("r+b") as file:
         head = file.read(100)
         size = int.from_bytes(head[16:18], "big")
@@ -50,7 +50,7 @@ def _lengthen(copy: Path) -> None:
 
 
 def _rows(source: sqlite3.Connection, table: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a table in order of rowid; after damage, from the next row that can be found by doubling steps."""
+    """The rows of a table by rowid. After damage it skips ahead by rowids in doubling steps until rows can be read again."""
     after, step = None, 1
     last = 0
     for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""Where imported runs go: into the store directly, or through the server that holds the data folder."""
+"""The target of an import: the store directly, or the server that runs on the data folder."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ RETRIES = 8
 
 
 class RunRefused(Exception):
-    """The run can't be written; the text says why."""
+    """The run can't be written; the message has the reason."""
 
 
 class Stored(NamedTuple):
-    """What became of lines: how many were stored, the problems by number of line (from 1), and how many lines of unknown types, and lists and
-    objects in rows, there were."""
+    """The result of `Sink.add`: number of stored lines, problems by number of line (from 1), and number of skipped lines of unknown types and of lists
+    and objects in rows."""
 
     added: int
     refused: list[RefusedLine]
-    passed_over: int
+    skipped: int
 
 
 class Sink(Protocol):
@@ -61,22 +61,22 @@ class Sink(Protocol):
         """Store the contents of meta.json, status.json and summary.json."""
 
     def log_lines(self, run: str) -> int:
-        """How many lines of the run's log were imported; 0 for an unknown run."""
+        """The number of imported lines of the run's log; 0 for an unknown run."""
 
     def media(self, run: str, path: str, file: Path | bytes) -> str:
-        """Store a media file, or its bytes; its url."""
+        """Store a media file, given by path or content; returns its URL."""
 
     def clear(self, run: str) -> None:
-        """Remove all events of a run; nothing where there is no such run."""
+        """Delete all events of a run; does nothing for an unknown run."""
 
     def rewind(self, run: str, step: int) -> None:
-        """What the run reported for this step and later is void; nothing where there is no such run."""
+        """Delete the run's points, images and plots of this step and later; does nothing for an unknown run."""
 
     def close(self) -> None: ...
 
 
 def open_sink(settings: Settings, company: str | None = None) -> Sink:
-    """Through the server that holds the data folder, if one does; else into the store, with the folder locked."""
+    """A sink for the server that runs on the data folder, or, if none does, for the store, with the folder locked."""
     address = running_server(settings.data)
     if address is not None:
         return ServerSink(settings, address, company)
@@ -84,7 +84,7 @@ def open_sink(settings: Settings, company: str | None = None) -> Sink:
 
 
 def company_ids(settings: Settings, name: str | None) -> tuple[str, str]:
-    """The ids of a company and of a user of it."""
+    """The id of a company (by name or id; None: the default one) and of its first user. Raises StartupError for an unknown company."""
     wanted = name or settings.auth.default_company
     for company in settings.auth.companies:
         if wanted in (company.name, company.id):
@@ -94,7 +94,7 @@ def company_ids(settings: Settings, name: str | None) -> tuple[str, str]:
 
 
 def login(settings: Settings) -> dict[str, str]:
-    """The header that logs in at the running server, as its default user."""
+    """The Authorization header for the running server, as its default user."""
     credentials = Credentials(settings)
     pair = f"{credentials.access_key}:{credentials.secret_key}".encode()
     return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
@@ -125,7 +125,7 @@ class StoreSink:
             batch.add(number, line)
         refusals = self._retried(lambda: self._writer.store(self._writable(run), batch)) if batch.added else []
         refused = _all_of(batch.errors, batch.refused) + batch.refuse(refusals)
-        return Stored(batch.added, refused, batch.passed_over)
+        return Stored(batch.added, refused, batch.skipped)
 
     def describe(self, run: str, facts: Mapping[str, Any]) -> None:
         self._retried(lambda: _accepted(run, lambda: self._catalog.describe(self._company, self._user, run, facts)))
@@ -181,7 +181,7 @@ class StoreSink:
 
 
 def _accepted(run: str, work: Callable[[], T]) -> T:
-    """The result of a write to a run. Raises RunRefused where the run can't be written; StoreBusy as it comes."""
+    """The result of `work`. Turns errors of the run into RunRefused; StoreBusy passes through."""
     try:
         return work()
     except UnknownRun:
@@ -191,13 +191,13 @@ def _accepted(run: str, work: Callable[[], T]) -> T:
 
 
 class ServerSink:
-    """Talks to the runs API of a running server, as its default user."""
+    """Writes through the runs API of a running server, as its default user."""
 
     def __init__(self, settings: Settings, address: str, company: str | None) -> None:
         self._address = address
         if company is not None and company not in _names(settings):
             raise StartupError(
-                f'a server at {address} holds the data folder; through it only the company "{settings.auth.default_company}" can be written'
+                f'a server at {address} runs on the data folder; through it only the company "{settings.auth.default_company}" can be written'
             )
         self._headers = login(settings)
         self._files = settings.files.public_url or f"{address}/files"
@@ -217,11 +217,11 @@ class ServerSink:
 
     def clear(self, run: str) -> None:
         url = f"{self._address}/events.delete_for_task"
-        self._call("POST", url, orjson.dumps({"task": run}), good=(200, 400))  # 400: there is no such run
+        self._call("POST", url, orjson.dumps({"task": run}), good=(200, 400))  # 400: unknown run
 
     def rewind(self, run: str, step: int) -> None:
         body = {"task": run, "iteration": max(step - 1, -1), "allow_locked": True}
-        self._call("POST", f"{self._address}/v2.34/events.rewind", orjson.dumps(body), good=(200, 400))  # 400: there is no such run
+        self._call("POST", f"{self._address}/v2.34/events.rewind", orjson.dumps(body), good=(200, 400))  # 400: unknown run
 
     def media(self, run: str, path: str, file: Path | bytes) -> str:
         name, boundary = file_name(run, path), uuid.uuid4().hex
@@ -247,7 +247,7 @@ class ServerSink:
         good: tuple[int, ...] = (200,),
         parse: bool = True,
     ) -> dict[str, Any]:
-        """The JSON answer."""
+        """The JSON answer. Raises RunRefused."""
         try:
             found = send(url, body, {**self._headers, "Content-Type": content_type}, method=method)
         except NoAnswer as error:
@@ -266,7 +266,7 @@ class ServerSink:
 
 
 def _all_of(shown: list[RefusedLine], count: int) -> list[RefusedLine]:
-    """Problems of which only the first are listed, with the number of the others."""
+    """The listed problems, and a last one with the number of those that are not listed."""
     return shown if len(shown) >= count else [*shown, RefusedLine(0, many(count - len(shown), "more problem"))]
 
 

@@ -1,4 +1,4 @@
-"""Where `tidemark export` reads: the running server, or the store."""
+"""The source of `tidemark export`: the running server, or the store."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from apiserver.operations.transfer.sinks import company_ids, login
 from apiserver.serving.serve import claim_data_folder, running_server
 from apiserver.settings import Settings
 
-_ADVICE = ". A run is named by its id: the end of the address of its page"
+_ADVICE = ". Give the run's id: the last part of its page's URL"
 
 
 @contextmanager
 def open_export(settings: Settings, company: str | None, run: str, form: str) -> Iterator[Iterable[bytes]]:
-    """The pieces of an export. Raises StartupError with a sentence when there is no such run or the format is not installed."""
+    """The chunks of an export. Raises StartupError for an unknown run, and for a format whose library is not installed."""
     address = running_server(settings.data)
     if address is not None and company is None:
         with _from_server(settings, address, run, form) as pieces:

@@ -1,4 +1,4 @@
-"""Reading lines from files that may grow, be cut in the middle of a line, or be replaced; and what time a log line was written."""
+"""Reads lines of files that may be growing, and finds out when a log line was written."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _CLOCK = re.compile(r"\[?(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,3}))?\]?(?: \||\s)")
 _DAY = 86_400_000
 _HALF_DAY = _DAY // 2
 MAX_LINE = 32 << 20
-"""Bytes of one line; what follows of a longer one is read as lines of their own."""
+"""Most bytes of a line; a longer one is split."""
 
 
 def read_lines(file: IO[bytes], *, rest: bool) -> Iterator[tuple[list[bytes], int]]:
-    """Lines (without their ends) from where the file stands, with the number of bytes they took.
+    """Lines without their ends, from the file's position on, and the bytes that they took.
 
-    `\\n`, `\\r\\n` and a lone `\\r` end a line. What follows the last line end is given as a line with `rest`, and left for later without.
+    `\\n`, `\\r\\n` and a lone `\\r` end a line. `rest`: whether an incomplete last line counts as a line; otherwise it is left unread.
     """
     held = b""
     while block := file.read(BLOCK):
@@ -36,9 +36,9 @@ def read_lines(file: IO[bytes], *, rest: bool) -> Iterator[tuple[list[bytes], in
 
 @dataclass(slots=True)
 class LogClock:
-    """Timestamps (ms) for lines that begin with `HH:MM:SS` in local time: they never decrease, and midnight begins a new day.
+    """Timestamps (epoch ms) for lines that begin with `HH:MM:SS` in local time. They never decrease; after midnight the next day begins.
 
-    A line without a time has that of the line before; the first one `start`.
+    A line without a time gets that of the line before, the first one `start`.
     """
 
     start: int

@@ -1,4 +1,4 @@
-"""TFRecord files: records with their length and two checksums, read as the file grows and on after damage.
+"""TFRecord files: records with a length and two checksums. The reader follows growing files and resumes after damage.
 
 A record is `uint64 length, uint32 masked crc32c of the length, payload, uint32 masked crc32c of the payload`, little-endian.
 """
@@ -19,11 +19,11 @@ from apiserver.common.words import many
 
 BLOCK = 1 << 20
 MAX_RECORD = 256 << 20
-"""Bytes of a record; larger ones are skipped."""
+"""Most bytes of a record; larger ones are skipped."""
 _HEAD, _CRC = struct.Struct("<QI"), struct.Struct("<I")
 _FRAME = 16
 _HEADS = 4_096
-"""Headers whose checksum is remembered: most records of a file have one of few lengths."""
+"""Headers whose checksum is cached: the records of a file have few different lengths."""
 
 
 class Lost(NamedTuple):
@@ -42,13 +42,13 @@ class _End(Enum):
 
 
 def masked(data: bytes) -> int:
-    """The checksum as the format stores it."""
+    """The masked CRC-32C of the format: rotated by 15 bits, plus a constant."""
     crc = int(crc32c(data))
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFF_FFFF
 
 
 class RecordFile:
-    """Reads the records of a file. `offset`: what lies before it was read. `lost`: what could not be read; its reporter clears it."""
+    """Reads the records of a file. `offset`: bytes read so far. `lost`: unreadable parts; the caller reports and clears them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,8 +58,8 @@ class RecordFile:
         self._searched = 0
 
     def read(self, *, final: bool) -> Iterator[list[bytes]]:
-        """The payloads of the records that are not read yet, some at a time. With `final` the file does not grow any more: half a record at its
-        end is lost, not left for later. Raises OSError."""
+        """The payloads of the unread records, in lists. `final`: the file does not grow any more, so that an incomplete record at its end is lost rather than
+        left for later. Raises OSError."""
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             want = BLOCK
@@ -67,7 +67,7 @@ class RecordFile:
                 file.seek(self.offset)
                 data = file.read(min(want, size - self.offset))
                 if not data:
-                    return  # cut meanwhile
+                    return  # truncated in the meantime
                 want = BLOCK
                 payloads, used, end, length = self._take(data)
                 self.offset += used
@@ -85,7 +85,7 @@ class RecordFile:
                     return
 
     def _take(self, data: bytes) -> tuple[list[bytes], int, _End, int]:
-        """The payloads of the whole records that `data` begins with, the bytes they took, why the next one is none, and its length."""
+        """Complete records at the start of `data`: their payloads, the bytes they took, the reason to stop, and the length of the next record."""
         payloads: list[bytes] = []
         heads, head_size, crc_of, crc_at = self._heads, _HEAD.size, crc32c, _CRC.unpack_from
         at, end = 0, len(data)
@@ -112,7 +112,7 @@ class RecordFile:
     # --- after damage
 
     def _go_on(self, file: IO[bytes], size: int, end: _End, length: int, final: bool) -> bool:
-        """Find the next record after damage at `offset`; False when the rest of the file has to wait, or is lost."""
+        """Find the next record after damage at `offset`. False when there is none: the rest of the file waits for more data or, if `final`, is lost."""
         start = self.offset
         found = self._next(file, size, start, start + _FRAME + length if end is _End.PAYLOAD else None)
         if found is None and not final:
@@ -121,13 +121,13 @@ class RecordFile:
         after = size if found is None else found
         reason = "the file ends in the middle of a record" if end is _End.MORE and found is None else end.value
         if end is _End.MORE and found is not None:
-            reason = "a record was not written to its end"
+            reason = "a record is incomplete"
         self.lost.append(Lost(start, after - start, reason))
         self.offset, self._searched = after, 0
         return found is not None
 
     def _next(self, file: IO[bytes], size: int, start: int, likely: int | None) -> int | None:
-        """Where the next whole record begins."""
+        """The offset of the next complete record, or None."""
         if likely is not None and (likely == size or (likely < size and self._whole(file, size, likely))):
             return likely
         at = max(start + 1, self._searched)
@@ -153,7 +153,7 @@ class RecordFile:
 
 
 def _candidates(block: bytes) -> list[int]:
-    """Where the header of a record below 4 GB may begin: the upper half of the length is zero, and the checksum is not."""
+    """Offsets where a record's header may begin: the upper half of the length is zero (it is below 4 GB), the checksum is not."""
     count = len(block) - _HEAD.size + 1
     if count <= 0:
         return []

@@ -1,4 +1,4 @@
-"""Files of records as `.wandb` files hold them: LevelDB's log format with zlib's checksum, in blocks of 32 KiB."""
+"""The record format of `.wandb` files: LevelDB's log format with CRC-32 (zlib), in blocks of 32 KiB."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MAX_RECORD = 256 << 20
 
 
 class Bad(NamedTuple):
-    """A part of the file that could not be read."""
+    """An unreadable part of the file."""
 
     offset: int
     reason: str
 
 
 def records(path: Path) -> Iterator[bytes | Bad]:
-    """The records of a file; after damage reading continues in the next block. Raises OSError, and ValueError when it is no such file."""
+    """The records of a file; after damage, reading continues in the next block. Raises OSError, and ValueError for another kind of file."""
     held: list[bytes] = []
     size = 0
     with path.open("rb") as file:
@@ -32,7 +32,7 @@ def records(path: Path) -> Iterator[bytes | Bad]:
             at = 0
             if start == 0:
                 if block[:4] != _MAGIC:
-                    raise ValueError("no file of W&B: it begins otherwise")
+                    raise ValueError("not a W&B file: the magic bytes differ")
                 at = _HEAD.size
             while at + _HEAD.size <= len(block):
                 crc, length, kind = _HEAD.unpack_from(block, at)
@@ -49,7 +49,7 @@ def records(path: Path) -> Iterator[bytes | Bad]:
                 at += _HEAD.size + length
                 if kind in (_FULL, _FIRST):
                     if held:
-                        yield Bad(start + at, "a record was not written to its end")
+                        yield Bad(start + at, "a record is incomplete")
                     held, size = [], 0
                 if kind == _FULL:
                     yield body

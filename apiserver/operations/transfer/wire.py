@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, as far as reading needs it: a message is a sequence of numbered fields."""
+"""A reader for the wire format of protocol buffers: a message is a sequence of numbered fields."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 Field = tuple[int, Any]
-"""The number of a field, and its value: an int (varint), or bytes (everything else; 4 and 8 bytes are little-endian numbers)."""
+"""A field's number and value: an int for varints, else bytes (fixed 4 and 8 bytes are little-endian numbers)."""
 
 
 class NotAMessage(ValueError):
-    """The bytes are no message."""
+    """The bytes are not a valid message, or a field has another type."""
 
 
 def fields(data: bytes) -> Iterator[Field]:
-    """The fields of a message in their order. Raises NotAMessage where the bytes are none."""
+    """The fields of a message, in order. Raises NotAMessage."""
     at, end = 0, len(data)
     while at < end:
         key, at = varint(data, at)
@@ -35,54 +35,54 @@ def fields(data: bytes) -> Iterator[Field]:
         else:
             raise NotAMessage(f"a field of the unknown wire type {kind}")
         if number == 0 or at + size > end:
-            raise NotAMessage("a field leads beyond its message")
+            raise NotAMessage("a field extends beyond its message")
         yield number, data[at : at + size]
         at += size
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where it ends."""
+    """The varint at offset `at`, and the offset after it. Raises NotAMessage."""
     value = shift = 0
     while shift < 70:
         if at >= len(data):
-            raise NotAMessage("the message is cut")
+            raise NotAMessage("the message is truncated")
         byte = data[at]
         at += 1
         value |= (byte & 127) << shift
         if byte < 128:
             return value & 0xFFFF_FFFF_FFFF_FFFF, at
         shift += 7
-    raise NotAMessage("a number of more than ten bytes")
+    raise NotAMessage("a varint has more than ten bytes")
 
 
 def signed(value: Any) -> int:
     """A varint as int64."""
     if not isinstance(value, int):
-        raise NotAMessage("a number was expected")
+        raise NotAMessage("expected a varint")
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def double(value: Any) -> float:
-    """A field of eight bytes as a number."""
+    """A 64-bit field as a double."""
     if not isinstance(value, bytes) or len(value) != 8:
-        raise NotAMessage("a double was expected")
+        raise NotAMessage("expected a double")
     return float(struct.unpack("<d", value)[0])
 
 
 def message(value: Any) -> bytes:
-    """A field that holds bytes, a text or a message."""
+    """A length-delimited field: bytes, a text or a message."""
     if not isinstance(value, bytes):
-        raise NotAMessage("bytes were expected")
+        raise NotAMessage("expected bytes")
     return value
 
 
 def text(value: Any) -> str:
-    """A field that holds a text. Bytes that are no UTF-8 become U+FFFD."""
+    """A text field; invalid UTF-8 becomes U+FFFD."""
     return message(value).decode("utf-8", "replace")
 
 
 def varints(value: Any) -> list[int]:
-    """A repeated integer field: one number, or packed ones."""
+    """A repeated integer field: a single value, or packed ones."""
     if isinstance(value, int):
         return [value]
     found, at = [], 0
@@ -93,8 +93,8 @@ def varints(value: Any) -> list[int]:
 
 
 def array(value: Any, form: str) -> Any:
-    """A repeated field of fixed-size numbers (one, or packed) as an array; `form` is a type of numpy."""
+    """A repeated field of fixed-size numbers (a single value, or packed ones) as an array; `form` is a numpy dtype."""
     data = message(value)
     if len(data) % np.dtype(form).itemsize:
-        raise NotAMessage("numbers of another size were expected")
+        raise NotAMessage("the size is not a multiple of that of the numbers")
     return np.frombuffer(data, form)

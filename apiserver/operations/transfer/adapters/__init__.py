@@ -1,4 +1,4 @@
-"""The tools whose runs can be imported, one module each behind the interface of `transfer/pieces.py`."""
+"""Adapters for the tools whose runs can be imported, a module each; the interface is `Adapter` in `transfer/pieces.py`."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ from apiserver.operations.transfer.adapters.wandb import Wandb
 from apiserver.operations.transfer.pieces import Adapter
 
 ADAPTERS: tuple[Adapter, ...] = (TensorBoard(), Wandb(), MlflowFiles(), MlflowDatabase(), Trackio(), DvcLive(), Tables(), Aim())
-"""Asked in this order what lies in a folder."""
+"""In this order they search each folder."""

@@ -1,7 +1,7 @@
-"""Aim: a repository (`.aim/`) with a RocksDB for the facts and one for the sequences of each run, and names in `run_metadata.sqlite`.
+"""Aim: a repository (`.aim/`) has two RocksDBs per run, one for facts and one for sequences, and the runs' names in `run_metadata.sqlite`.
 
-A key is a path: texts, and whole numbers as 0xFE and eight bytes, each ended by 0xFE. The first byte of a value says its type; large values lie below
-`BLOBS`. Points of a sequence are three lists (`step`, `val`, `time`) whose keys are hashes of the step, or in older versions the step.
+A key is a path: its parts are texts, or integers (0xFE and eight bytes), each ended by 0xFE. The first byte of a value is its type; large values are stored
+below `BLOBS`. A sequence is three lists (`step`, `val`, `time`) whose keys are hashes of the step, in older versions the step itself.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ Path_ = tuple["str | int", ...]
 
 
 class _Made(NamedTuple):
-    """An object of one of Aim's own classes begins here; its fields follow."""
+    """The start of an object of one of Aim's classes; its fields follow."""
 
     kind: str
 
 
 class Aim:
-    """Finds the runs of a repository. Its databases are read by RocksDB's own library, in the package `aimrocks`."""
+    """Reads Aim repositories with the RocksDB library in the package `aimrocks`."""
 
     tool = "Aim"
 
     def __init__(self) -> None:
         self._names: dict[Path, dict[str, tuple[str, str, dict[str, Any]]]] = {}
-        """What `_read_names` found, by repository: it reads the names of all runs at once."""
+        """Results of `_read_names` by repository; it reads the names of all runs at once."""
 
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
         if ".aim" not in folders:
@@ -96,7 +96,7 @@ class Aim:
         try:
             for sequence, lists in _all_sequences(folder, run.key, damage):
                 missing.discard(sequence)
-                # Without its name here its context is not known: two contexts of a name stay apart by their numbers.
+                # Without an entry in `names` the context is unknown: its number keeps two contexts of a name apart.
                 name = names.get(sequence) or printable(str(sequence[-1]) + (f"/{sequence[0]}" if damage else ""))
                 yield from _points(run, name, lists, columns, kinds)
                 if columns.full:
@@ -105,7 +105,7 @@ class Aim:
             damage.append(str(error))
         yield from columns.take()
         yield from (Damaged(run.path, problem) for problem in dict.fromkeys(damage))
-        if missing:  # RocksDB opens a folder of which files were lost, and what was in them is not there
+        if missing:  # RocksDB opens a folder with lost files without an error
             yield Damaged(folder, f"{many(len(missing), 'sequence')} of the run missing, such as {names[min(missing, key=str)]}")
         yield from counted(kinds)
 
@@ -131,7 +131,7 @@ class Aim:
 
 
 def _read_names(repository: Path, found: dict[str, tuple[str, str, dict[str, Any]]]) -> None:
-    """Name, experiment and facts of the runs that `run_metadata.sqlite` knows. Raises ValueError, after what could be read."""
+    """Adds (name, experiment, facts) of the runs in `run_metadata.sqlite` to `found`. Raises ValueError after reading what is not damaged."""
     path = repository / "run_metadata.sqlite"
     if not path.is_file():
         return
@@ -159,7 +159,7 @@ def _read_names(repository: Path, found: dict[str, tuple[str, str, dict[str, Any
 
 
 def _series_names(traces: Any, contexts: dict[Any, dict[Any, Any]]) -> dict[tuple[Any, Any], str]:
-    """What a sequence is called here: its name, and the values of its context; with their keys where two would be called the same."""
+    """Metric names for sequences: name and values of the context (`loss/train`); with keys (`loss/subset=train`) if two would be equal."""
     short: dict[tuple[Any, Any], str] = {}
     long: dict[tuple[Any, Any], str] = {}
     for index, of_context in _branches(traces):
@@ -181,11 +181,11 @@ def _branches(tree: Any) -> list[tuple[Any, Any]]:
 
 
 _Sequence = tuple[tuple[Any, Any], dict[str, dict[Any, Any]]]
-"""Its context and name, and its lists (`val`, `time`, `step`), each by the key of the point."""
+"""(context, name) of a sequence, and its lists `val`, `time`, `step`, each by the key of the point."""
 
 
 def _all_sequences(folder: Path, run: str, damage: list[str]) -> Iterator[_Sequence]:
-    """The sequences of a run's database, those of both layouts. Raises ValueError where it can't be opened."""
+    """The sequences of a run's database, of both layouts. Sequences that can't be read are noted in `damage`. Raises ValueError if it can't be opened."""
     if not folder.is_dir():
         return
     with _database(folder, damage) as database:
@@ -214,7 +214,7 @@ def _sequences(entries: Iterator[tuple[Path_, Any]]) -> Iterator[_Sequence]:
                 column[path[3]] = value
             else:
                 _put(column, path[3:], value)
-    except ValueError as error:  # what was read of the last sequence is good
+    except ValueError as error:  # the part of the last sequence that was read is valid
         problem = str(error)
     if current is not None:
         yield current, lists
@@ -269,7 +269,7 @@ def _object(run: FoundRun, name: str, step: int, time: int, place: int, item: An
         try:
             figure = json.loads(data)
             if not isinstance(figure, dict):
-                raise ValueError("no object")
+                raise ValueError("not an object")
             yield Figure(name, name, step, time, figure)
         except (ValueError, RecursionError) as error:
             yield Damaged(run.path, f"{name}: the figure of step {step} can't be read: {error}")
@@ -281,7 +281,7 @@ def _object(run: FoundRun, name: str, step: int, time: int, place: int, item: An
 
 
 def _entries(database: Any, path: Path, prefix: Path_) -> Iterator[tuple[Path_, Any]]:
-    """The entries of a database below a path, in order, without it. Raises ValueError where it can't be read on."""
+    """The entries of a database below `prefix`, in key order, with paths relative to it. Raises ValueError when the rest can't be read."""
     start = b"".join(_key(part) for part in prefix)
     iterator = database.iteritems()
     try:
@@ -289,24 +289,24 @@ def _entries(database: Any, path: Path, prefix: Path_) -> Iterator[tuple[Path_, 
         for key, value in iterator:
             if not key.startswith(start):
                 return
-            if not value:  # what is large lies elsewhere
+            if not value:  # a large value, stored below _BLOBS
                 value = database.get(_BLOBS + key) or bytes((_NONE,))
             yield _path(key[len(start) :]), _value(value)
     except _broken() as error:
         raise ValueError(f"{path}: {_words(error)}") from None
     finally:
-        del iterator  # one that outlives its database ends the process
+        del iterator  # aimrocks crashes if an iterator outlives its database
 
 
 @contextmanager
 def _database(path: Path, damage: list[str]) -> Iterator[Any]:
-    """A RocksDB for reading. Its library writes a log, which goes elsewhere. Where its list of tables is damaged, a copy is repaired and read, and
-    `damage` says so. Raises ValueError where it can't be opened."""
+    """A RocksDB opened read-only, its log in a temporary folder. If its manifest is damaged, a repaired copy is opened instead and noted in `damage`.
+    Raises ValueError."""
     rocks = import_module("aimrocks")
     broken = _broken()
     with tempfile.TemporaryDirectory() as logs:
 
-        def opened_at(path: str) -> Any:  # options belong to one database, also to one that did not open
+        def opened_at(path: str) -> Any:  # Options can't be reused, not even after a failed open
             return rocks.DB(path, rocks.Options(create_if_missing=False, db_log_dir=logs, max_open_files=100), read_only=True)
 
         try:
@@ -317,7 +317,7 @@ def _database(path: Path, damage: list[str]) -> Iterator[Any]:
                 shutil.copytree(path, copy)
                 rocks.repair_db(copy, rocks.Options(db_log_dir=logs))
                 database = opened_at(copy)
-                damage.append(f"{path}: {_words(error)}; what its tables hold was read")
+                damage.append(f"{path}: {_words(error)}; read from a repaired copy")
         except broken as error:
             raise ValueError(f"{path}: {_words(error)}") from None
         yield database
@@ -371,7 +371,7 @@ def _value(data: bytes) -> Any:
 
 
 def _fill(tree: dict[Any, Any], entries: Iterator[tuple[Path_, Any]]) -> None:
-    """Put entries into nested objects; the keys of lists are numbers. The class of an object is under the empty key."""
+    """Build nested dicts from entries. Lists become dicts with integer keys; the class of an object is under the empty key."""
     for path, value in entries:
         if path:
             _put(tree, path, value)

@@ -10,13 +10,13 @@ from typing import Any
 from apiserver.operations.transfer.adapters.mlflow_files import files_below
 from apiserver.operations.transfer.adapters.rows import PARAMETERS, counted, guarded, json_object, small_file, summary_of, yaml_object
 from apiserver.operations.transfer.adapters.tables import Table, TableOptions
-from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, PassedOver, Picture, Piece, printable
+from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, Picture, Piece, Skipped, printable
 
 _IMAGE = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 
 
 class DvcLive:
-    """Finds folders that DVCLive wrote."""
+    """Reads DVCLive folders."""
 
     tool = "DVCLive"
 
@@ -28,7 +28,7 @@ class DvcLive:
             return
         folders[:] = [name for name in folders if name not in ("plots", "artifacts")]
         files[:] = [name for name in files if name not in ("metrics.json", "params.yaml", "dvc.yaml")]
-        # The folder is called dvclive in every project: the run is called as what it lies in.
+        # The folder is called dvclive in every project: the run gets the name of its parent.
         name = folder.parent.name if folder.name == "dvclive" else folder.name
         yield FoundRun(self, folder, size=sum(path.stat().st_size for path in metrics), name=printable(name), files=metrics)
 
@@ -62,14 +62,14 @@ class DvcLive:
         yield from self._plots(run.path / "plots")
         artifacts = len(list(files_below(run.path / "artifacts")))
         if artifacts:
-            yield PassedOver("artifacts (files)", artifacts)
+            yield Skipped("artifacts (files)", artifacts)
 
     def _images(self, root: Path) -> Iterator[Piece]:
-        """`images/<name>` of the last step, `images/<name>/<step>.png` of every one."""
+        """`images/<name>` is an image of the last step, `images/<name>/<step>.png` one of each step."""
         for path in files_below(root):
             name = path.relative_to(root).as_posix()
             if path.suffix.lower() not in _IMAGE:
-                yield PassedOver("files beside images")
+                yield Skipped("files beside images")
                 continue
             try:
                 time = int(path.stat().st_mtime * 1000)
@@ -81,7 +81,7 @@ class DvcLive:
             yield Picture(printable(key), step, time, path, path.suffix[1:].lower())
 
     def _plots(self, root: Path) -> Iterator[Piece]:
-        """Figures of scikit-learn and of the program's own data are specifications for DVC's renderer; Plotly's are figures."""
+        """Plotly figures are imported; sklearn and custom plots are templates for DVC's renderer and are skipped."""
         for kind in ("sklearn", "custom"):
             for path in files_below(root / kind):
                 try:
@@ -92,4 +92,4 @@ class DvcLive:
                     name = printable(path.relative_to(root).with_suffix("").as_posix())
                     yield Figure(name, name, 0, int(path.stat().st_mtime * 1000), found)
                 else:
-                    yield PassedOver(f"plots of the kind {kind}")
+                    yield Skipped(f"plots of the kind {kind}")

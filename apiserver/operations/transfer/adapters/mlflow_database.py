@@ -15,13 +15,13 @@ from apiserver.operations.transfer.pieces import Facts, FoundRun, Piece, printab
 
 _TABLES = {"experiments", "runs", "metrics", "params", "tags"}
 GREATEST = 1.7976931348623157e308
-"""What the database holds in place of infinity."""
+"""MLflow stores this value for infinity."""
 ARTIFACTS = ("mlruns", "mlartifacts")
 """Folders beside a database in which MLflow keeps artifacts: without a server, and with one."""
 
 
 class MlflowDatabase:
-    """Finds the runs of a database."""
+    """Reads MLflow's SQLite database."""
 
     tool = "MLflow"
 
@@ -55,7 +55,7 @@ class MlflowDatabase:
         statement = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY timestamp"
         for key, value, time, step, is_nan in database.rows(statement, id):
             if not isinstance(value, (int, float)) or not isinstance(step, int) or not isinstance(time, int):
-                other["metrics that are no numbers"] += 1
+                other["metrics that are not numbers"] += 1
                 continue
             if is_nan:
                 value = math.nan

@@ -24,11 +24,11 @@ from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Pictu
 _STATUS = {1: "running", 2: "running", 3: "finished", 4: "failed", 5: "interrupted"}
 _WORDS = {"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
 IMAGE = re.compile(r"(.+?)[%+]step[%+](\d+)[%+]timestamp[%+](\d+)[%+].*\.(png|jpe?g|webp)$")
-"""Where `mlflow.log_image(key=, step=)` puts an image."""
+"""File names of `mlflow.log_image(key=, step=)`: key, step, time in ms, extension."""
 
 
 class MlflowFiles:
-    """Finds runs in an mlruns folder."""
+    """Reads runs in an mlruns folder."""
 
     tool = "MLflow"
 
@@ -63,7 +63,7 @@ class MlflowFiles:
                         if point is not None:
                             columns.add(name, *point)
                         elif line.strip():
-                            yield Damaged(path, f"no metric: {line.strip()[:60]!r}", line_number)
+                            yield Damaged(path, f"not a metric: {line.strip()[:60]!r}", line_number)
                         if columns.full:
                             yield from columns.take()
             except OSError as error:
@@ -76,7 +76,7 @@ class MlflowFiles:
 
 
 def run_facts(status: Any, start: Any, end: Any, tags: dict[str, str], params: dict[str, str]) -> dict[str, Any]:
-    """What MLflow knows of a run, as facts. Its own tags are left out, but for the note."""
+    """A run's facts from MLflow's status, times (ms), tags and parameters. Tags are hyper-parameters: the user's in section `tags`, MLflow's own in `mlflow`."""
     number = _WORDS.get(status, 0) if isinstance(status, str) else status
     facts: dict[str, Any] = {"status": _STATUS.get(number, "finished")}
     started, ended = milliseconds(start), milliseconds(end)
@@ -91,7 +91,7 @@ def run_facts(status: Any, start: Any, end: Any, tags: dict[str, str], params: d
 
 
 def _point(line: str) -> tuple[int, float, int] | None:
-    """Step, value and time (ms) of a line `timestamp value [step [dataset digest]]`."""
+    """(step, value, time in ms) of a line `timestamp value [step [dataset digest]]`; None for another line."""
     parts = line.split()
     if len(parts) not in (2, 3, 5):
         return None
@@ -107,7 +107,7 @@ def _point(line: str) -> tuple[int, float, int] | None:
 
 
 def _experiment(folder: Path) -> str:
-    """The name of the experiment that a run's folder lies in."""
+    """The name of an experiment folder, from its meta.yaml, else the folder's name."""
     try:
         name = yaml_object(folder / "meta.yaml").get("name")
     except (OSError, ValueError):
@@ -116,7 +116,7 @@ def _experiment(folder: Path) -> str:
 
 
 def _texts(folder: Path, damage: list[Piece]) -> Iterator[tuple[str, str]]:
-    """The contents of the files below a folder, by their paths; those that can't be read are added to `damage`."""
+    """(relative path, content) of the files below a folder; those that can't be read are added to `damage`."""
     for path in files_below(folder):
         try:
             text = small_file(path).decode("utf-8", "replace")
@@ -135,7 +135,7 @@ def artifacts_in(folder: Path) -> Iterator[Piece]:
         if found is None or path.parent.name != "images":
             kinds["artifacts (files)"] += 1
         elif found[4] == "webp":
-            continue  # the small copy of an image
+            continue  # MLflow's thumbnail of an image
         else:
             place = found[1].replace("#", "/"), int(found[2])
             yield Picture(printable(place[0]), place[1], int(found[3]), path, found[4], numbers[place])
@@ -144,7 +144,7 @@ def artifacts_in(folder: Path) -> Iterator[Piece]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order of their names."""
+    """All files below a folder, sorted by name."""
     for here, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):

@@ -20,13 +20,13 @@ from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Pictu
 
 PAGE_RUNS, PAGE_POINTS = 1_000, 25_000
 MAX_FOLDERS = 10_000
-"""Folders of artifacts that are looked into for one run."""
+"""Most artifact folders that are listed for a run."""
 _API = "/api/2.0/mlflow/"
 
 
 class MlflowServer:
-    """Reads the runs of a server. Credentials come from its address (`https://user:password@host`), else from the variables that MLflow's own client
-    reads. All methods raise ValueError with a sentence when the server does not answer as MLflow does."""
+    """Reads the runs of a server. Credentials come from its URL (`https://user:password@host`), or from the environment variables of MLflow's own client.
+    All methods raise ValueError with a message when the server can't be reached or does not answer as MLflow does."""
 
     tool = "MLflow"
 
@@ -44,11 +44,11 @@ class MlflowServer:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def find(self, folder: Path, folders: list[str], files: list[str]) -> Iterator[FoundRun]:
-        """Nothing: a server lies in no folder."""
+        """Finds nothing: a server is not in a folder."""
         yield from ()
 
     def runs(self) -> Iterator[FoundRun]:
-        """All runs that were not deleted, by experiment."""
+        """All active runs, by experiment."""
         for experiment in self._pages("experiments/search", "experiments", view_type="ACTIVE_ONLY", max_results=PAGE_RUNS):
             id, name = str(experiment.get("experiment_id")), str(experiment.get("name") or "")
             project = printable(name).strip("/ ") or id
@@ -76,9 +76,9 @@ class MlflowServer:
             for point in self._history(run.key, str(metric.get("key"))):
                 value, step, moment = number(point.get("value", 0.0)), whole(point.get("step", 0)), whole(point.get("timestamp", 0))
                 if value is None or step is None or moment is None:
-                    other["metrics that are no numbers"] += 1
+                    other["metrics that are not numbers"] += 1
                     continue
-                if abs(value) >= GREATEST:  # a database holds it in place of infinity
+                if abs(value) >= GREATEST:  # MLflow's databases store infinity as this value
                     value = math.copysign(math.inf, value)
                 columns.add(str(metric.get("key")), step, value, max(0, moment))
                 if columns.full:
@@ -94,7 +94,7 @@ class MlflowServer:
         yield from self._listed("metrics/get-history", "metrics", where)
 
     def _artifacts(self, run: FoundRun) -> Iterator[Piece]:
-        """Images of `log_image`; other files are counted."""
+        """The images of `mlflow.log_image`; other files are skipped and counted."""
         kinds, numbers = Counter[str](), Counter[tuple[str, int]]()
         folders = [""]
         for folder in folders:
@@ -113,7 +113,7 @@ class MlflowServer:
                 image = IMAGE.match(path.rpartition("/")[2])
                 if image is None or folder != "images":
                     kinds["artifacts (files)"] += 1
-                elif image[4] != "webp":  # the small copy of an image
+                elif image[4] != "webp":  # MLflow's thumbnail of an image
                     place = image[1].replace("#", "/"), int(image[2])
                     try:
                         content = self._send(f"/get-artifact?{urlencode({'run_uuid': run.key, 'path': path})}", None)
@@ -126,18 +126,18 @@ class MlflowServer:
     # --- one call
 
     def _pages(self, call: str, name: str, **request: Any) -> Iterator[dict[str, Any]]:
-        """The list `name` of all pages of a search, which is told by its body."""
+        """The items `name` of all pages of a POST search with the body `request`."""
         return _paged(name, lambda page: self._call(call, request | page))
 
     def _listed(self, call: str, name: str, where: dict[str, str]) -> Iterator[dict[str, Any]]:
-        """The list `name` of all pages of a call that is told by its address."""
+        """The items `name` of all pages of a GET call with the query `where`."""
         return _paged(name, lambda page: self._call(f"{call}?{urlencode(where | page)}"))
 
     def _call(self, call: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
         return json_object(self._send(_API + call, None if request is None else json.dumps(request).encode()))
 
     def _send(self, path: str, body: bytes | None) -> bytes:
-        """The body of an answer."""
+        """The body of an answer. Raises ValueError."""
         try:
             answer = send(self.url + path, body, {"Content-Type": "application/json", **self._headers})
         except NoAnswer as error:
@@ -149,7 +149,7 @@ class MlflowServer:
 
 
 def _paged(name: str, ask: Callable[[dict[str, str]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """`ask` is given what names the page: nothing for the first."""
+    """The items `name` of all pages. `ask` fetches a page; its argument has the page token, and is empty for the first page."""
     page: dict[str, str] = {}
     while True:
         answer = ask(page)

@@ -1,4 +1,4 @@
-"""What several adapters do: rows of named values become columns of points, YAML and times are read leniently."""
+"""Helpers for adapters: collecting points as columns, and lenient parsing of numbers, times, YAML and JSON."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any
 
 import yaml
 
-from apiserver.operations.transfer.pieces import Damaged, PassedOver, Piece, Scalars, printable
+from apiserver.operations.transfer.pieces import Damaged, Piece, Scalars, Skipped, printable
 
 HELD = 50_000
-"""Points that are collected before they are given out."""
+"""Points collected before `NamedColumns.full`."""
 PARAMETERS = "General"
-"""The section of hyper-parameters of tools that have no sections."""
+"""The section for hyper-parameters of tools without sections."""
 MAX_TEXT_FILE = 16 << 20
 _MAX_MS = 253_402_300_799_999
 _WORDS = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf, "+inf": math.inf}
 
 
 class NamedColumns:
-    """Points of any number of metrics, as they come."""
+    """Collects points of any number of metrics, in any order."""
 
     def __init__(self) -> None:
         self._columns: dict[str, tuple[list[int], list[float], list[int]]] = {}
         self._held = 0
         self.first: int | None = None
         self.last: int | None = None
-        """The earliest and the latest time (ms) of all points."""
+        """Earliest and latest time (epoch ms) of all points."""
 
     def add(self, name: str, step: int, value: float, time: int) -> None:
-        """One point; the time in ms."""
+        """Add a point; `time` in epoch ms."""
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = ([], [], [])
@@ -49,11 +49,11 @@ class NamedColumns:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to call `take`."""
+        """Whether the caller should `take` the points, to bound memory."""
         return self._held >= HELD
 
     def take(self) -> Iterator[Scalars]:
-        """All points since the last call."""
+        """The points since the last call, a piece per metric."""
         for name, (steps, values, times) in self._columns.items():
             if steps:
                 yield Scalars(printable(name), steps, values, times)
@@ -62,7 +62,7 @@ class NamedColumns:
 
 
 def number(value: Any) -> float | None:
-    """A value as a number; None when it is none. Words of JSON writers for NaN and infinities count."""
+    """A JSON value as a number, or None. Accepts booleans, and names of NaN and infinity as JSON writers spell them."""
     if isinstance(value, (bool, int, float)):
         try:
             return float(value)
@@ -76,7 +76,7 @@ def number(value: Any) -> float | None:
 
 
 def cell(text: str) -> float | None:
-    """A cell of a text table as a number; None when it is none."""
+    """A cell of a text table as a number, or None. Accepts true and false."""
     try:
         return float(text)
     except ValueError:
@@ -84,7 +84,7 @@ def cell(text: str) -> float | None:
 
 
 def whole(value: Any) -> int | None:
-    """A step: a whole number, also written as 3.0 or "3"; None when it is none."""
+    """A step as an integer, also from 3.0 or "3"; None for anything else, and for -2147483648, which marks single values."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -99,7 +99,7 @@ def whole(value: Any) -> int | None:
 
 
 def milliseconds(value: Any) -> int | None:
-    """A time in ms: seconds or milliseconds since the epoch, or a date (UTC where it names no zone); None when it is none."""
+    """A time as epoch ms, from epoch seconds, epoch ms (from 1e11 on), or a date (UTC without a zone); None for anything else."""
     if isinstance(value, datetime):
         moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
         return _bounded(moment.timestamp() * 1000)
@@ -123,7 +123,7 @@ def _bounded(time: float) -> int | None:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """The values of nested objects, by their paths."""
+    """Flatten nested objects: (path, value) with `/` between the names. Objects with a `_type` are values."""
     for name, value in values.items():
         path = f"{prefix}/{name}" if prefix else str(name)
         if isinstance(value, Mapping) and value and "_type" not in value and depth < 20:
@@ -141,7 +141,7 @@ def summary_of(values: Mapping[str, Any]) -> tuple[dict[str, Any], Counter[str]]
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Objects of a program's own classes are read as plain values, and nothing is run. libyaml, where PyYAML has it, refuses deep nesting at once."""
+    """Reads objects with class tags as plain values and runs no code. Uses libyaml if available, which refuses deep nesting early."""
 
 
 def _plain(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
@@ -156,32 +156,32 @@ _Loader.add_multi_constructor("", _plain)
 
 
 def yaml_object(path: Path) -> dict[str, Any]:
-    """The object in a YAML (or JSON) file. Raises OSError and ValueError, with a sentence."""
+    """The object in a YAML (or JSON) file. Raises OSError, and ValueError with a message."""
     data = small_file(path)
     try:
         found = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"no YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+        raise ValueError(f"not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise ValueError("an object was expected")
+        raise ValueError("expected an object")
     return found
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError, with a sentence."""
+    """Parse a JSON object. Raises ValueError with a message."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON: {error}") from None
+        raise ValueError(f"not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise ValueError("an object was expected")
+        raise ValueError("expected an object")
     return found
 
 
 def small_file(path: Path) -> bytes:
-    """The bytes of a file that is read as a whole. Raises OSError, and ValueError when it is too large for that."""
+    """The content of a file. Raises OSError, and ValueError for more than MAX_TEXT_FILE bytes."""
     with path.open("rb") as file:
         data = file.read(MAX_TEXT_FILE + 1)
     if len(data) > MAX_TEXT_FILE:
@@ -189,12 +189,12 @@ def small_file(path: Path) -> bytes:
     return data
 
 
-def counted(kinds: Counter[str]) -> Iterator[PassedOver]:
-    """Skipped data, by kind."""
+def counted(kinds: Counter[str]) -> Iterator[Skipped]:
+    """Pieces for skipped data, by kind."""
     for kind, count in sorted(kinds.items()):
-        yield PassedOver(kind, count)
+        yield Skipped(kind, count)
 
 
 def guarded(path: Path, error: Exception) -> Piece:
-    """The problem of a file that can't be read."""
+    """The piece for an error while reading a file."""
     return Damaged(path, (error.strerror or str(error)) if isinstance(error, OSError) else str(error))

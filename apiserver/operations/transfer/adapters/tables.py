@@ -1,4 +1,4 @@
-"""Tables of any program: CSV, JSON lines and Parquet, wide (a column for each metric) or long (a column with its name, one with its value)."""
+"""Tables: CSV, JSON lines and Parquet, wide (a column per metric) or long (a column with the metric's name and one with the value)."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from apiserver.operations.transfer.adapters.rows import (
     whole,
     yaml_object,
 )
-from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, PassedOver, Piece, printable
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece, Skipped, printable
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _STEPS = ("step", "_step", "global_step", "trainer/global_step", "iteration", "iter", "Step", "epoch")
 _TIMES = ("timestamp", "_timestamp", "wall_time", "Wall time", "datetime", "time")
 _LEAST_TIME = 1e8
-"""Numbers below are no dates: a column `time` may hold seconds since the start."""
+"""Seconds; smaller numbers are no dates: a column `time` may be the seconds since the start."""
 MAX_LINE = 32 << 20
 _ROWS = 10_000
-"""Rows of Parquet that are Python objects at a time."""
+"""Parquet rows that are converted to Python objects at a time."""
 _MAX_DAMAGE = 1_000
 _RUN = "run_name"
-"""The column of runs in Parquet that trackio writes."""
+"""The column with the run in Parquet files of trackio."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """Which columns say what; None: the usual names. `metric` and `value` make a table a long one, `run` one of many runs."""
+    """The columns of a table; None: found by the usual names. With `metric` or `value` the table is long, with `run` it has many runs."""
 
     step: str | None = None
     time: str | None = None
@@ -56,7 +56,7 @@ class TableOptions:
 
 
 class Tables:
-    """Takes files that are named by themselves, and metrics.csv in a folder (Lightning's CSVLogger)."""
+    """Reads table files given on the command line, and metrics.csv in a folder (Lightning's CSVLogger)."""
 
     tool = "a table"
 
@@ -70,7 +70,7 @@ class Tables:
             yield FoundRun(self, folder, size=path.stat().st_size, files=[path])
 
     def of_file(self, path: Path) -> Iterator[FoundRun]:
-        """The runs of a file that the user named: one, or one for each value of the column of runs. Raises OSError and ValueError."""
+        """The runs of a file: one, or one for each value of the run column. Raises OSError and ValueError."""
         size = path.stat().st_size
         column = self._options.run or (_RUN if _is_trackio(path) else None)
         if column is None:
@@ -79,7 +79,7 @@ class Tables:
         table = Table(path, self._options)
         names = dict.fromkeys(str(row[column]) for _, row in table.rows() if not isinstance(row, str) and row.get(column) not in (None, ""))
         if not names:
-            raise ValueError(f'no run is named in a column "{column}"')
+            raise ValueError(f'the column "{column}" names no run')
         for name in names:
             found = FoundRun(self, path, key=name, size=size // len(names), name=printable(name), files=[path])
             found.project = printable(path.stem)
@@ -103,10 +103,10 @@ class Tables:
 
 
 class Table:
-    """One file. `metric`: what its only column of values is called. `first` and `last`: the earliest and the latest time (ms), once `pieces` was read."""
+    """A table file. `metric`: the name for its only column of values. `first`, `last`: earliest and latest time (epoch ms), after `pieces` was consumed."""
 
     def __init__(self, path: Path, options: TableOptions, metric: str = "", run: tuple[str, str] | None = None) -> None:
-        """`run`: only rows that have this value in this column."""
+        """`run`: (column, value) of the rows to read; None: all."""
         self._path, self._options, self._metric, self._run = path, options, metric, run
         self._columns = NamedColumns()
         self._kinds: Counter[str] = Counter()
@@ -114,7 +114,7 @@ class Table:
         self._any = False
         self._modified = 0
         self._stepped = False
-        """Whether a row named its step: then the number of a row is none."""
+        """Whether a row had a step. If so, the number of a row without one is not used as its step."""
 
     @property
     def first(self) -> int | None:
@@ -125,7 +125,7 @@ class Table:
         return self._columns.last
 
     def pieces(self) -> Iterator[Piece]:
-        """The points of the file, and what could not be read."""
+        """The points of the file, and its damage."""
         try:
             self._modified = int(self._path.stat().st_mtime * 1000)
             for line, row in self.rows():
@@ -143,14 +143,14 @@ class Table:
             yield guarded(self._path, error)
         else:
             if not self._damage and not self._kinds and self._columns.first is None:
-                yield PassedOver("tables without numbers" if self._any else "tables without rows")
+                yield Skipped("tables without numbers" if self._any else "tables without rows")
         if self._damage > _MAX_DAMAGE:
             yield Damaged(self._path, f"{many(self._damage - _MAX_DAMAGE, 'further line')} can't be read")
         yield from self._columns.take()
         yield from counted(self._kinds)
 
     def _take(self, line: int, row: Mapping[str, Any] | str) -> str | None:
-        """Take a row; the reason why it is none."""
+        """Add the points of a row. Returns the reason if it is not valid."""
         if isinstance(row, str):
             return row
         step_column, time_column = self._column(row, self._options.step, _STEPS), self._column(row, self._options.time, _TIMES)
@@ -166,7 +166,7 @@ class Table:
         if time_column is not None:
             found = milliseconds(row[time_column])
             if self._options.time is not None and found is None and row[time_column] not in ("", None):
-                return f"no time: {row[time_column]!r:.60}"
+                return f"not a time: {row[time_column]!r:.60}"
             if found is not None and (found >= _LEAST_TIME * 1000 or self._options.time is not None):
                 time = found
             elif found is not None:
@@ -205,7 +205,7 @@ class Table:
     # --- rows, with their numbers
 
     def rows(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-        """The rows with their numbers, from 1; a text says why a line is none."""
+        """(number, row) of all rows, counted from 1; for an invalid row a text with the reason."""
         suffix = self._path.suffix.lower()
         if suffix == ".parquet":
             return self._parquet()
@@ -222,7 +222,7 @@ class Table:
                 if not header:
                     return
                 if len(set(header)) != len(header):
-                    raise ValueError("two columns have one name")
+                    raise ValueError("two columns have the same name")
                 for cells in reader:
                     if len(cells) == len(header):
                         yield reader.line_num, dict(zip(header, cells, strict=True))
@@ -241,9 +241,9 @@ class Table:
                 try:
                     found = json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    yield number_, f"no JSON: {str(error)[:100]}"
+                    yield number_, f"not JSON: {str(error)[:100]}"
                     continue
-                yield number_, found if isinstance(found, dict) else "a JSON object was expected"
+                yield number_, found if isinstance(found, dict) else "expected a JSON object"
 
     def _parquet(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         try:
@@ -265,12 +265,12 @@ class Table:
                         yield from self._damaged_group(file, group, start, number_ - start, error, broken)
                     start += file.metadata.row_group(group).num_rows
         except broken as error:
-            raise ValueError(f"no Parquet: {str(error)[:200]}") from None
+            raise ValueError(f"not Parquet: {str(error)[:200]}") from None
 
     def _damaged_group(
         self, file: Any, group: int, start: int, done: int, error: Exception, broken: tuple[type[Exception], ...]
     ) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-        """The rows of a group of rows after the first `done`, without the columns that can't be read; none without their steps."""
+        """The rows of a damaged row group after the first `done`, without unreadable columns; no rows if the step column is unreadable."""
         found: dict[str, Any] = {}
         for name in file.schema_arrow.names:
             try:
@@ -290,13 +290,13 @@ class Table:
 
 
 def _is_trackio(path: Path) -> bool:
-    """Whether a file is the Parquet of a trackio project: its rows are those of many runs."""
+    """Whether a file is a trackio project as Parquet, with the rows of many runs."""
     if path.suffix.lower() != ".parquet":
         return False
     try:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
-        return False  # said when it is read
+        return False  # reading the file reports that pyarrow is missing
     try:
         return {_RUN, "step", "timestamp"} <= set(parquet.read_schema(path).names)
     except (arrow.ArrowException, OSError):
@@ -309,7 +309,7 @@ def _without_nul(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _has_steps(path: Path) -> bool:
-    """Whether a metrics.csv is a table of steps, as Lightning writes it."""
+    """Whether a metrics.csv has a step column, as Lightning's has."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             header = file.readline(1 << 16)

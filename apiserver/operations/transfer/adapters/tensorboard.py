@@ -1,4 +1,4 @@
-"""TensorBoard: the event files of a folder are a run, whatever lies around it."""
+"""TensorBoard: the event files of a folder are a run."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 
 from apiserver.common.words import many
 from apiserver.operations.transfer.board_events import BoardEvents, session_starts
-from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, PassedOver, Piece, Restarted
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece, Restarted, Skipped
 from apiserver.operations.transfer.tfrecord import RecordFile
 
 HELD = 100_000
-"""Points that are collected before they are given out."""
+"""Points collected before they become pieces."""
 DRAW_SECONDS = 30.0
-"""Seconds between two plots of a distribution that changes."""
+"""Seconds between two plots of a distribution while the run grows."""
 _MARK = "tfevents"
 _EMPTY = ".profile-empty"
-"""The end of the name of a file that only says that a profile was made; TensorBoard passes it over too."""
+"""Suffix of files that only mark a profile; TensorBoard ignores them too."""
 
 
 def is_event_file(name: str) -> bool:
-    """Whether TensorBoard takes a file of this name."""
+    """Whether TensorBoard reads files of this name."""
     return _MARK in name and not name.endswith(_EMPTY)
 
 
 class TensorBoard:
-    """Finds folders with event files."""
+    """Reads folders with event files."""
 
     tool = "TensorBoard"
 
@@ -43,22 +43,22 @@ class TensorBoard:
 
 
 def board_run(folder: Path, files: list[Path]) -> FoundRun:
-    """The run that these files of a folder hold."""
+    """The run of these event files of a folder."""
     return FoundRun(TensorBoard(), folder, size=sum(map(size_of, files)), files=files)
 
 
 def real_files(folder: Path, names: list[str]) -> list[Path]:
-    """The files of these names in TensorBoard's order, each file once."""
+    """The files with these names in TensorBoard's order, each real file once."""
     found: dict[str, Path] = {}
     for name in sorted(names):
         path = folder / name
-        if path.is_file() or not path.exists():  # what can't be read is named when it is read
+        if path.is_file() or not path.exists():  # a file that can't be read is reported when it is read
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; 0 when it is not there."""
+    """The size of a file in bytes; 0 when it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -66,7 +66,7 @@ def size_of(path: Path) -> int:
 
 
 class BoardRun:
-    """The event files of a run. `read` can be called again when they have grown."""
+    """Reads the event files of a run. `read` can be called again when they have grown."""
 
     def __init__(self, run: FoundRun) -> None:
         self._run = run
@@ -80,7 +80,7 @@ class BoardRun:
             try:
                 starts += session_starts(path, RecordFile(path).read(final=False))
             except OSError:
-                continue  # it is named when it is read
+                continue  # reported when it is read
         self._restarts = any(starts) or len(starts) > 1
         self._events = BoardEvents()
         self._described: dict[str, object] = {}
@@ -88,22 +88,22 @@ class BoardRun:
         self._new = True
 
     def add_file(self, path: Path) -> None:
-        """A file that was not there before."""
+        """Add a new file of the run; a known one is ignored."""
         if path not in self._records:
             self._run.files = sorted([*self._run.files, path])
             self._records[path] = RecordFile(path)
 
     def read(self, *, final: bool, running: bool = False) -> Iterator[Piece]:
-        """What was not given out yet. With `final` the files do not grow any more. `running`: the run is described as running."""
+        """The pieces since the last call. `final`: the files do not grow any more. `running`: give the run the status "running"."""
         if any(size_of(path) < records.offset for path, records in self._records.items()):
-            self._start()  # a file was cut or replaced
+            self._start()  # a file was truncated or replaced
         if self._new and self._restarts:
-            yield Restarted()  # an earlier import stored points of a later session, which the start of an earlier one would make void
+            yield Restarted()  # otherwise an earlier session's start would make points void that an earlier import stored for a later session
         self._new = False
         events = self._events
         for path in list(self._run.files):
             if final and path.is_file() and not size_of(path):
-                yield PassedOver("empty files")
+                yield Skipped("empty files")
             try:
                 for payloads in self._records[path].read(final=final):
                     yield from events.take(payloads)
@@ -119,9 +119,9 @@ class BoardRun:
             yield from events.distributions.figures()
             self._drawn = time.monotonic()
         yield from self._facts(running)
-        for kind, count in sorted(events.passed_over.items()):
-            yield PassedOver(kind, count)
-        events.passed_over.clear()
+        for kind, count in sorted(events.skipped.items()):
+            yield Skipped(kind, count)
+        events.skipped.clear()
 
     def _problems(self, path: Path) -> Iterator[Piece]:
         lost = self._records[path].lost

@@ -1,4 +1,4 @@
-"""trackio: one SQLite database for each project (`<project>.db`), with rows of metrics as JSON."""
+"""trackio: an SQLite database per project (`<project>.db`), with rows of metrics as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEEDED = {"run_name", "step", "metrics", "timestamp"}
 
 
 class Trackio:
-    """Finds the runs of a project's database."""
+    """Reads trackio's databases."""
 
     tool = "trackio"
 
@@ -95,7 +95,7 @@ class Trackio:
 
 
 def _id_column(database: ForeignDatabase) -> str:
-    """What tells runs apart: their ids, in older versions their names."""
+    """The column that identifies a run: its id; in older versions its name."""
     return "run_id" if "run_id" in database.columns("metrics") else "run_name"
 
 

@@ -1,4 +1,4 @@
-"""W&B: the folders of offline (and synchronised) runs, `wandb/[offline-]run-<date>-<id>/run-<id>.wandb` with files/ beside."""
+"""W&B: folders of offline and synced runs, `wandb/[offline-]run-<date>-<id>/` with `run-<id>.wandb` and `files/`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _RUN, _EXIT, _HISTORY, _SUMMARY, _CONFIG, _STATS, _OUTPUT, _RAW = 17, 18, 2, 3, 
 _OTHER = {8: "artifacts", 9: "TensorBoard folders", 10: "alerts", 25: "used artifacts"}
 _IMAGES = ("image-file", "images/separated", "images")
 SILENT = 86_400.0
-"""Seconds after which a run that did not end is taken for interrupted."""
+"""A run without an exit record that has not written for this many seconds counts as interrupted."""
 MAX_LINE = 1 << 16
-"""Characters of a line of the console that did not end yet."""
+"""Most characters that are kept of an incomplete console line."""
 
 
 class Wandb:
-    """Finds .wandb files."""
+    """Reads .wandb files."""
 
     tool = "W&B"
 
@@ -50,7 +50,7 @@ class Wandb:
                 yield self._run(folder / name)
 
     def _run(self, path: Path) -> FoundRun:
-        """A run is found by its project and id: a run that was resumed has several folders."""
+        """The run of a file. Its id is made from project and W&B id, because a resumed run has several folders."""
         id, name, project = path.stem.removeprefix("run-"), "", ""
         try:
             for record in records(path):
@@ -60,7 +60,7 @@ class Wandb:
                     id, name, project = run.get(1, id), run.get(8, ""), "/".join(filter(None, (run.get(2), run.get(3))))
                     break
         except (OSError, ValueError):
-            pass  # it is named when it is read
+            pass  # reported when it is read
         digest = hashlib.sha256(f"{project}/{id}".encode()).hexdigest()[:16]
         size = path.stat().st_size
         return FoundRun(
@@ -89,7 +89,7 @@ class _Reader:
     def read(self) -> Iterator[Piece]:
         for record in records(self._run.path):
             if isinstance(record, Bad):
-                yield Damaged(self._run.path, f"from offset {record.offset:,} on something is lost: {record.reason}")
+                yield Damaged(self._run.path, f"data from offset {record.offset:,} on are lost: {record.reason}")
                 continue
             try:
                 for kind, value in wire.fields(record):
@@ -151,7 +151,7 @@ class _Reader:
         if about:
             sections["wandb"] = about
         if self._facts["status"] == "running" and self._run.path.stat().st_mtime < time.time() - SILENT:
-            self._facts["status"] = "interrupted"  # it never said how it ended
+            self._facts["status"] = "interrupted"  # it has no exit record
         if self._facts["status"] != "running" and self._time:
             self._facts["ended_at"] = self._time / 1000
         values = {name: value for name, value in flat(self._summary) if not name.startswith("_")}
@@ -207,7 +207,7 @@ class _Reader:
             yield guarded(self._run.path, ValueError(f"{name} at step {step}: {error}"))
 
     def _file(self, path: Any) -> Path:
-        """A file of the run; paths never lead out of its folder."""
+        """A file in the run's `files/`. Raises ValueError when it is missing or the path leads out of the folder."""
         root = self._files.resolve()
         found = (root / path).resolve() if isinstance(path, str) and "\0" not in path else root
         if not found.is_relative_to(root) or not found.is_file():
@@ -245,7 +245,7 @@ class _Reader:
 
 
 def _item(data: bytes) -> tuple[list[str], Any]:
-    """A key, or a path of keys, and its value."""
+    """The key of an item, as a path, and its value. Raises ValueError."""
     path: list[str] = []
     value: Any = None
     for number_, part in wire.fields(data):
@@ -255,7 +255,7 @@ def _item(data: bytes) -> tuple[list[str], Any]:
             try:
                 value = json.loads(wire.message(part))
             except (ValueError, RecursionError):
-                raise ValueError("a value is no JSON") from None
+                raise ValueError("a value is not JSON") from None
     return path, value
 
 
