@@ -1,9 +1,9 @@
-"""An index of a closed generation with fewer shards, under its name: a copy made by Elasticsearch's `_shrink`, which becomes an alias' index.
+"""Shrinking: replaces an index of a closed generation by a copy with fewer shards (Elasticsearch's `_shrink`), whose alias is the index's name.
 
-Nothing is written meanwhile (503, the retry is stored), so nothing can be lost between the copy and the exchange. Who shrinks an index holds a lease:
-an alias that says until when. Elasticsearch changes aliases as compare-and-set, and removes the index in the same step that gives its names to the
-copy. A lease that ran out, because its owner was killed, is taken over by a server: it removes the copy first, so that its owner, should he go on
-after all, can't exchange anything, then the block.
+The index is write-blocked in the meantime (writers get 503 and retry), so no event is lost between copy and exchange. The process that shrinks holds a
+lease: an alias whose name has its expiry. Elasticsearch changes aliases by compare-and-set, and removes the index in the same step that gives its names
+to the copy. When a lease has expired because its process was killed, a server takes it over. It deletes the copy first, so that the old process can't
+exchange anything if it is still alive, and then lifts the block.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from apiserver.stores.elastic.names import all_shrunk, is_unfinished, plain, shr
 from apiserver.stores.errors import StoreBusy
 
 SHARD_DOCUMENTS, SHARD_BYTES = 200_000_000, 50_000_000_000
-"""What a shard holds well."""
+"""Recommended most of a shard: documents, bytes."""
 LEASE_MS = 300_000
 RELEASE_SECONDS = 10.0
-"""How long after taking over a lease its new owner may go on: far less than it lasts."""
+"""The time in which a release must finish, far below LEASE_MS: otherwise the next holder could have begun."""
 POLL_SECONDS = 0.2
 LONGEST_POLL = 5.0
 STANDSTILL = 60.0
-"""Seconds without a shard on its way, after which no node has room for all of them."""
+"""Seconds without a moving shard after which we conclude that no node has room for all of them."""
 LONGEST_COPY = 3600.0
 ON_NODE = "index.routing.allocation.require._name"
 BLOCK = "index.blocks.write"
@@ -37,14 +37,14 @@ BLOCK = "index.blocks.write"
 
 @dataclass(slots=True)
 class _Lease:
-    """The right to shrink an index, for as long as the name of its alias says."""
+    """The right to shrink an index until the time in its alias' name."""
 
     index: str
     alias: str
 
     @property
     def until(self) -> int:
-        """Milliseconds since the epoch."""
+        """The expiry in ms since the epoch."""
         return int(self.alias.rsplit("-", 2)[1])
 
 
@@ -55,13 +55,13 @@ class Shrinking:
         self._client, self._layout = client, layout
 
     def shards(self, indices: Sequence[str]) -> dict[str, int]:
-        """The number of primary shards of those indices that are there."""
+        """The number of primary shards of each of the indices that exist."""
         path = f"/{','.join(indices)}/_settings/index.number_of_shards?flat_settings=true&ignore_unavailable=true&allow_no_indices=true"
         found = self._client.call("GET", path)
         return {index: int(one["settings"]["index.number_of_shards"]) for index, one in found.items()}
 
     def fewest(self, index: str, count: int) -> int:
-        """The fewest shards that hold the index well and that it can be shrunk to; as many as it has when it was shrunk before."""
+        """The fewest shards to which the index (of `count` shards) can be shrunk within SHARD_DOCUMENTS and SHARD_BYTES; `count` if it was shrunk before."""
         if count < 2 or plain(index) != index:
             return count
         stats = self._client.call("GET", f"/{index}/_stats/docs,store?filter_path=_all.primaries")["_all"]["primaries"]
@@ -70,28 +70,28 @@ class Shrinking:
         return next((n for n in divisors if documents <= n * SHARD_DOCUMENTS and size <= n * SHARD_BYTES), count)
 
     def shrink(self, index: str, count: int) -> None:
-        """Give the index so many shards. Raises StoreBusy or ApiError, and then it is as it was."""
+        """Shrink the index to `count` shards. Raises StoreBusy or ApiError, and then the index is unchanged."""
         lease = self._begin(index)
         try:
             self._gather(lease)
-            self._client.call("PUT", f"/{index}/_block/write")  # comes back when the writes under way are done
+            self._client.call("PUT", f"/{index}/_block/write")  # returns when the writes under way are done
             target = shrunk(index)
             self._copy(lease, target, count)
-            self._renew(lease)  # once more: nobody took it over, so the block is still there
+            self._renew(lease)  # succeeds only if no server took the lease over, so the block is still set
             self._exchange(index, target)
         finally:
-            if lease in self._leases():  # the exchange has ended it with the index
+            if lease in self._leases():  # not after the exchange, which removed it with the index
                 self._release(lease)
 
     def release_abandoned(self) -> None:
-        """Put right what commands left that were killed: writes go on, as if nothing had begun. Raises StoreBusy."""
+        """Clean up after processes that were killed while shrinking: delete the copy and allow writes again. Raises StoreBusy."""
         for lease in self._leases():
             if lease.until < time.time() * 1000:
                 try:
                     self._renew(lease)
                     self._release(lease)
                 except ApiError as error:
-                    if error.meta.status != 404:  # another was faster
+                    if error.meta.status != 404:  # 404: another server was faster
                         raise StoreBusy(f"Elasticsearch could not release {lease.index}: {reason(error.body)}") from error
 
     # --- leases
@@ -106,7 +106,7 @@ class Shrinking:
         raise StoreBusy(f"{index} is being shrunk by another process, or was by one that was killed: try again in some minutes")
 
     def _leases(self) -> list[_Lease]:
-        """Those of all indices."""
+        """The leases of all indices."""
         try:
             found = self._client.call("GET", f"/_alias/{self._layout.lease('*')}")
         except ApiError as error:
@@ -119,7 +119,7 @@ class Shrinking:
         return self._layout.lease(f"{int(time.time() * 1000) + LEASE_MS}-{secrets.token_hex(4)}")
 
     def _renew(self, lease: _Lease) -> None:
-        """Give it its whole time from now on. ApiError (404) when somebody else took it over."""
+        """Extend a lease by LEASE_MS from now. Raises ApiError (404) when another process took it over."""
         alias = self._new_alias()
         old = {"index": lease.index, "alias": lease.alias, "must_exist": True}
         self._alias({"remove": old}, {"add": {"index": lease.index, "alias": alias}})
@@ -129,7 +129,7 @@ class Shrinking:
         self._client.call("POST", "/_aliases", {"actions": list(actions)})
 
     def _release(self, lease: _Lease) -> None:
-        """Take back whatever was begun."""
+        """Delete the unfinished copy, lift the block, end the lease."""
         began = time.monotonic()
         aliases = self._client.call("GET", f"/{all_shrunk(lease.index)}/_alias?allow_no_indices=true&ignore_unavailable=true")
         unfinished = [name for name, content in aliases.items() if is_unfinished(name, content.get("aliases", {}))]
@@ -142,7 +142,7 @@ class Shrinking:
     # --- steps
 
     def _gather(self, lease: _Lease) -> None:
-        """Bring a copy of every shard to one node: that with most of them."""
+        """Move a copy of every shard to one node, that with most of them already, as `_shrink` requires."""
         index = lease.index
         copies: dict[str, set[str]] = {}
         for row in self._rows(index):
@@ -158,14 +158,14 @@ class Shrinking:
             if any(row["state"] in ("RELOCATING", "INITIALIZING") for row in rows):
                 moved = time.monotonic()
             elif time.monotonic() - moved > STANDSTILL:
-                raise StoreBusy(f"no node takes all shards of {index}: GET /_cluster/allocation/explain says why")
+                raise StoreBusy(f"no node takes all shards of {index}: see GET /_cluster/allocation/explain")
             here = {row["shard"] for row in rows if row["node"] == node and row["state"] == "STARTED"}
             return here == {row["shard"] for row in rows}
 
         self._wait(gathered, lease)
 
     def _copy(self, lease: _Lease, target: str, count: int) -> None:
-        """Make the smaller index, complete and as safe as the other one."""
+        """Create the smaller index; returns when it has all documents, and replicas if the original has them."""
         index = lease.index
         health = f"/_cluster/health/{index}?filter_path=status"
         enough = {"green"} if self._client.call("GET", health)["status"] == "green" else {"green", "yellow"}
@@ -186,17 +186,17 @@ class Shrinking:
             raise StoreBusy(f"the copy of {index} has {copied:,} of {there:,} documents")
 
     def _exchange(self, index: str, target: str) -> None:
-        """In one step the index is removed, and its names are the copy's."""
+        """Remove the index and give its names to the copy, in one atomic step."""
         [content] = self._client.call("GET", f"/{index}/_alias").values()
         names = [index, *(name for name in content["aliases"] if not name.startswith(self._layout.lease("")))]
         self._alias({"remove_index": {"index": index}}, *({"add": {"index": target, "alias": name}} for name in names))
 
     def _rows(self, index: str) -> list[dict[str, str]]:
-        """Every copy of every shard: shard, state, node."""
+        """Every shard copy: shard, state, node."""
         return self._client.call("GET", f"/_cat/shards/{index}?format=json&h=shard,state,node")  # type: ignore[no-any-return]
 
     def _wait(self, done: Callable[[], bool], lease: _Lease) -> None:
-        """Until it is done; the lease is renewed meanwhile."""
+        """Poll until `done()`; renews the lease."""
         pause = POLL_SECONDS
         while not done():
             time.sleep(pause)

@@ -128,7 +128,7 @@ class Database:
     def _commit_groups(self) -> None:
         while self._waiting:
             group = self._next_group()
-            outcomes: Sequence[_Outcome] = [(None, StoreBusy("the write was broken off"))] * len(group)
+            outcomes: Sequence[_Outcome] = [(None, StoreBusy("the write was interrupted"))] * len(group)
             try:
                 outcomes = _apply(self._writers, self._transaction, [write.work for write in group])
             finally:

@@ -1,4 +1,4 @@
-"""What batches do to the documents that many of them change: statistics of series, activity of tasks and models."""
+"""Changes of documents that many batches update: statistics of series, activity of tasks and models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apiserver.stores.records import SeriesKey
 ACTIVITY = ("last_iteration", "last_update", "last_change")
 
 BATCHES = 16
-"""Batches that a series remembers beside those of its last write."""
+"""Names of earlier batches that a series keeps beside those of its last write."""
 
 DocumentKey = tuple[str, str]
 """Index and id of a document."""
@@ -22,8 +22,8 @@ DocumentKey = tuple[str, str]
 
 @dataclass(slots=True)
 class SeriesChange:
-    """What a batch did to a series. `epoch` is the one that was read before the batch was written (None: there was no document); `batch`: the batch's
-    name (see `parts.batch_name`), empty when it has none."""
+    """A batch's change of a series. `epoch`: as read before the batch was written (None: no document yet). `batch`: the batch's name (see
+    `parts.batch_name`), or empty."""
 
     index: str
     id: str
@@ -35,7 +35,7 @@ class SeriesChange:
 
 @dataclass(slots=True)
 class ActivityChange:
-    """What a batch did to a task or model."""
+    """A batch's change of a task or model: time of the update in epoch ms, greatest iteration."""
 
     index: str
     id: str
@@ -48,13 +48,13 @@ Change = SeriesChange | ActivityChange
 
 @dataclass(slots=True)
 class DocumentState:
-    """A document as this process saw it last; `seq_no` -1: there was none."""
+    """The last known state of a document; `seq_no` -1: it did not exist."""
 
     seq_no: int = -1
     primary_term: int = 0
     epoch: int | None = None
     created_here: bool = False
-    """Whether this process created it: then batches that saw no document before belong to the same epoch."""
+    """Whether this process created it. Then batches that saw no document belong to the same epoch."""
     row: StatisticsRow | None = None
     activity: dict[str, int | None] | None = None
 
@@ -64,7 +64,7 @@ class DocumentState:
 
 
 class PreparedWrite(NamedTuple):
-    """The bulk lines that carry out the changes of a document, and its state afterwards. They are void once its state is not `before` any more."""
+    """The bulk lines that change a document, and its state afterwards. Valid only while its last known state is the object `before`."""
 
     before: DocumentState
     after: DocumentState
@@ -72,17 +72,17 @@ class PreparedWrite(NamedTuple):
 
 
 def prepare(document: DocumentKey, before: DocumentState, changes: Sequence[Change]) -> PreparedWrite | None:
-    """The write that applies changes of one document. None: nothing to do."""
+    """The write that applies all changes of one document, or None when there is nothing to write."""
     if isinstance(changes[0], ActivityChange):
         return _prepare_activity(document, before, changes)
     row = before.row.copy() if before.row is not None else StatisticsRow()
     counted = row.batches
     for change in changes:
         assert isinstance(change, SeriesChange)
-        # The series was recomputed or deleted after the batch read the epoch: whether its events were counted then can't be known.
+        # Another epoch: the series was recomputed or deleted after the batch read it, with or without the batch's events.
         other_epoch = change.epoch != before.epoch and not (change.epoch is None and before.created_here)
         row.add(change.row)
-        # A crash can keep the statistics and lose the events, which are in another shard: the batch comes again, and each of its lines is new.
+        # A crash can keep the statistics and lose the events, which are in another shard: on the retry every line is new, but counted already.
         counted_before = bool(change.batch) and change.batch in counted
         row.stale = row.stale or other_epoch or counted_before
         key = change.key
@@ -98,7 +98,7 @@ def prepare(document: DocumentKey, before: DocumentState, changes: Sequence[Chan
 
 def _prepare_activity(document: DocumentKey, before: DocumentState, changes: Sequence[Change]) -> PreparedWrite | None:
     if not before.exists or before.activity is None:
-        return None  # a task that the registry does not know (any more)
+        return None  # the registry has no such task
     activity = dict(before.activity)
     for change in changes:
         assert isinstance(change, ActivityChange)

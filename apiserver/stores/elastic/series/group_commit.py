@@ -1,15 +1,15 @@
 """Group commit: small batches share one bulk request, together with the documents that many of them change (see `changes`).
 
-A process has one bulk of small batches in flight at a time; a commit that comes meanwhile prepares its writes and waits. When that bulk is answered,
-the oldest commit that may go is the next leader. It takes along, as its followers, the others that fit, and sends one bulk for all:
+A process has one bulk of small batches in flight at a time; commits that arrive in the meantime prepare their writes and wait. When the answer arrives,
+the oldest commit that may start becomes the next leader. It sends one bulk for itself and for the waiting commits that fit, its followers:
 
     commit A          prepare | LEADER: sends A ....... answer | reads the answer, returns
     commit B             prepare | waits ..................... | LEADER: sends B and C ....... answer | reads the answer, returns
     commit C                prepare | waits .................. | follower of B ............................................ | returns
     commit D (large)     prepare | LEADER, alone and at once: sends D .............. answer | reads the answer, returns
 
-The next leader starts when the answer has arrived, not when the leader before has read it. No document is in two bulks at a time. Every document is
-replaced under `if_seq_no`, so nothing that another process wrote is lost: the version is remembered from the last write, and read after a conflict.
+The next leader starts when the answer has arrived, before it is parsed. A document is in one bulk at a time. Every document is replaced under
+`if_seq_no`, so no write of another process is lost: the version is remembered from the last write, and read again after a conflict.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from apiserver.stores.elastic.series.known_documents import DOCUMENTS, UNPACKED,
 from apiserver.stores.errors import StoreBusy, StoreUnavailable
 
 REMEMBERED = 20_000
-"""Documents whose version is remembered."""
+"""Documents whose version and content are cached."""
 PREPARED = 200
-"""Writes made ready between two chances for other requests: some milliseconds."""
+"""Writes prepared (in some milliseconds) before other requests get a turn."""
 TRIES = 50
 GROUP_BYTES = 500_000
-"""Bytes of the small batches of one bulk; a larger batch travels alone, and waits for no other."""
+"""Most bytes of the small batches in one bulk. A larger batch is sent alone, without waiting."""
 SWEEP_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class BatchLines:
-    """Bulk lines of a batch's events, sent in the same request as its changes; those that name no index go to `index`. `items` says what became of
-    them, None when each made a new document."""
+    """Bulk lines of a batch's events, sent in the same request as its changes. `index`: that of lines that name none. `items`: Elasticsearch's result for
+    each line, None when all created documents."""
 
     pieces: list[bytes]
     index: str
@@ -57,12 +57,13 @@ class _Commit:
     changes: dict[DocumentKey, list[Change]]
     batch: BatchLines | None
     turn: threading.Event
-    """Set when it leads, or when its leader is done."""
+    """Set when this commit becomes a leader, or when its leader is done."""
     size: int
+    """Bytes of the batch's lines."""
     prepared: dict[DocumentKey, PreparedWrite] = field(default_factory=dict)
-    """Writes made ready while it waits."""
+    """Writes prepared while waiting."""
     group: list[_Commit] = field(default_factory=list)
-    """Of a leader: the commits of its bulk, itself the first. Empty while it waits, and for a follower."""
+    """For a leader: the commits of its bulk, itself first. Empty for waiting commits and followers."""
     error: Exception | None = None
 
     @property
@@ -71,7 +72,7 @@ class _Commit:
 
 
 class GroupCommit:
-    """`commit` returns when the changes are stored. `new_event` makes what a commit waits for."""
+    """Writes changes of documents, shared between batches. `new_event` makes the event on which a commit waits."""
 
     def __init__(self, client: ElasticClient, new_event: Callable[[], threading.Event] = threading.Event) -> None:
         self._client = client
@@ -86,21 +87,21 @@ class GroupCommit:
 
     @property
     def waiting(self) -> int:
-        """How many commits wait for their turn."""
+        """The number of waiting commits."""
         return len(self._waiting)
 
     def epochs(self, index: str, ids: Sequence[str]) -> list[int | None]:
-        """The epochs of these series before a batch is written. None: no document yet."""
+        """The present epochs of these series' documents, in order; None: no document yet."""
         self._known.load_missing([(index, id) for id in ids])
         return [known.epoch if (known := self._known.get((index, id))) else None for id in paced(ids, DOCUMENTS)]
 
     def commit(self, changes: Sequence[Change], batch: BatchLines | None = None) -> None:
-        """Raises StoreBusy or StoreUnavailable when they could not be stored."""
+        """Store the changes, and the batch's lines with them; returns when they are durable. Raises StoreBusy or StoreUnavailable."""
         mine = _Commit({}, batch, self._new_event(), sum(map(len, batch.pieces)) if batch else 0)
         for change in changes:
             mine.changes.setdefault((change.index, change.id), []).append(change)
         self._known.load_missing(mine.changes)
-        few = len(mine.changes) <= UNPACKED // 2  # of more, the state is packed meanwhile: what is prepared now would be void
+        few = len(mine.changes) <= UNPACKED // 2  # with more, states are packed while waiting, which invalidates prepared writes
         for document, of_document in mine.changes.items() if few else ():
             if document not in self._in_flight and (write := self._prepare(document, of_document)):
                 mine.prepared[document] = write
@@ -111,9 +112,9 @@ class GroupCommit:
             if not patience.wait(mine.turn, self._client.settings.timeout):
                 self._stop_waiting(mine)
                 if not mine.group:
-                    raise StoreUnavailable("Elasticsearch does not answer: others wait for their writes")
+                    raise StoreUnavailable("Elasticsearch does not answer: other writes are still waiting for it")
         except BaseException:
-            self._stop_waiting(mine)  # a greenlet that was killed can't lead
+            self._stop_waiting(mine)  # a killed greenlet must not become a leader
             raise
         finally:
             if mine.group:
@@ -126,13 +127,13 @@ class GroupCommit:
             self._waiting = [other for other in self._waiting if other is not commit]
 
     def forget(self, index: str, id: str) -> None:
-        """This document was changed by other means than `commit`: it is read again before the next change."""
+        """Drop a document from the cache, after a change by other means than `commit`."""
         self._known.forget((index, id))
 
-    # --- who goes
+    # --- leaders and followers
 
     def _start_leaders(self) -> None:
-        """Give every commit that may go its turn, with as many followers as fit."""
+        """Start every waiting commit that may lead, with the followers that fit."""
         with self._lock:
             while leader := next(filter(self._may_lead, self._waiting), None):
                 leader.group = self._gather(leader)
@@ -144,7 +145,7 @@ class GroupCommit:
         return (commit.is_large or self._leader is None) and self._in_flight.isdisjoint(commit.changes)
 
     def _gather(self, leader: _Commit) -> list[_Commit]:
-        """The leader and its followers, oldest first; the lock is held."""
+        """The leader and its followers, oldest first. The caller holds the lock."""
         group, left, size = [leader], list[_Commit](), leader.size
         index = leader.batch.index if leader.batch else ""
         for commit in self._waiting:
@@ -165,12 +166,12 @@ class GroupCommit:
         return group
 
     def _lead(self, leader: _Commit) -> None:
-        """Send the group's bulk, and tell its followers."""
-        error: Exception | None = StoreBusy("a write was broken off")
+        """Send the group's bulk and wake its followers."""
+        error: Exception | None = StoreBusy("a write was interrupted")
         try:
             self._write(leader)
             error = None
-        except Exception as caught:  # the followers raise it too
+        except Exception as caught:  # raised in the followers too
             error = caught
         finally:
             with self._lock:
@@ -182,7 +183,7 @@ class GroupCommit:
                 commit.turn.set()
 
     def _hand_over(self, leader: _Commit) -> None:
-        """Its bulk is answered: the next one starts before the answer is read."""
+        """Let the next leader start; called when the answer has arrived, before it is parsed."""
         if self._leader is leader:
             self._leader = None
         self._start_leaders()
@@ -217,13 +218,13 @@ class GroupCommit:
                 return
             answer = self._client.bulk(b"".join(lines), batches[0].index if batches else "", details=True)
             self._hand_over(leader)
-            give_way()  # to the next leader, whose bulk is ready to be sent
+            give_way()  # the next leader's bulk is ready to be sent
             items = answer.last(len(sent))
             _set_items(batches, answer, sum(item["status"] == 201 for item in items))
             left = self._conflicts(left, sent, items)
             if not left:
                 return
-            batches, removals = [], []  # only these documents have to be tried again
+            batches, removals = [], []  # only the conflicting documents are tried again
         raise StoreBusy("too many workers change the same statistics at once", 1.0)
 
     def _prepare(self, document: DocumentKey, changes: Sequence[Change]) -> PreparedWrite | None:
@@ -232,7 +233,7 @@ class GroupCommit:
     def _conflicts(
         self, changes: dict[DocumentKey, list[Change]], sent: list[tuple[DocumentKey, DocumentState]], items: list[dict[str, Any]]
     ) -> dict[DocumentKey, list[Change]]:
-        """Remember what was written; the changes of documents that another process changed are left to do."""
+        """Cache the documents that were written. Returns the changes of documents that another process changed, to be tried again."""
         left: dict[DocumentKey, list[Change]] = {}
         busy: StoreBusy | None = None
         for (document, after), item in paced(zip(sent, items, strict=True), DOCUMENTS):
@@ -255,7 +256,7 @@ class GroupCommit:
     # --- records of pending batches
 
     def remove_later(self, index: str, id: str) -> None:
-        """Remove a document with one of the next bulks: the record of a batch that is not pending any more, which does no harm for a while."""
+        """Delete a document with one of the next bulks: the record of a batch that is no longer pending. It does no harm until then."""
         with self._lock:
             self._removals.append((index, id))
             start, self._sweeping = not self._sweeping, True
@@ -263,7 +264,7 @@ class GroupCommit:
             threading.Thread(target=self._sweep, name="tidemark-sweep", daemon=True).start()
 
     def _sweep(self) -> None:
-        """Remove what no other bulk has taken along."""
+        """Send the removals that no other bulk has taken along."""
         patience.end()
         while True:
             time.sleep(SWEEP_SECONDS)
@@ -277,14 +278,14 @@ class GroupCommit:
                 continue
 
     def close(self) -> None:
-        """Remove what is left to remove."""
+        """Send the removals that are left."""
         with suppress(StoreBusy):
             if self._removals:
                 self.commit(())
 
 
 def _set_items(batches: Sequence[BatchLines], answer: BulkAnswer, others: int) -> None:
-    """Say what became of the batches' lines, unless all made new documents. `others`: documents made by the rest of the request."""
+    """Set `items` of the batches, unless all lines created documents. `others`: documents created by the rest of the request."""
     if answer.created() == others + sum(batch.count for batch in batches):
         return
     done = 0

@@ -1,6 +1,6 @@
-"""The documents that batches change, as this process saw them last: the version under which the next write replaces them.
+"""A cache of the documents that batches change, with the version for the next write under `if_seq_no`.
 
-Those of the latest batches are objects; the others are packed, a third of the size, until a batch changes them again.
+Documents of the latest batches are objects; the others are packed (msgpack, a third of the memory) until they are used again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from apiserver.stores.elastic.series.changes import ACTIVITY, DocumentKey, Docum
 from apiserver.stores.elastic.series.row import LastPoints, StatisticsRow, row_of
 
 DOCUMENTS = 500
-"""Documents looked at between two chances for other requests."""
+"""Documents processed before other requests get a turn."""
 UNPACKED = 1_000
-"""Documents that are kept as objects: more than the batches under way change."""
+"""Documents kept as objects: more than concurrent batches change."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
 class KnownDocuments:
-    """Safe for any number of threads and greenlets. `size`: how many documents are remembered; `unpacked`: how many of them as objects, at most half."""
+    """Safe for any number of threads and greenlets. `size`: documents in the cache; `unpacked`: how many of them as objects, at most half."""
 
     def __init__(self, client: ElasticClient, size: int, unpacked: int = UNPACKED) -> None:
         self._client = client
@@ -36,7 +36,7 @@ class KnownDocuments:
         self._states = _Spilling(unpacked, self._pack)
 
     def get(self, document: DocumentKey) -> DocumentState | None:
-        """The same object until it is packed: a caller may ask whether it is still the one that it has."""
+        """The cached state, or None. Returns the same object until it is packed or replaced, so callers may compare identities."""
         with self._lock:
             state = self._states.get(document)
             if state is None and (packed := self._packed.pop(document, None)) is not None:
@@ -54,7 +54,7 @@ class KnownDocuments:
             self._states.pop(document, None)
 
     def load_missing(self, documents: Iterable[DocumentKey]) -> None:
-        """Read those that are not known."""
+        """Read the documents that are not in the cache from Elasticsearch."""
         missing: dict[str, list[str]] = {}
         for index, id in paced(documents, DOCUMENTS):
             if (index, id) not in self._states and (index, id) not in self._packed:
@@ -84,14 +84,14 @@ class KnownDocuments:
 
 
 class _Spilling(LRUCache[DocumentKey, DocumentState]):
-    """Hands over what does not fit any more."""
+    """An LRU cache that passes evicted entries to `spill`."""
 
     def __init__(self, size: int, spill: Callable[[DocumentKey, DocumentState], None]) -> None:
         super().__init__(size)
         self._spill = spill
 
     def popitem(self) -> tuple[DocumentKey, DocumentState]:
-        """Called where a new document needs the place."""
+        """Called by cachetools to make room."""
         document, state = super().popitem()
         self._spill(document, state)
         return document, state

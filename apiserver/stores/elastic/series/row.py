@@ -1,4 +1,4 @@
-"""The statistics of a series and their document: every batch updates it, and it is recomputed after an event was replaced."""
+"""The statistics of a series and their document. Every batch updates it; it is recomputed after an event was replaced."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from apiserver.stores.records import LAST_VALUES, LastValues, SeriesKey, name_ha
 from apiserver.stores.series_row import SeriesRow
 
 PENDING = "pending"
-"""The kind of document, beside those of series, that names the series of a pending batch."""
+"""The `kind` of documents that record a pending batch."""
 _NAMES = tuple(field.name for field in fields(SeriesRow))
 _values: Callable[[Any], tuple[Any, ...]] = attrgetter(*_NAMES)
 
 
 class LastPoints(NamedTuple):
-    """`LastValues` as they are stored. Iterations are mostly evenly spaced: then the first and the step say it all and `iters` is empty."""
+    """`LastValues` in stored form: int64 `iters` and float64 `values` as bytes. Evenly spaced iterations, the usual case, are `first` and `step`, with
+    `iters` empty."""
 
     first: int
     step: int
@@ -33,7 +34,7 @@ class LastPoints(NamedTuple):
 
     @classmethod
     def of(cls, iters: list[int], values: list[float]) -> LastPoints:
-        """Of points sorted by iteration, unique in it."""
+        """From points sorted by iteration, without duplicates; the last LAST_VALUES are kept."""
         if not iters:
             return cls(0, 1, b"", b"")
         return cls._packed(array("q", iters[-LAST_VALUES:]), array("d", values[-LAST_VALUES:]).tobytes())
@@ -53,7 +54,7 @@ class LastPoints(NamedTuple):
         return LastValues(self.first + self.step * np.arange(len(values), dtype=np.int64), values)
 
     def joined(self, new: LastPoints) -> LastPoints:
-        """The last points of both. Of two of the same iteration either may come out: the series is stale then, and recomputed."""
+        """The last points of both together. If both have an iteration, either value may be kept: the series is stale then and will be recomputed."""
         if self.continues_in(new):
             values = (self.values + new.values)[-8 * LAST_VALUES :]
             last = new.first + self.step * (len(new.values) // 8 - 1)
@@ -67,7 +68,7 @@ class LastPoints(NamedTuple):
         return LastPoints.of([point[0] for point in points], [point[1] for point in points])
 
     def continues_in(self, new: LastPoints) -> bool:
-        """Whether both together are evenly spaced, `new` coming last."""
+        """Whether `new` continues these points at the same spacing."""
         count = len(self.values) // 8
         if self.iters or new.iters or count < 2 or not new.values or new.first != self.first + self.step * count:
             return False
@@ -81,15 +82,15 @@ class LastPoints(NamedTuple):
 
 @dataclass(slots=True)
 class StatisticsRow(SeriesRow):
-    """What the document of a series holds: its statistics and, for a scalar series, its last values, so that these are read without a search. `last` is
-    None where they are not known."""
+    """The content of a series' document: statistics and, for scalar series, the last values, so that these are read without a search. `last` is None if
+    they are unknown."""
 
     last: LastPoints | None = None
     batches: str = ""
-    """Names of the latest batches that are counted in it, with a space between: see `changes.prepare`."""
+    """Names of the latest batches counted in the statistics, separated by spaces: see `changes.prepare`."""
 
     def values(self) -> tuple[Any, ...]:
-        """The statistics, in the order of their fields."""
+        """The statistics in the order of the fields of SeriesRow."""
         return _values(self)
 
     def copy(self) -> StatisticsRow:
@@ -107,7 +108,7 @@ class StatisticsRow(SeriesRow):
 
 
 def row_of(source: Mapping[str, Any]) -> StatisticsRow:
-    """The row in a document's source."""
+    """The row from a document's source."""
     row = StatisticsRow(**{name: source[name] for name in _NAMES if source.get(name) is not None})
     if row.finite and source.get("sum") is None:
         row.sum, row.stale = math.inf, row.stale or row.mean_value is None
@@ -120,7 +121,7 @@ def row_of(source: Mapping[str, Any]) -> StatisticsRow:
 
 
 def source_of(key: SeriesKey, row: StatisticsRow, epoch: int) -> dict[str, Any]:
-    """The document of a series. Its empty fields are left out, and a sum that is too great for a number in JSON."""
+    """A series' document. Empty fields are left out, and so is an infinite sum, which JSON can't represent."""
     source: dict[str, Any] = {
         "kind": "series",
         "task": key.task,
@@ -149,7 +150,7 @@ def key_of(source: Mapping[str, Any]) -> SeriesKey:
 
 @lru_cache(maxsize=4096)
 def series_hash(company: str, key: SeriesKey, event_key: str = "") -> str:
-    """16 characters that begin the ids of all events of a series: every part is length-prefixed, so no two series can be mixed up."""
+    """The first 16 characters of the ids of a series' events: BLAKE2b over length-prefixed parts, so that different series never hash the same input."""
     hashed = hashlib.blake2b(digest_size=12)
     for part in (company, *key, event_key):
         data = part.encode()
@@ -159,5 +160,5 @@ def series_hash(company: str, key: SeriesKey, event_key: str = "") -> str:
 
 
 def series_id(company: str, key: SeriesKey) -> str:
-    """The id of a series' document."""
+    """The id of a series' statistics document."""
     return "series-" + series_hash(company, key)

@@ -1,4 +1,4 @@
-"""Reading the series of tasks with their statistics, and recomputing those that are stale."""
+"""Reads the series of tasks with their statistics, and recomputes stale ones."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from apiserver.stores.series_row import SeriesRow
 log = logging.getLogger(__name__)
 
 PENDING_SECONDS = 120.0
-"""A batch that is pending for so long died with its worker: longer than any request is waited for."""
+"""A batch that is pending for longer died with its worker: no request lasts that long."""
 SERIES = 400
-"""Series looked at between two chances for other requests."""
+"""Series processed before other requests get a turn."""
 PAGE = 1_000
-"""Series of one answer: read in some milliseconds."""
+"""Series per search: parsed in some milliseconds."""
 TASKS = 1000
 TRIES = 8
 _ITER_DESC = [{"iter": {"order": "desc", "missing": "_last"}}]
@@ -38,7 +38,7 @@ _ITER_ASC = [{"iter": {"order": "asc", "missing": "_last"}}]
 
 
 class SeriesStore:
-    """The series of tasks with their statistics, true after every acknowledged batch."""
+    """Series with their statistics, which include every acknowledged batch."""
 
     def __init__(
         self, client: ElasticClient, layout: Layout, generations: Generations, visibility: Visibility, group_commit: GroupCommit
@@ -55,7 +55,7 @@ class SeriesStore:
         *,
         with_last: bool = False,
     ) -> dict[SeriesKey, StatisticsRow]:
-        """Every series that holds events, in the order of metric, variant, type. `with_last`: scalars come with their last values."""
+        """Every series that has events, ordered by metric, variant, type (bytes of UTF-8). `with_last`: scalar series have their last values."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
         view = self._visibility.view(company, tasks)
@@ -79,7 +79,7 @@ class SeriesStore:
                 if (types is None or key.type in types) and wants(metrics, key.metric, key.variant):
                     found[key] = row_of(document["_source"])
         stale = [key for key, row in found.items() if row.stale]
-        if with_last:  # an older version did not keep them
+        if with_last:  # documents of older versions lack them
             stale += [
                 key for key, row in found.items() if TYPES[key.type].last_values and row.points and row.last is None and not row.stale
             ]
@@ -93,11 +93,11 @@ class SeriesStore:
             found |= {key: computed[key] for key in wanted if wants(metrics, key.metric, key.variant)}
             self._remove_records(index, dead)
         names = [(key.metric.encode(), key.variant.encode(), key.type, key) for key, row in paced(found.items(), SERIES) if row.count]
-        names.sort()  # they mostly are
+        names.sort()  # nearly sorted already, so it is cheap
         return {key: found[key] for *_, key in paced(names, SERIES)}
 
     def names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
-        """Metric and variant of all series of one type, each pair once, in byte order."""
+        """Distinct (metric, variant) of all series of one type, in byte order."""
         tasks = list(dict.fromkeys(tasks))
         index = self._layout.statistics(company)
         self._visibility.make_visible(self._visibility.view(company, tasks), {index: tasks})
@@ -137,12 +137,15 @@ class SeriesStore:
     # --- recomputing
 
     def recompute(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
-        """Compute the statistics of these series from their events, and store them; again for those that another writer changed at the same time."""
+        """Compute the statistics of these series from their events and store them; repeats series that another writer changed at the same time.
+
+        Returns them, complete for every batch acknowledged before the call. Raises StoreBusy.
+        """
         index = self._layout.statistics(company)
         computed: dict[SeriesKey, StatisticsRow] = {}
         left = list(dict.fromkeys(keys))
         for _ in attempts(TRIES):
-            # The versions come first: whatever is written after this makes the replacement below fail.
+            # Versions are read first: a document that changes after this fails the replacement below.
             ids = {series_id(company, key): key for key in left}
             documents = self._client.get_many(index, list(ids))
             rows = self._compute(company, left)
@@ -170,7 +173,7 @@ class SeriesStore:
             self._visibility.record_writes(company, {}, (index,))
             if not left:
                 return computed
-        # Writers were faster each time. What was computed is true for every batch that was acknowledged at the call.
+        # Writers were faster every time. The result is still complete for every batch acknowledged before the call.
         return computed
 
     def _compute(self, company: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, StatisticsRow]:
@@ -197,7 +200,7 @@ class SeriesStore:
         return rows
 
     def event_indices(self, company: str, keys: Iterable[SeriesKey], view: TaskView) -> dict[SeriesKey, str]:
-        """The index of every series whose task has a generation; everything acknowledged is visible in it."""
+        """The event index of every series whose task has a generation, after making all acknowledged events in it visible."""
         keys = list(keys)
         generations = self._generations.for_reading(company, list({key.task for key in keys}), view)
         known = (key for key in paced(keys, SERIES) if key.task in generations)
@@ -210,7 +213,7 @@ class SeriesStore:
 
 
 def series_query(key: SeriesKey, *more: Query, without: Sequence[Query] = ()) -> Query:
-    """The events of one series."""
+    """A query for the events of one series."""
     return all_of([{"term": {"task": key.task}}, {"term": {"metric": key.metric}}, {"term": {"variant": key.variant}}, *more], without)
 
 
@@ -296,7 +299,7 @@ def _set_chart(row: SeriesRow, first: dict[str, Any], last: dict[str, Any]) -> N
 
 
 def _set_value(row: SeriesRow, last: dict[str, Any], single: dict[str, Any]) -> None:
-    """The value of a series with a single value: the single value, or the point of the greatest other iteration if that arrived later."""
+    """Set the last value of a series that has a single value: the single value, or the point of the greatest iteration if that arrived later."""
     found = [fields for fields in (_fields(last), _fields(single)) if fields is not None]
     newest = max(found, key=lambda fields: int(fields["seq"]), default=None)
     if newest is not None:

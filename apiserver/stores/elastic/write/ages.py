@@ -1,4 +1,4 @@
-"""How old what a task holds is, for those that put old generations away."""
+"""The age of each task's events: retention and compaction choose generations by it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apiserver.stores.records import SEQ_SHIFT
 
 
 class TaskAge(NamedTuple):
-    """The generation of a task, the time of its newest event (ms; of its pin when it has none), and how many events it has."""
+    """A task's generation, the time of its newest event (epoch ms; that of its pin when it has no events), and its number of events."""
 
     generation: int
     newest: int
@@ -20,7 +20,7 @@ class TaskAge(NamedTuple):
 
 
 def task_ages(client: ElasticClient, layout: Layout, visibility: Visibility, company: str, by: AgeOf) -> dict[str, TaskAge]:
-    """Every task of a company that has a generation. `by`: see `Upkeep.retire`."""
+    """Every task of a company that has a generation. `by`: see `StoreUpkeep.retire`."""
     index = layout.statistics(company)
     visibility.make_all_visible([index])
     found: dict[str, TaskAge] = {}

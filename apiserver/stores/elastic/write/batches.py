@@ -1,16 +1,16 @@
-"""Storing a batch, from top to bottom:
+"""Storing a batch, step by step:
 
-1. the coordination gives it arrival numbers and lists it as pending,
-2. its tasks get their generation, its series their indices,
-3. it is cut into parts, one for each series, and these into bulk requests,
-4. the requests are sent, the last one together with the statistics (by group commit when it is small),
-5. the coordination raises the write counters and finishes the batch.
+1. Coordination assigns arrival numbers and lists the batch as pending.
+2. Its tasks get a generation, its series their indices.
+3. It is split into parts, one per series, and these into bulk requests.
+4. The requests are sent, the last one together with the statistics (by group commit if it is small).
+5. Coordination raises the write counters and finishes the batch.
 
-The statistics are right if every line of the last request is new. If a line is not, its series becomes stale, and its next reader recomputes it.
-Each series also remembers the names of its latest batches: a crash of Elasticsearch may keep the statistics of a batch and lose its events, which are in
-another shard. When such a batch comes again, all of its lines are new, but its name is known: the series becomes stale too.
+The statistics are exact if every line of the last request is new. If a line replaced a document, its series becomes stale and the next reader
+recomputes it. Each series also keeps the names of its latest batches: a crash of Elasticsearch may keep the statistics of a batch and lose its events,
+which are in another shard. When the client retries such a batch, all lines are new, but the name is known: the series becomes stale too.
 
-The first request also writes a record of the pending batch, which names its series; a later request of any batch removes it. A worker that dies in
+The first request also writes a record of the pending batch with its series; a later request of any batch removes it. A worker that dies in
 between leaves the record behind: after `PENDING_SECONDS` the next reader recomputes the series that it names.
 """
 
@@ -41,7 +41,7 @@ from apiserver.stores.records import LOG, SEQ_SHIFT, SeriesKey
 from apiserver.stores.series_room import BatchRoom, SeriesRoom, without
 
 LISTED = 200
-"""Series of a batch up to which readers are told their names, and need no refresh for their statistics."""
+"""Batches of up to this many series publish which statistics documents they changed, so that readers fetch these by id without a refresh."""
 
 
 class BatchWriter:
@@ -68,8 +68,8 @@ class BatchWriter:
             stored = self._store(company, batch, pending)
         except StoreBusy as error:
             self._client.note_trouble(error)
-            # Part of it may be stored: readers must refresh, and the batch is not pending any more. If that fails too, the client gets the first
-            # error.
+            # Part of the batch may be stored: readers must refresh, and the batch is no longer pending. If this fails too, the client gets the
+            # first error.
             statistics = self._layout.statistics(company)
             with suppress(StoreBusy):
                 self._visibility.record_writes(company, dict.fromkeys(batch.touches, (statistics,)), token=pending.token)
@@ -87,7 +87,7 @@ class BatchWriter:
         parts = parts_of(company, batch)
         for part in paced(parts, SERIES):
             part.index = self._generations.ensure(part.key.type, company, generations[part.key.task])
-        # The epochs are read before the first line is sent: statistics that are recomputed later have another one.
+        # Read before the first line is sent: a recomputation in between then shows as another epoch.
         for part, epoch in zip(parts, self._group_commit.epochs(statistics, [part.id for part in parts]), strict=True):
             part.epoch = epoch
         refused = self._without_room(company, parts)
@@ -100,7 +100,7 @@ class BatchWriter:
         return Appended(pending.seq, sorted(refusals), bool(logs) and all(part.is_repetition for part in logs))
 
     def _without_room(self, company: str, parts: list[Part]) -> dict[SeriesKey, str]:
-        """The series that can't be made, with the reason."""
+        """New series that exceed a limit, with the reason for the refusal."""
         room: BatchRoom | None = None
         refused: dict[SeriesKey, str] = {}
         taken: set[SeriesKey] = set()
@@ -115,7 +115,7 @@ class BatchWriter:
         return refused
 
     def _count_series(self, company: str, task: str | None) -> int:
-        """How many series a task (None: the company) has."""
+        """The number of series of a task (None: of the company)."""
         index = self._layout.statistics(company)
         query: list[Query] = [{"term": {"kind": "series"}}]
         if task is not None:
@@ -125,8 +125,8 @@ class BatchWriter:
         return int(answer.get("hits", {}).get("total", {}).get("value", 0))
 
     def _send(self, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, statistics: str) -> list[Refusal]:
-        """Send the lines, the record of the pending batch before and the changes after them; raises StoreBusy when any line has to come again."""
-        if not parts:  # at most activity changes: nothing that a repair would have to find
+        """Send the record of the pending batch, the lines, and with the last of them the changes. Raises StoreBusy when a line must be retried."""
+        if not parts:  # at most activity changes, which need no pending record
             if changes := self._activity_changes(company, batch):
                 self._group_commit.commit(changes)
             return []
@@ -145,12 +145,12 @@ class BatchWriter:
         return refusals
 
     def _send_before(self, request: BulkRequest) -> list[Refusal]:
-        """Send a request that others of its batch follow."""
+        """Send a request that is not the last one of its batch."""
         answer = self._client.bulk(b"".join(request.pieces), request.target)
         return [] if answer.created() == request.count else request.read(answer.items)
 
     def _send_last(self, request: BulkRequest, changes: Sequence[Change], statistics: str) -> list[Refusal]:
-        """Send a request together with what its batch changes."""
+        """Send the last request, together with the changes of statistics and activity."""
         lines = BatchLines(request.pieces, request.target, request.count)
         self._group_commit.commit(changes, lines)
         if lines.items is None:
@@ -158,7 +158,7 @@ class BatchWriter:
         try:
             return request.read(lines.items)
         finally:
-            # The statistics in the request counted every line as new.
+            # The statistics that were sent count every line as new: mark series where that was wrong.
             wrong = request.incomplete_parts()
             self._group_commit.commit(
                 [SeriesChange(statistics, part.id, part.key, StatisticsRow(stale=True), part.epoch) for part in wrong]
@@ -172,9 +172,9 @@ class BatchWriter:
         return changes
 
     def _store_late_repeats(self, company: str, batch: EventBatch, digest: bytes | None, parts: Sequence[Part], seq: int) -> None:
-        """The same log lines once more, after the retry window, are no retry: store them under other ids.
+        """Store log lines that repeat an older batch after the retry window under other ids: they are new lines, not a retry.
 
-        Those ids follow from the digest and from when the first lines were stored, so that a retry of this batch is known as one too.
+        The ids are derived from the digest and the arrival of the first lines, so that a retry of this batch is recognized too.
         """
         repeated = [part for part in parts if part.logs and part.repeated]
         if not repeated or digest is None:
@@ -195,7 +195,7 @@ class BatchWriter:
 
 
 def _series_changes(statistics: str, batch: EventBatch, parts: Sequence[Part], seq: int) -> list[Change]:
-    """What the parts do to their series."""
+    """The changes of the parts' series."""
     changes: list[Change] = []
     name = batch_name(batch, parts)
     for part in paced(parts, SERIES):
@@ -207,7 +207,7 @@ def _series_changes(statistics: str, batch: EventBatch, parts: Sequence[Part], s
 
 
 def _written(batch: EventBatch, parts: Sequence[Part], statistics: str) -> tuple[Mapping[str, set[str]], Mapping[str, Sequence[str]]]:
-    """By task: the indices that were written, and the documents of statistics (nothing when they are too many to list)."""
+    """By task: the indices that were written, and the ids of changed statistics documents (empty above LISTED series)."""
     written: dict[str, set[str]] = {task: {statistics} for task in batch.touches}
     documents: dict[str, list[str]] = {task: [] for task in batch.touches}
     for part in parts:

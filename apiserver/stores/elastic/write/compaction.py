@@ -1,7 +1,7 @@
-"""Old generations made cheap to keep, each once: fewer shards, one segment a shard, on nodes of another tier.
+"""Compaction of old generations, once each: fewer shards, one segment a shard, moved to another data tier.
 
-A closed generation still gets events of the tasks that began in it, so what counts is that none has come for a while. One that comes all the same is
-stored as ever.
+A closed generation still receives events of the tasks that began in it, so it is compacted once none has arrived for a while. Later events are still
+stored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SKIPPED = "?ignore_unavailable=true&allow_no_indices=true"
 
 
 class Compaction:
-    """See `Upkeep.compact`."""
+    """See `StoreUpkeep.compact`."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Compaction:
                 shards = sum(self._shrinking.shards(indices).values())
                 problem = self._shrink(indices)
                 self._merge(indices)
-                if self._tier:  # after the merge: less has to be moved, and the merge runs on the faster nodes
+                if self._tier:  # after the merge: there is less to move, and the merge runs on the faster nodes
                     wanted = {"index.routing.allocation.include._tier_preference": self._tier}
                     self._client.call("PUT", f"/{','.join(indices)}/_settings{SKIPPED}", wanted)
-                if not problem:  # else the next call tries again; there is nothing to merge then
+                if not problem:  # otherwise the next call tries again
                     self._generations.note(company, number, compacted=int(time.time() * 1000))
                 after = self._bytes(indices)
                 fewer = sum(self._shrinking.shards(indices).values())
@@ -74,7 +74,7 @@ class Compaction:
             yield Compacted(what, before, after)
 
     def _shrink(self, indices: Sequence[str]) -> str:
-        """Before the merge, which then makes one segment of what came from several shards. Why it could not be done, if so."""
+        """Shrink the indices, before the merge makes one segment of what came from several shards. Returns the reason of a failure, or ""."""
         try:
             for index, count in self._shrinking.shards(indices).items():
                 fewest = self._shrinking.fewest(index, count)
@@ -89,7 +89,7 @@ class Compaction:
         return ""
 
     def _merge(self, indices: Sequence[str]) -> None:
-        """One segment a shard; comes back when it is done, which may take hours. Raises StoreBusy when it fails."""
+        """Merge to one segment a shard, and wait for the end, which may take hours. Raises StoreBusy when it fails."""
         path = f"/{','.join(indices)}/_forcemerge{SKIPPED}&max_num_segments=1&wait_for_completion=false"
         task = self._client.call("POST", path)["task"]
         pause = POLL_SECONDS
@@ -101,6 +101,6 @@ class Compaction:
             raise StoreBusy(f"Elasticsearch could not merge {', '.join(indices)}: {str(problem)[:300]}")
 
     def _bytes(self, indices: Sequence[str]) -> int:
-        """What the indices take on disk, copies included."""
+        """Bytes of the indices on disk, with replicas."""
         stats = self._client.call("GET", f"/{','.join(indices)}/_stats/store{SKIPPED}&filter_path=_all.total.store.size_in_bytes")
         return int(stats.get("_all", {}).get("total", {}).get("store", {}).get("size_in_bytes", 0))

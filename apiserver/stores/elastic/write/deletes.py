@@ -1,7 +1,7 @@
-"""Deletes: every event that was acknowledged before the call is removed, no event of a batch that is acknowledged later.
+"""Deletes remove every event acknowledged before the call, and none of a batch acknowledged later.
 
-Deletes page through a point in time (delete-by-query has no such guarantee). A document that was replaced since the call has another version and stays.
-Pending batches are left out by their arrival numbers: they are acknowledged later, and stay whole.
+They page through a point in time (delete-by-query has no such guarantee). A document replaced since the call has another version and stays.
+Pending batches are excluded by their arrival numbers: they are acknowledged later, so they must stay complete.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Deleter:
         self._visibility, self._group_commit, self._series = visibility, group_commit, series
 
     def delete(self, company: str, task: str) -> int:
-        """Everything of a task; StateUnavailable without the coordination, because then pending batches are not known."""
+        """Delete all events of a task; returns their number. Raises StateUnavailable without Redis, because pending batches are unknown then."""
         since = self._visibility.clock()
         generation = self._generations.for_reading(company, [task], self._visibility.view(company, [task])).get(task)
         if generation is None:
             return 0
         statistics = self._layout.statistics(company)
         indices = [self._layout.events(type, company, generation) for type in TYPES]
-        # What is known of the series is looked up first: whatever is counted after this fails the removal below.
+        # Versions of the series' documents are read first: a document that changes after this fails the removal below.
         self._visibility.make_all_visible([*indices, statistics])
         known = self._series_documents(statistics, task)
         removed, left_out = self._remove(company, indices, {"term": {"task": task}}, since)
@@ -86,7 +86,7 @@ class Deleter:
         return removed
 
     def cut(self, company: str, task: str, after: int, until_seq: int) -> int:
-        """What lies after an iteration; log lines and single values stay."""
+        """Delete events after an iteration; log lines, single values and events that arrived after `until_seq` stay. Returns their number."""
         since = self._visibility.clock()
         generation = self._generations.for_reading(company, [task], self._visibility.view(company, [task])).get(task)
         if generation is None:
@@ -107,7 +107,7 @@ class Deleter:
         return removed
 
     def _remove(self, company: str, indices: Sequence[str], query: Query, since: float) -> tuple[int, bool]:
-        """Remove what the query finds now. The number of removed documents, and whether pending batches were left out."""
+        """Delete the documents that the query finds now. Returns their number, and whether pending batches were excluded."""
         names = ",".join(indices)
         try:
             pit = self._client.call("POST", f"/{names}/_pit?keep_alive={KEEP_ALIVE}&ignore_unavailable=true&allow_no_indices=true")["id"]
@@ -163,7 +163,7 @@ class Deleter:
         return [hit for hits in self._client.scan(index, body) for hit in hits]
 
     def _forget_series(self, index: str, known: Sequence[dict[str, Any]], *, everything: bool) -> list[SeriesKey]:
-        """Remove the documents of a task's series; the series to recompute, because events of them are left or came later."""
+        """Delete the documents of a task's series. Returns the series to recompute, because some of their events are left or arrived since."""
         for hit in known:
             self._group_commit.forget(index, hit["_id"])
         if not everything:
@@ -177,5 +177,5 @@ class Deleter:
 
 
 def _gone() -> IndexGone:
-    """The retry finds the events where they are now, or none."""
+    """The retry looks the indices up again."""
     return IndexGone("the events were moved or dropped meanwhile", 1.0)

@@ -1,4 +1,4 @@
-"""A batch cut into parts, one for each series in it: what is stored of it, and what that does to the series."""
+"""A batch split into parts, one per series: the lines to store, and how they change the statistics of the series."""
 
 from __future__ import annotations
 
@@ -18,47 +18,50 @@ from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import SINGLE_VALUE_ITER, SeriesKey
 
 SERIES = 200
-"""Series looked at between two chances for other requests: some milliseconds."""
+"""Series processed (in some milliseconds) before other requests get a turn."""
 
 
 @dataclass(slots=True)
 class Part:
-    """The lines of one series in a batch (points, or events, or log lines), and what became of each."""
+    """The lines of one series in a batch (points, events or log lines), and the result of storing each."""
 
     key: SeriesKey
     id: str
-    """The document of the series."""
+    """Id of the series' statistics document."""
     index: str = ""
     """The index of its events."""
     epoch: int | None = None
+    """The series' epoch before the batch was sent; None for a new series."""
     arrivals: list[int] = field(default_factory=list)
+    """Line numbers in the batch; added to the batch's first arrival number they are the lines' own."""
     points: Points | None = None
     positions: range | list[int] = range(0)
-    """The points that are stored: of equal iterations only the last."""
+    """The points to store: of equal iterations only the last."""
     events: list[Event] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     created: list[bool] = field(default_factory=list)
-    """Per line whether it made a new document; empty when all did."""
+    """For each line whether it created a document; empty when all did."""
     repeated: bool = False
-    """Whether some lines were stored before: the statistics of the series are stale."""
+    """Whether some lines replaced a document, which makes the statistics of the series stale."""
 
     @property
     def created_nothing(self) -> bool:
-        """Whether no line made a new document."""
+        """Whether no line created a document."""
         return bool(self.created) and not any(self.created)
 
     @property
     def is_repetition(self) -> bool:
-        """Whether all lines that were not refused had been stored before."""
+        """Whether all lines that were not refused were stored before, as by a retry."""
         return self.created_nothing and self.repeated
 
     def repeated_logs(self) -> Part:
-        """The log lines that were stored before, as a part of its own."""
+        """The log lines that were stored before, as a new part."""
         lines = [line for line, created in zip(self.logs, self.created, strict=True) if not created]
         return Part(self.key, self.id, self.index, arrivals=[line.line for line in lines], logs=lines)
 
     def row(self, seq: int) -> StatisticsRow | None:
-        """The statistics of the lines that made new documents, stale when others did not; None when every line was refused."""
+        """Statistics of the lines that created documents, stale if others did not; None when every line was refused. `seq`: the batch's first
+        arrival number."""
         if self.created_nothing and not self.repeated:
             return None
         row = StatisticsRow(stale=self.repeated, last_written=seq + max(self.arrivals))
@@ -99,7 +102,7 @@ class Part:
 
 
 def parts_of(company: str, batch: EventBatch) -> list[Part]:
-    """Of events with the same identity only the last."""
+    """The parts of a batch. Of events with the same identity only the last is kept."""
     parts: dict[SeriesKey, Part] = {}
 
     def part_of(key: SeriesKey) -> Part:
@@ -129,9 +132,9 @@ def parts_of(company: str, batch: EventBatch) -> list[Part]:
 
 
 def batch_name(batch: EventBatch, parts: Sequence[Part]) -> str:
-    """The same for a batch that comes again. Two others have the same one only if they replace each other's events: then the series is stale anyway.
+    """A name that a retry of the batch has too. Two different batches share it only if one replaces the other's events; then the series is stale anyway.
 
-    Log lines without a digest never are the same: parts of such lines have no name.
+    Log lines without a digest can't be recognized as a retry; they add nothing to the name.
     """
     ends: list[Any] = [batch.digest.hex() if batch.digest else None]
     for part in paced(parts, SERIES):

@@ -1,4 +1,4 @@
-"""The bulk requests of a batch: which lines go into which, and what Elasticsearch's answer says of each line."""
+"""The bulk requests of a batch: how lines are distributed over them, and how Elasticsearch's answer is read line by line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apiserver.stores.errors import StoreBusy
 
 
 class BulkLimits(NamedTuple):
-    """`bytes` of a request, and from how many bytes on an event is compressed (0: never)."""
+    """Most `bytes` of a request; `compress_from`: events of at least so many bytes are compressed (0: never)."""
 
     bytes: int
     compress_from: int
@@ -36,7 +36,7 @@ class PartSlice(NamedTuple):
 
 @dataclass(slots=True)
 class BulkRequest:
-    """Lines for the index `target`, in pieces. `head`: how many documents stand before the lines of the parts."""
+    """A bulk request in pieces. `target`: the index of lines that name none. `head`: the number of documents before the lines of the parts."""
 
     target: str
     head: int
@@ -46,11 +46,11 @@ class BulkRequest:
 
     @property
     def count(self) -> int:
-        """Documents in it."""
+        """The number of documents in the request."""
         return self.head + sum(hi - lo for _, lo, hi in self.slices)
 
     def read(self, items: Sequence[dict[str, Any]]) -> list[Refusal]:
-        """Note in the parts what became of each line; the lines that Elasticsearch refuses for good. Raises StoreBusy when a line has to come again."""
+        """Record each line's result in its part. Returns the lines that Elasticsearch refused for good; raises StoreBusy when a line must be retried."""
         refusals: list[Refusal] = []
         busy: StoreBusy | None = None
         for item in items[: self.head]:
@@ -78,16 +78,17 @@ class BulkRequest:
         return refusals
 
     def incomplete_parts(self) -> list[Part]:
-        """The parts of which not every line in this request made a new document."""
+        """Parts with a line in this request that created no document."""
         return list({part.id: part for part, lo, hi in self.slices if part.created and not all(part.created[lo:hi])}.values())
 
 
 def bulk_requests(
     layout: Layout, company: str, batch: EventBatch, parts: Sequence[Part], seq: int, log_ids: str, record: bytes, limits: BulkLimits
 ) -> Iterator[BulkRequest]:
-    """Requests of at most `limits.bytes` (a larger line travels alone). `record`: the lines of a document at the head of the first one, or nothing.
+    """Requests of at most `limits.bytes` (a longer line gets a request of its own). `record`: the lines of a document that precede those of the first
+    request, or nothing.
 
-    Only one request exists at a time: a batch of many megabytes is not held in memory twice.
+    A generator, so that only one request exists at a time: a batch of many megabytes is not held in memory twice.
     """
     default = _most_used(parts)
     target = layout.writing(default)
@@ -108,7 +109,7 @@ def bulk_requests(
 
 
 def pending_batch_record(batch: EventBatch, parts: Sequence[Part], statistics: str, id: str) -> bytes:
-    """The lines of the document that names the series of a pending batch."""
+    """The lines of the document that records a pending batch and its series."""
     series = [list(part.key) for part in parts]
     return action("index", statistics, id, {"kind": PENDING, "task": list(batch.touches), "at": int(time.time() * 1000), "series": series})
 
@@ -116,7 +117,7 @@ def pending_batch_record(batch: EventBatch, parts: Sequence[Part], statistics: s
 def _chunks(
     address: str, company: str, batch: EventBatch, part: Part, seq: int, log_ids: str, limits: BulkLimits
 ) -> Iterator[EncodedLines]:
-    """The lines of a part; `address` as in `event_line`."""
+    """The encoded lines of a part; `address`: see `event_line`."""
     if part.points is not None:
         return point_chunks(address, company, part.key, part.points, batch.worker, seq, part.positions, limits.bytes)
     if part.logs:
@@ -135,7 +136,7 @@ def _most_used(parts: Sequence[Part]) -> str:
 
 
 def _busy(item: dict[str, Any]) -> StoreBusy | None:
-    """The exception for an item that has to come again."""
+    """The exception for an item that must be retried, else None."""
     if item["status"] == 404:
         return IndexGone("the index of this task was dropped or removed", 1.0)
     return busy_reason(item["status"], item)

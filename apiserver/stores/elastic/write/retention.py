@@ -1,4 +1,4 @@
-"""Dropping old data: whole generations where every task in them is old, single tasks elsewhere."""
+"""Retention: drops generations in which every task is old, and deletes old tasks elsewhere."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from apiserver.stores.records import shown_owner
 
 SLICE = 5_000
 LIFTS = 5
-"""How often the block of a full disk is taken from the few documents that a drop changes."""
+"""Attempts to lift the read-only block of a full disk from the few documents that a drop changes."""
 LONGEST_SNAPSHOT = 600.0
-"""Seconds to wait for snapshots of what is removed; the next call removes what they held back."""
+"""Seconds to wait for snapshots of indices that are to be deleted; after that the next call deletes them."""
 POLL_SECONDS = 1.0
 
 
@@ -34,7 +34,7 @@ class Retention:
         self._visibility, self._deleter = visibility, deleter
 
     def retire(self, company: str, before: int, by: AgeOf, dry_run: bool) -> Iterator[Retired]:
-        """Generations first: dropping one frees its disk at once, also when the indices are read-only because the disk is full."""
+        """Drop generations first: that frees disk space at once, even if the indices are read-only because the disk is full."""
         by_generation: dict[int, dict[str, TaskAge]] = {}
         for task, known in task_ages(self._client, self._layout, self._visibility, company, by).items():
             by_generation.setdefault(known.generation, {})[task] = known
@@ -69,16 +69,16 @@ class Retention:
         if left:
             raise StoreReadOnly(
                 f"{left} old tasks are in indices that are read-only because the disk is full: single tasks can't be removed from them."
-                " Free some space or add a disk, and run this again when Elasticsearch has taken the block back"
+                " Free some space or add a disk, and run this again when Elasticsearch has lifted the block"
             )
 
     def _drop(self, company: str, number: int, tasks: Sequence[str], before: int, by: AgeOf) -> bool:
-        """Drop a generation. Writers are shut out first (they get 503 and come again), so nothing new can be dropped with it; False when
-        something new had come before that."""
+        """Drop a generation. Its indices are write-blocked first (writers get 503 and retry), so no new event is lost. False, with the block lifted,
+        when a new event arrived before."""
         indices = [self._layout.events(type, company, number) for type in TYPES]
         names = ",".join(indices)
         statistics = self._layout.statistics(company)
-        with suppress(StoreReadOnly):  # of a full disk: then they take no writes anyway
+        with suppress(StoreReadOnly):  # on a full disk they take no writes anyway
             self._block(names, True)
         self._visibility.make_all_visible([*indices, statistics])
         if any(
@@ -92,25 +92,25 @@ class Retention:
         self._writable(books, lambda: self._generations.note(company, number, state="dropped"))
         self._writable(books, lambda: self._remove_documents(company, tasks))
         self._visibility.remember_generations(company, dict.fromkeys(tasks))
-        self._tell(company, tasks)
+        self._record_writes(company, tasks)
         self._remove_indices(company, number)
-        self._tell(company, tasks)  # what was read of them meanwhile is out of date
+        self._record_writes(company, tasks)  # readers may have cached their events meanwhile
         return True
 
-    def _tell(self, company: str, tasks: Sequence[str]) -> None:
-        """By task: else a reader that knows of nothing new would still find what was removed."""
+    def _record_writes(self, company: str, tasks: Sequence[str]) -> None:
+        """Record a write for each task, so that readers refresh and don't find deleted events."""
         for start in range(0, len(tasks), SLICE):
             self._visibility.record_writes(company, dict.fromkeys(tasks[start : start + SLICE], (self._layout.statistics(company),)))
 
     def _remove_indices(self, company: str, number: int) -> None:
-        """Of a generation that is noted as dropped. Raises StoreBusy when a snapshot of them takes longer than LONGEST_SNAPSHOT."""
+        """Delete the indices of a generation noted as dropped. Raises StoreBusy if a snapshot of them takes longer than LONGEST_SNAPSHOT."""
         names = ",".join(self._layout.events(type, company, number) for type in TYPES)
         waiting_until = time.monotonic() + LONGEST_SNAPSHOT
         while True:
             there = self._client.call("GET", f"/{names}/_alias?ignore_unavailable=true&allow_no_indices=true")
             if not there:
                 break
-            try:  # the names of those that were shrunk are aliases, which can't be deleted
+            try:  # by their own names: the usual name of a shrunk index is an alias, which can't be deleted
                 self._client.call("DELETE", f"/{','.join(there)}?ignore_unavailable=true")
             except StoreUnavailable:
                 raise
@@ -122,8 +122,8 @@ class Retention:
         self._writable(books, lambda: self._generations.note(company, number, removed=int(time.time() * 1000)))
 
     def _writable(self, indices: Sequence[str], write: Callable[[], None]) -> None:
-        """Write the little that has to be noted about a drop, although the disk is full: the block is taken from these indices, and Elasticsearch puts
-        it back within half a minute if there is still no space."""
+        """Run `write`, a few documents about a drop, although the disk is full: lifts the block from these indices, which Elasticsearch sets again
+        within half a minute if there is still no space. Raises StoreReadOnly after LIFTS attempts."""
         for _ in range(LIFTS):
             try:
                 return write()
@@ -132,7 +132,7 @@ class Retention:
         return write()
 
     def _block(self, names: str, blocked: bool) -> None:
-        """Set the block, when no write is under way any more; or take it back."""
+        """Set the write block (returns when no write is under way), or remove it."""
         unless = "ignore_unavailable=true&allow_no_indices=true"
         if blocked:
             self._client.call("PUT", f"/{names}/_block/write?{unless}")
@@ -140,7 +140,7 @@ class Retention:
             self._client.call("PUT", f"/{names}/_settings?{unless}", {"index.blocks.write": None})
 
     def _remove_documents(self, company: str, tasks: Sequence[str]) -> None:
-        """The statistics of the tasks, then their pins: a later writer pins the tasks again."""
+        """Remove the tasks' statistics, then their pins: later events pin the tasks again."""
         index = self._layout.statistics(company)
         ids: list[str] = []
         for start in range(0, len(tasks), 1000):
