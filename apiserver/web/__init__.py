@@ -1,1 +1,1 @@
-"""The page: a static program for browsers, at `/`. It holds no data; everything it shows comes from public endpoints."""
+"""The page at `/`: static files. It contains no data; everything that it shows comes from public endpoints."""

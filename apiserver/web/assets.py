@@ -1,6 +1,6 @@
-"""The files of the page: read once, hashed, compressed once, kept in memory; and bundles of them (`apiserver/web/bundle.py`), made when first asked for.
+"""The files of the page, read, hashed and compressed once and kept in memory, and their bundles (`bundle.py`), made at the first request.
 
-The hash over all files is a part of every file's path. Relative imports carry it along, so a browser may keep files for ever and never mixes two
+The hash over all files is part of every file's path, and relative imports keep it. So browsers may cache files for ever and never mix two
 versions.
 """
 
@@ -30,16 +30,16 @@ TYPES = {
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
 }
-"""What is served. Other files (types for the checker, notes on the vendored libraries) are for developers."""
+"""Only these are served. Other files (types for the checker, notes on the vendored libraries) are for developers."""
 
 LARGE = 200_000
-"""Files of more bytes (the plotting libraries) are read into memory when they are first asked for."""
+"""Larger files (the plotting libraries) are read at the first request."""
 COMPRESSED = {".html", ".js", ".css", ".svg", ".txt"}
 PROGRAM = "app.js"
 START = "start.js"
-"""Runs before the first paint and before the program."""
+"""A classic script: runs before the first paint and before the modules."""
 STYLES = ("base", "shell")
-"""Style sheets of every view."""
+"""Style sheets that every view needs."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Asset:
     packed: dict[str, bytes] = field(default_factory=dict)
 
     def encoded(self, encoding: str) -> bytes:
-        """The body as `br` or `gzip`, made once."""
+        """The body compressed as `br` or `gzip`; compressed once."""
         if encoding not in self.packed:
             # Quality 9 takes five times as long as 5 and saves 2 %; the first reader waits for it.
             if encoding == "br":
@@ -62,7 +62,7 @@ class Asset:
         return self.packed[encoding]
 
     def answer(self, accepted: Accept, headers: Mapping[str, str]) -> Response:
-        """200 in the best encoding that the client accepts."""
+        """A 200 response in the best encoding that the client accepts."""
         body, encoding = self.body, ""
         if self.compress:
             encoding = accepted.best_match(("br", "gzip")) or ""
@@ -76,9 +76,9 @@ class Asset:
 
 
 class Assets:
-    """All files below `folder`, and `version`: the first 12 digits of the SHA-256 over their paths and contents, and over what bundles them.
+    """All files below `folder`. `version` is the first 12 hex digits of the SHA-256 over their paths, their contents and the bundler.
 
-    `bundles` names the modules that come with the program, by name of the bundle.
+    `bundles`: the modules of each bundle beside the program, by the bundle's name.
     """
 
     def __init__(self, folder: Path, bundles: Mapping[str, tuple[str, ...]]) -> None:
@@ -109,7 +109,7 @@ class Assets:
         return self._files.get(name)
 
     def shell(self, bundle: str) -> Asset:
-        """index.html with the version in its addresses, and with one program and one style sheet for the first paint."""
+        """index.html with versioned URLs, and with the script and the style sheet of one bundle."""
         if bundle not in self._shells:
             at = f"/ui/{self.version}"
             links = (
@@ -121,7 +121,7 @@ class Assets:
         return self._shells[bundle]
 
     def _made(self, name: str) -> Asset | None:
-        """A large file, a bundle or a chunk; None if there is no such thing, or if a large file is no longer that of this version."""
+        """A large file, a bundle or a chunk. None for an unknown name, and for a large file that has changed on disk since the start."""
         if name in self._large:
             path, digest = self._large[name]
             body = path.read_bytes() if path.is_file() else b""

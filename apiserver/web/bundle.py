@@ -1,9 +1,10 @@
-"""Modules of the page in one file, made from the sources as they are: a page that loads sixty modules one by one shows its first figures a second later.
+"""Bundles ES modules of the page into one file. Loading sixty modules one by one would delay the first figures by a second.
 
-A module becomes a function; its imports read the exports of other modules, which run first. What is reviewed is what runs: apart from the statements
-`import` and `export`, and comments, the text of a module stays as it is. No tool but this one is needed, and a checkout serves the same bytes as a wheel.
+A module becomes a function, whose imports read the exports of modules that ran before. Only `import` and `export` statements and comments are
+rewritten, so the code that runs is the code that was reviewed. There is no build step: a checkout serves the same bytes as a wheel.
 
-Modules must not import each other in a circle, and export functions, classes and constants only; anything else raises ValueError (tests/web/test_bundle.py).
+Modules must not import each other in a cycle and may export functions, classes and constants only; anything else raises ValueError
+(tests/web/test_bundle.py).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _STYLE = re.compile(r'loadStyle\("([^"]+)"\)')
 _LEFT = re.compile(r"^(?:import|export|await)\b[^\n]*|import\.meta", re.MULTILINE)
 
 _STYLE_LOADER = "core/style.js"
-"""Every program has it: `$load` fetches the style sheets of a view beside its modules."""
+"""Part of every bundle: `$load` uses it to load a view's style sheets with its modules."""
 _PRELUDE = """const $known = new Map(), $made = new Map();
 const $define = (name, make) => { if (!$known.has(name)) $known.set(name, make); };
 const $get = (name) => {
@@ -58,7 +59,7 @@ const $get = (name) => {
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A module as a function, and the modules and style sheets that it needs."""
+    """A module's rewritten text (the body of a function), its static and dynamic imports, and its style sheets."""
 
     text: str
     imports: tuple[str, ...]
@@ -67,40 +68,40 @@ class Module:
 
 
 class Bundler:
-    """Bundles of the modules that `read` gives by their path."""
+    """Makes bundles of modules; `read` returns a module's text by its path. Everything raises ValueError for unsupported code and for cycles."""
 
     def __init__(self, read: Callable[[str], str]) -> None:
         self._read = read
         self.module = cache(self._module)
 
     def bundle(self, *entries: str) -> str:
-        """A program: the modules of all entries; the first entry is run. It loads others by `chunk`s."""
+        """A script with the modules of all entries; runs the first entry. Dynamic imports load `chunk`s."""
         names = self.order(*entries, _STYLE_LOADER)
         styles = {target: self.styles(target) for name in self.reachable(*entries) for target in self.module(name).dynamic}
         return f"const $styles = {json.dumps(styles)};\n{_PRELUDE}{self._defined(names)}$get({json.dumps(entries[0])});\n"
 
     def script(self, entry: str) -> str:
-        """An entry with what it imports as a classic script, which runs where the document names it. It can't load anything later."""
+        """An entry and its imports as a classic script. Dynamic imports are not possible in it."""
         return f"(() => {{\n{_PRELUDE_OF_SCRIPT}{self._defined(self.order(entry))}$get({json.dumps(entry)});\n}})();\n"
 
     def chunk(self, entry: str, without: str) -> str:
-        """The modules of an entry that a program of `without` does not have; a module that is there already is not defined again."""
+        """The modules of an entry that the bundle of `without` lacks. A module that is loaded already is not defined a second time."""
         there = set(self.order(without, _STYLE_LOADER))
         return f"export default ($define) => {{\n{self._defined(name for name in self.order(entry) if name not in there)}}};\n"
 
     def styles(self, *entries: str) -> list[str]:
-        """The style sheets of entries, in the order in which they apply."""
+        """The style sheets of the entries, in cascade order."""
         return list(dict.fromkeys(style for name in self.order(*entries) for style in self.module(name).styles))
 
     def order(self, *entries: str) -> list[str]:
-        """The modules that entries import, each behind those that it imports. Raises ValueError for a circle."""
+        """The modules that the entries import statically, dependencies first. Raises ValueError for a cycle."""
         done: dict[str, bool] = {}
         for entry in entries:
             self._visit(entry, done, ())
         return list(done)
 
     def reachable(self, *entries: str) -> list[str]:
-        """The same with what is imported later."""
+        """The modules that the entries import statically or dynamically, in no particular order."""
         found = list(dict.fromkeys(entries))
         for name in found:
             module = self.module(name)
@@ -117,7 +118,7 @@ class Bundler:
         done[name] = True
 
     def _defined(self, names: Iterable[str]) -> str:
-        # The parentheses tell the engine that the function is called at once: it is compiled only once then.
+        # In parentheses, V8 compiles a function eagerly instead of pre-parsing it first.
         return "".join(
             f"$define({json.dumps(name)}, (function ($exports, $get, $load, $url) {{\n{self.module(name).text}}}));\n" for name in names
         )
@@ -192,7 +193,7 @@ def _pairs(names: str) -> Iterator[tuple[str, str]]:
 
 
 def _bindings(clause: str, source: str) -> Iterator[tuple[str, str]]:
-    """What a clause of `import` declares: `a, { b, c as d }`, `* as e`."""
+    """The declarations for an import clause (`a, { b, c as d }`, `* as e`): pairs of a binding pattern and the expression that it reads."""
     listed = re.search(r"\{([^}]*)\}", clause)
     if listed:
         yield f"{{ {', '.join(f'{given}: {local}' for given, local in _pairs(listed[1]))} }}", source

@@ -1,4 +1,4 @@
-"""The security headers of the page, in one place (docs/page.md, "Security")."""
+"""The security headers of the page (docs/page.md, "Security")."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NONE = "'none'"
 
 
 class PagePolicy:
-    """Headers of the page and of the frame that draws stored figures."""
+    """Headers of the document (`page`), of the frame that draws stored figures (`frame`), and of files (`asset`)."""
 
     def __init__(self, frame_ancestors: Sequence[str], image_origins: Sequence[str]) -> None:
         ancestors = " ".join(("'self'", *frame_ancestors)) if frame_ancestors else NONE
@@ -33,8 +33,8 @@ class PagePolicy:
                 trusted_types=NONE,
             ),
         }
-        # Figures come from training code: the frame has an opaque origin, so it reaches neither the API nor the cookie. It is shown by the page
-        # only; `'self'` of frame-ancestors is the page's origin.
+        # Figures come from training code, so the frame has an opaque origin: it can reach neither the API nor the cookie. Only the page may embed
+        # it: `'self'` in frame-ancestors means the origin of the frame's URL.
         self.frame = {
             **common,
             "Content-Security-Policy": "sandbox allow-scripts allow-downloads; "
@@ -47,7 +47,7 @@ class PagePolicy:
                 form_action=NONE,
                 frame_ancestors="'self'",
             ),
-            # The scripts of the frame are loaded from an opaque origin.
+            # The frame has an opaque origin, so it loads its scripts cross-origin.
             "Cross-Origin-Resource-Policy": "cross-origin",
         }
         self.asset = {**common, "Cross-Origin-Resource-Policy": "cross-origin"}

@@ -179,7 +179,7 @@ def test_the_two_runs_of_a_difference(page: Page, opened: Opened, runs: list[str
     page.goto(f"/compare?runs={','.join(runs)}&tab=config")
     page.get_by_label("To run").select_option(label="run 2")
     page.get_by_role("button", name="Whole text").click()
-    page.get_by_label("show equal ones too").check()
+    page.get_by_label("show equal values too").check()
     page.get_by_role("searchbox", name="Find parameter").fill("depth|epochs")
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_role("heading", name="Texts").click()

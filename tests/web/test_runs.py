@@ -103,7 +103,7 @@ def test_a_mistake_is_underlined_where_it_is_and_nothing_is_sent(runs: Page) -> 
 
 def test_a_link_with_a_mistake_says_so(runs: Page) -> None:
     runs.goto("/?q=iter>soon")
-    expect(runs.get_by_text("The filter has a mistake")).to_be_visible()
+    expect(runs.get_by_text("The filter has an error")).to_be_visible()
     runs.get_by_role("button", name="Clear the filter").last.click()
     expect(names(runs)).to_have_count(len(ALL))
 
@@ -166,7 +166,7 @@ def test_tags_archive_and_deletion(open_browser: OpenBrowser, seeded: Seeded) ->
     page.keyboard.press("Delete")
     expect(page.get_by_role("dialog")).to_contain_text("2 runs, 60 events")
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("No run fits")).to_be_visible()
+    expect(page.get_by_text("No run matches")).to_be_visible()
     assert seeded.client.call("tasks.get_all", project=[], search_hidden=True, tags=["kept"])["tasks"] == []
 
 

@@ -66,7 +66,7 @@ def test_all_runs_that_match_are_selected_and_archived(table: Page, many: Server
     expect(table.locator(".facet-total")).to_have_text("300 runs")
     table.locator("tr.row .pick input").first.click()
     expect(bulk.get_by_role("button", name="Select all")).to_have_count(0)
-    table.get_by_label("Select all runs that are loaded").click()
+    table.get_by_label("Select all loaded runs").click()
     expect(bulk).to_contain_text("100 selected")
     bulk.get_by_role("button", name="Select all 300 that match").click()
     expect(bulk).to_contain_text("300 selected")
@@ -112,7 +112,7 @@ def test_columns_are_found_added_moved_and_taken_away(table: Page) -> None:
 
     table.get_by_role("button", name="Columns").click()
     table.get_by_role("searchbox", name="Find a column").fill("loss")
-    further = table.get_by_role("list", name="Further columns")
+    further = table.get_by_role("list", name="More columns")
     expect(further.get_by_role("listitem")).to_have_text(
         ["last loss/val", "max loss/val", "mean loss/val", "first loss/val", "count loss/val"]
     )
@@ -127,7 +127,7 @@ def test_columns_are_found_added_moved_and_taken_away(table: Page) -> None:
     expect(table).to_have_url(re.compile(r"cols=status,project,started,iter,min:loss/val,max:loss/val,~loss/val"))
     table.get_by_role("searchbox", name="Find a column").fill("no such column")
     expect(table.get_by_text('No column contains "no such column"')).to_be_visible()
-    table.get_by_role("button", name="The usual columns").click()
+    table.get_by_role("button", name="Default columns").click()
     expect(table.locator("th", has_text="Took")).to_be_visible()
     expect(table).not_to_have_url(re.compile("cols="))
 

@@ -106,7 +106,7 @@ def test_a_comparison_shows_curves_and_differing_parameters_first(
     expect(page.get_by_role("heading", name="4 of 8 parameters differ")).to_be_visible()
     expect(page.locator("tbody th").first).to_have_text("General/lr")
     expect(page.get_by_text("code/repository")).to_have_count(0)
-    page.get_by_label("show equal ones too").check()
+    page.get_by_label("show equal values too").check()
     expect(page.get_by_text("code/repository")).to_be_visible()
     assert axe(page) == []
     page.keyboard.press("5")
@@ -176,7 +176,7 @@ def test_one_figure_of_all_runs_stands_side_by_side(compared: list[str], server:
     frame = page.frame_locator("iframe.plot-frame")
     expect(frame.locator("figure .plot svg.main-svg").nth(1)).to_be_visible(timeout=30_000)
     expect(frame.locator("figcaption b")).to_have_text(["resnet50-aug-7", "resnet50-aug-6"])
-    expect(page.get_by_text("1 run without it")).to_be_visible()
+    expect(page.get_by_text("1 run without this plot")).to_be_visible()
 
 
 def test_a_run_that_was_deleted_is_named(compared: list[str], page: Page) -> None:
@@ -273,7 +273,7 @@ def test_a_view_is_saved_under_a_name_and_found_by_another_browser(
     expect(other).to_have_url(f"{shared_server.url}/?q=status:running&sort=name")
     other.get_by_role("button", name="Saved views").click()
     with other.expect_response("**/users.set_preferences"):
-        other.get_by_role("button", name="Forget <b>mine</b>").click()
+        other.get_by_role("button", name="Delete <b>mine</b>").click()
 
 
 def test_a_page_of_an_old_version_says_so_when_the_connection_is_back(server: Client, page: Page) -> None:

@@ -1,4 +1,4 @@
-// Start, router, and what lies over every view.
+// Entry point, router, and the elements on top of every view.
 import { h, render } from "./vendor/preact.js";
 import { useEffect, useErrorBoundary } from "./vendor/hooks.js";
 import { loginNeeded } from "./core/api.js";
@@ -23,7 +23,7 @@ function View() {
   const found = find(path);
   const { component, failure } = useComponent(found?.route.load);
   useEffect(() => {
-    if (failure) void look(); // the files of an old version are gone
+    if (failure) void look(); // after an update the files of the old version are gone
   }, [failure]);
   if (!found) return use(Lost, { path });
   if (component) return use(Guard, { key: path, component, params: found.params });
@@ -57,4 +57,4 @@ function App() {
 }
 
 render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));
-loadPreferences().catch(() => undefined); // the view that is shown reports what is wrong; preferences are not worth a message
+loadPreferences().catch(() => undefined); // the view reports the same problem; preferences need no message of their own

@@ -1,4 +1,4 @@
-// Runs before the first paint and before the program: a dark page never flashes white, and the first calls are under way while the program is read.
+// Runs before the first paint and before the modules: avoids a white flash in dark mode, and sends the first calls while the modules load.
 import { ahead, firstCalls, preferencesCall, REMEMBERED } from "./core/first.js";
 
 /** @param {"localStorage" | "sessionStorage"} store @param {string} name */
@@ -6,11 +6,11 @@ function stored(store, name) {
   try {
     return window[store].getItem(name);
   } catch {
-    return null; // storage is switched off
+    return null; // storage is disabled
   }
 }
 
-// Where the reader's system has chosen all colours, the theme follows it.
+// With forced colours (high contrast) the theme follows the system.
 const theme = matchMedia("(forced-colors: active)").matches ? "" : stored("localStorage", "tidemark.page.theme");
 const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
 document.documentElement.dataset.theme = dark ? "dark" : "light";

@@ -25,7 +25,7 @@ export function ChartBar({ axis, y, halfLife, span: length, range, size, onHalfL
     span({ class: "spread" }),
     range && span({ class: "muted range-text" }, `${xText(range[0], axis)} … ${xText(range[1], axis).replace("step ", "")}`),
     range && button({ type: "button", class: "button", onClick: onAll, title: "Whole range (=)" }, "All"),
-    onSize && segments("Size of charts", [...(small ? ["XS"] : []), "S", "M", "L"].map((one) => ({ text: one, title: { XS: "Every series in a small picture", S: "Three per row", M: "Two per row", L: "One per row" }[one] ?? one, on: one === size, run: () => onSize(one) }))),
+    onSize && segments("Size of charts", [...(small ? ["XS"] : []), "S", "M", "L"].map((one) => ({ text: one, title: { XS: "All series as thumbnails", S: "Three per row", M: "Two per row", L: "One per row" }[one] ?? one, on: one === size, run: () => onSize(one) }))),
   );
 }
 

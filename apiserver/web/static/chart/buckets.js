@@ -1,7 +1,7 @@
 /**
- * Buckets of a series as columns of equal length, and what a chart needs to know about them: merging, gaps, a common x, ranges.
+ * Buckets of a series as columns of equal length, and operations on them: merging, gaps, a common x, ranges.
  *
- * Buckets stand on a ladder (`width` times a power of two, anchored at 0), so a closed bucket never changes and two neighbours merge into one.
+ * Bucket widths form a ladder (powers of two, anchored at 0), so a closed bucket never changes and two neighbours merge into one of the next width.
  */
 
 /**
@@ -50,7 +50,7 @@ export function emptyBuckets(n, width) {
 }
 
 /**
- * The same points in buckets of a greater width of the ladder.
+ * The same points in wider buckets of the ladder.
  * @param {Buckets} from @param {number} width @returns {Buckets}
  */
 export function mergeBuckets(from, width) {
@@ -84,7 +84,7 @@ export function mergeBuckets(from, width) {
 }
 
 /**
- * Old buckets with those replaced that `late` brings again: late points, or the bucket that was still open.
+ * Old buckets with those in `late` added or replaced: late points, or the bucket that was still open.
  * @param {Buckets} old @param {Buckets} late @returns {Buckets}
  */
 export function replaceBuckets(old, late) {
@@ -102,8 +102,8 @@ export function replaceBuckets(old, late) {
 }
 
 /**
- * Where the line is broken: `breaks[i]` is 1 when nothing joins bucket i to the finite bucket before it.
- * A distance of more than 8 medians breaks it, and so does a bucket that holds no finite value.
+ * Breaks of the line: `breaks[i]` is 1 when bucket i is not joined to the finite bucket before it. A distance of more than 8 times the median breaks the
+ * line, and so does a bucket without finite values.
  * @param {Buckets} buckets @returns {Uint8Array}
  */
 export function findBreaks(buckets) {
@@ -127,7 +127,7 @@ export function findBreaks(buckets) {
 /** @type {WeakMap<Buckets, Uint8Array>} */
 const breaks = new WeakMap();
 
-/** `findBreaks`, found once: buckets don't change. @param {Buckets} buckets */
+/** `findBreaks`, cached: buckets are immutable. @param {Buckets} buckets */
 export function breaksOf(buckets) {
   let found = breaks.get(buckets);
   if (!found) {
@@ -147,7 +147,7 @@ export function medianDistance(x) {
 }
 
 /**
- * Pauses that all series share: nobody reported meanwhile. Of one series its own.
+ * Pauses common to all series, in which the whole run was silent.
  * @param {ArrayLike<number>[]} all times of each series, ascending
  * @returns {[number, number][]}
  */

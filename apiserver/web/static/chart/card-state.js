@@ -1,4 +1,4 @@
-// What a reader changed in single cards, as the address has it: `robust` ranges, `box` zooms, lines that are `off`, and the card in `full` size.
+// State of single cards in the URL: `robust` ranges, `box` zooms, hidden lines (`off`), and the card in `full` size.
 import { readEntries, readNames, writeEntries, writeNames } from "../core/lists.js";
 import { param, place, setParams } from "../core/url.js";
 import { useMoving, useSignal } from "../ui/hooks.js";
@@ -42,21 +42,21 @@ export function useFull() {
   return /** @type {[string, (card: string) => void]} */ ([params.get("full") ?? "", (card) => setParams({ full: card })]);
 }
 
-/** A cursor where a link has it: `at`. @returns {import("./card.js").Cursor} */
+/** The cursor of a link (`at`). @returns {import("./card.js").Cursor} */
 export function linkedCursor() {
   const at = Number(param("at"));
   return param("at") && Number.isFinite(at) ? { x: at, key: "", card: "link" } : null;
 }
 
 /**
- * A copied link holds the cursor and the card to which the reader has scrolled.
+ * Adds cursor and topmost card to copied links.
  * @param {import("../vendor/signals.js").Signal<import("./card.js").Cursor>} cursor
  */
 export function useChartLink(cursor) {
   useMoving(() => ({ at: cursor.value ? Number(cursor.value.x.toFixed(3)) : "", card: topCard() }));
 }
 
-/** The first card of the grid that is wholly in the window; "" at the top of the page. */
+/** The first card that is completely in the window; "" at the top of the page. */
 function topCard() {
   if (scrollY < 40) return "";
   const cards = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".grid-row [data-card]"));

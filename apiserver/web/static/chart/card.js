@@ -1,4 +1,4 @@
-// A chart with its title, legend, facts and menu. Fetches what it shows while it is on screen.
+// A chart card: title, legend, facts, menu. Fetches its data while it is on screen.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { color, dashOf } from "../core/colors.js";
 import { generation } from "../core/connection.js";
@@ -55,24 +55,24 @@ import { seriesKey } from "./source.js";
 
 const NO_SERIES = /** @type {Loaded[]} */ ([]);
 const TABLE_ROWS = 2_000;
-/** Names that fit into one row of a legend, and more than fit into two; the full size lists all. */
+/** Legend: names in one row, and the most names in a small card; the full size lists all. */
 const ONE_ROW = 3;
 const LISTED = 24;
-/** The card of a cursor that stays. */
+/** Owner id of a pinned cursor. */
 export const FIXED = "link";
-/** Cards that the pointer is not on follow the cursor's values at most so often; its line follows at once. */
+/** Other cards update the cursor's values at most this often; its line follows at once. */
 const FOLLOW_MS = 120;
 const BELOW_MS = 50;
-/** From the pick of a line to that of its void points. */
+/** Offset from a line's pick to that of its void points. */
 const VOID = 8;
-/** Buckets that a card draws, of all its lines together; a line has at least so many. */
+/** Most buckets of a card, over all its lines; and the fewest per line. */
 const BUCKETS = 20_000;
 const LEAST_BUCKETS = 200;
 
 /** @param {CardProps} props */
 export function Card(props) {
   const { title, wanted, source, rewound = false, onRewound, fixed, onPick, logAt, look, cursor, onRange, onBack, pinned, onPin, onFull, full, file = "chart", onLine } = props;
-  /** The card in full size stands before its small one and is another one for the cursor. */
+  /** The full-size card lies on top of the small one and has its own id for the cursor. */
   const id = full ? `${props.id} full` : props.id;
   const host = useRef(/** @type {HTMLElement | null} */ (null));
   const chart = useRef(/** @type {Chart | null} */ (null));
@@ -86,7 +86,7 @@ export function Card(props) {
   const [asTable, setAsTable] = useState(false);
   const shownTheme = useSignal(theme);
 
-  // Void points have the colour of their line and another dash.
+  // Void points have their line's colour and another dash.
   const label = useMemo(() => (/** @type {Loaded} */ one) => (one.rewoundOf === undefined ? props.label(one) : { name: one.variant, pick: props.label({ ...one, variant: one.rewoundOf }).pick + VOID }), [props.label]);
 
   useLayoutEffect(() => {
@@ -117,7 +117,7 @@ export function Card(props) {
     }, setError);
   }, [source, JSON.stringify(wanted), stored, range, buckets, rewound, width > 0, round]);
 
-  // What failed is asked for again when the connection is back.
+  // Failed requests are repeated when the connection is back.
   const connected = useSignal(generation);
   useEffect(() => {
     if (error) setRound((n) => n + 1);
@@ -163,7 +163,7 @@ export function Card(props) {
       current.setCursor(cursor.value?.x ?? null);
       performance.mark("tm:useful");
     };
-    // What is below the window is drawn when what is in it is on the screen.
+    // Cards in the window are drawn before those below it.
     const below = !drawn.current && /** @type {HTMLElement} */ (host.current).getBoundingClientRect().top > innerHeight;
     if (!below) return void draw();
     const timer = setTimeout(draw, BELOW_MS);
@@ -183,7 +183,7 @@ export function Card(props) {
   /** @param {(files: typeof import("./export.js")) => unknown} work */
   const saved = async (work) => {
     try {
-      await work(await import("./export.js")); // few readers save a chart: the others don't load it
+      await work(await import("./export.js")); // loaded on demand: charts are seldom saved
     } catch (problem) {
       toast(String(/** @type {Error} */ (problem).message ?? problem), { bad: true });
     }
@@ -247,7 +247,7 @@ function stepCursor(event, shown, cursor, id) {
 }
 
 /**
- * The cursor as a card says its values: at once in the card where it is, a little later in the others.
+ * The cursor for a card's values: without delay in the card under the pointer, throttled in the others.
  * @param {import("../vendor/signals.js").Signal<Cursor>} cursor @param {string} id
  * @returns {Cursor}
  */
@@ -273,7 +273,7 @@ function useCursor(cursor, id) {
   return now;
 }
 
-/** A cursor that was moved by keys in a card: the card draws its line, as the others do. @param {string} id */
+/** Owner id of a cursor that was moved by keys in a card: the card draws the cursor's line itself. @param {string} id */
 const byKey = (id) => `${id} by key`;
 
 /**
@@ -332,7 +332,7 @@ function lit(lines, off) {
   return off.size ? lines.filter((one) => !off.has("key" in one ? one.key : keyOf(one))) : lines;
 }
 
-/** A piece of the line: colour and dash. @param {number} pick */
+/** A legend swatch: colour and dash. @param {number} pick */
 export function swatch(pick) {
   return span({ class: `swatch dash-${dashOf(pick).length}`, "aria-hidden": "true", style: { color: color(pick) } });
 }
@@ -345,7 +345,7 @@ function Foot({ id, shown, look, cursor, chart, robust, onShow, note, logAt }) {
   if (now && shown.length) {
     const place = Math.max(0, shown.findIndex((one) => seriesKey(one.task, one.metric, one.variant) === now.key));
     const found = at(shown[place], now.x, chart.current?.smoothed[place]);
-    return footer({ class: "chart-foot" }, found ? span({ class: "truncate" }, atText(found, look.axis, look.halfLife > 0)) : "", found && logAt && now.card === FIXED && link({ class: "link", href: logAt(found.time), title: "The log at this time (l)" }, "log"));
+    return footer({ class: "chart-foot" }, found ? span({ class: "truncate" }, atText(found, look.axis, look.halfLife > 0)) : "", found && logAt && now.card === FIXED && link({ class: "link", href: logAt(found.time), title: "Show the log at this time (l)" }, "log"));
   }
   const range = robust ? robustRange(shown.map((one) => one.buckets), ...(look.range ?? [])) : null;
   const left = range ? outsideText(outside(shown, padded(range)), padded(range), look.axis) : "";

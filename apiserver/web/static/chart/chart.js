@@ -1,4 +1,4 @@
-// One chart: uPlot behind a small face. It gets series as buckets and a look; it tells where the cursor is and what was chosen with the mouse.
+// A chart: a small interface around uPlot. Input: series as buckets, and a look. Output: cursor position and zoom selections.
 import uPlot from "../vendor/uplot.js";
 import { alpha, color, dashOf } from "../core/colors.js";
 import { loadStyle } from "../core/style.js";
@@ -27,12 +27,12 @@ await loadStyle("../vendor/uplot");
 /**
  * @typedef {object} Wishes
  * @property {(range: [number, number], box: [number, number] | null) => void} [onZoom]
- * @property {() => void} [onBack] a double click: one zoom back
+ * @property {() => void} [onBack] a double click: undo the last zoom
  * @property {(x: number | null, nearestKey: string) => void} [onCursor]
  * @property {(x: number, nearestKey: string) => void} [onPick] a click that is no drag
  */
 
-/** Among so many lines thin ones tell more, and are drawn in a third of the time. */
+/** From this many lines on, lines are thin: easier to read, and drawn in a third of the time. */
 const MANY_LINES = 24;
 const FONT_SIZE = 11;
 
@@ -68,7 +68,7 @@ export class Chart {
   }
 
   /**
-   * Shows series in a look, in the size of the host.
+   * Draws series with a look, in the size of the host element.
    * @param {ChartSeries[]} series
    * @param {Look} look
    */
@@ -78,7 +78,7 @@ export class Chart {
     const width = this.host.clientWidth;
     const height = this.host.clientHeight;
     if (!width || !height) return;
-    this.highlight(""); // of other points or of another range
+    this.highlight(""); // it belongs to other points or another range
     this.measure();
     const data = this.columns();
     const shape = JSON.stringify([
@@ -93,7 +93,7 @@ export class Chart {
       if (this.plot.width !== width || this.plot.height !== height) this.plot.setSize({ width, height });
       this.plot.setData(data, true);
     }
-    queueMicrotask(() => this.pointed || this.setCursor(this.cursorAt)); // once uPlot knows where x is
+    queueMicrotask(() => this.pointed || this.setCursor(this.cursorAt)); // after uPlot has its scales
   }
 
   /** Ranges of both axes. */
@@ -160,7 +160,7 @@ export class Chart {
   /** @param {number} width @param {number} height @returns {any} */
   options(width, height) {
     const { axis, y, halfLife } = this.look;
-    // Bands of several noisy series cover each other: the lines stay what is seen first.
+    // Bands of several noisy series cover each other: fainter bands keep the lines visible.
     const share = this.series.length > 2 ? 0.5 : 1;
     const muted = token("--muted");
     const grid = { stroke: token("--line"), width: 1 };
@@ -290,7 +290,7 @@ export class Chart {
   listen() {
     this.lit = new Highlight(this.plot.over);
     let pressed = NaN;
-    // With shift a box is drawn: y is chosen too.
+    // Shift-drag selects a box: zooms y too.
     this.plot.over.addEventListener(
       "mousedown",
       (/** @type {MouseEvent} */ event) => {
@@ -347,7 +347,7 @@ export class Chart {
     this.wishes.onCursor?.(x, key);
   }
 
-  /** Shows one series before the others, "" none. @param {string} key */
+  /** Highlights a series; "" none. @param {string} key */
   highlight(key) {
     if (!this.plot || (key && this.series.length < LEAST_LINES)) return;
     const s = this.series.findIndex((one) => one.key === key);
@@ -370,7 +370,7 @@ export class Chart {
     return best;
   }
 
-  /** Puts the cursor line at x without telling anybody; null: away. @param {number | null} x */
+  /** Moves the cursor line without calling `onCursor`; null: hides it. @param {number | null} x */
   setCursor(x) {
     this.cursorAt = x;
     this.pointed = false;

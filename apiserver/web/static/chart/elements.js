@@ -1,4 +1,4 @@
-// Elements that only charts and their views use, beside those of ui/html.js.
+// Elements that only charts use; ui/html.js has the others.
 import { tag } from "../ui/html.js";
 
 export * from "../ui/html.js";

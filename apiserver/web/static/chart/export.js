@@ -1,4 +1,4 @@
-// A chart as a file: PNG at twice its size, SVG, a figure of Plotly, CSV of what is drawn, CSV of every point.
+// Chart export: PNG at twice the size, SVG, Plotly figure, CSV of the drawn buckets, CSV of all points.
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
 import { save } from "../core/save.js";
@@ -47,7 +47,7 @@ export function savePng(name, title, series, look, { width, height }) {
       ctx.fillText(one.name, left + 14 * SCALE, base, (width - 44) * SCALE);
     }
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-    if (!blob) throw new Error("the browser made no picture of the chart");
+    if (!blob) throw new Error("the browser could not draw the chart as a picture");
     save(`${name}.png`, blob);
   });
 }
@@ -65,7 +65,7 @@ export function saveFigure(name, title, series, look) {
 }
 
 /**
- * Draws a chart that nobody sees, for as long as `work` needs it.
+ * Draws a chart off screen while `work` runs.
  * @param {ChartSeries[]} series @param {Look} look @param {{width: number, height: number}} size @param {number} scale
  * @param {(host: HTMLElement, chart: Chart) => Promise<void>} work
  */
@@ -78,7 +78,7 @@ async function offscreen(series, look, { width, height }, scale, work) {
   const chart = new Chart(host, {}, scale);
   try {
     chart.show(series, look);
-    await new Promise((done) => setTimeout(done)); // uPlot draws behind the running script
+    await new Promise((done) => setTimeout(done)); // uPlot draws in a microtask
     await work(host, chart);
   } finally {
     chart.destroy();
@@ -89,7 +89,7 @@ async function offscreen(series, look, { width, height }, scale, work) {
 /** @param {string | number} value */
 function cell(value) {
   const text = typeof value === "number" ? spelled(value) : value;
-  // A cell that begins like a formula would be run by a spreadsheet.
+  // Prevents formula injection in spreadsheets.
   const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

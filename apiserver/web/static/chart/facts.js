@@ -1,4 +1,4 @@
-// What a chart says in words: points, NaN and infinities, values outside of the range, constant series, repeated steps.
+// The text below a chart: points, NaN and infinities, values outside of the range, constant series, repeated steps.
 import { integer, number, plural, stampWithZone } from "../core/format.js";
 import { nearest, valueRange } from "./buckets.js";
 import { xText } from "./look.js";
@@ -123,7 +123,7 @@ export function atText(found, axis, smoothing) {
   return said.join(" · ");
 }
 
-/** The sentence that a screen reader hears. @param {string} title @param {Loaded[]} loaded @param {AxisName} axis */
+/** The chart's description for screen readers. @param {string} title @param {Loaded[]} loaded @param {AxisName} axis */
 export function spoken(title, loaded, axis) {
   const all = loaded.map((one) => one.buckets);
   const range = valueRange(all);

@@ -1,4 +1,4 @@
-// A grid of cards of which only those near the window exist. It scrolls with the page.
+// A virtual grid of cards: only those near the window are rendered. It scrolls with the page.
 import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
 import { div, h2, span } from "../ui/html.js";
 import { integer } from "../core/format.js";
@@ -16,14 +16,14 @@ import { integer } from "../core/format.js";
 
 const HEAD = 38;
 const GAP = 12;
-/** Pixels around the window in which cards exist already. */
+/** Cards are rendered up to this many px outside of the window. */
 const AROUND = 250;
-/** Scrolling by more px per ms shows titles only, until it has rested for so many ms. */
+/** Faster scrolling (px per ms) shows titles only, until it has rested for the given ms. */
 const FAST = 3;
 const REST_MS = 80;
 /** Two scroll events this far apart are no longer one movement. */
 const APART_MS = 150;
-/** After a jump to a card scrolling is not taken for a movement of the reader. */
+/** After a jump to a card, scroll events within this time are not the user's. */
 const JUMP_MS = 300;
 
 /**
@@ -42,7 +42,7 @@ export function layout(cards, pinned, columns, height) {
   for (const card of cards) sizes.set(card.group, (sizes.get(card.group) ?? 0) + 1);
   for (const card of cards) {
     if (pinned.has(card.id)) continue;
-    // A group that does not fill two rows is no heading's worth.
+    // Groups that don't fill two rows get no heading.
     const group = (sizes.get(card.group) ?? 0) > 2 * columns ? card.group : "";
     const members = groups.get(group);
     if (members) members.push(card);
@@ -74,7 +74,7 @@ export function VirtualGrid({ rows, columns, height, render, goal }) {
   const [view, setView] = useState({ from: 0, to: innerHeight, fast: false });
   const moved = useRef({ top: 0, at: 0 });
   const jumped = useRef(-Infinity);
-  /** Rows whose cards exist. */
+  /** Rows with rendered cards. */
   const whole = useRef(/** @type {Set<string>} */ (new Set()));
   useLayoutEffect(() => {
     let frame = 0;
@@ -129,7 +129,7 @@ export function VirtualGrid({ rows, columns, height, render, goal }) {
   );
 }
 
-/** A card while it rushes by. @param {CardSpec} card */
+/** The placeholder for a card during fast scrolling. @param {CardSpec} card */
 function title(card) {
   return div({ key: card.id, class: "chart-card" }, h2({ class: "truncate" }, card.title));
 }

@@ -1,4 +1,4 @@
-// Groups of runs for charts: a line of means with its band per group, however many runs it has.
+// Data of group charts: per group a line of means and a band, for any number of runs.
 import { call } from "../core/api.js";
 import { emptyBuckets } from "./buckets.js";
 
@@ -22,12 +22,12 @@ function decoded(found) {
   return { task: found.group, metric: found.metric, variant: found.variant, points, firstNan: null, rewinds: [], origin: 0, xLabel: "", lastX: null, buckets };
 }
 
-/** The same face as SeriesSource; a card wants one metric of all groups. */
+/** Has the interface of SeriesSource; a card shows one metric of all groups. */
 export class GroupSource {
   /** @param {Group[]} groups */
   constructor(groups) {
     this.groups = groups;
-    /** What each card shows. @type {Map<object, {control: AbortController, ask: () => Promise<void>}>} */
+    /** Pending work by card. @type {Map<object, {control: AbortController, ask: () => Promise<void>}>} */
     this.cards = new Map();
   }
 
@@ -46,7 +46,7 @@ export class GroupSource {
     ask().catch((error) => control.signal.aborted || failed(error));
   }
 
-  /** Reads all cards again: the mean of a group has no part that stays. Throws where a call fails: what is shown stays. */
+  /** Reads all cards completely: a group's mean can't be updated incrementally. Throws when a call fails; the charts stay. */
   async update() {
     await Promise.all([...this.cards.values()].map(({ ask }) => ask()));
   }

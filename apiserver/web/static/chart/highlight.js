@@ -1,8 +1,8 @@
-// The line under the pointer: a glass over the chart fades all others, and the line stands on it with its band. The chart itself is not drawn again.
+// Highlights the line under the pointer: an overlay fades the chart, and the line is drawn on top with its band. The chart itself is not redrawn.
 import { alpha, color, dashOf } from "../core/colors.js";
 import { breaksOf } from "./buckets.js";
 
-/** Charts with fewer lines are read without help. */
+/** Charts with fewer lines need no highlight. */
 export const LEAST_LINES = 3;
 const FADED = 0.35;
 
@@ -16,7 +16,7 @@ export class Highlight {
   }
 
   /**
-   * Shows a series before the others; null: all are as they were.
+   * Highlights a series; null: removes the highlight.
    * @param {import("./chart.js").ChartSeries | null} one
    * @param {Float64Array | undefined} line its means, or the smoothed line
    * @param {{x: (value: number) => number, y: (value: number) => number, ground: string}} plot where a value is, px in `over`; the colour behind the lines
@@ -48,7 +48,7 @@ export class Highlight {
     const breaks = breaksOf(buckets);
     for (let from = 0; from < buckets.x.length; ) {
       let to = from;
-      // A stretch without gaps; buckets without finite values take no part.
+      // A part without gaps; buckets without finite values are skipped.
       const places = [];
       for (; to < buckets.x.length && (to === from || !breaks[to]); to++) if (buckets.count[to] > 0) places.push(to);
       this.stretch(pen, places, buckets, line, plot, paint, dashOf(one.pick));

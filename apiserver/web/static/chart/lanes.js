@@ -1,4 +1,4 @@
-// What a chart says besides its lines: NaN and infinities in lanes, values outside of the range, gaps, pauses, resumed runs.
+// Marks beside the lines of a chart: NaN and infinities in lanes, values outside of the range, gaps, pauses, resumed runs.
 import { duration } from "../core/format.js";
 import { alpha } from "../core/colors.js";
 import { breaksOf, sharedPauses } from "./buckets.js";
@@ -11,7 +11,7 @@ const MARK = 3.5;
 const DOTS_BELOW = 60;
 
 /**
- * Ticks in the lanes: ◇ NaN and ▼ −Inf at the bottom, ▲ +Inf at the top. Marks nearer than their own width are one mark.
+ * Marks in the lanes: ◇ NaN and ▼ −Inf at the bottom, ▲ +Inf at the top. Overlapping marks are merged.
  * @param {Plot} plot
  * @param {Drawn[]} all
  */
@@ -28,7 +28,7 @@ export function drawLanes(plot, all) {
 }
 
 /**
- * Arrowheads where values lie outside of the range that is shown.
+ * Arrowheads for values outside of the visible range.
  * @param {Plot} plot
  * @param {Drawn[]} all
  * @param {number} low
@@ -48,7 +48,7 @@ export function drawOutside(plot, all, low, high) {
 }
 
 /**
- * Dotted lines over gaps, so that nobody takes a gap for a measured line.
+ * Dotted lines over gaps, to distinguish them from measured lines.
  * @param {Plot} plot
  * @param {Drawn[]} all
  */
@@ -77,7 +77,7 @@ export function drawGaps(plot, all) {
 }
 
 /**
- * Pauses. On an axis of time they are hatched; by step, where a pause has no width, a line with its length stands there.
+ * Pauses: hatched on time axes; by step, where they have no width, a line labelled with their length.
  * @param {Plot} plot
  * @param {Drawn[]} all
  * @param {{axis: string, text: string, line: string, font: string}} style
@@ -170,7 +170,7 @@ function diamond(ctx, x, y, size) {
   ctx.fill();
 }
 
-/** Points that get a dot: all while there are few, else those that no line reaches. @param {any} u @param {number} s */
+/** Points that get a dot: all if there are few, else isolated ones. @param {any} u @param {number} s */
 export function dotIndices(u, s) {
   const values = u.data[s];
   const [from, to] = u.series[0].idxs ?? [0, values.length - 1];

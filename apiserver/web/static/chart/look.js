@@ -1,4 +1,4 @@
-// How charts are shown, as the address has it: x (axis), y (scale), s (half-life of the smoothing), r (range of x).
+// Display settings of charts in the URL: x (axis), y (scale), s (half-life of the smoothing), r (range of x).
 import { duration, integer, stamp } from "../core/format.js";
 
 /** @typedef {"step" | "wall" | "relative" | "process"} AxisName */
@@ -14,7 +14,7 @@ export const AXES = [
 /** @type {{name: "lin" | "log" | "sym", label: string, title: string}[]} */
 export const SCALES = [
   { name: "lin", label: "Linear", title: "Linear scale" },
-  { name: "log", label: "Log", title: "Logarithmic scale; values up to zero can't be drawn and are counted" },
+  { name: "log", label: "Log", title: "Logarithmic scale; values ≤ 0 are counted, not drawn" },
   { name: "sym", label: "Symlog", title: "Logarithmic on both sides of zero, linear around it" },
 ];
 
@@ -24,7 +24,7 @@ export const axisOf = (text) => AXES.find((axis) => axis.short === text)?.name ?
 /** @param {AxisName} axis */
 export const axisParam = (axis) => (axis === "step" ? "" : /** @type {any} */ (AXES.find((one) => one.name === axis)).short);
 
-/** The axis that the server cuts on. @param {AxisName} axis @returns {"iter" | "timestamp" | "relative"} */
+/** The axis by which the server makes buckets. @param {AxisName} axis @returns {"iter" | "timestamp" | "relative"} */
 export const storedAxis = (axis) => (axis === "step" ? "iter" : axis === "wall" ? "timestamp" : "relative");
 
 /** @type {Record<string, number>} */

@@ -1,10 +1,10 @@
-// Process time: time since the first event without the pauses, like a clock that runs only while the program reports.
+// Process time: time since the first event without pauses, like a clock that runs only while the program reports.
 import { findPauses } from "./buckets.js";
 
 /** @typedef {import("./source.js").Loaded} Loaded */
 
 /**
- * The same series with the pauses of the run taken out of x. A pause is a stretch in which none of the series has a point.
+ * The same series with the run's pauses removed from x. A pause is a time in which no series has a point.
  * @param {Loaded[]} loaded with x in ms
  * @returns {Loaded[]}
  */

@@ -2,7 +2,7 @@
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 
-/** 4 % of room; a constant series stands in the middle. @param {[number, number]} range @returns {[number, number]} */
+/** The range with 4 % padding; a constant series is centred. @param {[number, number]} range @returns {[number, number]} */
 export function padded([low, high]) {
   if (low === high) {
     const room = Math.abs(low) * 0.1 || 1;

@@ -1,11 +1,11 @@
-// How the charts of a view are shown: axis, scale, smoothing, range and filter from the address, the size from the reader's preferences.
+// Display settings of a view's charts: axis, scale, smoothing, range and filter from the URL, the size from the user's preferences.
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { preference, setPreference } from "../core/prefs.js";
 import { place, setParams } from "../core/url.js";
 import { useSignal } from "../ui/hooks.js";
 import { AXES, SCALES, axisOf, axisParam, parseHalfLife, parseRange, writeHalfLife, writeRange } from "./look.js";
 
-/** Points are fetched, and the list of series is read again, at most so often. */
+/** Points and the list of series are fetched at most this often. */
 export const UPDATE_MS = 100;
 export const NAMES_MS = 2_000;
 
@@ -70,12 +70,12 @@ export function useChartSettings(sizes, side, extent) {
       { keys: "+", does: "zoom in", run: () => zoomBy(0.5, middle()) },
       { keys: "-", does: "zoom out", run: () => zoomBy(2, middle()) },
       { keys: "=", does: "whole range", run: () => setRange(null, true) },
-      { keys: "z", does: "one zoom back", run: back },
+      { keys: "z", does: "undo the last zoom", run: back },
     ],
   };
 }
 
-/** How many cards fit beside each other. @param {number} side */
+/** The number of cards that fit in a row. @param {number} side */
 function useRoom(side) {
   const room = () => Math.max(1, Math.floor((innerWidth - (innerWidth > WIDE ? side : 0)) / LEAST_CARD));
   const [fits, setFits] = useState(room);

@@ -2,12 +2,12 @@ import { findBreaks } from "./buckets.js";
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 
-/** Stretches with fewer buckets are not smoothed: two points are a line, not a trend. */
+/** Parts with fewer buckets are not smoothed: two points are no trend. */
 export const LEAST_POINTS = 5;
 
 /**
- * Exponential smoothing by half-life on the axis: a point `h` behind weighs half. Every bucket weighs as much as it has points, so the curve
- * is (nearly) the same at any number of buckets. It starts again after a gap and after a bucket without finite values.
+ * Exponential smoothing by half-life on the axis: a point `h` behind weighs half. A bucket's weight is its number of points, so the curve hardly depends on
+ * the number of buckets. It restarts after a gap and after a bucket without finite values.
  * @param {Buckets} buckets @param {number} halfLife in units of x; 0: not smoothed @param {Uint8Array} [breaks]
  * @returns {Float64Array} NaN where a bucket has no finite value
  */
@@ -40,7 +40,7 @@ function smoothStretch(x, mean, count, halfLife, out, start, end) {
     if (!(count[i] > 0)) continue;
     if (weight > 0) weight *= 2 ** (-(x[i] - last) / halfLife);
     weight += count[i];
-    value += (mean[i] - value) * (count[i] / weight); // a mean that moves: no sum that grows, exact for a constant series
+    value += (mean[i] - value) * (count[i] / weight); // updates a running mean: no growing sum, exact for a constant series
     out[i] = value;
     last = x[i];
   }

@@ -1,4 +1,4 @@
-// Series for charts: what is on screen is fetched in one call, kept while it is shown, and brought up to date by what arrived since.
+// Data of charts: fetches all series on screen in one call, keeps them while they are shown, and adds the points that arrive.
 import { callColumns } from "../core/api.js";
 import { readColumns } from "../core/columns.js";
 import { mergeBuckets, nearest, replaceBuckets } from "./buckets.js";
@@ -21,10 +21,10 @@ import { mergeBuckets, nearest, replaceBuckets } from "./buckets.js";
 /** @typedef {{task: string, metric: string, variants?: string[]}} Wanted */
 /** @typedef {{axis: "iter" | "timestamp" | "relative", range: [number, number] | null, buckets: number, rewound?: boolean}} Cut `rewound`: void points are shown too */
 
-/** Two requests for cards begin at the earliest so many ms after each other. */
+/** Least ms between two requests for cards. */
 const APART_MS = 80;
 
-/** Names of one series in one text. @param {string} task @param {string} metric @param {string} variant */
+/** A key for a series. @param {string} task @param {string} metric @param {string} variant */
 export const seriesKey = (task, metric, variant) => JSON.stringify([task, metric, variant]);
 
 /**
@@ -40,7 +40,7 @@ function decoded(found, axis, rewound) {
   const count = Float64Array.from(columns.count);
   const own = axis === "iter" ? columns.iter : columns.time;
   const shift = axis === "iter" ? 0 : origin;
-  // Columns of the answer may be shared by series, so that of x is copied before it changes.
+  // Series may share a column of the answer, so x is copied before it is changed.
   const x = new Float64Array(columns.x);
   for (let i = 0; i < n; i++) if (count[i] === 1) x[i] = own[i] - shift;
   const nan = kinds(columns.nan, n);
@@ -56,7 +56,7 @@ function decoded(found, axis, rewound) {
   };
 }
 
-/** Counts of one kind of non-finite values; the server leaves out columns of zeros. @param {ArrayLike<number> | undefined} column @param {number} n */
+/** A column of counts of non-finite values; the server omits columns of zeros. @param {ArrayLike<number> | undefined} column @param {number} n */
 function kinds(column, n) {
   return column ? Float64Array.from(column) : new Float64Array(n);
 }
@@ -81,7 +81,7 @@ export async function fetchSeries(series, cut, { signal, since, rewound } = {}) 
 }
 
 /**
- * The series of the cards that are on screen. `want` is called by each card; calls of one frame become one request.
+ * The series of the cards on screen. Each card calls `want`; calls within a frame become one request.
  */
 export class SeriesSource {
   constructor() {
@@ -95,7 +95,7 @@ export class SeriesSource {
   }
 
   /**
-   * What a card shows from now on.
+   * Sets the series that a card shows.
    * @param {object} card
    * @param {Wanted[]} wanted
    * @param {Cut} cut
@@ -114,7 +114,7 @@ export class SeriesSource {
       this.sentAt = performance.now();
       this.send();
     };
-    // Cards that come one row after the other are asked for together.
+    // Rows of cards that appear shortly after each other share a request.
     const wait = this.sentAt + APART_MS - performance.now();
     if (wait > 0) setTimeout(send, wait);
     else queueMicrotask(send);
@@ -194,7 +194,7 @@ export class SeriesSource {
           const late = series.filter((one) => isWanted(entry.wanted, one));
           if (!late.length) continue;
           if (entry.cut.axis !== "iter" && late.some((one) => one.buckets.width !== entry.loaded[0]?.buckets.width)) {
-            // Steps of a clock don't divide each other: these buckets can't be made of the old ones.
+            // Clock-like widths don't divide each other: these buckets can't be merged from the old ones.
             this.want(entry.card, entry.wanted, entry.cut, entry.done, entry.failed);
             continue;
           }
@@ -237,7 +237,7 @@ function withLate(old, late) {
   return [...known.values()].sort((a, b) => compare(a.task, b.task) || compare(a.metric, b.metric) || compare(a.variant, b.variant));
 }
 
-/** Whether what is shown goes beyond the end of the series: the run was rewound. @param {Loaded[]} shown @param {Loaded} late */
+/** Whether the shown points extend beyond the end of the series, because the run was rewound. @param {Loaded[]} shown @param {Loaded} late */
 function isRewound(shown, late) {
   const before = shown.find((one) => seriesKey(one.task, one.metric, one.variant) === seriesKey(late.task, late.metric, late.variant));
   const x = before?.buckets.x ?? [];

@@ -1,4 +1,4 @@
-// Every series of a run at once: small pictures from one call, of which only those near the window exist.
+// All series of a run as thumbnails, from one call; only those near the window are rendered.
 import { h } from "../vendor/preact.js";
 import { useMemo } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
@@ -18,7 +18,7 @@ const HEIGHT = 58;
 const WIDTH = 120;
 const PICTURE = 26;
 const NONE = 255;
-/** Series of one call; a run with more shows the first of those that are looked for. */
+/** Most series of one call; a run with more shows the first ones that match the search. */
 const MOST_AT_ONCE = 4_000;
 
 /**
@@ -35,9 +35,9 @@ export function Strip({ id, cards, chosen, pins, room, revision, onOpen }) {
   );
   const columns = Math.max(2, Math.floor(room / TILE));
   const rows = useMemo(() => layout(some ?? chosen, new Set(pins), columns, HEIGHT), [some?.length, some?.[0], chosen, pins, columns]);
-  if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again, title: "The small pictures can't be read" });
+  if (found.error && !found.data) return use(Problem, { error: found.error, again: found.again, title: "The thumbnails can't be loaded" });
   const thumbs = found.data ?? new Map();
-  return fragment(some && chosen.length > some.length && p({ class: "muted" }, `The first ${integer(some.length)} of ${plural(chosen.length, "chart")}; "Find series" leads to the others.`), use(VirtualGrid, { rows, columns, height: HEIGHT, render: (/** @type {CardSpec} */ card) => use(Tile, { key: card.id, card, thumbs, id, onOpen }) }));
+  return fragment(some && chosen.length > some.length && p({ class: "muted" }, `The first ${integer(some.length)} of ${plural(chosen.length, "chart")}; "Find series" finds the others.`), use(VirtualGrid, { rows, columns, height: HEIGHT, render: (/** @type {CardSpec} */ card) => use(Tile, { key: card.id, card, thumbs, id, onOpen }) }));
 }
 
 /** @param {{card: CardSpec, thumbs: Map<string, Thumb>, id: string, onOpen: (card: CardSpec) => void}} props */
@@ -62,7 +62,7 @@ function curve({ min, mean, max }, paint) {
   const y = (/** @type {number} */ level) => (1 + (1 - level / 254) * (PICTURE - 2)).toFixed(1);
   let line = "";
   let band = "";
-  // Stretches of cells with values; nothing bridges what is missing.
+  // Draws runs of cells with values; gaps are not bridged.
   for (let from = 0; from < count; from++) {
     if (mean[from] === NONE) continue;
     let to = from;

@@ -1,4 +1,4 @@
-// A chart as SVG: the same lines, bands and ticks as on the screen, as text that an editor of drawings opens.
+// A chart as SVG: the lines, bands and ticks of the screen, editable in a vector editor.
 import { color, dashOf } from "../core/colors.js";
 import { token } from "../core/theme.js";
 import { breaksOf } from "./buckets.js";
@@ -18,7 +18,7 @@ export const escaped = (text) => text.replace(/[&<>"']/g, (one) => `&#${one.char
 const px = (value) => String(Math.round(value * 100) / 100);
 
 /**
- * The entries of a legend, in rows that fit into a width.
+ * The entries of a legend, wrapped into rows.
  * @param {Line[]} series @param {number} width @param {(name: string) => number} widthOf @param {number} [around] px beside a name
  * @returns {{one: Line, x: number, row: number}[]}
  */
@@ -93,7 +93,7 @@ function drawn(one, smoothed, chart, at) {
   return parts.join("");
 }
 
-/** Indices of neighbouring buckets that a line joins. @param {import("./buckets.js").Buckets} buckets @returns {number[][]} */
+/** Runs of bucket indices that a line joins. @param {import("./buckets.js").Buckets} buckets @returns {number[][]} */
 function stretches(buckets) {
   const breaks = breaksOf(buckets);
   /** @type {number[][]} */
@@ -107,7 +107,7 @@ function stretches(buckets) {
 }
 
 /**
- * A chart as a figure of Plotly: what is drawn, each line with its band. Without values: null, as JSON has no NaN.
+ * A chart as a Plotly figure: the drawn buckets, each line with its band. NaN becomes null, as JSON requires.
  * @param {string} title @param {Line[]} series @param {import("./chart.js").Look} look
  */
 export function plotlyOf(title, series, look) {

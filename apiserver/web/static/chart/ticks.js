@@ -1,4 +1,4 @@
-// Where axes have ticks, and how those are written.
+// Positions and labels of axis ticks.
 import { clock, clockMs, day, duration, number, short } from "../core/format.js";
 
 const MAX_TICKS = 9;
@@ -68,7 +68,7 @@ export function symlogTicks(from, to, linear, most = MAX_TICKS) {
 function multiples(from, to, step) {
   const ticks = [];
   const first = Math.ceil(from / step - 1e-9);
-  // Counted from zero: far from it, one more is the same number.
+  // By multiplication: far from zero, adding a step may not change the number.
   for (let n = 0; n < 100 && (first + n) * step <= to + step * 1e-9; n++) ticks.push(Number(((first + n) * step).toPrecision(15)));
   return [...new Set(ticks)];
 }
@@ -91,7 +91,7 @@ export function valueLabels(ticks, step) {
   const most = Math.max(...ticks.map(Math.abs), step);
   const digits = Math.min(15, Math.max(4, Math.ceil(Math.log10(most / step)) + 1));
   if (most < 1e-3) {
-    // One notation for all: powers of ten of the greatest.
+    // One notation for all labels: the power of ten of the greatest.
     const power = Math.floor(Math.log10(most));
     const decimals = Math.max(0, Math.ceil(power - Math.log10(step) - 1e-9));
     return ticks.map((tick) => (tick === 0 ? "0" : `${(tick / 10 ** power).toFixed(decimals)}e${power}`.replaceAll("-", "\u2212")));

@@ -1,4 +1,4 @@
-/** Text of a terminal: ANSI colours become styled pieces, carriage returns overwrite, progress bars (tqdm and the like) are recognised. */
+/** Terminal output: ANSI colours become styled pieces, carriage returns overwrite, progress bars (tqdm and others) are recognized. */
 
 /** @typedef {{text: string, color: number, bold: boolean, dim: boolean, italic: boolean, underline: boolean}} Piece color: 0 to 15, -1 none */
 
@@ -79,7 +79,7 @@ function nearestRgb(r, g, b) {
 }
 
 /**
- * What a terminal shows of a text in which carriage returns overwrite: the last piece of every line that is not empty.
+ * Text as a terminal shows it after carriage returns: of every line the last piece that is not empty.
  * @param {string} text
  */
 export function overwritten(text) {
@@ -101,11 +101,11 @@ export function isProgress(line) {
   return line.length < 1000 && PROGRESS.test(line);
 }
 
-/** A folded stretch has at least this many progress lines; the last of them stays, since it says how it ended. */
+/** Progress lines are folded from this many on; the last one stays visible, because it shows how the bar ended. */
 export const FOLD_FROM = 3;
 
 /**
- * Rows of a list of lines: `{line}` or, for a stretch of progress lines, `{first, last}` (indices, both included) and its last line.
+ * Rows for a list of lines: `{line}` or, for folded progress lines, `{first, last}` (indices, both included) and the last line.
  * @param {{progress: boolean}[]} lines @param {(index: number) => boolean} [unfolded] stretches that the reader opened, by their first index
  * @returns {({line: number} | {first: number, last: number})[]}
  */

@@ -1,4 +1,4 @@
-// Calls of the public API. The page has no other way to the server.
+// Calls of the public API, the page's only way to the server.
 import { signal } from "../vendor/signals.js";
 import { lost, reached } from "./connection.js";
 import { JSON_TYPE, VERSION, early, keyOf, wire } from "./first.js";
@@ -6,7 +6,7 @@ import { JSON_TYPE, VERSION, early, keyOf, wire } from "./first.js";
 export { VERSION };
 export const COLUMNS = "application/vnd.tidemark.columns";
 
-/** An answer that says no: the envelope's sentence, codes and call id. */
+/** An error answer: message, codes and call id of the envelope. */
 export class ApiError extends Error {
   /**
    * @param {string} endpoint
@@ -24,13 +24,13 @@ export class ApiError extends Error {
   }
 }
 
-/** True while calls wait for the log-in form; the form sets it back through `loggedIn`. */
+/** True while calls wait for the log-in form, which resets it through `loggedIn`. */
 export const loginNeeded = signal(false);
 
 /** @type {(() => void)[]} */
 let waiting = [];
 
-/** The log-in succeeded: every call that waits is sent again. */
+/** Called after a log-in: sends the waiting calls again. */
 export function loggedIn() {
   loginNeeded.value = false;
   const ready = waiting;
@@ -39,7 +39,7 @@ export function loggedIn() {
 }
 
 /**
- * The answer to a call that was sent ahead (core/first.js), if there is one.
+ * The answer to a call that was sent early (core/first.js), if there is one.
  * @param {string} endpoint @param {object} body @param {string} accept
  */
 function sentAhead(endpoint, body, accept) {
@@ -101,7 +101,7 @@ async function send(endpoint, body, accept, signal) {
 }
 
 /**
- * `fetch` that tells the rest of the page whether the server is there.
+ * `fetch` that tells core/connection.js whether the server answers.
  * @param {string} url
  * @param {RequestInit} options
  */
@@ -150,6 +150,6 @@ async function envelopeOf(response) {
   try {
     return await response.json();
   } catch {
-    return { meta: { result_msg: `the answer (status ${response.status}) is no JSON` } };
+    return { meta: { result_msg: `the answer (status ${response.status}) is not JSON` } };
   }
 }

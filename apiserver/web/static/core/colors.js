@@ -5,7 +5,7 @@ import { DARK, LIGHT } from "./palettes.js";
 export { colorIndex, dashOf, Picks } from "./palettes.js";
 
 /**
- * The colour of a pick in the theme that is shown; grey from 32 on.
+ * The colour of a pick in the present theme; grey from 32 on.
  * @param {number} pick
  */
 export function color(pick) {

@@ -21,7 +21,7 @@ export const COLUMNS_TYPE = "application/vnd.tidemark.columns";
 
 /**
  * The header with every `[dtype, offset]` replaced by a typed array of the series' `n` values.
- * Throws `RangeError` when the bytes are no such answer or end too early.
+ * Throws `RangeError` for other or truncated data.
  * @param {ArrayBuffer} buffer
  * @returns {{series: ColumnSeries[]} & Record<string, any>}
  */
@@ -30,7 +30,7 @@ export function readColumns(buffer) {
   const magic = String.fromCharCode(...new Uint8Array(buffer, 0, 4));
   if (magic !== "TMC1") throw new RangeError(`columns: expected TMC1, got ${JSON.stringify(magic)}`);
   const length = new DataView(buffer).getUint32(4, true);
-  if (8 + length > buffer.byteLength) throw new RangeError("columns: the header ends behind the answer");
+  if (8 + length > buffer.byteLength) throw new RangeError("columns: the header extends beyond the answer");
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   const start = alignUp(8 + length);
   for (const series of header.series ?? []) {
@@ -47,8 +47,8 @@ export function readColumns(buffer) {
 /** @param {ArrayBuffer} buffer @param {string} dtype @param {number} at @param {number} count @returns {Column} */
 function column(buffer, dtype, at, count) {
   const Kind = KINDS[dtype.replace("<", "")];
-  if (!Kind) throw new RangeError(`columns: unknown kind of number ${JSON.stringify(dtype)}`);
-  if (at + count * Kind.BYTES_PER_ELEMENT > buffer.byteLength) throw new RangeError("columns: a column ends behind the answer");
+  if (!Kind) throw new RangeError(`columns: unknown number type ${JSON.stringify(dtype)}`);
+  if (at + count * Kind.BYTES_PER_ELEMENT > buffer.byteLength) throw new RangeError("columns: a column extends beyond the answer");
   return new Kind(buffer, at, count);
 }
 

@@ -1,4 +1,4 @@
-// Whether the server answers, since when it does not, and when it is tried again.
+// Whether the server answers; if not, since when, and when the next attempt is.
 import { signal } from "../vendor/signals.js";
 
 const FIRST_WAIT = 1_000;
@@ -7,7 +7,7 @@ const LONGEST_WAIT = 15_000;
 /** `null` while connected; else times in ms since the epoch. @type {import("../vendor/signals.js").Signal<{since: number, next: number} | null>} */
 export const offline = signal(null);
 
-/** Rises by one when the server is back: what depends on it reads again. */
+/** Incremented when the server is back: views read again. */
 export const generation = signal(0);
 
 let wait = FIRST_WAIT;
@@ -33,7 +33,7 @@ export function reached() {
   generation.value += 1;
 }
 
-/** Asks the server whether it is there. */
+/** Pings the server. */
 export async function tryNow() {
   clearTimeout(timer);
   if (offline.value) offline.value = { ...offline.value, next: 0 };

@@ -1,4 +1,4 @@
-// Where a stored file can be fetched from by this page.
+// URLs from which this page can load stored files.
 import { call, request } from "./api.js";
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -7,7 +7,7 @@ let prefixes = [];
 /** @type {Promise<void> | null} */
 let asked = null;
 
-/** Reads from the server under which addresses training code knows its files. */
+/** Reads from the server under which URLs training code stores files. */
 export function loadPrefixes() {
   asked ??= call("server.page").then(
     (page) => {
@@ -21,8 +21,8 @@ export function loadPrefixes() {
 }
 
 /**
- * The address of a stored file for this page, "" when no browser can fetch it (s3://, a path of the training machine). Files of this server become relative:
- * training code may know it under another name, and a cross-site request is refused.
+ * The URL of a stored file for this page, or "" when browsers can't load it (s3://, a path on the training machine). Files of this server become relative:
+ * training code may use another host name, and a cross-site request is refused.
  * @param {string | null | undefined} url
  */
 export function fileUrl(url) {
@@ -44,7 +44,7 @@ export function fileUrl(url) {
 export const isOwn = (address) => address.startsWith("/");
 
 /**
- * The address of a small copy of an image, at least `pixels` wide or high where the image is. Images of other servers have none.
+ * The URL of a thumbnail, at least `pixels` wide or high unless the image is smaller. Images of other servers have none.
  * @param {string} address of `fileUrl` @param {number} pixels
  */
 export function thumbUrl(address, pixels) {
@@ -52,12 +52,12 @@ export function thumbUrl(address, pixels) {
   return `${address}${address.includes("?") ? "&" : "?"}thumb=${Math.ceil(pixels * Math.min(2, devicePixelRatio))}`;
 }
 
-/** Answers of `reasonAgainst` that are known. @type {Map<string, Promise<string>>} */
+/** Cached answers of `reasonAgainst`. @type {Map<string, Promise<string>>} */
 const reasons = new Map();
 const KEPT_REASONS = 500;
 
 /**
- * Why an image can't be shown, "" if it can: one of a billion pixels would take the browser down. Of other servers' images nothing is known.
+ * Why an image must not be shown, or "": a billion pixels would crash the tab. Images of other servers are not checked.
  * @param {string} address of `fileUrl`
  * @returns {Promise<string>}
  */

@@ -1,9 +1,9 @@
-// Calls that an address begins with: the document sends them (start.js) while the program is on its way, and the views ask for the same.
+// The first calls of each view. start.js sends them while the modules load; the views make the same calls and get these answers.
 
 /** The API version that the page is written for. */
 export const VERSION = "2.34";
 export const JSON_TYPE = "application/json";
-/** The name under which a tab keeps the calls of its table for when it is loaded again. */
+/** Storage key for the calls of the tab's table, for a reload. */
 export const REMEMBERED = "tidemark.first";
 
 /**
@@ -21,21 +21,21 @@ export const wire = (endpoint, body, accept) => [
   { method: "POST", credentials: "same-origin", headers: { "Content-Type": JSON_TYPE, Accept: accept }, body: JSON.stringify(body) },
 ];
 
-/** Calls that were sent and not asked for yet, by `keyOf`. The document's script and the program are two programs that share it. @type {Map<string, Promise<Response>>} */
+/** Calls that were sent early and not used yet, by `keyOf`. A global, because start.js and the modules are separate programs. @type {Map<string, Promise<Response>>} */
 export const early = (/** @type {any} */ (globalThis).tidemarkEarly ??= new Map());
 
-/** An answer that nobody asks for in this time is forgotten: it would be old. */
+/** An early answer that is not used within this time is dropped as outdated. */
 const EARLY_MS = 5_000;
 
 /** @param {string} endpoint @param {object} body @param {string} accept */
 export const keyOf = (endpoint, body, accept) => JSON.stringify([endpoint, accept, body]);
 
-/** Sends a call whose answer will be asked for in a moment. @param {Sent} call */
+/** Sends a call early; a view will ask for its answer. @param {Sent} call */
 export function ahead([endpoint, body, accept = JSON_TYPE]) {
   const key = keyOf(endpoint, body, accept);
   if (early.has(key)) return;
   const response = fetch(...wire(endpoint, body, accept));
-  response.catch(() => undefined); // it is thrown where the answer is asked for
+  response.catch(() => undefined); // thrown where the answer is used
   early.set(key, response);
   setTimeout(() => early.get(key) === response && early.delete(key), EARLY_MS);
 }
@@ -64,7 +64,7 @@ export const rowsCall = (query, order, fields, page) => ["tasks.get_all_ex", { .
 
 // --- a run
 
-/** Fields of the head; statistics of thousands of series are not among them. */
+/** Fields of the head, without the statistics of possibly thousands of series. */
 const HEAD_FIELDS = [
   "id", "name", "status", "status_reason", "status_message", "status_changed", "type", "comment", "project.name", "project.id", "user.name", "tags",
   "system_tags", "created", "started", "completed", "last_update", "last_change", "last_iteration", "last_worker", "parent.name", "parent.id",
@@ -94,7 +94,7 @@ export const images = (id, step) => ["events.get_debug_image_samples", { tasks: 
 export const pageCall = ["server.page", {}];
 
 /**
- * What a tab of a run begins with.
+ * The first calls of a tab of a run.
  * @param {string} tab "" for that of an address without one
  * @param {string} id @param {URLSearchParams} params
  * @returns {Call[]}
@@ -106,7 +106,7 @@ export function tabCalls(tab, id, params) {
 }
 
 /**
- * The id in an address of a run; "" in others. Ids may hold slashes and dots, so everything behind /runs/ is the id.
+ * The id in a run's path; "" for other paths. Ids may contain slashes and dots, so everything after /runs/ is the id.
  * @param {string} path
  */
 export function runId(path) {
@@ -119,7 +119,7 @@ export function runId(path) {
 }
 
 /**
- * The calls of an address.
+ * The first calls of a URL.
  * @param {string} path @param {URLSearchParams} params @param {string | null} remembered what this tab's table has kept, see `remember`
  * @returns {Sent[]}
  */
@@ -133,15 +133,15 @@ export function firstCalls(path, params, remembered) {
   return [...(plain ? [rowsCall(NOT_ARCHIVED, [SORT], PLAIN_FIELDS, 0)] : []), parametersCall, seriesCall];
 }
 
-/** What of the address decides which rows are shown. @param {URLSearchParams} params */
+/** The parameters of the URL that decide which rows are shown, as a key. @param {URLSearchParams} params */
 const rowsKey = (params) => JSON.stringify(ROW_PARAMS.map((name) => params.get(name) ?? ""));
 
-/** Keeps what the table of this address has asked for. @param {URLSearchParams} params @param {Sent[]} calls */
+/** Stores the calls of the table at this URL. @param {URLSearchParams} params @param {Sent[]} calls */
 export function remember(params, calls) {
   try {
     sessionStorage.setItem(REMEMBERED, JSON.stringify({ key: rowsKey(params), calls }));
   } catch {
-    // Storage is off or full: the next visit asks when its program is there.
+    // Storage is disabled or full: the next visit sends its calls later.
   }
 }
 

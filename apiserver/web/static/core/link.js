@@ -1,4 +1,4 @@
-// The link to exactly what is shown: the address, and what only a link holds because it moves all the time (cursors, lines, scrolling).
+// The link to exactly what is shown: the URL, and state that changes too often to be in the address bar (cursors, lines, scrolling).
 import { address, place } from "./url.js";
 
 /** @typedef {() => Record<string, string | number | null | undefined>} Moving parameters for a link; "" leaves one out */
@@ -6,7 +6,7 @@ import { address, place } from "./url.js";
 /** @type {Set<Moving>} */
 const moving = new Set();
 
-/** Adds what a view knows of itself when a link is copied; returns the function that takes it back. @param {Moving} read */
+/** Registers a view's moving state for copied links; returns the function that removes it. @param {Moving} read */
 export function addMoving(read) {
   moving.add(read);
   return () => void moving.delete(read);

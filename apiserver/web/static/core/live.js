@@ -1,4 +1,4 @@
-// What happens now: one socket of this tab for everything that it shows. Where no socket is to be had, the page asks every few seconds, and says so.
+// Live updates: one WebSocket per tab for all that it shows. Without a socket the page polls every few seconds and says so.
 import { effect, signal } from "../vendor/signals.js";
 import { call } from "./api.js";
 import { generation, offline, tryNow } from "./connection.js";
@@ -8,14 +8,14 @@ import { generation, offline, tryNow } from "./connection.js";
  * @typedef {object} News
  * @property {Map<string, string[]>} events  types of events that arrived, by run; ["*"]: it is not known which
  * @property {RunState[]} runs    runs as they are now
- * @property {string[]} gone      runs that do not exist, or not any more
+ * @property {string[]} gone      runs that were deleted or never existed
  * @property {string | null} [newest]  the run that was created last
- * @property {boolean} lost       something may have been missed: read again from what you know
+ * @property {boolean} lost       messages may be missing: read again from the last known state
  */
 /** @typedef {{runs: string[], newest: boolean, hear: (news: News) => void}} Watch */
 
 const POLL_MS = 5_000;
-/** A tab that is hidden for so long hears nothing; when it is shown again it reads once. */
+/** A tab that is hidden for this long closes its socket; when it is shown again it reads once. */
 const HIDDEN_MS = 3_000;
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 30_000;
@@ -25,7 +25,7 @@ const MOST_RUNS = 1_000;
 const MOST_BYTES = 60_000;
 const FIELDS = ["status", "last_iteration", "last_update", "last_change"];
 
-/** "off": nothing is watched; "live"; "polling": there is no socket; "waiting": neither yet. @type {import("../vendor/signals.js").Signal<string>} */
+/** "off": nothing is watched; "live": connected; "polling": no socket; "waiting": not decided yet. @type {import("../vendor/signals.js").Signal<string>} */
 export const liveState = signal("off");
 
 /** @type {Set<Watch>} */
@@ -33,7 +33,7 @@ const watches = new Set();
 /** @type {WebSocket | null} */
 let socket = null;
 let openedAt = 0;
-/** The socket was open before: what happened since is not known. */
+/** Whether the socket was interrupted, so that messages may be missing. */
 let interrupted = false;
 let failures = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -42,7 +42,7 @@ let retry;
 let hiding;
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let polling;
-/** Runs of which the socket says nothing: those of other companies that are public. @type {Set<string>} */
+/** Runs that the socket sends nothing about: public ones of other companies. @type {Set<string>} */
 let unheard = new Set();
 /** What polling saw last. @type {Map<string, string>} */
 const seen = new Map();
@@ -51,7 +51,7 @@ let telling = false;
 let sent = "";
 
 /**
- * Hears of runs until `stop` is called; `want` changes which.
+ * Calls `hear` for changes of runs until `stop` is called; `want` sets which runs.
  * @param {(news: News) => void} hear
  * @returns {{want: (runs: string[], newest?: boolean) => void, stop: () => void}}
  */
@@ -72,7 +72,7 @@ export function watch(hear) {
   };
 }
 
-/** What is wanted has changed: the server is told once the views have settled. */
+/** The wanted runs have changed: tell the server once the views have settled. */
 function changed() {
   if (telling) return;
   telling = true;
@@ -119,7 +119,7 @@ function connect() {
     tell();
   };
   mine.onmessage = (event) => {
-    // A server that refuses closes without a word; its first frame shows that it does not.
+    // A server that refuses closes at once; the first frame shows that it has accepted.
     if (liveState.value !== "live") {
       liveState.value = "live";
       if (interrupted) lostTrack();
@@ -142,7 +142,7 @@ async function ended() {
   retry = setTimeout(connect, wait);
   await tryNow();
   if (offline.value) {
-    // The server is not there: the next try is when it is back.
+    // The server does not answer: reconnect when it is back.
     clearTimeout(retry);
     retry = undefined;
     failures = 0;
@@ -195,7 +195,7 @@ function tellViews({ events = new Map(), runs = [], gone = [], newest, lost = fa
   }
 }
 
-/** Begins or ends asking every few seconds. */
+/** Starts or stops polling. */
 function poll() {
   const needed = watches.size > 0 && (liveState.value === "polling" || unheard.size > 0);
   if (needed && !polling) {
@@ -225,7 +225,7 @@ async function ask() {
       tellViews({ newest: newest?.id ?? null });
     }
   } catch {
-    // asked again in a moment; a lost connection has its own message
+    // polled again soon; a lost connection has its own message
   } finally {
     asking = false;
   }

@@ -1,11 +1,11 @@
-// Work that is asked for again and again: one run at a time, and never more than a part of the time.
+// Rate-limits repeated work: one run at a time, and never more than a share of the time.
 
-/** A run may take this part of the time. */
+/** The share of time that runs may take. */
 const SHARE = 1 / 4;
 
 /**
- * A function that asks for a run of `work`. What is asked during a run is done once after it. Runs begin at the earliest `least` ms after each other, and
- * after a pause that is three times as long as the last run.
+ * Returns a function that requests a run of `work`. Requests during a run are merged into one run after it. Between the starts of two runs are at least
+ * `least` ms, and the pause after a run is three times its duration.
  * @param {() => Promise<unknown>} work must not throw
  * @param {number} least
  * @returns {{ask: () => void, stop: () => void}}

@@ -1,4 +1,4 @@
-// Which colour and dash a run or a series gets; knows no document.
+// Assigns colours and dashes to runs and series. Pure: does not touch the document.
 
 export const LIGHT = ["#0035d1", "#f2621b", "#40236f", "#bd82a3", "#6b1103", "#5280fb", "#855785", "#ad3514"];
 export const DARK = ["#29b6ad", "#f6c100", "#01868b", "#ea7d37", "#b75402", "#50defd", "#903fe3", "#d0f2b7"];
@@ -10,14 +10,14 @@ export function dashOf(pick) {
   return pick >= 32 ? [] : DASHES[Math.floor(pick / 8) % DASHES.length];
 }
 
-/** Where the search for a free colour begins: the same id always begins at the same colour. @param {string} id */
+/** The preferred colour of an id, always the same. @param {string} id */
 export function colorIndex(id) {
   let hash = 2166136261;
   for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 16777619);
   return (hash >>> 0) % 8;
 }
 
-/** A colour in OKLab, where distances are differences that people see. @param {string} hex @returns {number[]} */
+/** A colour in OKLab, where distances match perceived differences. @param {string} hex @returns {number[]} */
 function oklab(hex) {
   const [r, g, b] = [1, 3, 5].map((at) => {
     const c = parseInt(hex.slice(at, at + 2), 16) / 255;
@@ -29,7 +29,7 @@ function oklab(hex) {
   return [0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s, 1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s, 0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s];
 }
 
-/** How far two picks' colours are from each other, in the theme in which they are nearer. @type {number[][]} */
+/** Distance of two picks' colours, in the theme in which they are closer. @type {number[][]} */
 const DISTANCES = LIGHT.map((_, i) =>
   LIGHT.map((__, j) => Math.min(...[LIGHT, DARK].map((palette) => Math.hypot(...oklab(palette[i]).map((part, k) => part - oklab(palette[j])[k]))))),
 );
@@ -61,7 +61,7 @@ export class Picks {
 }
 
 /**
- * The first pick is where the id begins; each further one is the free colour that differs most from those in use. Eight colours come before the next dash.
+ * The preferred colour for the first id; for each further one the free colour that differs most from those in use. The next dash begins after eight colours.
  * @param {Set<number>} used
  * @param {number} start
  */

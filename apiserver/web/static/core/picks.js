@@ -1,4 +1,4 @@
-// The colours of runs: a run has the same one in the table, in its charts and in comparisons, as long as the tab is open.
+// Colours of runs: a run keeps its colour in the table, in charts and in comparisons, as long as the tab is open.
 import { signal } from "../vendor/signals.js";
 import { Picks } from "./colors.js";
 

@@ -1,6 +1,6 @@
-// Pixels of images, and what two images differ by.
+// Pixel values of images, and the difference of two images.
 
-/** Images of more pixels are not counted through. */
+/** Images with more pixels are not compared. */
 const MOST = 16_000_000;
 
 /** @param {HTMLImageElement} image @param {number} x @param {number} y @param {number} width @param {number} height */
@@ -13,7 +13,7 @@ function read(image, x, y, width, height) {
   return ctx.getImageData(0, 0, width, height).data;
 }
 
-/** Red, green, blue and opacity of a pixel; null when the browser does not tell, as of other servers' images. @param {HTMLImageElement} image @param {number} x @param {number} y */
+/** Red, green, blue and alpha of a pixel; null when the browser denies access, as for images of other servers. @param {HTMLImageElement} image @param {number} x @param {number} y */
 export function pixelOf(image, x, y) {
   try {
     return [...read(image, x, y, 1, 1)];
@@ -23,7 +23,7 @@ export function pixelOf(image, x, y) {
 }
 
 /**
- * How far apart two images of one size are: the share of pixels that differ, mean and greatest distance of a channel (0 to 255). null: not to be told.
+ * The difference of two images of the same size: share of differing pixels, mean and greatest difference of a channel (0 to 255). null: not accessible.
  * @param {HTMLImageElement} one @param {HTMLImageElement} other
  */
 export function distance(one, other) {

@@ -1,4 +1,4 @@
-// What is the reader's, not the link's: theme, density, widths. Kept on the server with the user; localStorage answers at once.
+// Preferences that belong to the user, not to a link: theme, density, widths. Stored on the server; localStorage has a copy for an immediate start.
 import { signal } from "../vendor/signals.js";
 import { call } from "./api.js";
 import { preferencesCall } from "./first.js";
@@ -48,7 +48,7 @@ export function setPreference(name, value) {
   }, 500);
 }
 
-/** Takes over what the server keeps for the user. */
+/** Loads the user's preferences from the server. */
 export async function loadPreferences() {
   const { preferences } = await call(...preferencesCall);
   for (const [name, value] of Object.entries(preferences?.tidemark?.page ?? {})) {
@@ -78,6 +78,6 @@ function keep(name, value) {
   try {
     localStorage.setItem(PREFIX + name, name === "theme" ? String(value) : JSON.stringify(value)); // start.js reads it as plain text
   } catch {
-    // Storage is off or full: the server's copy is enough.
+    // Storage is disabled or full: the server's copy is enough.
   }
 }

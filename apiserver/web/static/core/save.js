@@ -1,12 +1,12 @@
-// Files for the reader: the browser puts them where it puts downloads.
+// Saves generated files as downloads.
 
 const KEPT_MS = 60_000;
 
-/** A name that every file system takes. @param {string} name */
+/** A file name that is valid on every file system. @param {string} name */
 const fileName = (name) => name.replace(/[^\p{L}\p{N}.-]+/gu, "_").slice(0, 150);
 
 /**
- * Offers a file to the reader.
+ * Downloads a generated file.
  * @param {string} name
  * @param {Blob | string} content a text is a CSV
  */

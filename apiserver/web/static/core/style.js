@@ -1,6 +1,6 @@
-// Style sheets of views, loaded with the view.
+// Loads the style sheets of views.
 
-/** Those of the document are there before the program runs. @type {Map<string, Promise<void>>} */
+/** Those of the document are loaded before the modules run. @type {Map<string, Promise<void>>} */
 const loaded = new Map(sheets().map((name) => [name, Promise.resolve()]));
 
 /**

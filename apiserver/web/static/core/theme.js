@@ -1,4 +1,4 @@
-// Dark and light. Charts listen to `theme` and draw again.
+// Dark and light theme. Charts subscribe to `theme` and redraw.
 import { effect, signal } from "../vendor/signals.js";
 import { preference, setPreference } from "./prefs.js";
 
@@ -8,7 +8,7 @@ system.addEventListener("change", () => {
   systemDark.value = system.matches;
 });
 
-/** The reader's system has chosen all colours: the theme follows it. */
+/** Forced colours (high contrast): the theme follows the system. */
 const forced = matchMedia("(forced-colors: active)");
 const systemForced = signal(forced.matches);
 forced.addEventListener("change", () => {
@@ -19,7 +19,7 @@ forced.addEventListener("change", () => {
 /** "light", "dark" or "system". */
 export const themeChoice = preference("theme", "system");
 
-/** What is shown: "light" or "dark". @type {import("../vendor/signals.js").Signal<string>} */
+/** The theme in use: "light" or "dark". @type {import("../vendor/signals.js").Signal<string>} */
 export const theme = signal(document.documentElement.dataset.theme ?? "light");
 
 effect(() => {
@@ -56,5 +56,5 @@ function read(name) {
   return color;
 }
 
-/** Every reading of a style makes the browser bring all styles up to date. @type {Map<string, string>} */
+/** A cache: reading a computed style forces a style recalculation. @type {Map<string, string>} */
 const tokens = new Map();

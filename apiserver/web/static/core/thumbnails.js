@@ -4,7 +4,7 @@ import { readColumns } from "./columns.js";
 import { integer, number } from "./format.js";
 
 const WIDTH = 40;
-/** Cells of one answer, with room for series that appear meanwhile. */
+/** Most cells of one answer, below the server's limit to leave room for new series. */
 const MOST_CELLS = 900_000;
 
 /** @typedef {{min: ArrayLike<number>, mean: ArrayLike<number>, max: ArrayLike<number>, label: string, last: number | null}} Thumb */

@@ -1,17 +1,17 @@
-// Whether the server runs another version of this page. Nothing is loaded again by itself.
+// Detects that the server has another version of this page. The page never reloads by itself.
 import { effect, signal } from "../vendor/signals.js";
 import { call } from "./api.js";
 import { generation } from "./connection.js";
 
-/** A newer page is there: the reader decides when to load it. */
+/** A new version is available; the user decides when to reload. */
 export const upgraded = signal(false);
 
-/** The version of this program: a part of its address. */
+/** The version of these modules, from their URL. */
 const MINE = /\/ui\/([0-9a-f]+)\//.exec(import.meta.url)?.[1];
 
 let known = generation.value;
 effect(() => {
-  // A server that was away may have come back as another version.
+  // After an outage the server may have another version.
   if (generation.value === known) return;
   known = generation.value;
   void look();

@@ -1,11 +1,11 @@
-// The address is the state of the page: what is shown can be sent as a link.
+// The URL is the state of the page: every view can be shared as a link.
 import { signal } from "../vendor/signals.js";
 
 /**
  * @typedef {{path: string, params: URLSearchParams, href: string}} Place
  */
 
-/** Above so many characters the selection is kept by the entry of the history: a reload has it, a link does not. */
+/** In longer URLs the selection moves to the history entry's state: a reload keeps it, a link does not. */
 const LONGEST = 6_000;
 /** @type {Record<string, string>} */
 const READABLE = { "%2C": ",", "%2F": "/", "%3A": ":", "%40": "@", "%24": "$", "%3B": ";", "%3D": "=" };
@@ -13,7 +13,7 @@ const READABLE = { "%2C": ",", "%2F": "/", "%3A": ":", "%40": "@", "%24": "$", "
 /** @type {import("../vendor/signals.js").Signal<Place>} */
 export const place = signal(read());
 
-/** The address, and what its entry of the history keeps. @returns {Place} */
+/** The URL, with the parameters in the history entry's state. @returns {Place} */
 function read() {
   const { pathname, search } = window.location;
   const params = new URLSearchParams(search);
@@ -27,7 +27,7 @@ addEventListener("popstate", () => {
 });
 
 /**
- * Opens an address of the page. `replace` for what is not worth a step back.
+ * Navigates within the page. `replace`: without a new history entry.
  * @param {string} href
  * @param {{replace?: boolean}} [options]
  */
@@ -41,7 +41,7 @@ export function go(href, { replace = false } = {}) {
 }
 
 /**
- * An address that a server takes (8,190 bytes of the request line), and the parameters that had to leave it.
+ * A URL short enough for servers (8,190 bytes of request line), and the parameters that were left out.
  * @param {string} href
  * @returns {[string, Record<string, string> | null]}
  */
@@ -78,7 +78,7 @@ export function setParams(changes, { push = false } = {}) {
 }
 
 /**
- * An address that people can read: only what would be misread is escaped.
+ * A readable URL: escapes only characters that would change its meaning.
  * @param {string} path
  * @param {URLSearchParams | Record<string, string>} params
  */

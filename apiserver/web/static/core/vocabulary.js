@@ -1,4 +1,4 @@
-// The names that exist: hyper-parameters, series, tags, users, projects. Read once a minute; completion and filters use them.
+// Existing names (hyper-parameters, series, tags, users, projects) for completion and filters. Read at most once a minute.
 import { call } from "./api.js";
 import { parametersCall, seriesCall } from "./first.js";
 
@@ -21,7 +21,7 @@ function once(key, read) {
   return promise;
 }
 
-/** What was read is old: the reader changed something. */
+/** Clears the cache after a change by the user. */
 export function forget() {
   kept.clear();
 }
@@ -32,7 +32,7 @@ export const parameters = () => once("parameters", async () => (await call(...pa
 /** @returns {Promise<{metric: string, variant: string, metric_hash: string, variant_hash: string}[]>} */
 export const series = () => once("series", async () => (await call(...seriesCall)).metrics);
 
-/** The series that the runs of a project have, those of its sub-projects included. @param {string} name @returns {ReturnType<typeof series>} */
+/** The series of a project's runs, with its subprojects. @param {string} name @returns {ReturnType<typeof series>} */
 export const seriesOfProject = (name) =>
   once(`series of ${name}`, async () => {
     const project = (await projects()).find((one) => one.name === name);
@@ -55,7 +55,7 @@ export const valuesOf = ({ section, name }) =>
 /** @returns {Promise<{id: string, name: string}[]>} */
 export const projects = () => once("projects", async () => (await call("projects.get_all", { only_fields: ["name"] })).projects);
 
-/** Names of the last visit of this tab, and how long they may be as JSON. */
+/** Storage key for the names of this tab's last visit, and their maximal length as JSON. */
 const REMEMBERED = "tidemark.names";
 const MOST_TEXT = 500_000;
 
@@ -66,12 +66,12 @@ export async function vocabulary() {
     const text = JSON.stringify([known, all]);
     if (text.length < MOST_TEXT) sessionStorage.setItem(REMEMBERED, text);
   } catch {
-    // Storage is off or full: the next visit waits for the names.
+    // Storage is disabled or full: the next visit waits for the names.
   }
   return withNames(known, all);
 }
 
-/** The same as this tab knew it before it was loaded again; null when it knew nothing. */
+/** The names of this tab before its reload, or null. */
 export function remembered() {
   try {
     const [known, all] = JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "[]");

@@ -1,4 +1,4 @@
-// Runs inside of a sandboxed frame of opaque origin: figures come from training code. Talks with the page by messages only.
+// Runs in a sandboxed frame with an opaque origin, because figures come from training code. Communicates with the page by messages only.
 (() => {
   // Trace types of the small bundle; any other loads the large one.
   const SMALL = new Set(["bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image", "pie", "scatter", "scatterternary", "violin"]);
@@ -26,7 +26,7 @@
     { rootMargin: "300px" },
   );
 
-  // What the library throws later, for figures that make no sense, concerns these figures alone: they are not drawn.
+  // Plotly throws asynchronously for invalid figures: show the error in place of the figure.
   for (const kind of ["error", "unhandledrejection"]) addEventListener(kind, (event) => event.preventDefault());
 
   addEventListener("message", (event) => {
@@ -119,8 +119,8 @@
     }
   }
 
-  /** Figures that make no sense are never done. */
-  const overdue = () => new Promise((_, reject) => setTimeout(() => reject(new Error(`it is not done after ${LONGEST_MS / 1000} s`)), LONGEST_MS));
+  /** For some invalid figures Plotly never finishes. */
+  const overdue = () => new Promise((_, reject) => setTimeout(() => reject(new Error(`it was not finished after ${LONGEST_MS / 1000} s`)), LONGEST_MS));
 
   function parsed(figure) {
     if (figure.problem) throw new Error(figure.problem);
@@ -130,7 +130,7 @@
     for (const trace of made.data) {
       const points = Math.max(...[trace.x, trace.y].map((one) => (Array.isArray(one) ? one.length : 0)));
       if (trace.type === "scattergl" && points <= MOST_SVG_POINTS) trace.type = "scatter";
-      else if ((trace.type ?? "scatter") === "scatter" && points > MOST_SVG_POINTS) trace.type = "scattergl"; // an element for each point would stop the page
+      else if ((trace.type ?? "scatter") === "scatter" && points > MOST_SVG_POINTS) trace.type = "scattergl"; // an SVG element per point would freeze the page
     }
     const layout = made.layout ?? {};
     (Array.isArray(layout.images) ? layout.images : []).forEach((image, place) => {
@@ -140,7 +140,7 @@
     return { data: made.data, layout };
   }
 
-  // A matrix of classes names every class, as far as there is room.
+  // A confusion matrix labels every class if there is room.
   function everyTick(data, name) {
     const [matrix] = data;
     const names = matrix?.type === "heatmap" ? matrix[name] : undefined;

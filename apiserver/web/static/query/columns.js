@@ -1,4 +1,4 @@
-// The columns of the runs table: what each needs from the server, how it is sorted, how a cell reads.
+// The columns of the runs table: fields from the server, sort order, text of a cell.
 import { ago, duration, integer, ms, number, stampWithZone } from "../core/format.js";
 import { findParameter, path, seriesName, statisticPath } from "./compile.js";
 import { STATISTICS } from "./language.js";
@@ -38,7 +38,7 @@ export function took(run) {
 }
 
 /**
- * A column by the name in the address: "status", "hp:lr", "min:val/loss", "~val/loss". Null when there is no such thing now.
+ * A column by its name in the URL: "status", "hp:lr", "min:val/loss", "~val/loss". Null when it does not exist (any more).
  * @param {string} id
  * @param {{parameters: Vocabulary["parameters"], series: Vocabulary["series"]}} names
  * @returns {Column | null}
@@ -72,9 +72,9 @@ function split(id) {
 }
 
 /**
- * The columns of a reader who chose none: the first loss that is validated, else the first series.
+ * The default columns, with the first validation loss, else the first series.
  * @param {Vocabulary["series"]} series
- * @param {boolean} [narrow] value and curve first: a telephone shows two or three columns
+ * @param {boolean} [narrow] value and curve first: a phone shows two or three columns
  */
 export function defaults(series, narrow) {
   const names = series.map(seriesName).filter((name) => !name.startsWith(":monitor:") && !name.startsWith("Summary/"));
@@ -87,7 +87,7 @@ export function defaults(series, narrow) {
 }
 
 /**
- * `order_by` of the server from "-started,min:val/loss" of the address.
+ * The server's `order_by` from the URL's "-started,min:val/loss".
  * @param {string} sort
  * @param {{parameters: Vocabulary["parameters"], series: Vocabulary["series"]}} names
  */

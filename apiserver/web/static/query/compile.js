@@ -1,4 +1,4 @@
-// Terms of the filter language -> fields of tasks.get_all_ex, with the names that the server knows.
+// Compiles terms of the filter language to fields of tasks.get_all_ex, resolving names.
 import { FIELDS, LanguageError, STATISTICS, STATUSES, isNumber, statisticOf, timeOf } from "./language.js";
 
 /**
@@ -61,7 +61,7 @@ class Request {
       const many = path === "tags";
       /** @type {Record<string, any>} */
       const filter = { op: "and" };
-      // Two lists for one field: both must hold. A field with one value can only be in what they share; tags can have each.
+      // Two lists for one field must both match: a field with one value must be in their intersection; tags can match each.
       const single = include.length < 2 || many ? include[0] : include.reduce((left, right) => left.filter((one) => right.includes(one)));
       if (single) filter.any = { include: single.length ? single : ["\u0000"] };
       const all = many ? include.slice(1).flat() : [];
@@ -83,7 +83,7 @@ export function literal(text) {
 /** @param {import("./language.js").MatchTerm} term @param {Request} out @param {Vocabulary} vocabulary */
 function match(term, out, vocabulary) {
   if (term.field === "name" || term.field === "comment") out.plain[term.field] = term.pattern;
-  else if (FIELDS[term.field] || statisticOf(term.field)) throw wrong(term, `"${term.field}" can't be matched with a pattern; name~"…" can`);
+  else if (FIELDS[term.field] || statisticOf(term.field)) throw wrong(term, `"${term.field}" takes no pattern; use name~"…"`);
   else out.plain._all_ = { pattern: term.pattern, fields: [path(parameterOf(term, vocabulary))] };
 }
 
@@ -96,11 +96,11 @@ async function list(term, out, vocabulary) {
   else if (field === "user") out.list("user", known(await vocabulary.users(values), "user", term), negate);
   else if (field === "project") out.list("project", known(await vocabulary.projects(values), "project", term), negate);
   else if (field === "is") {
-    if (values.length !== 1 || values[0] !== "archived") throw wrong(term, `is:archived is the only "is:", got "${values.join(",")}"`);
+    if (values.length !== 1 || values[0] !== "archived") throw wrong(term, `the only "is:" is is:archived, got "${values.join(",")}"`);
     out.archived = !negate;
   } else if (field === "name" || field === "comment") out.plain[field] = `^(${values.map(literal).join("|")})$`;
-  else if (FIELDS[field]) throw wrong(term, `"${field}" is compared: ${field}>value`);
-  else if (statisticOf(field)) throw wrong(term, `"${field}" is compared: ${field}<0.5`);
+  else if (FIELDS[field]) throw wrong(term, `"${field}" needs a comparison: ${field}>value`);
+  else if (statisticOf(field)) throw wrong(term, `"${field}" needs a comparison: ${field}<0.5`);
   else out.list(path(parameterOf(term, vocabulary)), values, negate);
 }
 
@@ -123,7 +123,7 @@ async function range(term, out, vocabulary, now) {
   }
   const parameter = parameterOf(term, vocabulary);
   if (!isNumber(value)) throw wrong(term, `"${field}" is compared with a number, got "${value}"`);
-  // Parameters are texts on the server: compare their values here and ask for those that fit.
+  // The server stores parameters as text: compare their values here and query for those that match.
   const fitting = (await vocabulary.values(parameter)).filter((one) => isNumber(one) && compare(Number(one), op, Number(value)));
   out.list(path(parameter), fitting, false);
 }
@@ -185,7 +185,7 @@ export function findParameter(name, parameters) {
 /** @param {string} value @param {{from: number, to: number}} term */
 function statusOf(value, term) {
   const found = STATUSES[value] ?? (Object.values(STATUSES).includes(value) ? value : "");
-  if (!found) throw wrong(term, `no status "${value}"; there are ${Object.keys(STATUSES).join(", ")}`);
+  if (!found) throw wrong(term, `no status "${value}"; use one of ${Object.keys(STATUSES).join(", ")}`);
   return found;
 }
 

@@ -1,4 +1,4 @@
-// Completion of the filter language: what can stand where the cursor is.
+// Completion of the filter language at the cursor.
 import { seriesName } from "./compile.js";
 import { FIELDS, STATUSES, quote, quoteName } from "./language.js";
 

@@ -12,7 +12,7 @@ export function csv(head, rows) {
 function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
-  // A text that begins like a formula would be run by a spreadsheet.
+  // Prevents formula injection in spreadsheets.
   const text = /^[=+\-@\t\r]/.test(String(value)) && Number.isNaN(Number(value)) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

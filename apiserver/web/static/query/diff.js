@@ -1,11 +1,11 @@
-// Line by line difference of two texts: Myers' algorithm in its linear-memory-free form, with a bound on its work. Pure.
+// Line diff of two texts: Myers' O(ND) algorithm (1986) with a bound on its work. Pure.
 
 /** @typedef {{kind: "same" | "removed" | "added", text: string, left: number, right: number}} Line numbers begin at 1; 0: not on that side */
 
 const MOST_EDITS = 2_000;
 
 /**
- * Lines of both texts in order. Beyond 2,000 edits what is left is given as removed and added as a whole.
+ * Lines of both texts in order. Beyond 2,000 edits the rest is returned as removed and added completely.
  * @param {string} left
  * @param {string} right
  * @returns {Line[]}
@@ -76,7 +76,7 @@ function walkBack(a, b, trace, edits, offset) {
 }
 
 /**
- * The lines near a change; stretches without one become a number of left out lines.
+ * The lines near a change; unchanged parts become a number of omitted lines.
  * @param {Line[]} lines
  * @param {number} [around]
  * @returns {(Line | number)[]}

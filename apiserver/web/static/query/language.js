@@ -11,7 +11,7 @@
  * @typedef {{from: number, to: number, message: string}} Mistake
  */
 
-/** Fields of a run with what they take, by the names of the language. */
+/** Fields of a run and the operators they take, by name in the language. */
 export const FIELDS = /** @type {Record<string, {takes: "list" | "number" | "time" | "text", does: string}>} */ ({
   status: { takes: "list", does: "running, completed, failed, stopped, …" },
   tag: { takes: "list", does: "tags of the run" },
@@ -28,7 +28,7 @@ export const FIELDS = /** @type {Record<string, {takes: "list" | "number" | "tim
   updated: { takes: "time", does: "-10m, 2026-11-30" },
 });
 
-/** Statuses by the words of the page. */
+/** Statuses by their names in the page. */
 export const STATUSES = /** @type {Record<string, string>} */ ({
   running: "in_progress",
   completed: "completed",
@@ -40,7 +40,7 @@ export const STATUSES = /** @type {Record<string, string>} */ ({
   published: "published",
 });
 
-/** Statistics of a series, by the words of the language, with the field of last_metrics. */
+/** Statistics of a series by name in the language: the field of last_metrics. */
 export const STATISTICS = /** @type {Record<string, string>} */ ({
   last: "value",
   min: "min_value",
@@ -54,7 +54,7 @@ const PREFIXES = new Set(["hp", ...Object.keys(STATISTICS)]);
 const OPERATORS = ["<=", ">=", "!=", "<", ">", "=", "~", ":"];
 
 /**
- * Terms of a text, or the first mistake. Never throws.
+ * The terms of a text, or its first error. Never throws.
  * @param {string} text
  * @returns {{terms: Term[], mistake: Mistake | null}}
  */
@@ -116,7 +116,7 @@ function term(reader) {
 }
 
 /**
- * What a field is compared with; "number" for statistics, "any" for parameters.
+ * The type of values that a field takes; "number" for statistics, "any" for parameters.
  * @param {string} field
  */
 export function takes(field) {
@@ -143,7 +143,7 @@ export function statisticOf(field) {
 const UNITS = /** @type {Record<string, number>} */ ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 });
 
 /**
- * A time in ms since the epoch: "-7d" before `now`, "2026-11-30" or ISO 8601; null when it is none.
+ * A time in ms since the epoch from "-7d" (before `now`), "2026-11-30" or ISO 8601; null for anything else.
  * @param {string} value
  * @param {number} now
  */
@@ -156,25 +156,25 @@ export function timeOf(value, now) {
 }
 
 /**
- * A value as it is written in the language.
+ * A value in the syntax of the language, quoted if needed.
  * @param {string} value
  */
 export function quote(value) {
   return value !== "" && /^[^\s",:<>=!~]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** A name as it is written before an operator. @param {string} name */
+/** A name in the syntax of the language, for use before an operator. @param {string} name */
 export function quoteName(name) {
   return /^[^\s"<>=!~]+$/.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** What a term means, however it is written. @param {Term | undefined} term */
+/** A normal form of a term, equal for all its spellings. @param {Term | undefined} term */
 function meaning(term) {
   return JSON.stringify(term, (key, value) => (key === "from" || key === "to" ? undefined : value));
 }
 
 /**
- * The part of a filter that means the same as a term; undefined when there is none.
+ * The part of a filter that is equivalent to a term; undefined if there is none.
  * @param {string} text @param {string} wanted one term
  */
 export function termLike(text, wanted) {
@@ -212,7 +212,7 @@ class Reader {
     while (/\s/.test(this.peek())) this.at += 1;
   }
 
-  /** Up to a blank or an operator; parts in quotes may hold anything. */
+  /** Reads up to a blank or an operator; quoted parts may contain anything. */
   name() {
     let text = "";
     let quoted = false;
@@ -247,7 +247,7 @@ class Reader {
   }
 
   /**
-   * One value: in quotes, or up to a blank (and up to a comma in a list).
+   * Reads a value: quoted, or up to a blank (in a list also up to a comma).
    * @param {string} expected
    * @param {RegExp} [end]
    */

@@ -1,4 +1,4 @@
-// The button and the key that copy the link to what is shown.
+// Button and key that copy the link to exactly what is shown.
 import { exactLink } from "../core/link.js";
 import { shortened } from "../core/url.js";
 import { copyText } from "./toast.js";
@@ -6,5 +6,5 @@ import { copyText } from "./toast.js";
 export function copyLink() {
   const { origin } = window.location;
   const [short, kept] = shortened(exactLink().slice(origin.length));
-  void copyText(origin + short, kept ? "link without the selection, which is too long for an address" : "link");
+  void copyText(origin + short, kept ? "link without the selection, which is too long for a URL" : "link");
 }

@@ -1,4 +1,4 @@
-// The keyboard map: what the keys do where the reader is now.
+// The keyboard map of the present view.
 import { signal } from "../vendor/signals.js";
 import { groups } from "../core/keys.js";
 import { Dialog } from "./dialog.js";

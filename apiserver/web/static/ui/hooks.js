@@ -8,11 +8,11 @@ import { paced } from "../core/pace.js";
 
 const RETRY_MS = 2_000;
 
-/** What modules export as `default`, by the function that loads them. @type {Map<() => Promise<{default: any}>, any>} */
+/** Default exports of loaded modules, by their load function. @type {Map<() => Promise<{default: any}>, any>} */
 const components = new Map();
 
 /**
- * The component of a module that is loaded when it is first shown. One that comes when another is shown already is kept for later.
+ * The component of a module that is loaded on first use. A module that arrives after the view has changed is kept for later.
  * @param {(() => Promise<{default: any}>) | undefined} load
  * @returns {{component: any, failure: Error | null}}
  */
@@ -62,8 +62,8 @@ export function useSignal(signal) {
  */
 
 /**
- * Runs `work` when `deps` change, when the connection is back, and on `again()`. Old data stay until new ones are there; a run that is overtaken is
- * aborted. `work` returning null means: nothing to do now.
+ * Runs `work` when `deps` change, when the connection is back, and on `again()`. Old data stay until new ones arrive; a newer run aborts the older. `work`
+ * returns null when there is nothing to do.
  * @template T
  * @param {(signal: AbortSignal) => Promise<T> | null} work
  * @param {unknown[]} deps
@@ -73,7 +73,7 @@ export function useCall(work, deps) {
   const [state, setState] = useState(/** @type {{data: T | undefined, error: Error | null, loading: boolean}} */ ({ data: undefined, error: null, loading: true }));
   const [round, setRound] = useState(0);
   const connected = useSignal(generation);
-  // Before the browser paints: the call is under way meanwhile.
+  // A layout effect, so that the call is sent before the browser paints.
   useLayoutEffect(() => {
     const control = new AbortController();
     const promise = work(control.signal);
@@ -116,7 +116,7 @@ export function useKeys(title, keys) {
 }
 
 /**
- * Adds to copied links what a view knows of itself at that moment. `read` may close over fresh state.
+ * Adds a view's present state to copied links. `read` may close over fresh state.
  * @param {import("../core/link.js").Moving} read
  */
 export function useMoving(read) {
@@ -156,7 +156,7 @@ export function usePolling(run, ms) {
 }
 
 /**
- * A value that follows when it has not changed for `ms`; 0: at once.
+ * The value once it has not changed for `ms`; 0: at once.
  * @template T
  * @param {T} value
  * @param {number} ms
@@ -172,7 +172,7 @@ export function useDebounced(value, ms) {
 }
 
 /**
- * A value that follows at once, then at most every `ms`; the last one always arrives.
+ * The value, updated at once and then at most every `ms`; the last value always arrives.
  * @template T
  * @param {T} value
  * @param {number} ms
@@ -194,7 +194,7 @@ export function useThrottled(value, ms) {
 }
 
 /**
- * A function that asks for a run of `work`, see core/pace.js. What fails is tried again after two seconds.
+ * A function that requests a run of `work` (core/pace.js). A failed run is repeated after two seconds.
  * @param {() => Promise<unknown>} work may close over fresh state
  * @param {number} least ms between two runs
  * @returns {() => void}
@@ -209,7 +209,7 @@ export function usePaced(work, least) {
       try {
         await latest.current();
       } catch {
-        clearTimeout(timer); // what is shown stays
+        clearTimeout(timer); // the view keeps its data
         timer = setTimeout(one.ask, RETRY_MS);
       }
     }, least);

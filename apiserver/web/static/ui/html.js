@@ -1,4 +1,4 @@
-// Elements as functions: `div({class: "row"}, b("Loss"), " 0.21")`. The properties may be left out. Texts are text nodes, always.
+// Elements as functions: `div({class: "row"}, b("Loss"), " 0.21")`. The properties may be omitted. Texts always become text nodes, never HTML.
 import { Fragment, h } from "../vendor/preact.js";
 
 /** @typedef {import("../vendor/preact.js").ComponentChild} Child */
@@ -9,7 +9,7 @@ import { Fragment, h } from "../vendor/preact.js";
  * @returns {value is Record<string, any>}
  */
 function isProps(value) {
-  // Preact's nodes carry `constructor: undefined`, so that JSON can't pretend to be one.
+  // Preact's nodes have `constructor: undefined`, so that JSON can't be mistaken for one.
   return typeof value === "object" && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) === Object.prototype && !Object.hasOwn(value, "constructor");
 }
 

@@ -1,4 +1,4 @@
-// Icons: 16 × 16 outlines in the colour of the text. Decoration only; the caller adds the words.
+// Icons: 16 × 16 outlines in the text's colour. Decorative: the caller adds a label.
 import { h } from "../vendor/preact.js";
 
 /** @type {Record<string, string>} */

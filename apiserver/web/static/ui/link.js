@@ -1,9 +1,9 @@
-// Links inside of the page.
+// Links within the page.
 import { go } from "../core/url.js";
 import { a } from "./html.js";
 
 /**
- * A link that changes the view without loading the page again; middle click, ctrl and "copy address" work as everywhere.
+ * A link that changes the view without reloading the page; middle click, Ctrl+click and "copy link" work as usual.
  * @param {{href: string, replace?: boolean, [name: string]: any}} props
  * @param {...import("./html.js").Child} children
  */

@@ -1,17 +1,17 @@
-// An error of one part of the page: its sentence, the call id, Try again. The rest works on.
+// An error of one part of the page: message, call id, "Try again". The other parts keep working.
 import { ApiError } from "../core/api.js";
 import { button, code, div, p } from "./html.js";
 import { icon } from "./icons.js";
 import { copyText } from "./toast.js";
 
 /**
- * What an error means to a reader.
+ * The message for an error.
  * @param {Error} error
  */
 export function sentence(error) {
   if (error instanceof ApiError) return error.status === 403 && /server\.hosts/.test(error.message) ? `${error.message} (config/server.conf)` : error.message;
   if (error instanceof TypeError && /fetch|network/i.test(error.message)) return "The server does not answer.";
-  if (/dynamically imported module|module script/i.test(error.message)) return "A new version of Tidemark runs. Reload the page to use it.";
+  if (/dynamically imported module|module script/i.test(error.message)) return "Tidemark was updated. Reload the page to use the new version.";
   return error.message || String(error);
 }
 

@@ -1,4 +1,4 @@
-// The frame around every view: brand, places, the view's own bar, theme, help, the message about a lost connection.
+// The frame around every view: brand, navigation, the view's own bar, theme, help, the message about a lost connection.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { offline, tryNow } from "../core/connection.js";
 import { liveState } from "../core/live.js";
@@ -12,7 +12,7 @@ import { helpOpen } from "./help.js";
 import { link } from "./link.js";
 
 /**
- * A view: `Page({bar: [...], children})`. `bar` stands in the header between the places and the buttons, `class` is put on <main>.
+ * A view: `Page({bar: [...], children})`. `bar` is shown in the header between navigation and buttons; `class` is set on <main>.
  * @param {{bar?: any, class?: string, children?: any}} props
  */
 export function Page({ bar, class: className = "", children }) {
@@ -54,7 +54,7 @@ function LiveHint() {
   const state = useSignal(liveState);
   if (state !== "polling") return null;
   return span(
-    { class: "chip live-hint", role: "status", title: "No WebSocket to /api/live is to be had, perhaps because of a proxy. The page asks every 5 seconds instead." },
+    { class: "chip live-hint", role: "status", title: "No WebSocket connection to /api/live, perhaps because of a proxy. The page polls every 5 seconds instead." },
     "every 5 s",
   );
 }
@@ -79,8 +79,8 @@ function OfflineBar(_props) {
   const seconds = Math.max(0, Math.ceil((state.next - Date.now()) / 1000));
   return div(
     { class: "offline", role: "alert" },
-    `Not connected since ${new Date(state.since).toLocaleTimeString()}. What is shown was known then. `,
-    span({ "aria-hidden": "true" }, state.next ? `Next try in ${seconds} s. ` : "Trying now. "),
+    `Not connected since ${new Date(state.since).toLocaleTimeString()}. What you see is from that time. `,
+    span({ "aria-hidden": "true" }, state.next ? `Retrying in ${seconds} s. ` : "Reconnecting … "),
     button({ type: "button", class: "link", onClick: () => void tryNow() }, "Try now"),
   );
 }

@@ -1,4 +1,4 @@
-// The status of a run as icon and word; colour only repeats what the word says.
+// The status of a run as icon and word; the colour adds no information.
 import { span } from "./html.js";
 import { icon } from "./icons.js";
 

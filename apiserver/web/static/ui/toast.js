@@ -1,4 +1,4 @@
-// Short messages at the bottom; a screen reader hears them.
+// Short messages at the bottom, announced to screen readers.
 import { signal } from "../vendor/signals.js";
 import { button, div, span } from "./html.js";
 import { useSignal } from "./hooks.js";
@@ -51,7 +51,7 @@ export function Toasts() {
 }
 
 /**
- * Copies a text and says so.
+ * Copies a text and shows a confirmation.
  * @param {string} text
  * @param {string} what such as "link"
  */
@@ -59,7 +59,7 @@ export async function copyText(text, what) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without a secure context (http on another host) there is no clipboard; a selected text field can still be copied.
+    // Without a secure context (http on another host) there is no clipboard API; a selected text field can be copied.
     const field = document.createElement("textarea");
     field.value = text;
     field.className = "offscreen";

@@ -1,15 +1,15 @@
-// Which rows of a long list are on screen.
+// Virtual lists: which rows are on screen.
 import { useEffect, useLayoutEffect, useState } from "../vendor/hooks.js";
 
 const BEYOND = 8;
 
 /**
- * The rows of `count` that are in view of a scrolling element, with some beyond its edges; `seen`: those in view, [from, to).
+ * The rows to render in a scrolling element: those in view (`seen`, [from, to)), and some beyond its edges.
  * @param {{current: HTMLElement | null}} scroller
  * @param {number} count
  * @param {number} height px of a row
  * @param {number} [head] px above the first row that scroll with it
- * @param {number} [under] px of what lies over the rows, such as a sticky head
+ * @param {number} [under] px covered by elements over the rows, such as a sticky head
  */
 export function useVirtual(scroller, count, height, head = 0, under = 0) {
   const [top, setTop] = useState(0);

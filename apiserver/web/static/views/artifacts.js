@@ -12,7 +12,7 @@ import { Sample } from "./sample.js";
 
 await loadStyle("images");
 
-/** Characters of a text that are shown. */
+/** Most characters shown of a text. */
 const MOST_TEXT = 2_000;
 const IMAGE = /\.(png|jpe?g|webp|gif)$/i;
 const TEXT = /\.(txt|json|jsonl|csv|tsv|ya?ml|toml|ini|md|log|py|sh)$/i;
@@ -85,13 +85,13 @@ export default function Artifacts({ id, revision }) {
   );
 }
 
-/** A name that leads to its file where a browser reaches it; else the address as it is stored. @param {string} name @param {string | undefined} uri */
+/** A link to a file if browsers can reach it; else the stored URL as text. @param {string} name @param {string | undefined} uri */
 function file(name, uri) {
   const address = fileUrl(uri);
   return address ? a({ href: address, target: "_blank", rel: "noreferrer noopener", title: uri }, name) : [name, uri && span({ class: "muted wrap-anywhere block" }, uri)];
 }
 
-/** What the run says of its file; else an image in small, or the beginning of a text. @param {{one: any}} props */
+/** The artifact's own preview; else a thumbnail, or the beginning of a text. @param {{one: any}} props */
 function Preview({ one }) {
   const address = fileUrl(one.uri);
   const [text, setText] = useState("");

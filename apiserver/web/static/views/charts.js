@@ -1,4 +1,4 @@
-// The charts of a run: a tree of metrics, a grid of cards that is virtual, one axis, zoom and cursor for all.
+// The charts of a run: a tree of metrics, a virtual grid of cards, a common axis, zoom and cursor.
 import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
@@ -22,7 +22,7 @@ import { Problem } from "../ui/problem.js";
 
 const SPLIT_FROM = 9;
 const SIDE = 216;
-/** The list of so many metrics takes seconds: it is read again less often. */
+/** From this many metrics on, listing takes seconds and is repeated less often. */
 const MANY = 5_000;
 const MANY_MS = 30_000;
 /** @type {import("../chart/settings.js").Sizes} */
@@ -119,14 +119,14 @@ export default function Charts({ id, run, revision }) {
 
 /** @param {CardSpec} spec @param {string} variant */
 function pickOf(spec, variant) {
-  // Variants of one card need different colours; a card with one line always has the first.
+  // Variants of a card need different colours; a card with one line has the first.
   if (spec.variants.length === 1) return 0;
   const at = spec.variants.indexOf(variant);
   return at < 0 ? 32 : at;
 }
 
 /**
- * One card per metric; a metric with many variants has one card each.
+ * A card per metric; for a metric with many variants, a card per variant.
  * @param {string} id
  * @param {Record<string, string[]>} names
  * @returns {CardSpec[]}
@@ -142,7 +142,7 @@ function cardsOf(id, names) {
   });
 }
 
-/** First and last x of the run, as far as its record says. @param {any} run @param {string} axis @returns {[number, number]} */
+/** First and last x of the run, as far as its task document tells. @param {any} run @param {string} axis @returns {[number, number]} */
 function extent(run, axis) {
   if (axis === "step") return [0, Math.max(1, run.last_iteration ?? 1)];
   const from = ms(run.started) || ms(run.created) || 0;

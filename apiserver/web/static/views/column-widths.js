@@ -1,4 +1,4 @@
-// Widths of the table's columns: dragged with the pointer or moved by arrow keys, kept with the reader's preferences.
+// Widths of the table's columns: changed by dragging or arrow keys, stored with the user's preferences.
 import { useState } from "../vendor/hooks.js";
 import { preference, setPreference } from "../core/prefs.js";
 import { span } from "../ui/html.js";
@@ -15,7 +15,7 @@ function stored(/** @type {unknown} */ value) {
 }
 
 /**
- * The widths that the reader chose, and the handle at the right edge of a head.
+ * The chosen widths, and the drag handle for a column's head.
  * @returns {{widths: Record<string, number>, handle: (id: string, title: string, width: number) => any}}
  */
 export function useColumnWidths() {
@@ -32,7 +32,7 @@ export function useColumnWidths() {
     span({
       class: moving?.id === id ? "column-edge on" : "column-edge", role: "separator", tabIndex: 0, "aria-orientation": "vertical",
       "aria-label": `Width of ${title}`, "aria-valuenow": Math.round(width), "aria-valuemin": LEAST, "aria-valuemax": MOST,
-      title: "Drag to change the width; double-click for the usual one",
+      title: "Drag to change the width; double-click for the default",
       onPointerDown: (/** @type {PointerEvent} */ event) => {
         event.preventDefault();
         /** @type {HTMLElement} */ (event.currentTarget).setPointerCapture(event.pointerId);

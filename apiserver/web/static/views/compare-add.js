@@ -1,4 +1,4 @@
-// Finds further runs for a comparison, by name, id, comment or tags.
+// Adds runs to a comparison, found by name, id, comment or tags.
 import { useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { literal } from "../query/compile.js";
@@ -50,7 +50,7 @@ function Finder({ ids, onAdd }) {
           statusBadge(run.status),
         ),
       ),
-      found.data && !others.length && li({ class: "muted" }, "No other run fits"),
+      found.data && !others.length && li({ class: "muted" }, "No other run matches"),
     ),
   );
 }

@@ -1,4 +1,4 @@
-// Overlays: one card per series, one line per run, all with one axis, zoom and cursor.
+// Overlays: a card per series, a line per run; all cards share axis, zoom and cursor.
 import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
@@ -37,7 +37,7 @@ export default function CompareCharts({ runs, revision }) {
         call("events.get_multi_task_metrics", { tasks, event_type: "training_stats_scalar" }, { signal: abort }),
         call("events.get_task_metrics", { tasks, event_type: "training_stats_scalar" }, { signal: abort }),
       ]);
-      // Single values are no curves: they are under Values.
+      // Single values are no curves; they are in the tab Values.
       const curves = new Set(charted.metrics.flatMap((/** @type {{metrics: string[]}} */ one) => one.metrics));
       return /** @type {{metric: string, variants: string[]}[]} */ (all.metrics).filter((one) => curves.has(one.metric));
     },
@@ -90,7 +90,7 @@ export default function CompareCharts({ runs, revision }) {
 }
 
 /**
- * A card per series; a series that only one run has is a card as well.
+ * A card per series, also for series of a single run.
  * @param {{metric: string, variants: string[]}[]} metrics
  * @param {Compared[]} runs
  * @returns {CardSpec[]}

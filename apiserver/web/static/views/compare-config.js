@@ -1,4 +1,4 @@
-// Parameters, code and configuration of the runs: what differs first, the rest on request; texts as a difference of lines.
+// Parameters, code and configuration of the runs: differences first, the rest on request; texts as line diffs.
 import { useMemo } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { color } from "../core/colors.js";
@@ -41,7 +41,7 @@ export default function CompareConfig({ runs, revision }) {
       { class: "compare-search" },
       h2(rows.length ? `${integer(differing.length)} of ${plural(rows.length, "parameter")} differ` : "No parameters"),
       rows.length > 0 && input({ type: "search", placeholder: "Find parameter or value", "aria-label": "Find parameter or value", value: search, onInput: (/** @type {any} */ event) => setParams({ p: event.target.value }) }),
-      rows.length > differing.length && label(input({ type: "checkbox", checked: all, onChange: () => setParams({ all: all ? "" : "1" }) }), " show equal ones too"),
+      rows.length > differing.length && label(input({ type: "checkbox", checked: all, onChange: () => setParams({ all: all ? "" : "1" }) }), " show equal values too"),
     ),
     shown.length > 0 &&
       div(

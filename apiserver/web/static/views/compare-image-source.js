@@ -1,4 +1,4 @@
-// Images of several runs: which steps exist, and what each run had at one of them.
+// Data of image comparisons: which steps exist, and each run's images at a step.
 import { call } from "../core/api.js";
 import { loadPrefixes } from "../core/files.js";
 import { expand, order, pictureOf } from "./image-source.js";
@@ -41,7 +41,7 @@ export class ComparedImages {
   }
 
   /**
-   * The newest picture of each run and variant up to a step, by `cell`.
+   * The newest image of each run and variant up to a step, by `cell`.
    * @param {string} metric @param {string[]} variants @param {number} step @returns {Promise<Map<string, Picture>>}
    */
   at(metric, variants, step) {
@@ -49,7 +49,7 @@ export class ComparedImages {
     const found = this.known.get(key);
     if (found) return found;
     const asked = this.read(metric, variants, step);
-    asked.catch(() => this.known.delete(key)); // asked again
+    asked.catch(() => this.known.delete(key)); // the next request tries again
     this.known.set(key, asked);
     if (this.known.size > KEPT) this.known.delete(/** @type {string} */ (this.known.keys().next().value));
     return asked;

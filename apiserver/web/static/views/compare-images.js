@@ -1,4 +1,4 @@
-// Images of runs: a row per run; a column per step of one variant, or per variant at one step. A click shows one of all runs in large.
+// Images of runs: a row per run; a column per step of one variant, or per variant at one step. A click opens the viewer with that image of all runs.
 import { useMemo, useRef } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
 import { integer, plural } from "../core/format.js";
@@ -44,7 +44,7 @@ export default function CompareImages({ runs, revision }) {
   const columns = across
     ? names.slice(0, VARIANTS).map((name) => ({ key: name, title: name || metric, step, variant: name }))
     : around(steps, at).map((one) => ({ key: String(one), title: `step ${integer(one)}`, step: one, variant }));
-  // A slider that is dragged asks for the step at which it rests, not for all on the way.
+  // While the slider is dragged, only the step where it rests is loaded.
   const answered = useRef(false);
   const rested = useDebounced(JSON.stringify([metric, columns]), answered.current ? 40 : 0);
   const images = useCall(() => (source && steps.length ? read(source, .../** @type {[string, Column[]]} */ (JSON.parse(rested))) : null), [source, rested]);
@@ -138,7 +138,7 @@ async function read(source, metric, columns) {
 /** @param {string[]} names @param {string | null} wanted */
 const pick = (names, wanted) => (wanted !== null && names.includes(wanted) ? wanted : names[0] ?? "");
 
-/** As many steps around one as stand beside each other. @param {number[]} steps @param {number} at */
+/** The steps around one that fit beside each other. @param {number[]} steps @param {number} at */
 function around(steps, at) {
   const count = Math.max(1, Math.min(MOST_STEPS, Math.floor((innerWidth - (innerWidth > 900 ? WIDE_SIDE : NARROW_SIDE)) / COLUMN)));
   const from = Math.max(0, Math.min(at - Math.floor(count / 2), steps.length - count));

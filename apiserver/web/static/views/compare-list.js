@@ -1,4 +1,4 @@
-// The runs of a comparison beside it: colours, order, what is hidden. Of a long list only what is in view exists.
+// The list of compared runs: colours, order, visibility. A long list is virtual.
 import { useRef } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
 import { runHref } from "../core/url.js";
@@ -8,7 +8,7 @@ import { link } from "../ui/link.js";
 import { statusBadge } from "../ui/status.js";
 import { useVirtual } from "../ui/virtual.js";
 
-/** px of a run with the gap behind it, and how many runs make a long list; beside each other (narrow windows) they are all there. */
+/** px of a run with its gap, and the number of runs from which the list is virtual; in narrow windows, where runs are in a row, it never is. */
 const ROW = 60;
 const LONG = 30;
 const WIDE = 900;
@@ -37,7 +37,7 @@ export function RunList({ runs, solo, onMove, onToggle, onLeave, onSolo }) {
           index > 0 && button({ type: "button", class: "icon-button small", "aria-label": `Move ${run.name} up`, onClick: () => onMove(index, -1) }, icon("up")),
           button({ type: "button", class: "icon-button small", "aria-label": `Only ${run.name}`, "aria-pressed": solo === run.id, title: "Only this one", onClick: () => onSolo(run.id) }, icon("star")),
           button({ type: "button", class: "icon-button small", "aria-label": `${run.hidden ? "Show" : "Hide"} ${run.name}`, "aria-pressed": run.hidden, title: run.hidden ? "Show" : "Hide", onClick: () => onToggle(run.id) }, icon(run.hidden ? "eyeoff" : "eye")),
-          button({ type: "button", class: "icon-button small", "aria-label": `Leave ${run.name} out`, title: "Leave out", onClick: () => onLeave(run.id) }, icon("close")),
+          button({ type: "button", class: "icon-button small", "aria-label": `Leave ${run.name} out`, title: "Remove", onClick: () => onLeave(run.id) }, icon("close")),
         ),
       ),
     );

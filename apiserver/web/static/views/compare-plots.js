@@ -1,4 +1,4 @@
-// The same figure of several runs, beside each other.
+// The same plot of several runs, side by side.
 import { useMemo } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { loadPrefixes } from "../core/files.js";
@@ -52,7 +52,7 @@ export default function ComparePlots({ runs, revision }) {
         span({ class: "muted" }, "plot "),
         select({ value: chosen?.key, onChange: (/** @type {any} */ event) => setParams({ plot: event.target.value }) }, all.map((one) => option({ key: one.key, value: one.key, selected: one.key === chosen?.key }, one.variant && one.variant !== one.metric ? `${one.metric} / ${one.variant}` : one.metric))),
       ),
-      without.length > 0 && span({ class: "muted", title: without.map((run) => run.name).join("\n") }, `${plural(without.length, "run")} without it`),
+      without.length > 0 && span({ class: "muted", title: without.map((run) => run.name).join("\n") }, `${plural(without.length, "run")} without this plot`),
     ),
     found.error && use(Problem, { error: found.error, again: found.again }),
     drawn.length > 0 && use(Frame, { figures: drawn, onStep: () => undefined }),
@@ -61,7 +61,7 @@ export default function ComparePlots({ runs, revision }) {
 }
 
 /**
- * The newest figure of each run that has it.
+ * The newest version of the plot of each run that has it.
  * @param {string[]} ids @param {string} metric @param {string} variant @param {AbortSignal} signal
  * @returns {Promise<Map<string, Figure>>}
  */

@@ -1,4 +1,4 @@
-// Last, least and greatest values of every series and run; the best of a row is marked. Two columns of anything as a scatter plot.
+// Last, smallest and largest values of every series and run; the best of a row is marked. Any two rows as a scatter plot.
 import { useMemo, useState } from "../vendor/hooks.js";
 import { h } from "../vendor/preact.js";
 import { finder } from "../chart/find.js";
@@ -21,11 +21,11 @@ import { Parallel } from "./parallel.js";
 
 /** @type {Record<string, string>} */
 const STATISTICS = { last: "value", min: "min_value", max: "max_value", mean: "mean_value" };
-/** Rows that are shown at first, and at most; choices of a menu. The search finds the others. */
+/** Rows shown at first, and at most; options of a menu. The search finds the others. */
 const SHOWN = 200;
 const MOST_SHOWN = 5_000;
 const MOST_CHOICES = 300;
-/** Series of which the least value is the best. */
+/** Series whose smallest value is the best. */
 const LESS_IS_BETTER = /loss|err|perplex|wer\b|cer\b|rmse|mse|mae|time|latency/i;
 
 /** @param {{runs: Compared[], revision: number}} props */
@@ -78,7 +78,7 @@ export default function CompareValues({ runs, revision }) {
       ),
     ),
     !all && matching.length > SHOWN && p(button({ type: "button", class: "link", onClick: () => setAll(true) }, `Show all ${integer(Math.min(matching.length, MOST_SHOWN))}`)),
-    p({ class: "muted" }, "Best: the least value of losses and errors, the greatest of everything else."),
+    p({ class: "muted" }, "Best: the smallest value of losses and errors, the largest of everything else."),
     use(Scatter, { runs, rows: [...parameters, ...matching].slice(0, MOST_CHOICES) }),
     use(Parallel, { runs, parameters, values: matching.slice(0, MOST_CHOICES) }),
   );

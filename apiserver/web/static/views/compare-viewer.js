@@ -1,4 +1,4 @@
-// One image of several runs over the whole window: all zoomed and moved as one, or as differences with one of them.
+// Full-window viewer for an image of several runs: zoomed and panned together, or as differences from a reference run.
 import { useEffect, useRef } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
 import { integer, plural } from "../core/format.js";
@@ -14,7 +14,7 @@ import { ImageStage, fetchAhead, stageControls, useFocusInside } from "./image-s
 
 /** @typedef {import("./compare.js").Compared} Compared */
 
-/** Runs that are shown at once: more are too small to see anything. */
+/** Most runs shown at once: with more, the images are too small. */
 const MOST = 16;
 
 /**
@@ -40,7 +40,7 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
     if (next !== undefined) onVariant(next);
   };
   useFocusInside(root);
-  // The neighbours are fetched beforehand: the next step appears at once.
+  // Prefetches the neighbouring steps.
   useEffect(() => {
     if (!found.data) return;
     for (const near of [steps[at + 1], steps[at - 1]]) {
@@ -57,8 +57,8 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
     { keys: "ArrowUp", does: "previous variant", run: () => turn(-1) },
     { keys: "ArrowDown", does: "next variant", run: () => turn(1) },
     ...controls.keys,
-    { keys: "d", does: "differences with one run", run: turnMode },
-    { keys: "r", does: "next run to differ from", run: () => look.setOther(shown[(shown.indexOf(base) + 1) % shown.length]?.id ?? "") },
+    { keys: "d", does: "differences from a reference run", run: turnMode },
+    { keys: "r", does: "next reference run", run: () => look.setOther(shown[(shown.indexOf(base) + 1) % shown.length]?.id ?? "") },
     { keys: "Escape", does: "close", run: onClose },
   ]);
   const pictureOf = (/** @type {Compared} */ run) => found.data?.get(cell(run.id, variant));
@@ -67,7 +67,7 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
     const picture = pictureOf(run);
     if (!picture && !found.data) return [];
     const head = [span({ class: "dot", style: { background: color(run.pick) } }), span({ class: "truncate", title: run.name }, run.name), picture && picture.iter !== steps[at] && span({ class: "muted" }, `step ${integer(picture.iter)}`), differs && run === base && span({ class: "chip" }, "itself")];
-    const missing = !picture ? `no image up to step ${integer(steps[at] ?? step)}` : !isOwn(picture.url) ? "the file is not on this server" : picture.kind !== "image" ? "the file is no image" : undefined;
+    const missing = !picture ? `no image up to step ${integer(steps[at] ?? step)}` : !isOwn(picture.url) ? "the file is not on this server" : picture.kind !== "image" ? "the file is not an image" : undefined;
     const alt = `${run.name}, ${metric}/${variant}, step ${picture?.iter}`;
     return [{ key: run.id, url: missing ? "" : (picture?.url ?? ""), alt, head, missing, under: differs && run !== base && under && !missing ? { url: under.url, alt: `${base.name}, step ${under.iter}` } : undefined }];
   });
@@ -82,8 +82,8 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
       button({ type: "button", class: "button square", "aria-label": "Next step", disabled: at >= steps.length - 1, onClick: () => go(1) }, icon("right")),
       span({ class: "spread" }),
       controls.buttons,
-      shown.length > 1 && button({ type: "button", class: "button", "aria-pressed": differs ? "true" : "false", title: "Differences with one run (d)", onClick: turnMode }, "Difference"),
-      differs && select({ "aria-label": "Run to differ from", value: base?.id, onChange: (/** @type {any} */ event) => look.setOther(event.target.value) }, shown.map((run) => option({ key: run.id, value: run.id, selected: run === base }, run.name))),
+      shown.length > 1 && button({ type: "button", class: "button", "aria-pressed": differs ? "true" : "false", title: "Differences from a reference run (d)", onClick: turnMode }, "Difference"),
+      differs && select({ "aria-label": "Reference run", value: base?.id, onChange: (/** @type {any} */ event) => look.setOther(event.target.value) }, shown.map((run) => option({ key: run.id, value: run.id, selected: run === base }, run.name))),
       button({ type: "button", class: "icon-button viewer-close", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
     ),
     found.error && use(Problem, { error: found.error, again: found.again }),

@@ -1,4 +1,4 @@
-// Two to a hundred runs side by side. The runs, the tab and what is hidden are in the address.
+// Two to a hundred runs side by side. The runs, the tab and hidden runs are in the URL.
 import { useEffect, useMemo, useRef } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { plural } from "../core/format.js";
@@ -19,7 +19,7 @@ import { useLiveRuns, withState } from "./run-live.js";
 await Promise.all([loadStyle("run"), loadStyle("chart"), loadStyle("runs"), loadStyle("compare")]);
 
 const MOST = 100;
-/** What is shown as a whole follows what happens at most so often. */
+/** Tabs that reload completely do so at most this often. */
 const CALM_MS = 2_000;
 
 /**
@@ -48,7 +48,7 @@ export default function Compare() {
   const found = useCall(async (signal) => (ids.length ? (await call("tasks.get_all_ex", { id: ids, only_fields: FIELDS }, { signal })).tasks : []), [ids.join(",")]);
   const tabs = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
-    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
+    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the tabs scroll
   }, [tab.name, Boolean(found.data)]);
   const { revisionOf, states: fresh } = useLiveRuns(ids, found.data, found.again);
   const states = useThrottled(fresh, CALM_MS);

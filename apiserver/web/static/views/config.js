@@ -1,4 +1,4 @@
-// What a run was started with: hyper-parameters, configuration objects, code and packages.
+// The configuration of a run: hyper-parameters, configuration objects, code and packages.
 import { useMemo } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { finder } from "../chart/find.js";
@@ -82,7 +82,7 @@ function parametersOf(hyperparams) {
   );
 }
 
-/** For a POSIX shell. @param {{name: string, value: string}[]} parameters */
+/** Parameters as arguments for a POSIX shell. @param {{name: string, value: string}[]} parameters */
 function asArguments(parameters) {
   const quoted = (/** @type {string} */ text) => (/^[\w./:=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
   return parameters.map(({ name, value }) => `${quoted(`--${name}`)} ${quoted(value) || "''"}`).join(" ");

@@ -1,4 +1,4 @@
-// The bar above the log: search with its progress, levels, how lines are shown.
+// The bar above the log: search and its progress, levels, display of lines.
 import { integer } from "../core/format.js";
 import { setParams } from "../core/url.js";
 import { button, div, input, option, select, span } from "../ui/html.js";
@@ -63,6 +63,6 @@ export function ConsoleBar({ search, counts, levels, wrap, time, follow, onTurn,
 function hits(found, current) {
   if (!found.hits.length) return "nothing found";
   const count = `${integer(found.hits.length)}${found.more ? "+" : ""}`;
-  const limit = found.hits.length >= MOST_HITS ? " (the search ends there)" : "";
+  const limit = found.hits.length >= MOST_HITS ? " (search limit)" : "";
   return `${integer(current + 1)} of ${count}${limit}`;
 }

@@ -1,4 +1,4 @@
-// The console of a run: one list over the whole log, of which only what is on screen exists.
+// The console of a run: a virtual list over the whole log.
 import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "../vendor/hooks.js";
 import { call, request, VERSION } from "../core/api.js";
 import { stripAnsi } from "../core/ansi.js";
@@ -19,7 +19,7 @@ import { LogSource } from "./log-source.js";
 
 await loadStyle("console");
 
-/** New lines and the map are read at most so often. */
+/** New lines and the map are read at most this often. */
 const READ_MS = 100;
 const MAP_MS = 2_000;
 const SLICES = 300;
@@ -47,13 +47,13 @@ export default function Console({ id, run, revision }) {
   const now = useRef(scroll);
   now.current = scroll;
   const search = useSearch(id, levels, params, overview);
-  /** A link says which line stands at the top: its first hit does not move the log. */
+  /** A link with a top line: the first search hit must not scroll the log. */
   const linkedTop = useRef(param("top"));
 
   /** The first line at a time or after it. @param {number} time */
   const showTime = async (time) => {
     const position = await source.positionAt(time);
-    if (source.closed) return undefined; // the address is another view's
+    if (source.closed) return undefined; // the view has changed
     if (position === null) return scroll.toEnd();
     setParams({ t: "", line: position + 1 });
     return scroll.goTo(position);
@@ -77,10 +77,10 @@ export default function Console({ id, run, revision }) {
     };
   }, [source]);
   useEffect(() => {
-    if (source.total < 0) return; // the lines come first
+    if (source.total < 0) return; // lines have priority
     call("events.get_task_log_overview", { task: id, slices: SLICES }).then(
       (answer) => setOverview(overviewOf(answer)),
-      () => undefined, // without the map the log can be read all the same
+      () => undefined, // the log works without the map
     );
   }, [id, useThrottled(revision, MAP_MS), source.total < 0]);
   const refresh = usePaced(async () => {
@@ -109,7 +109,7 @@ export default function Console({ id, run, revision }) {
     scroll.goTo(line.position);
   };
   const turn = (/** @type {number} */ by) => found?.hits.length && show((Math.max(-1, current) + by + found.hits.length) % found.hits.length);
-  // The first hit is shown as soon as it is there.
+  // Scrolls to the first hit as soon as it is found.
   useEffect(() => {
     if (!found?.hits.length || current >= 0) return;
     const linked = Number(param("hit"));
@@ -190,7 +190,7 @@ export default function Console({ id, run, revision }) {
   );
 }
 
-/** Hits for the map; of many only some. @param {Found | null} found */
+/** A sample of the hits for the map. @param {Found | null} found */
 function mapHits(found) {
   if (!found) return [];
   const every = Math.ceil(found.hits.length / 1000);
@@ -214,7 +214,7 @@ function overviewOf(answer) {
 }
 
 /**
- * The search of the address and what it found so far.
+ * The search of the URL, and its hits so far.
  * @param {string} id @param {string[]} levels @param {URLSearchParams} params @param {import("./log-map.js").Overview} overview
  */
 function useSearch(id, levels, params, overview) {
@@ -255,7 +255,7 @@ function useSearch(id, levels, params, overview) {
   };
 }
 
-/** Position of a time, as far as the map knows. @param {import("./log-map.js").Overview} overview @param {number} when */
+/** Approximate position of a time, from the map. @param {import("./log-map.js").Overview} overview @param {number} when */
 function positionOf({ slices }, when) {
   const after = slices.find((slice) => slice.start > when);
   const last = slices[slices.length - 1];
@@ -269,6 +269,6 @@ function Hits({ found, current, onShow }) {
     found.hits.slice(0, LISTED).map((line, index) =>
       button({ key: line.position, type: "button", class: `log-hit${index === current ? " current" : ""}`, onClick: () => onShow(index) }, span({ class: "log-number" }, integer(line.position + 1)), span({ class: "truncate" }, stripAnsi(line.msg).slice(0, 300))),
     ),
-    found.hits.length > LISTED && p({ class: "muted" }, `The first ${LISTED} are listed; n and N go through all.`),
+    found.hits.length > LISTED && p({ class: "muted" }, `The first ${LISTED} are listed; n and N step through all.`),
   );
 }

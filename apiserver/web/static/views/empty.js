@@ -1,4 +1,4 @@
-// No run yet: three ways to get one, ready to copy. The table appears by itself with the first run.
+// Shown without runs: three ways to get one, ready to copy. The table appears with the first run.
 import { button, code, div, h1, h2, p, pre, section } from "../ui/html.js";
 import { icon } from "../ui/icons.js";
 import { copyText } from "../ui/toast.js";
@@ -19,7 +19,7 @@ export function Empty() {
       { class: "ways" },
       way("ClearML's SDK", "In the shell that starts your training. ", `export CLEARML_API_HOST=${here}\nexport CLEARML_WEB_HOST=${here}\nexport CLEARML_FILES_HOST=${here}/files\n# access key and secret: tidemark keys`),
       way("A few lines of Python", "Nothing to install.", script(here)),
-      way("What you have", "Runicorn's folder, or TensorBoard's event files.", "tidemark import ~/RunicornStorage"),
+      way("Runs that you have", "Runicorn's folder, or TensorBoard's event files.", "tidemark import ~/RunicornStorage"),
     ),
     p({ class: "muted" }, "Keys are shown by ", code("tidemark keys"), "; calls from the server's own machine need none unless a login is required."),
   );

@@ -1,4 +1,4 @@
-// How many runs there are, and how they fall into statuses, tags and values of the parameters that differ most: click to filter.
+// The number of runs, by status, tag and values of the parameters that differ most; a click filters.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
 import { users } from "../core/vocabulary.js";
@@ -9,10 +9,10 @@ import { link } from "../ui/link.js";
 import { statusWord } from "../ui/status.js";
 
 const MOST = 6;
-/** Parameters of which values are shown, and how many values of each. */
+/** Number of parameters that are shown, and of values for each. */
 const PARAMETERS = 3;
 const VALUES = 3;
-/** The table comes first. */
+/** Delay: the table has priority. */
 const LATER_MS = 400;
 
 /**
@@ -55,7 +55,7 @@ export function Facets({ rows, seen, q, project, onFilter, onDownload, onNews, p
 }
 
 /**
- * The parameters that tell most runs apart, read a moment after the rows.
+ * The parameters that distinguish most runs, read shortly after the rows.
  * @param {import("./runs-data.js").Rows} rows @param {{section: string, name: string}[] | undefined} parameters
  */
 function useDiffering(rows, parameters) {
@@ -78,17 +78,17 @@ function useDiffering(rows, parameters) {
   return found;
 }
 
-/** Values that tell runs apart: two at least. @param {{values: {value: string | null, count: number}[]} | undefined} facet */
+/** The facet if it has two values or more. @param {{values: {value: string | null, count: number}[]} | undefined} facet */
 function several(facet) {
   const values = (facet?.values ?? []).filter((one) => one.value !== null);
   return values.length > 1 ? values.slice(0, VALUES) : [];
 }
 
-/** The name of a user by id, once names are read; they are when `wanted`. @param {boolean} wanted @returns {(id: string) => string} */
+/** A function from user id to name; names are read if `wanted`. @param {boolean} wanted @returns {(id: string) => string} */
 function useUserNames(wanted) {
   const [names, setNames] = useState(/** @type {Map<string, string>} */ (new Map()));
   useEffect(() => {
-    if (wanted) users().then((all) => setNames(new Map(all.map((one) => [one.id, one.name]))), () => undefined); // ids filter as well
+    if (wanted) users().then((all) => setNames(new Map(all.map((one) => [one.id, one.name]))), () => undefined); // ids work as a filter too
   }, [wanted]);
   return (id) => names.get(id) ?? id;
 }

@@ -1,4 +1,4 @@
-// Figures of runs: drawn in a sandboxed frame; tables are real tables of this page.
+// Plots of runs: drawn in a sandboxed frame; tables become tables of this page.
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { request } from "../core/api.js";
 import { fileUrl, isOwn } from "../core/files.js";
@@ -9,14 +9,14 @@ import { useSignal } from "../ui/hooks.js";
 
 /** @typedef {{id: string, title: string, metric: string, variant: string, iter: number, min: number, max: number, text: string, problem: string, images: (Blob | null)[]}} Figure `problem`: why it is not drawn */
 
-/** Characters of a figure that is drawn: a browser needs about a second for so much. */
+/** Most characters of a figure that is drawn: browsers need about a second for it. */
 const MOST_TEXT = 10_000_000;
 const TABLE_ROWS = 500;
 
 /** @param {any} plot an event @param {{min?: number, max?: number}} [range] its first and last step @returns {Promise<Figure>} */
 export async function figureOf(plot, range) {
   const whole = String(plot.plot_str ?? "");
-  const problem = whole.length > MOST_TEXT ? `it has ${bytes(whole.length)}; figures of up to ${bytes(MOST_TEXT)} are drawn. The API gives all of it.` : "";
+  const problem = whole.length > MOST_TEXT ? `it has ${bytes(whole.length)}; figures of up to ${bytes(MOST_TEXT)} are drawn. The API returns it completely.` : "";
   const text = problem ? "" : whole;
   return {
     id: JSON.stringify([plot.task, plot.metric, plot.variant]), title: plot.variant && plot.variant !== plot.metric ? `${plot.metric} / ${plot.variant}` : plot.metric,
@@ -24,14 +24,14 @@ export async function figureOf(plot, range) {
   };
 }
 
-/** Images that a figure names, fetched here: the frame reaches nothing. @param {string} text @returns {Promise<(Blob | null)[]>} */
+/** The images in a figure, loaded here because the frame has no network access. @param {string} text @returns {Promise<(Blob | null)[]>} */
 async function imagesOf(text) {
   if (!text.includes('"images"')) return [];
   let images;
   try {
     images = JSON.parse(text).layout?.images ?? [];
   } catch {
-    return []; // the frame says that the figure can't be read
+    return []; // the frame shows the error
   }
   if (!Array.isArray(images)) return [];
   return Promise.all(
@@ -71,7 +71,7 @@ export function Frame({ figures, onStep }) {
   useEffect(() => {
     if (!ready) return;
     const colors = Object.fromEntries(["bg", "fg", "muted", "line", "accent"].map((name) => [name, token(`--${name}`)]));
-    frame.current?.contentWindow?.postMessage({ kind: "theme", theme: colors }, "*"); // an opaque origin has no name to send to
+    frame.current?.contentWindow?.postMessage({ kind: "theme", theme: colors }, "*"); // "*", because an opaque origin has no name
   }, [ready, shownTheme]);
   useEffect(() => {
     if (!ready) return;
@@ -84,7 +84,7 @@ export function Frame({ figures, onStep }) {
   });
 }
 
-/** The table of a figure that is nothing but a table. @param {string} text @returns {{head: string[], rows: any[][]} | null} */
+/** The table of a figure that consists of a table only, else null. @param {string} text @returns {{head: string[], rows: any[][]} | null} */
 export function tableOf(text) {
   if (!text.includes('"table"')) return null;
   try {
@@ -99,7 +99,7 @@ export function tableOf(text) {
   }
 }
 
-/** Plotly's texts may have tags such as <b>; here they are left out. @param {any} value */
+/** Plotly's texts may have tags such as <b>, which are removed here. @param {any} value */
 const plain = (value) => String(value ?? "").replace(/<\/?(b|i|br|sub|sup|em|strong|span)\b[^<>]*>/gi, "");
 
 /** @param {{one: Figure, content: any, onStep: (id: string, to: any) => void}} props */

@@ -1,4 +1,4 @@
-// The filter field: the language with completion; a mistake is underlined where it is and says what was expected.
+// The filter field with completion; an error is underlined and says what was expected.
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import * as words from "../core/vocabulary.js";
 import { complete } from "../query/complete.js";
@@ -41,7 +41,7 @@ export function Filter({ value, onChange, mistake }) {
         setAt(-1);
       }
     } catch {
-      setSuggestions([]); // completion is a help; the table itself says what is wrong
+      setSuggestions([]); // without completion; the table shows the error
     }
   };
   const take = (/** @type {Suggestion} */ one) => {

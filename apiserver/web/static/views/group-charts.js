@@ -1,4 +1,4 @@
-// Charts of groups of runs: the mean of a group over its band from the smallest to the greatest value of any run.
+// Charts of groups of runs: the mean of a group, and a band from the smallest to the largest value of any run.
 import { useEffect, useMemo } from "../vendor/hooks.js";
 import { signal } from "../vendor/signals.js";
 import { plural } from "../core/format.js";
@@ -15,14 +15,14 @@ import { useLiveRuns } from "./run-live.js";
 
 await loadStyle("chart");
 
-/** Runs whose points are waited for, and how often the means follow at most. */
+/** Most runs that are watched for new points, and the least ms between updates of the means. */
 const MOST_WATCHED = 500;
 const UPDATE_MS = 1_000;
 const NO_RUNS = /** @type {any[]} */ ([]);
 const ignore = () => undefined;
 const MOST_CARDS = 8;
 const MOST_GROUPS = 12;
-/** Series of one answer, and tasks of one group. */
+/** Most series of an answer, and tasks of a group. */
 const MOST_SERIES = 5_000;
 const MOST_TASKS = 1_000;
 /** @type {import("../chart/settings.js").Sizes} */
@@ -59,9 +59,9 @@ export default function GroupCharts({ groups, series }) {
     h2("Charts of the groups"),
     p(
       { class: "muted" },
-      "The mean over the runs of a group, every run counting the same, in the band from the smallest to the greatest value of any run.",
+      "The mean over the runs of a group, all runs with the same weight, and a band from the smallest to the largest value of any run.",
       groups.length > shown.length && ` The ${MOST_GROUPS} largest of ${plural(groups.length, "group")}.`,
-      cut && ` Of a group, ${plural(most, "run")} at most.`,
+      cut && ` At most ${plural(most, "run")} per group.`,
     ),
     use(ChartBar, bar),
     div(

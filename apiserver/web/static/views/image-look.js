@@ -1,15 +1,15 @@
-// How a viewer shows its images, as the address has it: zoom (scale and what of the first image lies in the middle), sharp pixels, brightness, mode.
+// Display settings of the image viewers in the URL: zoom (scale, and the point of the first image in the centre), sharp pixels, brightness, mode.
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { place, setParams } from "../core/url.js";
 import { useSignal } from "../ui/hooks.js";
 
 /** @typedef {{scale: number, x: number, y: number} | null} View x, y: how far the images are moved, in their own pixels; null: as large as fits */
 
-/** What is dragged or turned stands in the address when it has rested. */
+/** Delay after dragging or zooming before the URL is updated. */
 const REST_MS = 150;
 const LEAST = 0.02;
 const MOST = 64;
-/** What the viewers keep in the address; it goes when one is closed. */
+/** The viewers' parameters in the URL, removed when a viewer is closed. */
 export const CLOSED = { img: "", zoom: "", sharp: "", light: "", show: "", other: "" };
 
 /** @param {string} text "4" or "4,12.5,-3" @returns {View} */

@@ -1,4 +1,4 @@
-// Which images a run has, by step, and which are shown at a step.
+// Data of a run's images: which steps exist, and the images at a step.
 import { call } from "../core/api.js";
 import { fileUrl, loadPrefixes } from "../core/files.js";
 import { imageIndex, images } from "../core/first.js";
@@ -44,10 +44,10 @@ export class ImageSource {
     this.known = new Map();
   }
 
-  /** Reads which steps exist, and with `newest` the pictures of the last one meanwhile. @param {AbortSignal} [signal] @param {boolean} [newest] */
+  /** Reads which steps exist, and with `newest` at the same time the images of the last one. @param {AbortSignal} [signal] @param {boolean} [newest] */
   async open(signal, newest) {
     const last = newest ? this.samples() : null;
-    last?.catch(() => undefined); // it is thrown where the pictures are asked for
+    last?.catch(() => undefined); // thrown where the images are used
     const { variants } = await call(...imageIndex(this.task), { signal });
     const all = new Set();
     for (const { metric, variant, runs } of variants) {
@@ -58,13 +58,13 @@ export class ImageSource {
     this.steps = [...all].sort((a, b) => a - b);
     const step = this.steps[this.steps.length - 1];
     if (last && step !== undefined) {
-      // A picture that was stored between the two answers belongs to a step that is not known yet.
+      // An image stored between the two answers belongs to a step that is not in the index yet.
       this.keep(step, last.then((pictures) => (pictures.every((picture) => picture.iter <= step) ? pictures : this.samples(step))));
     }
     return this;
   }
 
-  /** Every variant's newest picture up to a step. @param {number} step @returns {Promise<Picture[]>} */
+  /** Every variant's newest image up to a step. @param {number} step @returns {Promise<Picture[]>} */
   at(step) {
     const found = this.known.get(step);
     if (found) return found;
@@ -91,7 +91,7 @@ export class ImageSource {
     return asked;
   }
 
-  /** One variant's picture at a step. @param {string} key @param {number} step @returns {Promise<Picture | null>} */
+  /** A variant's image at a step. @param {string} key @param {number} step @returns {Promise<Picture | null>} */
   async one(key, step) {
     return (await this.at(step)).find((picture) => picture.key === key) ?? null;
   }
@@ -113,5 +113,5 @@ export function expand(runs) {
 }
 
 const collator = new Intl.Collator("en", { numeric: true });
-/** "img 10" after "img 9". @param {string} a @param {string} b */
+/** Natural order: "img 10" after "img 9". @param {string} a @param {string} b */
 export const order = (a, b) => collator.compare(a, b);

@@ -1,4 +1,4 @@
-// Where a viewer shows images: one or several, all zoomed and moved as one, with the pixel under the pointer.
+// The area of a viewer with one or several images, zoomed and panned together, and the value of the pixel under the pointer.
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "../vendor/hooks.js";
 import { isOwn, reasonAgainst } from "../core/files.js";
 import { integer, number } from "../core/format.js";
@@ -8,7 +8,7 @@ import { icon } from "../ui/icons.js";
 
 /** @typedef {import("./image-look.js").View} View */
 /**
- * `under`: the image that this one is the difference with; `head`: what is said above it, for several images.
+ * `under`: the reference image of a difference; `head`: the caption above, for several images.
  * @typedef {{key: string, url: string, alt: string, head?: any, under?: {url: string, alt: string}, missing?: string}} Pane
  */
 /** @typedef {ReturnType<typeof import("./image-look.js").useImageLook>} Look */
@@ -25,7 +25,7 @@ export function ImageStage({ panes, look, facts, zoomed }) {
   const stage = useRef(/** @type {HTMLElement | null} */ (null));
   const drag = useRef(/** @type {{x: number, y: number} | null} */ (null));
   const [sizes, setSizes] = useState(/** @type {Record<string, {width: number, height: number}>} */ ({}));
-  const natural = panes.map((pane) => sizes[pane.key]).find(Boolean) ?? UNKNOWN; // of the first that could be loaded
+  const natural = panes.map((pane) => sizes[pane.key]).find(Boolean) ?? UNKNOWN; // that of the first loaded image
   const [pointer, setPointer] = useState(/** @type {{x: number, y: number} | null} */ (null));
   const [, resized] = useReducer((n) => n + 1, 0);
   useLayoutEffect(() => {
@@ -89,7 +89,7 @@ export function ImageStage({ panes, look, facts, zoomed }) {
 }
 
 /**
- * As many beside each other as make them largest.
+ * The number of columns that makes the images largest.
  * @param {number} count @param {number} width @param {number} height @param {{width: number, height: number}} natural @param {boolean} headed
  */
 export function arranged(count, width, height, natural, headed) {
@@ -114,7 +114,7 @@ function ImagePane({ pane, style, light, natural, pointer, onSize }) {
   const [reason, setReason] = useState(/** @type {{url: string, text: string} | null} */ (null));
   const [loaded, setLoaded] = useState({ image: "", base: "" });
   const [apart, setApart] = useState(/** @type {ReturnType<typeof distance>} */ (null));
-  // An image of a billion pixels would take the browser down: the server says beforehand what is too much.
+  // A billion pixels would crash the tab: ask the server for the size first.
   useEffect(() => {
     let gone = false;
     const check = async () => {
@@ -157,7 +157,7 @@ function ImagePane({ pane, style, light, natural, pointer, onSize }) {
   );
 }
 
-/** The colour at a place, or how far both images are apart there. @param {HTMLImageElement} image @param {HTMLImageElement | null} base @param {{x: number, y: number}} at @param {{width: number, height: number}} natural */
+/** The colour of a pixel, or the difference of both images there. @param {HTMLImageElement} image @param {HTMLImageElement | null} base @param {{x: number, y: number}} at @param {{width: number, height: number}} natural */
 function valueAt(image, base, at, natural) {
   const of = (/** @type {HTMLImageElement} */ one) => pixelOf(one, Math.floor((at.x * one.naturalWidth) / natural.width), Math.floor((at.y * one.naturalHeight) / natural.height));
   const here = of(image);
@@ -168,7 +168,7 @@ function valueAt(image, base, at, natural) {
   return there ? `differs by ${[r, g, b].map((value, channel) => Math.abs(value - there[channel])).join(", ")}` : "";
 }
 
-/** Buttons and keys that every viewer has. @param {Look} look @param {{current: ((factor: number) => void) | null}} zoomed */
+/** Buttons and keys of every viewer. @param {Look} look @param {{current: ((factor: number) => void) | null}} zoomed */
 export function stageControls(look, zoomed) {
   const pressed = (/** @type {boolean} */ on) => (on ? "true" : "false");
   const one = () => look.setView({ x: 0, y: 0, scale: 1 });
@@ -176,8 +176,8 @@ export function stageControls(look, zoomed) {
     buttons: [
       button({ key: "in", type: "button", class: "button square", "aria-label": "Zoom in", title: "Zoom in (+)", onClick: () => zoomed.current?.(1.25) }, "+"),
       button({ key: "out", type: "button", class: "button square", "aria-label": "Zoom out", title: "Zoom out (-)", onClick: () => zoomed.current?.(0.8) }, "−"),
-      button({ key: "fit", type: "button", class: "button", "aria-pressed": pressed(look.view === null), title: "As large as fits (f)", onClick: () => look.setView(null) }, "Fit"),
-      button({ key: "one", type: "button", class: "button", "aria-pressed": pressed(look.view?.scale === 1), title: "One to one (=)", onClick: one }, "1:1"),
+      button({ key: "fit", type: "button", class: "button", "aria-pressed": pressed(look.view === null), title: "Fit to the window (f)", onClick: () => look.setView(null) }, "Fit"),
+      button({ key: "one", type: "button", class: "button", "aria-pressed": pressed(look.view?.scale === 1), title: "Actual size (=)", onClick: one }, "1:1"),
       button({ key: "sharp", type: "button", class: "button", "aria-pressed": pressed(look.sharp), title: "Sharp pixels (n)", onClick: () => look.setSharp(!look.sharp) }, "Pixels"),
       label({ key: "light", class: "smoothing" }, span("Brightness"), input({ type: "range", min: 0.2, max: 8, step: 0.1, value: look.light, onInput: (/** @type {any} */ event) => look.setLight(Number(event.target.value)) })),
     ],
@@ -185,13 +185,13 @@ export function stageControls(look, zoomed) {
       { keys: "+", does: "zoom in", run: () => zoomed.current?.(1.25) },
       { keys: "-", does: "zoom out", run: () => zoomed.current?.(0.8) },
       { keys: "f", does: "fit", run: () => look.setView(null) },
-      { keys: "=", does: "one to one", run: one },
+      { keys: "=", does: "actual size", run: one },
       { keys: "n", does: "sharp pixels", run: () => look.setSharp(!look.sharp) },
     ],
   };
 }
 
-/** The focus goes into a dialog and back to where it was. @param {{current: HTMLElement | null}} root */
+/** Moves the focus into a dialog, and back when it closes. @param {{current: HTMLElement | null}} root */
 export function useFocusInside(root) {
   useEffect(() => {
     const back = /** @type {HTMLElement | null} */ (document.activeElement);
@@ -200,7 +200,7 @@ export function useFocusInside(root) {
   }, []);
 }
 
-/** Fetches an image that is about to be shown, if a browser can show it. @param {string} url */
+/** Prefetches an image if a browser can show it. @param {string} url */
 export async function fetchAhead(url) {
   if (isOwn(url) && !(await reasonAgainst(url))) new Image().src = url;
 }

@@ -1,4 +1,4 @@
-// Images of a run: one slider over the steps that exist, thumbnails of every variant, a viewer.
+// Images of a run: a slider over the existing steps, thumbnails of every variant, a viewer.
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { integer, plural } from "../core/format.js";
 import { preference, setPreference } from "../core/prefs.js";
@@ -35,13 +35,13 @@ export default function Images({ id, revision }) {
   const source = found.data;
   const steps = source?.steps ?? [];
   const wanted = params.get("at");
-  // Without `at` the newest step is shown, also when newer ones arrive; a reader who chose a step stays there.
+  // Without `at` the newest step is shown and followed; a chosen step stays.
   const place_ = wanted ? nearestStep(steps, Number(wanted)) : steps.length - 1;
   const step = steps[place_] ?? 0;
   const metric = params.get("metric") ?? "";
   const filter = params.get("m") ?? "";
   const fits = finder(filter);
-  // A slider that is dragged asks for the step at which it rests, not for all on the way.
+  // While the slider is dragged, only the step where it rests is loaded.
   const answered = useRef(false);
   const rested = useDebounced(step, answered.current ? 40 : 0);
   const sampled = useCall(() => (source && steps.length ? source.at(rested) : null), [source, rested]);

@@ -1,4 +1,4 @@
-// One line of the log: number, time, text with colours and marked hits.
+// A line of the log: number, time, text with colours and highlighted hits.
 import { ansiPieces } from "../core/ansi.js";
 import { clockMs, duration, integer, stampWithZone } from "../core/format.js";
 import { address, runHref } from "../core/url.js";
@@ -8,7 +8,7 @@ import { link } from "../ui/link.js";
 /** @typedef {import("./log-source.js").Line} Line */
 
 const CUT = 2_000;
-/** Characters of one line that a browser lays out without stopping; the download has all. */
+/** Most characters shown of a line: longer ones freeze the browser's layout. The download has all. */
 const MOST = 300_000;
 const MOST_MARKS = 200;
 

@@ -1,13 +1,13 @@
-// The map beside the log: when which part was written, how fast, where warnings, errors and hits are, what is on screen.
+// The map beside the log: times, write rate, warnings, errors and hits, and the visible part.
 import { useEffect, useRef } from "../vendor/hooks.js";
 import { clock, day } from "../core/format.js";
 import { theme, token } from "../core/theme.js";
 import { canvas, div } from "../ui/html.js";
 import { useSignal } from "../ui/hooks.js";
 
-/** From this width on there is room for times. */
+/** Least width for times. */
 const ROOMY = 60;
-/** px between two times. */
+/** Least px between two times. */
 const APART = 44;
 const DAY_MS = 86_400_000;
 
@@ -72,7 +72,7 @@ function draw(target, slices, total, from, to, hits) {
   const most = Math.max(1, ...slices.map((slice) => slice.count));
   ctx.fillStyle = token("--edge");
   ctx.globalAlpha = 0.45;
-  // Slices are equally long: the wider, the more lines were written in that time.
+  // Slices have equal durations; the width is the number of lines.
   for (const slice of slices) {
     const top = y(slice.position);
     const tall = Math.max(1, y(slice.position + slice.count) - top);
@@ -100,7 +100,7 @@ function draw(target, slices, total, from, to, hits) {
 }
 
 /**
- * The time at which a part was written: the day where it is another one, else the time of day.
+ * Labels with the time of a part: the date where it changes, else the time of day.
  * @param {CanvasRenderingContext2D} ctx @param {Slice[]} slices @param {number} total @param {number} width @param {number} height
  */
 function drawTimes(ctx, slices, total, width, height) {

@@ -1,19 +1,19 @@
-// Scrolling through millions of lines: the scroll bar stands for positions in the log, the window shows rows from one position on.
+// Scrolling through millions of lines: the scroll bar is mapped to positions in the log, the window shows rows from a position on.
 import { useEffect, useReducer, useRef } from "../vendor/hooks.js";
 import { FOLD_FROM } from "../core/ansi.js";
 
 /** @typedef {import("./log-source.js").LogSource} LogSource */
 /** @typedef {{position: number, end: number, line?: import("./log-source.js").Line, fold: number, group: number}} Row `end`: the position behind it */
 
-/** Height of a line that is not wrapped, in px. */
+/** Height of an unwrapped line in px. */
 export const ROW = 20;
-/** An element may not be higher: browsers stop at 16 to 33 million px. */
+/** Most px of the scrolled element: browsers' limits are 16 to 33 million. */
 const MOST_SPACE = 8_000_000;
-/** Lines that a fold may cover on the way to a full window. */
+/** Most folded lines that are passed to fill a window. */
 const FOLD_LIMIT = 2_500;
 
 /**
- * Rows from a position on. Lines that are not loaded are asked for and stand as empty rows.
+ * Rows from a position on. Lines that are not loaded are requested and shown as empty rows.
  * @param {LogSource} source @param {number} from @param {number} count @param {Set<number>} unfolded
  * @returns {Row[]}
  */
@@ -37,7 +37,7 @@ export function rowsFrom(source, from, count, unfolded) {
       for (; position < end && rows.length < count; position++) rows.push({ position, end: position + 1, line: source.get(position), fold: 0, group: position });
       continue;
     }
-    // The last line of a progress bar says how it ended: it stays.
+    // The last line of a progress bar stays: it shows how the bar ended.
     rows.push({ position, end: end - 1, fold: end - 1 - position, group: position });
     rows.push({ position: end - 1, end, line: source.get(end - 1), fold: 0, group: end - 1 });
     position = end;
@@ -46,7 +46,7 @@ export function rowsFrom(source, from, count, unfolded) {
 }
 
 /**
- * The rows before a position: those at the end of the log.
+ * Rows up to a position, for the end of the log.
  * @param {LogSource} source @param {number} end @param {number} count @param {Set<number>} unfolded
  * @returns {Row[]}
  */
@@ -67,7 +67,7 @@ export function useLogScroll(source, box) {
   const [, again] = useReducer((n) => n + 1, 0);
   const state = useRef({ top: 0, offset: 0, atEnd: true, follow: true, height: 600, expected: -1 });
   const now = state.current;
-  // Read when they are needed: the log grows between two renderings.
+  // Functions, because the log grows between two renderings.
   const lines = () => Math.max(0, source.total);
   const spaceNow = () => Math.min(MOST_SPACE, Math.max(lines() * ROW, now.height));
   const isScaled = () => lines() * ROW > MOST_SPACE;
@@ -91,7 +91,7 @@ export function useLogScroll(source, box) {
   const scroll = {
     ...now,
     space: spaceNow(),
-    /** The scroll bar was moved. */
+    /** Handles the scroll bar. */
     onScroll: () => {
       const element = box.current;
       if (!element || Math.abs(element.scrollTop - now.expected) < 1) return;
@@ -108,7 +108,7 @@ export function useLogScroll(source, box) {
       now.follow = false;
       const top = Math.max(0, position - above);
       set(top);
-      requestAnimationFrame(() => put(now.atEnd ? spaceNow() : top / perPixel())); // once the scroll bar has the log's length
+      requestAnimationFrame(() => put(now.atEnd ? spaceNow() : top / perPixel())); // after the scroll bar has its new length
     },
     /** Moves by lines. @param {number} count */
     by: (count) => {
@@ -134,7 +134,7 @@ export function useLogScroll(source, box) {
       now.follow = false;
       again(0);
     },
-    /** The size of the window, and the scroll bar where it belongs. */
+    /** Updates the window's size and the position of the scroll bar. */
     measure: () => {
       const element = box.current;
       if (!element) return;
@@ -156,7 +156,7 @@ export function useLogScroll(source, box) {
     observer.observe(element);
     const wheel = (/** @type {WheelEvent} */ event) => {
       if (event.deltaY < 0) now.follow = false;
-      // One pixel of a scaled scroll bar stands for many lines: the wheel moves by lines all the same.
+      // A pixel of a scaled scroll bar is many lines, but the wheel must scroll by lines.
       if (!scaled.current() || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
       const pixels = event.deltaMode === 1 ? event.deltaY * ROW : event.deltaY;

@@ -1,4 +1,4 @@
-// Search in the whole log: first hits at once, progress while it goes on, a stop.
+// Search in the whole log: first hits at once, progress, cancellation.
 import { call } from "../core/api.js";
 import { lineOf } from "./log-source.js";
 
@@ -6,7 +6,7 @@ import { lineOf } from "./log-source.js";
 /** @typedef {{text: string, regex: boolean, ignoreCase: boolean, levels: string[]}} Query */
 /** @typedef {{query: Query, hits: Line[], searched: number, total: number, done: boolean, more: boolean, error: Error | null}} Found */
 
-/** Matches every line: a search for levels alone. */
+/** Matches every line, for a search by level only. */
 const ANY = "^";
 const BUDGET_MS = 250;
 const BATCH = 200;
@@ -53,7 +53,7 @@ export async function searchLog(task, query, positionOf, tell, signal) {
 }
 
 /**
- * The pattern that marks hits in a line; null when the browser does not know it (RE2 and JavaScript differ a little).
+ * The pattern for highlighting hits in a line; null when JavaScript does not support it (its syntax differs from RE2's).
  * @param {Query} query
  */
 export function highlighter({ text, regex, ignoreCase }) {

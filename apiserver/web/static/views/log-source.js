@@ -1,4 +1,4 @@
-// The log of a run by position: pages around what is looked at, never the whole log.
+// The log of a run by position: loads pages around the visible lines, never the whole log.
 import { call } from "../core/api.js";
 import { isProgress, overwritten } from "../core/ansi.js";
 import { LOG_PAGE, logEnd } from "../core/first.js";
@@ -7,7 +7,7 @@ import { LOG_PAGE, logEnd } from "../core/first.js";
 
 const PAGE = LOG_PAGE;
 const KEPT_PAGES = 24;
-/** Known lines that are read again with the new ones: when they differ, a late line has moved them. */
+/** Known lines that are read again with new ones: if they differ, a late line has shifted positions. */
 const OVERLAP = 4;
 const AHEAD = 12;
 const RETRY_MS = 2_000;
@@ -31,7 +31,7 @@ export class LogSource {
     this.pages = new Map();
     /** @type {Map<number, Promise<void>>} */
     this.loading = new Map();
-    /** Pages that are shown until they are read again. @type {Set<number>} */
+    /** Outdated pages, shown until they are read again. @type {Set<number>} */
     this.stale = new Set();
     this.failedAt = -Infinity;
     /** @type {Error | null} */
@@ -43,7 +43,7 @@ export class LogSource {
     this.closed = true;
   }
 
-  /** Begins: asks for the length of the log and its last page, in one call. */
+  /** Reads the length of the log and its last page, in one call. */
   async open() {
     const lines = await this.ask(...logEnd(this.task));
     if (!lines?.length || this.closed) return;
@@ -76,7 +76,7 @@ export class LogSource {
     for (let page = Math.max(0, Math.floor(from / PAGE)); page <= last; page++) {
       const known = this.pages.get(page);
       if (known) {
-        this.pages.delete(page); // the map's order is the order of use
+        this.pages.delete(page); // moves the page to the end: the map is an LRU
         this.pages.set(page, known);
       }
       if (!known || known.length < Math.min(PAGE, this.total - page * PAGE) || this.stale.has(page)) void this.load(page);
@@ -109,7 +109,7 @@ export class LogSource {
   /** @param {number} position @param {number} count @returns {Promise<Line[] | null>} */
   async fetchLines(position, count) {
     const lines = await this.ask("events.get_task_log_lines", { task: this.task, position, count });
-    // At the end of the log the answer begins earlier than asked, so that it is full.
+    // At the end of the log the answer begins earlier than requested, to be full.
     return lines && lines.filter((line) => line.position >= position);
   }
 
@@ -123,13 +123,13 @@ export class LogSource {
     } catch (error) {
       this.error = /** @type {Error} */ (error);
       this.failedAt = performance.now();
-      setTimeout(() => this.closed || this.changed(), RETRY_MS); // what is looked at is asked for again
+      setTimeout(() => this.closed || this.changed(), RETRY_MS); // requests the visible lines again
       this.changed();
       return null;
     }
   }
 
-  /** Reads the lines that are new. */
+  /** Reads new lines. */
   async refresh() {
     const before = this.total;
     if (before < 0) return this.open();
@@ -156,7 +156,7 @@ export class LogSource {
   }
 }
 
-/** Whether a known line is this one; one that is not known is. @param {Line | undefined} known @param {Line} line */
+/** Whether a known line equals this one; true for an unknown line. @param {Line | undefined} known @param {Line} line */
 function same(known, line) {
   return !known || (known.timestamp === line.timestamp && known.msg === line.msg);
 }

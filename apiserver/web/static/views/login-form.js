@@ -1,4 +1,4 @@
-// The log-in form: a view of its own, and a dialog over a page whose session ended.
+// The log-in form: a view, and a dialog when a session has ended.
 import { useState } from "../vendor/hooks.js";
 import { login } from "../core/api.js";
 import { sentence } from "../ui/problem.js";

@@ -7,7 +7,7 @@ import { LoginForm } from "./login-form.js";
 
 export default function Login() {
   useTitle("Log in");
-  // Only paths of this server: a link must not lead a reader who logs in to another site.
+  // Only paths of this server: prevents an open redirect.
   const next = /^\/(?![/\\])/.test(param("next")) ? param("next") : "/";
   return use(Page, { class: "narrow" }, div({ class: "card login-card" }, h1("Log in"), use(LoginForm, { onDone: () => go(next, { replace: true }) })));
 }

@@ -1,4 +1,4 @@
-// An address that shows nothing.
+// The "not found" view.
 import { div, h1, p, use } from "../ui/html.js";
 import { link } from "../ui/link.js";
 import { Page } from "../ui/shell.js";

@@ -1,4 +1,4 @@
-// A table without rows: which part of the filter leaves everything out, and runs that are archived.
+// Shown for a table without rows: which part of the filter excludes everything, and archived runs.
 import { call } from "../core/api.js";
 import { integer, plural } from "../core/format.js";
 import { address, setParams } from "../core/url.js";
@@ -8,19 +8,19 @@ import { a, button, div, li, p, span, ul } from "../ui/html.js";
 import { useCall } from "../ui/hooks.js";
 import { link } from "../ui/link.js";
 
-/** Parts of a filter that are tried. */
+/** Most parts of a filter that are tried. */
 const TRIED = 8;
 
 /** @typedef {import("../query/compile.js").Vocabulary} Vocabulary */
 
-/** How many runs fit. @param {Record<string, any>} query filters of tasks.get_all_ex @param {AbortSignal} signal @returns {Promise<number>} */
+/** The number of matching runs. @param {Record<string, any>} query filters of tasks.get_all_ex @param {AbortSignal} signal @returns {Promise<number>} */
 async function count(query, signal) {
   const { total } = await call("tasks.get_all_ex", { ...query, page: 0, page_size: 1, only_fields: ["id"], count_total: true }, { signal });
   return total;
 }
 
 /**
- * How many archived runs fit; 0 until it is known.
+ * The number of matching archived runs; 0 while unknown.
  * @param {Record<string, any>} query that of the table
  */
 export function useArchived(query) {
@@ -40,13 +40,13 @@ export function Nothing({ q, project, query, names }) {
   const parts = useCall((signal) => leftOut(q, project, names, signal), [q, project, names]);
   return div(
     { class: "blank narrow-blank" },
-    p(q ? span("No run fits ", span({ class: "mono" }, q), project && ` in ${project}`) : `${project} has no runs.`),
+    p(q ? span("No run matches ", span({ class: "mono" }, q), project && ` in ${project}`) : `${project} has no runs.`),
     parts.data &&
       parts.data.length > 0 &&
       ul(
         { "aria-label": "Parts of the filter", class: "filter-parts" },
         parts.data.map(({ part, rest, fits }) =>
-          li({ key: part }, fits ? button({ type: "button", class: "link", onClick: () => setParams({ q: rest }) }, "Without ", span({ class: "mono" }, part), `: ${plural(fits, "run")}`) : span(span({ class: "mono" }, part), " fits no run")),
+          li({ key: part }, fits ? button({ type: "button", class: "link", onClick: () => setParams({ q: rest }) }, "Without ", span({ class: "mono" }, part), `: ${plural(fits, "run")}`) : span(span({ class: "mono" }, part), " matches no run")),
         ),
       ),
     archivedHint(archived, q, project),
@@ -56,7 +56,7 @@ export function Nothing({ q, project, query, names }) {
 }
 
 /**
- * The parts without which runs fit, and if there is none, those that fit no run by themselves (`fits` is 0).
+ * The parts without which runs match; if there is none, those that match no run by themselves (`fits` is 0).
  * @param {string} q @param {string} project @param {Vocabulary} names @param {AbortSignal} signal
  */
 async function leftOut(q, project, names, signal) {

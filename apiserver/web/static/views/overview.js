@@ -1,4 +1,4 @@
-// What a reader wants to know first: single values, last, min and max of every series, facts, what was reported when.
+// The overview of a run: single values; last, min and max of every series; facts; what was reported when.
 import { useMemo, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { ago, bytes, duration, exact, integer, ms, number, plural, stampWithZone } from "../core/format.js";

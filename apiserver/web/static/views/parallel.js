@@ -1,4 +1,4 @@
-// Parallel coordinates: an axis per parameter or value, a line per run. Shows which settings lead to which results.
+// Parallel coordinates: an axis per parameter or value, a line per run.
 import { h } from "../vendor/preact.js";
 import { color, dashOf } from "../core/colors.js";
 import { number } from "../core/format.js";
@@ -18,7 +18,7 @@ const TOP = 44;
 const BOTTOM = 24;
 const MOST_AXES = 10;
 const USUAL_PARAMETERS = 4;
-/** An axis of positive values that differ by such a factor is logarithmic. */
+/** Axes of positive values are logarithmic from this ratio on. */
 const LOG_FROM = 50;
 
 /** @param {{runs: Compared[], parameters: Row[], values: Row[]}} props */
@@ -85,7 +85,7 @@ function axisOf(row) {
   const low = known.reduce((least, value) => Math.min(least, value), Infinity);
   const high = known.reduce((most, value) => Math.max(most, value), -Infinity);
   const log = low > 0 && high / low > LOG_FROM;
-  const turn = log ? Math.log10 : (/** @type {number} */ value) => value / 2; // halves: the distance of two numbers may be more than a number holds
+  const turn = log ? Math.log10 : (/** @type {number} */ value) => value / 2; // halves, because the difference itself may overflow
   const part = (/** @type {number} */ value) => (turn(value) - turn(low)) / (turn(high) - turn(low) || 1);
   return {
     row, low, high, log,
@@ -94,7 +94,7 @@ function axisOf(row) {
   };
 }
 
-/** A line that leaves out what is missing. @param {{x: number, y: number | null}[]} points */
+/** An SVG path with gaps for missing values. @param {{x: number, y: number | null}[]} points */
 function path(points) {
   let d = "";
   let pen = "M";

@@ -1,4 +1,4 @@
-// The figures of a run, each at its newest step or at the one that the reader chose.
+// The plots of a run, each at its newest step or a chosen one.
 import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { loadPrefixes } from "../core/files.js";
@@ -56,7 +56,7 @@ export default function Plots({ id, revision }) {
     setStepped((old) => new Map(old).set(metric, next));
     return /** @type {number} */ (next[0].iter);
   };
-  // Figures whose step stands in the address.
+  // Plots whose step is in the URL.
   useEffect(() => {
     let gone = false;
     const wanted = readEntries(stepText);

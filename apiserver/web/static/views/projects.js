@@ -1,4 +1,4 @@
-// The tree of projects: how many runs each has, how many run now.
+// The tree of projects with their numbers of runs and running runs.
 import { useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { ago, integer, ms, plural } from "../core/format.js";
@@ -39,7 +39,7 @@ export default function Projects() {
     { bar, class: "narrow" },
     div({ class: "section-head" }, h1("Projects"), found.data && span({ class: "muted" }, plural(all.length, "project"))),
     found.error && use(Problem, { error: found.error, again: found.again }),
-    found.data && !all.length && p({ class: "muted" }, "No project yet; the first run of a project makes it."),
+    found.data && !all.length && p({ class: "muted" }, "No projects yet. The first run of a project creates it."),
     found.data && all.length > 0 && !shown.length && p({ class: "muted" }, `No project contains "${search}".`),
     shown.length > 0 &&
       table(

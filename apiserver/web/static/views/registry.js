@@ -1,4 +1,4 @@
-// Which address shows which view. A view is loaded when it is first opened; its module exports the component as `default`.
+// The routes. A view's module is loaded when it is first opened and exports the component as `default`.
 
 import { runId } from "../core/first.js";
 

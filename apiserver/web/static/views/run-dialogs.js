@@ -1,4 +1,4 @@
-// What can be done with runs, asked for in dialogs: tags, archive, stop, deletion. For the selected ones of the table and for the run of a page.
+// Dialogs for actions on runs (tag, archive, stop, delete), for the table's selection and for a single run.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { bytes, plural } from "../core/format.js";
@@ -13,9 +13,9 @@ import { toast } from "../ui/toast.js";
 /** @typedef {"" | "tag" | "archive" | "stop" | "delete"} Action */
 
 const datalist = tag("datalist");
-/** Runs of one call: of ten thousand, others are answered in between. */
+/** Runs per call: with ten thousand, the server answers other calls in between. */
 const AT_ONCE = 500;
-/** Runs whose events are counted before they are deleted. */
+/** Most runs whose events are counted before a deletion. */
 const MEASURED = 200;
 
 /** @param {Run[]} runs */
@@ -41,7 +41,7 @@ export function RunDialogs({ open, runs, onOpen, onDone }) {
   if (open === "archive") {
     return use(Confirm, {
       title: archived ? "Unarchive" : "Archive",
-      text: archived ? `${plural(ids.length, "run")} will be in the table again.` : `${plural(ids.length, "run")} will leave the table; "is:archived" shows them. Nothing is deleted.`,
+      text: archived ? `${plural(ids.length, "run")} will appear in the table again.` : `${plural(ids.length, "run")} will leave the table; "is:archived" shows them. Nothing is deleted.`,
       work: () => many(archived ? "tasks.unarchive_many" : "tasks.archive_many", { ids }),
       onClose,
       onDone: done,
@@ -60,7 +60,7 @@ export function RunDialogs({ open, runs, onOpen, onDone }) {
 }
 
 /**
- * Calls a `_many` endpoint and says what did not work.
+ * Calls a `_many` endpoint and reports failures.
  * @param {string} endpoint
  * @param {Record<string, any>} body
  */

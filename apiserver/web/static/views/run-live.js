@@ -1,4 +1,4 @@
-// What arrives for runs while they are shown: numbers that rise, by type of event, and the runs' states.
+// Live updates of shown runs: revisions by event type, and the runs' states.
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { watch } from "../core/live.js";
 import { ms } from "../core/format.js";
@@ -7,7 +7,7 @@ import { usePaced } from "../ui/hooks.js";
 /** @typedef {import("../core/live.js").RunState} RunState */
 /** @typedef {{all: number, types: Record<string, number>, states: Map<string, RunState>}} Live */
 
-/** Runs are read again at most so often: names and tags change without events. */
+/** Runs are read again at most this often: names and tags change without events. */
 const READ_MS = 5_000;
 
 /**
@@ -23,7 +23,7 @@ export function useLiveRuns(ids, runs, again) {
   const readLater = usePaced(async () => again(), READ_MS);
   const read = useRef(again);
   read.current = again;
-  // What arrives between this reading and the first state that is heard counts too.
+  // Events between this read and the first live state must count too.
   for (const run of runs ?? []) if (!known.current.has(run.id)) known.current.set(run.id, run);
   const there = Boolean(runs);
   useEffect(() => {
@@ -34,7 +34,7 @@ export function useLiveRuns(ids, runs, again) {
       let all = types.delete("*") || lost;
       let now = gone.length > 0 || lost;
       let later = false;
-      if (lost) known.current.clear(); // what is read now is as new as the next states
+      if (lost) known.current.clear(); // the next read is as new as the next states
       for (const state of states) {
         const before = known.current.get(state.id);
         known.current.set(state.id, state);

@@ -35,13 +35,13 @@ const TABS = [
   { name: "storage", label: "Storage", load: () => import("./storage.js") },
 ];
 
-/** The head, and tabs that are read as a whole, follow what happens at most so often. */
+/** The head, and tabs that reload completely, are updated at most this often. */
 const HEAD_MS = 500;
 const CALM_MS = 2_000;
 
 /** @typedef {import("./run-dialogs.js").Action} Action */
 
-/** The parameters of the tabs of runs as they were left: a tab that is opened again shows what it showed. @type {Map<string, URLSearchParams>} */
+/** The last parameters of each tab: a tab that is opened again shows the same as before. @type {Map<string, URLSearchParams>} */
 const lastSeen = new Map();
 
 /** @param {{id: string}} props */
@@ -60,10 +60,10 @@ export default function RunView({ id }) {
 
   const tabs = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
-    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a telephone the tabs scroll
+    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the tabs scroll
   }, [tab.name, Boolean(found.data)]);
   useLayoutEffect(() => {
-    if (run && component) return; // the tab is there already, and has asked by itself
+    if (run && component) return; // the tab is loaded already and has sent its own calls
     for (const one of tabCalls(tab.name, id, params)) ahead(one);
   }, [id, tab.name]);
 
@@ -78,7 +78,7 @@ export default function RunView({ id }) {
     return use(
       Page,
       { class: "narrow" },
-      div({ class: "blank" }, h1("This run does not exist"), p({ class: "muted" }, `There is no run ${id}. It was deleted, or it belongs to somebody else.`), p(link({ href: "/" }, "All runs"))),
+      div({ class: "blank" }, h1("This run does not exist"), p({ class: "muted" }, `There is no run ${id}. It was deleted, or you have no access to it.`), p(link({ href: "/" }, "All runs"))),
     );
   }
   return use(

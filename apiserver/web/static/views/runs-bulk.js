@@ -1,4 +1,4 @@
-// What can be done with the selected runs.
+// Actions on the selected runs.
 import { useMemo, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
 import { hiddenRuns } from "../core/picks.js";
@@ -47,7 +47,7 @@ export function Bulk({ selected, rows, onAll, onClear, onDone, onExport }) {
     runningOf(runs).length > 0 && button({ type: "button", class: "button", onClick: () => setOpen("stop") }, icon("stop"), "Stop"),
     button({ type: "button", class: "button", onClick: onExport }, icon("download"), "CSV"),
     button({ type: "button", class: "button danger", onClick: () => setOpen("delete") }, icon("trash"), "Delete…"),
-    button({ type: "button", class: "icon-button", "aria-label": "Select nothing", onClick: onClear }, icon("close")),
+    button({ type: "button", class: "icon-button", "aria-label": "Clear the selection", onClick: onClear }, icon("close")),
     span({ class: "bulk-hint muted" }, "space selects · j k moves · enter opens"),
     ready &&
       use(RunDialogs, {
@@ -63,7 +63,7 @@ export function Bulk({ selected, rows, onAll, onClear, onDone, onExport }) {
 }
 
 /**
- * Offers to select every run that the filter has, once all that are loaded are selected.
+ * Once all loaded runs are selected, offers to select every run that matches the filter.
  * @param {{rows: import("./runs-data.js").Rows, selected: Set<string>, onAll: () => Promise<void>}} props
  */
 function AllOf({ rows, selected, onAll }) {
@@ -79,11 +79,11 @@ function AllOf({ rows, selected, onAll }) {
 }
 
 /**
- * The selected runs. Those that are not among the loaded rows (another filter, a link) are read.
+ * The selected runs. Reads those that are not among the loaded rows (after a change of the filter, or from a link).
  * @param {import("./runs-data.js").Rows} rows @param {string[]} ids
  */
 function useSelected(rows, ids) {
-  // What is known stays known: a dialog does not go away when the list under it is read again. null: deleted.
+  // Known runs are kept, so that a dialog stays open when the list below is reloaded. null: deleted.
   const known = useMemo(() => new Map(), [rows]);
   const wanted = new Set(ids);
   if (ids.length) for (const run of rows.runs.values()) if (wanted.has(run.id)) known.set(run.id, run);

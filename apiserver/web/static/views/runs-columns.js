@@ -1,4 +1,4 @@
-// The column picker: everything that exists, with search; what is shown on top, in its order.
+// The column picker: all columns with search; the shown ones on top, in their order.
 import { useState } from "../vendor/hooks.js";
 import { BUILT_IN_IDS, column } from "../query/columns.js";
 import { seriesName } from "../query/compile.js";
@@ -41,12 +41,12 @@ export function ColumnPicker({ chosen, names, onChange }) {
       ),
     ),
     ul(
-      { class: "column-list more", "aria-label": "Further columns" },
+      { class: "column-list more", "aria-label": "More columns" },
       others.slice(0, MOST).map((id) => li({ key: id }, label(input({ type: "checkbox", checked: false, onChange: () => onChange([...chosen, id]) }), span({ class: "truncate" }, titleOf(id, names))))),
       others.length > MOST && li({ class: "muted" }, `${others.length - MOST} more; search for them`),
       others.length === 0 && li({ class: "muted" }, `No column contains "${search}"`),
     ),
-    button({ type: "button", class: "link", onClick: () => onChange(null) }, "The usual columns"),
+    button({ type: "button", class: "link", onClick: () => onChange(null) }, "Default columns"),
   );
 }
 

@@ -1,9 +1,9 @@
-// Rows of one query: read by pages as they come into view, kept, and brought up to date without moving what is on screen.
+// The rows of a query: loaded page by page as they come into view, cached, and updated without moving visible rows.
 import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
 import { PAGE, rowsCall } from "../core/first.js";
 
-/** Runs of one call that is no page of the table. */
+/** Most runs of a call that does not load a page of the table. */
 const MOST_READ = 500;
 
 /** @typedef {import("../query/columns.js").Run} Run */
@@ -27,7 +27,7 @@ export class Rows {
     /** @type {Record<string, {values: {value: string | null, count: number}[], distinct: number}>} */
     this.facets = {};
     this.news = 0;
-    /** Rises with every change. */
+    /** Incremented with every change. */
     this.changed = signal(0);
     this.error = signal(/** @type {Error | null} */ (null));
     this.control = new AbortController();
@@ -40,19 +40,19 @@ export class Rows {
     this.control.abort();
   }
 
-  /** Rows to leave room for: all of them, or one page more than is known. */
+  /** The length of the table: all rows, or one page more than loaded while the total is unknown. */
   get length() {
     return this.total ?? this.runs.size + 20;
   }
 
-  /** Reads the first page, then how many rows there are; throws what the first call throws. */
+  /** Reads the first page, then the number of rows; throws the first call's error. */
   async start() {
     await this.page(0);
     this.later = setTimeout(() => this.settled(), TOTALS_MS);
     return this;
   }
 
-  /** What is on screen is complete: now the rows are counted, once. */
+  /** Called when the visible rows are complete: counts the rows, once. */
   settled() {
     clearTimeout(this.later);
     if (this.counted || this.control.signal.aborted) return;
@@ -62,10 +62,10 @@ export class Rows {
     });
   }
 
-  /** Counts the rows of the query, whole and by status, tag, type and user. */
+  /** Counts the rows of the query, in total and by status, tag, type and user. */
   async totals() {
     const answer = await this.ask({ page: 0, page_size: 1, order_by: [], only_fields: ["id"], ...TOTALS });
-    // Rows that are on screen whole tell how many there were: what is more has come since.
+    // If all rows are on screen, their number is the total; more of them have arrived since.
     if (this.total === null) this.total = answer.total;
     else this.news = Math.max(0, answer.total - this.total);
     this.facets = answer.facets;
@@ -101,7 +101,7 @@ export class Rows {
   }
 
   /**
-   * More columns: the pages in view are read again, others when they come into view.
+   * Adds columns: pages in view are reloaded now, others when they come into view.
    * @param {string[]} fields @param {number} from @param {number} to
    */
   widen(fields, from, to) {
@@ -121,7 +121,7 @@ export class Rows {
   }
 
   /**
-   * Reads what is on screen again. Rows stay where they are; new runs come in only at the top (`atTop`), otherwise `news` counts them.
+   * Reloads the visible rows. Rows keep their places; new runs are inserted only if the table is scrolled to the top (`atTop`), otherwise `news` counts them.
    * @param {number} from
    * @param {number} to
    * @param {boolean} atTop
@@ -147,7 +147,7 @@ export class Rows {
     this.changed.value += 1;
   }
 
-  /** Takes over what is known of runs' states. @param {import("../core/live.js").RunState[]} states */
+  /** Applies live states of runs. @param {import("../core/live.js").RunState[]} states */
   apply(states) {
     const fresh = new Map(states.map((state) => [state.id, state]));
     for (const [index, run] of this.runs) {
@@ -157,7 +157,7 @@ export class Rows {
     if (fresh.size) this.changed.value += 1;
   }
 
-  /** Reads some rows again; they stay where they are. @param {string[]} ids */
+  /** Reloads some rows; they keep their places. @param {string[]} ids */
   async update(ids) {
     if (ids.length) this.apply(/** @type {any[]} */ (await this.read(ids)));
   }
@@ -172,7 +172,7 @@ export class Rows {
     return ids;
   }
 
-  /** Runs with these ids, whether or not the query has them; those that were deleted are left out. @param {string[]} ids */
+  /** Runs with these ids, also if the query excludes them; deleted ones are left out. @param {string[]} ids */
   async read(ids) {
     /** @type {Run[]} */
     const runs = [];
@@ -184,7 +184,7 @@ export class Rows {
   }
 
   /**
-   * The parameters that tell most runs of the query apart, with the number of runs by value.
+   * The parameters that distinguish most runs of the query, with the number of runs by value.
    * @param {{section: string, name: string}[]} parameters @param {number} most
    * @returns {Promise<{parameter: {section: string, name: string}, values: {value: string, count: number}[]}[]>}
    */
@@ -199,7 +199,7 @@ export class Rows {
   }
 
   /**
-   * Runs as read by `all`, with those that changed since or came in; what left the query stays until it is read as a whole.
+   * Updates a result of `all` with runs that changed or were added; runs that no longer match stay until the next `all`.
    * @param {Run[]} known with `last_change` @returns {Promise<Run[]>} the same array when nothing changed
    */
   async fresher(known) {
@@ -231,17 +231,17 @@ export class Rows {
   }
 }
 
-/** Parameters whose values are counted in one call, and values of which so many are no choice to click on. */
+/** Most parameters whose values are counted in a call; and the number of values from which a parameter is no useful facet. */
 const COUNTED = 20;
 const MOST_VALUES = 12;
 
-/** How much a field tells runs apart: runs that have it, times the entropy of its values. @param {{count: number}[]} values */
+/** How well a field distinguishes runs: the number of runs that have it, times the entropy of its values. @param {{count: number}[]} values */
 function weight(values) {
   const all = values.reduce((sum, one) => sum + one.count, 0);
   return values.reduce((sum, { count }) => sum - count * Math.log(count / all), 0);
 }
 
-/** Curves come before totals, but not later than this: counting ten thousand runs takes the server as long as all that is on screen. */
+/** Totals wait for the curves, but not longer than this: counting ten thousand runs takes as long as everything on screen. */
 const TOTALS_MS = 1_000;
 /** Fields whose values are counted. */
 const TOTALS = { count_total: true, facets: ["status", "tags", "type", "user"], facet_values: 12 };

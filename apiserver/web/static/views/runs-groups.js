@@ -1,4 +1,4 @@
-// Runs grouped by up to three keys: a row a group, with count, mean and standard deviation of the numbers that are shown.
+// Runs grouped by up to three keys: a row per group with count, mean and standard deviation of the shown numbers.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { column } from "../query/columns.js";
 import { quote, quoteName } from "../query/language.js";
@@ -15,7 +15,7 @@ import { Problem } from "../ui/problem.js";
 
 const MOST_RUNS = 10_000;
 const MOST_KEYS = 3;
-/** What changed is read so often, everything so often. */
+/** Intervals for reading changes, and for reading everything. */
 const CHANGES_MS = 2_000;
 const WHOLE_MS = 60_000;
 
@@ -65,7 +65,7 @@ export function Groups({ rows, group, columns, names, onOpen }) {
     const runs = now ?? all.data;
     if (!runs) return;
     const fresh = await rows.fresher(runs);
-    setNow((old) => (old === now ? fresh : old)); // everything was read meanwhile
+    setNow((old) => (old === now ? fresh : old)); // unless everything was read in the meantime
   }, CHANGES_MS);
   usePolling(follow, CHANGES_MS);
   usePolling(all.again, WHOLE_MS);
@@ -114,7 +114,7 @@ function grouped(runs, keys) {
   return [...groups.values()].sort((a, b) => b.runs.length - a.runs.length);
 }
 
-/** "0.2131 ± 0.004": mean and standard deviation of what is finite. @param {unknown[]} values */
+/** "0.2131 ± 0.004": mean and standard deviation of the finite values. @param {unknown[]} values */
 function spread(values) {
   const finite = /** @type {number[]} */ (values.filter((one) => typeof one === "number" && Number.isFinite(one)));
   if (!finite.length) return "";
@@ -123,7 +123,7 @@ function spread(values) {
   return fragment(number(mean), span({ class: "muted" }, ` ± ${number(deviation, 2)}`));
 }
 
-/** A value as the page words it. @param {string | undefined} key @param {string | undefined} value */
+/** A value as shown in the page. @param {string | undefined} key @param {string | undefined} value */
 const said = (key, value) => (key === "status" && value ? statusWord(value) : value || "(none)");
 
 /** The filter that shows one group. @param {string} id @param {string} value */

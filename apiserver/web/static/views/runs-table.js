@@ -1,4 +1,4 @@
-// The table itself: virtual rows, sticky head and names, sorting, selection, a cursor for the keyboard.
+// The runs table: virtual rows, sticky head and names, sorting, selection, keyboard cursor.
 import { useEffect, useLayoutEffect, useRef } from "../vendor/hooks.js";
 import { alpha, color } from "../core/colors.js";
 import { runHref } from "../core/url.js";
@@ -13,7 +13,7 @@ import { Sparkline } from "./sparkline.js";
 
 export const ROW = 33;
 const HEAD = 33;
-/** Names get the room that they need, within limits; what is left of a wide window stays empty at the right. */
+/** Limits of the width of names; the rest of a wide window stays empty on the right. */
 const LEAST_NAME = 240;
 const MOST_NAME = 640;
 const col = tag("col");
@@ -75,7 +75,7 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
           { "aria-rowindex": 1 },
           th(
             { class: "pick", scope: "col" },
-            input({ type: "checkbox", checked: all, "aria-label": "Select all runs that are loaded", onChange: () => onSelect(known, !all) }),
+            input({ type: "checkbox", checked: all, "aria-label": "Select all loaded runs", onChange: () => onSelect(known, !all) }),
           ),
           head({ id: "name", title: "Run", sort: ["name"], numeric: false }, sort, onSort, handle("name", "Run", nameRoom)),
           ...columns.map((one) => head(one, sort, onSort, handle(one.id, one.title, widthOf(one)))),
@@ -140,7 +140,7 @@ function roomFor(run) {
 
 /** @param {import("../query/columns.js").Run} run */
 function silence(run) {
-  return run.last_update ? `last said ${ago(ms(run.last_update))}` : "";
+  return run.last_update ? `last report ${ago(ms(run.last_update))}` : "";
 }
 
 /**
@@ -158,7 +158,7 @@ function head(one, sort, onSort, edge) {
     { key: one.id, scope: "col", class: `${one.numeric ? "num" : ""} ${one.id === "name" ? "name" : ""}`, "aria-sort": direction },
     one.sort
       ? button(
-          { type: "button", title: `Sort by ${one.title}; with shift as a further key`, onClick: (/** @type {MouseEvent} */ event) => onSort(one.id, event.shiftKey) },
+          { type: "button", title: `Sort by ${one.title}; with Shift as an additional key`, onClick: (/** @type {MouseEvent} */ event) => onSort(one.id, event.shiftKey) },
           title,
           direction && icon(direction === "ascending" ? "up" : "down"),
           at > 0 && direction && span({ class: "muted" }, String(at)),

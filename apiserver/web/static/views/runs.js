@@ -1,4 +1,4 @@
-// The runs table: filter, columns, sort, selection. Everything but the reader's widths is in the address.
+// The view with the runs table: filter, columns, order, selection. All but the column widths is in the URL.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { hiddenRuns, picks, toggleHidden } from "../core/picks.js";
 import { ROW_FIELDS, SORT, remember, rowsCall } from "../core/first.js";
@@ -32,18 +32,18 @@ import { Rows } from "./runs-data.js";
 import { RunsTable } from "./runs-table.js";
 import { SavedViews } from "./saved-views.js";
 
-/** Rows that changed, the list, the list without a reason, and curves are read again at most so often. */
+/** Least ms between reads of: changed rows, the list after a change, the list without one, curves. */
 const ROWS_MS = 500;
 const LIST_MS = 1_000;
 const RELIST_MS = 30_000;
 const SPARKS_MS = 5_000;
-/** Rows that stay in view for so long get their curves. */
+/** Rows get their curves after being in view for this long. */
 const SETTLED_MS = 60;
-/** Names that are known are read again so much later. */
+/** Delay for reading names again that are known from before a reload. */
 const BEHIND_MS = 1_500;
 const EXPORTED = 10_000;
 const MOST_SELECTED = 10_000;
-/** px of a telephone's window. */
+/** px of a phone's window. */
 const NARROW = 720;
 
 await loadStyle("runs");
@@ -65,22 +65,22 @@ export default function Runs() {
   useTitle(project ? `Runs of ${project}` : "Runs");
 
   const chosen = params.get("cols")?.split(",").filter(Boolean);
-  // A tab that is loaded again shows its table with the names that it knew, and reads them behind it.
+  // After a reload the table starts with the names from before and reads them in the background.
   const before = useMemo(() => (project && !chosen ? null : withOwn(remembered())), []);
-  // In a project the columns of a reader who chose none are those of its own series.
+  // The default columns of a project show its own series.
   const names = useCall(async () => {
     if (before) await new Promise((done) => setTimeout(done, BEHIND_MS));
     const [all, own] = await Promise.all([vocabulary(), project && !chosen ? seriesOfProject(project) : null]);
     return before && same(before, all) ? before : { ...all, own: own ?? all.series };
   }, [chosen ? "" : project]);
-  // A table that needs no names to be asked for is asked for at once; columns of series are read when the names are known.
+  // A query that needs no names is sent at once; columns of series are read when the names are known.
   const plain = !q.trim() && !project && orderBy(sort, NO_NAMES).length === sort.split(",").filter(Boolean).length;
   const known = names.data ?? before ?? (plain ? NO_NAMES : undefined);
   const cols = known && (chosen ?? defaults(known.own, innerWidth <= NARROW).filter((id) => !(project && id === "project")));
   const columns = useMemo(() => (known && cols ? cols.flatMap((id) => column(id, known) ?? []) : []), [known, cols?.join(",")]);
   const fields = [...new Set([...ROW_FIELDS, ...columns.flatMap((one) => one.fields)])].sort();
 
-  // The rows of the last complete answer stay until the next one is there.
+  // The rows of the last answer stay until the next one arrives.
   const answer = useCall(
     (signal) => {
       if (!known) return null;
@@ -115,7 +115,7 @@ export default function Runs() {
     const { from, to, atTop } = range.current;
     await rows?.refresh(from, to, atTop);
   }, LIST_MS);
-  usePolling(relist, RELIST_MS); // runs that were deleted or archived, and orders that have changed
+  usePolling(relist, RELIST_MS); // for deleted or archived runs, and changes of the order
 
   // Curves of the rows in view, one call for all of them.
   const sparks = columns.flatMap((one) => one.spark ?? []);
@@ -138,7 +138,7 @@ export default function Runs() {
           const none = missing.flatMap((id) => sparks.map((one) => [`${id}\n${one.metric}\n${one.variant}`, null]));
           setThumbs((old) => new Map([...old, .../** @type {any} */ (none), ...found]));
         },
-        () => undefined, // a table without curves is still a table
+        () => undefined, // the table works without curves
       );
     }, thumbs.size ? SETTLED_MS : 0);
     return () => {
@@ -155,7 +155,7 @@ export default function Runs() {
   useEffect(() => {
     if (dirty.current.size) redraw();
   }, [version]);
-  // The cursor stays on its run when others come in above it.
+  // The cursor stays on its run when rows are inserted above.
   const cursorRun = useRef("");
   useEffect(() => {
     cursorRun.current = rows?.runs.get(cursor)?.id ?? "";
@@ -181,7 +181,7 @@ export default function Runs() {
   const sortBy = (/** @type {string} */ id, /** @type {boolean} */ add) => {
     const parts = sort.split(",").filter(Boolean);
     const at = parts.findIndex((one) => one === id || one === `-${id}`);
-    // A first click on a number shows the smallest loss or the newest time first.
+    // The first click on a column shows the smallest loss or the newest time first.
     const next = at < 0 ? (["started", "ended", "updated", "iter"].includes(id) || id.startsWith("max:") ? `-${id}` : id) : parts[at]?.startsWith("-") ? id : `-${id}`;
     const all = add ? (at < 0 ? [...parts, next] : parts.map((one, index) => (index === at ? next : one))) : [next];
     setParams({ sort: all.join(",") === SORT ? "" : all.join(",") });
@@ -269,7 +269,7 @@ export default function Runs() {
             },
           })
         : mistake
-          ? div({ class: "blank narrow-blank" }, p("The filter has a mistake: ", mistake.message), button({ type: "button", class: "button", onClick: () => filter("") }, "Clear the filter"))
+          ? div({ class: "blank narrow-blank" }, p("The filter has an error: ", mistake.message), button({ type: "button", class: "button", onClick: () => filter("") }, "Clear the filter"))
           : !error && div({ class: "runs-loading", "aria-busy": "true" }, Array.from({ length: 12 }, (_, index) => div({ key: index, class: "skeleton-row" }, span({ class: "skeleton" })))),
     rows && use(Bulk, { selected, rows, onAll: chooseAll, onClear: () => setParams({ sel: "" }), onDone: answer.again, onExport: () => void exported() }),
   );
@@ -278,7 +278,7 @@ export default function Runs() {
 /**
  * Keeps rows in view up to date.
  * @param {Rows | null} rows @param {string[]} inView @param {() => void} relist reads the list again
- * @returns {{current: Set<string>}} runs that got events; who reads their curves removes them
+ * @returns {{current: Set<string>}} runs with new events; the caller removes them when it has read their curves
  */
 function useLiveRows(rows, inView, relist) {
   const dirty = useRef(/** @type {Set<string>} */ (new Set()));
@@ -327,9 +327,9 @@ const same = (one, other) => JSON.stringify([one.parameters, one.series]) === JS
 /** @param {ReturnType<typeof remembered>} names */
 const withOwn = (names) => names && { ...names, own: names.series };
 
-/** What is known before the names are read. */
+/** The vocabulary before names are read. */
 const NO_NAMES = { parameters: [], series: [], own: [], values: async () => [], projects: async () => [], users: async () => [] };
 const NEVER = { value: /** @type {any} */ (null) };
 
-/** What a CSV holds instead of the page's wording. @type {Record<string, (run: import("../query/columns.js").Run) => unknown>} */
+/** Raw values for CSV in place of the page's formatted ones. @type {Record<string, (run: import("../query/columns.js").Run) => unknown>} */
 const RAW = { started: (run) => run.started ?? "", ended: (run) => run.completed ?? "", updated: (run) => run.last_update ?? "" };

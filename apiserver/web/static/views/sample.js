@@ -1,4 +1,4 @@
-// A debug sample in a gallery or a table: a small copy of an image, sound, video, or why it is not shown.
+// A debug sample in a gallery or table: a thumbnail, audio, video, or the reason why it is not shown.
 import { useState } from "../vendor/hooks.js";
 import { isOwn, reasonAgainst, thumbUrl } from "../core/files.js";
 import { address } from "../core/url.js";
@@ -15,10 +15,10 @@ export function Sample({ picture, name, pixels, onOpen }) {
     setBroken({ url, reason: "" });
     reasonAgainst(url).then(
       (reason) => setBroken({ url, reason }),
-      () => undefined, // that it can't be shown is said already
+      () => undefined, // the error is shown already
     );
   };
-  if (!url) return div({ class: "thumb-box no-file" }, span("not on a server that a browser reaches"), span({ class: "muted wrap-anywhere" }, stored.slice(0, 120)));
+  if (!url) return div({ class: "thumb-box no-file" }, span("stored where the browser can't reach it"), span({ class: "muted wrap-anywhere" }, stored.slice(0, 120)));
   if (!isOwn(url) && !url.startsWith("data:")) return div({ class: "thumb-box no-file" }, a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open on its own server"));
   if (kind === "audio") return div({ class: "thumb-box" }, audio({ src: url, controls: true, preload: "none", "aria-label": name }));
   if (kind === "video") return video({ class: "thumb-box", src: url, controls: true, preload: "metadata", "aria-label": name });

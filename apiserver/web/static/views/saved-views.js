@@ -1,4 +1,4 @@
-// Tables that the reader has named: filter, project, columns, order and groups. Kept with the user on the server.
+// Saved views: filter, project, columns, order and groups under a name, stored with the user on the server.
 import { preference, setPreference } from "../core/prefs.js";
 import { address, go, place } from "../core/url.js";
 import { button, div, form, fragment, input, li, span, ul, use } from "../ui/html.js";
@@ -11,12 +11,12 @@ const MOST = 50;
 
 /** @typedef {{name: string, query: string}} View */
 
-/** What of an address a view keeps, in one order. @param {URLSearchParams} params */
+/** The parameters of the URL that a view saves, in a fixed order. @param {URLSearchParams} params */
 function queryOf(params) {
   return address("", Object.fromEntries(KEPT.map((name) => [name, params.get(name) ?? ""]))).slice(1);
 }
 
-/** What is stored may come from anybody who logs in as this user. @param {unknown} stored @returns {View[]} */
+/** Validates stored views, which anybody with this user's login can write. @param {unknown} stored @returns {View[]} */
 function viewsOf(stored) {
   if (!Array.isArray(stored)) return [];
   return stored.filter((one) => typeof one?.name === "string" && typeof one?.query === "string");
@@ -46,7 +46,7 @@ export function SavedViews() {
                 li(
                   { key: one.name },
                   button({ type: "button", class: "link truncate", "aria-current": one === current ? "true" : undefined, title: one.query, onClick: () => (go(one.query ? `/?${one.query}` : "/"), close()) }, one.name),
-                  button({ type: "button", class: "icon-button", "aria-label": `Forget ${one.name}`, title: "Forget", onClick: () => setPreference("views", views.filter((other) => other !== one)) }, icon("close")),
+                  button({ type: "button", class: "icon-button", "aria-label": `Delete ${one.name}`, title: "Delete", onClick: () => setPreference("views", views.filter((other) => other !== one)) }, icon("close")),
                 ),
               ),
             )

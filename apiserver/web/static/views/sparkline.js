@@ -1,4 +1,4 @@
-// A series in 108 × 24 pixels: its mean over its band from minimum to maximum. A canvas, so that 200 of them scroll without a stutter.
+// A series in 108 × 24 pixels: mean, and band from minimum to maximum. A canvas, so that 200 of them scroll smoothly.
 import { useLayoutEffect, useRef } from "../vendor/hooks.js";
 import { canvas } from "../ui/html.js";
 
@@ -33,7 +33,7 @@ function draw(target, { min, mean, max }, stroke, fill) {
   const count = mean.length;
   const x = (/** @type {number} */ i) => (count < 2 ? WIDTH / 2 : 2 + (i * (WIDTH - 4)) / (count - 1));
   const y = (/** @type {number} */ level) => 2 + (1 - level / 254) * (HEIGHT - 4);
-  // Stretches of cells with values; nothing bridges what is missing.
+  // Draws runs of cells with values; gaps are not bridged.
   for (let from = 0; from < count; ) {
     if (mean[from] === NONE) {
       from += 1;

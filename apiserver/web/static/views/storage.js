@@ -1,4 +1,4 @@
-// What the events of a run take, and how to get rid of old log lines.
+// The storage used by a run's events, and deletion of old log lines.
 import { useState } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { ago, bytes, integer, plural, stampWithZone } from "../core/format.js";
@@ -33,7 +33,7 @@ export default function Storage({ id, revision }) {
   return div(
     { class: "view" },
     section(
-      h2("Events", span({ class: "muted" }, `${plural(count, "event")}, ${bytes(total)} as they were received`)),
+      h2("Events", span({ class: "muted" }, `${plural(count, "event")}, ${bytes(total)} as received`)),
       types.length
         ? div(
             { class: "table-scroll" },

@@ -1,4 +1,4 @@
-// One image over the whole window: zoom, pan, exact pixels, difference with another step or both side by side.
+// Full-window viewer for an image: zoom, pan, exact pixels, difference from another step, or both side by side.
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
 import { a, button, div, h2, option, select, span, use } from "../chart/elements.js";
@@ -30,7 +30,7 @@ export function Viewer({ picture, steps, load, variants, onGo, onVariant, onClos
     if (next) onVariant(next);
   };
   useFocusInside(root);
-  // The neighbours are fetched beforehand: the next step appears at once.
+  // Prefetches the neighbouring steps.
   useEffect(() => {
     for (const near of [steps[at + 1], steps[at - 1]]) {
       if (near === undefined) continue;
