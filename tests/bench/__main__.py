@@ -1,4 +1,4 @@
-"""`make bench`: every figure that the issues promise, measured in one run on this machine.
+"""`make bench`: all figures of docs/performance.md, measured in one run on this machine.
 
 python -m tests.bench                      everything, on both engines
 python -m tests.bench --only ingest reads  some parts

@@ -1,4 +1,4 @@
-"""The yardstick on Elasticsearch: the same documents and searches without us."""
+"""The baseline on Elasticsearch: the same documents and searches, sent directly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.process import Server
 
 
 class Bare:
-    """Elasticsearch without us: one kept connection a thread, nothing checked but the status."""
+    """A minimal Elasticsearch client: one keep-alive connection a thread, checks only the status."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -48,7 +48,7 @@ class Bare:
         return int(node["process"]["id"])
 
     def processes(self, servers: Sequence[Server], redis_url: str) -> Processes:
-        """This process, ours, Elasticsearch and Redis. Both must run on this machine, not in containers."""
+        """The client (this process), the servers, Elasticsearch and Redis, which must run on this machine and not in containers."""
         elastic = self.process()
         with redis.Redis.from_url(redis_url.partition("?")[0]) as connection:
             state = int(connection.info("server")["process_id"])
@@ -61,7 +61,7 @@ class Bare:
         )
 
     def settle(self) -> None:
-        """Refresh what was written, and wait for the merges that follow: what writes cost Elasticsearch later."""
+        """Refresh, and wait for the merges that follow: the deferred cost of writes."""
         self.call("POST", f"/{self.prefix}*,bench-*/_refresh?allow_no_indices=true")
         while (
             self.call("GET", "/_stats/merge?filter_path=_all.total.merges.current")
@@ -73,7 +73,7 @@ class Bare:
             time.sleep(0.01)
 
     def index_of(self, task: str) -> str:
-        """The index that holds the scalars of a task."""
+        """The index with the scalars of a task."""
         self.call("POST", f"/{self.prefix}*/_refresh")
         found = self.call("POST", f"/{self.prefix}*{SCALAR}*/_search", {"size": 1, "query": {"term": {"task": task}}})
         return str(found["hits"]["hits"][0]["_index"])
@@ -91,9 +91,9 @@ class Bare:
         return twin
 
     def bytes_per_document(self, index: str) -> float:
-        """Bytes on disk of a document after a force merge, summed over the segments that searches see: the size in the index' own statistics is
-        up to ten seconds old, and counts segments that the merge has replaced. The merge waits until Elasticsearch needs no copies of the documents for
-        recoveries any more: half a minute without writes."""
+        """Bytes on disk per document after a force merge, summed over the searchable segments: the index statistics are up to ten seconds old and count
+        segments that the merge has replaced. Waits half a minute without writes before the merge, until Elasticsearch no longer keeps soft-deleted
+        documents for recoveries."""
         self.wait_for_leases(index)
         self.call("POST", f"/{index}/_forcemerge?max_num_segments=1")
         self.call("POST", f"/{index}/_refresh")
@@ -116,7 +116,7 @@ class Bare:
 
 
 def bulk_bodies(task: str, first: int, batches: int, size: int = BATCH) -> list[bytes]:
-    """The bulk requests that hold the same documents, with the same ids, as our batches of scalars."""
+    """Bulk requests with the same documents, under the same ids, as our batches of scalars."""
     bodies = []
     for number in range(batches):
         columns: dict[int, Points] = {}

@@ -1,4 +1,4 @@
-"""TensorBoard's files: reading them beside TensorBoard's own loader and tbparse, and importing them."""
+"""Reading TensorBoard event files, compared with TensorBoard's own loader and tbparse; importing them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from apiserver.operations.transfer.discovery import look
+from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.pieces import FoundRun, Scalars
 from apiserver.operations.transfer.tfrecord import masked
 from tests.bench.measure import Report, median
@@ -22,14 +22,14 @@ ROUNDS = 3
 _IMPORT = """
 import json, resource, sys, time
 from pathlib import Path
-from apiserver.operations.transfer.discovery import look
+from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.importer import Importer
 from apiserver.operations.transfer.sinks import open_sink
 from apiserver.settings import from_environment
 sink = open_sink(from_environment({"server.data": sys.argv[2]}), None)
 importer = Importer(sink)
 begun = time.perf_counter()
-for run in look(Path(sys.argv[1])).runs:
+for run in discover(Path(sys.argv[1])).runs:
     importer.run(run)
 seconds = time.perf_counter() - begun
 sink.close()
@@ -53,7 +53,7 @@ def event_file(folder: Path, points: int) -> Path:
 
 
 def boards(report: Report, folder: Path) -> None:
-    """Reading in turns with the peers, then an import into an embedded store."""
+    """Read in turns with the peers, then import into an embedded store."""
     report.heading("TensorBoard's files")
     event_file(folder / "peers" / "run", PEER_POINTS)
     event_file(folder / "board" / "run", POINTS)
@@ -77,7 +77,7 @@ def boards(report: Report, folder: Path) -> None:
 
 
 def _ours(folder: Path) -> int:
-    (run,) = look(folder).runs
+    (run,) = discover(folder).runs
     assert isinstance(run, FoundRun)
     return sum(len(piece.steps) for piece in run.adapter.read(run) if isinstance(piece, Scalars))
 

@@ -1,4 +1,4 @@
-"""The figures on Elasticsearch, each beside the bare request that Elasticsearch itself would need."""
+"""The figures on Elasticsearch, each compared with the minimal request that does the same work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.process import Server
 from tests.servers import elasticsearch_url, redis_url
 
 WARM = 15
-"""Calls before those that are measured: the first ones in a JVM that has just been started are interpreted."""
+"""Warm-up calls before the measured ones: a JVM that has just started interprets its code."""
 
 
 def histograms(task: str, interval: int) -> dict[str, Any]:
@@ -114,12 +114,12 @@ def raw_points(report: Report, server: Server, bare: Bare, redis_url: str, count
             query["search_after"] = hits[-1]["sort"]
 
     def by_metric() -> None:
-        """In the order that the endpoint has."""
+        """In the endpoint's order."""
         for metric in reads.METRICS:
             paged({"metric": metric}, ["iter", "timestamp", "seq"])
 
     def as_stored() -> int:
-        """The fastest paging there is: the order of the index itself, a series after the other."""
+        """In the index' own order, series by series: the fastest paging there is."""
         for metric, variant in SERIES:
             paged({"metric": metric, "variant": variant}, ["task", "metric", "variant", "iter"])
         return count
@@ -137,7 +137,7 @@ def raw_points(report: Report, server: Server, bare: Bare, redis_url: str, count
 
 
 def many_histograms(bare: Bare, tasks: list[str], interval: int) -> None:
-    """The aggregations behind a chart of many tasks, a search for each task, all in one request."""
+    """The aggregations behind a chart of many tasks: a search per task, all in one request."""
     index = f"{bare.prefix}*{SCALAR}-*"
     lines: list[bytes] = []
     for task in tasks:

@@ -1,4 +1,4 @@
-"""What events cost on their way into Elasticsearch through us, beside raw `_bulk` of the same documents."""
+"""CPU cost of ingest into Elasticsearch, compared with raw `_bulk` of the same documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEAST_ROUNDS, WARM_SECONDS = 6, 240.0
 
 
 class Load:
-    """Batches for us, and the same documents for raw `_bulk`: each method prepares the work of a turn. `batches` are those of all clients."""
+    """Makes batches for us, and the same documents for raw `_bulk`. Each method prepares the work of a turn; `batches` is the number for all clients."""
 
     def __init__(self, client: Client, bare: Bare) -> None:
         self.client, self.bare = client, bare
@@ -36,20 +36,19 @@ class Load:
         return sending([bulk_bodies(new_id(), 0, batches // clients, size) for _ in range(clients)], post, size)
 
     def tasks_at_once(self, tasks: int, clients: int) -> Work:
-        """A batch for each of many tasks."""
+        """A batch for each of `tasks` tasks."""
         bodies = [scalars(new_id(), 0, BATCH) for _ in range(tasks)]
         return sending([bodies[writer::clients] for writer in range(clients)], lambda body: send(self.client, body), BATCH)
 
 
 def rate(work: Work) -> float:
-    """Units a second."""
+    """Units of work per second."""
     begun = time.perf_counter()
     return work() / (time.perf_counter() - begun)
 
 
 def warm_up(report: Report, load: Load) -> None:
-    """Write until raw `_bulk` gets no faster: the compilers of a JVM that has just been started take time, and cores, for what they do. Both
-    sides are warmed up, in turns."""
+    """Write on both sides in turns until raw `_bulk` gets no faster: the JIT compilers of a fresh JVM take time and cores."""
     begun = time.perf_counter()
     rates: list[float] = []
     while len(rates) < LEAST_ROUNDS or (max(rates[-3:]) > 1.05 * max(rates[:-3]) and time.perf_counter() - begun < WARM_SECONDS):
@@ -90,7 +89,7 @@ def ingest(report: Report, server: Server, bare: Bare, redis_url: str, rounds: i
 
 
 def single(report: Report, client: Client) -> None:
-    """One scalar, one log line."""
+    """Latency of a single scalar, and of a single log line."""
     task = new_id()
     send(client, scalars(task, 0, 8))
     steps = iter([scalars(task, 100 + number, 1) for number in range(30)])

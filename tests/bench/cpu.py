@@ -1,8 +1,8 @@
-"""CPU time of every process that works for a figure, and turns of two sides that do the same work.
+"""CPU time of all processes that take part in a measurement, and two sides that do the same work in turns.
 
-The same work takes the same CPU seconds within some percent, also while other programs run, where throughput changes by a factor of two. So a
-figure is the ratio of two neighbouring turns, and its spread over the rounds says whether it can be trusted. Time that the kernel or the hypervisor
-takes from a process is not in it; what other programs do to the caches is.
+The same work takes the same CPU seconds within some percent even while other programs run, when throughput varies by a factor of two. So a figure is the
+ratio of two neighbouring turns; its spread over the rounds tells how far to trust it. Time stolen by the kernel or the hypervisor is not counted; the
+effect of other programs on the CPU caches is.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 from tests.bench.measure import Report, median, shown
 
 Reading = dict[str, float]
-"""CPU seconds by the name of a process."""
+"""CPU seconds by name of a process."""
 
 
 def process_seconds(pid: int) -> float:
-    """User and system time of a process and all of its threads so far, to the nanosecond (clock_getcpuclockid(3))."""
+    """User and system time of a process with all its threads so far, in seconds, to the nanosecond (clock_getcpuclockid(3))."""
     return time.clock_gettime((~pid << 3) | 2)
 
 
 class Processes:
-    """Who is watched: this process as "client", and others by name."""
+    """The measured processes: this one as "client", and others by name."""
 
     def __init__(self, others: dict[str, Callable[[], Iterable[int]]]) -> None:
-        """`others`: the process ids of each now."""
+        """`others`: functions that return the present process ids, by name."""
         self._others = others
 
     def read(self) -> Reading:
@@ -39,14 +39,14 @@ class Processes:
 
 
 def idle_seconds() -> float:
-    """Seconds that the cores were idle so far, all together."""
+    """Idle time of all cores together so far, in seconds."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
 class Turn:
-    """One turn of a side: CPU microseconds a unit by process, units a second, share of the cores that was idle."""
+    """A turn of one side: CPU µs per unit by process, units/s, and the idle share of the cores."""
 
     cpu: Reading
     rate: float
@@ -59,23 +59,23 @@ class Turn:
 
 @dataclass
 class Turns:
-    """The turns of two sides, those of a round beside each other."""
+    """The turns of two sides, paired by round."""
 
     theirs: list[Turn] = field(default_factory=list)
     ours: list[Turn] = field(default_factory=list)
 
     @property
     def ratios(self) -> list[float]:
-        """All processes, ours to theirs, of each round."""
+        """CPU of all processes, ours divided by theirs, for each round."""
         return [ours.whole / theirs.whole for theirs, ours in zip(self.theirs, self.ours, strict=True)]
 
 
 Work = Callable[[], int]
-"""Does some work; how many units it did."""
+"""Does some work; returns its number of units."""
 
 
 def turn_of(processes: Processes, work: Work, settle: Callable[[], None] = lambda: None) -> Turn:
-    """`settle` brings what was left to others before, such as merges, to its end, and what the work has left: that belongs to the turn, but not to
+    """Measure one turn. `settle` finishes deferred work, such as merges: once before the turn, and once at its end, where it counts for the CPU but not for
     the rate."""
     settle()
     before, idle, begun = processes.read(), idle_seconds(), time.perf_counter()
@@ -88,7 +88,7 @@ def turn_of(processes: Processes, work: Work, settle: Callable[[], None] = lambd
 
 
 def turn_of_calls(processes: Processes, call: Callable[[], object], times: int, before: Callable[[], object]) -> Turn:
-    """`before` runs ahead of each call and is not counted."""
+    """Measure `times` calls as one turn; `before` runs ahead of each and is not counted."""
     readings: list[tuple[Reading, Reading]] = []
     seconds = idle = 0.0
     for _ in range(times):
@@ -107,7 +107,7 @@ def _turn(readings: list[tuple[Reading, Reading]], units: int, seconds: float, i
 
 
 def in_turns(theirs: Callable[[], Turn], ours: Callable[[], Turn], rounds: int) -> Turns:
-    """Measure both sides once in each round. The order alternates, because the second side runs on a warmer machine. A first round is not counted."""
+    """Measure both sides once a round, in alternating order, because the second side runs on a warmer machine. A first round is dropped."""
     found = Turns()
     for number in range(rounds + 1):
         sides = [(theirs, found.theirs), (ours, found.ours)]
@@ -119,12 +119,12 @@ def in_turns(theirs: Callable[[], Turn], ours: Callable[[], Turn], rounds: int) 
 
 
 def parts(turns: list[Turn]) -> str:
-    """What each process takes of a unit."""
+    """The median CPU per unit of each process, as text."""
     return ", ".join(f"{name} {shown(median([turn.cpu[name] for turn in turns]))}" for name in turns[0].cpu if turns[0].cpu[name])
 
 
 def add_turns(report: Report, name: str, unit: str, turns: Turns, *, most: float | None = None, server_most: float | None = None) -> None:
-    """The figures of some turns: `most` bounds the ratio of all processes, `server_most` the server's microseconds a unit."""
+    """Report the turns: `most` is the target for the ratio of all processes, `server_most` for the server's µs per unit."""
     per = f"µs/{unit}"
     for side, of_side in (("", turns.ours), ("  bare: ", turns.theirs)):
         rate, idle = median([turn.rate for turn in of_side]), median([turn.idle for turn in of_side])

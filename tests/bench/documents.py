@@ -1,8 +1,8 @@
-"""What each part of a document costs Elasticsearch: `python -m tests.bench.documents [--kinds scalars log images] [--rounds 5]`.
+"""The cost of each part of a document in Elasticsearch: `python -m tests.bench.documents [--kinds scalars log images] [--rounds 5]`.
 
-The same documents go by raw `_bulk` into indices whose mapping, settings or lines differ in one step each. Measured alone: CPU of Elasticsearch for
-writing, refreshing, merging and reading, and bytes of a merged document beside the text that it holds. Ratios are to the documents as Tidemark writes
-them, of the same round.
+Writes the same documents by raw `_bulk` into indices whose mapping, settings or lines differ in one step each. Measures Elasticsearch's CPU for writing,
+refreshing, merging and reading, and the bytes of a merged document compared with its text. Ratios are relative to the documents as Tidemark writes them,
+in the same round.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Source = dict[str, Any]
 
 @dataclass
 class Step:
-    """One difference to the documents as they are: of the template, of the source of a document."""
+    """A variation of the documents as Tidemark writes them: in the index template, or in the source."""
 
     name: str
     template: Callable[[dict[str, Any]], None] = lambda template: None
@@ -144,7 +144,7 @@ TYPE = {"scalars": SCALAR, "log": LOG, "images": IMAGE}
 
 @dataclass
 class Costs:
-    """Microseconds of Elasticsearch's CPU a document, one value a round; bytes of a merged document."""
+    """Elasticsearch's CPU in µs per document, a value per round; bytes of a merged document."""
 
     write: list[float] = field(default_factory=list)
     refresh: list[float] = field(default_factory=list)
@@ -154,7 +154,7 @@ class Costs:
 
 
 def bodies(kind: str, batches: int) -> Iterator[bytes]:
-    """Bulk requests as Tidemark writes them, a task for every some of them."""
+    """Bulk requests as Tidemark writes them; a new task after every few requests."""
     for number in range(batches):
         if number % (batches // TASKS or 1) == 0:
             task, first = new_id(), number
@@ -206,12 +206,12 @@ def bodies(kind: str, batches: int) -> Iterator[bytes]:
 
 
 def text_of(kind: str, source: Source) -> str:
-    """What the client said that no other document of its series says."""
+    """The client's text that is particular to this document, not common to its series."""
     return str(source.get("msg", "")) if kind == "log" else f"{source['key']}{source['url']}" if kind == "images" else ""
 
 
 def changed(body: bytes, step: Step) -> bytes:
-    """The request with the documents of a step."""
+    """The request with its documents changed by a step."""
     if step.source is None and step.own_ids:
         return body
     lines = body.splitlines()
@@ -224,7 +224,7 @@ def changed(body: bytes, step: Step) -> bytes:
 
 
 class Trial:
-    """One kind of document with its steps."""
+    """Measures all steps for one kind of document."""
 
     def __init__(self, bare: Bare, layout: Layout, kind: str, only: str) -> None:
         self.bare, self.kind = bare, kind
@@ -276,7 +276,7 @@ class Trial:
         return index
 
     def read(self, index: str) -> None:
-        """What charts and pages ask for, of one task."""
+        """Run the searches behind charts and pages for one task."""
         found = self.bare.call("POST", f"/{index}/_search", {"size": 1, "docvalue_fields": ["task"], "_source": False})
         task = found["hits"]["hits"][0]["fields"]["task"][0]
         if self.kind == "scalars":

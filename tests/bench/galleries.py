@@ -1,4 +1,4 @@
-"""Issue 3 on the embedded store: images, many tasks, deletes."""
+"""Debug images, charts of many tasks, and deletes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gallery(report: Report, client: Client, step_ms: float = 20) -> None:
     task = new_id()
     for first in range(0, IMAGES, 20_000):
         send(client, images(task, first, 20_000))
-    # The first calls of a JVM that has just been started are interpreted.
+    # Warm-up: a JVM that has just started interprets its code.
     pages = repeated(lambda: ask(client, "events.debug_images", metrics=[{"task": task}], iters=5), 25)
     report.spread("first page of debug images", in_ms(pages[15:]), "ms", most=100, note=f"the first time {pages[0] * 1000:.0f}")
     shown = data(client, "events.get_debug_image_sample", task=task, metric="img", variant="v5")
@@ -47,7 +47,7 @@ def many_tasks(
     few_most: float | None = None,
     bare: Callable[[list[str], int], None] | None = None,
 ) -> None:
-    """One chart call over many tasks; `bare` does what the store itself would need for it, for tasks and an interval."""
+    """One chart call over many tasks. `bare(tasks, interval)`: the minimal request that the store needs for it."""
     report.heading(f"Multi-task histogram: {tasks} tasks × 8 series × {points:,} points")
     ids = [new_id() for _ in range(tasks)]
     for task in ids:
@@ -55,7 +55,7 @@ def many_tasks(
     next_iter = [points]
 
     def touch() -> None:
-        for task in ids:  # nothing may come from a cache
+        for task in ids:  # a new point invalidates the cached answer
             send(client, scalars(task, next_iter[0], 1))
         next_iter[0] += 1
 
@@ -79,7 +79,7 @@ def many_tasks(
 
 
 def deleting(report: Report, server: Server, task: str, count: int) -> None:
-    """Delete the events of a task with a million points while others ping."""
+    """Delete the events of a task with a million points while another client pings."""
     report.heading(f"Deleting {count:,} events of one task")
     client = server.client()
     size = _disk(server)

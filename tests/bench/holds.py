@@ -1,8 +1,8 @@
-"""What keeps others waiting: `python -m tests.bench.holds [--elastic] [WORDS]` does each overload of overload.py (whose name has one of the words) once, on
-SQLite or Elasticsearch, and prints the stretches in which the thread of the event loop computed for more than HOLD seconds without a turn for other calls.
+"""Finds code that blocks the event loop: `python -m tests.bench.holds [--elastic] [WORDS]`.
 
-CPU time of that thread counts, not time on a clock: other programs hardly disturb it. The same file is the server: a thread looks every 8 ms how long
-the loop's thread has computed since the last switch between greenlets, and where it is.
+Runs each overload of overload.py once (those whose name has one of the words), on SQLite or Elasticsearch, and prints where the event loop's thread
+computed for more than HOLD seconds without switching greenlets. It measures the CPU time of that thread, which other programs hardly disturb. The same file
+is the server: a thread samples every 8 ms how long the loop's thread has computed since the last switch, and its stack.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EVERY = 0.008
 
 
 def serve() -> None:
-    """The server, watched. Lines go to the file that the environment names."""
+    """Run the server with the sampler. Its output goes to a file named by the environment."""
     from gevent import monkey
 
     monkey.patch_all()
@@ -65,7 +65,7 @@ def serve() -> None:
 
 
 def _place(frame: Any) -> str:
-    """The innermost calls."""
+    """The innermost calls of a stack, as text."""
     calls = [
         f"{Path(call.filename).parent.name}/{Path(call.filename).name}:{call.lineno} {call.name}" for call in traceback.extract_stack(frame)
     ]

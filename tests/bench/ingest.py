@@ -1,4 +1,4 @@
-"""How fast events go in, beside a bare `executemany`, and what it costs the server."""
+"""Ingest: throughput and server CPU, compared with a bare `executemany`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = 5000
 
 
 def ingest_rate(client: Client, batches: int, size: int = BATCH, task: str | None = None, first: int = 0) -> float:
-    """Events a second of one client that sends prepared batches one after the other."""
+    """Events/s of one client that sends prepared batches one after the other."""
     task = task or new_id()
     bodies = [scalars(task, first + step_of(number, size), size) for number in range(batches)]
     begun = time.perf_counter()
@@ -31,7 +31,7 @@ def ingest_rate(client: Client, batches: int, size: int = BATCH, task: str | Non
 
 
 def many_clients(client: Client, clients: int, batches: int, size: int) -> Work:
-    """Batches of many clients at once, each with a task of its own; `batches` are those of all."""
+    """Work: `clients` clients send at once, each to its own task; `batches` is the number for all clients."""
     shares = []
     for _ in range(clients):
         task = new_id()
@@ -40,7 +40,7 @@ def many_clients(client: Client, clients: int, batches: int, size: int) -> Work:
 
 
 def sending(shares: list[list[bytes]], post: Callable[[bytes], None], size: int) -> Work:
-    """Send these bodies of `size` events, each list by a client of its own."""
+    """Work: send the bodies of `size` events, each list by its own client."""
 
     def send_all(share: list[bytes]) -> None:
         for body in share:
@@ -54,7 +54,7 @@ def sending(shares: list[list[bytes]], post: Callable[[bytes], None], size: int)
 
 
 def at_once(works: Sequence[Callable[[], object]]) -> None:
-    """Return when all have ended, each in a thread of its own."""
+    """Run each work in its own thread; return when all have ended."""
     threads = [threading.Thread(target=work) for work in works]
     for thread in threads:
         thread.start()
@@ -63,7 +63,7 @@ def at_once(works: Sequence[Callable[[], object]]) -> None:
 
 
 def bare_insert(batches: int, folder: str) -> Work:
-    """A bare `executemany`, a durable transaction a batch, into a table clustered by series and iteration."""
+    """Work: a bare `executemany` into a table clustered by series and iteration, a durable transaction per batch."""
     task = new_id()
     prepared = [[(task, *row) for row in rows(number * BATCH // 8, BATCH)] for number in range(batches)]
 
@@ -87,7 +87,7 @@ def bare_insert(batches: int, folder: str) -> Work:
 
 
 def rates(report: Report, server: Server, rounds: int, batches: int) -> None:
-    """The main figure: HTTP ingest and the yardstick in turns."""
+    """The main figure: HTTP ingest and `executemany` in turns."""
     report.heading(f"Ingest over HTTP, beside a bare executemany of the same rows ({rounds} rounds of {batches} batches of {BATCH:,})")
     client = server.client()
     processes = Processes({"server": server.pids})
@@ -120,7 +120,7 @@ def rates(report: Report, server: Server, rounds: int, batches: int) -> None:
 
 
 def big_batch(report: Report, server: Server, rounds: int = 10) -> None:
-    """One batch of 15 MB while others ping, read and write."""
+    """A batch of 15 MB while other clients ping, read and write."""
     report.heading(f"One batch of 15 MB (68,000 lines) while others call ({rounds} batches)")
     client = server.client()
     reader, writer = new_id(), new_id()
@@ -169,7 +169,7 @@ def big_batch(report: Report, server: Server, rounds: int = 10) -> None:
 
 
 def _sent_watching_memory(server: Server, client: Client, body: bytes) -> tuple[tuple[float, float], int]:
-    """Send; when it began and ended (monotonic), and the greatest resident size of a worker meanwhile."""
+    """Send a batch. Returns its start and end (monotonic clock), and the peak resident size of a worker in between."""
     done = threading.Event()
     peak = [0]
 
@@ -188,7 +188,7 @@ def _sent_watching_memory(server: Server, client: Client, body: bytes) -> tuple[
 
 
 def idle_memory(report: Report, server: Server) -> None:
-    """Right after the start, before any batch."""
+    """Memory right after the start, before any batch."""
     report.heading("Memory")
     server.client().raw("/debug.ping")
     report.add(

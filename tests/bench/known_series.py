@@ -1,4 +1,4 @@
-"""What a worker remembers of the series that it has written, so that the next batch need not read their statistics."""
+"""Memory of a worker's cache of series: it saves the next batch from reading their statistics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BATCH = 10_000
 
 
 def known_series(report: Report, folder: Path, env: dict[str, str]) -> None:
-    """The memory of a worker that was just started, and after it has stored 20,000 series."""
+    """The memory of a worker after its start, and after storing 20,000 series."""
     report.heading(f"Memory of a worker that stores {TASKS * SERIES:,} series of {POINTS} points, in batches of {BATCH:,}")
     names = [(f"metric{number // 10}", f"variant{number % 10}") for number in range(SERIES)]
     server = Server(folder, env)

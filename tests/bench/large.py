@@ -1,6 +1,6 @@
-"""`python -m tests.bench.large`: the reads of docs/performance.md with few scalars in a cluster, and again with a hundred million.
+"""`python -m tests.bench.large`: the reads of docs/performance.md on a cluster with few scalars, and again with a hundred million.
 
-Charts, last values, a page of a log, searches and the task table, each before and after the filling; the last table is the ratio of the two.
+Charts, last values, a page of a log, searches and the task table, each before and after filling the store; the last table has the ratios.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from tests.servers import ElasticsearchServer, RedisServer
 SIZE = 40_000
 CLIENTS = 4
 PLACE = b"0" * 32
-"""Where the task's id stands in a prepared body."""
+"""Placeholder for the task's id in a prepared body."""
 NEWS_SECONDS = 30.0
 TABLE_MS = 200.0
-"""Limit of a query of the task table, as `make bench` has it for this engine."""
+"""Target for a query of the task table in ms, the same as in `make bench` for this engine."""
 
 
 class Filling:
-    """Stores scalars as runs of 200,000 points in eight series; says every half a minute how far it is."""
+    """Stores scalars as runs of 200,000 points in eight series; prints its progress every half minute."""
 
     def __init__(self, client: Client, count: int) -> None:
         self._client, self._count = client, count
@@ -42,7 +42,7 @@ class Filling:
         self._stored = self._late = 0
 
     def run(self) -> float:
-        """Events a second."""
+        """Store all; returns events/s."""
         begun = self._said = time.monotonic()
         self._begun = begun
         tasks = itertools.repeat(None, -(-self._count // POINTS))
@@ -89,7 +89,7 @@ def large(report: Report, folder: Path, count: int, lines: int, tasks: int, heap
         def measure(title: str) -> dict[str, float]:
             bare.settle()
             charts = Charts(client, fill_points(client))
-            for _ in range(15):  # a JVM that has just been started interprets
+            for _ in range(15):  # warm-up of the JVM
                 charts.point()
                 charts.histogram()
                 charts.latest()

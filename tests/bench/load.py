@@ -1,4 +1,4 @@
-"""Bodies as the SDK makes them, and who sends them."""
+"""Request bodies as ClearML's SDK makes them, and clients that send them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def scalars(task: str, first: int, count: int, series: Sequence[tuple[str, str]]
 
 
 def rows(first: int, count: int, series: Sequence[tuple[str, str]] = SERIES) -> list[tuple[int, int, int, float]]:
-    """The same points as rows (series, iter, timestamp, value), for the SQLite yardstick."""
+    """The same points as rows (series, iter, timestamp, value), for the SQLite baseline."""
     width = len(series)
     return [
         (number % width, first + number // width, AT + first + number // width, (number * 0.618033988749895) % 1) for number in range(count)
@@ -56,7 +56,7 @@ def logs(task: str, first: int, count: int) -> bytes:
 
 
 def images(task: str, first: int, count: int) -> bytes:
-    """`count` debug images: ten variants an iteration, urls of their own."""
+    """`count` debug images: ten variants per iteration, each with its own URL."""
     lines = []
     for number in range(first, first + count):
         iter, variant = divmod(number, 10)
@@ -74,7 +74,7 @@ def images(task: str, first: int, count: int) -> bytes:
 
 
 def step_of(number: int, size: int) -> int:
-    """The first iteration of the batch with this number of `size` scalars: no two batches share a point, as in a training loop."""
+    """The first iteration of batch `number` of `size` scalars. As in a training loop, no two batches share a point."""
     return number * -(-size // len(SERIES))
 
 
@@ -83,41 +83,41 @@ def new_id() -> str:
 
 
 def send(client: Client, body: bytes) -> None:
-    """One batch; every line of it must be taken."""
+    """Send a batch; fails unless every line is stored."""
     answer = client.send("POST", "/v2.23/events.add_batch", body, LINES)
     assert answer.status == 200, answer.body[:500]
     assert answer.json["data"]["errors"] == 0, answer.body[:500]
 
 
 def ask(client: Client, endpoint: str, **request: Any) -> bytes:
-    """One read; the raw answer."""
+    """Call an endpoint; returns the raw body."""
     answer = client.send("POST", f"/v999.0/{endpoint}", orjson.dumps(request), {"Content-Type": "application/json"})
     assert answer.status == 200, answer.body[:500]
     return answer.body
 
 
 def data(client: Client, endpoint: str, **request: Any) -> dict[str, Any]:
-    """One read, parsed."""
+    """Call an endpoint; returns the parsed `data`."""
     return orjson.loads(ask(client, endpoint, **request))["data"]  # type: ignore[no-any-return]
 
 
-# --- others, meanwhile
+# --- latency of other clients
 
 
 @dataclass
 class Watcher:
-    """What a process of its own measured: (when it began on the monotonic clock, seconds it took) of each call."""
+    """Calls measured in another process: (start on the monotonic clock, seconds) of each."""
 
     samples: list[tuple[float, float]]
 
     def between(self, begin: float, end: float) -> list[float]:
-        """Seconds of the calls that overlapped the time from `begin` to `end`."""
+        """Durations of the calls that overlap the time from `begin` to `end`."""
         return [seconds for at, seconds in self.samples if at < end and at + seconds > begin]
 
 
 @contextmanager
 def watching(client: Client, calls: dict[str, tuple[str, bytes, dict[str, str]]]) -> Iterator[dict[str, Watcher]]:
-    """Repeat each of the calls (path, body, headers) in a process of its own until the block ends; the watchers are filled then."""
+    """Repeat each call (path, body, headers) in its own process until the block ends, which fills the watchers."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     watchers = {name: Watcher([]) for name in calls}

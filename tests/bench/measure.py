@@ -1,4 +1,4 @@
-"""Clocks, samples and the report of a bench run."""
+"""Timing, statistics, and the report of a bench run."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ OUTPUT = ROOT / "build" / "bench.json"
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """Seconds of one call."""
+    """Duration of a call in seconds."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
 def repeated(work: Callable[[], Any], times: int, before: Callable[[], Any] | None = None) -> list[float]:
-    """Seconds of each of `times` calls; `before` runs ahead of each and is not counted."""
+    """Durations of `times` calls in seconds; `before` runs ahead of each and is not counted."""
     seconds = []
     for _ in range(times):
         if before is not None:
@@ -39,7 +39,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """The ratios of what was measured in turns."""
+    """Ratios of values that were measured in turns."""
     return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
@@ -48,7 +48,7 @@ def in_ms(seconds: Sequence[float]) -> list[float]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Nearest rank; NaN when there are no values."""
+    """The percentile by nearest rank; NaN without values."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -56,7 +56,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """The quartiles and the median between them."""
+    """Lower quartile, median, upper quartile."""
     if len(values) < 2:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -65,8 +65,8 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 @dataclass
 class Figure:
-    """One line of the report. `target` is a bound on `value`: at least or at most, None when the figure only informs. `low` and `high` are the
-    quartiles of what was measured; while the target lies between them, nobody can tell whether it is reached."""
+    """A line of the report. `target`: a lower or upper bound of `value`, or None. `low`, `high`: the quartiles of the samples; with the target between
+    them the verdict is "too noisy to tell"."""
 
     name: str
     value: float
@@ -96,13 +96,13 @@ class Figure:
 
 @dataclass
 class Report:
-    """Figures in the order they were measured; printed as they come, written as JSON at the end."""
+    """Collects figures: prints each at once, writes all as JSON at the end."""
 
     figures: list[Figure] = field(default_factory=list)
     _engine: str = ""
 
     def engine(self, name: str) -> None:
-        """What follows is measured on this engine."""
+        """The following figures are measured on this engine."""
         self._engine = name
         print(f"\n=== {name} ===", flush=True)
 
@@ -110,13 +110,13 @@ class Report:
         print(f"\n{text}", flush=True)
 
     def add(self, name: str, value: float, unit: str, *, least: float | None = None, most: float | None = None, note: str = "") -> None:
-        """Take a figure; `least` or `most` is its target."""
+        """Add a figure; `least` or `most` is its target."""
         self._take(Figure(name, value, unit, *_target(least, most), note, self._engine))
 
     def spread(
         self, name: str, values: Sequence[float], unit: str, *, least: float | None = None, most: float | None = None, note: str = ""
     ) -> None:
-        """Take a figure that was measured several times: its median, with the quartiles shown."""
+        """Add a figure that was measured several times: the median, with quartiles."""
         low, middle, high = quartiles(values)
         self._take(Figure(name, middle, unit, *_target(least, most), note, self._engine, low, high))
 

@@ -1,4 +1,4 @@
-"""Bringing runs along: `tidemark migrate clearml` from a server into an embedded store, and an import of 1 GB of TensorBoard's files."""
+"""Migration: `tidemark migrate clearml` from a server into an embedded store, and an import of 1 GB of TensorBoard event files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ runpy.run_module("apiserver", run_name="__main__", alter_sys=True)
 
 
 def migration(report: Report, folder: Path, events: int) -> None:
-    """Scalars and log lines (nine to one) of 40 tasks."""
+    """Migrate scalars and log lines (9:1) of 40 tasks."""
     report.heading(f"migrate clearml: {events:,} events of {TASKS} tasks")
     old = Server(folder / "old")
     old.start()
@@ -58,7 +58,7 @@ def migration(report: Report, folder: Path, events: int) -> None:
 
 
 def gigabyte(report: Report, folder: Path, size: int) -> None:
-    """Event files of `size` bytes in all, in four runs."""
+    """Import event files of `size` bytes together, in four runs."""
     report.heading(f"import of {size / 1e6:,.0f} MB of TensorBoard's files")
     points = size // 4 // _POINT_BYTES // len(TAGS) * len(TAGS)
     files = [event_file(folder / "many" / f"run{number}", points) for number in range(4)]
@@ -72,6 +72,6 @@ def gigabyte(report: Report, folder: Path, size: int) -> None:
 
 
 def _command(*args: str) -> tuple[dict[str, object], dict[str, float]]:
-    """What a command reports as JSON, and the CPU seconds and greatest memory (MB) of its process."""
+    """Run a command: its JSON report, and the CPU seconds and peak memory (MB) of its process."""
     done = subprocess.run([sys.executable, "-c", _MEASURED, *args], cwd=ROOT, check=True, capture_output=True, text=True, timeout=3600)
     return json.loads(done.stdout), json.loads(done.stderr.splitlines()[-1])

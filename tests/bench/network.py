@@ -1,4 +1,4 @@
-"""Hosts of their own on one machine: network name spaces, joined by a bridge. For root; made by iproute2, and removed with everything in it."""
+"""Several hosts on one machine: network namespaces on a bridge, made with iproute2 and removed at the end. Needs root."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUBNET = "10.213.{}"
 
 @dataclass
 class Host:
-    """A host with an address of its own; `before`: how a command is begun that runs there."""
+    """A namespace with its own address; `before`: the prefix of commands that run in it."""
 
     name: str
     address: str
@@ -24,7 +24,7 @@ class Host:
 
 
 def ip(*words: str) -> None:
-    """RuntimeError with what `ip` says when it fails."""
+    """Run `ip`. Raises RuntimeError with its message."""
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"ip {' '.join(words)}: {done.stderr.strip() or done.returncode}")
@@ -32,7 +32,7 @@ def ip(*words: str) -> None:
 
 @contextlib.contextmanager
 def network(count: int) -> Iterator[tuple[str, list[Host]]]:
-    """So many hosts, and the address at which all of them reach this machine, on a bridge that nothing else is on."""
+    """`count` hosts on a bridge of their own, and the address at which they reach this machine."""
     unique = os.getpid()
     bridge, net = f"tm{unique}", SUBNET.format(unique % 250)
     hosts = [Host(f"tidemark-{unique}-{number}", f"{net}.{10 + number}") for number in range(count)]
@@ -51,7 +51,7 @@ def network(count: int) -> Iterator[tuple[str, list[Host]]]:
             ip("-n", host.name, "link", "set", "lo", "up")
         yield f"{net}.1", hosts
     finally:
-        for host in hosts:  # its end of the cable goes with it, and the other one too
+        for host in hosts:  # deletes both ends of its veth pair too
             with contextlib.suppress(RuntimeError):
                 ip("netns", "del", host.name)
         with contextlib.suppress(RuntimeError):

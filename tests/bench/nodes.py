@@ -1,7 +1,7 @@
-"""`python -m tests.bench.nodes`: how ingest and reads change with the number of Elasticsearch's data nodes, on one machine.
+"""`python -m tests.bench.nodes`: ingest and reads with one, two and three Elasticsearch data nodes, on one machine.
 
-As root, with cgroups and network name spaces: two Tidemark servers are hosts of their own, and each of them and each node gets a share of a CPU that
-is small enough for the machine not to be the limit. They start and warm up without it: a JVM on a fifth of a core takes minutes to start.
+Needs root, cgroups and network namespaces. Two Tidemark servers run in namespaces of their own; each server and each node gets a share of a CPU, small
+enough that the machine is not the limit. Start and warm-up run without the limit: a JVM on a fifth of a core takes minutes to start.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from tests.servers import ElasticsearchServer, RedisServer
 
 CGROUPS = Path("/sys/fs/cgroup/cpu")
 PERIOD = 20_000
-"""Microseconds: short, so that a process that has used its share does not stop for long."""
+"""CFS period in µs: short, so that a process that has used up its share is not paused for long."""
 BATCH = 1_000
 TASK_BATCHES = 20
 SHARDS = 6
-"""Shards of an index: as many on each of one, two or three nodes."""
+"""Shards of an index: divisible by one, two and three nodes."""
 
 
 class Share:
-    """A share of a CPU for some processes; before others when the machine is busy."""
+    """A cgroup: a share of a CPU for some processes, with priority over others when the machine is busy."""
 
     def __init__(self, name: str, cores: float) -> None:
         self.folder = CGROUPS / f"tidemark-{os.getpid()}-{name}"
@@ -53,7 +53,7 @@ class Share:
         (self.folder / "cpu.cfs_quota_us").write_text(str(self._quota if on else -1))
 
     def used(self) -> float:
-        """Seconds of CPU that its processes have used (clock_getcpuclockid(3))."""
+        """CPU seconds of its processes so far (clock_getcpuclockid(3))."""
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._pids)
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class Share:
 
 @contextlib.contextmanager
 def installation(count: int, node_share: float, server_share: float, folder: Path) -> Iterator[tuple[list[Client], list[Share]]]:
-    """Two servers on hosts of their own over `count` nodes: their clients, and the shares of all processes."""
+    """Two servers in their own namespaces with `count` Elasticsearch nodes: a client for each server, and the shares of all processes."""
     names = [f"node{number}" for number in range(count)]
     with contextlib.ExitStack() as stack:
         here, hosts = stack.enter_context(network(2))
@@ -102,7 +102,7 @@ def installation(count: int, node_share: float, server_share: float, folder: Pat
 
 
 def deliver(client: Client, body: bytes) -> None:
-    """Send a batch until it is taken: a node that has used its share answers late."""
+    """Send a batch until it is accepted: a node that has used up its share answers late."""
     while True:
         answer = client.send("POST", "/v2.23/events.add_batch", body, LINES)
         if answer.status == 200:
@@ -112,8 +112,8 @@ def deliver(client: Client, body: bytes) -> None:
 
 
 def ingest(clients: list[Client], seconds: float, writers: int) -> float:
-    """Events a second that the writers get acknowledged. Each begins another task now and then: a task lives in one shard, so chance would put more
-    of a few tasks on one node than on another."""
+    """Acknowledged events/s. Each writer starts a new task now and then: a task is stored in one shard, and a few tasks would be distributed unevenly
+    over the nodes."""
     end = time.monotonic() + seconds
 
     def write(number: int) -> int:
@@ -133,7 +133,7 @@ def ingest(clients: list[Client], seconds: float, writers: int) -> float:
 
 
 def reads(client: Client, task: str, times: int) -> list[float]:
-    """Seconds of a chart of one task, never from the server's cache."""
+    """Durations of a chart of one task in seconds, never from the server's cache."""
     taken = []
     for number in range(times):
         began = time.perf_counter()

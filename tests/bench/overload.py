@@ -1,4 +1,4 @@
-"""How long others wait for a ping while somebody sends what costs most: every overload that was found by an audit, one after the other."""
+"""Latency of other clients' pings during each overload that audits have found, one after the other."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.client import Client
 from tests.process import Server
 
 MOST = 50.0
-"""Milliseconds: what the slowest hundredth of others' pings may take."""
+"""Target for the p99 of the pings, in ms."""
 SECONDS = 3.0
-"""An overload is repeated for as long."""
+"""Each overload is repeated for this long."""
 SLOW_CLIENTS = 300
 SERIES = 20_000
-"""Series of one task: the limit."""
+"""The limit of series per task."""
 HEAVY = "(?:a?b?){900}[cd]"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
@@ -44,20 +44,20 @@ Work = Callable[[Client], object]
 
 
 def settings(folder: Path) -> dict[str, str]:
-    """What the server needs: an account with a password, no limit of calls."""
+    """Settings: an account with a password, no rate limits."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "auth.conf").write_text(ACCOUNT.format(PasswordHasher().hash("swordfish")))
     return {"TIDEMARK_CONFIG": str(folder / "auth.conf"), "TIDEMARK__runs__requests_per_minute": "0"}
 
 
 def overloads(client: Client) -> Iterator[tuple[str, Work]]:
-    """All but slow senders. What they need is stored when it is their turn."""
+    """All overloads but slow senders. Each stores its data when it is its turn."""
     yield from _without_a_login()
     yield from _with_a_login(client)
 
 
 def overload(report: Report, folder: Path, env: Mapping[str, str]) -> None:
-    """`env`: the settings of the store."""
+    """Measure all overloads. `env`: the settings of the store."""
     server = Server(folder / "server", {**env, **settings(folder)})
     server.start()
     try:
@@ -113,7 +113,7 @@ def _guess(client: Client, number: int) -> None:
 
 @contextmanager
 def _slow_clients(server: Server) -> Iterator[None]:
-    """Each sends a byte of a head or a body every tenth of a second, and begins anew when it is thrown out."""
+    """Clients that send a byte of a head or body every 0.1 s, and reconnect when they are disconnected."""
     host, port = server.url.removeprefix("http://").rsplit(":", 1)
     stop = threading.Event()
 
@@ -167,7 +167,7 @@ def _with_a_login(client: Client) -> Iterator[tuple[str, Work]]:
 
 
 def _many_series(client: Client) -> Iterator[tuple[str, Work]]:
-    """A task with as many series as it may have, 25 points each."""
+    """Overloads with a task of the most series allowed, 25 points each."""
 
     def fill(client: Client) -> None:
         send(client, _points(new_id(), range(SERIES), 1))
@@ -223,7 +223,7 @@ def _batch(tasks: Iterator[str] | list[str]) -> bytes:
 
 
 def _points(task: str, series: range, count: int, *, spread: bool = False) -> bytes:
-    """`count` points of each series; `spread`: each at an iteration of its own."""
+    """`count` points for each series; `spread`: every point at a different iteration."""
     return b"\n".join(
         orjson.dumps(_scalar(task, f"m{number:05}", number if spread else iter)) for number in series for iter in range(count)
     )
@@ -243,7 +243,7 @@ def _posting(path: str, body: bytes, headers: Mapping[str, str]) -> Work:
 
 
 def _post(client: Client, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
-    """The answer, whatever it is: most of these calls are refused, some while the body is still being sent."""
+    """Call and return any answer: most of these calls are refused, some while the body is still being sent."""
     try:
         return client.send("POST", path, body, headers).body
     except (BrokenPipeError, ConnectionResetError):
@@ -251,7 +251,7 @@ def _post(client: Client, path: str, body: bytes, headers: Mapping[str, str]) ->
 
 
 def _getting(path: str, most: int = 1 << 40) -> Work:
-    """Read the answer as it comes, at most so many bytes of it: what is measured is the server, not this client."""
+    """Work: a GET whose answer is read as a stream, up to `most` bytes, so that the client is not the bottleneck."""
 
     def work(client: Client) -> None:
         connection = http.client.HTTPConnection(client.host, client.port, timeout=300)

@@ -1,6 +1,6 @@
-"""The page in a real Chromium: budgets B1 to B6 of its design, five cold contexts each, median and worst; TensorBoard with the same points beside it.
+"""The page in a real Chromium: the budgets B1 to B6 (docs/benchmarks/page.md), five cold contexts each, median and worst; TensorBoard with the same points.
 
-Server and browser share the machine. "Useful" is the first frame in which what the reader came for is drawn.
+Server and browser share the machine. "Useful" is the first frame that shows the content of the view.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LINES = 1_000_000
 IMAGES, SHOWN = 100_000, 60
 UPDATES = 60
 
-# The first frame in which `ready` holds, as ms since the navigation began; frames and long tasks from then on.
+# Records the first frame in which `ready` is true, in ms since the start of the navigation, and long tasks.
 WATCH = """(() => {
   const ready = () => { try { return %s; } catch { return false; } };
   window.__useful = 0; window.__long = [];
@@ -61,14 +61,14 @@ class Opened:
     bytes: dict[str, int] = field(default_factory=dict)
 
     def heap(self) -> float:
-        """MB that scripts hold after a collection."""
+        """The JavaScript heap after a garbage collection, in MB."""
         session = self.page.context.new_cdp_session(self.page)
         session.send("HeapProfiler.collectGarbage")
         return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
 
 def page(report: Report, server: Server) -> None:
-    """Every budget, one after the other."""
+    """All budgets, one after the other."""
     client = server.client()
     with sync_playwright() as playwright:
         browser = launch(playwright)
@@ -87,7 +87,7 @@ def page(report: Report, server: Server) -> None:
 
 @contextmanager
 def opened(browser: Browser, url: str, ready: str) -> Iterator[Opened]:
-    """A page in a context of its own, once it is useful."""
+    """A page in a new context, once it is useful."""
     context: BrowserContext = browser.new_context(viewport=WIDE)
     try:
         context.add_init_script(WATCH % ready)
@@ -112,7 +112,7 @@ def opened(browser: Browser, url: str, ready: str) -> Iterator[Opened]:
 
 
 def cold(report: Report, browser: Browser, name: str, url: str, ready: str, most: float | None) -> Opened:
-    """Five cold loads; the last one's bytes."""
+    """Report five cold loads; returns the last one."""
     loads = []
     for _ in range(ROUNDS):
         with opened(browser, url, ready) as one:
@@ -263,7 +263,7 @@ def _live(report: Report, browser: Browser, server: Server, client: Client) -> N
 
 
 def tensorboard(report: Report, browser: Browser, folder: Path, series: int = 200, points: int = MANY_POINTS) -> None:
-    """The same points in TensorBoard: its time series page, until charts are drawn. Needs tensorboard and tensorboardX."""
+    """The same points in TensorBoard's time series page, until charts are drawn. Needs tensorboard and tensorboardX."""
     from tensorboardX import SummaryWriter
 
     report.heading(f"TensorBoard: one run of {series} series of {points:,} points")
@@ -278,7 +278,7 @@ def tensorboard(report: Report, browser: Browser, folder: Path, series: int = 20
         stderr=subprocess.DEVNULL,
     )
     try:
-        time.sleep(15)  # it reads its files before it answers with all of them
+        time.sleep(15)  # TensorBoard answers before it has read all files
         ready = "document.querySelectorAll('scalar-card canvas, scalar-card svg path').length >= 6"
         sizes(report, cold(report, browser, "TensorBoard", f"http://127.0.0.1:{port}/#timeseries", ready, None), None, None)
     finally:

@@ -1,6 +1,6 @@
-"""The same points in other trackers' pages, cold, until six charts are drawn: `python -m tests.bench.peers [--only mlflow trackio aim]`.
+"""Other trackers with the same points, cold, until six charts are drawn: `python -m tests.bench.peers [--only mlflow trackio aim]`.
 
-Each peer is installed from PyPI into a virtual environment of its own (uv), is filled through its own Python client, and serves its own page.
+Each tracker is installed from PyPI into its own virtual environment (uv), filled through its own Python client, and serves its own page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEAD = f"SERIES, POINTS = {SERIES}, {POINTS}\nvalue = lambda step: (step * 0.618
 
 @dataclass(frozen=True)
 class Peer:
-    """How a tracker is filled (a program that prints the path of the page that shows the run), served and looked at."""
+    """A tracker: the program that fills it and prints the path of the run's page, the command that serves it, and the condition for drawn charts."""
 
     package: str
     fill: str
@@ -90,7 +90,7 @@ print(f"/runs/{hash}/metrics")
 
 
 def ours(report: Report, browser: Browser, folder: Path) -> None:
-    """The same series in Tidemark."""
+    """Measure the same series in Tidemark."""
     server = Server(folder).start()
     try:
         task, client = new_id(), server.client()
@@ -104,7 +104,7 @@ def ours(report: Report, browser: Browser, folder: Path) -> None:
 
 
 def peer(report: Report, browser: Browser, name: str, folder: Path) -> None:
-    """One peer from nothing to figures."""
+    """Install, fill, serve and measure a tracker."""
     one = PEERS[name]
     environment = folder / "venv"
     subprocess.run([UV, "venv", "-q", str(environment)], check=True)

@@ -1,4 +1,4 @@
-"""What the Python client costs training code, and how fast it reads."""
+"""The Python client: cost of a `log` call in training code, import time, reading speed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CALLS = 20_000
 
 
 def client(report: Report, server: Server) -> None:
-    """`run.log` while its thread sends to the server on the same cores, importing, and reading a million points."""
+    """Measure `run.log` while its thread sends to a server on the same cores, the import, and reading a million points."""
     report.heading("The Python client")
     tm = tidemark_events.connect(server.url)
     rounds, cpu = [], []

@@ -1,4 +1,4 @@
-"""How fast charts, last values and log pages come back, also with millions of other events beside them."""
+"""Read latency: charts, last values and log pages, also with millions of other events in the store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fill_log(client: Client, count: int = MILLION) -> str:
 
 
 class Charts:
-    """The reads of one task, timed; `point` writes one more point to it, so that nothing of it can come from a cache."""
+    """Reads of one task; `point` writes a point to it, so that the next read can't come from a cache."""
 
     def __init__(self, client: Client, task: str, points: int = POINTS) -> None:
         self.client, self.task = client, task
@@ -47,7 +47,7 @@ class Charts:
         ask(self.client, "events.scalar_metrics_iter_histogram", task=self.task, **request)
 
     def series(self) -> None:
-        """The same series on the page's grid, with times and counts of NaN."""
+        """The same series as the page reads them: on its grid, with times and NaN counts."""
         wanted = [{"task": self.task, "metric": metric} for metric in METRICS]
         ask(self.client, "events.get_series", series=wanted, buckets=800)
 
@@ -60,7 +60,7 @@ def log_page(client: Client, task: str) -> None:
 
 
 def reads(report: Report, charts: Charts, log_task: str, title: str, times: int = 11) -> dict[str, float]:
-    """The read figures of the issue; milliseconds by name."""
+    """Report the read figures; returns milliseconds by name."""
     report.heading(title)
     client = charts.client
     found: dict[str, float] = {}
@@ -85,7 +85,7 @@ def reads(report: Report, charts: Charts, log_task: str, title: str, times: int 
 
 
 def growth(report: Report, server: Server, charts: Charts, log_task: str, before: dict[str, float], stored: int, already: int) -> None:
-    """Fill up to `stored` events, then measure ingest beside a server that holds 10,000, and the reads again."""
+    """Fill up to `stored` events, then measure ingest in turns with a server that has 10,000, and the reads again."""
     report.heading(f"With {stored:,} events stored, ingest in turns with a server that holds 10,000")
     client = server.client()
     begun = time.perf_counter()
@@ -119,7 +119,7 @@ def growth(report: Report, server: Server, charts: Charts, log_task: str, before
 
 
 def search(report: Report, client: Client, task: str) -> dict[str, float]:
-    """Whole-log search (issue 3); milliseconds by name."""
+    """Report whole-log search; returns milliseconds by name."""
     report.heading("Search in a log of a million lines")
     found: dict[str, float] = {}
     cases: list[tuple[str, dict[str, Any], float]] = [
@@ -150,7 +150,7 @@ def raw_pages(client: Client, task: str, metric: str) -> Iterator[dict[str, Any]
 
 
 def raw_points(report: Report, client: Client, task: str) -> None:
-    """All of a million points of one metric, page by page."""
+    """Download a million points of one metric, page by page."""
     report.heading("Raw download of 1,000,000 points, 10,000 a page")
     begun = started = time.perf_counter()
     count, pages = 0, list[float]()
@@ -166,7 +166,7 @@ def raw_points(report: Report, client: Client, task: str) -> None:
 
 
 def every_event_once(report: Report, client: Client, task: str, count: int) -> None:
-    """Page through all events of a task of `fill_points`, with both endpoints that have pages: none is missing, none comes twice."""
+    """Page through all events of a task of `fill_points` with both paging endpoints; fails if one is missing or comes twice."""
     last = count // len(SERIES)
     events: dict[tuple[str, str], list[int]] = {series: [] for series in SERIES}
     begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The runs API beside the real viewer of the product, on the same files in the same run; live logs; import."""
+"""The runs API compared with Runicorn's own viewer on the same files; live logs; import."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make_run(root: Path, run: str, steps: int) -> Path:
 
 
 def fetch(url: str) -> tuple[float, float, int]:
-    """Seconds to the first byte of the answer and to its end, and its size; nothing is decoded."""
+    """Seconds to the first byte and to the end of the answer, and its size in bytes; nothing is decoded."""
     host, path = url.removeprefix("http://").split("/", 1)
     begun = time.perf_counter()
     connection = http.client.HTTPConnection(host, timeout=300)
@@ -64,7 +64,7 @@ def fetch(url: str) -> tuple[float, float, int]:
 
 
 def beside_the_viewer(report: Report, folder: Path) -> None:
-    """Cold (a fresh process) and warm reads of the same run, in turns with the product's viewer."""
+    """Cold (fresh process) and warm reads of the same run, in turns with Runicorn's viewer."""
     report.heading("Runs API: 100,000 steps with 4 metrics, beside runicorn 0.7.2")
     root = folder / "storage"
     make_run(root, "bench", STEPS)
@@ -93,7 +93,7 @@ def beside_the_viewer(report: Report, folder: Path) -> None:
 
 
 def beside_paging(report: Report, folder: Path, env: dict[str, str], bare: Any) -> None:
-    """On Elasticsearch: the same reads beside the bare `search_after` paging of the same documents (`bare`: cluster.Bare), in turns."""
+    """On Elasticsearch: the same reads, in turns with bare `search_after` paging of the same documents (`bare`: `bare.Bare`)."""
     report.heading("Runs API: 100,000 steps with 4 metrics, beside bare search_after of the same points")
     root = folder / "storage"
     make_run(root, "bench", STEPS)
@@ -134,9 +134,9 @@ def beside_paging(report: Report, folder: Path, env: dict[str, str], bare: Any) 
 
 
 def _paged(bare: Any, index: str) -> int:
-    """Read the run's documents of one index in the order that the index has; how many there are.
+    """Read the run's documents of one index in the index' own order; returns their number.
 
-    Nothing is fetched that the answer doesn't need: values are doc values, only texts are stored beside them.
+    Fetches only what the answer needs: doc values, and stored fields for texts.
     """
     query: dict[str, Any] = {"size": 10_000, "track_total_hits": False, "sort": ["task", "metric", "variant", "iter"]}
     numbers = {"_source": False, "stored_fields": "_none_", "docvalue_fields": ["value"]}
@@ -158,7 +158,7 @@ def _paged(bare: Any, index: str) -> int:
 
 
 def imported(report: Report, server: Server, root: Path, events: int, least: float | None = 40_000) -> None:
-    """`tidemark import` without a server; the rate that it prints itself, without the start of the command."""
+    """`tidemark import` without a server; reports the rate that it prints, which excludes the start of the command."""
     command = [sys.executable, "-m", "apiserver", "import", str(root), "--data", str(server.data)]
     done = subprocess.run(command, env={**os.environ, **server.env}, check=True, capture_output=True, text=True, timeout=600)
     rate = float(done.stdout.rpartition("(")[2].partition("/s")[0].replace(",", ""))
@@ -166,7 +166,7 @@ def imported(report: Report, server: Server, root: Path, events: int, least: flo
 
 
 def a_million_steps(report: Report, folder: Path) -> None:
-    """Streaming: the first byte, and the memory of the worker."""
+    """Streaming of long answers: time to the first byte, and the worker's memory."""
     report.heading("Runs API: 1,000,000 steps with 4 metrics")
     root = folder / "million"
     make_run(root, "million", MILLION)
@@ -182,7 +182,7 @@ def a_million_steps(report: Report, folder: Path) -> None:
 
 
 class Readers:
-    """Log sockets that note when a line came."""
+    """Log sockets that record the arrival time of each line."""
 
     def __init__(self, url: str, runs: list[str], count: int) -> None:
         self.seen: list[tuple[str, float]] = []
@@ -233,14 +233,14 @@ def _post(url: str, run: str, texts: list[str]) -> None:
 
 
 def live_logs(report: Report, server: Server, writer: Server | None = None) -> None:
-    """From the acknowledgement of a line to its frame. `writer`: the server that takes the lines (the same, or another of the cluster)."""
+    """Latency from the acknowledgement of a line to its WebSocket frame. `writer`: the server that receives the lines (the same, or another of the cluster)."""
     report.heading("Live logs: acknowledgement to frame" + (", written by one server, read from another" if writer else ""))
     for sockets, tasks, rate, batch in ((200, 200, 2_000, 20), (50, 1, 100, 2)):
         runs = [f"bench-{sockets}-{number}" for number in range(tasks)]
         for run in runs:
             _post((writer or server).url, run, ["begin"])
         readers = Readers(server.url, runs, sockets)
-        # Every socket has had its history when the clock starts: lines that come while it is read are part of it.
+        # Wait until every socket has its history: lines that arrive before are part of it.
         wait_until(lambda found=readers.seen, count=sockets: len(found) >= count, 30, "every reader has had its history")  # type: ignore[misc]
         readers.seen.clear()
         acknowledged: dict[str, float] = {}
@@ -259,7 +259,7 @@ def live_logs(report: Report, server: Server, writer: Server | None = None) -> N
 
 
 def idle_sockets(report: Report, server: Server, count: int = 1_000) -> None:
-    """What a socket that waits costs."""
+    """Memory of an idle socket."""
     _post(server.url, "bench-idle", ["x"])
     Readers(server.url, ["bench-idle"], 50).close()
     before = server.worker_resident_bytes()
@@ -271,7 +271,7 @@ def idle_sockets(report: Report, server: Server, count: int = 1_000) -> None:
 
 
 def sockets_of_a_cluster(report: Report, folder: Path, env: dict[str, str]) -> None:
-    """Live logs of two servers that share Elasticsearch and Redis: lines are accepted by one, the sockets are on the other."""
+    """Live logs of two servers that share Elasticsearch and Redis: one receives the lines, the other has the sockets."""
     reader, writer = (Server(folder / name, env | UNLIMITED) for name in ("reader", "writer"))
     try:
         live_logs(report, reader.start(), writer.start())

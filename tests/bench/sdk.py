@@ -1,4 +1,4 @@
-"""Twenty training programs with ClearML's own SDK report at once: what that costs the server, and how long its answers take."""
+"""Twenty training programs with ClearML's SDK report at once: the server's CPU, and the latency of its answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ result([times, step * 4])
 
 
 def many_programs(report: Report, server: Server, folder: Path, programs: int = 20, seconds: float = 30) -> None:
-    """Each program reports 80 scalars and 2 lines a second, for `seconds`."""
+    """Each program reports 80 scalars and 2 log lines per second, for `seconds`."""
     report.heading(f"{programs} programs with ClearML's SDK, each 80 scalars and 2 lines a second")
     before, clients = server.cpu_seconds(), _cpu_of_children()
     started = [Sdk(server, folder / f"sdk{number}").start(PROGRAM, str(number), str(seconds)) for number in range(programs)]

@@ -1,4 +1,4 @@
-"""Where the microseconds of an ingested event go: the stages of one batch, run in this process on a store of its own."""
+"""CPU time of the stages of ingest: one batch, in this process, into a temporary store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.bench.measure import ROOT, Report, median
 
 
 def stages(report: Report, rounds: int = 15, size: int = 5000) -> None:
-    """Microseconds per event of each stage, medians over the rounds."""
+    """Report µs per event of each stage, medians over the rounds."""
     report.heading(f"Where the microseconds go (in one process, {rounds} batches of {size:,} scalars, medians)")
     decoder = EventDecoder(SchemaSet(ROOT / "schema" / "services").definitions("events"))
     seconds: dict[str, list[float]] = {}

@@ -1,4 +1,4 @@
-"""The task table of the web application, and queries of the SDK, over many tasks."""
+"""The task table and queries of the SDK, over many tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VISIBLE = ["__$not", "archived", "__$not", "pipeline", "__$not", "dataset", "__$
 
 
 def task_table(report: Report, client: Client, tasks: int = TASKS, most: float = 100) -> None:
-    """Queries over 10,000 tasks with 20 parameters, 5 kB of source code and 4 series each; `most`: milliseconds of a query."""
+    """Queries over tasks with 20 parameters, 5 kB of source code and 4 series each; `most`: the target for a query in ms."""
     report.heading(f"The task table: {tasks:,} tasks")
     begun = time.perf_counter()
     projects = fill_table(client, tasks)
@@ -27,7 +27,7 @@ def task_table(report: Report, client: Client, tasks: int = TASKS, most: float =
 
 
 def fill_table(client: Client, tasks: int) -> list[str]:
-    """Make the tasks; the ids of their projects."""
+    """Create the tasks; returns the ids of their projects."""
     projects = [data(client, "projects.create", name=f"bench table/{number}")["id"] for number in range(10)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: _make(client, projects[number % len(projects)], number), range(tasks)))
@@ -35,7 +35,7 @@ def fill_table(client: Client, tasks: int) -> list[str]:
 
 
 def table_queries(report: Report, client: Client, projects: list[str], tasks: int, most: float) -> dict[str, float]:
-    """Milliseconds of each query, its first time left out."""
+    """Milliseconds of each query, without its first call."""
     found: dict[str, float] = {}
     loss = ".".join(hashlib.md5(name.encode()).hexdigest() for name in ("loss", "train"))
     table: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Ingest while old events are removed, closed generations are compacted and a snapshot is taken, in turns with ingest alone."""
+"""Ingest during retention, compaction and a snapshot, in turns with ingest alone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.servers import ElasticsearchServer, RedisServer
 
 CLIENTS = 4
 BATCHES = 80
-"""Of a turn."""
+"""Batches of a turn."""
 OLD_EVENTS = 1_500_000
-"""In the generation that each round compacts and the next one removes; they outlast a turn."""
+"""Events in the generation that a round compacts and the next one removes: enough to last longer than a turn."""
 
 
 class Upkeep:
-    """The three jobs, again and again, as an operator's timers would start them."""
+    """Runs the three jobs repeatedly, as timers of an operator would."""
 
     def __init__(self, env: dict[str, str], bare: Bare, repository: Path) -> None:
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK")} | env
@@ -35,7 +35,7 @@ class Upkeep:
         bare.call("PUT", "/_snapshot/bench", {"type": "fs", "settings": {"location": str(repository)}})
         self.done: Counter[str] = Counter()
         self.old = time.time()
-        """What came before this is removed."""
+        """Events before this time are removed."""
 
     def command(self, *words: str) -> None:
         done = subprocess.run(
@@ -58,7 +58,7 @@ class Upkeep:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """All three at once while the block runs, and until what was begun is done."""
+        """Run all three at once until the block ends, then wait for those under way."""
         over = threading.Event()
         failed: list[BaseException] = []
 
@@ -103,7 +103,7 @@ def upkeep(report: Report, folder: Path, rounds: int, old_events: int = OLD_EVEN
             jobs.old = time.time()
             for _ in range(0, old_events, batches * BATCH):
                 many_clients(client, CLIENTS, batches, BATCH)()
-            server.stop()  # a process that starts looks at the size of the open generation, and begins another
+            server.stop()  # at its start, a process checks the size of the open generation and begins a new one
             server.start()
             work = many_clients(client, CLIENTS, batches, BATCH)
             bare.settle()

@@ -1,9 +1,9 @@
-"""Work beside another checkout of Tidemark, in turns: `python -m tests.bench.versus ../old [--engines elastic] [--rounds 9]`.
+"""Comparison with another checkout of Tidemark, in turns: `python -m tests.bench.versus ../old [--engines elastic] [--rounds 9]`.
 
-What is compared is the CPU time of the server, and on Elasticsearch also that of the server, Elasticsearch and Redis together, not throughput: the
-same work takes the same CPU seconds within some percent, also while other programs run, where throughput changes by a factor of two. Each figure is
-the median of the paired ratios of all rounds, with their quartiles. It is less or more when both quartiles differ from 1 by more than `--within`, the
-same when both differ by less, else "too noisy to tell".
+Compares CPU time, not throughput: that of the server and, on Elasticsearch, also that of server, Elasticsearch and Redis together. The same work takes the
+same CPU seconds within some percent even while other programs run, when throughput varies by a factor of two. Each figure is the median of the paired ratios
+of all rounds, with quartiles. The verdict is "less" or "more" when both quartiles differ from 1 by more than `--within`, "the same" when both differ by
+less, else "too noisy to tell".
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def pings(client: Client) -> int:
 
 
 class Reads:
-    """Reads of one task with 80,000 points and 50,000 lines; a point arrives before each, so that no answer is one kept from before."""
+    """Reads of one task with 80,000 points and 50,000 lines; a point is written before each, so that no answer comes from a cache."""
 
     def __init__(self, client: Client) -> None:
         self.task = new_id()
@@ -96,11 +96,11 @@ Side = Callable[[Work], Turn]
 
 
 def compare(name: str, unit: str, sides: tuple[Side, Side], works: tuple[Work, Work], rounds: int, within: float) -> None:
-    """One figure of both servers: theirs, ours."""
+    """Measure and print a figure of both servers. `sides`, `works`: theirs, ours."""
     theirs, ours = sides
     turns = in_turns(lambda: theirs(works[0]), lambda: ours(works[1]), rounds)
     everything = [("the server", [turn.cpu["server"] for turn in turns.theirs], [turn.cpu["server"] for turn in turns.ours])]
-    if len(turns.ours[0].cpu) > 2:  # with Elasticsearch and Redis; the client is ours both times
+    if len(turns.ours[0].cpu) > 2:  # with Elasticsearch and Redis; the client is the same on both sides
         everything.append(("all", *([turn.whole - turn.cpu["client"] for turn in side] for side in (turns.theirs, turns.ours))))  # type: ignore[arg-type]
     for process, before, after in everything:
         low, middle, high = quartiles(paired(after, before))
@@ -118,7 +118,7 @@ def compare(name: str, unit: str, sides: tuple[Side, Side], works: tuple[Work, W
 
 
 def run(engine: str, folder: Path, options: argparse.Namespace) -> None:
-    """Start both servers on one store, compare, stop them."""
+    """Start both servers on the same store, compare, stop them."""
     env: list[dict[str, str]] = [{}, {}]
     if engine == "elastic":
         from tests.servers import elasticsearch_url, redis_url

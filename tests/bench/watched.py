@@ -1,4 +1,4 @@
-"""B6 of the page at length: a training with ClearML's SDK reports for ten minutes while a reader looks at its charts and its console in two tabs."""
+"""A long run of budget B6: training code with ClearML's SDK reports for ten minutes while two tabs show its charts and its console."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ task.close()
 result([step, time.monotonic() - begun])
 """
 
-# Frames, long tasks, shifts of the layout and errors from now on.
+# Records frames, long tasks and layout shifts from now on.
 WATCH = """() => {
   const seen = window.__seen = { frames: [], long: [], shifts: 0, moved: [] };
   new PerformanceObserver((list) => { for (const one of list.getEntries()) seen.long.push(one.duration); }).observe({ type: "longtask" });
@@ -55,7 +55,7 @@ WATCH = """() => {
 
 
 class Tab:
-    """A page with what it costs."""
+    """A page, and measurements of its costs."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -71,7 +71,7 @@ class Tab:
         self.bytes += size
 
     def heap(self) -> float:
-        """MB after a collection."""
+        """The JavaScript heap after a garbage collection, in MB."""
         self._session.send("HeapProfiler.collectGarbage")
         return float(self._session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
@@ -80,7 +80,7 @@ class Tab:
 
 
 def watched(report: Report, server: Server, minutes: float = MINUTES) -> None:
-    """The figures of both tabs."""
+    """Report the figures of both tabs."""
     report.heading(f"B6 {minutes:g} minutes of {UPDATES} updates/s of {SERIES} series with ClearML's SDK, charts and console open")
     mark = server.folder / "watched-task"
     program = Sdk(server, server.folder / "watched").start(PROGRAM, str(mark), str(minutes * 60), str(UPDATES), str(SERIES))
@@ -136,7 +136,7 @@ def _open(browser: Browser, url: str, ready: str) -> Tab:
 
 
 def _browser_seconds() -> float:
-    """CPU time so far of the Chromium processes below this one."""
+    """CPU time so far of this process' Chromium processes, in seconds."""
     parents: dict[int, list[int]] = {}
     used: dict[int, float] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -156,7 +156,7 @@ def _browser_seconds() -> float:
 
 
 def costs(report: Report) -> None:
-    """B8: what the page costs a worker of `tidemark serve`, measured in a process of its own."""
+    """B8: memory and CPU that the page costs a worker of `tidemark serve`, measured in a separate process."""
     import json
     import subprocess
     import sys
