@@ -1,4 +1,4 @@
-"""The application factory: settings -> engine -> services -> Flask app. The only place that wires.
+"""The application factory: settings -> engine -> services -> Flask app. The only place where parts are connected.
 
 A new service is one line in `_add_services`, another face (runs, files, page) one plain call in `_add_faces`.
 """
@@ -61,7 +61,7 @@ OFFLOAD = 128_000
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
-    """The application with an open engine. Raises StartupError when the installation can't be used, StoreNotReady when it may be later."""
+    """The application with an open engine. Raises StartupError if the installation can't be used, StoreNotReady if it is worth trying again."""
     settings.data.mkdir(parents=True, exist_ok=True)
     engine = engine or open_engine(settings)  # first, because it is retried every second while the store is unavailable
     # A container often has no home: then the data folder holds the compiled schemas, which take seconds to compile.
@@ -107,7 +107,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 
 
 def _route_of(app: Flask, environ: dict[str, Any]) -> str:
-    """The route rule of a path that is no RPC call, without converters, as a metrics label: few values, however many paths are requested."""
+    """The route rule of a path outside of the RPC API, without converters: a metrics label with few values, whatever paths are requested."""
     try:
         rule, _ = app.url_map.bind_to_environ(environ).match(return_rule=True)
     except HTTPException:
@@ -144,7 +144,7 @@ def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
 
 
 def _add_faces(app: Flask, context: Context, storage: FileStorage, watch: HealthWatch) -> None:
-    """The parts of the server that are no RPC services; each registers its own blueprint. They win over the RPC layer's paths."""
+    """Add the parts that are not RPC services; each registers its own blueprint. Their routes take precedence over the RPC layer."""
     register_runs(app, context, lambda: watch.report().parts["store"].ok)
     register_files(app, context, storage)
 
@@ -168,12 +168,12 @@ def _add_status(app: Flask, context: Context, page: Page, watch: HealthWatch) ->
     @app.get("/healthz")
     @app.get("/api/healthz")
     def healthz() -> Response:
-        """Liveness: a proxy or supervisor must not restart a server because its store is unavailable."""
+        """Liveness. 200 also while the store is unavailable: restarting this server would not help."""
         return health()[1]
 
     @app.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        """Readiness: this server answers calls now and for the next seconds."""
+        """Readiness: 200 if this server can answer calls; 503 while it drains or the store is unavailable."""
         if draining.has_begun():
             return jsonify(status="draining"), 503
         report, response = health()
@@ -183,7 +183,7 @@ def _add_status(app: Flask, context: Context, page: Page, watch: HealthWatch) ->
 
     @app.get("/metrics")
     def metrics() -> Response:
-        """For Prometheus: programs of this machine and logins only."""
+        """For Prometheus. Needs a login, except from this machine."""
         if not context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ):  # type: ignore[arg-type]
             return Response(
                 "a login is needed: an access key and its secret as Basic\n", 401, {"WWW-Authenticate": 'Basic realm="tidemark"'}

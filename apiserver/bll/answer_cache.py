@@ -29,13 +29,13 @@ _caches: WeakSet[AnswerCache[Any]] = WeakSet()
 
 
 def expire_answers() -> float:
-    """Let go what is too old, in all caches of this process; how many bytes that was. A cache by itself looks only when it is asked for something."""
+    """Drop expired answers from all caches of this process; returns the bytes freed. By itself a cache drops them only when it is used."""
     return sum(cache.expire() for cache in list(_caches))
 
 
 class AnswerCache(Generic[AnswerT]):
-    """Answers by request, each with the revision of the data it was made from. Bounded by bytes, least recently used first out; no answer
-    is older than `max_age` seconds. Concurrent requests for the same answer compute it once."""
+    """Answers by request, each with the revision of its data. Limited in bytes (the least recently used answers are dropped first) and in age
+    (`max_age` seconds). Concurrent requests for the same answer compute it once."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class AnswerCache(Generic[AnswerT]):
         max_age: float = MAX_AGE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`limit`: bytes in all. `size_of`: the bytes of an answer; None for one that can't be kept (a stream)."""
+        """`limit`: bytes of all answers. `size_of`: the bytes of an answer; None if it can't be cached (a stream)."""
         self._limit = limit
         self._size_of = size_of
         self._kept: TTLCache[Hashable, _Kept[AnswerT]] = TTLCache(limit, max_age, clock, getsizeof=lambda kept: kept.size)
@@ -53,7 +53,7 @@ class AnswerCache(Generic[AnswerT]):
         _caches.add(self)
 
     def expire(self) -> float:
-        """Let go what is too old; how many bytes that was."""
+        """Drop expired answers; returns the bytes freed."""
         return float(sum(kept.size for _, kept in self._kept.expire()))
 
     def get(self, key: Hashable, revision: Hashable | None, make: Callable[[], AnswerT]) -> AnswerT:

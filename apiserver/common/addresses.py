@@ -1,4 +1,4 @@
-"""URLs of stores: `scheme://[user:password@]address`, with unescaped passwords accepted, and never printed. And addresses of clients."""
+"""URLs of stores, `scheme://[user:password@]address`: passwords may be unescaped and are never printed. Networks of client addresses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from urllib.parse import quote, unquote
 
 
 class StoreUrl(NamedTuple):
-    """`address` is the URL without the login. `login`: user and password, None when there is none."""
+    """`address`: the URL without user and password. `login`: (user, password), or None."""
 
     address: str
     login: tuple[str, str] | None
 
 
 def split_login(url: str) -> StoreUrl:
-    """Cut the login out of a URL. A password may hold `/`, `#`, `?` and `@` as they are, or percent codes."""
+    """Separate user and password from a URL. A password may contain `/`, `#`, `?` and `@` unescaped, or percent-encoded characters."""
     scheme, separator, rest = url.partition("://")
     login, at, address = rest.rpartition("@")
     if not at or scheme == "sqlite":
@@ -25,20 +25,20 @@ def split_login(url: str) -> StoreUrl:
 
 
 def with_login(url: str, user: str, password: str) -> str:
-    """The URL with this login instead of its own, so that every parser of URLs takes it."""
+    """The URL with this user and password, percent-encoded, in place of its own."""
     address = split_login(url).address
     scheme, separator, rest = address.partition("://")
     return f"{scheme}{separator}{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 def quoted(url: str) -> str:
-    """The same URL, its login in percent codes."""
+    """The same URL with user and password percent-encoded."""
     login = split_login(url).login
     return url if login is None else with_login(url, *login)
 
 
 def without_password(url: str) -> str:
-    """A URL as it may be printed."""
+    """The URL with `…` for user and password, for logs and messages."""
     address, login = split_login(url)
     if login is None:
         return url
@@ -47,8 +47,8 @@ def without_password(url: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """The unit of limits per client: an IPv4 address, or the /64 network of an IPv6 address, in which one client can take any number of
-    addresses."""
+    """What limits per client count: an IPv4 address, or the /64 network of an IPv6 address, because one client can use any address of its /64.
+    Other text is returned unchanged."""
     if ":" not in address:
         return address
     try:

@@ -1,4 +1,4 @@
-"""Draining before the end: calls are still answered, and `/readyz` asks proxies to send no more."""
+"""Draining before shutdown: calls are still answered, but `/readyz` fails, so that load balancers send no new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON of answers: a fast path for usual values, a correct one for all."""
+"""JSON of answers: orjson for most values, a slower encoder for those that orjson refuses."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import orjson
 from apiserver.common.fairness import paced
 
 MEMBERS = 1_000
-"""Members of an object encoded between two chances for other requests."""
+"""Members of an object that are encoded before other greenlets get their turn."""
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 
 def encode(data: Any) -> bytes:
-    """JSON without NaN and infinities (they become null); numpy arrays and scalars, dates and deep or huge values included."""
+    """Encode as JSON. NaN and infinities become null. Takes numpy arrays and scalars, dates, integers of any size and deep nesting."""
     try:
         return orjson.dumps(data, option=NUMPY)
     except (TypeError, ValueError):
-        # Integers of more than 64 bits, text with half a surrogate pair, more than 254 levels, keys that are not text.
+        # Integers of more than 64 bits, lone surrogates, more than 254 levels, keys that are not strings.
         return json.dumps(_plain(data), allow_nan=False, separators=(",", ":"), default=str).encode("ascii")
 
 
 def encoded_object(members: Mapping[str, bytes]) -> bytes:
-    """A JSON object of values that are encoded already. Gives way to others: a thousand names are a millisecond."""
+    """A JSON object whose values are already encoded. Yields to other greenlets: 1,000 names take 1 ms."""
     return b"{%b}" % b",".join([b"%b:%b" % (encode(name), value) for name, value in paced(members.items(), MEMBERS)])
 
 

@@ -19,15 +19,16 @@ Result = TypeVar("Result")
 def give_way() -> None:
     """Yield to every runnable greenlet, new requests included.
 
-    `gevent.sleep(0)` is not enough: it queues behind the ready callbacks, and gevent runs up to fifty of those before it looks at sockets and
-    timers again, so fifty slices of work would pass before a new request is even seen (measured: 50 ms for slices of 1 ms). The shortest real
-    sleep goes through the event loop each time and costs 4 µs.
+    `gevent.sleep(0)` is not enough: it only queues behind the callbacks that are ready, and gevent runs up to fifty of them before it polls sockets
+    and timers again. With slices of 1 ms a new request waited 50 ms (measured). The shortest non-zero sleep goes through the event loop every time
+    and costs 4 µs.
     """
     gevent.sleep(_MOMENT)
 
 
 def paced(items: Iterable[Item], every: int, cost: Callable[[Item], int] | None = None) -> Iterator[Item]:
-    """The items, yielding to other greenlets after every `every` of them; with `cost` (the work of an item), after so much work."""
+    """Iterate over `items`, yielding to other greenlets after every `every` items, or, with `cost` (the cost of one item), whenever the costs since
+    the last yield reach `every`."""
     work = 0
     for item in items:
         yield item
@@ -38,7 +39,7 @@ def paced(items: Iterable[Item], every: int, cost: Callable[[Item], int] | None 
 
 
 def drained(items: list[Item]) -> Iterator[Item]:
-    """The items of a list that nobody else needs: each is let go when the next one is asked for. Freed at once, a hundred thousand objects are 50 ms."""
+    """Iterate over a list and empty it, so that its items are freed one by one: to free 100,000 objects at once blocks other greenlets for 50 ms."""
     items.reverse()
     while items:
         yield items.pop()
@@ -72,14 +73,14 @@ def _outcome(work: Callable[..., Result], args: tuple[object, ...]) -> tuple[Res
 
 
 class KeyedLocks:
-    """A lock for each key. Keys that nobody holds or waits for take no memory."""
+    """One lock per key. A key that nobody holds or waits for takes no memory."""
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[RLock, int]] = {}
 
     @contextmanager
     def hold(self, key: Hashable) -> Iterator[None]:
-        """One greenlet at a time is inside, for each key."""
+        """Hold the lock of `key`; the same greenlet may take it again."""
         lock, users = self._locks.get(key, (None, 0))
         lock = lock or RLock()
         self._locks[key] = lock, users + 1

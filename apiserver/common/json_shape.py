@@ -1,7 +1,7 @@
-"""How many values a JSON text holds and how deep it is nested, counted before it is parsed.
+"""Limits for the number of values and the nesting depth of a JSON text, checked before it is parsed.
 
-A parser makes an object of every `[]`: 16 MB of them block the worker for 2.7 s and take 1 GB of memory. Counting
-brackets and commas ends at the first that is too many.
+A parser creates an object for every `[]`: 16 MB of them block the worker for 2.7 s and take 1 GB of memory. Counting brackets and commas stops as
+soon as a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from apiserver.common.fairness import give_way
 from apiserver.errors import BadBody
 
 MAX_NODES = 250_000
-"""Values of one JSON text. Events come line by line: a batch may hold any number of them."""
+"""Values in one JSON text. A batch of JSON lines may hold any number: its lines are checked one by one."""
 STEP = 1 << 18
-"""Bytes looked at between two turns for others: a millisecond of the densest text."""
+"""Bytes that are checked before other greenlets get their turn: at most 1 ms of work."""
 MAX_DEPTH = 250
-"""Objects and lists inside each other."""
+"""Levels of nested objects and lists."""
 MAX_LINE_NODES = 1_000_000
-"""Values of one line of a batch: a vector may be long."""
+"""Values in one line of a batch. More than MAX_NODES, because vectors may be long."""
 MAX_LINE_CONTAINERS = 20_000
-"""Objects and lists of one line of a batch: each costs a parser as much as ten numbers."""
+"""Objects and lists in one line of a batch: each costs the parser as much as ten numbers."""
 
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = np.zeros(256, np.int8)
@@ -31,7 +31,7 @@ _STEPS[list(b"]}")] = -1
 
 
 def check_line(line: bytes) -> None:
-    """The same as `check_shape` for a line of a batch; how deep it may be nested is the parser's affair."""
+    """`check_shape` with the limits for a line of a batch. The parser limits its depth."""
     check_shape(line, MAX_LINE_NODES, MAX_LINE_CONTAINERS, MAX_LINE_CONTAINERS)
 
 
@@ -59,7 +59,7 @@ def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DE
 
 
 def _outside_strings(text: bytes) -> Iterator[tuple[bytes, int]]:
-    """What stands outside of texts, with the number of quotes, a step at a time."""
+    """For each STEP bytes: the bytes outside of JSON strings, and the number of quotes."""
     start, inside = 0, False
     while start < len(text):
         if start:

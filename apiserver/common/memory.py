@@ -1,7 +1,7 @@
-"""Memory that is free inside this process goes back to the system.
+"""Returns free heap memory to the operating system.
 
-malloc gives back what lies at the end of its heap only: a few objects that stay hold hundreds of megabytes of free ones below them, until the process
-ends. Asking for it costs some milliseconds, in which others who need memory wait; so it is asked for after each STEP of growth.
+malloc returns only the free end of its heap: a few live objects there keep hundreds of megabytes of free memory below them until the process ends.
+`malloc_trim` returns all of it, but other threads that allocate wait some milliseconds for it; so it is called after each STEP of growth.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from pathlib import Path
 from apiserver.common.fairness import in_thread
 
 STEP = 64_000_000
-"""Bytes of growth: 5 ms of work."""
+"""Bytes of growth between two calls of `malloc_trim`, which take 5 ms each."""
 
 _STATM = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class FreeMemory:
-    """`give_back` is called now and then. Does nothing where the C library has no `malloc_trim`."""
+    """Does nothing if the C library has no `malloc_trim` (musl, macOS)."""
 
     def __init__(self) -> None:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._least = 0
 
     def give_back(self, freed: float = 0) -> None:
-        """Give free memory back if the process has grown since the last time, or if so many bytes were freed just now."""
+        """Return free memory to the system if the process has grown by STEP since the last time, or the caller just freed much (`freed`, in bytes).
+        Cheap; to be called regularly."""
         if self._trim is None:
             return
         now = resident_bytes()
@@ -39,7 +40,7 @@ class FreeMemory:
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process; 0 where the system doesn't tell."""
+    """Resident memory of this process in bytes; 0 if the system has no /proc."""
     try:
         return int(_STATM.read_text().split()[1]) * _PAGE
     except OSError:

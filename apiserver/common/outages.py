@@ -11,20 +11,20 @@ import zlib
 log = logging.getLogger("tidemark")
 
 QUIET_SECONDS = 10.0
-"""Seconds for which other worker processes do not repeat a message."""
+"""Seconds within which a message is logged once, by one of the worker processes."""
 _SLOTS = 256
 _TIME = struct.Struct("d")
 _shared: mmap.mmap | None = None
 
 
 def share_between_processes() -> None:
-    """Called before the fork: worker processes share the times of messages."""
+    """Call before the fork: worker processes then share the times of the last messages."""
     global _shared
     _shared = _shared or mmap.mmap(-1, _SLOTS * _TIME.size)
 
 
 def is_first(sentence: str, quiet: float = QUIET_SECONDS) -> bool:
-    """Whether no process has logged this within the last `quiet` seconds; if so the caller logs it now."""
+    """True if no process has logged this sentence within the last `quiet` seconds; the caller logs it then."""
     if _shared is None:
         return True
     place = zlib.crc32(sentence.encode()) % _SLOTS * _TIME.size
@@ -37,14 +37,14 @@ def is_first(sentence: str, quiet: float = QUIET_SECONDS) -> bool:
 
 
 class Outages:
-    """Outages of one server that the program depends on, by kind."""
+    """Current outages of one server that Tidemark depends on (Elasticsearch, Redis), by kind."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._since: dict[str, float] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """True during an outage."""
         return bool(self._since)
 
     def began(self, kind: str, sentence: str) -> None:
@@ -55,7 +55,7 @@ class Outages:
         self._say(f"{self._name} {kind}", sentence)
 
     def ended(self, *kinds: str) -> None:
-        """A call succeeded that such an outage would have failed."""
+        """A call succeeded that would fail during outages of these kinds."""
         for kind in kinds:
             began = self._since.pop(kind, None)
             if began is not None:

@@ -1,7 +1,8 @@
-"""How long one call may wait for a store that does not answer.
+"""A limit for the time that one call waits for a store that does not answer.
 
-A call makes many requests, and waits for others that make them. What counts is the time it has waited since the store last answered it: a
-slow store gets time for each answer; a frozen one is waited for once, and all further requests of the call fail immediately.
+A call makes many requests to the store, and waits for locks of other calls that do. The time since the store's last answer is limited, not the
+total: a slow store gets the full limit for each answer; a store that hangs costs the limit once, and all further requests of the call fail
+immediately.
 """
 
 from __future__ import annotations
@@ -22,35 +23,35 @@ _current: ContextVar[_Patience | None] = ContextVar("patience", default=None)
 
 
 def begin(seconds: float) -> None:
-    """This greenlet now works for a call that waits at most so many seconds."""
+    """Start a call in this greenlet; it waits at most `seconds` for an answer of the store."""
     _current.set(_Patience(seconds))
 
 
 def end() -> None:
-    """Work outside of a call: each wait has its own limit."""
+    """End the call of this greenlet. Outside of calls each wait has only its own limit."""
     _current.set(None)
 
 
 def left(most: float) -> float:
-    """Seconds that a wait may take, `most` at most; 0 or less when the call has waited long enough."""
+    """Seconds that the next wait may take, at most `most`; 0 or less when the call's limit is reached."""
     patience = _current.get()
     return most if patience is None else min(most, patience.limit - patience.spent)
 
 
 def spend(seconds: float) -> None:
-    """Count a wait without an answer, in seconds."""
+    """Add `seconds` of waiting without an answer."""
     if (patience := _current.get()) is not None:
         patience.spent += seconds
 
 
 def renew() -> None:
-    """The store has answered."""
+    """Reset: the store has answered."""
     if (patience := _current.get()) is not None:
         patience.spent = 0.0
 
 
 def acquire(lock: threading.Lock, most: float) -> bool:
-    """Take a lock that others hold while they wait for the store; False when the patience ends before."""
+    """Take a lock that others hold while they wait for the store. False: the limit was reached first."""
     if lock.acquire(blocking=False):
         return True
     started = time.monotonic()
@@ -60,7 +61,7 @@ def acquire(lock: threading.Lock, most: float) -> bool:
 
 
 def wait(event: threading.Event, most: float) -> bool:
-    """The same for an event that others set."""
+    """Wait until another greenlet or thread sets `event`. False: the limit was reached first."""
     if event.is_set():
         return True
     started = time.monotonic()

@@ -23,13 +23,13 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def is_wanted(env: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment names a collector, and does not switch traces off."""
+    """Whether the environment names a collector and does not disable traces."""
     is_off = env.get("OTEL_SDK_DISABLED", "").lower() == "true" or env.get("OTEL_TRACES_EXPORTER", "otlp") == "none"
     return not is_off and any(env.get(name) for name in COLLECTOR)
 
 
 def check() -> None:
-    """Raises StartupError when traces are wanted and can't be had."""
+    """Raises StartupError if traces are wanted, but the protocol is not supported or OpenTelemetry is not installed."""
     if not is_wanted():
         return
     name = next(name for name in COLLECTOR if os.environ.get(name))
@@ -47,7 +47,7 @@ def check() -> None:
 
 
 def start() -> None:
-    """Called in each worker process: spans are made from now on, and sent in the background."""
+    """Call in each worker process: spans are recorded from now on and sent in the background."""
     global _tracer
     if not is_wanted():
         return
@@ -65,7 +65,7 @@ def start() -> None:
 
 
 def is_on() -> bool:
-    """Whether spans are made."""
+    """Whether spans are recorded."""
     return _tracer is not None
 
 

@@ -19,16 +19,16 @@ slow = logging.getLogger("tidemark.slow")
 
 TOKEN = re.compile(r"(?<![^?&])(token|access_token|secret[^=&]*|password)=[^&]*")
 CALL = "tidemark.call"
-"""Where the RPC layer puts its Call into the WSGI environment, for those that come after."""
+"""Key in the WSGI environment under which the RPC layer stores its Call, for middleware."""
 
 
-# The library looks a label up under a lock, after checking and copying it: few there are, so each is looked up once.
+# `labels()` validates its arguments and takes a lock on every call. There are few labels, so their results are cached.
 _calls = cache(metrics.CALLS.labels)
 _call_seconds = cache(metrics.CALL_SECONDS.labels)
 
 
 class CallLog:
-    """WSGI middleware. `route` names the endpoint of a call that is no RPC call."""
+    """WSGI middleware. `route` returns the endpoint's name for calls that are not RPC calls."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: ServerSettings, route: Callable[[dict[str, Any]], str]) -> None:
         self._app, self._route = app, route
@@ -90,11 +90,11 @@ class CallLog:
 
 
 def endpoint_of(environ: dict[str, Any], route: Callable[[dict[str, Any]], str]) -> str:
-    """The name of an answered call, from a small fixed set. `route` names it when it is no RPC call."""
+    """The endpoint's name of an answered call, from a small fixed set (it becomes a label). `route` is asked for calls that are not RPC calls."""
     call: Call | None = environ.get(CALL)
     return (call.endpoint if call.actual_version else "unknown") if call else route(environ)
 
 
 def _plain(value: Any) -> str:
-    """A value on one line, without spaces and control characters."""
+    """The value with spaces, control and non-ASCII characters percent-encoded."""
     return re.sub(r"[^\x21-\x7e…]", lambda found: f"%{ord(found[0]):02X}", str(value))

@@ -1,4 +1,4 @@
-"""`GET /metrics`: the workers' counters and the current condition of store and state, in Prometheus' text format."""
+"""`GET /metrics`: counters of the worker processes and health of store and state, in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Exporter:
-    """Makes the text of all metrics."""
+    """Renders all metrics as text."""
 
     def __init__(self, watch: HealthWatch, events: EventStore) -> None:
         self._watch, self._events = watch, events
 
     def text(self) -> bytes:
-        """The metrics of all workers of this host, and of what they share."""
+        """The metrics of all worker processes of this host, and of the store and state that they share."""
         registry = CollectorRegistry()
         if metrics.FOLDER in os.environ:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -38,7 +38,7 @@ class Exporter:
         return generate_latest(registry)
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: the names are known from `collect`, which asks the store."""
+        """Part of prometheus-client's interface. Empty, because registering must not query the store, as `collect` does."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""The report of `/healthz` and `/readyz`: at most 1 s old when the parts answer, and never waited for longer than 2 s."""
+"""The report of `/healthz` and `/readyz`: at most 1 s old if the parts answer, and ready after 2 s at the latest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Report(NamedTuple):
 
 
 class HealthWatch:
-    """Asks the parts of an engine, each at most once at a time and once a second, however many ask for the report."""
+    """Checks the parts of an engine. However many clients ask for the report, each part is checked at most once a second and never twice at a time."""
 
     def __init__(self, engine: Engine) -> None:
         self._checks: dict[str, Callable[[], dict[str, Health]]] = {

@@ -1,4 +1,4 @@
-"""Background maintenance of a server process: keeps the store in order, and writes data that could not be written at the start."""
+"""Background maintenance of a worker process: of the store, of free memory, and of keys that could not be written at start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TICK_SECONDS = 1.0
 
 
 class Upkeep:
-    """One greenlet of a worker process."""
+    """Maintenance in one greenlet of a worker process."""
 
     def __init__(self, settings: Settings, engine: Engine, identities: Identities) -> None:
         self._settings, self._engine, self._identities = settings, engine, identities
@@ -51,7 +51,7 @@ class Upkeep:
                     log.exception("store maintenance failed")
 
     def look(self) -> None:
-        """One round. Raises StoreError when it has to be tried again."""
+        """One round of maintenance. Raises StoreError if the store can't be reached; the next round tries again."""
         self._has_lost_registry |= self._engine.events.look_after()
         if self._has_lost_registry:
             self._keep_keys()
@@ -61,7 +61,7 @@ class Upkeep:
             self._identities.configure()
 
     def _keep_keys(self) -> None:
-        """The first keys and the signing secret, as the file has them, into a registry that was recreated."""
+        """Write the first keys and the signing secret from their file into a registry that was recreated."""
         if self._settings.shared_store:
             try:
                 Credentials(self._settings, self._engine.registry)

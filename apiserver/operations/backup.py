@@ -73,7 +73,8 @@ def verify(folder: Path) -> dict[str, Any]:
 
 
 def restore(settings: Settings, folder: Path) -> int:
-    """Put a backup into an empty installation, one of SQLite also into Elasticsearch; how many documents that were. Raises StartupError, StoreError."""
+    """Restore a backup into an empty installation (one of SQLite also into Elasticsearch); returns the number of documents. Raises StartupError,
+    StoreError."""
     manifest = verify(folder)
     shared = settings.shared_store
     if manifest["engine"] == "elasticsearch" and not shared:
@@ -144,7 +145,7 @@ def _load_store(settings: Settings, folder: Path, manifest: dict[str, Any], data
 
 
 def _move_store(settings: Settings, folder: Path) -> int:
-    """The database of a backup into Elasticsearch; how many documents that made."""
+    """Write the SQLite database of a backup to Elasticsearch; returns the number of documents."""
     from apiserver.stores.elastic.client import ElasticClient
     from apiserver.stores.elastic.intake import take_in
     from apiserver.stores.sqlite.contents import SqliteContents

@@ -1,6 +1,6 @@
 """`tidemark copy`: every company, document, event and file of one installation into another, of any engine.
 
-It can be stopped and repeated: a task that did not change since it was copied is passed over, any other is copied anew. Both sides are read and
+It can be stopped and repeated: a task that did not change since it was copied is skipped, any other is copied again. Both sides are read and
 compared by digests, task by task, before a task counts as copied.
 """
 
@@ -197,7 +197,7 @@ class StoreCopy:
 
 
 def copy_files(source: Settings, target: Settings) -> int:
-    """Copy uploads and, where the target has none, the keys; how many files were copied. Files that are there already stay."""
+    """Copy uploads and, if the target has none, the keys; returns the number of files copied. Files that exist are not overwritten."""
     given, made = files_folder(source), files_folder(target)
     copied = 0
     for path in all_files(given) if given.exists() and given.resolve() != made.resolve() else ():

@@ -1,4 +1,4 @@
-"""Rate limits."""
+"""Rate limits of the runs API."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ WINDOW = 60.0
 
 
 class Verdict(NamedTuple):
-    """`headers` are for every answer. `retry_after` in whole seconds when the request is refused, else None."""
+    """`headers` belong into the answer in any case. `retry_after`: whole seconds if the request is refused, else None."""
 
     headers: dict[str, str]
     retry_after: int | None = None
 
 
 class Limiter:
-    """Requests per minute of one client, endpoint and run, counted for all workers together. A limit of 0 counts nothing."""
+    """Limits requests per minute, for each client, endpoint and run, over all worker processes. 0: no limit."""
 
     def __init__(self, state: State, limit: int) -> None:
         self._state, self._limit = state, limit
 
     def check(self, key: str, *, count: bool = True) -> Verdict:
-        """Count a request (or, without `count`, only look). When the state can't be reached nothing is refused."""
+        """Count a request, or, with `count=False`, only read the counter. Nothing is refused while the state can't be reached."""
         if not self._limit:
             return Verdict({})
         try:

@@ -48,14 +48,14 @@ _decode = msgspec.json.Decoder(_Message).decode
 
 
 class NewestRuns:
-    """Which run of a company was created last; asked at most once in `POLL` seconds, however many pages are open."""
+    """The id of the run of a company that was created last; queried at most once in POLL seconds, however many pages are open."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._known: dict[str, tuple[float, str | None]] = {}
 
     def of(self, company: str) -> str | None:
-        """Its id; None if there is no run."""
+        """The newest run's id, or None if the company has no runs."""
         now = time.monotonic()
         asked, id = self._known.get(company, (-POLL, None))
         if now - asked < POLL * 0.9:
@@ -84,7 +84,7 @@ class LiveFeed:
         self._newest: str | EllipsisType | None = ...
 
     def received(self, message: str | bytes) -> None:
-        """A message of the page. Called in another greenlet: only keeps what it says."""
+        """Take a message of the page. Called in another greenlet, so it only stores the request; `step` acts on it."""
         try:
             want = _decode(message).want
         except msgspec.DecodeError as error:
@@ -96,7 +96,7 @@ class LiveFeed:
         self._poll_at = 0.0
 
     def step(self, mailbox: ChangeReader) -> None:
-        """Wait a moment for changes, and send what is due."""
+        """Wait for changes, up to IDLE seconds, and send the frames that are due."""
         now = time.monotonic()
         try:
             changes = mailbox.get(max(self._flush_at - now, 0.0) if self._pending else IDLE)
@@ -130,7 +130,7 @@ class LiveFeed:
         self._pending[change.task] = types | set(change.types), max(seq, change.seq)
 
     def _show(self, ids: frozenset[str]) -> None:
-        """Send the documents that differ from what was sent."""
+        """Send the runs whose fields differ from those last sent."""
         if not ids:
             return
         news = []

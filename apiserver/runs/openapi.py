@@ -210,7 +210,7 @@ def whole(calls: Mapping[str, Any]) -> dict[str, Any]:
 
 
 PAGE_HEADERS = {
-    # The page sends what its visitor typed: another page that frames it could have it typed.
+    # Against clickjacking: this page sends requests that its user typed, so no other page may frame it.
     "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",

@@ -1,4 +1,4 @@
-"""Query parameters, and the 422 body that names a bad one."""
+"""Parses query parameters of the runs API. A bad one is answered with 422 in FastAPI's format, as Runicorn does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIN_ROWS, MAX_ROWS = 100, 50_000
 
 
 class BadParameter(Exception):
-    """`problem` is one item of the `detail` list of a 422."""
+    """A query parameter has a bad value. `problem`: an item of the 422 answer's `detail` list."""
 
     def __init__(self, name: str, kind: str, message: str, value: str, context: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ def step_range(args: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def steps(args: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """The first and the last step wanted by `since_step` (exclusive) and `step_range` (inclusive), together the narrower of both."""
+    """First and last step (both inclusive, None: open) that satisfy `since_step` (exclusive) and `step_range` (inclusive)."""
     since = whole(args, "since_step")
     between = step_range(args)
     lo, hi = between if between is not None else (None, None)
@@ -65,7 +65,7 @@ def steps(args: Mapping[str, str]) -> tuple[int | None, int | None]:
 
 
 def choice(args: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:
-    """One of some words, None when it was not given. Raises BadParameter."""
+    """A parameter with a fixed list of values; None if it was not given. Raises BadParameter."""
     text = args.get(name)
     if text is not None and text not in allowed:
         words = " or ".join(repr(word) for word in allowed)
@@ -74,5 +74,5 @@ def choice(args: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str 
 
 
 def bounded(number: int) -> int:
-    """A step or time inside the 64-bit range."""
+    """The number, clipped to 64 bits."""
     return min(max(number, MIN_ITER), MAX_ITER)

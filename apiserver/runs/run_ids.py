@@ -1,4 +1,4 @@
-"""Ids of runs as parts of paths. An id may hold slashes, which clients send as `%2F`; a WSGI server decodes them before routes are compared."""
+"""Run ids in URL paths. An id may contain slashes, which clients send as `%2F`; a WSGI server decodes them before routing."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from werkzeug.routing import BaseConverter
 
 PLACES = ("/api/runs/", "/api/v2/experiments/")
 _SLASH = "\x1f"
-"""Stands for a slash of an id while routes are compared: no id has control characters."""
+"""Replaces a slash of an id during routing: ids have no control characters."""
 _CODES = re.compile("%(2f|1f)", re.IGNORECASE)
 _READ_AS = {"2f": "%1F", "1f": "%EF%BF%BD"}
 
 
 class RunId(BaseConverter):
-    """`<run_id:run>`: one part of a path, with the slashes that `keep_slashes` kept."""
+    """Converter `<run_id:run>`: one path segment, in which the slashes that `keep_slashes` replaced are restored."""
 
     def to_python(self, value: str) -> str:
         return value.replace(_SLASH, "/")
 
 
 def keep_slashes(environ: MutableMapping[str, Any]) -> None:
-    """Let the id of a run in the path be one part of it, though it has slashes."""
+    """Make a run id with slashes one segment of PATH_INFO."""
     if not str(environ.get("PATH_INFO", "")).startswith(PLACES):
         return
     sent = str(environ.get("RAW_URI", "")).partition("?")[0]

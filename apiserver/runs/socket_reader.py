@@ -1,4 +1,4 @@
-"""One connected log socket: sends frames within the reader's patience, and ends its greenlet when the client disconnects."""
+"""One connected WebSocket client: sends frames with a time limit, and ends the greenlet when the client disconnects."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from simple_websocket import ConnectionClosed, Server
 from apiserver.runs.websocket_frames import text_frames
 
 CHUNK = 64 * 1024
-"""Bytes handed to the network at once: each must leave within the patience."""
+"""Bytes per send. The client must accept each within `patience` seconds."""
 
 
 class Gone(Exception):
-    """The reader has closed its socket, or accepted no data for too long."""
+    """The client closed its socket, or accepted no data for too long."""
 
 
 class SocketReader:
-    """One socket: sends frames, and ends its greenlet when the client disconnects."""
+    """Sends frames to one client, and ends the greenlet that created it when the client disconnects."""
 
     def __init__(self, ws: Server, patience: float, received: Callable[[str | bytes], None] | None = None) -> None:
-        """`received` is called with each message of the client, in another greenlet; None: they are dropped."""
+        """`patience`: seconds for which the client may accept no data. `received` is called with each message of the client, in another greenlet; None:
+        messages are dropped."""
         self.id = secrets.token_hex(8)
         self._ws = ws
         self._wire = SocketWire(ws.sock, patience)
         ws.sock = self._wire
         ws.input_buffer = _Incoming(received)
         self._greenlet: Any = gevent.getcurrent()
-        ws.event = self  # what a closed connection wakes
+        ws.event = self  # simple_websocket calls `set` when the connection has closed
         if not ws.connected:
             raise Gone
 
@@ -60,10 +61,10 @@ class SocketReader:
             greenlet.kill(Gone, block=False)
 
     def end(self) -> None:
-        """The greenlet is about to end: it must not be killed any more."""
+        """To be called before the greenlet ends: it is not killed any more."""
         self._greenlet = None
 
-    # The interface of an event, for the receiving side: set for messages (which are ignored) and when the connection has ended.
+    # The interface of threading.Event, as simple_websocket uses it: `set` is called for messages (ignored here) and when the connection has closed.
 
     def set(self) -> None:
         greenlet = self._greenlet
@@ -76,7 +77,7 @@ class SocketReader:
 
 
 class SocketWire:
-    """A socket whose every `send` sends all of it, one sender at a time, and within the patience: a client that accepts no data for so long is disconnected."""
+    """A socket whose `send` sends all bytes, for one sender at a time. A client that accepts no data for `patience` seconds is disconnected."""
 
     def __init__(self, sock: Any, patience: float) -> None:
         self._sock = sock
@@ -102,13 +103,13 @@ class SocketWire:
 
 
 class _Incoming(list[Any]):
-    """Hands messages of the client on instead of keeping them."""
+    """simple_websocket's list of received messages: calls `received` for each instead of storing it."""
 
     def __init__(self, received: Callable[[str | bytes], None] | None) -> None:
         super().__init__()
         self._received = received
 
     def append(self, item: Any) -> None:
-        """Hand it on."""
+        """Called by simple_websocket for each message."""
         if self._received is not None:
             self._received(item)

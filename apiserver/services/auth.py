@@ -103,13 +103,13 @@ class AuthService:
         return {"updated": 1, "fields": {"role": role}}
 
     def _own_company(self, call: Call, company: str | None) -> None:
-        """Users are made in the caller's company, named by its id or its name."""
+        """Refuse another company than the caller's. `company` may be its id or its name."""
         if company and company not in (call.company, call.identity.company_name):
-            raise FieldsValueError("a user can be made in your own company only", company=company)
+            raise FieldsValueError("users can only be created in your own company", company=company)
 
 
 class LoginService:
-    """What a login page asks before anybody is known."""
+    """Calls of a login page, which need no login."""
 
     def __init__(self, authenticator: Authenticator, identities: Identities, *, open_mode: bool) -> None:
         self._auth = authenticator

@@ -14,14 +14,15 @@ T = TypeVar("T")
 
 
 def for_each(call: Call, ids: Sequence[str], work: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-    """`{succeeded: [{id, ...}], failed: [{id, error: {codes, msg, data}}]}`. Trouble of the store still fails the whole call."""
+    """Call `work` for each id and return `{succeeded: [{id, ...}], failed: [{id, error: {codes, msg, data}}]}`. Errors of the store are raised and fail
+    the whole call."""
     return for_each_with(call, ids, lambda some: None, lambda id, _: work(id))
 
 
 def for_each_with(
     call: Call, ids: Sequence[str], look_up: Callable[[Sequence[str]], T], work: Callable[[str, T], dict[str, Any]]
 ) -> dict[str, Any]:
-    """As `for_each`; `work` gets what `look_up` found of some ids, as `looked_up` has it."""
+    """As `for_each`, but ids are looked up several at a time: `work` gets an id and what `look_up` returned for its group (see `looked_up`)."""
     succeeded: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for id, known in looked_up(list(dict.fromkeys(ids)), look_up):

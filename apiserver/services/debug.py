@@ -8,7 +8,7 @@ from apiserver.service_repo import Call, endpoint
 
 
 class DebugService:
-    """Questions about the connection itself."""
+    """`debug.*`: answers without touching the store, to test the connection."""
 
     @endpoint("debug.ping")
     def ping(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:

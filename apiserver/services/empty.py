@@ -1,4 +1,4 @@
-"""serving.* and storage.*: asked by the web application; there are no model servers and no storage credentials here."""
+"""serving.* and storage.*: ClearML's web application calls them. Their answers are empty: Tidemark has no model servers and no storage credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The owners of events that a request is about: resolved once per call, before anything is read."""
+"""Resolves the task and model ids of a request to owners of events, once per call, before anything is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Request = dict[str, Any]
 
 
 class EventOwners:
-    """Turns the ids of a request into owners of events. Unknown and foreign ids raise InvalidTask or InvalidModel."""
+    """Resolves ids of a request. Unknown ids and those of other companies raise InvalidTask or InvalidModel."""
 
     def __init__(self, directory: TaskDirectory) -> None:
         self._directory = directory
@@ -24,12 +24,12 @@ class EventOwners:
         return self._directory.readable(call.company, [request["task"]])[request["task"]]
 
     def one(self, call: Call, request: Request) -> Owner:
-        """The task that `task` names, or the model when the request has `model_events`; with `rewound`, the owner of what was rewound of it."""
+        """The task in the field `task`, or the model if the request has `model_events`. With `rewound`: the owner of its rewound events."""
         owner = self.several(call, request, [request["task"]])[request["task"]]
         return owner._replace(id=rewound(owner.id)) if request.get("rewound") else owner
 
     def of_series(self, call: Call, request: Request, ids: Iterable[str]) -> dict[str, Owner]:
-        """The same as `several` by the ids of the owners: with `rewound` those of what was rewound, in the order of `ids`."""
+        """As `several`, but keyed by the owners' ids (with `rewound`: those that own the rewound events), in the order of `ids`."""
         owners = self.several(call, request, ids)
         return {rewound(id): owner._replace(id=rewound(id)) for id, owner in owners.items()} if request["rewound"] else owners
 

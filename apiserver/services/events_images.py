@@ -15,7 +15,7 @@ from apiserver.stores.records import IMAGE
 
 
 class EventsImagesService:
-    """Shows debug images."""
+    """Reads debug images."""
 
     def __init__(self, owners: EventOwners, images: Images, navigation: Navigation, samples: ImageSamples, index: ImageIndex) -> None:
         self._owners = owners

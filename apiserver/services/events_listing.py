@@ -56,5 +56,5 @@ class EventsListingService:
 
 
 def _event_type(name: str) -> str | None:
-    """None stands for all types."""
+    """The event type, None for all types."""
     return None if name == "*" else name

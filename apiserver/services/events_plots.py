@@ -14,7 +14,7 @@ from apiserver.stores.records import PLOT
 
 
 class EventsPlotsService:
-    """Shows plots."""
+    """Reads plots."""
 
     def __init__(self, owners: EventOwners, plots: Plots, navigation: Navigation, samples: PlotSamples) -> None:
         self._owners = owners

@@ -16,7 +16,7 @@ from apiserver.stores.records import SCALAR, VECTOR
 
 
 class EventsScalarsService:
-    """Reads scalars and vectors back."""
+    """Reads scalars and vectors."""
 
     def __init__(self, owners: EventOwners, charts: Charts, latest: Latest, listing: Listing, pages: EventPages, vectors: Vectors) -> None:
         self._owners = owners

@@ -43,7 +43,8 @@ class EventsSeriesService:
         names = sum(max(1, len(variants)) for _, variants in metrics)
         if len(tasks) * names > MAX_CHOICES:
             raise ValidationFailed(
-                "groups", f"at most {MAX_CHOICES:,} choices, tasks times metrics (or their variants), these are {len(tasks) * names:,}"
+                "groups",
+                f"groups of at most {MAX_CHOICES:,} series (tasks x metrics, or x variants if named); they have {len(tasks) * names:,}",
             )
         owners = self._owners.several(call, request, tasks)
         return Encoded(self._charts.groups(owners, _series_query(request, tuple((task, metrics) for task in tasks)), groups))

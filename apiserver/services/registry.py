@@ -1,4 +1,4 @@
-"""The services of tasks, projects, models and users, made of what they share."""
+"""Builds the services for tasks, projects, models and users from shared `bll` objects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def registry_services(
     files: TaskFiles | None,
     settings: EventsSettings,
 ) -> list[object]:
-    """All services over the registry. `files`: what deletes a task's files, None without a file server."""
+    """All services that use the registry. `files` deletes a task's files; None without a file server."""
     records = Records(registry)
     pages = DocumentPages(registry, state, settings.state_expiration)
     projects = Projects(records)

@@ -18,7 +18,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class ServerService:
-    """About this server."""
+    """Version, configuration and capabilities of this server."""
 
     def __init__(self, files: FilesSettings, web: WebSettings, page_version: str) -> None:
         self._files, self._web, self._page_version = files, web, page_version

@@ -17,7 +17,7 @@ Answer = dict[str, Any]
 
 
 class TasksService:
-    """Handlers of `tasks.*` that leave the status alone."""
+    """Handlers of `tasks.*` that do not change a task's status."""
 
     def __init__(self, tasks: Tasks, clones: TaskClone, filter_values: FilterValues) -> None:
         self._tasks = tasks

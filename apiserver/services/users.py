@@ -11,11 +11,11 @@ from apiserver.bll.registry.users import Users
 from apiserver.service_repo import Call, endpoint
 
 SETTINGS = {"max_download_items": 1000}
-"""What the web application reads from the server about itself."""
+"""Settings for ClearML's web application."""
 
 
 class UsersService:
-    """Users of the caller's company, and the caller himself."""
+    """Users of the caller's company, and the caller's own settings."""
 
     def __init__(self, users: Users, filter_values: FilterValues) -> None:
         self._users = users
@@ -77,7 +77,7 @@ class UsersService:
 
 
 def _shown(user: Mapping[str, Any]) -> dict[str, Any]:
-    """A user as others of the company see him."""
+    """The fields of a user that others of the company may see."""
     names = ("id", "name", "given_name", "family_name", "email", "avatar", "role", "company")
     answer = {name: user[name] for name in names if user.get(name) is not None}
     if "created" in user:

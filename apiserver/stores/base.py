@@ -224,9 +224,8 @@ class StoreUpkeep(Protocol):
         """What is used of the store's disks. Raises StoreBusy."""
 
     def look_after(self) -> bool:
-        """Called about every second while the program runs: recreate what was removed externally, and write what could not be written
-        before. True when
-        documents of the registry were lost with it, so that the program has to write its own again. Raises StoreBusy."""
+        """Maintenance, called about every second: recreate indices that were removed externally, and write what could not be written before. True if
+        documents of the registry were lost with them, so that the caller has to write its own again. Raises StoreBusy."""
 
     def close(self) -> None:
         """Close connections and threads; safe to call twice."""

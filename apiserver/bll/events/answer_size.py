@@ -1,4 +1,4 @@
-"""Limits on the size of one answer: pages are cut by number of events, but one event may have megabytes, and tasks thousands of series."""
+"""Limits the bytes of one answer. Pages are limited in events, but one event may have megabytes, and a task thousands of series."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _bytes: ContextVar[int] = ContextVar("answer_bytes", default=0)
 
 
 def begin() -> None:
-    """A call begins: its answer is empty."""
+    """Call at the start of a call: its answer has 0 bytes so far."""
     _bytes.set(0)
 
 
 def bounded(events: EventStore, most: int, most_series: int) -> EventStore:
-    """The store, whose pages together hold at most so many bytes in one call (else FieldsValueError), and which answers at most so many series of
-    several tasks (else ValidationFailed); for everything that puts what it reads into its answer."""
+    """The store with limits, for handlers that put what they read into their answer: all pages of one call together have at most `most` bytes (else
+    FieldsValueError), and a query for several tasks returns at most `most_series` series (else ValidationFailed)."""
     return cast(EventStore, _Bounded(events, most, most_series))
 
 
@@ -40,9 +40,7 @@ class _Bounded:
         for part in series_in_parts(self._events, company, tasks, types, metrics):
             found += part
             if len(found) > self._most_series:
-                raise ValidationFailed(
-                    "tasks", f"so few that they have at most {self._most_series} series together (events.max_list_series)"
-                )
+                raise ValidationFailed("tasks", f"tasks that have at most {self._most_series} series together (events.max_list_series)")
         return found
 
     def __getattr__(self, name: str) -> Any:
@@ -57,7 +55,7 @@ class _Bounded:
 
 
 def _size(found: Iterable[PagedEvent]) -> int:
-    """An estimate: the lengths of texts and of everything that is no plain number."""
+    """Estimated bytes: the lengths of strings and of nested values."""
     size = 0
     for event, _ in found:
         for value in event.values():

@@ -1,9 +1,9 @@
 """Charts of scalar series: every series of one task, or of many side by side, cut into buckets.
 
-A series with fewer points than `samples` is returned point by point. Any other is cut into buckets of equal width, ceil(span / samples),
-that
-begin at multiples of their width: up to `samples` + 1 of them, empty ones left out. Every series has a width of its own, so a chart never
-gets coarser because of its neighbours, unless all of them have more points than one answer may hold. Bucket arithmetic happens in the store, in columns; nothing here touches single points.
+A series with fewer points than `samples` is returned point by point. Any other is divided into buckets of equal width, ceil(span / samples), that
+begin at multiples of their width: at most `samples` + 1 of them, empty ones left out. Each series has its own width, so a chart does not get coarser
+because of its neighbours, unless all of them together have more points than one answer may hold. The store computes the buckets, as columns; nothing
+here touches single points.
 """
 
 from __future__ import annotations
@@ -145,11 +145,10 @@ class Charts:
 
 
 def limited(query: ChartQuery, series: Sequence[Series], limits: ChartLimits) -> ChartQuery:
-    """The query with `samples` reduced until the answer is within its limit of points. Raises ValidationFailed when there are too many
-    series, or
-    too many points without sampling."""
+    """The query with `samples` reduced until the answer is within its limit of points. Raises ValidationFailed if there are too many series, or too
+    many points for a request without sampling."""
     if len(series) > limits.series:
-        raise ValidationFailed("metrics", f"a choice of at most {limits.series} series (events.max_chart_series)", len(series))
+        raise ValidationFailed("metrics", f"a filter that matches at most {limits.series} series (events.max_chart_series)", len(series))
     points = sum(min(one.chart_count, query.samples + 1) if query.samples else _points_inside(one, query) for one in series)
     if points <= limits.points:
         return query

@@ -77,7 +77,7 @@ class EventDecoder:
         try:
             check_line(line)
         except BadBody as error:
-            raise LineError("a line holds too much", f"not JSON that can be read: {error.extra}") from None
+            raise LineError("a line holds too much", f"not JSON within the limits: {error.extra}") from None
         try:
             text = line.decode()
         except UnicodeDecodeError as error:

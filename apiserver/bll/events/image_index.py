@@ -67,7 +67,7 @@ class ImageIndex:
     def _variants(self, owners: Mapping[str, Owner], metrics: Metrics | None) -> Iterator[tuple[Owner, ImageVariant]]:
         found = [(owner, image) for owner in owners.values() for image in self._events.image_variants(owner.company, owner.id, metrics)]
         if len(found) > MAX_VARIANTS:
-            raise ValidationFailed("metrics", f"a choice of at most {MAX_VARIANTS:,} variants, these are {len(found):,}")
+            raise ValidationFailed("metrics", f"a filter that matches at most {MAX_VARIANTS:,} variants; it matches {len(found):,}")
         return iter(found)
 
     def _cached(self, form: str, owners: Mapping[str, Owner], metrics: Metrics | None, build: Callable[[], bytes]) -> bytes:

@@ -28,7 +28,7 @@ from apiserver.stores.state import Bus
 SLICE = 1 << 16
 """Bytes processed before yielding to other requests: 1 ms, or 10 ms if every line has its own series."""
 SLICE_LINES = 2_000
-"""Most lines of a slice: blank and broken lines are short and take longest."""
+"""Most lines of a slice: blank and invalid lines are short, but take longest per byte."""
 MAX_ERROR_LINES = 100
 
 
@@ -67,9 +67,8 @@ class Ingest:
     def add_lines(self, company: str, user: str, body: bytes, worker: str, *, again: bool = False) -> dict[str, Any]:
         """Store a batch of JSON lines. `again`: its log lines are stored even where the same batch was stored within the hour (and removed since).
 
-        Answers {added, errors, errors_info, error_lines}. Raises EmptyBatch, EventsNotAdded (no line was valid), ValidationFailed (events
-        of
-        one task contradict each other), and what the store raises when it can't take the batch now.
+        Returns {added, errors, errors_info, error_lines}. Raises EmptyBatch, EventsNotAdded (no line was valid), ValidationFailed (events of one task
+        contradict each other), and StoreError if the store can't take the batch now.
         """
         builder = self._builder(worker)
         number = 0

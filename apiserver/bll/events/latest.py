@@ -77,7 +77,7 @@ class Latest:
         return np.array([np.nan if value is None else value for value in values], np.float64)
 
     def single_values(self, owners: Mapping[str, Owner], metrics: Metrics | None = None) -> list[dict[str, Any]]:
-        """Per owner that has some: its scalars at the single-value iteration, by metric and variant."""
+        """The single values of each owner that has any, by metric and variant."""
         found: dict[str, list[dict[str, Any]]] = {}
         for company, ids in ids_by_company(owners.values()).items():
             mixed: dict[str, dict[SeriesKey, Series]] = {}

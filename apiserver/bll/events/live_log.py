@@ -1,4 +1,4 @@
-"""Log lines on their way to live readers: the only module that knows their channels and their encoding."""
+"""Sends log lines to live readers over the bus. The only module that knows the channels and their encoding."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class LiveLog:
 
 
 def live_line(found: PagedEvent) -> LiveLine:
-    """A line that was read from the store, as it would have come live."""
+    """A line read from the store, in the form in which live readers get lines."""
     event, cursor = found
     return LiveLine(cursor.seq, cursor.timestamp, event.get("level"), event.get("worker"), event.get("msg"))
 

@@ -46,10 +46,9 @@ class SearchScroll(ScrollState, frozen=True, forbid_unknown_fields=True):
 
 
 class FoundPage(NamedTuple):
-    """Matching lines. `positions[i]` is the position of `events[i]` in the log, 0 for its oldest line. `matched` counts the matching lines
-    of
-    all pages up to this one once the search is through, else it is None. `searched_to` is the time up to which the log was searched by then; None: to its
-    end. `scroll_id` leads to the next page; None: there is none."""
+    """Matching lines. `positions[i]`: position of `events[i]` in the log, 0 is the oldest line. `total`: lines of the log that are searched. `matched`:
+    the matching lines of all pages, None until the search is complete. `searched_to`: time (ms) up to which the log has been searched, None at its end.
+    `scroll_id`: for the next page, None if this is the last."""
 
     events: list[StoredEvent]
     positions: list[int]
@@ -60,7 +59,7 @@ class FoundPage(NamedTuple):
 
 
 PAGE_CHARACTERS = 32_000_000
-"""Bytes of text after which a page of matches ends."""
+"""Characters of text after which a page of matches ends."""
 
 
 class _Scanned(NamedTuple):

@@ -19,7 +19,7 @@ from apiserver.stores.records import PLOT, Cursor, EventQuery, Metrics, Series, 
 
 PAGE_PLOTS = 1_000
 PAGE_CHARACTERS = 32_000_000
-"""A page of plots side by side ends after so many plots, or so much plot text."""
+"""Limits of a page of several tasks' plots: number of plots, and characters of their JSON."""
 SLICE = 100
 
 Tree = dict[str, dict[str, dict[str, dict[str, dict[str, Any]]]]]
@@ -77,9 +77,8 @@ class Plots:
         return {"plots": events, "returned": len(plots), "total": len(plots), "scroll_id": None}
 
     def of_owner_scrolled(self, owner: Owner, scroll: Scroll, *, iters: int = 1, metrics: Metrics | None = None) -> dict[str, Any]:
-        """For API versions before 1.8: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second
-        page
-        is empty and ends the scroll."""
+        """For API versions before 1.8: newest iteration first, not filtered by validity; `total` counts all plots of the task. The second page is
+        empty and ends the scroll."""
         if scroll.id == END:
             return {"plots": [], "returned": 0, "total": 0, "scroll_id": None}
         state = self._scrolls.resume(TaskPlotsScroll, [owner], scroll)
@@ -191,7 +190,7 @@ class Plots:
 
 
 def _plant(tree: Tree, owner: Owner, plots: Iterable[StoredEvent], most: int) -> None:
-    """Put plots (newest first) into the tree, at most `most` per series and page. Those without iteration stand under "null"."""
+    """Put plots (newest first) into the tree, at most `most` per series and page. The key of plots without iteration is "null"."""
     for plot in plots:
         of_task = tree.setdefault(plot["metric"], {}).setdefault(plot["variant"], {}).setdefault(owner.id, {})
         if sum(len(leaf["plots"]) for leaf in of_task.values()) < most:

@@ -1,6 +1,6 @@
-"""Taking a task back to an iteration: what it reported after it is void.
+"""Rewinds a task to an iteration: events of later iterations become void.
 
-A training that resumes from a checkpoint reports iterations again that it had reported before it died. Void points leave charts and
+A training that resumes from a checkpoint repeats iterations that it reported before it was killed. Void events are taken out of charts and
 statistics; they are kept as events of a hidden owner and returned on request (`rewound`).
 """
 
@@ -18,7 +18,7 @@ from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import rewound
 
 TRIES = 5
-"""How often the progress of an owner is set while reports arrive."""
+"""Attempts to set the progress of an owner while events arrive."""
 
 
 class RewindEvents(EventReader, EventWriter, Protocol):
@@ -33,12 +33,11 @@ class Rewinding:
         self._one_at_a_time = KeyedLocks()
 
     def rewind(self, owner: Owner, iteration: int) -> int:
-        """Void the scalars, vectors, plots and images with a greater iteration; how many there were. Log lines and single values stay.
+        """Void scalars, vectors, plots and images with a greater iteration; returns their number. Log lines and single values stay, as do events that
+        arrive during the call. Repeating an interrupted call completes it. Raises RewindRefused if there are too many series to keep.
 
-        What is reported while it runs stays. An interrupted call is completed by the next one. Raises RewindRefused when there are too
-        many series to keep what is void.
-
-        Calls for one owner run one after the other in a worker. In several workers none loses an event, because each keeps what it cuts before.
+        Calls for one owner run one after the other within a worker process. Between processes no event is lost, because each copies events to the
+        hidden owner before it removes them.
         """
         with self._one_at_a_time.hold((owner.company, owner.id)):
             return self._rewind(owner, iteration)
@@ -56,7 +55,7 @@ class Rewinding:
         return removed
 
     def _set_progress(self, owner: Owner, types: list[str]) -> None:
-        """Repeat until it equals the progress of the series: another worker may cut, or a report arrive, between read and write."""
+        """Set the owner's progress from its series. Repeated until both agree: events may arrive, or another worker rewind, between read and write."""
         progress = None
         for _ in range(TRIES):
             left = self._events.series(owner.company, [owner.id], types)

@@ -106,9 +106,9 @@ def decoded(state: Mapping[str, Any], kind: type[StructT], scroll: Scroll) -> St
 
 @contextmanager
 def state_limit() -> Iterator[None]:
-    """The refusal of a request whose state would exceed the company's share."""
+    """Raises FieldsValueError for a request whose state would exceed the company's limit."""
     try:
         yield
     except StateTooLarge as error:
-        limit = f"the position in what was asked for takes more than {error.limit} bytes (engine.company_state_bytes): name fewer metrics"
+        limit = f"the scroll of this request would take more than {error.limit} bytes (engine.company_state_bytes): name fewer metrics"
         raise FieldsValueError(limit) from error

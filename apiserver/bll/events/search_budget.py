@@ -1,4 +1,4 @@
-"""The time budget of a search, and the threads that match patterns, so that no other request waits."""
+"""The time budget of a search. Patterns are matched in threads, so that other requests don't wait."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FIRST, LARGEST, QUICK = 16_000, 64_000, 0.05
 
 
 class SearchBudget:
-    """Matches the texts of one search until its time is over or its client has disconnected. At least one part of a list is always matched,
-    so a search that is continued makes progress."""
+    """Matches the texts of one search until its time is over or its client has disconnected. At least one part of a list is always matched, so that a
+    search continued by further calls makes progress."""
 
     def __init__(self, match: Callable[[list[str]], list[int]], seconds: float, is_gone: Callable[[], bool]) -> None:
         self._match, self._is_gone = match, is_gone

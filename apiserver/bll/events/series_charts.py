@@ -122,12 +122,10 @@ class SeriesCharts:
         pending = [self._events.oldest_pending(company) for company in ids_by_company(owners.values())]
         chosen = self._choose(owners, query)
         if len(chosen) > MAX_SERIES:
-            raise ValidationFailed("series", f"a choice of at most {MAX_SERIES:,} series, these are {len(chosen):,}")
+            raise ValidationFailed("series", f"a list that matches at most {MAX_SERIES:,} series; it matches {len(chosen):,}")
         expected = sum(min(one.series.chart_count, query.buckets) for one in chosen)
         if expected > MAX_BUCKETS:
-            raise ValidationFailed(
-                "buckets", f"so few that {len(chosen):,} series have at most {MAX_BUCKETS:,} together, these are {expected:,}"
-            )
+            raise ValidationFailed("buckets", f"lower: {len(chosen):,} series may have {MAX_BUCKETS:,} buckets together, not {expected:,}")
         seq = max((one.series.last_written for one in chosen), default=query.since_seq or 0)
         seq = min([seq, *(oldest - 1 for oldest in pending if oldest is not None)])
         return seq, self._bucketed(chosen, query)
@@ -215,7 +213,7 @@ def _extent(chosen: _Chosen, axis: Axis, lo: int | None, hi: int | None) -> tupl
     return (first, last) if first <= last else None
 
 
-# --- what is said of a series
+# --- the fields of a series
 
 
 def grouped(drawn: Iterable[_Drawn], groups: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
@@ -246,16 +244,14 @@ def _buckets_of(series: Iterable[_Drawn]) -> int:
 
 
 def _check_groups(found: Mapping[str, Sequence[_Drawn]], members: Collection[Sequence[str]]) -> None:
-    """A task may be in every group: its buckets are merged for each of them."""
+    """Raises ValidationFailed if there is too much to merge. A task counts once for each group it is in: its buckets are merged for each."""
     series = sum(len(found[task]) for tasks in members for task in tasks)
     if series > MAX_CHOICES:
-        raise ValidationFailed("groups", f"at most {MAX_CHOICES:,} series in all groups together, these are {series:,}")
+        raise ValidationFailed("groups", f"groups of at most {MAX_CHOICES:,} series together; they have {series:,}")
     sizes = {task: _buckets_of(ones) for task, ones in found.items()}
     buckets = sum(sizes[task] for tasks in members for task in tasks)
     if buckets > MAX_BUCKETS:
-        raise ValidationFailed(
-            "buckets", f"so few that the series of all groups have at most {MAX_BUCKETS:,} together, these are {buckets:,}"
-        )
+        raise ValidationFailed("buckets", f"lower: the series of all groups may have {MAX_BUCKETS:,} buckets together, not {buckets:,}")
 
 
 def _merged(parts: Sequence[Buckets]) -> dict[str, Column]:
@@ -301,7 +297,7 @@ def _fields_of(drawn: _Drawn, query: SeriesQuery) -> dict[str, Any]:
 
 
 def _columns_of(drawn: _Drawn, query: SeriesQuery) -> dict[str, Column]:
-    """Columns that say the same are the same array: they are encoded once."""
+    """The columns of a series. Equal columns are the same array object, so that they are encoded once."""
     buckets = drawn.buckets
     columns: dict[str, Column] = {"x": buckets.x, "mean": buckets.mean, "min": buckets.min, "max": buckets.max}
     columns["count"] = buckets.count.astype(np.uint32)

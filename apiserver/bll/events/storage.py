@@ -15,7 +15,7 @@ class TaskStorage:
         self._events = events
 
     def of_owner(self, owner: Owner) -> dict[str, Any]:
-        """Count, bytes as received, oldest and newest event (ms), in all and per event type."""
+        """Number of events, bytes as received, times of the oldest and newest event (ms), in total and by event type."""
         types = self._events.storage(owner.company, owner.id)
         return {
             "task": owner.id,

@@ -40,7 +40,7 @@ class ThumbnailQuery:
 
 
 class _Cells(NamedTuple):
-    """The cells of a series, and the values that stand for 0 and 254; None when there is no finite value."""
+    """The cells of a series, and the values of cells 0 and 254; None if no value is finite."""
 
     low: float | None
     high: float | None
@@ -79,7 +79,7 @@ class ChartThumbnails:
         for company, ids in ids_by_company(owners.values()).items():
             chosen += ((company, one) for one in self._events.series(company, ids, [SCALAR], metrics) if one.chart_count)
         if len(chosen) * query.width > MAX_CELLS:
-            raise ValidationFailed("width", f"so small that {len(chosen):,} series have at most {MAX_CELLS:,} cells together", query.width)
+            raise ValidationFailed("width", f"lower: {len(chosen):,} series may have {MAX_CELLS:,} cells together", query.width)
         for start in range(0, len(chosen), SERIES_AT_ONCE):
             part = chosen[start : start + SERIES_AT_ONCE]
             for company in dict.fromkeys(company for company, _ in part):

@@ -91,7 +91,7 @@ class TaskDirectory:
         return owner
 
     def register(self, company: str, ids: Collection[str], kind: OwnerKind = "task", user: str = "") -> dict[str, Owner]:
-        """Make unknown ids known: name = id, in the default project, tasks in status in_progress. Known ones stay as they are."""
+        """Register unknown ids: name = id, in the default project, tasks in status in_progress. Existing ones are not changed."""
         if not ids:
             return {}
         project = self.default_project(company, user)

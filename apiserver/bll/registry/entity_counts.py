@@ -1,4 +1,4 @@
-"""How many projects, tasks, models and so on match filters: the numbers beside a search."""
+"""Counts the projects, tasks, models and so on that match filters, for the numbers beside a search."""
 
 from __future__ import annotations
 

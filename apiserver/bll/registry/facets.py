@@ -1,4 +1,4 @@
-"""Facets: the values of a field among all documents that match a filter, with how many have each."""
+"""Facets: the values of a field in all documents that match a filter, each with its number of documents."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class FilterValues:
         return self._values("task", company, self._inside(company, projects), "type")
 
     def user_ids(self, company: str, kind: OwnerKind, projects: Sequence[str] | None, *, subprojects: bool) -> list[str]:
-        """Who made the tasks or models, in order of ids."""
+        """The ids of the users who created the tasks or models, sorted."""
         return self._values(kind, company, self._inside(company, projects, subprojects), "user")
 
     def active_users(self, company: str, projects: Sequence[str]) -> set[str]:
@@ -138,7 +138,7 @@ class FilterValues:
 
 
 def _in_order(values: Iterable[str]) -> list[str]:
-    """In the order of their numbers where all are numbers, else as texts."""
+    """Sorted as numbers if all are numbers, else as text."""
     found = sorted(values)
     numbers = [number for value in found if (number := number_of(value)) is not None]
     if len(numbers) < len(found):

@@ -1,4 +1,4 @@
-"""Models: what training leaves behind, with events of their own."""
+"""Models: the results of training. Scalars, plots and images can be reported to them too."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NEEDS_UNPUBLISHED = frozenset({"uri", "framework", "design", "labels"})
 
 
 class Models:
-    """Making, reading, editing, publishing and deleting models."""
+    """Creates, reads, edits, publishes and deletes models."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Models:
         self._pages = pages
 
     def create(self, company: str, user: str, fields: Mapping[str, Any]) -> str:
-        """A new model; its id. Raises InvalidProject, InvalidTask, InvalidModel (parent) for unknown references."""
+        """Create a new model; returns its id. Raises InvalidProject, InvalidTask, InvalidModel (parent) for unknown references."""
         self._check_references(company, fields)
         body = new_model(new_id(), company, user, now_ms(), {})
         _set_fields(body, fields)
@@ -149,7 +149,7 @@ class Models:
             raise InvalidModel(id, "it is public") from None
 
     def update_tags(self, company: str, user: str, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
-        """Add and remove tags of models; how many models there were. Raises InvalidModel when one is unknown, before any changes."""
+        """Add and remove tags of models; returns how many models there were. Raises InvalidModel when one is unknown, before any changes."""
         self._records.check_own("model", company, ids)
 
         def change(body: Body) -> None:
@@ -168,7 +168,7 @@ class Models:
         self._events.append(company, EventBatch(now_ms(), "", touches=touches))
 
     def update_for_task(self, company: str, user: str, task: str, request: Mapping[str, Any]) -> tuple[str, bool, Body]:
-        """Make, or change, the output model of a task: its id, whether it is new, the changed fields."""
+        """Create or change the output model of a task; returns its id, whether it is new, and the changed fields."""
         document = self._records.own("task", company, task)
         fields = {name: request[name] for name in ("uri", "name", "comment", "tags", "system_tags", "iteration") if name in request}
         id = request.get("override_model_id")
@@ -207,7 +207,7 @@ class Models:
         return self._records.change("model", company, id, change)[0]
 
     def publish(self, company: str, user: str, id: str, *, publish_task: bool = True, force_task: bool = False) -> Body | None:
-        """Make a model read-only, after the task that created it (unless `publish_task` is false); the published task when one was.
+        """Make a model read-only, and before it the task that created it (unless `publish_task` is false); returns that task if it was published.
 
         Raises ModelIsReady when the model is published already, InvalidTaskStatus when the task has not ended (without `force_task`).
         """
@@ -234,7 +234,7 @@ class Models:
         return named_by(self._records.registry, company, ids)
 
     def delete(self, company: str, id: str, names: NamedBy | None = None, *, force: bool) -> str | None:
-        """Remove a model with its events; where its file is. `names`: what `named_by` found of some models, this one among them.
+        """Delete a model with its events; returns the URL of its file. `names`: what `named_by` returned for some models, this one among them.
 
         Raises, unless forced, ModelInUse when tasks have it as their input, ModelCreatingTaskPublished when the task that created it is
         published. The entry of a task that keeps one becomes `__DELETED__<id>`; a task that is not published loses its output entry.
@@ -255,7 +255,7 @@ class Models:
         return uri or None
 
     def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
-        """Put models into a project (by id, or by name: made if need be; neither: into none); the project's id."""
+        """Move models into a project, by id, or by name (created if it does not exist), or, with neither, out of any; returns the project's id."""
         target = project
         self._records.check_own("model", company, ids)
         if target:
@@ -267,7 +267,7 @@ class Models:
         return target
 
     def make_public(self, company: str, ids: Sequence[str], *, public: bool) -> int:
-        """Let every company read models, or only their own again; how many changed. Raises InvalidModel for unknown ids, and for private ones
+        """Let every company read models, or only their own again; returns how many changed. Raises InvalidModel for unknown ids, and for private ones
         that should become private."""
         return self._records.share("model", company, ids, public=public)
 
@@ -291,7 +291,7 @@ class Models:
         self._records.change("model", company, id, change)
 
     def delete_metadata(self, company: str, id: str, keys: Iterable[str]) -> int:
-        """Remove entries of a model's metadata; how many were there."""
+        """Remove entries of a model's metadata; returns how many were there."""
 
         def change(body: Body) -> int:
             kept = dict(body.get("metadata") or {})

@@ -1,4 +1,4 @@
-"""What a new task, model or project looks like. Times are integer milliseconds since the epoch."""
+"""The bodies of new tasks, models and projects. Times are integer milliseconds since the epoch."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 
 
 class ProjectList:
-    """Everything about projects beyond making them."""
+    """Reads, changes, moves and merges projects; `Projects` creates them."""
 
     def __init__(self, records: Records, pages: DocumentPages, projects: Projects, stats: ProjectStats) -> None:
         self._records = records
@@ -142,7 +142,7 @@ class ProjectList:
         return self._rename(company, user, id, clean_name(f"{above}/{basename}"))
 
     def merge(self, company: str, user: str, id: str, destination: str) -> tuple[int, int]:
-        """Put the tasks, models and sub-projects of a project into another one and remove it; how many entities and projects moved."""
+        """Put the tasks, models and sub-projects of a project into another one and remove it; returns how many entities and projects moved."""
         source = self._records.own("project", company, id)
         target = self._records.own("project", company, destination)
         if id == destination or id in (target.body.get("path") or []):
@@ -159,7 +159,7 @@ class ProjectList:
         return entities, len(children)
 
     def _rename(self, company: str, user: str, id: str, name: str) -> int:
-        """Give a project its full name, move those below along, and set parents and paths; how many projects changed."""
+        """Give a project its full name, move those below along, and set parents and paths; returns how many projects changed."""
         document = self._records.own("project", company, id)
         old = document.body["name"]
         if name == old:

@@ -1,4 +1,4 @@
-"""Statistics of projects: how many tasks in which status, how long they ran; counted in the store, never read one by one."""
+"""Statistics of projects: number of tasks by status, and how long they ran. The store computes them; tasks are not read one by one."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Projects:
         return found[0] if found else None
 
     def create(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> str:
-        """A new project, with the projects above it; its id. Raises ExpectedUnique when the name is taken."""
+        """Create a new project, with the projects above it; returns its id. Raises ExpectedUnique when the name is taken."""
         name = clean_name(name)
         if self.by_name(company, name) is not None:
             raise ExpectedUnique("a project of this name exists", name=name)
@@ -70,7 +70,7 @@ class Projects:
         return (found.id, False) if found is not None else self._make(company, user, name, fields or {})
 
     def note_use(self, company: str, id: str) -> None:
-        """Update `last_update` of a project that something was put into, to within ten seconds (many new tasks write once)."""
+        """Set `last_update` of a project that got a task or model, at most once in ten seconds (many new tasks cost one write)."""
         document = self._registry.get("project", company, id)
         if document is None or now_ms() - int(document.body.get("last_update") or 0) < USE_RESOLUTION_MS:
             return

@@ -1,6 +1,6 @@
-"""The query language of the `get_all` endpoints: what clients send as filters, made into conditions of the registry port.
+"""The query language of the `get_all` endpoints: translates filters of clients into conditions of the registry port.
 
-Filters stand beside the other fields of a request, by the name of the field they look at:
+A filter is a field of the request, with the name of the field that it filters:
 
 | filter | means |
 |---|---|

@@ -62,7 +62,8 @@ class Records:
         return _own(self.readable(kind, company, id), company)
 
     def check_own(self, kind: Kind, company: str, ids: Collection[str]) -> None:
-        """Before any of some documents changes: raises the kind's error with all ids when one is unknown, NoWritePermission when one is public."""
+        """To be called before several documents are changed: raises the kind's error with all ids if one is unknown, NoWritePermission if one is
+        public."""
         found = find_readable(self.registry, kind, company, ids, fields=["public"])
         if len(found) < len(set(ids)):
             raise unknown(kind, ids)
@@ -114,7 +115,7 @@ class Records:
         return [company, *owners], [AnyOf([mine, [Condition("public", "in", (True,))]])]
 
     def share(self, kind: Kind, company: str, ids: Collection[str], *, public: bool) -> int:
-        """Let every company read documents, or only their own again; how many changed.
+        """Let every company read documents, or only their own again; returns how many changed.
 
         Raises the kind's error for unknown ids, and for documents that are not public where they should become private.
         """
@@ -149,7 +150,8 @@ def _tidy(body: Body) -> None:
 
 
 def checked(body: Body) -> Body:
-    """The body, if JSON can hold it. Raises ValidationFailed for integers beyond 64 bits, broken text, endless nesting, and too much of all."""
+    """The body, if it can be stored as JSON. Raises ValidationFailed for integers beyond 64 bits, lone surrogates, too deep nesting, and bodies that are
+    too long."""
     try:
         size = len(orjson.dumps(body))
     except TypeError as error:

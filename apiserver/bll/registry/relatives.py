@@ -1,4 +1,4 @@
-"""What depends on tasks and models that are about to go. Each of these searches reads a whole table, so it is made once for many of them."""
+"""Finds what depends on tasks and models that are to be deleted. Each search reads a whole table, so it is made once for many of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class NamedBy(NamedTuple):
 
 
 class Relatives:
-    """Of some tasks of a company: their children, their output models, who else uses these and their files. `remove` takes out what went since."""
+    """For some tasks of a company: their children, their output models, and who else uses these models and their files. `remove` notes deletions since
+    the search."""
 
     def __init__(self, registry: Registry, company: str, tasks: Sequence[str], gone: set[str] | None = None) -> None:
         """`gone`: that of others, which then know what these remove, and these what they do."""
@@ -47,7 +48,7 @@ class Relatives:
         self._files = models_of_files(registry, company, {str(model.body.get("uri") or "") for model in self._models})
 
     def remove(self, id: str) -> None:
-        """A task or model is gone."""
+        """Note that a task or model was deleted."""
         self.gone.add(id)
 
     def reset(self, task: str, *, clear_all: bool) -> None:
@@ -111,7 +112,8 @@ def models_of_files(registry: Registry, company: str, files: Collection[str]) ->
 
 
 def looked_up(ids: Sequence[str], look_up: Callable[[Sequence[str]], Found]) -> Iterator[tuple[str, Found]]:
-    """Each id with what `look_up` found of up to AT_ONCE of them, which is as much work as for one. Gives way to others."""
+    """Each id with what `look_up` returned for its group of up to AT_ONCE ids (one search costs as much for a group as for one id). Yields to other
+    greenlets between groups."""
     for start in range(0, len(ids), AT_ONCE):
         part = ids[start : start + AT_ONCE]
         found = look_up(part)

@@ -18,7 +18,7 @@ _COPIED = ("type", "script", "hyperparams", "configuration", "container")
 
 
 class TaskClone:
-    """Makes clones."""
+    """Clones tasks."""
 
     def __init__(self, records: Records, tasks: Tasks, projects: Projects) -> None:
         self._records = records
@@ -26,7 +26,7 @@ class TaskClone:
         self._projects = projects
 
     def clone(self, company: str, user: str, id: str, request: Mapping[str, Any]) -> tuple[str, Body | None]:
-        """A new task; its id, and the project if that was made for it.
+        """Create a new task; returns its id, and the project if that was made for it.
 
         Models that the request names have to exist, with `validate_references` those of the source too (InvalidModel).
         """

@@ -1,4 +1,4 @@
-"""The parts of a task that are edited one by one: parameters, configuration, artifacts, models. All of it changes a body in place."""
+"""Edits parts of a task: parameters, configuration, artifacts, models. All functions change the body in place."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def edit_hyper_params(body: Body, items: Sequence[Item], replace: str) -> None:
 
 
 def delete_hyper_params(body: Body, items: Sequence[Item]) -> int:
-    """Remove parameters, or whole sections where no name is given; how many were removed."""
+    """Remove parameters, or whole sections where no name is given; returns how many were removed."""
     params: dict[str, dict[str, Body]] = {section: dict(parameters) for section, parameters in (body.get("hyperparams") or {}).items()}
     removed = 0
     for item in items:
@@ -114,7 +114,7 @@ def edit_configuration(body: Body, items: Sequence[Item], *, replace: bool) -> N
 
 
 def delete_configuration(body: Body, names: Iterable[str]) -> int:
-    """Remove configuration objects; how many were there."""
+    """Remove configuration objects; returns how many were there."""
     kept = dict(body.get("configuration") or {})
     removed = sum(kept.pop(name, None) is not None for name in set(names))
     body["configuration"] = kept
@@ -135,7 +135,7 @@ def add_artifacts(body: Body, artifacts: Sequence[Item]) -> None:
 
 
 def delete_artifacts(body: Body, wanted: Sequence[Item]) -> int:
-    """Remove artifacts by key (and mode, output if not said); how many were there."""
+    """Remove artifacts by key (and mode, output if not said); returns how many were there."""
     execution = dict(body.get("execution") or {})
     present = execution.get("artifacts") or []
     gone = {_artifact_key(item) for item in wanted}
@@ -172,7 +172,7 @@ def add_model(body: Body, side: str, name: str, model: str, iteration: int | Non
 
 
 def remove_models(body: Body, wanted: Sequence[Item]) -> int:
-    """Take models out of a task's lists by name and type; how many were there."""
+    """Take models out of a task's lists by name and type; returns how many were there."""
     lists = model_lists(body.get("models") or {})
     gone = {(item.get("type") or "input", item["name"]) for item in wanted}
     kept = {side: [item for item in items if (side, item.get("name")) not in gone] for side, items in lists.items()}

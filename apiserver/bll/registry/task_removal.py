@@ -74,7 +74,7 @@ class TaskRemoval:
         delete_models: bool = True,
         delete_files: bool = True,
     ) -> Removed:
-        """Back to `created`, without what the run left. `clear_all` also clears script, parameters and configuration.
+        """Set the task back to `created` and remove the results of its run. `clear_all` also clears script, parameters and configuration.
 
         Raises InvalidTaskStatus for published tasks (without `force`).
         """
@@ -170,7 +170,7 @@ class TaskRemoval:
         return _OutputModels(gone, kept, sorted(files - files_kept - {""}), sorted(files_kept))
 
     def _remove_unused(self, company: str, model: Document, task: str, relatives: Relatives) -> bool:
-        """Remove a model of a task, or take the task from it where it is published, public or used; whether it is gone."""
+        """Delete a model of a task, or only remove its reference to the task if it is published, public or used. True if it was deleted."""
         try:
             current = self._records.own("model", company, model.id)  # it may have been published since it was looked up
             if current.body.get("ready") or relatives.is_used(model.id, task):

@@ -42,21 +42,21 @@ class Tasks:
         self._projects = projects
         self._pages = pages
 
-    # --- making
+    # --- creating
 
     def create(self, company: str, user: str, fields: Mapping[str, Any]) -> str:
-        """A new task; its id. Raises InvalidProject and InvalidTask (parent) for unknown references."""
+        """Create a new task; returns its id. Raises InvalidProject and InvalidTask (parent) for unknown references."""
         return self.store(self.prepare(company, user, fields))
 
     def prepare(self, company: str, user: str, fields: Mapping[str, Any]) -> Body:
-        """A new task that is not stored yet: what a request names is looked up. Raises as `create`."""
+        """The body of a new task, not stored yet, with references looked up. Raises as `create`."""
         self._check_references(company, fields)
         body = new_task(new_id(), company, user, now_ms(), {})
         set_fields(body, fields)
         return body
 
     def store(self, body: Body) -> str:
-        """Make the task known; its id."""
+        """Register the task; returns its id."""
         company = body["company"]
         self._records.create("task", company, body["id"], body)
         if body["project"]:
@@ -166,11 +166,11 @@ class Tasks:
         return self._change(company, user, id, lambda body: set_fields(body, fields))
 
     def check_own(self, company: str, ids: Sequence[str]) -> None:
-        """Before any of some tasks changes: raises InvalidTask when one is unknown, NoWritePermission when one is public."""
+        """To be called before several tasks are changed: raises InvalidTask if one is unknown, NoWritePermission if one is public."""
         self._records.check_own("task", company, ids)
 
     def update_tags(self, company: str, user: str, ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
-        """Add tags to tasks and remove others, in any status; how many tasks there were. Raises InvalidTask when one is unknown."""
+        """Add tags to tasks and remove others, in any status; returns how many tasks there were. Raises InvalidTask when one is unknown."""
         self.check_own(company, ids)
 
         def change(body: Body) -> None:
@@ -209,7 +209,7 @@ class Tasks:
         return self._change(company, user, id, change)
 
     def ping(self, company: str, id: str) -> None:
-        """A sign of life: moves last_update only."""
+        """Note that the task is alive: changes only last_update."""
         self._records.own("task", company, id)
         self._records.registry.touch("task", company, id, last_update=now_ms())
 
@@ -228,7 +228,7 @@ class Tasks:
         return self._records.change("task", company, id, change)[0]
 
     def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
-        """Put tasks into a project (by id, or by name: made if need be; neither: into none); the project's id."""
+        """Move tasks into a project, by id, or by name (created if it does not exist), or, with neither, out of any; returns the project's id."""
         target = project
         self._records.check_own("task", company, ids)
         if target:
@@ -240,7 +240,7 @@ class Tasks:
         return target
 
     def make_public(self, company: str, ids: Sequence[str], *, public: bool) -> int:
-        """Let every company read tasks, or only their own again; how many changed. Raises InvalidTask for unknown ids, and for private ones
+        """Let every company read tasks, or only their own again; returns how many changed. Raises InvalidTask for unknown ids, and for private ones
         that should become private."""
         return self._records.share("task", company, ids, public=public)
 

@@ -45,7 +45,7 @@ class Users:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    # --- making
+    # --- creating
 
     def configure(self, users: Sequence[ConfiguredUser]) -> None:
         """Write the configuration's companies and users to the registry; safe to do on every worker at once."""
@@ -83,7 +83,7 @@ class Users:
         self._registry.create("user", company, id, {**_new_user(company, id, name, role), **fields})
         return id
 
-    # --- asking
+    # --- reading
 
     def company_name(self, company: str) -> str:
         """Empty for an unknown company."""

@@ -1,4 +1,4 @@
-"""What /metrics, /metrics_step and metrics/fast answer: a JSON body, whole or as a stream, and how many rows it has."""
+"""The answers of /metrics, /metrics_step and metrics/fast: a JSON body, whole or as a stream, and its number of rows."""
 
 from __future__ import annotations
 

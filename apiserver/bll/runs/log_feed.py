@@ -20,7 +20,7 @@ from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor,
 
 PAGE = 2_000
 KNOWN_FOR = 60_000
-"""Milliseconds between the arrival of a line and its coming live, at most (including clock differences between hosts)."""
+"""Longest time in milliseconds between the arrival of a line and its live message, including clock differences between hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class LogFeed:
             self._send_new(lines)
 
     def catch_up(self) -> None:
-        """Messages may be missing: send recent lines of the store that were not sent yet."""
+        """Send recent lines of the store that were not sent yet. Called when messages may have been missed."""
         for lines in self._read(from_seq=max(self.seen.horizon, self.floor)):
             self._send_new(lines)
 

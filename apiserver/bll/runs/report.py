@@ -26,7 +26,7 @@ MAX_TEXT = 200_000
 """Characters of one configuration text, or of the log."""
 BUCKETS = 240
 AT_ONCE = 60
-"""Series that are read in one go."""
+"""Series that are read at a time."""
 SPLIT_FROM = 9
 """A metric with so many variants has a chart for each."""
 

@@ -2,7 +2,7 @@
 
 One JSON object per line, `{"ts": <Unix seconds>, "type": ..., "data": {...}}`. Types: `metrics` and `image` as Runicorn writes them, and three of ours:
 `log` (the file has a logs.txt beside it), `{"text": ..., "level": ..., "ordinal": n}`; `points`, many points of one metric, `{"key": ..., "steps": [...],
-"values": [...], "times": [<ms>, ...]}`; `plot`, `{"key": ..., "variant": ..., "step": ..., "plot": <Plotly's JSON>}`. Unknown types are passed over, as
+"values": [...], "times": [<ms>, ...]}`; `plot`, `{"key": ..., "variant": ..., "step": ..., "plot": <Plotly's JSON>}`. Unknown types are skipped, as
 Runicorn does.
 """
 
@@ -31,14 +31,13 @@ ORDINAL = "ordinal"
 """The extra field with the number (from 1) of an imported line in its file."""
 
 MAX_ERRORS = 20_000
-"""More than an answer tells of."""
+"""Errors that are kept: more than an answer lists."""
 MAX_SERIES = 100_000
 """Series of one batch: each takes a kilobyte before the store says whether its run may have so many."""
 _MAX_NAME = 1024
 _LONG_LINE = 20_000
-"""Length in bytes above which the shape of a line is checked before it is parsed. It may hold more lists than a line of `events.add_batch`:
-figures are
-objects here, not texts."""
+"""Length in bytes above which the shape of a line is checked before it is parsed. A line may hold more lists than one of `events.add_batch`, because
+figures are sent as objects here, not as text."""
 _MIN_TIMESTAMP, _MAX_TIMESTAMP = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 _BYTES_PER_POINT = 24
 """Bytes counted for a point: a row has one line for many points."""
@@ -62,9 +61,9 @@ class RunLines:
     worker: str = ""
     errors: list[RefusedLine] = field(default_factory=list)
     refused: int = 0
-    """How many reasons there are to refuse lines,"""
+    """Number of refusals,"""
     broken: int = 0
-    """and those of them that are no JSON."""
+    """and of those, the ones of lines that are not JSON."""
     added: int = 0
     skipped: int = 0
     """Lines of unknown types, and lists and objects in rows."""
@@ -89,7 +88,7 @@ class RunLines:
                 check_shape(line, MAX_LINE_NODES, MAX_LINE_CONTAINERS, MAX_NODES)
             event = orjson.loads(line)
         except BadBody as error:
-            self._refuse_broken(number, f"not JSON that can be read: {error.extra}")
+            self._refuse_broken(number, f"not JSON within the limits: {error.extra}")
             return
         except orjson.JSONDecodeError:
             if not line.strip():

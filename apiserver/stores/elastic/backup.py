@@ -31,7 +31,7 @@ UNSURE_MS = 300_000
 
 
 def dump(client: ElasticClient, folder: Path) -> dict[str, int]:
-    """Write every index to `<folder>/<name without prefix>.jsonl.gz`; how many documents each has."""
+    """Write every index to `<folder>/<name without prefix>.jsonl.gz`; returns the number of documents of each."""
     layout = Layout(client, client.settings)
     patterns = ["statistics-*", "registry-*", *(f"events-{type}-*" for type in TYPES)]
     done: dict[str, int] = {}
@@ -83,7 +83,7 @@ def _documents(client: ElasticClient, index: str, wanted: Mapping[str, Any]) -> 
 
 
 def load(client: ElasticClient, folder: Path, began: int) -> dict[str, int]:
-    """Store the documents of a dump in an installation that has none; how many each index got. `began`: when the dump was begun (ms)."""
+    """Store the documents of a dump in an empty installation; returns the number of documents of each index. `began`: start of the dump (ms)."""
     layout = open_empty(client)
     stored: dict[str, int] = {}
     for path in sorted(folder.glob("*.jsonl.gz")):

@@ -32,7 +32,7 @@ GENERATION = 1
 
 
 def take_in(client: ElasticClient, contents: Contents, compress_from: int) -> int:
-    """Store everything in an installation that has nothing; how many documents that made. Raises StoreDamaged when it has something, StoreBusy.
+    """Store everything in an empty installation; returns the number of documents. Raises StoreDamaged if it is not empty, StoreBusy.
 
     `compress_from`: see `WriteOptions`.
     """

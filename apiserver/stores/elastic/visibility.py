@@ -39,8 +39,7 @@ class PendingBatch(NamedTuple):
 
 
 class TaskView(NamedTuple):
-    """The state of the tasks that a reader reads: generations, and by task and index the write counter of the last write. `known` is False
-    while the
+    """The state of the tasks that a reader reads: generations, and by task and index the write counter of the last write. `known` is False while the
     coordination is unavailable: then everything must be refreshed."""
 
     known: bool

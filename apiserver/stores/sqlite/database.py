@@ -170,7 +170,7 @@ class Database:
             self._giving_back = False
 
     def _vacuum(self) -> int:
-        """Give some pages back; how many are left."""
+        """Return some free pages to the file system; returns how many are left."""
         connection = self._writer()
         # `execute` would step this statement once, which is one page.
         connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")

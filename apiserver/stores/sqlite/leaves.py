@@ -146,7 +146,7 @@ def _merge(connection: sqlite3.Connection, series: int, new: Columns, extra: Ext
 
 
 def cut(connection: sqlite3.Connection, series: int, after: int, until_seq: int) -> int:
-    """Remove the points with an iteration greater than `after` and a seq up to `until_seq`; how many they were."""
+    """Remove the points with an iteration greater than `after` and a seq up to `until_seq`; returns their number."""
     removed = 0
     for leaf, n in connection.execute(
         "SELECT id, n FROM leaves WHERE series=? AND last_iter>? ORDER BY first_iter", (series, after)

@@ -34,9 +34,8 @@ EXACT = 2**53
 
 
 Content = Literal["values", "means", "kinds", "changed", "range"]
-"""The aggregations of a search per bucket: the values, means of values whose sum does not fit into a double, the numbers of points that are
-not
-finite, or only that something arrived in them; "range": what the whole range has, without buckets."""
+"""The aggregations of a search per bucket: values, means of values whose sum does not fit into a double, numbers of points that are not finite, or only
+whether something arrived; "range": aggregations of the whole range, without buckets."""
 _Asked = list[tuple["_Group", list["_Wanted"]]]
 Found = Iterator[tuple["_Group", "_Wanted", "_Variant"]]
 
