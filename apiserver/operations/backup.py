@@ -32,7 +32,7 @@ INCOMING = ".incoming"
 
 
 def backup(settings: Settings, folder: Path) -> dict[str, Any]:
-    """Write a backup into a folder that is new or empty, also while the server runs; the manifest. Raises StartupError, StoreError."""
+    """Write a backup to a new or empty folder; returns the manifest. The server may be running. Raises StartupError, StoreError."""
     if folder.exists() and any(folder.iterdir()):
         raise StartupError(f"{folder}: the folder is not empty; each backup needs one of its own")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -53,16 +53,16 @@ def backup(settings: Settings, folder: Path) -> dict[str, Any]:
     }
     draft = folder / f".{MANIFEST}"
     draft.write_text(json.dumps(manifest, indent=2))
-    draft.replace(folder / MANIFEST)  # last, because it marks the backup as complete
+    draft.replace(folder / MANIFEST)  # last: only a complete backup has a manifest
     return manifest
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """The manifest of a backup of which every file is as it was written. Raises StartupError with the name of the first that is not."""
+    """Compare every file of a backup with its digest; returns the manifest. Raises StartupError with the name of the first file that differs."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
-        raise StartupError(f"{folder}: this is no whole backup: {MANIFEST} can't be read") from error
+        raise StartupError(f"{folder}: not a complete backup: {MANIFEST} can't be read") from error
     if manifest.get("format") != FORMAT:
         raise StartupError(f"{folder}: a newer tidemark made this backup (format {manifest.get('format')}); restore it with that version")
     for name, digest in manifest["digests"].items():
@@ -167,7 +167,7 @@ def files_folder(settings: Settings) -> Path:
 
 
 def _copy_tree(source: Path, target: Path) -> None:
-    """Copy files that are complete when they appear, as the file server's are; one that is deleted meanwhile is left out."""
+    """Copy a folder while the file server writes to it: its files appear only when they are complete. Files deleted meanwhile are left out."""
     if not source.exists():
         return
     for path in all_files(source):
@@ -182,7 +182,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path, *, is_secret: bool = False) -> None:
-    """Copy a file to a place where none is; on return it is on the disk. Until it is whole, and a secret always, only its owner can read it."""
+    """Copy a file to a path that does not exist yet, and sync it. Only its owner can read it until it is complete, and a secret always."""
     with source.open("rb") as given, os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as made:
         shutil.copyfileobj(given, made, 1 << 20)
         made.flush()

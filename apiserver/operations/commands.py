@@ -119,7 +119,7 @@ def restore(folder: Path, data: str | None, store: str | None, state: str | None
 def copy(from_store: str, from_state: str | None, from_data: str | None, to_store: str, to_state: str | None, to_data: str | None) -> None:
     """Copy an installation into one of another engine: every company, document, event and file.
 
-    The source may go on serving; what is written meanwhile comes with the next call, which passes over what did not change. Every task is read
+    The source may keep running: repeat the command to copy what was written meanwhile; unchanged tasks are skipped. Every task is read
     back and compared; the exit code is 1 if something differs.
     """
     from apiserver.common.addresses import without_password
@@ -167,7 +167,7 @@ class Age(click.ParamType[float]):
             return value
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdwy])", str(value))
         if not found:
-            self.fail(f'"{value}" is no age: write 12h, 90d, 8w or 2y', param, ctx)
+            self.fail(f'"{value}" is not a duration such as 12h, 90d, 8w or 2y', param, ctx)
         return float(found[1]) * _UNITS[found[2]]
 
 

@@ -1,4 +1,4 @@
-"""A made-up training that reports every kind of event: `tidemark demo`. It uses the Python client, as anybody's script does."""
+"""`tidemark demo`: a simulated training that reports every type of event through the Python client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEGMENTS = ("1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1
 """The digits on a seven-segment display: top, upper left, upper right, middle, lower left, lower right, bottom."""
 
 LIVE: dict[str, Any] = {"lr": 0.01, "batch_size": 64, "optimizer": {"name": "adam"}}
-"""Parameters of the run that trains while somebody watches."""
+"""Parameters of the run that trains while the demo runs."""
 
 EARLIER: tuple[tuple[str, dict[str, Any], float, str], ...] = (
     ("digits, baseline", {"lr": 0.1, "batch_size": 32, "optimizer": {"name": "sgd"}}, 0.31, "completed"),
@@ -40,7 +40,7 @@ TRACE = (
 
 
 def earlier_runs(client: Client, project: str) -> None:
-    """Runs that have ended, to compare with; once in a project."""
+    """Report finished runs to compare with, unless the project has them."""
     known = {run.name for run in client.runs(project=project)} if _exists(client, project) else set()
     for seed, (name, params, best, status) in enumerate(EARLIER):
         if name in known:
@@ -72,7 +72,7 @@ def train(run: Run, *, seed: int, best: float, seconds: float, client: Client) -
             loss = (best + (2.3 - best) * math.exp(-7 * done)) * random.normal(1, 0.08)
             accuracy = 1 - 0.9 * math.exp(-6 * done) - best * 0.2
         run.log({"loss/train": loss, "accuracy/train": _share(accuracy + random.normal(0.01, 0.01))}, step=step)
-        # One step in 700 has a gradient that is far too large: charts show it however many points stand on a pixel.
+        # One step in 700 has an outlier: charts must show it, however many points share a pixel.
         norm = random.gamma(6, 0.2) * (0.3 + 2 * math.exp(-5 * done)) * (9 if random.uniform() < 1 / 700 else 1)
         run.log({"learning rate": _rate(step), "gradient norm": norm}, step=step)
         run.log(
@@ -175,7 +175,7 @@ def gallery(random: np.random.Generator, accuracy: float) -> npt.NDArray[np.uint
 
 
 def filters(random: np.random.Generator, done: float, accuracy: float) -> npt.NDArray[np.uint8]:
-    """What the units of the first layer look for: noise at first, strokes at the end. Units look for much the same in every run: (96, 192, 3)."""
+    """Weights of the first layer as an image (96, 192, 3): noise at first, strokes at the end, similar in every run."""
     y, x = np.mgrid[0:24, 0:24] / 12 - 1
     tiles = []
     for unit in range(32):

@@ -1,4 +1,4 @@
-"""What a real training leaves besides its numbers: code with uncommitted changes, packages, a configuration, a model, files. For `tidemark demo`."""
+"""For `tidemark demo`: what a real training has besides metrics: code with uncommitted changes, packages, a configuration, a model, files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PACKAGES = "numpy==2.2.1\npillow==11.1.0\nscikit-learn==1.6.1\ntidemark-events\n
 
 
 def describe(client: Client, run: Run, params: dict[str, Any]) -> None:
-    """Where the code came from and what it was given."""
+    """Report the run's repository, changes, packages and configuration."""
     values = {
         "lr": params["lr"],
         "batch_size": params["batch_size"],
@@ -68,7 +68,7 @@ def describe(client: Client, run: Run, params: dict[str, Any]) -> None:
 
 
 def leave_files(client: Client, run: Run, step: int, confusion: list[list[int]], accuracy: float) -> None:
-    """The results of a training that ended well: a report, a table of predictions, weights, and the model that they are."""
+    """Upload the results of a successful training: a report, a table of predictions, weights, and register the model."""
     right = [row[digit] for digit, row in enumerate(confusion)]
     report = {
         "test accuracy": round(accuracy, 4),

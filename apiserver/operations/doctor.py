@@ -73,7 +73,7 @@ def _embedded(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"a server at {address} holds the database {path}")
         return
     if not path.exists():
-        yield Finding("ok", f"the database {path} is made at the first start")
+        yield Finding("ok", f"the database {path} is created at the first start")
         return
     from apiserver.stores.sqlite import open_sqlite
 
@@ -106,7 +106,7 @@ def _cluster(settings: Settings) -> Iterator[Finding]:
 
 
 def _shared_files(folder: Path) -> Iterator[Finding]:
-    """Whether uploads may be on storage that other hosts see; only the operator can know for sure."""
+    """Whether uploads seem to be on storage that other hosts share; only the operator can know for sure."""
     kind = _file_system(folder)
     if kind in ("nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.glusterfs", "lustre", "fuse.s3fs", "9p"):
         yield Finding("ok", f"uploaded files are in {folder} ({kind}, shared storage)")

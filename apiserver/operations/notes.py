@@ -1,4 +1,4 @@
-"""Notes of a job that can be stopped and repeated: what it has done so far."""
+"""Progress notes of a job that can be interrupted and repeated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Notes:
-    """A JSON object in a file of its own, which is always replaced as a whole."""
+    """A JSON object in its own file, replaced atomically."""
 
     def __init__(self, folder: Path, job: str) -> None:
         """`job`: what distinguishes this job from others that keep their notes in the same folder."""
@@ -24,7 +24,7 @@ class Notes:
         return time.monotonic() - self._written
 
     def read(self) -> dict[str, Any]:
-        """Empty when missing or unreadable: then all is done again, which changes nothing."""
+        """The notes; empty if missing or unreadable: then everything is done again, which does no harm."""
         try:
             found = json.loads(self._path.read_bytes())
         except (OSError, ValueError):

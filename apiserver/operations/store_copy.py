@@ -137,7 +137,7 @@ class StoreCopy:
         again = registry.get_many(kind, company, [one.id for one in documents])
         for one in documents:
             if one.id not in again or _plain(again[one.id]) != _plain(one):
-                self.outcome.differences.append(f"{kind} {one.id} of the company {company} is not the same on both sides")
+                self.outcome.differences.append(f"{kind} {one.id} of the company {company} differs between source and target")
         self.outcome.documents += len(documents)
 
     # --- events
@@ -157,7 +157,8 @@ class StoreCopy:
                 stored.add(events)
             if copied.value != stored.value:
                 same = False
-                self.outcome.differences.append(f"{name}: {many(copied.count, 'event')} there, {stored.count:,} here, or others")
+                counts = f"{copied.count:,} in the source, {stored.count:,} in the target"
+                self.outcome.differences.append(f"{name}: the events differ ({counts})")
         self._target.registry.touch(kind, company, id, **activity)
         if same:
             self._done[name] = activity
@@ -222,5 +223,5 @@ def copy_files(source: Settings, target: Settings) -> int:
 
 
 def _plain(document: Document) -> dict[str, Any]:
-    """What is compared: activity is set when the events are there."""
+    """The fields that are compared: without those that events set, which are copied later."""
     return {name: value for name, value in document.body.items() if name not in ACTIVITY_FIELDS and value is not None}

@@ -1,9 +1,9 @@
 """The port for events: the methods that `bll` needs of a store. (Documents: `registry.py`; states and live messages: `state.py`; what they
 raise: `errors.py`.)
-Every engine does all of it, and the same tests run over every engine.
+Every engine implements all of it, and the same tests run against every engine.
 
-No method takes a query language, a dict of options or anything of HTTP. Every id is looked up inside the company that is named: nothing of
-another company is ever found. All methods may be called from any greenlet; adapters that block do so in threads.
+No method takes a query language, a dict of options or anything of HTTP. Ids are looked up within the given company only. All methods may be called
+from any greenlet; adapters that block do so in threads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from apiserver.stores.records import (
 
 
 class Health(NamedTuple):
-    """`ok`, and one sentence for the operator. `degraded`: not ok, but calls are answered all the same, or most of them."""
+    """`ok`, and one sentence for the operator. `degraded`: not ok, but most or all calls still work."""
 
     ok: bool
     detail: str
@@ -41,7 +41,7 @@ class Health(NamedTuple):
 
 
 class Retired(NamedTuple):
-    """What a retention run removes (or would remove): `tasks` lose their `events`. `what` says it for the operator."""
+    """A retention step, done or (dry run) planned: `tasks` lose their `events`. `what` names it for the operator."""
 
     what: str
     tasks: list[str]
@@ -57,7 +57,8 @@ class Compacted(NamedTuple):
 
 
 class StoreUsage(NamedTuple):
-    """For operators' graphs. `disks`: by node of the store, which part of its disk is used; `generations`: of indices, of all companies."""
+    """For metrics. `disks`: used fraction (0 to 1) of the disk of each node of the store; `generations`: number of generations of indices, of all
+    companies."""
 
     disks: dict[str, float]
     read_only: int = 0
@@ -80,26 +81,26 @@ class EventWriter(Protocol):
         """
 
     def delete(self, company: str, task: str) -> int:
-        """Remove all events of the task or model with their statistics, and what was rewound of it; the number of removed events (without
-        rewound ones). Everything acknowledged before the call is gone on return; a batch acknowledged later is whole."""
+        """Delete all events of the task or model, also rewound ones, and their statistics; returns the number of events (without rewound ones). All
+        events acknowledged before the call are deleted on return; a batch acknowledged later is kept whole."""
 
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:
-        """Remove log lines: older than `before` (ms, exclusive), with a metric in `include`, with a metric not in `exclude`."""
+        """Delete log lines older than `before` (ms, exclusive), with a metric in `include` and not in `exclude`; returns their number."""
 
     def cut(self, company: str, task: str, *, after: int, until_seq: int) -> int:
-        """Remove what has an iteration greater than `after` and arrived up to `until_seq`, log lines and single values excepted; the number of
-        removed events. Statistics are right on return; what arrives meanwhile stays whole."""
+        """Delete events with an iteration greater than `after` that arrived up to `until_seq`, except log lines and single values; returns their number.
+        Statistics are up to date on return; events that arrive meanwhile are kept."""
 
 
 class SeriesReader(Protocol):
-    """Records of series, which need no read of their events, and the points of scalar series."""
+    """Reads records of series (without reading their events) and points of scalar series."""
 
     def series(
         self, company: str, tasks: Sequence[str], types: Collection[str] | None = None, metrics: Metrics | None = None
     ) -> list[Series]:
-        """Every series of the tasks, ordered by task as given, then metric and variant in UTF-8 byte order. Nothing is cut."""
+        """Every series of the tasks, ordered by task as given, then metric and variant in UTF-8 byte order. Always complete."""
 
     def series_names(self, company: str, tasks: Sequence[str], type: str) -> list[tuple[str, str]]:
         """Metric and variant of the series of one type that the tasks have, each pair once, in UTF-8 byte order."""
@@ -109,8 +110,8 @@ class SeriesReader(Protocol):
         search."""
 
     def oldest_pending(self, company: str) -> int | None:
-        """The smallest arrival number of a batch that is under way; None: no batch is. A reader that calls this before it reads knows that
-        all events with smaller numbers are visible or will never exist."""
+        """The smallest arrival number of a pending batch; None if there is none. After this call a reader sees all events with smaller numbers: they are
+        visible, or will never exist."""
 
     def buckets(self, company: str, requests: Sequence[BucketRequest]) -> list[Buckets]:
         """One answer per request, in order; empty arrays where there is nothing."""
@@ -150,8 +151,8 @@ class EventReader(SeriesReader, Protocol):
     def page(
         self, company: str, query: EventQuery, order: Axis, *, descending: bool = False, after: Cursor | None = None, limit: int = 500
     ) -> list[PagedEvent]:
-        """The next events in the order (axis, timestamp, seq), reversed when `descending`; events without iteration come last on the
-        iteration axis in both directions."""
+        """The next events in the order (axis, timestamp, seq), reversed if `descending`. On the iteration axis events without iteration come last in
+        both directions."""
 
     def count(self, company: str, query: EventQuery) -> int:
         """The exact number of events."""
@@ -173,7 +174,7 @@ class EventReader(SeriesReader, Protocol):
 
 
 class LogReader(Protocol):
-    """The log of a task or model, line by line."""
+    """Reads the log lines of a task."""
 
     def scan_log(
         self,
@@ -187,8 +188,8 @@ class LogReader(Protocol):
     ) -> Generator[LogStretch, None, None]:
         """The log lines of a query in order of (timestamp, seq), in stretches of at most `chunk` lines; no stretch is empty.
 
-        With `search`, only the lines that it picks; no document is made of the others. Then a stretch may hold no line, so that the caller can give
-        way or stop between them. Where `search.match` stops, the last stretch ends.
+        With `search`, only matching lines, without decoding the others. A stretch may then be empty, so that the caller can yield or stop in between.
+        The last stretch ends where `search.match` stops.
         """
 
     def log_positions(self, company: str, task: str, cursors: Sequence[Cursor]) -> list[int]:
@@ -206,13 +207,13 @@ class StoreUpkeep(Protocol):
         """Companies that have events."""
 
     def retire(self, company: str, before: int, *, by: AgeOf = "arrival", dry_run: bool = False) -> Iterator[Retired]:
-        """Remove the events of every task and model whose newest event is older than `before` (ms), step by step, each named when it is done;
-        with `dry_run` they are only named. `by`: whether the time of arrival counts, or the timestamp that the client gave. What is written
-        meanwhile stays whole. Raises StoreReadOnly at the end when some tasks are old and their events can't be removed now."""
+        """Delete the events of every task and model whose newest event is older than `before` (ms). Yields each step after it is done; with `dry_run`
+        steps are only yielded. `by`: age by time of arrival, or by the client's timestamps. Events written meanwhile are kept. Raises StoreReadOnly at
+        the end if events of some old tasks could not be deleted."""
 
     def compact(self, company: str, idle_since: int, *, dry_run: bool = False) -> Iterator[Compacted]:
-        """Compact the parts without writes since `idle_since` (ms), each once and named when it is done; with `dry_run` they are only
-        named. Takes as long as it takes; reads and writes go on. A store that is always compact has nothing to do. Raises StoreBusy."""
+        """Compact the generations without writes since `idle_since` (ms), each once. Yields each step after it is done; with `dry_run` steps are only
+        yielded. May take hours; reads and writes continue. SQLite has nothing to compact. Raises StoreBusy."""
 
     def check(self) -> Health:
         """Whether the store answers."""
@@ -221,7 +222,7 @@ class StoreUpkeep(Protocol):
         """Conditions of a store that answers, by name: free disk space, missing parts of its layout. Cheap: may be seconds old."""
 
     def usage(self) -> StoreUsage:
-        """What is used of the store's disks. Raises StoreBusy."""
+        """Disk usage and related numbers of the store. Raises StoreBusy."""
 
     def look_after(self) -> bool:
         """Maintenance, called about every second: recreate indices that were removed externally, and write what could not be written before. True if

@@ -1,4 +1,4 @@
-"""A batch for a store: plain records that every engine takes. Units are those of `records.py`."""
+"""A batch of events for a store: plain records, the same for every engine. Units as in `records.py`."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class LogLine:
 
 @dataclass(slots=True)
 class Touch:
-    """The effect of a batch on the document of a task or model: `max_iter` raises last_iteration (None: leaves it alone)."""
+    """The effect of a batch on the document of a task or model: `max_iter` raises last_iteration (None: unchanged)."""
 
     max_iter: int | None = None
     is_model: bool = False
@@ -88,7 +88,7 @@ class Touch:
 
 @dataclass(slots=True)
 class EventBatch:
-    """A batch after normalising, ready to be stored; everything in it belongs to one company.
+    """A batch of decoded events, grouped and ready to be stored; all of one company.
 
     `lines` is one more than the greatest arrival offset in it. `digest` identifies the raw body and its sender when any line carried a
     timestamp of its own: the log lines of a batch whose digest was stored within the last hour are a retry and are not stored again.

@@ -1,4 +1,4 @@
-"""What the stores raise. `service_repo/errors.py` says what a client is answered."""
+"""The exceptions of the stores. `service_repo/errors.py` maps them to answers."""
 
 from __future__ import annotations
 

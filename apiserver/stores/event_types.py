@@ -25,9 +25,9 @@ An event of a type stored as points that has no iteration is stored as an event.
 class EventType:
     """One type of events.
 
-    `code` stands for the type in SQLite files: it never changes, and no other type ever gets it. `definition` names what clients may send
-    in `schema/services/_events_definitions.conf`; a type without one is of no API: it is listed only to who asks for it by name.
-    `columns` are the fields that the definition has beyond those of all types, and under which name a stored event holds each.
+    `code` identifies the type in SQLite files: it never changes and is never reused. `definition`: the name of its fields in
+    `schema/services/_events_definitions.conf`; a type without one belongs to no API and is listed only if asked for by name. `columns`: the fields of
+    the definition beyond those of all types, each with its name in stored events.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How many series a task or model, and a company, may have: counted as series are made, so that a batch of known series costs nothing."""
+"""Limits for the number of series of a task or model, and of a company. Only new series are counted: a batch of known series costs nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apiserver.stores.touches import touches_of
 REMEMBERED = 100_000
 """Tasks and companies whose number of series is remembered."""
 UNCOUNTED = 8
-"""A process makes the limit divided by this of new series before it asks the store again: so much another process may have made unseen."""
+"""After limit / UNCOUNTED new series a process asks the store again, because other processes create series too."""
 
 TOO_MANY = "too many series"
 """The kind of the refusals."""
@@ -42,7 +42,7 @@ class SeriesRoom:
 
 
 class BatchRoom:
-    """Refuses nothing before the store was asked, and asks at most once for a task and a batch."""
+    """The limits for one batch. Before it refuses a series it asks the store, at most once per task and batch."""
 
     def __init__(self, room: SeriesRoom, company: str, count: Callable[[str | None], int]) -> None:
         self._room, self._company, self._count = room, company, count

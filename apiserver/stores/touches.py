@@ -1,4 +1,4 @@
-"""What a batch does to the records of its tasks and models, from what is in it: so that what is refused moves nothing."""
+"""The effect of a batch on its tasks and models, computed from the stored events, so that refused events have none."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Outcome:
-    """Counts of a migration. `differences`: what is not the same on both sides at the end. `counts`: events by type, as the server says."""
+    """Counts of a migration. `differences`: what differs between the servers at the end. `counts`: events by type, as the other server says."""
 
     projects: int = 0
     users: int = 0
@@ -75,7 +75,7 @@ class _Page(NamedTuple):
 
 
 class _End(NamedTuple):
-    """`whole`: whether all its files are here; else it is copied again next time."""
+    """`whole`: all its files were copied; else it is copied again next time."""
 
     owner: _Owner
     problem: str
@@ -83,7 +83,7 @@ class _End(NamedTuple):
 
 
 Progress = Callable[[int, int, int], None]
-"""Called with the tasks and models done, all of them, and the events stored."""
+"""Called with (tasks and models done, tasks and models in total, events stored)."""
 
 
 class Migration:
@@ -123,7 +123,7 @@ class Migration:
                     # Nobody can log in as this user before the administrator gives it keys.
                     self._target.put("user", stored_user(user, self._target.company))
                     self.outcome.users += 1
-        except RemoteFailed as error:  # not everybody may list them
+        except RemoteFailed as error:  # the key's role may not be allowed to list users
             self.outcome.problems.append(f"users were not copied: {error}")
 
     def _projects_of(self) -> list[str] | None:
@@ -178,7 +178,7 @@ class Migration:
         return found
 
     def _kept(self, kind: Any, body: dict[str, Any]) -> dict[str, Any]:
-        """A body whose activity fields are those that are stored: events move them."""
+        """The body with the stored values of the fields that events set."""
         known = self._target.registry.get(kind, self._target.company, str(body["id"]))
         if known is not None:
             body.update({name: known.body[name] for name in ACTIVITY if name in known.body})
@@ -251,7 +251,7 @@ class Migration:
                     self._hand_over(queue, _Page(owner, page.type, page.total, lines, len(page.events), worker))
             except RemoteFailed as error:  # the other types come all the same
                 problems.append(f"{kind}: {error}")
-            except Exception as error:  # a thread's exception is seen by nobody else
+            except Exception as error:  # in a thread: nothing else would report it
                 problems.append(f"{kind}: {type(error).__name__}: {error}")
         self._hand_over(queue, _End(owner, "; ".join(problems), not missed and owner.key not in self._missed))
 

@@ -19,7 +19,7 @@ from apiserver.operations.migrate.documents import id_of
 PAGE_DOCUMENTS = 200
 PAGE_EVENTS = 10_000
 COUNTED_LINES = 10_000
-"""So far ClearML's server counts the lines of a log."""
+"""ClearML's server counts the lines of a log up to here."""
 TYPES = ("training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log")
 
 
@@ -59,7 +59,7 @@ class Remote:
         self._lock = threading.Lock()
         self._token = ""
         self._logs_by_time = False
-        """Whether lines of a log are paged by time: other events are by iteration."""
+        """Whether this server pages log lines by time; other events are paged by iteration."""
 
     def login(self) -> None:
         """Log in; where the address is that of the web application, its API below is used. Raises StartupError."""
@@ -125,8 +125,8 @@ class Remote:
                 return
 
     def _above_zero(self, request: dict[str, Any], type: str, total: int) -> Iterator[EventPage]:
-        """The events above iteration 0, from the last one down. ClearML's server takes a page that ends at iteration 0 for the end of nothing and
-        begins again; everything up to iteration 0 has come by then."""
+        """The events above iteration 0, in descending order. After a page that ends at iteration 0 ClearML's server starts again from the first page;
+        all events up to iteration 0 have been read before this is called."""
         scroll: str | None = None
         before: _Mark | None = None
         while True:
@@ -221,7 +221,7 @@ class Remote:
 
 
 def _mark(events: list[dict[str, Any]]) -> _Mark:
-    """What tells one page from another."""
+    """A value that differs between pages."""
     return len(events), orjson.dumps(events[0]), orjson.dumps(events[-1])
 
 

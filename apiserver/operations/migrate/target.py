@@ -55,7 +55,7 @@ class Target:
         self.files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> bool:
-        """Store a document under its id, in place of an older one; whether that changed anything."""
+        """Store a document under its id, replacing an older one. True if that changed anything."""
         id = str(body["id"])
         known = self.registry.get(kind, self.company, id)
         if known is None:
@@ -72,7 +72,7 @@ class Target:
         return True
 
     def add(self, lines: bytes, worker: str) -> list[str]:
-        """Store events as JSON lines; the reasons of those that were refused. `worker`: who reported those that name none."""
+        """Store events, given as JSON lines; returns the reasons of refusals. `worker`: the worker of events that name none."""
         for attempt in range(RETRIES):
             try:
                 answer = self._ingest.add_lines(self.company, self.user, lines, worker or WORKER, again=True)
@@ -102,7 +102,8 @@ class Target:
 
 
 def line_of(fields: dict[str, Any], worker: str, *, model: bool) -> bytes:
-    """An event of an answer, which is changed, as it is reported. Events of published tasks are taken too. `worker`: it need not be named."""
+    """An event of an answer (`fields`, changed in place) as a line to report it again, also for published tasks. The worker is left out if it is
+    `worker`."""
     for name in _COMPUTED & fields.keys():
         del fields[name]
     if "plot_str" not in fields and isinstance(fields.get("plot_data"), str):  # ClearML compresses large plots
@@ -122,6 +123,6 @@ def line_of(fields: dict[str, Any], worker: str, *, model: bool) -> bytes:
 
 
 def worker_of(events: Sequence[Mapping[str, Any]]) -> str:
-    """Who reported most of these events."""
+    """The worker that reported most of these events."""
     found = Counter(event["worker"] for event in events if isinstance(event.get("worker"), str))
     return found.most_common(1)[0][0] if found else ""

@@ -33,11 +33,11 @@ os.environ.setdefault("OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED", "fals
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}
 PAGE = 10_000
-"""Greatest page of a search (`index.max_result_window` as it comes)."""
+"""Largest page of a search (the default of `index.max_result_window`)."""
 SEARCHES = 100
 """Searches in one msearch request."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
-"""Seconds between attempts at a write that another worker was faster with."""
+"""Seconds between attempts at a write that conflicted with another worker's."""
 _NO_ERRORS = b'{"errors":false,'
 _BETWEEN = b"}},{"
 
@@ -75,7 +75,7 @@ class BulkAnswer:
 
 
 class _Serializer(OrjsonSerializer):
-    """Leaves answers as they came: only the caller knows what of one is needed."""
+    """Does not parse answers: the caller parses the parts that it needs."""
 
     def loads(self, data: bytes) -> Any:
         return data

@@ -1,7 +1,7 @@
-"""Which generation of indices a task lives in.
+"""Which generation of indices holds the events of a task.
 
-A task is pinned when it is first written and stays there, so overwriting by id stays correct and one task is read from one index per type.
-The pin is a document (in the statistics index, read without a refresh); Redis remembers it for a day.
+A task is pinned to a generation by its first write, so that overwriting by id stays correct and a task is read from one index per type. The pin is a
+document (in the statistics index, read without a refresh); Redis caches it for a day.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Generations:
         return found
 
     def for_writing(self, company: str, tasks: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
-        """The generation of every task; new tasks are pinned to the open one. What Redis does not remember is mostly new: pinning comes first, and says
-        which tasks have to be looked up."""
+        """The generation of every task; new tasks are pinned to the open one. Tasks that Redis does not know are mostly new, so pinning them is tried
+        first; those that are pinned already are then looked up."""
         found = dict(known)
         unknown = [task for task in tasks if task not in found]
         if unknown:
@@ -174,8 +174,8 @@ class Generations:
             self._indices.add(index)
 
     def ensure(self, type: str, company: str, generation: int) -> str:
-        """The index of a type in a generation; made when it is not there. A dropped generation is not brought back: StoreBusy, and the retry pins
-        its tasks anew."""
+        """The index of a type in a generation, created if missing. Raises StoreBusy for a dropped generation; the client's retry pins its tasks to the
+        open one."""
         index = self._layout.events(type, company, generation)
         if index not in self._indices:
             self._refuse_dropped(company, generation)
@@ -194,7 +194,7 @@ class Generations:
             raise IndexGone(f"generation {generation} was just dropped", 1.0)
 
     def forget(self, company: str, tasks: Sequence[str]) -> None:
-        """After a write that found no index: everything is looked up again by the retry, and looked after by `Installation`."""
+        """Call after a write found no index: drops what is cached, so that the retry looks everything up again and `Installation` checks the indices."""
         self._layout.lost = True
         with self._lock:
             self._indices.clear()
@@ -213,10 +213,10 @@ class Generations:
 
 
 def generation_id(company: str, number: int) -> str:
-    """The id of the document in the registry that says what became of a generation."""
+    """The id of a generation's document in the registry."""
     return f"generation-{slug(company)}-{number:06d}"
 
 
 def generation_document(company: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """This document. `body`: id, state (open, dropped), and when it was started (ms)."""
+    """The generation's document. `body`: id, state (open, dropped), and time of its start (ms)."""
     return {"kind": "generation", "company": company, "id": body["id"], "revision": 0, "body": orjson.dumps(body).decode(), "tokens": []}

@@ -28,7 +28,7 @@ log = logging.getLogger("tidemark")
 LOOK_SECONDS = 30.0
 """Seconds between checks that templates, indices and aliases exist."""
 CONDITIONS_SECONDS = 5.0
-"""How old the answer of `conditions` may be."""
+"""Seconds for which the answer of `conditions` is reused."""
 OWN_BLOCK = "8"
 """Elasticsearch's number of the block that retention sets before it drops a generation (`index.blocks.write`)."""
 FULL_DISK = 0.95
@@ -40,7 +40,7 @@ class Differences:
     """Deviations from the layout."""
 
     problems: list[str] = field(default_factory=list)
-    """Sentences about what only an operator can put right."""
+    """Problems that only an operator can fix, as sentences."""
     templates: list[str] = field(default_factory=list)
     """Names of templates that are missing or of another version."""
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Installation:
     def _find_lost(self) -> bool:
         there = self._digests()
         for full, template in self._named_templates():
-            if full not in there:  # another version's is left alone: two versions would put theirs in turn
+            if full not in there:  # another version's is left alone: two versions would overwrite each other's again and again
                 log.warning("the template %s was removed from Elasticsearch: it is being recreated", full)
                 self._put_template(full, template)
         names = (self._layout.entities, self._layout.objects)

@@ -1,7 +1,7 @@
-"""Takes in all that another engine holds: an installation moves from one machine to a cluster.
+"""Imports all data of another engine, to move an installation from one machine to a cluster.
 
-Documents are made as batches would have left them, with the arrival numbers and statistics that are there; nothing is counted anew. All tasks go to
-the first generation, which is bounded only for tasks that come later.
+Documents are written as batches would have written them, with the existing arrival numbers and statistics; nothing is recomputed. All tasks go to the
+first generation, however large it gets; the limit of its size counts for later tasks only.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _statistics(row: SeriesRow) -> StatisticsRow:
 
 
 class _Target:
-    """Makes indices when the first document for them comes, and sends documents in large requests."""
+    """Creates an index with its first document, and sends documents in large requests."""
 
     def __init__(self, client: ElasticClient, layout: Layout) -> None:
         self._client, self._layout = client, layout

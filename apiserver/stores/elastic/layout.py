@@ -1,10 +1,10 @@
-"""Which index holds what, and its mapping: strict, as composable templates and in every request that makes an index.
+"""Names, settings and mappings of the indices. Mappings are strict, and are put as composable templates and in every request that creates an index.
 
-Only what is searched is indexed; the rest has doc values, because sorting, aggregations and pages read those. What clients send beyond
-the known fields is kept in one object that is not looked into: no client can grow a mapping or break it with a type.
+Only fields that are searched are indexed; the others have doc values, which sorting, aggregations and pages read. Unknown fields of clients are kept in
+one object that is not indexed, so that clients can't grow a mapping or break it with another type.
 
-Indices of points keep no `_source`: doc values hold all of a point, and a stored field what few points have beside it. Indices of layout 1 have a
-`_source`, and are read and written as they are.
+Indices of points have no `_source`: doc values hold all fields of a point, and one stored field the additional fields that few points have. Indices of
+layout 1 have a `_source`, and are read and written as they are.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Layout:
         self._settings = settings
         self.prefix = client.prefix
         self.lost = False
-        """A write met no index: it was removed. `Installation.look_after` recreates it and clears this note."""
+        """A write found no index: it was removed externally. `Installation.look_after` recreates it and resets this flag."""
         self.entities, self.objects = self.prefix + ENTITIES, self.prefix + OBJECTS
         self._templates = self._make_templates()
 
@@ -170,7 +170,7 @@ class Layout:
 
     @staticmethod
     def writing(index: str) -> str:
-        """The write alias of an index. Writes name it and require an alias: a late one can't bring a dropped index back."""
+        """The write alias of an index. Writes use it and require an alias, so that a late write can't recreate a dropped index."""
         return f"{index}-write"
 
     def lease(self, which: str) -> str:
@@ -182,7 +182,8 @@ class Layout:
         return f"{self.prefix}statistics-{slug(company)}"
 
     def registry(self, kind: str) -> str:
-        """Tasks and models change with every batch; everything else has an index of its own, so that a login is not slowed down by them."""
+        """The registry's index for a kind. Tasks and models change with every batch; other kinds have their own index, so that a login does not wait for
+        refreshes."""
         return self.entities if kind in ("task", "model") else self.objects
 
     # --- templates

@@ -29,7 +29,7 @@ class Answered(NamedTuple):
 
 
 class PlainNode(BaseNode):
-    """Connections are kept; `connections_per_node` requests at a time, others wait for a place."""
+    """Keeps connections. At most `connections_per_node` requests at a time; others wait."""
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)

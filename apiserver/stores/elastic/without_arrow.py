@@ -1,4 +1,4 @@
-"""Imports the official client without pyarrow, which it takes along where it is installed: 39 MB of every worker, for answers that we never ask for."""
+"""Imports the official client without pyarrow, which it imports if installed: 39 MB in every worker process, for a response format that is not used."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 READERS = 4
 VACUUM_PAGES = 500
-"""Pages given back at once: two megabytes, a few milliseconds."""
+"""Pages released at a time: 2 MB, a few milliseconds."""
 GIVE_BACK_AFTER = 0.25
 """Seconds after a delete."""
 GROUP_LINES = 2_000
@@ -139,7 +139,7 @@ class Database:
                         write.outcome.set_exception(error)
 
     def _next_group(self) -> list[_Write]:
-        """The oldest write, and those behind it that may share its transaction. A large one keeps nobody waiting who came before it."""
+        """The oldest write and the next ones that may share its transaction. A large write never delays those that came before it."""
         group = [self._waiting.popleft()]
         left = GROUP_LINES - (GROUP_LINES if group[0].lines is None else group[0].lines)
         while self._waiting and (lines := self._waiting[0].lines) is not None and lines <= left:
@@ -170,7 +170,7 @@ class Database:
             self._giving_back = False
 
     def _vacuum(self) -> int:
-        """Return some free pages to the file system; returns how many are left."""
+        """Release some free pages to the file system; returns the number of pages left."""
         connection = self._writer()
         # `execute` would step this statement once, which is one page.
         connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
@@ -199,7 +199,7 @@ class Database:
     # --- in the threads ---
 
     def _transaction(self, works: Sequence[_Work]) -> list[_Outcome]:
-        """Run each of them; nothing of those that raise stays."""
+        """Run each of them; changes of those that raise are rolled back."""
         together = self._together(works) if len(works) > 1 else None
         return together or [self._alone(work) for work in works]
 
