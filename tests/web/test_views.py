@@ -68,7 +68,7 @@ def test_a_login_brings_back_what_was_asked_for(
     expect(dialog.get_by_role("alert")).to_be_visible()
     dialog.get_by_label("Password or secret key").fill(secret)
     dialog.get_by_role("button", name="Log in").click()
-    expect(page.get_by_text("No project yet")).to_be_visible()
+    expect(page.get_by_text("No projects yet")).to_be_visible()
     assert page.evaluate("document.cookie") == ""
 
 
