@@ -17,7 +17,6 @@ from typing import Any, Literal, get_args
 
 from apiserver.bll.events.copying import Digest, Part, batch_of, events_of_part, log_of
 from apiserver.common.addresses import without_password
-from apiserver.common.words import many
 from apiserver.engine import Engine, open_engine, sqlite_path
 from apiserver.errors import StartupError
 from apiserver.operations.backup import INCOMING, KEYS, all_files, copy_file, files_folder
