@@ -167,7 +167,7 @@ def test_a_file_of_facts_that_can_not_be_read_is_named(name: str, tmp_path: Path
     folder = make_run(tmp_path, "damaged")
     (folder / name).write_text('{"status": ')
     done = tidemark("import", str(folder), "--data", str(tmp_path / "data"), code=1)
-    assert f"{folder / name}: no JSON" in done.stderr and "1 run, 6 events, 5 log lines and 1 image in" in done.stdout
+    assert f"{folder / name}: not JSON" in done.stderr and "1 run, 6 events, 5 log lines and 1 image in" in done.stdout
 
 
 def test_log_config_becomes_hyper_parameters(runs: Runs, run: str, tmp_path: Path) -> None:
