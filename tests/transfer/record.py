@@ -103,6 +103,7 @@ def aim(folder: Path) -> None:
     run.track([Text("a text"), Text("another")], name="notes", step=2)
     run.track(Distribution(np.array([1.0, 2.0, 2.0, 3.0])), name="weights", step=1)
     run.track(7, name="count", step=10)
+    run.log_warning("the loss rises")
     run.close()
     needed = ("MANIFEST*", "CURRENT", "*.sst", "*.log", "run_metadata.sqlite")
     for left in [path for path in (folder / ".aim").rglob("*") if path.is_file()]:

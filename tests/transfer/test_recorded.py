@@ -341,7 +341,7 @@ def test_aim(copy: Copy) -> None:
     folder = copy("aim")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     (run,) = runs_below(folder)
-    assert (run.name, run.project, run.id) == ("first", "vision", "7149265c5f654a8b95a1c66e")
+    assert (run.name, run.project, run.id) == ("first", "vision", "b8dcdd3314b4461ab5883655")
     pieces = list(run.adapter.read(run))
     check_values(pieces, "loss/train")
     found = points(pieces)
@@ -352,7 +352,12 @@ def test_aim(copy: Copy) -> None:
     assert (facts["status"], facts["tags"]) == ("finished", ["blue"]) and facts["ended_at"] >= facts["started_at"] > 1.6e9
     (image,) = [piece for piece in pieces if isinstance(piece, Picture)]
     assert (image.name, image.step, image.caption) == ("images", 3, "black")
-    assert [piece.text for piece in pieces if isinstance(piece, Text)] == ["notes [2]: a text", "notes [2]: another"]
+    assert {(piece.text, piece.level) for piece in pieces if isinstance(piece, Text)} == {
+        ("notes [2]: a text", None),
+        ("notes [2]: another", None),
+        ("the loss rises", "warning"),
+    }
+    assert not [piece for piece in pieces if isinstance(piece, Skipped)]
     (figure,) = [piece for piece in pieces if isinstance(piece, Figure)]
     assert figure.figure["data"][0]["y"] == [1.0, 2.0, 1.0]
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -106,7 +106,8 @@ def import_runs(
     if not folders:
         for problem in problems:
             click.echo(str(problem), err=True)
-        raise StartupError(f"no run in {', '.join(map(str, paths))}: found no files of {TOOLS}, and no table")
+        why = "" if problems else f": found no files of {TOOLS}, and no table"
+        raise StartupError(f"no run in {', '.join(map(str, paths))}{why}")
     if run is not None:
         if len(folders) > 1:
             raise StartupError(f"--run names a single run, but {len(folders)} were found")

@@ -31,6 +31,8 @@ _NONE, _BOOL, _INT, _FLOAT, _STRING, _BYTES, _ARRAY, _OBJECT, _CUSTOM = 0, 1, 2,
 _BLOBS = b"BLOBS\xfe"
 _MAX_BINS = 100_000
 _SYSTEM = "__system__"
+_LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+"""Levels of log records, as Python's logging has them."""
 
 Path_ = tuple["str | int", ...]
 
@@ -241,14 +243,14 @@ def _points(run: FoundRun, name: str, lists: dict[str, dict[Any, Any]], columns:
         )
         for place, item in enumerate(items):
             kind = item.get("") if isinstance(item, dict) else None
-            if kind in ("aim.text", "aim.log_line", "__log_record"):
+            if kind in ("aim.text", "aim.log_line", "aim.log_record"):
                 texts.append((step, time, item))
             else:
                 yield from _object(run, name, step, time, place, item, kind, kinds)
     for step, time, item in sorted(texts, key=lambda text: text[0]):
         words = item.get("data", item.get("message", ""))
         line = words if isinstance(words, str) else str(words)
-        yield Text(line if item[""] != "aim.text" else f"{name} [{step}]: {line}", time)
+        yield Text(line if item[""] != "aim.text" else f"{name} [{step}]: {line}", time, _LEVELS.get(item.get("log_level")))
 
 
 def _object(run: FoundRun, name: str, step: int, time: int, place: int, item: Any, kind: Any, kinds: Counter[str]) -> Iterator[Piece]:
