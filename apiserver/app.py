@@ -139,6 +139,7 @@ def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
         validate_plots=events.validate_plot_str,
         max_batch_tasks=events.max_batch_tasks,
         max_batch_series=events.max_batch_series,
+        max_batch_lines=events.max_batch_lines,
     )
     return Ingest(context.engine.events, tasks, context.engine.bus, context.schemas.definitions("events"), settings)
 

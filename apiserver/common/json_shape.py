@@ -19,6 +19,8 @@ STEP = 1 << 18
 """Bytes that are checked before other greenlets get their turn: at most 1 ms of work."""
 MAX_DEPTH = 250
 """Levels of nested objects and lists."""
+MAX_LINE_DEPTH = 350
+"""Levels in one line of a batch. Deeper values could be stored, but not encoded into an answer."""
 MAX_LINE_NODES = 1_000_000
 """Values in one line of a batch. More than MAX_NODES, because vectors may be long."""
 MAX_LINE_CONTAINERS = 20_000
@@ -31,8 +33,8 @@ _STEPS[list(b"]}")] = -1
 
 
 def check_line(line: bytes) -> None:
-    """`check_shape` with the limits for a line of a batch. The parser limits its depth."""
-    check_shape(line, MAX_LINE_NODES, MAX_LINE_CONTAINERS, MAX_LINE_CONTAINERS)
+    """`check_shape` with the limits for a line of a batch."""
+    check_shape(line, MAX_LINE_NODES, MAX_LINE_DEPTH, MAX_LINE_CONTAINERS)
 
 
 def check_shape(text: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DEPTH, max_containers: int = MAX_NODES) -> None:

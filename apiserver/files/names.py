@@ -66,9 +66,9 @@ def split(name: str) -> list[str]:
     if not segments:
         raise BadName("the file name is empty; it must be a path such as /project/task/image.png")
     for segment in segments:
-        if _CONTROL.search(segment) or "\x00" in _decoded(segment):
+        if _CONTROL.search(segment) or "\x00" in fully_decoded(segment):
             raise BadName("the file name has a control character in it")
-        if any(part in (".", "..") for part in re.split(r"[/\\]", _decoded(segment))):
+        if any(part in (".", "..") for part in re.split(r"[/\\]", fully_decoded(segment))):
             raise BadName('the file name has a "." or ".." segment in it, or one behind percent codes')
     return segments
 
@@ -105,7 +105,7 @@ def _partly_decoded(path: str, *, ascii: bool, others: bool) -> str:
     return _CODE.sub(decoded, path.encode().decode("latin-1")).encode("latin-1").decode("utf-8", "replace")
 
 
-def _decoded(segment: str) -> str:
+def fully_decoded(segment: str) -> str:
     """The segment after repeated percent-decoding, as a careless program might see it. Raises BadName after eight rounds."""
     for _ in range(8):
         further = unquote(segment)

@@ -14,11 +14,12 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from apiserver.errors import StartupError
-from apiserver.files.names import SHARED, storage_path, stored_names, task_folder
+from apiserver.files.names import SHARED, fully_decoded, split, storage_path, stored_names, task_folder
 from apiserver.files.problems import DiskFull, FileProblem, NameConflict, NoSuchFile, TooLarge
 from apiserver.settings import Settings
 
@@ -31,6 +32,9 @@ _STALE = 24 * 3600.0
 
 _DELETED = "deleted-"
 """Prefix of folders that are being deleted."""
+_MOST_NAMES = 20_000
+"""Names in a folder that are compared with a name that is not found."""
+_MOST_ALIKE = 10
 
 
 class OpenFile(NamedTuple):
@@ -108,6 +112,24 @@ class FileStorage:
             raise NoSuchFile("there is no such file")
         return OpenFile(fd, found.st_size, found.st_mtime, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
 
+    def alike(self, company: str, path: str) -> list[str]:
+        """The names of files that a path, as it was sent, may stand for whatever was written as percent codes in it. Raises BadName."""
+        owner = storage_path(company, path)[:2]
+        found: list[list[str]] = [[]]
+        for wanted in map(fully_decoded, split(path)):
+            found = [[*above, name] for above in found for name in self._names(owner + above) if fully_decoded(name) == wanted][
+                :_MOST_ALIKE
+            ]
+        return ["/".join(segments) for segments in found]
+
+    def _names(self, folders: Sequence[str]) -> list[str]:
+        """What lies in a folder; only the first of very many."""
+        try:
+            with self._folder(folders) as folder, os.scandir(folder) as entries:
+                return [entry.name for entry in islice(entries, _MOST_NAMES)]
+        except OSError:
+            return []
+
     def task_of(self, name: str) -> str | None:
         """The id of the task that a name belongs to, or None. Raises BadName."""
         owner = storage_path("-", name)[1]
@@ -139,6 +161,12 @@ class FileStorage:
         if folders is None:
             return False
         kept = {tuple(storage_path(company, name)) for name in keep}
+        kept |= {
+            tuple(storage_path(company, found))
+            for name in keep
+            if storage_path(company, name)[:2] == folders
+            for found in self.alike(company, name)
+        }
         if any(self._is_there(path) for path in kept):
             return self._delete_others(folders, kept)
         # Renamed first: readers see all of the task's files or none, and a concurrent upload creates a new folder.

@@ -123,7 +123,7 @@ class FileServer:
 
     def _delete(self, company: str, name: str) -> Response:
         try:
-            _first_found(name, lambda reading: in_thread(self._storage.delete, company, reading))
+            self._first_found(company, name, self._storage.delete)
         except NoSuchFile:
             # The SDK deletes a task, which deletes its files, and then each file again; it would report a 404 as a failure.
             task = self._storage.task_of(name)
@@ -175,14 +175,32 @@ class FileServer:
 
     def _find(self, company: str, name: str) -> OpenFile:
         try:
-            return _first_found(name, lambda reading: in_thread(self._storage.open, company, reading))
+            return self._first_found(company, name, self._storage.open)
         except BadName:
             raise NoSuchFile("there is no such file") from None
         except NoSuchFile:
             owner = self._owner_of(company, name)
             if owner is None:
                 raise
-            return _first_found(name, lambda reading: in_thread(self._storage.open, owner, reading))
+            return self._first_found(owner, name, self._storage.open)
+
+    def _first_found(self, company: str, name: str, act: Callable[[str, str], _T]) -> _T:
+        """What `act` does with the name, or with another one of the same task that the path as it was sent can stand for."""
+        try:
+            return in_thread(act, company, name)
+        except NoSuchFile:
+            sent = str(request.environ.get("RAW_URI", "")).partition("?")[0].partition("/files/")[2]
+            task = self._storage.task_of(name)  # a public one, perhaps: other tasks of its company are not
+            for reading in self._readings(company, sent) if "%" in sent else ():
+                with contextlib.suppress(NoSuchFile, BadName):
+                    if self._storage.task_of(reading) == task:
+                        return in_thread(act, company, reading)
+            raise
+
+    def _readings(self, company: str, sent: str) -> Iterator[str]:
+        yield from other_decodings(sent)
+        with contextlib.suppress(BadName):
+            yield from in_thread(self._storage.alike, company, sent)
 
     def _owner_of(self, company: str, name: str) -> str | None:
         task = self._storage.task_of(name)
@@ -215,18 +233,6 @@ class FileServer:
             os.close(file.fd)
             return Response(status=status, headers=headers)
         return Response(_Body(file.fd, start, end), status=status, headers=headers)
-
-
-def _first_found(name: str, act: Callable[[str], _T]) -> _T:
-    """The result of `act` for the name, or for the first alternative decoding of the URL that has a file. Raises NoSuchFile."""
-    try:
-        return act(name)
-    except NoSuchFile:
-        sent = str(request.environ.get("RAW_URI", "")).partition("?")[0].partition("/files/")[2]
-        for reading in other_decodings(sent) if "%" in sent else ():
-            with contextlib.suppress(NoSuchFile, BadName):
-                return act(reading)
-        raise
 
 
 class _Anything(PathConverter):

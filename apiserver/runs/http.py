@@ -174,7 +174,7 @@ class RunsApi:
     def _limited(self, endpoint: str, run: str, read: Callable[[Owner, RowSelection], RowsAnswer]) -> Response:
         """An answer under the rate limit. A 304 does not count, so it is checked first."""
         identity = self._identity()
-        who = f"{identity.company}:{self._authenticator.request_info(request.environ, changes=False).address}:{endpoint}:{run}"
+        who = f"{len(identity.company)}:{identity.company}:{self._authenticator.request_info(request.environ, changes=False).address}:{endpoint}:{run}"
         if request.headers.get("If-None-Match"):
             owner, wanted = self._wanted(identity, run, Verdict({}))
             unchanged = self._unchanged(self._tag((endpoint, owner.company, run, wanted), owner), self._limiter.check(who, count=False))
@@ -215,7 +215,7 @@ class RunsApi:
         lines = RunLines(run, time.time_ns() // 1_000_000, request.headers.get("X-Clearml-Worker", ""))
         if body.count(b"\n") > self._max_lines:
             raise BodyTooLarge(self._max_lines, "lines (runs.max_lines)")
-        parts = body.splitlines()
+        parts = body.split(b"\n")
         digest = digest_of(identity.company, body, run) if b'"log"' in body else None
         del body
         for number, part in enumerate(paced(parts, SLICE_BYTES, lambda part: LINE_BYTES + len(part)), 1):

@@ -122,7 +122,7 @@ class LogSockets:
             raise Refuse(GOING_AWAY, "the server stops")
         caller = self._identify()
         identity = caller.identity
-        place = f"live:{identity.company}:{identity.user}"
+        place = f"live:{len(identity.company)}:{identity.company}:{identity.user}"
         limit = self._settings.live_sockets
         if not self._claim(place, reader, limit):
             raise Refuse(POLICY, f"at most {limit} live sockets for one user")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from apiserver.bll.registry.relatives import looked_up
+from apiserver.bll.registry.relatives import in_parts, looked_up
 from apiserver.errors import TidemarkError
 from apiserver.service_repo import Call
 from apiserver.service_repo.errors import failure_of
@@ -29,6 +29,25 @@ def for_each_with(
         try:
             succeeded.append({"id": id, **work(id, known)})
         except TidemarkError as error:
-            failure = failure_of(error, call.id)
-            failed.append({"id": id, "error": {"codes": [failure.code, failure.subcode], "msg": failure.message, "data": failure.data}})
+            failed.append(_failed(call, id, error))
     return {"succeeded": succeeded, "failed": failed}
+
+
+def for_parts(
+    call: Call, ids: Sequence[str], work: Callable[[Sequence[str]], Mapping[str, dict[str, Any] | TidemarkError]]
+) -> dict[str, Any]:
+    """As `for_each`; `work` does it to some of them at once, and says of each what came of it, or why it failed."""
+    succeeded: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for part in in_parts(list(dict.fromkeys(ids))):
+        for id, came in work(part).items():
+            if isinstance(came, TidemarkError):
+                failed.append(_failed(call, id, came))
+            else:
+                succeeded.append({"id": id, **came})
+    return {"succeeded": succeeded, "failed": failed}
+
+
+def _failed(call: Call, id: str, error: TidemarkError) -> dict[str, Any]:
+    failure = failure_of(error, call.id)
+    return {"id": id, "error": {"codes": [failure.code, failure.subcode], "msg": failure.message, "data": failure.data}}

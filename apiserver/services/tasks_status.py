@@ -11,9 +11,9 @@ from apiserver.bll.registry.relatives import Relatives
 from apiserver.bll.registry.task_removal import Removed, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
-from apiserver.errors import InvalidTask, InvalidTaskStatus
+from apiserver.errors import InvalidTask, InvalidTaskStatus, TidemarkError
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.batch_calls import for_each, for_each_with
+from apiserver.services.batch_calls import for_each, for_each_with, for_parts
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -102,7 +102,9 @@ class TasksStatusService:
 
     @endpoint("tasks.delete_many")
     def delete_many(self, call: Call, request: Request) -> Answer:
-        return for_each_with(call, request["ids"], self._relatives(call), lambda id, them: self._delete(call, id, request, them))
+        if request["include_pipeline_steps"]:
+            return for_each_with(call, request["ids"], self._relatives(call), lambda id, them: self._delete(call, id, request, them))
+        return for_parts(call, request["ids"], lambda ids: self._delete_some(call, ids, request))
 
     # --- steps
 
@@ -144,8 +146,15 @@ class TasksStatusService:
 
     def _delete(self, call: Call, id: str, request: Request, relatives: Relatives | None = None) -> Answer:
         steps = [step["id"] for step in self._steps(call, id, request)]
-        removed = self._removal.delete(call.company, id, relatives, force=request["force"], steps=steps, **_extent(request))
-        return {"deleted": True, "updated_children": removed.children, "updated_models": removed.models_kept, **_told(removed)}
+        return _deleted(self._removal.delete(call.company, id, relatives, force=request["force"], steps=steps, **_extent(request)))
+
+    def _delete_some(self, call: Call, ids: Sequence[str], request: Request) -> dict[str, Answer | TidemarkError]:
+        found = self._removal.delete_many(call.company, ids, force=request["force"], **_extent(request))
+        return {id: came if isinstance(came, TidemarkError) else _deleted(came) for id, came in found.items()}
+
+
+def _deleted(removed: Removed) -> Answer:
+    return {"deleted": True, "updated_children": removed.children, "updated_models": removed.models_kept, **_told(removed)}
 
 
 def _said(request: Request) -> dict[str, Any]:

@@ -84,6 +84,9 @@ class EventWriter(Protocol):
         """Delete all events of the task or model, also rewound ones, and their statistics; returns the number of events (without rewound ones). All
         events acknowledged before the call are deleted on return; a batch acknowledged later is kept whole."""
 
+    def delete_many(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        """The same for several tasks or models at once: the number of removed events of each."""
+
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:

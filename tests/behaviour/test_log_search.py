@@ -217,3 +217,15 @@ def test_a_search_with_a_budget_goes_on_where_it_stopped_and_finds_everything(se
         request["scroll_id"] = page["scroll_id"]
     assert (found, page["matched"], page["searched_to"]) == ([17, 9_000, 24_999], 3, None)
     assert len(times) >= 2 and times == sorted(times)
+
+
+@pytest.mark.parametrize("word", ["0" * 200, "ab" * 4_000, "x" * 9_999, "f0" * 20])
+def test_words_of_any_length_are_found(server: Client, task: str, word: str) -> None:
+    """An index looks words up by automata, whose size has limits."""
+    lines = [f"before {word} after", f"{word[1:]} alone", f"joined{word}joined", "nothing", f"{word.upper()} " + "y" * 9_000]
+    server.add_batch([log(task, line, timestamp=1_000 + number) for number, line in enumerate(lines)])
+    for search, options in ((word, {}), (word[1:], {}), (word, {"search_ignore_case": True}), (f"{word[:900]}.*$", {"search_regex": True})):
+        text = search.removesuffix(".*$")
+        wanted = [place for place, line in enumerate(lines) if text in (line.lower() if "search_ignore_case" in options else line)]
+        data = server.call("events.get_task_log", {"task": task, "search": search, "order": "asc", **options})
+        assert data["positions"] == wanted, (search[:20], options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client import Client, log, scalar
+from tests.client import Client, image, log, plot, scalar
 
 LISTS = ("tasks.get_all", "tasks.get_all_ex", "models.get_all", "models.get_all_ex", "projects.get_all", "projects.get_all_ex")
 HUGE = 10**4000
@@ -71,6 +71,46 @@ def test_events_of_any_number_of_names_are_found_and_deleted(server: Client, tas
     assert len(server.events(task, metrics=[*every, {"metric": "5", "variants": MANY}])) == 2
     assert server.call("events.clear_task_log", task=task, include_metrics=MANY)["deleted"] == 1
     assert server.call("events.clear_task_log", task=task, exclude_metrics=MANY)["deleted"] == 1
+
+
+def test_any_number_of_levels_is_a_filter(server: Client, task: str) -> None:
+    server.add_batch([log(task, f"line {level}", level=level, timestamp=number) for number, level in enumerate(("5", "x", "ff", "7"))])
+    levels = [*MANY, *(f"{number} more" for number in range(170_000)), "l" * 40_000]
+    assert server.log(task, levels=levels) == ["line 5", "line ff", "line 7"]
+    assert server.call("events.get_task_log", task=task, levels=levels, search="line")["total"] == 3
+
+
+def test_any_number_of_pairs_of_names_is_a_filter(server: Client, task: str) -> None:
+    """Every pair is a clause of its own."""
+    pairs = [{"metric": f"m{number}", "variants": [f"v{number}"]} for number in range(20_000)]
+    chosen = [3, 7_000, 19_999]
+    lines = [kind(task, f"m{number}", f"v{number}", iter=number) for number in chosen for kind in (scalar, plot, image)]
+    lines += [log(task, f"line {number}", metric=f"m{number}", variant=f"v{number}", timestamp=number) for number in chosen]
+    lines += [kind(task, "m3", "v4", iter=50) for kind in (scalar, plot, image)]
+    lines += [log(task, "line of others", metric="m3", variant="v4", timestamp=5)]
+    server.add_batch(lines)
+    assert sorted(server.histogram(task, metrics=pairs)) == ["m19999", "m3", "m7000"]
+    assert len(server.events(task, metrics=pairs, batch_size=4)) == 12
+    assert server.log(task, metrics=pairs) == [f"line {number}" for number in chosen]
+    assert server.log(task, metrics=pairs, batch_size=2, navigate_earlier=True) == ["line 7000", "line 19999"]
+    found = server.call("events.get_task_log", task=task, metrics=pairs, search="line", batch_size=2)
+    assert ([event["msg"] for event in found["events"]], found["total"]) == (["line 19999", "line 7000"], 3)
+    plots = server.call("events.get_multi_task_plots", tasks=[task], metrics=pairs, iters=2, no_scroll=True)["plots"]
+    assert sorted(plots) == ["m19999", "m3", "m7000"] and list(plots["m3"]) == ["v3"]
+
+
+@pytest.mark.parametrize("endpoint", LISTS)
+def test_a_path_of_odd_names_is_as_long_as_any_other(server: Client, endpoint: str) -> None:
+    """SQLite joins a table for each name that its paths can't hold."""
+    for count in (2, 59, 60):
+        path = ".".join(['a"b'] * count)
+        for body in ({"filters": {path: {"any": {"include": ["x"]}}}}, {"order_by": [path]}, {path: ["x"]}):
+            assert server.raw(f"/{endpoint}", {**body, "page_size": 1, "page": 0}).status == 200, (count, list(body))
+        for search in ({"pattern": "x"}, {"datetime": [">=2026-01-01"]}):
+            assert server.raw(f"/{endpoint}", {"_any_": {**search, "fields": [path]}, "page_size": 1, "page": 0}).status == 200
+    path = ".".join(['a"b'] * 61)
+    for body in ({"filters": {path: {"any": {"include": ["x"]}}}}, {"order_by": [path]}, {path: ["x"]}, {"only_fields": [path]}):
+        assert server.refused(endpoint, body).codes == (400, 12)
 
 
 def test_a_project_name_of_too_many_levels_is_refused(server: Client) -> None:

@@ -24,6 +24,7 @@ def small(start_server: StartServer) -> Iterator[Server]:
     yield start_server(
         TIDEMARK__events__max_batch_tasks="3",
         TIDEMARK__events__max_batch_series="5",
+        TIDEMARK__events__max_batch_lines="12000",
         TIDEMARK__events__max_task_series="8",
         TIDEMARK__events__max_chart_series="6",
         TIDEMARK__events__max_chart_points="50",
@@ -46,6 +47,10 @@ def test_limits_name_themselves_and_nothing_is_stored(small: Server, task: str) 
         assert answer.codes == (400, 12) and setting in answer.meta["result_msg"]
     assert client.call("tasks.get_all", _any_={"pattern": task, "fields": ["id"]})["tasks"] == []
     client.add_batch([scalar(task, f"m{number}", iter=iter) for number in range(5) for iter in range(9)])
+    for body in (b"\n", b"\r", b"\r\n", b"x\n", b" \r", json.dumps(scalar(task, "m0")).encode() + b"\n"):
+        refused = client.send_batch(body * 12_001)
+        assert refused.codes == (400, 12) and "events.max_batch_lines" in refused.meta["result_msg"]
+    assert client.send_batch(b"x\r\n" * 12_000).codes == (400, 131)
     answer = client.send("POST", f"/api/runs/{task}/events", b"\n" * 4_000_000)
     assert answer.status == 413 and "runs.max_lines" in answer.body.decode()
 
@@ -259,3 +264,15 @@ def test_a_document_is_as_long_as_mongodb_takes_them(server: Client, task: str) 
     )
     assert answer.status == 400
     assert server.task(id)["comment"] == part
+
+
+def test_a_document_holds_a_bounded_number_of_values(server: Client) -> None:
+    """Each is found by its path, so a long name above many values makes a document of 16 MB many times as long."""
+    id, name = server.new_task(), "n" * 300
+    values = {str(number): number for number in range(90_000)}
+    server.call("tasks.edit", task=id, runtime={name: values})
+    assert [task["id"] for task in server.call("tasks.get_all", {"id": [id], f"runtime.{name}.77777": [77_777]})["tasks"]] == [id]
+    for more in ({name: {**values, **{f"x{number}": 0 for number in range(10_001)}}}, {name: [[]] * 100_001}):
+        refused = server.refused("tasks.edit", task=id, runtime=more)
+        assert refused.codes == (400, 12) and "100000" in str(refused)
+    assert len(server.task(id)["runtime"][name]) == 90_000

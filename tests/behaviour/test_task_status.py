@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -254,6 +255,47 @@ def test_tasks_that_belong_together_go_in_one_call(server: Client) -> None:
     assert answer["failed"] == [] and [item["deleted_models"] for item in answer["succeeded"]] == [0, 0, 1]
     assert answer["succeeded"][2]["urls"]["model_urls"] == [f"s3://{parent}"]
     assert answer["succeeded"][2]["updated_children"] == 0
+
+
+def test_one_call_leaves_what_single_calls_leave(server: Client) -> None:
+    """Models and files that the tasks share, parents and children, events, and one that is refused."""
+
+    def fill() -> dict[str, str]:
+        made = {"a": server.new_task("a")}
+        made |= {name: server.new_task(name, parent=made["a"]) for name in ("b", "c", "published")}
+        place = f"s3://{made['a']}"
+        published = server.call("models.create", name="p", uri=f"{place}/p", task=made["published"])["id"]
+        shared = server.call("models.create", name="shared", uri=f"{place}/shared", ready=False, task=made["b"])["id"]
+        own = server.call("models.create", name="own", uri=f"{place}/own", ready=False, task=made["c"])["id"]
+        server.call("tasks.add_or_update_model", task=made["c"], name="in", model=shared, type="input")
+        for name, events in (("a", 2), ("b", 3)):
+            server.add_batch([scalar(made[name], iter=iter) for iter in range(events)] + [log(made[name], "x")])
+        return {**made, "model p": published, "model shared": shared, "model own": own}
+
+    def outcome(made: dict[str, str], succeeded: list[dict[str, Any]], failed: list[tuple[str, list[int]]]) -> dict[str, Any]:
+        names = {id: name for name, id in made.items()}
+        kept = ("deleted_models", "updated_models", "updated_children", "events", "urls")
+        told = [(names[item["id"]], {name: item[name] for name in kept}) for item in succeeded]
+        return {
+            "succeeded": json.loads(json.dumps(told).replace(made["a"], "A")),
+            "failed": [(names[id], codes) for id, codes in failed],
+            "models": sorted(names[model["id"]] for model in server.call("models.get_all", id=list(made.values()))["models"]),
+            "tasks": sorted(names[task["id"]] for task in server.call("tasks.get_all", id=list(made.values()))["tasks"]),
+        }
+
+    order = ("b", "a", "published", "c")
+    many, single = fill(), fill()
+    answer = server.call("tasks.delete_many", ids=[many[name] for name in order], return_file_urls=True)
+    found = outcome(many, answer["succeeded"], [(item["id"], item["error"]["codes"]) for item in answer["failed"]])
+    succeeded, failed = [], []
+    for name in order:
+        one = server.raw("/tasks.delete", {"task": single[name], "return_file_urls": True})
+        if one.status == 200:
+            succeeded.append({"id": single[name], **one.data})
+        else:
+            failed.append((single[name], list(one.codes)))
+    assert found == outcome(single, succeeded, failed)
+    assert [name for name, _ in found["failed"]] == ["a", "published"] and found["models"] == ["model p", "model shared"]
 
 
 def test_the_running_time_is_told(server: Client) -> None:

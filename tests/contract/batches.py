@@ -19,9 +19,18 @@ class Builder:
         self.batch = EventBatch(int(time.time() * 1000) if now is None else now, worker, digest=digest)
 
     def scalar(
-        self, task: str, metric: str, variant: str, iteration: int, value: float, timestamp: int | None = None, **extra: Any
+        self,
+        task: str,
+        metric: str,
+        variant: str,
+        iteration: int,
+        value: float,
+        timestamp: int | None = None,
+        *,
+        type: str = SCALAR,
+        **extra: Any,
     ) -> Builder:
-        points = self.batch.points.setdefault(SeriesKey(task, SCALAR, metric, variant), Points())
+        points = self.batch.points.setdefault(SeriesKey(task, type, metric, variant), Points())
         if extra:
             points.extra[len(points.iters)] = extra
         points.iters.append(iteration)

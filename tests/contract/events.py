@@ -31,6 +31,7 @@ from apiserver.stores.records import (
     PagedEvent,
 )
 from tests.contract.batches import T0, Builder
+from tests.contract.points import PointContract
 from tests.contract.stores import StoreContract, Stores, key, known
 
 
@@ -183,7 +184,7 @@ class ImageContract(StoreContract):
         )
 
 
-class EventStoreContract(LogContract, ImageContract):
+class EventStoreContract(LogContract, ImageContract, PointContract):
     """All of an event store, except what `SeriesContract` says of series."""
 
     def test_points_come_back_as_they_were_sent(self, stores: Stores) -> None:

@@ -286,3 +286,67 @@ class RegistryContract(StoreContract):
         assert status() == {"b": "created"}
         registry.create("task", company, "a", {"status": "stopped"})
         assert status() == {"a": "stopped", "b": "created"}
+
+    def test_conditions_on_names_and_numbers_that_look_alike(self, stores: Stores) -> None:
+        """Names with the characters that an index joins names by; integers and floats beyond 2^53; true and 1."""
+        bodies: dict[str, dict[str, Any]] = {
+            "a": {"x": {"b\x1fc": {"d": "1"}}, "n": 2**53},
+            "b": {"x": {"b": {"c\x1fd": "1"}}, "n": float(2**53)},
+            "c": {"x": {'b\x1e"1"': {"c": 2}}, "n": 2**53 + 1},
+            "d": {"x": {"b": "1", "e": ["1\x1e1"]}, "n": True},
+            "e": {"x": {"\x1c": 1, "\x1d": 1}, "n": 1, "m": 0},
+            "f": {"x\x1fb": "1", "n": 1.0, "m": False},
+        }
+        for id, body in bodies.items():
+            stores.registry.create("task", stores.company, id, body)
+        wanted: list[tuple[Condition, str]] = [
+            (C(("x", "b\x1fc", "d"), "in", ["1"]), "a"),
+            (C(("x", "b", "c\x1fd"), "in", ["1"]), "b"),
+            (C(("x", "b", "c", "d"), "in", ["1"]), ""),
+            (C(("x", "b"), "in", ["1"]), "d"),
+            (C(("x", "b"), "exists"), "bd"),
+            (C(("x", 'b\x1e"1"'), "exists"), "c"),
+            (C(("x", "\x1c"), "exists"), "e"),
+            (C(("x\x1fb",), "in", ["1"]), "f"),
+            (C("n", "in", [2**53]), "ab"),
+            (C("n", "in", [float(2**53)]), "ab"),
+            (C("n", "in", [2**53 + 1]), "c"),
+            (C("n", "in", [1]), "def"),
+            (C("n", "in", [True]), "def"),
+            (C("m", "in", [False]), "ef"),
+            (C("m", "in", [0.0]), "ef"),
+            (C("n", "in", [1], negate=True), "abc"),
+        ]
+        for condition, ids in wanted:
+            found = stores.registry.find("task", [stores.company], [condition])
+            assert "".join(sorted(document.id for document in found)) == ids, condition
+
+    def test_patterns_see_texts_and_lists_wherever_they_are(self, stores: Stores) -> None:
+        """Also in long documents, and in lists of objects."""
+        body: dict[str, Any] = {
+            "name": "short",
+            "tags": ["tag one"],
+            "words": ["alpha", "beta"],
+            "hyper": {"a.b": {"value": "gamma"}},
+            "models": {"input": [{"model": "delta"}, {"other": 1}], "output": []},
+            "execution": {"artifacts": [{"key": "epsilon", "uri": "s3://zeta"}], "model": "eta"},
+            "n": 12.5,
+        }
+        for id, comment in (("small", ""), ("large", "x" * 120_000)):
+            stores.registry.create("task", stores.company, id, {**body, "comment": comment, "script": {"diff": comment + "theta"}})
+        wanted: dict[tuple[str, ...], str] = {
+            ("name",): "^short$",
+            ("tags",): "^tag",
+            ("words",): "^beta$",
+            ("hyper", "a.b", "value"): "^gamma$",
+            ("models", "input", "model"): "^delta$",
+            ("execution", "artifacts", "uri"): "zeta$",
+            ("execution", "model"): "eta",
+            ("n",): "^12.5$",
+        }
+        for path, pattern in wanted.items():
+            found = stores.registry.find("task", [stores.company], [C(path, "matches", (pattern, False))])
+            assert sorted(document.id for document in found) == ["large", "small"], path
+            assert stores.registry.count("task", [stores.company], [C(path, "matches", (pattern, False), negate=True)]) == 0, path
+        theta = stores.registry.find("task", [stores.company], [C(("script", "diff"), "matches", ("theta", False))])
+        assert [document.id for document in theta] == ["small"]  # behind what patterns see

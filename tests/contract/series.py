@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 
-from apiserver.stores.records import LAST_VALUES, PLOT, SCALAR, SINGLE_VALUE_ITER, BucketRequest
+from apiserver.stores.records import LAST_VALUES, PLOT, SCALAR, SINGLE_VALUE_ITER, BucketRequest, rewound
 from tests.contract.batches import T0, Builder
 from tests.contract.numbers import NumberContract
 from tests.contract.stores import Stores, known
@@ -144,3 +144,14 @@ class SeriesContract(NumberContract):
             for column, function in ((got.mean, np.nanmean), (got.min, np.nanmin), (got.max, np.nanmax))[: 3 if request.extremes else 1]:
                 wanted = [math.nan if np.isnan(expected[x]).all() else float(function(expected[x])) for x in sorted(expected)]
                 np.testing.assert_allclose(column, wanted, rtol=1e-12)
+
+    def test_several_tasks_are_deleted_at_once(self, stores: Stores) -> None:
+        for count, task in enumerate("abcd", 1):
+            stores.events.append(stores.company, Builder().scalars(task, "m", "v", [(step, 1.0) for step in range(count)]).build())
+        stores.events.append(stores.company, Builder().scalar(rewound("b"), "m", "v", 9, 1.0).log("a", "line").build())
+        assert stores.events.delete_many(stores.company, ["a", "b", "nothing", "d"]) == {"a": 2, "b": 2, "nothing": 0, "d": 4}
+        found = stores.events.series(stores.company, ["a", rewound("b"), "b", "c", "d"])
+        assert [(one.key.task, one.count) for one in found] == [("c", 3)]
+        assert stores.events.delete_many(stores.company, ["a", "b"]) == {"a": 0, "b": 0}
+        stores.events.append(stores.company, Builder().scalar("a", "m", "v", 1, 1.0).build())
+        assert known(stores, "a", "m", "v").count == 1

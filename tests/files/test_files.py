@@ -79,7 +79,11 @@ def test_odd_names_come_back(files: Server, odd: str) -> None:
     assert get(files, name).content == b"odd"
 
 
-@pytest.mark.parametrize("odd", ["offline %C3%BC", "100%25 sure", "a%2Fb c", "%20", "ü %2F ü", "%C3%BC%2F", "%zz %4", "x%3Fy", "a%22b"])
+CODED = ["offline %C3%BC", "100%25 sure", "a%2Fb c", "%20", "ü %2F ü", "%C3%BC%2F", "%zz %4", "x%3Fy", "a%22b"]
+MIXED = ["ü %C3%BC", "%41 A %2f %C3%A9 é", "%C3%BC%20ü %e6%a8%a1", "100% %25 ü%C3%BC"]
+
+
+@pytest.mark.parametrize("odd", [*CODED, *MIXED])
 def test_a_name_with_percent_codes_is_found_by_its_url_however_that_was_written(files: Server, odd: str) -> None:
     """The SDK registers the name as the URL: `requests` escapes what must be, and leaves percent codes alone."""
     name = f"/{odd}/t.{uuid.uuid4().hex}/artifacts/{odd}.json"

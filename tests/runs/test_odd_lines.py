@@ -7,6 +7,7 @@ import time
 
 import jsonschema_rs
 import pytest
+import requests
 
 from tests.runs.conftest import Runs
 
@@ -65,3 +66,61 @@ def test_lines_and_values_of_unknown_types_are_counted(runs: Runs, run: str) -> 
     assert (nothing.status_code, nothing.json()["added"], nothing.json()["passed_over"]) == (400, 0, 1)
     described = runs.get("/api/openapi.json").json()["paths"]["/api/runs/{run_id}/events"]["post"]["responses"]
     jsonschema_rs.validator_for(described["200"]["content"]["application/json"]["schema"]).validate(answer)
+
+
+def test_a_figure_of_any_depth_is_stored_or_refused(runs: Runs, run: str) -> None:
+    """JSON readers take more levels than writers."""
+
+    def figure(levels: int) -> bytes:
+        return b'{"type": "plot", "data": {"key": "k%d", "step": 1, "plot": {"data": %b%b}}}\n' % (levels, b"[" * levels, b"]" * levels)
+
+    answer = runs.post(run, figure(200) + figure(300) + figure(985) + figure(1010)).json()
+    assert (answer["added"], [line["line"] for line in answer["error_lines"]]) == (2, [3, 4])
+    plots = requests.post(f"{runs.server.url}/events.get_task_plots", json={"task": run}, timeout=30).json()["data"]["plots"]
+    assert [(plot["metric"], plot["plot_str"].count("[")) for plot in plots] == [("k200", 200), ("k300", 300)]
+
+
+def test_names_that_are_no_metrics_have_the_limits_of_events(runs: Runs, run: str) -> None:
+    lines: list[dict[str, object]] = [
+        {"type": "log", "data": {"text": "x", "level": "l" * 1_025}},
+        {"type": "image", "data": {"key": "k", "path": "p", "url": "u" * 8_193}},
+        {"type": "image", "data": {"key": "k", "path": "p", "url": "u" * 8_192}},
+        {"type": "log", "data": {"text": "x", "level": "l" * 1_024}},
+    ]
+    answer = runs.post(run, "\n".join(map(json.dumps, lines)).encode()).json()
+    assert (answer["added"], [line["line"] for line in answer["error_lines"]]) == (2, [1, 2])
+
+
+@pytest.mark.parametrize("huge", [1e300, 1.7e308])
+def test_times_of_any_size_are_numbers(runs: Runs, run: str, huge: float) -> None:
+    """Neither their distance nor its rounding is infinite."""
+    for number, times in enumerate(([1_700_000_000.25, 1_700_000_001.75, huge], [-huge, 0.0, huge], [huge, 0.0, -huge])):
+        name = f"{run}{number}"
+        runs.rows(name, [{"global_step": step, "loss": 0.5, "time": time} for step, time in enumerate(times)])
+        found = [row["time"] for row in runs.get(f"/api/runs/{name}/metrics").json()["rows"]]
+        assert found == sorted(found) and found[0] == 0.0 and len(found) == 3
+        if number == 0:
+            assert found == [0.0, 1.5, pytest.approx(huge)]
+
+
+@pytest.mark.one_engine
+def test_one_long_metric_beside_thousands_of_short_ones(runs: Runs, run: str) -> None:
+    """Windows of 64 steps, each of which asked for every column, took minutes."""
+    count = 250_000
+    points = {"key": "long", "steps": list(range(count)), "values": [0.5] * count}
+    row = {"global_step": 77, **{f"m{number}": number for number in range(3_000)}}
+    runs.add(run, [{"ts": 1, "type": "points", "data": points}, {"ts": 1, "type": "metrics", "data": row}])
+    answer = runs.steps(run)
+    assert (answer["total"], len(answer["rows"]), len(answer["columns"])) == (count, count, 3_002)
+    assert answer["rows"][77]["m2999"] == 2_999.0 and answer["rows"][-1] == {"global_step": count - 1, "long": 0.5}
+
+
+def test_parameters_whose_paths_would_be_one_name_have_names_of_their_own(runs: Runs, run: str) -> None:
+    facts = {
+        "hyperparams": {"Args": {"a": {"b": 1, "c/d": 2, "e": {"f": 3}}, "a/b": 4, "a/c": {"d": 5}, "a/e/f": 6, "x": {"y": 7}, "p%": 8}}
+    }
+    assert requests.put(f"{runs.server.url}/api/runs/{run}/meta", json=facts, timeout=30).status_code == 200
+    answer = requests.post(f"{runs.server.url}/tasks.get_hyper_params", json={"tasks": [run]}, timeout=30).json()
+    found = {item["name"]: item["value"] for item in answer["data"]["params"][0]["hyperparams"]}
+    assert sorted(found.values()) == [str(number) for number in range(1, 9)]
+    assert (found["a/b"], found["a%2Fb"], found["x/y"], found["p%"]) == ("1", "4", "7", "8")

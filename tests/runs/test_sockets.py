@@ -103,6 +103,10 @@ def test_blank_lines_are_not_sent_and_a_message_with_newlines_is_several_frames(
     runs.log(run, "", "   ", "one\ntwo\r\n\r\nthree\rfour\x0cfive")
     with runs.socket(run) as socket:
         assert received(socket, count=4) == ["one", "two", "three", "four\x0cfive"]
+    runs.log(run, "six\nseven\u2028eight\x85nine\x1cten")
+    for tail, frames in ((1, ["seven\u2028eight\x85nine\x1cten"]), (3, ["four\x0cfive", "six", "seven\u2028eight\x85nine\x1cten"])):
+        with runs.socket(run, f"tail={tail}") as socket:
+            assert received(socket, count=len(frames)) == frames
 
 
 def test_progress_bars_are_dropped_when_asked(runs: Runs, run: str) -> None:

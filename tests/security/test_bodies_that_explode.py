@@ -186,3 +186,16 @@ def test_the_description_is_compressed_once(shared_server: Server) -> None:
     before = shared_server.cpu_seconds()
     assert all(read(encoding) == first[encoding] for encoding in ("gzip", "deflate") for _ in range(30))
     assert shared_server.cpu_seconds() - before < 0.15
+
+
+@pytest.mark.parametrize("line", [b"\r", b"\n", b"x\n", b"x\r"], ids=repr)
+def test_millions_of_short_lines_are_refused_before_they_are_read(shared_server: Server, line: bytes) -> None:
+    """30 million broken lines, 160 kB on the wire, took minutes, and a gigabyte for what was wrong with each."""
+    body = packed(line * (30_000_000 // len(line)) + b"x" * 1_000)
+    headers = {"Content-Type": "application/json-lines", "Content-Encoding": "gzip"}
+    padding = gzip.compress(b"", mtime=0) * 500 + b"\0" * 200_000  # so that it is no more than 200 times its size
+    answer, seconds = cost(shared_server, "/events.add_batch", padding + body, headers)
+    assert answer.codes == (400, 12) and "events.max_batch_lines" in answer.meta["result_msg"]
+    assert seconds < 1.5
+    answer, seconds = cost(shared_server, "/api/runs/explode/events", padding + body, headers)
+    assert answer.status in (400, 413) and seconds < 1.5

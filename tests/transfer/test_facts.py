@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from apiserver.operations.transfer.adapters.rows import flat
 from apiserver.operations.transfer.facts import storable
 from tests.runs.conftest import tidemark
 
@@ -47,3 +48,15 @@ def test_half_characters_and_infinities_of_json_can_be_sent() -> None:
         json.loads('{"name": "\\ud800", "hyperparams": {"\\udc80": {"\\ud800": NaN, "b": {"c": [NaN, "\\ud800"]}}}}')
     )
     assert orjson.loads(orjson.dumps(facts)) == {"name": "?", "hyperparams": {"_": {"?": "nan", "b/c": [None, "?"]}}} and not left_out
+
+
+def test_paths_that_would_be_one_name_have_names_of_their_own() -> None:
+    facts, left_out = storable({"hyperparams": {"a": {"x": {"y": 1, "z": {"w": 2}}, "x/y": 3, "x/z/w": 4, "plain": {"y": 5}}}})
+    found = facts["hyperparams"]["a"]
+    assert sorted(found.values()) == [1, 2, 3, 4, 5] and not left_out
+    assert (found["x/y"], found["x%2Fy"], found["plain/y"]) == (1, 3, 5)
+
+
+def test_rows_keep_both_of_two_values_whose_paths_would_be_one_name() -> None:
+    assert sorted(value for _, value in flat({"a": {"b": 1}, "a/b": 2})) == [1, 2]
+    assert dict(flat({"a": {"b": 1}, "c": 2})) == {"a/b": 1, "c": 2}

@@ -21,7 +21,7 @@ from apiserver.bll.events.retries import digest_of
 from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.common.fairness import give_way
 from apiserver.common.metrics import EVENT_BYTES, count_refused
-from apiserver.errors import EmptyBatch, EventsNotAdded
+from apiserver.errors import EmptyBatch, EventsNotAdded, ValidationFailed
 from apiserver.stores.base import EventWriter
 from apiserver.stores.state import Bus
 
@@ -29,6 +29,8 @@ SLICE = 1 << 16
 """Bytes processed before yielding to other requests: 1 ms, or 10 ms if every line has its own series."""
 SLICE_LINES = 2_000
 """Most lines of a slice: blank and invalid lines are short, but take longest per byte."""
+COUNTED = 1 << 21
+"""Bytes whose lines are counted before yielding."""
 MAX_ERROR_LINES = 100
 
 
@@ -42,7 +44,8 @@ class IngestSettings:
     validate_plots: bool = False
     max_batch_tasks: int = 1_000
     max_batch_series: int = 20_000
-    """Limits of one batch: tasks, and series of scalars."""
+    max_batch_lines: int = 500_000
+    """Limits of one batch: tasks, series of scalars, and lines, blank ones too."""
 
 
 class Ingest:
@@ -70,6 +73,7 @@ class Ingest:
         Returns {added, errors, errors_info, error_lines}. Raises EmptyBatch, EventsNotAdded (no line was valid), ValidationFailed (events of one task
         contradict each other), and StoreError if the store can't take the batch now.
         """
+        _check_lines(body, self._settings.max_batch_lines)
         builder = self._builder(worker)
         number = 0
         for lines in _slices(body):
@@ -134,6 +138,18 @@ class Ingest:
                 builder.drop(id, f"invalid {kind} id {id}", f"the {kind} {id} belongs to another company: it can be read, not written")
             elif entity.locked and not ids[id]:
                 builder.drop(id, f"invalid {kind} id {id}", f"the {kind} {id} is published: only events with allow_locked are taken")
+
+
+def _check_lines(body: bytes, most: int) -> None:
+    """Raise ValidationFailed for a body of too many lines. A blank one costs a byte to send, a broken one two, and a refusal is kept of each."""
+    lines = 0
+    for start in range(0, len(body), COUNTED):
+        if start:
+            give_way()
+        part = body[start : start + COUNTED]
+        lines += part.count(b"\n") + part.count(b"\r") - part.count(b"\r\n")
+        if lines > most:
+            raise ValidationFailed("", f"at most {most} lines (events.max_batch_lines)", lines)
 
 
 def _slices(body: bytes) -> Iterator[list[bytes]]:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Body, Records
-from apiserver.bll.registry.relatives import looked_up
+from apiserver.bll.registry.relatives import in_parts
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.errors import NoWritePermission, ProjectHasDatasets, ProjectHasModels, ProjectHasPipelines, ProjectHasTasks
+from apiserver.errors import NoWritePermission, ProjectHasDatasets, ProjectHasModels, ProjectHasPipelines, ProjectHasTasks, TidemarkError
 from apiserver.stores.registry import Condition
 
 URLS = ("model_urls", "artifact_urls", "event_urls")
@@ -90,11 +90,13 @@ class ProjectRemoval:
     def _delete_contents(self, company: str, tasks: Sequence[str], inside: Sequence[Condition]) -> Body:
         urls: dict[str, set[str]] = {name: set() for name in URLS}
         deleted_models = 0
-        for task, relatives in looked_up(tasks, lambda some: self._removal.relatives(company, some)):
-            removed = self._removal.delete(company, task, relatives, force=True, urls=True)
-            deleted_models += removed.models
-            for name, found in (removed.urls or {}).items():
-                urls.setdefault(name, set()).update(found)
+        for part in in_parts(tasks):
+            for removed in self._removal.delete_many(company, part, force=True, urls=True).values():
+                if isinstance(removed, TidemarkError):
+                    raise removed
+                deleted_models += removed.models
+                for name, found in (removed.urls or {}).items():
+                    urls.setdefault(name, set()).update(found)
         for model in self._registry.find("model", [company], inside, fields=["public", "uri"]):
             self._removal.remove_model(company, model)
             deleted_models += 1

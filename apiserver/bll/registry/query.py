@@ -32,8 +32,8 @@ Where = list[Condition | AnyOf]
 
 MAX_CONDITIONS = 500
 """Conditions of one request: every field of `_any_`, every value of `filters`, every dotted filter is one. SQLite nests them, up to 1,000."""
-MAX_NAMES = 100
-"""Names in a dotted path."""
+MAX_NAMES = 60
+"""Names in a dotted path. SQLite walks a path of odd names with a table for each, of which a join has up to 64."""
 
 _OPERATORS = {"__$and": "all", "__$all": "all", "__$or": "any", "__$any": "any"}
 _NOT = "__$not"
@@ -291,6 +291,7 @@ def _search(value: Any, name: str, fields: Fields, *, alternatives: bool) -> Whe
     paths = value.get("fields") or []
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise ValidationFailed(f"{name}.fields", "a list of field names", paths)
+    paths = list(dict.fromkeys(paths))
     where: Where = []
     if pattern and paths:
         found = [pattern_condition(value_path(path), pattern, ignore_case=True, name=f"{name}.pattern") for path in paths]

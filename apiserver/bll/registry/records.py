@@ -11,7 +11,9 @@ from apiserver.bll.registry.document_changes import until_stored
 from apiserver.bll.registry.new_documents import now_ms
 from apiserver.bll.registry.projection import LISTS
 from apiserver.bll.registry.public import find_readable, list_owner, owners_of_public
+from apiserver.common.json_shape import check_shape
 from apiserver.errors import (
+    BadBody,
     InvalidModel,
     InvalidProject,
     InvalidQueue,
@@ -27,6 +29,8 @@ T = TypeVar("T")
 
 MAX_DOCUMENT = 16_000_000
 """Bytes of a document as JSON: what ClearML's own database takes."""
+MAX_VALUES = 100_000
+"""Values of a document, objects and lists too: each is found by its path, so together they are many times as long as the document."""
 
 Body = dict[str, Any]
 
@@ -153,13 +157,17 @@ def checked(body: Body) -> Body:
     """The body, if it can be stored as JSON. Raises ValidationFailed for integers beyond 64 bits, lone surrogates, too deep nesting, and bodies that are
     too long."""
     try:
-        size = len(orjson.dumps(body))
+        text = orjson.dumps(body)
     except TypeError as error:
         raise ValidationFailed("", f"made of 64-bit integers, finite numbers and valid text ({error})") from None
-    if size > MAX_DOCUMENT:
+    if len(text) > MAX_DOCUMENT:
         raise ValidationFailed(
-            "", f"so short that the document (task, model, project, user) has at most {MAX_DOCUMENT:,} bytes as JSON", size
+            "", f"so short that the document (task, model, project, user) has at most {MAX_DOCUMENT:,} bytes as JSON", len(text)
         )
+    try:
+        check_shape(text, MAX_VALUES)
+    except BadBody as error:
+        raise ValidationFailed("", f"made so that the document (task, model, project, user) can be stored: {error.extra}") from None
     return body
 
 

@@ -114,9 +114,14 @@ def models_of_files(registry: Registry, company: str, files: Collection[str]) ->
 def looked_up(ids: Sequence[str], look_up: Callable[[Sequence[str]], Found]) -> Iterator[tuple[str, Found]]:
     """Each id with what `look_up` returned for its group of up to AT_ONCE ids (one search costs as much for a group as for one id). Yields to other
     greenlets between groups."""
-    for start in range(0, len(ids), AT_ONCE):
-        part = ids[start : start + AT_ONCE]
+    for part in in_parts(ids):
         found = look_up(part)
         for id in part:
             give_way()
             yield id, found
+
+
+def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Up to AT_ONCE of them at a time."""
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]

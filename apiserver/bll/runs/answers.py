@@ -113,7 +113,7 @@ class RunAnswers:
     def fast(self, run: Owner, wanted: RowSelection, only: list[str] | None) -> RowsAnswer:
         """Numbers by step, as Runicorn's v2 API answers. `only` are the columns asked for, in that order, also unknown ones."""
         started = time.perf_counter()
-        run_rows = RunRows(self._store, run, lo=wanted.lo, hi=wanted.hi, numeric=True, only=only)
+        run_rows = RunRows(self._store, run, lo=wanted.lo, hi=wanted.hi, numeric=True, only=None if only is None else frozenset(only))
         names = only if only is not None else run_rows.columns
         columns = [STEP_COLUMN, *names] if run_rows.series or only is not None else []
         if wanted.downsample:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from apiserver.common.fairness import paced
+from apiserver.common.joined_names import SEPARATOR, escaped
 from apiserver.stores.records import ATTRIBUTE, SCALAR, SeriesKey
 
 NUMBER = "number"
@@ -45,7 +46,6 @@ def attribute(task: str, kind: str, name: str) -> SeriesKey:
     return SeriesKey(task, ATTRIBUTE, kind, name)
 
 
-SEPARATOR = "/"
 KEYS = 2_000
 """Series processed before yielding to other requests."""
 
@@ -74,7 +74,7 @@ def _name(parts: tuple[str, str]) -> str:
 
 
 def _escaped(parts: tuple[str, str], reserved: Collection[str]) -> str:
-    metric, variant = (part.replace("%", "%25").replace(SEPARATOR, "%2F") for part in parts)
+    metric, variant = map(escaped, parts)
     return metric if variant == metric and metric not in reserved else f"{metric}{SEPARATOR}{variant}"
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from apiserver.bll.events.live_log import LiveLine, live_line
 from apiserver.bll.registry.directory import Owner
-from apiserver.bll.runs.log_frames import FrameFormat, SeenArrivals
+from apiserver.bll.runs.log_frames import FrameFormat, SeenArrivals, lines_of
 from apiserver.common.fairness import give_way
 from apiserver.stores.base import LogReader
 from apiserver.stores.records import LOG, MAX_ITER, MIN_ITER, SEQ_SHIFT, Cursor, EventQuery
@@ -127,8 +127,7 @@ class LogFeed:
 
 def _last_lines(line: LiveLine, count: int) -> LiveLine:
     """The last lines of a message with several."""
-    parts = [part for part in (line.msg or "").splitlines() if part and not part.isspace()]
-    return msgspec.structs.replace(line, msg="\n".join(parts[-count:]))
+    return msgspec.structs.replace(line, msg="\n".join(lines_of(line.msg)[-count:]))
 
 
 def _start_of(moment: int) -> Cursor:

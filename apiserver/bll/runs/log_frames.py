@@ -17,6 +17,11 @@ from apiserver.stores.records import SEQ_SHIFT
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
 
 
+def lines_of(message: str | None) -> list[str]:
+    """The lines of a message that are shown: blank ones are not."""
+    return [part for part in _LINE_ENDS.split(message or "") if part and not part.isspace()]
+
+
 class FrameFormat(NamedTuple):
     """How frames are made: as text or as JSON, with or without progress bars."""
 
@@ -28,7 +33,7 @@ class FrameFormat(NamedTuple):
         (`id` is its seq as text, for clients whose numbers are doubles)."""
         frames: list[str] = []
         for line in lines:
-            parts = [part for part in _LINE_ENDS.split(line.msg or "") if part and not part.isspace()]
+            parts = lines_of(line.msg)
             if self.hide_progress:
                 parts = [part for part in parts if not has_bar(part)]
             if not parts:

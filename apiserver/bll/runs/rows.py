@@ -6,7 +6,7 @@ A window reads every series of the run between two steps, so that memory depends
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +77,7 @@ class RunRows:
         hi: int | None = None,
         numeric: bool = False,
         by_time: bool = False,
-        only: Sequence[str] | None = None,
+        only: Collection[str] | None = None,
         nulls: bool = False,
         every_name: bool = False,
     ) -> None:
@@ -220,12 +220,12 @@ class RunRows:
         return times if len(times) == count and bool(np.isfinite(times).all()) and bool((times[1:] > times[:-1]).all()) else None
 
     def _is_uneven(self) -> bool:
-        """Whether a window of steps may hold any number of points."""
+        """Whether a window of steps may hold any number of points, or so few that asking for every series is more work than reading them."""
         longest = max(s.chart_count for s in self.series)
-        span = max(
-            s.chart_max_iter - s.chart_min_iter + 1 for s in self.series if s.chart_max_iter is not None and s.chart_min_iter is not None
-        )
-        return self.cells > WINDOW and span > 2 * longest
+        extents = [(s.chart_min_iter, s.chart_max_iter) for s in self.series]
+        span = max(last - first + 1 for first, last in extents if first is not None and last is not None)
+        windows = span // max(WINDOW // len(self.series), LEAST_STEPS)
+        return self.cells > WINDOW and (span > 2 * longest or windows * len(self.series) > self.cells)
 
     def _pages(self, keys: list[SeriesKey]) -> Iterator[tuple[list[PointColumns], int, int]]:
         width = self.hi - self.lo + 1 if self.cells <= WINDOW else max(WINDOW // len(self.series), LEAST_STEPS)

@@ -7,10 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from apiserver.bll.runs.rows import Cells, Window
+from apiserver.stores.means import GREATEST
 from apiserver.stores.records import Floats
 
 _ABSOLUTE = 1e6
 """Seconds from which a time is taken for one since the epoch: its differences are exact to microseconds only."""
+
+_WHOLE = 2.0**53
 
 
 class TimeRows(NamedTuple):
@@ -38,8 +41,11 @@ def by_time(window: Window, start: float | None = None) -> TimeRows:
 
 def since(times: Floats, start: float) -> Floats:
     """Times relative to a start."""
-    relative = times - start
-    return np.round(relative, 6) if abs(start) >= _ABSOLUTE else relative
+    with np.errstate(over="ignore"):
+        relative = np.clip(times - start, -GREATEST, GREATEST)  # the distance of two finite numbers may be infinite
+        rounded = np.round(relative, 6)
+    # Numbers from 2^53 on are whole; rounding would multiply them, to infinity.
+    return np.where(np.abs(relative) < _WHOLE, rounded, relative) if abs(start) >= _ABSOLUTE else relative
 
 
 def _times(cell: Cells, row_times: Floats) -> Floats:

@@ -34,7 +34,8 @@ MAX_ERRORS = 20_000
 """Errors that are kept: more than an answer lists."""
 MAX_SERIES = 100_000
 """Series of one batch: each takes a kilobyte before the store says whether its run may have so many."""
-_MAX_NAME = 1024
+_MAX_NAME, _MAX_URL = 1_024, 8_192
+"""Bytes, as for lines of `events.add_batch`."""
 _LONG_LINE = 20_000
 """Length in bytes above which the shape of a line is checked before it is parsed. A line may hold more lists than one of `events.add_batch`, because
 figures are sent as objects here, not as text."""
@@ -259,6 +260,8 @@ class RunLines:
         _check_name(path)
         iteration = _iteration(data)
         url = data.get("url")  # ours: the address at which an importer stored the file
+        if isinstance(url, str) and len(url.encode()) > _MAX_URL:
+            raise BadLine(f"a url must have at most {_MAX_URL} bytes, got {_brief(url)}")
         body: dict[str, Any] = {"url": url if isinstance(url, str) and url else path, "path": path}
         caption = data.get("caption")
         if isinstance(caption, str):
@@ -301,7 +304,7 @@ class RunLines:
         try:
             text = orjson.dumps(figure).decode()
         except (TypeError, ValueError):
-            text = json.dumps(figure)
+            text = _deep_text(figure)
         body = {"plot_str": text, "plot_len": len(text)}
         self.batch.events.append(
             Event(PLOT, self.run, metric, variant, _iteration(data), None, timestamp, self.worker, self._offset, len(text), body)
@@ -314,6 +317,8 @@ class RunLines:
             raise BadLine('a log line needs "text"')
         if level is not None and not isinstance(level, str):
             raise BadLine(f'"level" must be a text, got {_brief(level)}')
+        if level is not None and len(level.encode()) > _MAX_NAME:
+            raise BadLine(f'"level" must have at most {_MAX_NAME} bytes, got {_brief(level)}')
         if ordinal is not None and (type(ordinal) is not int or not 1 <= ordinal <= MAX_ITER):
             raise BadLine(f'"ordinal" must be a number from 1 on, got {_brief(ordinal)}')
         self.add_log(text, timestamp, ordinal, level)
@@ -363,6 +368,14 @@ def _number(value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def _deep_text(figure: Mapping[str, Any]) -> str:
+    """A figure as JSON, with integers of any size and more levels than the fast encoder takes."""
+    try:
+        return json.dumps(figure)
+    except RecursionError:
+        raise BadLine('"plot" is nested too deeply') from None
 
 
 def _check_name(name: str) -> None:

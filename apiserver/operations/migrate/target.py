@@ -49,6 +49,7 @@ class Target:
             validate_plots=events.validate_plot_str,
             max_batch_tasks=events.max_batch_tasks,
             max_batch_series=events.max_batch_series,
+            max_batch_lines=events.max_batch_lines,
         )
         self._ingest = Ingest(self.events, directory, self._engine.bus, SchemaSet(SCHEMA, cache).definitions("events"), ingest)
         self.storage: FileStorage = open_storage(settings)

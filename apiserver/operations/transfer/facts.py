@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from apiserver.operations.transfer.adapters.rows import flat
+from apiserver.operations.transfer.adapters.rows import leaves, named
 from apiserver.operations.transfer.pieces import printable
 
 MAX_PARAMS = 10_000
@@ -44,8 +44,8 @@ class _Plain:
 
     def params(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Hyper-parameters: nested objects flattened to paths."""
-        paths = flat(values)
-        found = {printable(path): self._param(value) for path, value in islice(paths, self._params)}
+        paths = leaves(values)
+        found = {printable(name): self._param(value) for name, value in named(islice(paths, self._params))}
         self._params -= len(found)
         more = sum(1 for _ in islice(paths, _COUNTED))
         if more:

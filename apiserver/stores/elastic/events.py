@@ -83,8 +83,11 @@ class ElasticEvents:
         return self._writer.append(company, batch)
 
     def delete(self, company: str, task: str) -> int:
-        self._deleter.delete(company, rewound(task))
-        return self._deleter.delete(company, task)
+        return self.delete_many(company, [task])[task]
+
+    def delete_many(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        removed = self._deleter.delete(company, [*tasks, *map(rewound, tasks)])
+        return {task: removed[task] for task in tasks}
 
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None

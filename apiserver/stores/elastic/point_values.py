@@ -48,7 +48,8 @@ def body_of(source: Mapping[str, Any]) -> dict[str, Any]:
     elif "packed" in source:
         body = decode_json(zlib.decompress(b64decode(source["packed"])))
     else:
-        body = source.get("body") or {}
+        plain = source.get("body") or {}
+        body = decode_json(b64decode(plain)) if isinstance(plain, str) else plain
     return body
 
 

@@ -20,6 +20,8 @@ MAX_TERM = 32_766
 
 MAX_TERMS = 65_536
 """Values of one clause: `index.max_terms_count`."""
+MAX_GROUPS = 300
+"""Groups of metrics with the same variants in one search: each is three clauses, of which Elasticsearch takes 1,024 where it has little memory."""
 
 
 def terms(field: str, values: Collection[Any]) -> Query:
@@ -40,10 +42,28 @@ def series_filter(metrics: Metrics | None) -> list[Query]:
 
 def named_series(variants_of: Mapping[str, Collection[str]]) -> list[Query]:
     """The named variants of each metric. Metrics with the same variants share a clause: thousands of metrics are few clauses."""
-    alike: dict[tuple[str, ...], list[str]] = {}
+    return [{"bool": {"filter": [terms("metric", names), terms("variant", variants)]}} for variants, names in _alike(variants_of).items()]
+
+
+def parts_of(metrics: Metrics) -> list[Metrics]:
+    """A filter in parts that select no event twice, each with no more clauses than one search takes. Mostly there is one."""
+    whole = {metric: variants for metric, variants in metrics.items() if not variants}
+    alike = list(_alike({metric: variants for metric, variants in metrics.items() if variants}).items())
+    if len(alike) <= MAX_GROUPS:
+        return [metrics]
+    parts: list[Metrics] = [
+        {metric: variants for variants, names in alike[start : start + MAX_GROUPS] for metric in names}
+        for start in range(0, len(alike), MAX_GROUPS)
+    ]
+    return [*parts, whole] if whole else parts
+
+
+def _alike(variants_of: Mapping[str, Collection[str]]) -> dict[tuple[str, ...], list[str]]:
+    """The metrics that have the same variants."""
+    found: dict[tuple[str, ...], list[str]] = {}
     for metric, variants in variants_of.items():
-        alike.setdefault(tuple(sorted(variants)), []).append(metric)
-    return [{"bool": {"filter": [terms("metric", names), terms("variant", variants)]}} for variants, names in alike.items()]
+        found.setdefault(tuple(sorted(set(variants))), []).append(metric)
+    return found
 
 
 def any_of(choices: list[Query]) -> Query:
@@ -77,7 +97,7 @@ def event_filters(query: EventQuery, log_index: str | None) -> tuple[list[Query]
         filters.append(terms("iter", query.iters))
     if query.levels is not None and log_index is not None:
         others: Query = {"bool": {"must_not": [{"term": {"_index": log_index}}]}}
-        filters.append(any_of([{"terms": {"level": list(query.levels)}} if query.levels else NO_MATCH, others]))
+        filters.append(any_of([terms("level", query.levels), others]))
     if query.with_iter:
         filters.append({"exists": {"field": "iter"}})
         without.append({"term": {"iter": SINGLE_VALUE_ITER}})
@@ -129,8 +149,7 @@ def event_of(hit: Mapping[str, Any], types: Mapping[str, str], order: Axis) -> P
         body: dict[str, Any] = {"value": None if value is None else float(value), **body_of(source)}
     elif "msg" in source or "level" in source:
         body = {name: source[name] for name in ("level", "msg") if name in source}
-        if "body" in source:
-            body.update(source["body"])
+        body.update(body_of(source))
     else:
         body = body_of(source)
     key = SeriesKey(source["task"], types[plain(hit["_index"])], source["metric"], source["variant"])

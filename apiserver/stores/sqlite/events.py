@@ -84,6 +84,9 @@ class SqliteEvents:
         self._db.maintain()
         return count
 
+    def delete_many(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        return {task: self.delete(company, task) for task in tasks}
+
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None
     ) -> int:

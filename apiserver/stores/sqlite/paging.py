@@ -10,6 +10,7 @@ from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from apiserver.stores.codec import decode_json, unpack_body
 from apiserver.stores.event_types import TYPES, EventType
@@ -28,6 +29,8 @@ from apiserver.stores.records import (
 )
 from apiserver.stores.sqlite.points import PointRange, Selected, select_points
 
+FEW = 1_000
+"""Values that a statement lists; SQLite counts its variables, and more of them are one JSON text."""
 LOG_COLUMNS = "series, iter, timestamp, seq, level, worker, msg, extra"
 """The columns of a log line that is returned as an event."""
 
@@ -242,15 +245,21 @@ def conditions(query: EventQuery, type: EventType, series: list[int] | None) -> 
         sql.append(" AND " + text)
         values.extend(more)
 
+    def among(column: str, some: Sequence[Any], more: str = "") -> None:
+        if len(some) > FEW:
+            add(f"{column} IN (SELECT value FROM json_each(?)){more}", orjson.dumps(list(some)).decode())
+        else:
+            add(f"{column} IN ({','.join('?' * len(some))}){more}", *some)
+
     has_iter = "iter IS NOT NULL" if type.is_lines else "has_iter=1"
     if series is not None:
-        add(f"series IN ({','.join('?' * len(series))})", *series)
+        among("series", series)
     if query.min_iter is not None:
         add(f"iter>=? AND {has_iter}", query.min_iter)
     if query.max_iter is not None:
         add(f"iter<=? AND {has_iter}", query.max_iter)
     if query.iters is not None:
-        add(f"iter IN ({','.join('?' * len(query.iters))}) AND {has_iter}", *query.iters)
+        among("iter", query.iters, f" AND {has_iter}")
     if query.min_timestamp is not None:
         add("timestamp>=?", query.min_timestamp)
     if query.max_timestamp is not None:
@@ -262,5 +271,5 @@ def conditions(query: EventQuery, type: EventType, series: list[int] | None) -> 
     if query.with_iter:
         add(f"iter<>? AND {has_iter}", SINGLE_VALUE_ITER)
     if query.levels is not None and type.is_lines:
-        add(f"level IN ({','.join('?' * len(query.levels))})", *query.levels)
+        among("level", query.levels)
     return "".join(sql), values

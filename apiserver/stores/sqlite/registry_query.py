@@ -15,7 +15,7 @@ import orjson
 
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, STATISTICS, Path, conditions_in, path_of, searched
 from apiserver.stores.event_types import TYPES
-from apiserver.stores.patterns import PatternTime
+from apiserver.stores.patterns import SEARCHED, PatternTime
 from apiserver.stores.records import SCALAR
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Kind, Sort
 
@@ -159,10 +159,23 @@ class Statement:
     # --- patterns
 
     def text(self, path: Path, params: list[Any]) -> str:
-        """The value that a pattern is matched with, a text or a list of texts, as the argument of a JSON function."""
+        """The value that a pattern is matched with, a text or a list of texts, as the argument of a JSON function. Of a long text only what patterns see:
+        those of all documents are in memory together."""
         if len(path) == 1 and path[0] in LIST_COLUMNS:
             return f"json(coalesce(d.{path[0]}, 'null'))"
-        return self.scalar(path, params)
+        if len(path) == 1 and path[0] in COLUMNS:
+            return f'CASE WHEN length(d."{path[0]}") > {SEARCHED} THEN substr(d."{path[0]}", 1, {SEARCHED}) ELSE d."{path[0]}" END'
+        if self.is_scalar(path):
+            return self.scalar(path, params)
+        source = self._source(path[0])
+        for size in (2, 3):
+            if path[:size] in OBJECT_LISTS and len(path) > size:
+                params.extend((_json_path(path[size:]), _json_path(path[:size])))
+                return f"json((SELECT json_group_array(json_extract(o.value, ?)) FROM json_each({source}, ?) AS o))"
+        params += [_json_path(path)] * 4
+        value = f"json_extract({source}, ?)"
+        cut = f"WHEN json_type({source}, ?) = 'text' THEN substr({value}, 1, {SEARCHED})"
+        return f"CASE WHEN length({source}) <= {SEARCHED} THEN {value} {cut} ELSE {value} END"
 
     def order(self, sorts: Sequence[Sort], params: list[Any]) -> str:
         parts = []

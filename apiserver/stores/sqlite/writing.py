@@ -83,7 +83,10 @@ def _arrays(points: Points) -> SeriesArrays:
     )
     extra: Extra = {}
     workers: dict[int, str] = {}
+    last = {iteration: position for position, iteration in enumerate(points.iters)} if points.extra else {}
     for position, fields_ in points.extra.items():
+        if last[points.iters[position]] != position:
+            continue  # a later point of the batch replaces it, and what came with it
         fields_ = dict(fields_)
         if "worker" in fields_:
             workers[points.lines[position]] = str(fields_.pop("worker"))

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import * as buckets from "../../../apiserver/web/static/chart/buckets.js";
 import { smooth } from "../../../apiserver/web/static/chart/smooth.js";
+import { linearTicks } from "../../../apiserver/web/static/chart/ticks.js";
 
 /** Numbers that are the same in every run. */
 function randoms(seed) {
@@ -139,4 +140,18 @@ test("pauses of several series are those that all of them have", () => {
   assert.deepEqual(buckets.sharedPauses([one, [], other]), [[59_000, 900_000]]);
   assert.deepEqual(buckets.sharedPauses([one, busy]), []);
   assert.deepEqual(buckets.sharedPauses([]), []);
+});
+
+test("numbers whose distance is infinite are smoothed, merged and have ticks", () => {
+  const ys = [1.7e308, -1.7e308, 1.7e308, -1.7e308, 1.7e308, 1.7e308, Number.MAX_VALUE, -Number.MAX_VALUE];
+  const raw = points(ys.map((_, i) => i), ys);
+  for (const half of [0.1, 1, 1e9]) assert.ok([...smooth(raw, half)].every(Number.isFinite), String(half));
+  assert.ok(Math.abs(smooth(raw, 1e9)[3]) < 1e300);
+  const merged = buckets.mergeBuckets(raw, 8);
+  assert.deepEqual([merged.x.length, merged.min[0], merged.max[0]], [1, -Number.MAX_VALUE, Number.MAX_VALUE]);
+  assert.ok(Math.abs(merged.mean[0] / 4.25e307 - 1) < 1e-12);
+  for (const [from, to] of [[-1.7e308, 1.7e308], [-Number.MAX_VALUE, Number.MAX_VALUE], [0, 1.7e308]]) {
+    const { ticks } = linearTicks(from, to);
+    assert.ok(ticks.length >= 3 && ticks.every((tick) => tick >= from && tick <= to), String(ticks));
+  }
 });

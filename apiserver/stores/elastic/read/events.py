@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
-from apiserver.stores.elastic.point_values import POINT_DOCUMENT, VALUE_FIELDS
+from apiserver.stores.elastic.point_values import POINT_DOCUMENT, VALUE_FIELDS, source_of
 from apiserver.stores.elastic.queries import (
     Query,
     Zone,
@@ -17,6 +18,7 @@ from apiserver.stores.elastic.queries import (
     event_filters,
     event_of,
     order_by,
+    parts_of,
     search_after,
     series_filter,
     span,
@@ -112,6 +114,10 @@ class ElasticEventPages:
         whole: bool = True,
     ) -> list[dict[str, Any]]:
         """One page of hits: whole (`event_of` reads them), or with what doc values say of points."""
+        parts = query_parts(query)
+        if len(parts) > 1:
+            pages = [self.hits(types, part, zone, descending, after, size, more, whole) for part in parts]
+            return sorted((hit for page in pages for hit in page), key=lambda hit: _place(hit, zone), reverse=descending)[:size]
         filters, without = event_filters(query, _line_index(types))
         filters += [*more, *zone_filters(zone, descending, after)]
         body: Query = {"size": size, "sort": order_by(zone, descending), "track_total_hits": False}
@@ -142,12 +148,18 @@ class ElasticEventPages:
         types = self.indices(company, query.task, query.types)
         if not types:
             return 0
-        filters, without = event_filters(query, _line_index(types))
-        body: Query = {"size": 0, "track_total_hits": True, "query": all_of(filters, without)}
-        return int(self._client.msearch([(",".join(types), body)], "hits.total.value")[0]["hits"]["total"]["value"])
+        searches: list[tuple[str, Query]] = []
+        for part in query_parts(query):
+            filters, without = event_filters(part, _line_index(types))
+            searches.append((",".join(types), {"size": 0, "track_total_hits": True, "query": all_of(filters, without)}))
+        return sum(int(answer["hits"]["total"]["value"]) for answer in self._client.msearch(searches, "hits.total.value"))
 
     def iterations(self, company: str, query: EventQuery, descending: bool, count: int, beyond: int | None) -> list[int]:
         types = self.indices(company, query.task, query.types)
+        parts = query_parts(query)
+        if len(parts) > 1:
+            several = {iteration for part in parts for iteration in self.iterations(company, part, descending, count, beyond)}
+            return sorted(several, reverse=descending)[:count]
         found: list[int] = []
         while types and len(found) < count:
             size = min(PAGE, count - len(found))
@@ -258,6 +270,19 @@ class ElasticEventPages:
         for hits in self._client.scan(index, body | {"sort": ["iter", "timestamp", "seq"]}):
             last.update((hit["_source"]["url"], hit["_source"]["iter"]) for hit in hits)
         return min(last.values())
+
+
+def query_parts(query: EventQuery) -> list[EventQuery]:
+    """The query in parts that find no event twice: one search takes a limited number of clauses."""
+    if query.metrics is None:
+        return [query]
+    parts = parts_of(query.metrics)
+    return [query] if len(parts) == 1 else [replace(query, metrics=part) for part in parts]
+
+
+def _place(hit: Mapping[str, Any], zone: Zone) -> tuple[int, int, int]:
+    source = source_of(hit)
+    return (source["iter"] if zone == "iter" else 0, source["timestamp"], source["seq"])
 
 
 def _line_index(types: Mapping[str, str]) -> str | None:

@@ -15,6 +15,8 @@ LEVELS = 30
 """Levels that are counted one by one."""
 MAX_WORDS = 3
 """Words of a literal that narrow the search; the longest ones say most."""
+MAX_LETTERS = 32
+"""The beginning of a word that narrows it. Elasticsearch refuses wildcards of a hundred letters: with letters that repeat, its work for one is quadratic."""
 
 
 class ElasticLogLines:
@@ -111,5 +113,5 @@ def _narrowed(literal: str | None) -> list[Query]:
     runs = sorted(set(re.findall(r"[a-z0-9]+", literal.lower())) if literal and literal.isascii() else (), key=len, reverse=True)[
         :MAX_WORDS
     ]
-    words: list[Query] = [{"wildcard": {"msg": {"value": f"*{run}*"}}} for run in runs]
+    words: list[Query] = [{"wildcard": {"msg": {"value": f"*{run[:MAX_LETTERS]}*"}}} for run in runs]
     return [any_of([all_of(words), {"term": {"long": True}}])] if words else []

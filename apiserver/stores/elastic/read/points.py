@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.point_values import POINT_DOCUMENT, body_of, source_of
-from apiserver.stores.elastic.queries import MISSING, NO_MATCH, Query, all_of, any_of, named_series, point_value, span
+from apiserver.stores.elastic.queries import MISSING, NO_MATCH, Query, all_of, any_of, named_series, parts_of, point_value, span
 from apiserver.stores.elastic.series.store import SeriesStore, series_query
 from apiserver.stores.elastic.visibility import Visibility
-from apiserver.stores.records import Axis, Cursor, PointColumns, SeriesKey
+from apiserver.stores.records import Axis, Cursor, Ints, PointColumns, SeriesKey
 
 MAX_TERMS = 1_000
 """Iterations that are worth naming one by one."""
@@ -27,6 +27,15 @@ class _Rows:
     timestamps: list[int]
     seqs: list[int]
     values: list[float]
+
+    def take(self, found: Sequence[Sequence[Any]]) -> None:
+        """Add points: iteration and `_payload` of each."""
+        if found:
+            iters, timestamps, seqs, values, specials = zip(*found, strict=True)
+            self.iters += iters
+            self.timestamps += timestamps
+            self.seqs += seqs
+            self.values += map(point_value, values, specials) if any(specials) or MISSING in values else values
 
     def columns(self, key: SeriesKey) -> PointColumns:
         return PointColumns(
@@ -64,15 +73,33 @@ class ElasticPoints:
         indices = self._indices(company, keys)
         filters = span(axis, lo, hi) + span("seq", None, until_seq)
         if limit is None and after is None and axis == "iter":
-            found = {key: self.all_points(key, index, filters) for key, index in indices.items()}
-            return [rows.columns(key) for key, rows in found.items() if rows.iters]
-        by_index: dict[str, list[SeriesKey]] = {}
-        for key, index in indices.items():
-            by_index.setdefault(index, []).append(key)
-        if not by_index:
-            return []
-        index, wanted = next(iter(by_index.items()))
-        return self._merged(index, wanted, axis, after, limit, filters)
+            if lo is not None and hi is not None and hi - lo < PAGE:
+                return self._stretch(indices, filters, hi - lo + 1)
+            whole = {key: self.all_points(key, index, filters) for key, index in indices.items()}
+            return [rows.columns(key) for key, rows in whole.items() if rows.iters]
+        # Points of numbers and of what else a row of the runs API holds are in indices of their own.
+        found = _Taken()
+        for index, part in _parts(indices):
+            bound = found.last(axis) if limit is not None and len(found) >= limit else None
+            found.add(*self._first_points(index, part, axis, after, limit, [*filters, *span(axis, None, bound)]))
+            found.cut(axis, limit)
+        return found.columns()
+
+    def _stretch(self, indices: Mapping[SeriesKey, str], filters: list[Query], width: int) -> list[PointColumns]:
+        """The points of series at so few iterations that a page holds those of each; some series are asked for together."""
+        found: list[PointColumns] = []
+        body: Query = {"size": PAGE, "_source": False, "stored_fields": "_none_", "sort": [{"iter": "asc"}, *_payload()]}
+        body["track_total_hits"] = False
+        asked = list(indices.items())
+        for start in range(0, len(asked), at_once := max(1, PAGE // width)):
+            some = asked[start : start + at_once]
+            searches = [(index, {**body, "query": series_query(key, {"exists": {"field": "iter"}}, *filters)}) for key, index in some]
+            for (key, _), answer in zip(some, self._client.msearch(searches, "hits.hits.sort"), strict=True):
+                rows = _Rows([], [], [], [])
+                rows.take([hit["sort"] for hit in answer.get("hits", {}).get("hits", [])])
+                if rows.iters:
+                    found.append(rows.columns(key))
+        return found
 
     def all_points(self, key: SeriesKey, index: str, filters: list[Query]) -> _Rows:
         """All points of one series by iteration: the order of the index itself, so a page ends as soon as it is full."""
@@ -93,24 +120,20 @@ class ElasticPoints:
             if after is not None:
                 body["search_after"] = after
             hits = self._client.msearch([(index, body)], "hits.hits.sort")[0].get("hits", {}).get("hits", [])
-            if hits:
-                _, _, _, iters, timestamps, seqs, values, specials = zip(*(hit["sort"] for hit in hits), strict=True)
-                rows.iters += iters
-                rows.timestamps += timestamps
-                rows.seqs += seqs
-                rows.values += map(point_value, values, specials) if any(specials) or MISSING in values else values
+            rows.take([hit["sort"][3:] for hit in hits])
             if len(hits) < PAGE:
                 return rows
             after = hits[-1]["sort"]
 
-    def _merged(
+    def _first_points(
         self, index: str, keys: Sequence[SeriesKey], axis: Axis, after: Cursor | None, limit: int | None, filters: list[Query]
-    ) -> list[PointColumns]:
-        """The first points of many series of one task in the order (axis, timestamp, seq)."""
-        found: dict[tuple[str, str], _Rows] = {(key.metric, key.variant): _Rows([], [], [], []) for key in keys}
+    ) -> tuple[list[SeriesKey], PointColumns]:
+        """The first points of many series of one task and index in the order (axis, timestamp, seq), and the series of each."""
         names = {(key.metric, key.variant): key for key in keys}
         sort: list[Any] = [{axis: "asc"}, *_payload(), {"iter": "asc"}, {"metric": "asc"}, {"variant": "asc"}]
         choices = choices_of(keys)
+        owners: list[SeriesKey] = []
+        rows = _Rows([], [], [], [])
         place: list[Any] | None = None
         left = limit
         while left is None or left > 0:
@@ -137,7 +160,7 @@ class ElasticPoints:
             hits = self._client.msearch([(index, body)], "hits.hits.sort")[0].get("hits", {}).get("hits", [])
             for hit in hits:
                 _, timestamp, seq, value, special, iteration, metric, variant = hit["sort"]
-                rows = found[metric, variant]
+                owners.append(names[metric, variant])
                 rows.iters.append(iteration)
                 rows.timestamps.append(timestamp)
                 rows.seqs.append(seq)
@@ -146,7 +169,7 @@ class ElasticPoints:
                 break
             place = hits[-1]["sort"]
             left = None if left is None else left - len(hits)
-        return [rows.columns(names[name]) for name, rows in found.items() if rows.iters]
+        return owners, rows.columns(keys[0])
 
     def extras(
         self, company: str, keys: Sequence[SeriesKey], lo: int | None, hi: int | None, iters: Sequence[int] | None
@@ -154,8 +177,7 @@ class ElasticPoints:
         """The fields kept with points, by iteration."""
         indices = self._indices(company, keys)
         found: dict[SeriesKey, dict[int, dict[str, Any]]] = {}
-        for index in dict.fromkeys(indices.values()):
-            mine = [key for key, where in indices.items() if where == index]
+        for index, mine in _parts(indices):
             names = {(key.task, key.metric, key.variant): key for key in mine}
             tasks = list({key.task for key in mine})
             bounds = span("iter", lo, hi)
@@ -172,6 +194,60 @@ class ElasticPoints:
                     if key is not None and (body := body_of(source)):
                         found.setdefault(key, {})[source["iter"]] = body
         return found
+
+
+class _Taken:
+    """Points of many series in one order: what was found first of them so far."""
+
+    def __init__(self) -> None:
+        self._keys: list[SeriesKey] = []
+        self._owners = np.empty(0, np.int64)
+        self._iters, self._timestamps, self._seqs = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+        self._values = np.empty(0)
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def add(self, owners: Sequence[SeriesKey], points: PointColumns) -> None:
+        """Points and the series of each."""
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(owners), len(self._keys))}
+        self._keys += numbers
+        self._owners = np.append(self._owners, np.array([numbers[key] for key in owners], np.int64))
+        self._iters, self._values = np.append(self._iters, points.iters), np.append(self._values, points.values)
+        self._timestamps, self._seqs = np.append(self._timestamps, points.timestamps), np.append(self._seqs, points.seqs)
+
+    def last(self, axis: Axis) -> int:
+        """Where the last of them lies."""
+        return int(self._along(axis)[-1])
+
+    def cut(self, axis: Axis, limit: int | None) -> None:
+        """Put them in order, and keep the first."""
+        order = np.lexsort((self._seqs, self._timestamps, self._along(axis)))[:limit]
+        self._owners, self._iters, self._values = self._owners[order], self._iters[order], self._values[order]
+        self._timestamps, self._seqs = self._timestamps[order], self._seqs[order]
+
+    def columns(self) -> list[PointColumns]:
+        """By series."""
+        order = np.argsort(self._owners, kind="stable")
+        found = []
+        for places in np.split(order, np.flatnonzero(np.diff(self._owners[order])) + 1):
+            if len(places):
+                key = self._keys[int(self._owners[places[0]])]
+                found.append(PointColumns(key, self._iters[places], self._values[places], self._timestamps[places], self._seqs[places]))
+        return found
+
+    def _along(self, axis: Axis) -> Ints:
+        return self._iters if axis == "iter" else self._timestamps
+
+
+def _parts(indices: Mapping[SeriesKey, str]) -> Iterator[tuple[str, list[SeriesKey]]]:
+    """Series of one index that one search may name."""
+    by_index: dict[str, dict[str, dict[str, list[SeriesKey]]]] = {}
+    for key, index in indices.items():
+        by_index.setdefault(index, {}).setdefault(key.metric, {}).setdefault(key.variant, []).append(key)
+    for index, metrics in by_index.items():
+        for part in parts_of(metrics):
+            yield index, [key for metric in part for keys in metrics[metric].values() for key in keys]
 
 
 def _payload() -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from apiserver.stores.elastic.layout import SORTED_FIELDS
 from apiserver.stores.registry import ACTIVITY_FIELDS, Document
 
 MAX_TOKEN_BYTES = 400
+EXACT = 2**53
+"""From here on not every integer is a double."""
+_SEPARATORS = re.compile("[\x1c-\x1e]")
 MAX_TEXT = 1000
 """Characters of a field that sorting uses."""
 
@@ -92,13 +96,36 @@ def tokens(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def exists_token(path: Path) -> str:
-    return _bounded("\x1f".join(path))
+    return _bounded(_joined(path))
 
 
 def value_token(path: Path, value: Any) -> str:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         value = int(value)  # 1 and 1.0 are the same number
-    return _bounded("\x1f".join(path) + "\x1e" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode())
+    return _bounded(_joined(path) + "\x1e" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode())
+
+
+def equal_tokens(path: Path, value: Any) -> list[str]:
+    """The tokens of all values that are equal to a value: as in SQLite and Python, true is 1, and a float may be an integer."""
+    equal = [value]
+    if isinstance(value, bool):
+        equal.append(int(value))
+    elif isinstance(value, int | float):
+        if value in (0, 1):
+            equal.append(bool(value))
+        elif isinstance(value, float) and EXACT <= abs(value) < 2**63:
+            equal.append(int(value))
+        elif isinstance(value, int) and abs(value) >= EXACT and int(float(value)) == value:
+            equal.append(float(value))
+    return [value_token(path, one) for one in equal]
+
+
+def _joined(path: Path) -> str:
+    """The names of a path in one text, which no other path has."""
+    text = "\x1f".join(path)
+    if text.count("\x1f") >= len(path) or _SEPARATORS.search(text):
+        return "\x1c" + orjson.dumps(path).decode()  # there, control characters are escaped
+    return text
 
 
 def _bounded(token: str) -> str:

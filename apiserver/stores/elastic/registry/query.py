@@ -8,7 +8,7 @@ from typing import Any
 from apiserver.stores.conditions import ACTIVITY_KINDS, STATISTICS, Path, number_of, path_of, searched, simplified
 from apiserver.stores.elastic.layout import SORTED_FIELDS
 from apiserver.stores.elastic.queries import NO_MATCH, Query, all_of, any_of, terms
-from apiserver.stores.elastic.registry.documents import exists_token, value_token
+from apiserver.stores.elastic.registry.documents import equal_tokens, exists_token
 from apiserver.stores.patterns import PatternTime
 from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Sort
 
@@ -79,7 +79,7 @@ class SearchFilter:
         elif wanted and path in (("company",), ("id",)):
             choices.append(terms(path[0], wanted))
         elif wanted:
-            choices.append(terms("tokens", [value_token(path, value) for value in wanted]))
+            choices.append(terms("tokens", [token for value in wanted for token in equal_tokens(path, value)]))
         if len(wanted) < len(values):
             choices.append({"bool": {"must_not": [self._exists(path)]}})
         return any_of(choices)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import secrets
 import zlib
 from base64 import b64encode, urlsafe_b64encode
@@ -25,6 +26,10 @@ from apiserver.stores.records import SeriesKey
 
 LINES = 1_000
 """Lines encoded in one step."""
+
+
+LONG_NUMBER = re.compile(rb"[0-9]{1000}")
+"""Elasticsearch refuses documents with numbers of more digits, in fields that it doesn't look at too."""
 
 
 class EncodedLines(NamedTuple):
@@ -127,7 +132,7 @@ def event_line(address: str, company: str, event: Event, seq: int, hashes: dict[
         source["extra"] = extra_of(event.body)
     else:
         body = encode_json(event.body)
-        if compress_from and len(body) >= compress_from:
+        if (compress_from and len(body) >= compress_from) or LONG_NUMBER.search(body):
             source["packed"] = b64encode(zlib.compress(body, 1)).decode()
         else:
             text = f',"body":{body.decode()}'
@@ -159,5 +164,8 @@ def log_line(address: str, line: LogLine, prefix: str, seq: int) -> str:
         source["msg"] = line.msg
         if len(line.msg) > LONG_MESSAGE:
             source["long"] = True
-    body = f',"body":{encode_json(line.extra).decode()}' if line.extra else ""
+    body = ""
+    if line.extra:
+        extra = encode_json(line.extra)
+        body = f',"body":{quoted(extra_of(line.extra)) if LONG_NUMBER.search(extra) else extra.decode()}'
     return f'{{"create":{{{address}"_id":"{prefix}{line.line}"}}}}\n{orjson.dumps(source).decode()[:-1]}{body}}}\n'

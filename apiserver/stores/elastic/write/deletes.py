@@ -6,6 +6,7 @@ Pending batches are excluded by their arrival numbers: they are acknowledged lat
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -43,21 +44,28 @@ class Deleter:
         self._client, self._layout, self._generations = client, layout, generations
         self._visibility, self._group_commit, self._series = visibility, group_commit, series
 
-    def delete(self, company: str, task: str) -> int:
-        """Delete all events of a task; returns their number. Raises StateUnavailable without Redis, because pending batches are unknown then."""
+    def delete(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
+        """Delete all events of some tasks; returns their number by task. Raises StateUnavailable without Redis, because pending batches are unknown
+        then."""
         since = self._visibility.clock()
-        generation = self._generations.for_reading(company, [task], self._visibility.view(company, [task])).get(task)
-        if generation is None:
-            return 0
+        of_generation: dict[int, list[str]] = {}
+        for task, number in self._generations.for_reading(company, tasks, self._visibility.view(company, tasks)).items():
+            of_generation.setdefault(number, []).append(task)
+        removed: Counter[str] = Counter()
+        for number, some in of_generation.items():
+            removed += self._delete_all(company, number, some, since)
+        return {task: removed[task] for task in tasks}
+
+    def _delete_all(self, company: str, generation: int, tasks: Sequence[str], since: float) -> Counter[str]:
         statistics = self._layout.statistics(company)
         indices = [self._layout.events(type, company, generation) for type in TYPES]
         # Versions of the series' documents are read first: a document that changes after this fails the removal below.
         self._visibility.make_all_visible([*indices, statistics])
-        known = self._series_documents(statistics, task)
-        removed, left_out = self._remove(company, indices, {"term": {"task": task}}, since)
+        known = self._series_documents(statistics, tasks)
+        removed, left_out = self._remove(company, indices, terms("task", tasks), since)
         again = self._forget_series(statistics, known, everything=not left_out)
-        touched = [*indices, statistics]
-        self._visibility.record_writes(company, {task: touched})
+        touched = (*indices, statistics)
+        self._visibility.record_writes(company, dict.fromkeys(tasks, touched))
         if again:
             self._series.recompute(company, again)
         return removed
@@ -83,7 +91,7 @@ class Deleter:
             keys = list(self._series.rows(company, [task], [LOG]))
             self._series.recompute(company, keys)
             self._visibility.record_writes(company, {task: [self._layout.statistics(company)]})
-        return removed
+        return removed.total()
 
     def cut(self, company: str, task: str, after: int, until_seq: int) -> int:
         """Delete events after an iteration; log lines, single values and events that arrived after `until_seq` stay. Returns their number."""
@@ -104,18 +112,18 @@ class Deleter:
         if removed:
             self._series.recompute(company, keys)
             self._visibility.record_writes(company, {task: [self._layout.statistics(company)]})
-        return removed
+        return removed.total()
 
-    def _remove(self, company: str, indices: Sequence[str], query: Query, since: float) -> tuple[int, bool]:
-        """Delete the documents that the query finds now. Returns their number, and whether pending batches were excluded."""
+    def _remove(self, company: str, indices: Sequence[str], query: Query, since: float) -> tuple[Counter[str], bool]:
+        """Delete the documents that the query finds now. Returns their number by task, and whether pending batches were excluded."""
         names = ",".join(indices)
         try:
             pit = self._client.call("POST", f"/{names}/_pit?keep_alive={KEEP_ALIVE}&ignore_unavailable=true&allow_no_indices=true")["id"]
         except ApiError as error:
             if error.meta.status == 404:
-                return 0, False
+                return Counter(), False
             raise
-        removed = 0
+        removed: Counter[str] = Counter()
         try:
             pending = self._visibility.pending_batches(company, since)
             without: list[Query] = [{"range": {"seq": {"gte": first, "lte": last}}} for first, last in pending]
@@ -127,6 +135,7 @@ class Deleter:
                     "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
                     "sort": ["_shard_doc"],
                     "_source": False,
+                    "docvalue_fields": ["task"],
                     "seq_no_primary_term": True,
                     "track_total_hits": False,
                 }
@@ -144,22 +153,23 @@ class Deleter:
         finally:
             self._client.call("DELETE", "/_pit", {"id": pit})
 
-    def _remove_hits(self, hits: Sequence[dict[str, Any]]) -> int:
+    def _remove_hits(self, hits: Sequence[dict[str, Any]]) -> Counter[str]:
+        removed: Counter[str] = Counter()
         if not hits:
-            return 0
-        removed = 0
-        for item in self._client.bulk(b"".join(action("delete", hit["_index"], hit["_id"], seen=hit) for hit in hits)).items:
+            return removed
+        items = self._client.bulk(b"".join(action("delete", hit["_index"], hit["_id"], seen=hit) for hit in hits)).items
+        for hit, item in zip(hits, items, strict=True):
             if item["status"] == 200:
-                removed += 1
+                removed[hit["fields"]["task"][0]] += 1
             elif is_index_gone(item):
                 raise _gone()
             elif item["status"] not in (404, 409):
                 raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a delete: {reason(item)}")
         return removed
 
-    def _series_documents(self, index: str, task: str) -> list[dict[str, Any]]:
-        query = all_of([{"term": {"task": task}}, {"term": {"kind": "series"}}])
-        body: Query = {"query": query, "sort": ["metric", "variant", "type"], "seq_no_primary_term": True}
+    def _series_documents(self, index: str, tasks: Sequence[str]) -> list[dict[str, Any]]:
+        query = all_of([terms("task", tasks), {"term": {"kind": "series"}}])
+        body: Query = {"query": query, "sort": ["task", "metric", "variant", "type"], "seq_no_primary_term": True}
         return [hit for hits in self._client.scan(index, body) for hit in hits]
 
     def _forget_series(self, index: str, known: Sequence[dict[str, Any]], *, everything: bool) -> list[SeriesKey]:

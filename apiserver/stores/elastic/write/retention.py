@@ -57,7 +57,7 @@ class Retention:
         left = 0
         for task, known in sorted(single.items(), key=lambda item: item[1].newest):
             try:
-                removed = known.events if dry_run else self._deleter.delete(company, task)
+                removed = known.events if dry_run else self._deleter.delete(company, [task])[task]
             except StoreReadOnly:
                 left += 1
                 continue

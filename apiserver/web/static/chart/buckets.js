@@ -68,7 +68,7 @@ export function mergeBuckets(from, width) {
     const had = out.count[n];
     const more = from.count[i];
     if (more > 0) {
-      out.mean[n] = had > 0 ? out.mean[n] + (from.mean[i] - out.mean[n]) * (more / (had + more)) : from.mean[i];
+      out.mean[n] = had > 0 ? moved(out.mean[n], from.mean[i], more / (had + more)) : from.mean[i];
       out.min[n] = had > 0 ? Math.min(out.min[n], from.min[i]) : from.min[i];
       out.max[n] = had > 0 ? Math.max(out.max[n], from.max[i]) : from.max[i];
     }
@@ -81,6 +81,14 @@ export function mergeBuckets(from, width) {
   }
   for (const name of COLUMNS) out[name] = out[name].subarray(0, n + 1);
   return out;
+}
+
+/**
+ * From one number towards another by a share of their distance. By halves: the distance of two finite numbers may be infinite.
+ * @param {number} from @param {number} to @param {number} share 0 to 1
+ */
+export function moved(from, to, share) {
+  return 2 * (from / 2 + (to / 2 - from / 2) * share);
 }
 
 /**

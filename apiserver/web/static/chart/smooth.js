@@ -1,4 +1,4 @@
-import { findBreaks } from "./buckets.js";
+import { findBreaks, moved } from "./buckets.js";
 
 /** @typedef {import("./buckets.js").Buckets} Buckets */
 
@@ -40,7 +40,7 @@ function smoothStretch(x, mean, count, halfLife, out, start, end) {
     if (!(count[i] > 0)) continue;
     if (weight > 0) weight *= 2 ** (-(x[i] - last) / halfLife);
     weight += count[i];
-    value += (mean[i] - value) * (count[i] / weight); // updates a running mean: no growing sum, exact for a constant series
+    value = moved(value, mean[i], count[i] / weight); // updates a running mean: no growing sum, exact for a constant series
     out[i] = value;
     last = x[i];
   }

@@ -25,7 +25,7 @@ export function durationTicks(from, to, most = MAX_TICKS) {
 
 /** Round numbers: 1, 2 or 5 times a power of ten. @param {number} from @param {number} to @param {number} most @param {number} [least] */
 export function linearTicks(from, to, most = MAX_TICKS, least = 0) {
-  const rough = (to - from) / most;
+  const rough = to / most - from / most; // their distance may be infinite
   if (!(rough > 0) || !Number.isFinite(rough)) return { step: 1, ticks: [from] };
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = Math.max(least, [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough * 0.999) ?? 10 * power);
@@ -69,7 +69,8 @@ function multiples(from, to, step) {
   const ticks = [];
   const first = Math.ceil(from / step - 1e-9);
   // By multiplication: far from zero, adding a step may not change the number.
-  for (let n = 0; n < 100 && (first + n) * step <= to + step * 1e-9; n++) ticks.push(Number(((first + n) * step).toPrecision(15)));
+  const last = Math.min(to + step * 1e-9, Number.MAX_VALUE);
+  for (let n = 0; n < 100 && (first + n) * step <= last; n++) ticks.push(Number(((first + n) * step).toPrecision(15)));
   return [...new Set(ticks)];
 }
 
