@@ -222,8 +222,7 @@ class RunRows:
     def _is_uneven(self) -> bool:
         """Whether a window of steps may hold any number of points, or so few that asking for every series is more work than reading them."""
         longest = max(s.chart_count for s in self.series)
-        extents = [(s.chart_min_iter, s.chart_max_iter) for s in self.series]
-        span = max(last - first + 1 for first, last in extents if first is not None and last is not None)
+        span = max((s.chart_max_iter or 0) - (s.chart_min_iter or 0) + 1 for s in self.series)
         windows = span // max(WINDOW // len(self.series), LEAST_STEPS)
         return self.cells > WINDOW and (span > 2 * longest or windows * len(self.series) > self.cells)
 
