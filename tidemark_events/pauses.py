@@ -1,4 +1,4 @@
-"""How long a busy server asks its callers to wait."""
+"""Parses `Retry-After`: how long a busy server asks clients to wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ _SECONDS = re.compile(r"\s*\d+\s*", re.ASCII)
 
 
 def retry_after(text: str | None, otherwise: float) -> float:
-    """Seconds until the moment that a `Retry-After` names, in seconds or as a date (RFC 9110, section 10.2.3); `otherwise` when it names none."""
+    """The pause in seconds that a `Retry-After` header asks for, as seconds or as a date (RFC 9110, section 10.2.3); `otherwise` if it is missing or
+    invalid."""
     if text is None:
         return otherwise
     if _SECONDS.fullmatch(text):

@@ -30,7 +30,7 @@ READ_SECONDS = 120.0
 ATTEMPTS = 6
 """How often a call is tried while the server is unavailable: about ten seconds in all."""
 REFUSING = (400, 406, 409, 411, 413, 414, 415, 422, 431)
-"""Statuses of a file server or a proxy that waiting does not change. Others (404, 502, …) may come from a proxy whose server is away."""
+"""Statuses of a file server or proxy for which a retry does not help. Others (404, 502, …) may come from a proxy whose server is unavailable."""
 TOO_LARGE = 413
 
 
@@ -227,7 +227,7 @@ def _parsed(answer: Answer) -> dict[str, Any]:
 
 
 def _data(what: str, answer: Answer, good: int | None = None) -> dict[str, Any]:
-    """`data` of an envelope; of a refusal too, where its subcode is `good`. Raises the error that says why a call was refused."""
+    """The `data` of an envelope, also of a refusal with the subcode `good`. Raises the error of any other refusal."""
     envelope = _parsed(answer)
     meta = _meta(envelope)
     if not meta or (answer.status != 200 and (good is None or meta.get("result_subcode") != good)):
@@ -242,7 +242,7 @@ def _meta(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _refused(what: str, answer: Answer) -> Exception:
-    """The error that says why a call was refused: by the server in its envelope, by its file server in a sentence, by a proxy in a page."""
+    """The error for a refused call, with the reason from the server's envelope, the file server's text, or a proxy's HTML page."""
     body = _parsed(answer)
     meta = _meta(body)
     text = str(meta.get("result_msg") or body.get("detail") or _beginning(answer) or "no reason given")
@@ -266,7 +266,7 @@ _TITLE = re.compile(rb"<title>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
 
 def _beginning(answer: Answer) -> str:
-    """The title of a page, or the beginning of any other text."""
+    """The title of an HTML page, else the beginning of the text."""
     title = _TITLE.search(answer.body)
     return (title[1] if title else answer.body)[:200].decode("utf-8", "replace")
 

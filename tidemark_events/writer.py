@@ -195,8 +195,8 @@ class Writer:
         return json.dumps(event)[:-1] + ',"value":'
 
     def _deliver(self, body: bytes) -> bool:
-        """Send a batch until the server has answered it; whether it has. A repeated batch is stored once. What is too large for the server, or for
-        a proxy in front of it, is sent in halves."""
+        """Send a batch until the server has answered; returns whether it has. A repeated batch is stored once. A batch that is too large for the server,
+        or for a proxy in front of it, is sent in halves."""
         try:
             answer = self._patiently(lambda: self._wire.lines(body))
         except TidemarkError as error:

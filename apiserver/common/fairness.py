@@ -46,7 +46,7 @@ def drained(items: list[Item]) -> Iterator[Item]:
 
 
 def let_go(*containers: list[Any] | dict[Any, Any], every: int = 1_000) -> None:
-    """Empty lists and dictionaries that nobody else needs, yielding to other greenlets after `every` of their items: see `drained`."""
+    """Empty lists and dictionaries, yielding to other greenlets after every `every` items (see `drained`)."""
     for container in containers:
         freed = 0
         while container:

@@ -1,4 +1,4 @@
-"""HTTP calls of the commands. A call is repeated while the other server is busy or unavailable."""
+"""HTTP calls of the commands, with retries while the other server is busy or unavailable."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from urllib.error import HTTPError
 from tidemark_events.pauses import retry_after
 
 ATTEMPTS = 6
-"""How often a call is tried: about eight seconds in all, where the server does not ask for longer pauses."""
+"""Attempts of a call: about 8 s in total, unless the server asks for longer pauses."""
 LONGEST_PAUSE = 30.0
 BUSY = (429, 502, 503, 504)
 BLOCK = 1 << 20
 
 
 class NoAnswer(Exception):
-    """No whole answer came; the text says why. `passing`: a second try may help."""
+    """There was no complete answer; the text says why. `passing`: a retry may help."""
 
     def __init__(self, text: str, *, passing: bool = True) -> None:
         super().__init__(text)
@@ -30,7 +30,7 @@ class NoAnswer(Exception):
 
 
 class Response(Protocol):
-    """An answer whose body is to be read."""
+    """An answer whose body is not read yet."""
 
     status: int
     headers: Message
@@ -43,7 +43,7 @@ class Response(Protocol):
 
 
 class Answer(NamedTuple):
-    """An answer, whatever its status; its body unpacked."""
+    """An answer of any status, with its body decompressed."""
 
     status: int
     body: bytes
@@ -52,7 +52,8 @@ class Answer(NamedTuple):
 def send(
     url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, *, method: str = "", timeout: float = 120.0
 ) -> Answer:
-    """The answer to a call; without a method POST when there is a body, else GET. Raises NoAnswer."""
+    """Send a request and return the answer of the first attempt that is not busy, or of the last one. `method` empty: POST with a body, else GET.
+    `timeout` in seconds. Raises NoAnswer."""
     for attempt in range(ATTEMPTS):
         last, pause = attempt == ATTEMPTS - 1, 2**attempt / 4
         try:
@@ -71,21 +72,21 @@ def send(
 def opened(
     url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, *, method: str = "", timeout: float = 120.0
 ) -> Response:
-    """The answer to one try of a call, open for reading, whatever its status. Raises NoAnswer."""
+    """Send a request once. The answer, of any status, is open for reading. Raises NoAnswer."""
     try:
         request = urllib.request.Request(url, body, dict(headers or {}), method=method or None)
         response: Response = urllib.request.urlopen(request, timeout=timeout)
         return response
-    except HTTPError as error:  # an answer too
+    except HTTPError as error:  # urllib raises answers with an error status
         return cast(Response, error)
     except (OSError, HTTPException) as error:
         raise NoAnswer(_words(error)) from None
-    except ValueError as error:  # no address of a server
+    except ValueError as error:  # not a URL
         raise NoAnswer(_words(error), passing=False) from None
 
 
 def blocks(response: Response) -> Iterator[bytes]:
-    """The body of an answer, block by block. Raises NoAnswer where it breaks off."""
+    """The body of an answer in blocks. Raises NoAnswer if it is incomplete."""
     size, whole = 0, response.headers.get("Content-Length") or ""
     try:
         while block := response.read(BLOCK):
@@ -93,7 +94,7 @@ def blocks(response: Response) -> Iterator[bytes]:
             yield block
     except (OSError, HTTPException) as error:
         raise NoAnswer(f"the answer broke off after {size:,} bytes ({_words(error)})") from None
-    if whole.isdecimal() and size != int(whole):  # `read` says nothing of it
+    if whole.isdecimal() and size != int(whole):  # `read(size)` does not report a short body
         raise NoAnswer(f"the answer broke off after {size:,} of {int(whole):,} bytes")
 
 

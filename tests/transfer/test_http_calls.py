@@ -103,9 +103,9 @@ def test_all_commands_say_in_a_sentence_that_a_server_stays_busy(tmp_path: Path)
 def test_an_answer_that_is_no_object_is_said_at_once(body: bytes, tmp_path: Path) -> None:
     settings = from_environment({"server.data": str(tmp_path)})
     with RawAnswers(answer("200 OK", body)) as server:
-        with pytest.raises(RunRefused, match="no JSON"):
+        with pytest.raises(RunRefused, match="not JSON"):
             ServerSink(settings, server.url, None).log_lines("run")
-        with pytest.raises(RemoteFailed, match="no JSON"):
+        with pytest.raises(RemoteFailed, match="not a JSON"):
             Remote(server.url, "key", "secret").call("debug.ping")
         assert discover_on_server(server.url).problems
         assert len(server.asked) == 3

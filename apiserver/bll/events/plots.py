@@ -70,7 +70,7 @@ class Plots:
 
     def of_owner(self, owner: Owner, *, iters: int = 1, metrics: Metrics | None = None) -> dict[str, Any]:
         """`{plots, returned, total, scroll_id}`: of every metric and variant the `iters` plots with the greatest iterations, all in one
-        answer: metric, variant ascending, iteration descending. Plots that were found to be no JSON when they came in are left out."""
+        answer: metric, variant ascending, iteration descending. Plots that were found not to be JSON when they arrived are left out."""
         plots = newest_per_series(self._events, owner, PLOT, metrics, iters, lambda event: event.get("valid_plot") is not False)
         events = events_of(plots)
         make_readable(events)

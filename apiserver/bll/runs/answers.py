@@ -189,7 +189,7 @@ def _whole_or_stream(pieces: Iterator[bytes], run_rows: RunRows, rows: int) -> b
 
 
 def _released(pieces: Iterator[bytes], run_rows: RunRows) -> Iterator[bytes]:
-    """The pieces; then the rows are let go."""
+    """The pieces; afterwards the rows are freed."""
     try:
         yield from pieces
     finally:

@@ -134,7 +134,7 @@ class RunRows:
         return any(key.type == SCALAR or key.metric == names.NUMBER for key in self._sources[column])
 
     def release(self) -> None:
-        """Let go what is known of ten thousand columns, in turns with others; the rows can't be used any more."""
+        """Free the records of the columns (there may be ten thousand), yielding to other greenlets. The rows can't be used afterwards."""
         self._owner.clear()
         let_go(self._sources, self.series)
 

@@ -217,7 +217,7 @@ class Remote:
         try:
             return _parsed(answer.body)
         except (ValueError, RecursionError):
-            raise RemoteFailed(f"{endpoint}: the answer is no JSON object: {_beginning(answer.body)}") from None
+            raise RemoteFailed(f"{endpoint}: the answer is not a JSON object: {_beginning(answer.body)}") from None
 
 
 def _mark(events: list[dict[str, Any]]) -> _Mark:

@@ -259,7 +259,7 @@ class ServerSink:
         except (ValueError, TypeError, RecursionError):
             answer = {"detail": found.body[:200].decode("utf-8", "replace")}
             if found.status == 200:
-                raise RunRefused(f"the answer of the server at {self._address} is no JSON: {answer['detail']}") from None
+                raise RunRefused(f"the answer of the server at {self._address} is not JSON: {answer['detail']}") from None
         if found.status not in good:
             raise RunRefused(f"{answer.get('detail')} ({found.status})")
         return answer

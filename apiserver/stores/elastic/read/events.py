@@ -93,7 +93,7 @@ class ElasticEventPages:
     def page_of_hits(
         self, company: str, types: Mapping[str, str], query: EventQuery, zone: Zone, descending: bool, after: Cursor | None, size: int
     ) -> list[dict[str, Any]]:
-        """`hits`, without sorting a whole log for its last lines."""
+        """As `hits`, but does not sort a whole log to find its last lines."""
         if zone == "timestamp" and descending and all(TYPES[type].is_lines for type in types.values()):
             windows = windows_of(self._client, self._layout, company, query, size)
             for window in windows.before(after) if windows else ():

@@ -1,4 +1,4 @@
-"""Stretches of time in which the last lines of a long log are looked for."""
+"""Time windows for searches of the last lines of a long log."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from apiserver.stores.elastic.series.row import row_of, series_id
 from apiserver.stores.records import LOG, Cursor, EventQuery, SeriesKey
 
 SORTED_LINES = 20_000
-"""Lines that are sorted in some milliseconds."""
+"""Lines that Elasticsearch sorts within some milliseconds."""
 SPARE = 2
 WIDER = 8
-"""A window is made for so many times the lines that are wanted, and so many times as long when it holds too few."""
+"""A window should hold SPARE times the lines that are wanted. If it holds too few, the next one is WIDER times as long."""
 
 
 class Windows(NamedTuple):
-    """The lines of a task lie in the index by rising time, so a search for the last ones finds every line better than those before: with a million
-    lines 200 ms. In a window there are few. How long it is, is only guessed: a page that is not full is looked for in a longer one.
+    """The index holds the lines of a task in order of time, which is the worst order for a search for the last ones: each line replaces those found
+    before (200 ms for a million lines). A search within a window sorts few lines. Its length is an estimate: if a page is not full, it is searched again
+    in a longer window.
 
     Times in ms.
     """
@@ -30,7 +31,7 @@ class Windows(NamedTuple):
     length: int
 
     def before(self, place: Cursor | None) -> Iterator[list[Query]]:
-        """Filters, each lets more through; the last one all."""
+        """Filters for windows that end at `place`, from short to long; the last one matches all lines."""
         end, length = self.last if place is None else place.timestamp, self.length
         while end - length > self.first:
             yield [{"range": {"timestamp": {"gte": end - length}}}]
@@ -39,7 +40,8 @@ class Windows(NamedTuple):
 
 
 def windows_of(client: ElasticClient, layout: Layout, company: str, query: EventQuery, size: int) -> Windows | None:
-    """For pages of so many lines, by what is known of those without metric and variant, which nearly all are; None where sorting all costs little."""
+    """The windows for pages of `size` lines, estimated from the statistics of the lines without metric and variant, which nearly all lines are. None if
+    the log is short."""
     id = series_id(company, SeriesKey(query.task, LOG, "", ""))
     document = client.get(layout.statistics(company), id)
     row = row_of(document["_source"]) if document is not None else None
