@@ -104,6 +104,46 @@ def test_a_parameter_of_mlflow_that_can_not_be_read_is_named(copy: Copy) -> None
     assert "lr" not in facts_of(pieces)["hyperparams"]["General"] and "more than 16,777,216 bytes" in damage(pieces)[0]
 
 
+def test_runs_of_an_experiment_with_tags_are_found(copy: Copy) -> None:
+    folder = copy("mlflow-files")
+    (experiment,) = {run.path.parent for run in runs_below(folder)}
+    (experiment / "tags").mkdir()
+    (experiment / "tags" / "team").write_text("blue")
+    model = experiment / "models" / "m-1"
+    (model / "tags").mkdir(parents=True)
+    (model / "meta.yaml").write_text("model_id: m-1\nname: net\n")
+    found = discover(folder)
+    assert len(found.runs) == 3 and not found.problems
+
+
+@pytest.mark.parametrize("text", ["", "status: 3\n"])
+def test_a_run_of_mlflow_without_its_id_is_named(text: str, copy: Copy) -> None:
+    folder = copy("mlflow-files")
+    (runs_below(folder)[0].path / "meta.yaml").write_text(text)
+    found = discover(folder)
+    assert len(found.runs) == 2 and len(found.problems) == 1
+
+
+def test_half_a_number_at_the_end_of_a_file_is_no_number(copy: Copy, tmp_path: Path) -> None:
+    first = named(runs_below(copy("mlflow-files")))["first"]
+    (dvclive,) = runs_below(copy("dvclive"))
+    table = tmp_path / "version_0" / "metrics.csv"
+    table.parent.mkdir()
+    table.write_text("step,train/loss\r\n" + "".join(f"{step},{loss}\r\n" for step, loss in enumerate(LOSS)))
+    (lightning,) = runs_below(table.parent)
+    for run, file in (
+        (first, first.path / "metrics" / "train" / "loss"),
+        (dvclive, dvclive.path / "plots" / "metrics" / "train" / "loss.tsv"),
+        (lightning, table),
+    ):
+        data = file.read_bytes()
+        last = data.rstrip().rpartition(b"\n")[0] + b"\n"
+        file.write_bytes(data[: len(last) + 3])
+        pieces = list(run.adapter.read(run))
+        assert points(pieces)["train/loss"] == list(enumerate(LOSS))[:-1], "as far as it is whole"
+        assert any("the line is cut off" in problem for problem in damage(pieces))
+
+
 def test_both_stores_of_mlflow_say_the_same_of_status_and_deletion(copy: Copy) -> None:
     folder = copy("mlflow-files")
     meta = next(path for path in folder.rglob("meta.yaml") if "second" in path.read_text())

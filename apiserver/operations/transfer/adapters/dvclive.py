@@ -38,7 +38,7 @@ class DvcLive:
         times: list[int] = []
         for path in run.files:
             name = path.relative_to(root).with_suffix("").as_posix()
-            table = Table(path, TableOptions(), metric=name)
+            table = Table(path, TableOptions(), metric=name, ended=True)
             yield from table.pieces()
             times += [time for time in (table.first, table.last) if time is not None]
         try:

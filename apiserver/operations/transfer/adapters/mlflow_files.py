@@ -37,10 +37,14 @@ class MlflowFiles:
             return
         meta = yaml_object(folder / "meta.yaml")
         id = meta.get("run_id") or meta.get("run_uuid")
-        if not isinstance(id, str) or meta.get("lifecycle_stage") == "deleted":
-            folders.clear()
-            return
+        if not isinstance(id, str):
+            if "artifact_location" in meta:  # an experiment that has tags
+                return
+            if "model_id" not in meta:
+                raise ValueError("meta.yaml names no run")
         folders.clear()
+        if not isinstance(id, str) or meta.get("lifecycle_stage") == "deleted":
+            return
         files.remove("meta.yaml")
         name = meta.get("run_name") if isinstance(meta.get("run_name"), str) else None
         size = sum(path.stat().st_size for path in files_below(folder / "metrics"))
@@ -59,6 +63,9 @@ class MlflowFiles:
             try:
                 with path.open(encoding="utf-8", errors="replace") as file:
                     for line_number, line in enumerate(file, 1):
+                        if not line.endswith("\n"):
+                            yield Damaged(path, f"the line is cut off: {line[:60]!r}", line_number)
+                            continue
                         point = _point(line)
                         if point is not None:
                             columns.add(name, *point)

@@ -178,10 +178,10 @@ def yaml_object(path: Path) -> dict[str, Any]:
         found = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(f"not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
-    if found is None:
+    if found is None and data:
         return {}
     if not isinstance(found, dict):
-        raise ValueError("expected an object")
+        raise ValueError("expected an object" if data else "the file is empty")
     return found
 
 

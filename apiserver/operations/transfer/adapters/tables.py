@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -87,7 +87,7 @@ class Tables:
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         (path,) = run.files
-        table = Table(path, self._options, run=(self._options.run or _RUN, run.key) if run.key else None)
+        table = Table(path, self._options, run=(self._options.run or _RUN, run.key) if run.key else None, ended=run.path != path)
         yield from table.pieces()
         facts: dict[str, Any] = {"status": "finished"}
         if table.first is not None and table.last is not None:
@@ -105,9 +105,11 @@ class Tables:
 class Table:
     """A table file. `metric`: the name for its only column of values. `first`, `last`: earliest and latest time (epoch ms), after `pieces` was consumed."""
 
-    def __init__(self, path: Path, options: TableOptions, metric: str = "", run: tuple[str, str] | None = None) -> None:
-        """`run`: (column, value) of the rows to read; None: all."""
-        self._path, self._options, self._metric, self._run = path, options, metric, run
+    def __init__(
+        self, path: Path, options: TableOptions, metric: str = "", run: tuple[str, str] | None = None, *, ended: bool = False
+    ) -> None:
+        """`run`: (column, value) of the rows to read; None: all. `ended`: the tool ends every line, so a last one without an end is cut off."""
+        self._path, self._options, self._metric, self._run, self._ended = path, options, metric, run, ended
         self._columns = NamedColumns()
         self._kinds: Counter[str] = Counter()
         self._damage = 0
@@ -216,7 +218,8 @@ class Table:
     def _csv(self, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         csv.field_size_limit(MAX_LINE)
         with self._path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.reader(_without_nul(file), delimiter=delimiter)
+            lines = _Lines(file, ended=self._ended)
+            reader = csv.reader(lines, delimiter=delimiter)
             try:
                 header = next(reader, None)
                 if not header:
@@ -228,6 +231,8 @@ class Table:
                         yield reader.line_num, dict(zip(header, cells, strict=True))
                     elif cells:
                         yield reader.line_num, f"expected {many(len(header), 'cell')}, got {len(cells)}"
+                if lines.cut:
+                    yield reader.line_num + 1, f"the line is cut off: {lines.cut[:60]!r}"
             except csv.Error as error:
                 raise ValueError(f"line {reader.line_num}: {error}") from None
 
@@ -303,9 +308,19 @@ def _is_trackio(path: Path) -> bool:
         return False
 
 
-def _without_nul(lines: Iterator[str]) -> Iterator[str]:
-    for line in lines:
-        yield line.replace("\0", "\ufffd")
+class _Lines:
+    """The lines of a file without NUL. With `ended`, a last line without an end is left out, and `cut` holds it."""
+
+    def __init__(self, file: Iterable[str], *, ended: bool) -> None:
+        self._file, self._ended = file, ended
+        self.cut = ""
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._file:
+            if self._ended and not line.endswith(("\n", "\r")):
+                self.cut = line
+            else:
+                yield line.replace("\0", "\ufffd")
 
 
 def _has_steps(path: Path) -> bool:
