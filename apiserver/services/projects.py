@@ -7,6 +7,7 @@ from typing import Any
 from apiserver.bll.registry.filter_values import FilterValues
 from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.project_removal import ProjectRemoval
+from apiserver.bll.registry.project_views import ProjectViews
 from apiserver.bll.registry.projects import Projects
 from apiserver.service_repo import Call, endpoint
 from apiserver.services.old_clients import modern_request, old_answers
@@ -20,9 +21,12 @@ _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 class ProjectsService:
     """Handlers of `projects.*`."""
 
-    def __init__(self, projects: Projects, listed: ProjectList, removal: ProjectRemoval, filter_values: FilterValues) -> None:
+    def __init__(
+        self, projects: Projects, listed: ProjectList, views: ProjectViews, removal: ProjectRemoval, filter_values: FilterValues
+    ) -> None:
         self._projects = projects
         self._list = listed
+        self._views = views
         self._removal = removal
         self._filter_values = filter_values
 
@@ -51,6 +55,14 @@ class ProjectsService:
         fields = self._list.update(call.company, call.user, request["project"], modern_request(call, request))
         old_answers(call, [fields])
         return {"updated": 1, "fields": fields}
+
+    @endpoint("projects.save_view")
+    def save_view(self, call: Call, request: Request) -> Answer:
+        return {"views": self._views.save(call.company, call.user, request["project"], request["name"], request["query"])}
+
+    @endpoint("projects.delete_view")
+    def delete_view(self, call: Call, request: Request) -> Answer:
+        return {"views": self._views.delete(call.company, request["project"], request["name"])}
 
     @endpoint("projects.move")
     def move(self, call: Call, request: Request) -> Answer:

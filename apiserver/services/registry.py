@@ -12,6 +12,7 @@ from apiserver.bll.registry.pipeline_runs import PipelineRuns
 from apiserver.bll.registry.project_list import ProjectList
 from apiserver.bll.registry.project_removal import ProjectRemoval
 from apiserver.bll.registry.project_stats import ProjectStats
+from apiserver.bll.registry.project_views import ProjectViews
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
 from apiserver.bll.registry.task_clone import TaskClone
@@ -62,6 +63,7 @@ def registry_services(
         ProjectsService(
             projects,
             listed,
+            ProjectViews(records),
             ProjectRemoval(records, projects, removal),
             filter_values,
         ),

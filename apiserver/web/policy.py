@@ -11,7 +11,8 @@ class PagePolicy:
     """Headers of the document (`page`), of the frame that draws stored figures (`frame`), and of files (`asset`)."""
 
     def __init__(self, frame_ancestors: Sequence[str], image_origins: Sequence[str]) -> None:
-        ancestors = " ".join(("'self'", *frame_ancestors)) if frame_ancestors else NONE
+        own_and_given = " ".join(("'self'", *frame_ancestors))
+        ancestors = own_and_given if frame_ancestors else NONE
         images = " ".join(("'self'", "data:", "blob:", *image_origins))
         common = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
         self.page = {
@@ -33,8 +34,8 @@ class PagePolicy:
                 trusted_types=NONE,
             ),
         }
-        # Figures come from training code, so the frame has an opaque origin: it can reach neither the API nor the cookie. Only the page may embed
-        # it: `'self'` in frame-ancestors means the origin of the frame's URL.
+        # Figures come from training code: the frame has an opaque origin, so it reaches neither the API nor the cookie. It is shown by the page
+        # only; `'self'` of frame-ancestors is the page's origin, and what shows the page in a frame is an ancestor too.
         self.frame = {
             **common,
             "Content-Security-Policy": "sandbox allow-scripts allow-downloads; "
@@ -45,7 +46,7 @@ class PagePolicy:
                 img_src="data: blob:",
                 base_uri=NONE,
                 form_action=NONE,
-                frame_ancestors="'self'",
+                frame_ancestors=own_and_given,
             ),
             # The frame has an opaque origin, so it loads its scripts cross-origin.
             "Cross-Origin-Resource-Policy": "cross-origin",

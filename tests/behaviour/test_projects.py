@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -39,6 +40,29 @@ def test_a_project_comes_with_the_projects_above_it(server: Client, name: str) -
     assert named(server, name) == [name, f"{name}/sub", f"{name}/sub/leaf"]
     assert get(server, leaf["parent"])["name"] == f"{name}/sub"
     assert [get(server, above)["name"] for above in leaf["path"]] == [name, f"{name}/sub"]
+
+
+def test_views_of_a_project_are_shared_kept_by_name_and_dropped(server: Client, name: str) -> None:
+    id = create(server, name)
+    assert "views" not in get(server, id)
+    server.call("projects.save_view", project=id, name="mine", query="q=status:running")
+    server.call("projects.save_view", project=id, name="a", query="sort=name")
+    saved = server.call("projects.save_view", project=id, name="mine", query="q=tag:x")["views"]
+    assert [(view["name"], view["query"]) for view in saved] == [("a", "sort=name"), ("mine", "q=tag:x")]
+    assert get(server, id)["views"] == saved
+    assert server.call("projects.delete_view", project=id, name="a")["views"] == saved[1:]
+    assert server.call("projects.delete_view", project=id, name="never there")["views"] == saved[1:]
+    assert server.refused("projects.save_view", project="nope", name="a", query="").codes == (400, 401)
+    assert server.refused("projects.save_view", project=id, name="", query="").codes == (400, 12)
+
+
+def test_views_that_are_saved_at_once_are_all_kept_and_a_hundred_are_enough(server: Client, name: str) -> None:
+    id = create(server, name)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: server.call("projects.save_view", project=id, name=f"v{number:03}", query=""), range(100)))
+    assert [view["name"] for view in get(server, id)["views"]] == [f"v{number:03}" for number in range(100)]
+    assert "name" in server.refused("projects.save_view", project=id, name="one more", query="").msg
+    assert len(server.call("projects.save_view", project=id, name="v000", query="q=x")["views"]) == 100
 
 
 def test_a_name_is_taken_once(server: Client, name: str) -> None:

@@ -59,6 +59,10 @@ def test_void_points_are_shown_on_request(server: Client, task: str) -> None:
     assert (since_start["origin"], since_start["time"]) == (1000, [1006, 1007, 1008, 1009]), "0 is where the task began"
     (shown,) = server.call("events.get_series", series=wanted)["series"]
     assert shown["mean"] == [0, 1, 2, 3, 4, 5, 106, 107]
+    assert server.call("events.get_scalar_metrics_and_variants", task=task)["metrics"].keys() == {"loss", "single", "summary"}
+    assert server.call("events.get_scalar_metrics_and_variants", task=task, rewound=True) == {
+        "metrics": {"loss": ["train"], "odd": ["nan"]}
+    }
     raw = server.call("events.scalar_metrics_iter_raw", task=task, metric={"metric": "loss"}, rewound=True)
     assert raw["variants"]["train"] == {"iter": [6, 7, 8, 9], "y": [6, 7, 8, 9]}
     events = server.call("events.get_task_events", task=task, rewound=True)["events"]

@@ -203,6 +203,9 @@ def test_with_the_colours_of_the_readers_system_everything_can_be_told_apart(
             assert page.locator(chosen).first.evaluate(LOOK) != page.locator(other).first.evaluate(LOOK), (
                 f"{tab}: {chosen} looks like {other}"
             )
+    page.goto(f"/runs/{runs[0]}?tab=console")
+    expect(page.locator(".log-line.bad")).to_be_visible()
+    assert "✕" in page.locator(".log-line.bad").evaluate("(line) => getComputedStyle(line, '::before').content")
     page.goto(f"/runs/{runs[0]}")
     chart = page.locator(".chart-host canvas").first
     expect(chart).to_be_visible()
@@ -213,6 +216,19 @@ def test_with_the_colours_of_the_readers_system_everything_can_be_told_apart(
     assert text != ground
     assert chart.evaluate(DARKNESS) == (scheme == "light"), "axis texts are dark on a light ground, light on a dark one"
     assert coloured(chart.locator("xpath=ancestor::figure"), 0, 1, 0, 1) > 50, "lines keep their colours"
+
+
+def test_readers_who_want_no_motion_see_what_is_loading_and_nothing_moves(
+    plain_server: Server, open_browser: OpenBrowser, runs: list[str]
+) -> None:
+    page = open_browser(plain_server.url, reduced_motion="reduce").context.new_page()
+    page.route("**/events.get_series", lambda route: None)  # never answered
+    page.goto(f"/runs/{runs[0]}")
+    outline = page.locator(".chart-plot .skeleton").first
+    expect(outline).to_be_visible()
+    assert float(outline.evaluate("(e) => getComputedStyle(e).opacity")) > 0.5
+    moving = "() => document.getAnimations().filter((one) => one.effect.getComputedTiming().duration > 0).length"
+    assert page.evaluate(moving) == 0
 
 
 # Whether the grey pixels of a canvas (its axis texts) are dark.

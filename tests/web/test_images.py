@@ -63,6 +63,26 @@ def test_the_viewer_goes_through_steps_and_says_a_pixel(server: Client, page: Pa
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_what_is_changed_while_an_image_is_dragged_is_kept(server: Client, page: Page, task: str) -> None:
+    stored(server, task, range(2))
+    page.goto(f'/runs/{task}?tab=images&img=["s","a"]')
+    viewer = page.get_by_role("dialog", name="a")
+    expect(viewer).to_contain_text("16 × 12")
+    page.keyboard.press("=")
+    # One event after the other, without a rest: the address is not written in between.
+    viewer.evaluate(
+        """(viewer) => {
+          const slider = viewer.querySelector("input[type=range]");
+          slider.value = "3";
+          slider.dispatchEvent(new InputEvent("input", { bubbles: true }));
+          viewer.querySelector(".viewer-stage").dispatchEvent(new WheelEvent("wheel", { deltaY: -100, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(page).to_have_url(re.compile(r"zoom=1\.17"))
+    expect(page).to_have_url(re.compile("light=3"))
+    expect(viewer.get_by_role("slider", name="Brightness")).to_have_value("3")
+
+
 def test_an_image_of_a_billion_pixels_is_not_given_to_the_browser(server: Client, page: Page, web: Watched, task: str) -> None:
     bomb = bytearray(png(8, 8))
     bomb[16:24] = (30_000).to_bytes(4, "big") * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -104,6 +105,94 @@ def test_the_cursor_and_the_card_to_which_the_reader_has_scrolled(server: Client
     other = opened()
     expect(card(other, "metric09 / train").locator(".chart-foot")).to_contain_text("step 1 · mean 10")
     other.wait_for_function("(top) => Math.abs(scrollY - top) < 330", arg=top)
+
+
+def test_a_link_leads_to_its_card_once_and_a_tab_back_to_where_its_reader_went(server: Client, page: Page, task: str) -> None:
+    for number in range(20):
+        server.add_batch(series(task, [float(i + number) for i in range(50)], f"metric{number:02}"))
+    page.goto(f"/runs/{task}?card=metric09")
+    expect(card(page, "metric09 / train")).to_be_focused()
+    page.reload()
+    expect(card(page, "metric09 / train")).to_be_focused()
+    page.mouse.move(900, 500)
+    page.mouse.wheel(0, 1000)
+    expect(page).not_to_have_url(re.compile("card="))
+    page.wait_for_function("() => scrollY > 1900")
+    there = page.evaluate("scrollY")
+    page.keyboard.press("3")
+    expect(page.get_by_role("heading", name="No log lines")).to_be_visible()
+    page.keyboard.press("2")
+    page.wait_for_function("(top) => Math.abs(scrollY - top) < 330", arg=there)
+    page.keyboard.press("Home")
+    expect(page).not_to_have_url(re.compile("card="))
+    page.wait_for_function("() => scrollY === 0")
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("heading", name="Reported")).to_be_visible()
+    page.get_by_role("link", name="Charts").click()
+    expect(card(page, "metric00 / train").locator("canvas").first).to_be_visible()
+    assert page.evaluate("scrollY") == 0
+
+
+def test_back_leads_to_the_rows_of_the_table_from_which_a_run_was_opened(server: Client, page: Page) -> None:
+    name = f"t{uuid.uuid4().hex[:8]}"
+    for number in range(230):
+        server.new_task(f"{name} {number:03}")
+    page.goto(f"/?q={name}&sort=name&cols=status")
+    expect(page.locator(".facet-total")).to_have_text("230 runs")
+    page.locator(".runs-scroll").evaluate("(box) => box.scrollTo(0, 33 * 150)")
+    page.get_by_role("link", name=f"{name} 155").click()
+    expect(page.get_by_role("heading", name=f"{name} 155")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".facet-seen")).to_have_text(re.compile("^151–"))
+    expect(page.get_by_role("link", name=f"{name} 155")).to_be_in_viewport()
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name=f"{name} 150")).to_be_focused()
+    expect(page).not_to_have_url(re.compile("top="))
+
+
+def test_a_new_search_begins_at_its_first_hit_whatever_a_link_said(server: Client, page: Page, task: str) -> None:
+    server.add_batch([log(task, f"line {i}{' found' if i % 100 == 0 else ''}", timestamp=1_790_000_000_000 + i) for i in range(1000)])
+    page.goto(f"/runs/{task}?tab=console&find=found&top=401&hit=5")
+    expect(page.locator(".log-progress")).to_contain_text("5 of 10")
+    expect(page.locator(".log-foot")).to_contain_text("lines 401–")
+    page.get_by_role("searchbox", name="Search the whole log").press("End")
+    expect(page).not_to_have_url(re.compile("top=|hit="))
+    page.get_by_role("searchbox", name="Search the whole log").fill("line 7")
+    expect(page.locator(".log-progress")).to_contain_text("1 of 111")
+    expect(page.locator(".log-line.current")).to_contain_text("line 7")
+
+
+def test_a_log_that_is_opened_again_stands_where_its_reader_was(server: Client, page: Page, task: str) -> None:
+    server.add_batch([log(task, f"line {i}", timestamp=1_790_000_000_000 + i) for i in range(2000)])
+    page.goto(f"/runs/{task}?tab=console&line=1000")
+    expect(page.locator(".log-line.current")).to_contain_text("line 999")
+    for _ in range(2):
+        page.keyboard.press("PageDown")
+    first = page.locator(".log-foot").inner_text().split("–")[0]
+    page.keyboard.press("1")
+    expect(page.locator(".log-foot")).to_have_count(0)
+    page.keyboard.press("3")
+    expect(page.locator(".log-foot")).to_contain_text(first)
+    page.keyboard.press("End")
+    expect(page.get_by_text("line 1999", exact=True)).to_be_visible()
+    page.keyboard.press("1")
+    expect(page.locator(".log-foot")).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_text("line 1999", exact=True)).to_be_visible()
+
+
+def test_the_cursor_of_a_comparison_stays_where_it_was_clicked_until_it_is_dropped(page: Page, runs: list[str]) -> None:
+    page.goto(f"/compare?runs={','.join(runs)}")
+    chart = card(page, "acc / val")
+    box = chart.locator(".u-over").bounding_box()
+    assert box is not None
+    chart.locator(".u-over").click(position={"x": box["width"] - 3, "y": 20})
+    page.mouse.move(2, 2)
+    expect(page).to_have_url(re.compile("at=1$"))
+    expect(chart.locator(".chart-foot")).to_contain_text("step 1 · mean")
+    page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("at="))
+    expect(chart.locator(".chart-foot")).to_contain_text("6 points")
 
 
 def test_the_place_in_the_log_and_how_it_is_shown(server: Client, page: Page, opened: Opened, task: str) -> None:

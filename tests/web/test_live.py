@@ -122,6 +122,28 @@ def test_the_head_and_the_table_follow_a_run(server: Client, page: Page, task: s
     expect(page.locator(".run-head")).to_contain_text("running")
 
 
+def test_while_the_server_does_not_answer_nothing_is_shown_as_live(server: Client, page: Page, task: str) -> None:
+    server.add_batch([scalar(task, iter=1)])
+    page.goto(f"/?q=id:{task}")
+    mark = page.locator("tr.row .live .icon path")
+    expect(mark).not_to_have_css("fill", "none")
+    page.context.set_offline(True)
+    page.get_by_role("combobox", name="Filter of runs").fill(f"id:{task} status:running")
+    expect(page.get_by_text("Not connected since")).to_be_visible()
+    expect(mark).to_have_css("fill", "none")
+    page.context.set_offline(False)
+    expect(mark).not_to_have_css("fill", "none")
+
+
+def test_a_run_that_stops_reporting_is_called_silent_without_a_further_word_of_it(server: Client, page: Page, task: str) -> None:
+    page.clock.install()
+    server.add_batch([scalar(task, iter=1)])
+    page.goto(f"/runs/{task}")
+    expect(page.locator(".run-head")).to_contain_text("running, last report")
+    page.clock.fast_forward("05:00")
+    expect(page.locator(".run-head")).to_contain_text(re.compile("running, silent for [45] min"))
+
+
 def test_a_new_run_waits_above_a_reader_who_has_scrolled(server: Client, page: Page, task: str) -> None:
     tag = f"t{task}"
     names = [f"{tag}-{number:02}" for number in range(60)]

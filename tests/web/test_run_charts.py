@@ -202,6 +202,21 @@ def test_void_points_are_shown_on_request_only(server: Client, page: Page, task:
     expect(chart).not_to_contain_text("rewound")
 
 
+def test_a_metric_whose_points_are_all_void_has_a_card_on_request(server: Client, page: Page, task: str) -> None:
+    server.add_batch([*series(task, [1.0, 2.0]), *series(task, [3.0, 4.0], "late", first=6)])
+    server.call("events.rewind", task=task, iteration=5)
+    open_run(page, task)
+    expect(page.get_by_text("1 chart", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Menu of loss / train").click()
+    page.get_by_role("menuitem", name="Show rewound points").click()
+    expect(card(page, "late / train")).to_contain_text("0 points · 2 points rewound")
+    assert coloured(card(page, "late / train"), 0, 1, 0, 1) > 5
+    server.call("events.rewind", task=task, iteration=-1)
+    page.goto(f"/runs/{task}")
+    page.get_by_role("button", name="Show rewound points").click()
+    expect(card(page, "loss / train")).to_contain_text("2 points rewound")
+
+
 def test_a_log_scale_that_leaves_values_out_offers_symlog(server: Client, page: Page, task: str) -> None:
     server.add_batch(series(task, [-1.0, 0.0, 1.0, 10.0]))
     open_run(page, task, "?y=log")
@@ -226,9 +241,9 @@ def test_a_point_leads_to_the_log_of_its_time_and_a_line_back_to_the_chart(serve
     page.get_by_role("link", name="log", exact=True).click()
     expect(page.locator(".log-line.current .log-text")).to_have_text(re.compile("^line (49|50)$"))
     back = page.locator(".log-line.current .log-time").get_attribute("href")
-    assert back in (f"/runs/{task}?x=wall&at={NOW + step * 1000}" for step in (49, 50))
+    assert back in (f"/runs/{task}?at={NOW + step * 1000}&x=wall" for step in (49, 50))
     page.goto(back)
-    expect(page.locator(".chart-foot").first).to_contain_text(re.compile(r"mean (49|50)"))
+    expect(page.locator(".chart-foot").first).to_contain_text(re.compile(r"step (49|50) · mean (49|50)"))
     page.keyboard.press("l")
     expect(page.locator(".log-line.current .log-text")).to_have_text(re.compile("^line (49|50)$"))
 

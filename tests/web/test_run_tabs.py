@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import re
+import struct
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -25,7 +29,9 @@ def test_the_overview_shows_single_values_and_statistics(server: Client, page: P
             *(scalar(task, iter=i, value=v) for i, v in enumerate([3.0, 1.0, 2.0])),
         ]
     )
+    server.call("tasks.edit", task=task, runtime={"progress": "40"}, force=True)
     page.goto(f"/runs/{task}?tab=overview")
+    expect(page.locator("dl.facts")).to_contain_text("40 %")
     expect(page.locator(".value-card")).to_contain_text("accuracy")
     expect(page.locator(".value-card b")).to_have_text("0.93125")
     row = page.get_by_role("row").filter(has_text="loss")
@@ -73,6 +79,29 @@ def test_a_hostile_figure_is_text(server: Client, page: Page, task: str) -> None
     expect(frame.locator("figcaption b").filter(has_text="<b>m</b> / x")).to_be_visible(timeout=30_000)
     expect(frame.get_by_text("This figure can't be drawn")).to_be_visible(timeout=30_000)
     assert page.evaluate("window.bad") is None
+
+
+def test_histograms_of_very_small_and_very_large_values_are_drawn_with_few_bins(server: Client, page: Page, task: str) -> None:
+    """The library makes a million bins of them, or bins without end."""
+    small = [1e-300 * (1 + math.sin(i) + i / 1e7) for i in range(500)]
+    figures: dict[str, dict[str, Any]] = {
+        "small": {"data": [{"type": "histogram", "x": small}]},
+        "both": {"data": [{"type": "histogram2d", "x": small, "y": [1e200 * i for i in range(500)]}]},
+        "bytes": {"data": [{"type": "histogram", "y": {"dtype": "f8", "bdata": base64.b64encode(struct.pack("<500d", *small)).decode()}}]},
+        "too many": {"data": [{"type": "histogram2d", "x": [1, 2, 3], "y": [1, 2, 3], "xbins": {"size": 1e-9}}]},
+        "usual": {"data": [{"type": "histogram", "x": [1, 2, 2, 3], "xbins": {"size": 0.5}}]},
+    }
+    server.add_batch([plot(task, name, name, plot_str=json.dumps(figure)) for name, figure in figures.items()])
+    page.goto(f"/runs/{task}?tab=plots")
+    frame = page.frame_locator("iframe.plot-frame")
+    for name in figures:
+        figure = frame.locator("figure").filter(has=frame.get_by_text(name, exact=True))
+        figure.scroll_into_view_if_needed()
+        expect(figure.locator("svg.main-svg").first).to_be_attached()
+        expect(figure.locator(".note")).to_have_text(
+            "About 2e+9 bins along x are too many; drawn are up to 100." if name == "too many" else ""
+        )
+        assert 1 <= figure.locator(".plot .point, .plot .hm").count() <= 110, name
 
 
 def test_tables_are_tables(server: Client, page: Page, task: str) -> None:

@@ -59,6 +59,18 @@ def test_the_position_of_what_is_shown_is_told(table: Page) -> None:
     expect(seen).to_have_count(0)
 
 
+def test_after_a_lost_connection_the_rows_in_view_are_read_again_where_they_are(table: Page) -> None:
+    seen = table.locator(".facet-seen")
+    table.locator(".runs-scroll").evaluate("(box) => box.scrollTo(0, 300 * 33)")
+    expect(seen).to_have_text(re.compile("^301–"))
+    table.context.set_offline(True)
+    expect(table.get_by_text("Not connected since")).to_be_visible()
+    with table.expect_response(lambda answer: "count_total" in (answer.request.post_data or "")):
+        table.context.set_offline(False)
+    expect(table.locator(".facet-total")).to_have_text(f"{SMALL + 2} runs")
+    expect(seen).to_have_text(re.compile("^301–"))
+
+
 def test_all_runs_that_match_are_selected_and_archived(table: Page, many: Server) -> None:
     client = many.client()
     bulk = table.get_by_role("region", name="Selected runs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -274,6 +275,34 @@ def test_a_view_is_saved_under_a_name_and_found_by_another_browser(
     other.get_by_role("button", name="Saved views").click()
     with other.expect_response("**/users.set_preferences"):
         other.get_by_role("button", name="Delete <b>mine</b>").click()
+
+
+def test_a_view_of_a_project_is_found_by_everybody_who_reads_it_under_its_new_name_too(
+    server: Client, shared_server: Server, open_browser: OpenBrowser, axe: Axe
+) -> None:
+    project = f"views-{uuid.uuid4().hex[:8]}"
+    seed.trainings(server, project, steps=2, runs=seed.RUNS[:2])
+    page = open_browser(shared_server.url).open(f"/?q=status%3Arunning&project={project}&cols=user")
+    page.get_by_role("button", name="Saved views").click()
+    page.get_by_role("checkbox", name="for all who read this project").check()
+    page.get_by_role("textbox", name="Name of this view").fill("<b>ours</b>")
+    page.get_by_role("button", name="Save", exact=True).click()
+    shared = page.get_by_role("list", name="Views of the project")
+    expect(shared.get_by_role("button", name="<b>ours</b>", exact=True)).to_have_attribute("aria-current", "true")
+    assert axe(page) == []
+    (id,) = [one["id"] for one in server.call("projects.get_all", name=project)["projects"]]
+    server.call("projects.update", project=id, name=f"{project}-new")
+    other = open_browser(shared_server.url).open(f"/?project={project}-new")
+    other.get_by_role("button", name="Saved views").click()
+    other.get_by_role("button", name="<b>ours</b>", exact=True).click()
+    expect(other).to_have_url(re.compile(rf"/\?q=status:running&project={project}-new&cols=user$"))
+    expect(other.locator("table.runs .run-name")).to_have_count(1)
+    other.get_by_role("button", name="Saved views").click()
+    other.get_by_role("button", name="Delete <b>ours</b>").click()
+    expect(other.get_by_role("list", name="Views of the project")).to_have_count(0)
+    other.goto("/")
+    other.get_by_role("button", name="Saved views").click()
+    expect(other.get_by_role("checkbox", name="for all who read this project")).to_have_count(0)
 
 
 def test_a_page_of_an_old_version_says_so_when_the_connection_is_back(server: Client, page: Page) -> None:

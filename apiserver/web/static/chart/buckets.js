@@ -12,6 +12,7 @@
  * @property {Float64Array} max
  * @property {Float64Array} count  finite points
  * @property {Float64Array} time   ms since the epoch of the bucket's last point; NaN: unknown
+ * @property {Float64Array} step   the highest iteration in the bucket; NaN: unknown
  * @property {Float64Array} nan    number of NaN
  * @property {Float64Array} posInf
  * @property {Float64Array} negInf
@@ -19,7 +20,7 @@
  */
 
 /** @type {(keyof Omit<Buckets, "width">)[]} */
-export const COLUMNS = ["x", "mean", "min", "max", "count", "time", "nan", "posInf", "negInf"];
+export const COLUMNS = ["x", "mean", "min", "max", "count", "time", "step", "nan", "posInf", "negInf"];
 
 /** Time ladder in ms: 1, 2, 5 per decade below a second; clock-like steps above. */
 const TIME_LADDER = [
@@ -77,6 +78,7 @@ export function mergeBuckets(from, width) {
     out.posInf[n] += from.posInf[i];
     out.negInf[n] += from.negInf[i];
     out.time[n] = from.time[i];
+    out.step[n] = from.step[i];
     out.x[n] = slot * width;
   }
   for (const name of COLUMNS) out[name] = out[name].subarray(0, n + 1);

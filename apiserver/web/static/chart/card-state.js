@@ -1,7 +1,15 @@
-// State of single cards in the URL: `robust` ranges, `box` zooms, hidden lines (`off`), and the card in `full` size.
+// What a reader changed in cards, as the address has it: `robust` ranges, `box` zooms, lines that are `off`, the card in `full` size, the cursor, and the card at
+// which the reader is.
+import { useEffect, useMemo, useState } from "../vendor/hooks.js";
+import { signal } from "../vendor/signals.js";
 import { readEntries, readNames, writeEntries, writeNames } from "../core/lists.js";
 import { param, place, setParams } from "../core/url.js";
-import { useMoving, useSignal } from "../ui/hooks.js";
+import { useMoving, usePosition, useSignal } from "../ui/hooks.js";
+
+/** @typedef {{x: number, key: string, card: string} | null} Cursor */
+
+/** The card of a cursor that stays. */
+export const FIXED = "link";
 
 /** @param {string[] | undefined} parts @returns {[number, number] | null} */
 function pair(parts) {
@@ -42,18 +50,56 @@ export function useFull() {
   return /** @type {[string, (card: string) => void]} */ ([params.get("full") ?? "", (card) => setParams({ full: card })]);
 }
 
-/** The cursor of a link (`at`). @returns {import("./card.js").Cursor} */
-export function linkedCursor() {
+/** A cursor where the address has it: `at`. @returns {Cursor} */
+function linkedCursor() {
   const at = Number(param("at"));
-  return param("at") && Number.isFinite(at) ? { x: at, key: "", card: "link" } : null;
+  return param("at") && Number.isFinite(at) ? { x: at, key: "", card: FIXED } : null;
 }
 
 /**
- * Adds cursor and topmost card to copied links.
- * @param {import("../vendor/signals.js").Signal<import("./card.js").Cursor>} cursor
+ * The cursor that the cards of a view share. A click fixes it: it stands in the address until it is dropped, and the pointer leads it away for a while only.
+ * A copied link has it wherever it is.
+ * @param {string} [view] another view has another cursor
  */
-export function useChartLink(cursor) {
-  useMoving(() => ({ at: cursor.value ? Number(cursor.value.x.toFixed(3)) : "", card: topCard() }));
+export function useChartCursor(view = "") {
+  const cursor = useMemo(() => signal(linkedCursor()), [view]);
+  useMoving(() => ({ at: cursor.value ? Number(cursor.value.x.toFixed(3)) : "" }));
+  return {
+    cursor,
+    /** What a card needs of it. */
+    cards: {
+      cursor, fixed: linkedCursor,
+      onPick: (/** @type {number} */ x, /** @type {string} */ key) => {
+        setParams({ at: Math.round(x) });
+        cursor.value = { x, key, card: FIXED };
+      },
+    },
+    drop: () => {
+      setParams({ at: "" });
+      cursor.value = null;
+    },
+  };
+}
+
+/**
+ * The card that a grid goes to: that of the address as soon as the list is there, then what the reader asks for.
+ * @param {boolean} ready
+ * @returns {[goal: {id: string, n: number}, goTo: (card: string) => void]}
+ */
+export function useCardGoal(ready) {
+  const [goal, setGoal] = useState({ id: "", n: 0 });
+  const goTo = (/** @type {string} */ card) => setGoal((old) => ({ id: card, n: old.n + 1 }));
+  usePosition(["card"], () => (ready ? { card: topCard() } : {}));
+  useEffect(() => {
+    if (ready && param("card")) goTo(param("card"));
+  }, [ready]);
+  return [goal, goTo];
+}
+
+/** Opens the menu of the card that has the focus. */
+export function openMenu() {
+  const menu = document.activeElement?.closest("[data-card]")?.querySelector("[aria-haspopup=menu]");
+  /** @type {HTMLElement | null | undefined} */ (menu)?.click();
 }
 
 /** The first card that is completely in the window; "" at the top of the page. */

@@ -18,7 +18,7 @@ import { Chart } from "./chart.js";
 import { switched } from "./find.js";
 import { NOT_ON_LOG, at, atText, facts, outside, outsideText, spoken } from "./facts.js";
 import { CardMenu } from "./card-menu.js";
-import { useCardState } from "./card-state.js";
+import { FIXED, useCardState } from "./card-state.js";
 import { storedAxis, writeRange, xText } from "./look.js";
 import { withoutPauses } from "./process.js";
 import { padded } from "./ranges.js";
@@ -27,7 +27,7 @@ import { seriesKey } from "./source.js";
 /** @typedef {import("./source.js").Loaded} Loaded */
 /** @typedef {import("./source.js").Wanted} Wanted */
 /** @typedef {import("./chart.js").Look} Look */
-/** @typedef {{x: number, key: string, card: string} | null} Cursor */
+/** @typedef {import("./card-state.js").Cursor} Cursor */
 /**
  * @typedef {object} CardProps
  * @property {string} id            of the card among those of the view
@@ -58,8 +58,6 @@ const TABLE_ROWS = 2_000;
 /** Legend: names in one row, and the most names in a small card; the full size lists all. */
 const ONE_ROW = 3;
 const LISTED = 24;
-/** Owner id of a pinned cursor. */
-export const FIXED = "link";
 /** Other cards update the cursor's values at most this often; its line follows at once. */
 const FOLLOW_MS = 120;
 const BELOW_MS = 50;
@@ -232,18 +230,31 @@ function emptyText(shown, look) {
   return shown.length ? `No finite values: ${said.slice(1).join(", ") || said[0]}.` : look.range ? "No points in this range." : "No points.";
 }
 
-/** @param {KeyboardEvent} event @param {Loaded[]} shown @param {import("../vendor/signals.js").Signal<Cursor>} cursor @param {string} id */
+/** The cursor by keys: left and right along the line, up and down to the next line. @param {KeyboardEvent} event @param {Loaded[]} shown @param {import("../vendor/signals.js").Signal<Cursor>} cursor @param {string} id */
 function stepCursor(event, shown, cursor, id) {
-  if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-  if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
-  const one = [...shown].sort((a, b) => b.buckets.x.length - a.buckets.x.length)[0];
-  if (!one?.buckets.x.length) return;
+  const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!by || event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+  const next = event.key.endsWith("Left") || event.key.endsWith("Right") ? along(shown, cursor.value, event.shiftKey ? 10 * by : by) : across(shown, cursor.value, by);
+  if (!next) return;
   event.preventDefault();
-  const { x } = one.buckets;
-  const step = (event.shiftKey ? 10 : 1) * (event.key === "ArrowLeft" ? -1 : 1);
-  const from = cursor.value ? (at(one, cursor.value.x, undefined)?.i ?? 0) : step > 0 ? -1 : x.length;
-  const to = Math.min(x.length - 1, Math.max(0, from + step));
-  cursor.value = { x: x[to], key: seriesKey(one.task, one.metric, one.variant), card: byKey(id) };
+  cursor.value = { ...next, card: byKey(id) };
+}
+
+/** Some buckets further on the line that the cursor is on, or else on the longest. @param {Loaded[]} shown @param {Cursor} now @param {number} by */
+function along(shown, now, by) {
+  const one = shown.find((other) => keyOf(other) === now?.key) ?? [...shown].sort((a, b) => b.buckets.x.length - a.buckets.x.length)[0];
+  const x = one?.buckets.x;
+  if (!x?.length) return null;
+  const from = now ? (at(one, now.x, undefined)?.i ?? 0) : by > 0 ? -1 : x.length;
+  return { x: x[Math.min(x.length - 1, Math.max(0, from + by))], key: keyOf(one) };
+}
+
+/** The line below or above the one that the cursor is on. @param {Loaded[]} shown @param {Cursor} now @param {number} by */
+function across(shown, now, by) {
+  if (!now || shown.length < 2) return null;
+  const order = shown.map((one) => ({ key: keyOf(one), value: at(one, now.x, undefined)?.mean ?? NaN })).sort((a, b) => b.value - a.value);
+  const place = order.findIndex((one) => one.key === now.key);
+  return { x: now.x, key: order[Math.min(order.length - 1, Math.max(0, place + by))].key };
 }
 
 /**

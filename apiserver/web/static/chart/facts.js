@@ -106,6 +106,7 @@ export function at(one, x, smoothed) {
     count: buckets.count[i],
     nan: buckets.nan[i],
     time: buckets.time[i],
+    step: buckets.step[i],
   };
 }
 
@@ -115,7 +116,7 @@ export function at(one, x, smoothed) {
  * @param {boolean} smoothing
  */
 export function atText(found, axis, smoothing) {
-  const said = [xText(found.x, axis), `mean ${number(found.mean, 6)}`];
+  const said = [xText(found.x, axis), ...(axis === "step" || Number.isNaN(found.step) ? [] : [`step ${integer(found.step)}`]), `mean ${number(found.mean, 6)}`];
   if (smoothing && found.smoothed !== undefined) said.push(`smoothed ${number(found.smoothed, 6)}`);
   if (found.count > 1) said.push(`min ${number(found.min)}`, `max ${number(found.max)}`, plural(found.count, "point"));
   if (found.nan) said.push(`${integer(found.nan)} NaN`);

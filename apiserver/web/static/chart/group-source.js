@@ -16,7 +16,7 @@ function decoded(found) {
     buckets.min[i] = found.min[i] ?? NaN;
     buckets.max[i] = found.max[i] ?? NaN;
     buckets.count[i] = found.mean[i] === null ? 0 : found.count[i];
-    buckets.time[i] = NaN;
+    buckets.time[i] = buckets.step[i] = NaN;
   });
   const points = found.count.reduce((/** @type {number} */ sum, /** @type {number} */ count) => sum + count, 0);
   return { task: found.group, metric: found.metric, variant: found.variant, points, firstNan: null, rewinds: [], origin: 0, xLabel: "", lastX: null, buckets };

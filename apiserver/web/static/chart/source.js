@@ -52,7 +52,7 @@ function decoded(found, axis, rewound) {
     ...(rewound ? { variant: `${found.variant || found.metric} (rewound)`, rewoundOf: found.variant } : { variant: found.variant }), points: found.points, firstNan: found.first_nan ?? null,
     rewinds: found.rewinds ?? [], origin, xLabel: found.x_axis_label ?? "",
     lastX: found.last_x === null || found.last_x === undefined ? null : Number(found.last_x),
-    buckets: { x, mean: columns.mean, min: columns.min, max: columns.max, count, time: columns.time, nan, posInf, negInf, width: found.interval },
+    buckets: { x, mean: columns.mean, min: columns.min, max: columns.max, count, time: columns.time, step: columns.iter, nan, posInf, negInf, width: found.interval },
   };
 }
 

@@ -55,7 +55,7 @@ export async function loadPreferences() {
     if (name in unsent) continue;
     keep(name, value);
     const found = known.get(name);
-    if (found) found.value = value;
+    if (found && JSON.stringify(found.value) !== JSON.stringify(value)) found.value = value; // what shows it is not made again for nothing
   }
 }
 

@@ -22,9 +22,50 @@ function read() {
   return { path: pathname, params, href: kept.length ? address(pathname, params) : pathname + search };
 }
 
+/** What hears of a view that is left: its parameters with the positions of its reader. @type {Set<(params: URLSearchParams) => void>} */
+const leaving = new Set();
+
+/** @param {(params: URLSearchParams) => void} hear @returns {() => void} ends it */
+export function onLeave(hear) {
+  leaving.add(hear);
+  return () => void leaving.delete(hear);
+}
+
 addEventListener("popstate", () => {
+  leave();
   place.value = read();
 });
+
+/** Says where the reader was to those who lead back there; the address of it. */
+function leave() {
+  const params = exact({ positions: true });
+  for (const hear of leaving) hear(params);
+  return address(place.value.path, params);
+}
+
+/**
+ * What a view knows of itself beside the address, because it moves all the time. `position`: where the reader is; Back and the tab of a view that was left
+ * lead there again.
+ * @typedef {() => Record<string, string | number | null | undefined>} Reading parameters; "" leaves one out
+ */
+/** @type {Map<Reading, {position: boolean}>} */
+const readings = new Map();
+
+/** @param {Reading} reading @param {{position: boolean}} kind @returns {() => void} ends it */
+export function addReading(reading, kind) {
+  readings.set(reading, kind);
+  return () => void readings.delete(reading);
+}
+
+/** The parameters of what is shown, with readings; only positions if they are asked for. @param {{positions?: boolean}} [which] */
+function exact({ positions = false } = {}) {
+  const params = new URLSearchParams(place.value.params);
+  for (const [reading, { position }] of readings) if (position || !positions) assign(params, reading());
+  return params;
+}
+
+/** The link to exactly what is shown. */
+export const exactHref = () => address(place.value.path, exact());
 
 /**
  * Navigates within the page. `replace`: without a new history entry.
@@ -33,11 +74,20 @@ addEventListener("popstate", () => {
  */
 export function go(href, { replace = false } = {}) {
   if (href === place.value.href) return;
-  const [short, kept] = shortened(href);
-  history[replace ? "replaceState" : "pushState"](kept && { kept }, "", short);
+  if (!replace) {
+    const left = leave();
+    if (left !== place.value.href) write("replaceState", left);
+  }
+  write(replace ? "replaceState" : "pushState", href);
   const path = place.value.path;
   place.value = read();
   if (place.value.path !== path) scrollTo(0, 0);
+}
+
+/** @param {"replaceState" | "pushState"} how @param {string} href */
+function write(how, href) {
+  const [short, kept] = shortened(href);
+  history[how](kept && { kept }, "", short);
 }
 
 /**
@@ -70,11 +120,16 @@ export function param(name) {
  */
 export function setParams(changes, { push = false } = {}) {
   const params = new URLSearchParams(place.value.params);
+  assign(params, changes);
+  go(address(place.value.path, params), { replace: !push });
+}
+
+/** Changes some parameters; "" and null remove one. @param {URLSearchParams} params @param {Record<string, string | number | null | undefined>} changes */
+export function assign(params, changes) {
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === undefined || value === "") params.delete(name);
     else params.set(name, String(value));
   }
-  go(address(place.value.path, params), { replace: !push });
 }
 
 /**

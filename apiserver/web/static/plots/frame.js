@@ -5,6 +5,13 @@
   const MOST_CLASSES = 24;
   const LONGEST_MS = 15_000;
   const MOST_SVG_POINTS = 50_000;
+  // Bins of a histogram by its type: the library makes as many as a figure asks for.
+  const MOST_BINS = { histogram: 2_000, histogram2d: 300, histogram2dcontour: 300 };
+  const FEW_BINS = 100;
+  // It takes their width from the squares of the values; of others nothing or infinity is left, and it makes bins without end.
+  const SQUARED = [1e-150, 1e150];
+  const GREATEST = 1e304; // it leaves out what is greater
+  const VIEWS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u4: Uint32Array, i2: Int16Array, u2: Uint16Array, i1: Int8Array, u1: Uint8Array };
   const root = document.getElementById("figures");
   const script = document.currentScript;
   let large = null;
@@ -97,17 +104,21 @@
     caption.append(title, step, controls);
     const plot = document.createElement("div");
     plot.className = "plot";
-    element.append(caption, plot);
+    const note = document.createElement("p");
+    note.className = "note";
+    element.append(caption, plot, note);
     near.observe(element);
-    return { element, plot, step, slider, earlier, later, controls, figure: { text: null }, drawn: false };
+    return { element, plot, note, step, slider, earlier, later, controls, figure: { text: null }, drawn: false };
   }
 
   async function draw(id) {
     const one = known.get(id);
     if (!one) return;
     one.drawn = true;
+    one.note.textContent = "";
     try {
       const { data, layout } = parsed(one.figure);
+      one.note.textContent = limitBins(data);
       if (data.some((trace) => !SMALL.has(trace.type ?? "scatter"))) await loadLarge();
       await Promise.race([window.Plotly.react(one.plot, data, styled(layout, data), { responsive: true, displaylogo: false, showSendToCloud: false }), overdue()]);
       tell({ kind: "drawn", id });
@@ -138,6 +149,66 @@
       image.source = blob ? URL.createObjectURL(blob) : /^data:image\//.test(image.source ?? "") ? image.source : "";
     });
     return { data: made.data, layout };
+  }
+
+  // Gives histograms a number of bins that can be drawn; what was changed, in words.
+  function limitBins(data) {
+    const said = [];
+    const histograms = data.filter((trace) => Object.hasOwn(MOST_BINS, trace.type));
+    for (const trace of histograms) {
+      const most = MOST_BINS[trace.type];
+      for (const letter of ["x", "y"]) {
+        const axisOf = (one) => one[`${letter}axis`] ?? letter;
+        const { low, high, count } = extent(histograms.filter((one) => axisOf(one) === axisOf(trace)), letter);
+        if (!(high > low)) continue;
+        const { start, end, size } = trace[`${letter}bins`] ?? {};
+        const reach = Math.max(high, numberOf(end) || high) - Math.min(low, numberOf(start) || low);
+        const known = numberOf(size) > 0 ? reach / numberOf(size) : (trace[`nbins${letter}`] > 0 ? trace[`nbins${letter}`] : FEW_BINS) * (reach / (high - low));
+        if (known > most) {
+          const many = known < 1e9 ? Math.round(known).toLocaleString("en-US") : known.toExponential(0);
+          said.push(`About ${many} bins along ${letter} are too many; drawn are up to ${FEW_BINS}.`);
+          trace[`${letter}bins`] = undefined;
+          trace[`nbins${letter}`] = FEW_BINS;
+        } else if (size === undefined && !(trace[`nbins${letter}`] > 0) && !(reach > SQUARED[0] && reach < SQUARED[1])) {
+          trace[`nbins${letter}`] = Math.min(FEW_BINS, Math.ceil(2 * count ** 0.4));
+        }
+      }
+    }
+    return said.join(" ");
+  }
+
+  // The numbers (of dates: ms) of all traces along an axis.
+  function extent(traces, letter) {
+    const found = { low: Infinity, high: -Infinity, count: 0 };
+    for (const trace of traces) {
+      for (const value of listed(trace[letter])) {
+        const one = numberOf(value);
+        if (!(Math.abs(one) < GREATEST)) continue;
+        found.count++;
+        if (one < found.low) found.low = one;
+        if (one > found.high) found.high = one;
+      }
+    }
+    return found;
+  }
+
+  function numberOf(value) {
+    if (typeof value === "number") return value;
+    if (typeof value !== "string" || !value.trim()) return NaN;
+    return /^\d{4}-\d/.test(value) ? Date.parse(value) : Number(value);
+  }
+
+  // A list as the figure has it, or as bytes in base64.
+  function listed(values) {
+    if (Array.isArray(values)) return values;
+    const View = VIEWS[values?.dtype];
+    if (!View || typeof values.bdata !== "string") return [];
+    try {
+      const bytes = Uint8Array.from(atob(values.bdata), (sign) => sign.charCodeAt(0));
+      return new View(bytes.buffer, 0, Math.floor(bytes.length / View.BYTES_PER_ELEMENT));
+    } catch {
+      return []; // no base64: the library says what it makes of it
+    }
   }
 
   // A confusion matrix labels every class if there is room.

@@ -3,8 +3,8 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor
 import { effect } from "../vendor/signals.js";
 import { generation } from "../core/connection.js";
 import { addKeys } from "../core/keys.js";
-import { addMoving } from "../core/link.js";
 import { paced } from "../core/pace.js";
+import { addReading, onLeave, place, setParams } from "../core/url.js";
 
 const RETRY_MS = 2_000;
 
@@ -116,13 +116,54 @@ export function useKeys(title, keys) {
 }
 
 /**
- * Adds a view's present state to copied links. `read` may close over fresh state.
- * @param {import("../core/link.js").Moving} read
+ * Adds to copied links what a view knows of itself at that moment. `read` may close over fresh state.
+ * @param {import("../core/url.js").Reading} read
  */
 export function useMoving(read) {
+  useReading(read, false);
+}
+
+/** What a reader moves with: any of these ends what an address has asked for. */
+const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"];
+
+/**
+ * Where the reader is, in parameters of the address: a link, Back, and a tab that is opened again lead there, once. They leave the address as soon as the reader
+ * moves: nothing is gone to twice. `read` may close over fresh state.
+ * @param {string[]} names of the parameters
+ * @param {import("../core/url.js").Reading} read
+ */
+export function usePosition(names, read) {
+  const { params } = useSignal(place);
+  useReading(read, true);
+  const given = names.some((name) => params.has(name));
+  useEffect(() => {
+    if (!given) return undefined;
+    const moved = (/** @type {any} */ event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || /^(Shift|F\d+)$/.test(event.key ?? "")) return; // keys of the browser, such as those that load again
+      setParams(Object.fromEntries(names.map((name) => [name, ""])));
+    };
+    for (const kind of MOVES) addEventListener(kind, moved, { capture: true, passive: true });
+    return () => {
+      for (const kind of MOVES) removeEventListener(kind, moved, { capture: true });
+    };
+  }, [given]);
+}
+
+/** @param {import("../core/url.js").Reading} read @param {boolean} position */
+function useReading(read, position) {
   const latest = useRef(read);
   latest.current = read;
-  useEffect(() => addMoving(() => latest.current()), []);
+  useEffect(() => addReading(() => latest.current(), { position }), []);
+}
+
+/**
+ * Hears of the view's parameters, with where its reader is, when the view is left.
+ * @param {(params: URLSearchParams) => void} hear may close over fresh state
+ */
+export function useLeave(hear) {
+  const latest = useRef(hear);
+  latest.current = hear;
+  useEffect(() => onLeave((params) => latest.current(params)), []);
 }
 
 /**

@@ -4,7 +4,8 @@ import { useEffect, useLayoutEffect, useState } from "../vendor/hooks.js";
 const BEYOND = 8;
 
 /**
- * The rows to render in a scrolling element: those in view (`seen`, [from, to)), and some beyond its edges.
+ * The rows of `count` to show, those in view of a scrolling element and some beyond its edges; the first picture is without these, so that it is there sooner.
+ * `around`: the same with them always, [from, to); `seen`: those in view.
  * @param {{current: HTMLElement | null}} scroller
  * @param {number} count
  * @param {number} height px of a row
@@ -14,6 +15,8 @@ const BEYOND = 8;
 export function useVirtual(scroller, count, height, head = 0, under = 0) {
   const [top, setTop] = useState(0);
   const [room, setRoom] = useState(900);
+  const [beyond, setBeyond] = useState(0);
+  useEffect(() => setBeyond(BEYOND), []);
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return undefined;
@@ -30,8 +33,8 @@ export function useVirtual(scroller, count, height, head = 0, under = 0) {
     element.addEventListener("scroll", scrolled, { passive: true });
     return () => element.removeEventListener("scroll", scrolled);
   }, [height]);
-  const first = Math.max(0, Math.min(top - Math.ceil(head / height), count) - BEYOND);
-  const last = Math.min(count, top + Math.ceil(room / height) + BEYOND);
+  const within = (/** @type {number} */ more) => [Math.max(0, Math.min(top - Math.ceil(head / height), count) - more), Math.min(count, top + Math.ceil(room / height) + more)];
+  const [first = 0, last = 0] = within(beyond);
   const seen = /** @type {[number, number]} */ ([Math.min(top, count), Math.min(count, top + Math.max(1, Math.ceil((room - under) / height)))]);
-  return { first, last, seen, before: first * height, after: Math.max(0, (count - last) * height), atTop: top === 0 };
+  return { first, last, around: /** @type {[number, number]} */ (within(BEYOND)), seen, before: first * height, after: Math.max(0, (count - last) * height), atTop: top === 0 };
 }

@@ -1,12 +1,11 @@
 // The charts of a run: a tree of metrics, a virtual grid of cards, a common axis, zoom and cursor.
 import { useEffect, useMemo, useState } from "../vendor/hooks.js";
-import { signal } from "../vendor/signals.js";
 import { call } from "../core/api.js";
 import { curvesCalls } from "../core/first.js";
 import { integer, ms, plural } from "../core/format.js";
-import { address, go, param, place, runHref, setParams } from "../core/url.js";
+import { go, place, setParams } from "../core/url.js";
 import { readNames, writeNames } from "../core/lists.js";
-import { Card, FIXED } from "../chart/card.js";
+import { Card } from "../chart/card.js";
 import { aside, button, div, h2, input, li, p, span, ul, use } from "../chart/elements.js";
 import { filtered } from "../chart/find.js";
 import { layout, VirtualGrid } from "../chart/grid.js";
@@ -14,11 +13,13 @@ import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
 import { SeriesSource } from "../chart/source.js";
 import { Strip } from "../chart/strip.js";
 import { ChartBar } from "../chart/bar.js";
-import { linkedCursor, useChartLink, useFull } from "../chart/card-state.js";
+import { openMenu, useCardGoal, useChartCursor, useFull } from "../chart/card-state.js";
 import { useCall, useKeys, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
+import { logHref } from "./run-tabs.js";
 
 /** @typedef {import("../chart/grid.js").CardSpec} CardSpec */
+/** @typedef {Record<string, string[]>} Names variants by metric */
 
 const SPLIT_FROM = 9;
 const SIDE = 216;
@@ -32,12 +33,11 @@ const SIZES = { S: { height: 250, columns: 3 }, M: { height: 300, columns: 2 }, 
 export default function Charts({ id, run, revision }) {
   const { params } = useSignal(place);
   const source = useMemo(() => new SeriesSource(), [id]);
-  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (linkedCursor())), [id]);
+  const { cursor, cards: cursorOfCards, drop } = useChartCursor(id);
   const [full, setFull] = useFull();
-  useChartLink(cursor);
-  const [goal, setGoal] = useState({ id: "", n: 0 });
   const [many, setMany] = useState(false);
   const slow = useThrottled(revision, many ? MANY_MS : NAMES_MS);
+  const rewound = params.get("void") === "1";
   const names = useCall(
     async (abort) => {
       const [namesCall, curvesCall] = curvesCalls(id);
@@ -46,15 +46,15 @@ export default function Charts({ id, run, revision }) {
         call(...curvesCall, { signal: abort }),
       ]);
       const shown = new Set(charted.metrics[0]?.metrics ?? []);
-      return /** @type {Record<string, string[]>} */ (Object.fromEntries(Object.entries(all.metrics).filter(([metric]) => shown.has(metric))));
+      const counting = /** @type {Names} */ (Object.fromEntries(Object.entries(all.metrics).filter(([metric]) => shown.has(metric))));
+      // Metrics of which nothing counts any more: on request, and where there is nothing else.
+      const gone = rewound || !shown.size ? /** @type {Names} */ ((await call("events.get_scalar_metrics_and_variants", { task: id, rewound: true }, { signal: abort })).metrics) : {};
+      return { shown: rewound ? joined(counting, gone) : counting, gone: Object.keys(gone).length };
     },
-    [id, slow],
+    [id, slow, rewound],
   );
-  // A link to a card further down.
-  useEffect(() => {
-    if (names.data && param("card")) setGoal({ id: param("card"), n: goal.n + 1 });
-  }, [Boolean(names.data)]);
-  useEffect(() => setMany(Object.keys(names.data ?? {}).length > MANY), [names.data]);
+  const [goal, goTo] = useCardGoal(Boolean(names.data));
+  useEffect(() => setMany(Object.keys(names.data?.shown ?? {}).length > MANY), [names.data]);
   const update = usePaced(() => source.update(), UPDATE_MS);
   useEffect(() => {
     if (revision) update();
@@ -63,38 +63,39 @@ export default function Charts({ id, run, revision }) {
   const { look, range, filter, size, height, columns, setRange, back, bar, keys } = useChartSettings(SIZES, SIDE, (axis) => extent(run, axis));
   const pinText = params.get("pin") ?? "";
   const pins = useMemo(() => readNames(pinText), [pinText]);
-  const cards = useMemo(() => cardsOf(id, names.data ?? {}), [id, names.data]);
+  const cards = useMemo(() => cardsOf(id, names.data?.shown ?? {}), [id, names.data]);
   const chosen = useMemo(() => filtered(cards, filter), [cards, filter]);
   const rows = useMemo(() => layout(chosen, new Set(pins), columns, height), [chosen, pins, columns, height]);
 
-  const logAt = (/** @type {number} */ time) => address(runHref(id), { tab: "console", t: String(Math.round(time)) });
+  const turnRewound = () => setParams({ void: rewound ? "" : "1" });
+  const logAt = (/** @type {number} */ time) => logHref(id, time);
   const togglePin = (/** @type {string} */ card) => setParams({ pin: writeNames(pins.includes(card) ? pins.filter((one) => one !== card) : [...pins, card]) });
   const focused = () => /** @type {HTMLElement | null} */ (document.activeElement)?.closest?.("[data-card]")?.getAttribute("data-card") ?? "";
   const move = (/** @type {number} */ by) => {
     const order = rows.flatMap((row) => row.cards ?? []);
     const now = order.findIndex((card) => card.id === focused());
     const next = order[Math.min(order.length - 1, Math.max(0, now + by))];
-    if (next) setGoal({ id: next.id, n: goal.n + 1 });
+    if (next) goTo(next.id);
   };
   useKeys("Charts", [
     ...keys(() => cursor.value?.x),
     { keys: "j", does: "next card", run: () => move(1) },
     { keys: "k", does: "previous card", run: () => move(-1) },
     { keys: "p", does: "pin or unpin the card", run: () => focused() && togglePin(focused()) },
+    { keys: "d", does: "menu of the card, with downloads", run: () => openMenu() },
     { keys: "f", does: "card in full size", run: () => setFull(full ? "" : focused()) },
     { keys: "l", does: "the log at the cursor's time", run: () => { const time = cursor.value && source.timeAt(cursor.value.x, look.axis === "wall"); if (time) go(logAt(time)); } },
     { keys: "/", does: "find series", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".series-find"))?.focus() },
-    { keys: "Escape", does: "one level back", run: () => (full ? setFull("") : cursor.value ? (setParams({ at: "" }), (cursor.value = null)) : range && back()) },
+    { keys: "Escape", does: "one level back", run: () => (full ? setFull("") : cursor.value ? drop() : range && back()) },
   ]);
 
   const card = (/** @type {CardSpec} */ spec, large = false) =>
     use(Card, {
-      key: spec.id, id: spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor,
+      key: spec.id, id: spec.id, title: spec.title, wanted: spec.wanted, source, look, ...cursorOfCards, logAt,
       label: spec.label ?? (spec.label = (one) => ({ name: one.variant || one.metric, pick: pickOf(spec, one.variant) })),
       onRange: setRange, onBack: back, pinned: pins.includes(spec.id), onPin: () => togglePin(spec.id),
       onFull: () => setFull(large ? "" : spec.id), full: large, file: run.name,
-      fixed: linkedCursor, logAt, onPick: (/** @type {number} */ x, /** @type {string} */ key) => { setParams({ at: Math.round(x) }); cursor.value = { x, key, card: FIXED }; },
-      rewound: params.get("void") === "1", onRewound: () => setParams({ void: params.get("void") === "1" ? "" : "1" }),
+      rewound, onRewound: turnRewound,
     });
   const large = full && cards.find((one) => one.id === full);
   return div(
@@ -103,10 +104,12 @@ export default function Charts({ id, run, revision }) {
     names.error && use(Problem, { error: names.error, again: names.again, title: "The list of series can't be read" }),
     div(
       { class: "charts-body" },
-      use(Tree, { cards, chosen, filter, pins, onGo: (/** @type {string} */ one) => (size === "XS" ? setFull(one) : setGoal({ id: one, n: goal.n + 1 })) }),
+      use(Tree, { cards, chosen, filter, pins, onGo: (/** @type {string} */ one) => (size === "XS" ? setFull(one) : goTo(one)) }),
       div(
         { class: "charts-main" },
-        names.data && !cards.length && div({ class: "blank" }, h2("No scalars yet"), p({ class: "muted" }, "Charts appear as soon as the run reports numbers with an iteration.")),
+        names.data && !cards.length && (names.data.gone
+          ? div({ class: "blank" }, h2("Nothing counts here"), p({ class: "muted" }, "The run was taken back to before all of its points."), button({ type: "button", class: "button", onClick: turnRewound }, "Show rewound points"))
+          : div({ class: "blank" }, h2("No scalars yet"), p({ class: "muted" }, "Charts appear as soon as the run reports numbers with an iteration."))),
         cards.length > 0 && !chosen.length && div({ class: "blank" }, p(`No series matches ${filter}. `, button({ type: "button", class: "link", onClick: () => setParams({ m: "" }) }, "Show all"))),
         size === "XS"
           ? use(Strip, { id, cards, chosen, pins, room: innerWidth - (innerWidth > 900 ? SIDE + 40 : 24), revision: slow, onOpen: (/** @type {CardSpec} */ spec) => setFull(spec.id) })
@@ -123,6 +126,12 @@ function pickOf(spec, variant) {
   if (spec.variants.length === 1) return 0;
   const at = spec.variants.indexOf(variant);
   return at < 0 ? 32 : at;
+}
+
+/** @param {Names} one @param {Names} other */
+function joined(one, other) {
+  const metrics = [...new Set([...Object.keys(one), ...Object.keys(other)])].sort();
+  return Object.fromEntries(metrics.map((metric) => [metric, [...new Set([...(one[metric] ?? []), ...(other[metric] ?? [])])].sort()]));
 }
 
 /**

@@ -1,12 +1,11 @@
-// Overlays: a card per series, a line per run; all cards share axis, zoom and cursor.
-import { useEffect, useMemo, useState } from "../vendor/hooks.js";
-import { signal } from "../vendor/signals.js";
+// Overlays: one card per series, one line per run, all with one axis, zoom and cursor.
+import { useEffect, useMemo } from "../vendor/hooks.js";
 import { call } from "../core/api.js";
 import { ms, plural } from "../core/format.js";
 import { param, setParams } from "../core/url.js";
 import { ChartBar } from "../chart/bar.js";
 import { Card } from "../chart/card.js";
-import { linkedCursor, useChartLink, useFull } from "../chart/card-state.js";
+import { openMenu, useCardGoal, useChartCursor, useFull } from "../chart/card-state.js";
 import { filtered } from "../chart/find.js";
 import { VirtualGrid, layout } from "../chart/grid.js";
 import { NAMES_MS, UPDATE_MS, useChartSettings } from "../chart/settings.js";
@@ -26,10 +25,8 @@ const SIDE = 250;
 export default function CompareCharts({ runs, revision }) {
   const ids = runs.map((run) => run.id).join(",");
   const source = useMemo(() => new SeriesSource(), []);
-  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (linkedCursor())), []);
+  const { cursor, cards: cursorOfCards, drop } = useChartCursor();
   const [full, setFull] = useFull();
-  const [goal, setGoal] = useState({ id: "", n: 0 });
-  useChartLink(cursor);
   const names = useCall(
     async (abort) => {
       const tasks = ids.split(",");
@@ -43,34 +40,38 @@ export default function CompareCharts({ runs, revision }) {
     },
     [ids, useThrottled(revision, NAMES_MS)],
   );
-  // A link to a card further down.
-  useEffect(() => {
-    if (names.data && param("card")) setGoal({ id: param("card"), n: goal.n + 1 });
-  }, [Boolean(names.data)]);
+  const [goal] = useCardGoal(Boolean(names.data));
   const update = usePaced(() => source.update(), UPDATE_MS);
   useEffect(() => {
     if (revision) update();
   }, [revision]);
 
-  const { look, filter, height, columns, setRange, back, bar, keys } = useChartSettings(SIZES, SIDE, (axis) => extent(runs, axis));
+  const { look, range, filter, height, columns, setRange, back, bar, keys } = useChartSettings(SIZES, SIDE, (axis) => extent(runs, axis));
   const visible = runs.filter((run) => !run.hidden);
   const shape = visible.map((run) => `${run.id} ${run.pick} ${run.name}`).join("\n");
-  const all = useMemo(() => cardsOf(names.data ?? [], visible), [names.data, shape]);
+  const all = useMemo(() => cardsOf(names.data ?? [], visible, runs), [names.data, shape]);
   const cards = useMemo(() => filtered(all, filter), [all, filter]);
   const rows = useMemo(() => layout(cards, new Set(), columns, height), [cards, columns, height]);
-  useKeys("Charts", [
-    ...keys(() => cursor.value?.x),
-    { keys: "/", does: "find series", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".compare-find"))?.focus() },
-    { keys: "Escape", does: "leave full size", run: () => setFull(""), when: () => Boolean(full) },
-  ]);
-  const pick = (/** @type {import("../chart/source.js").Loaded} */ { task }, /** @type {boolean} */ hide) => {
+  const pick = (/** @type {{task: string}} */ { task }, /** @type {boolean} */ hide) => {
     const off = runs.filter((run) => run.hidden || run.id === task).map((run) => run.id);
     if (hide) setParams({ hide: off.length < runs.length ? off.join(",") : "", solo: "" });
     else setParams({ solo: param("solo") === task ? "" : task });
   };
+  const pickAtCursor = (/** @type {boolean} */ hide) => {
+    if (cursor.value?.key) pick({ task: JSON.parse(cursor.value.key)[0] }, hide);
+    else if (!hide) setParams({ solo: "" });
+  };
+  useKeys("Charts", [
+    ...keys(() => cursor.value?.x),
+    { keys: "h", does: "hide the run at the cursor", run: () => pickAtCursor(true) },
+    { keys: "e", does: "only the run at the cursor, or all", run: () => pickAtCursor(false) },
+    { keys: "d", does: "menu of the card, with downloads", run: () => openMenu() },
+    { keys: "/", does: "find series", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".compare-find"))?.focus() },
+    { keys: "Escape", does: "one level back", run: () => (full ? setFull("") : cursor.value ? drop() : range && back()) },
+  ]);
   const card = (/** @type {CardSpec} */ spec, large = false) =>
     use(Card, {
-      key: spec.id, id: spec.id, title: spec.title, wanted: spec.wanted, source, look, cursor, label: spec.label, onLine: pick,
+      key: spec.id, id: spec.id, title: spec.title, wanted: spec.wanted, source, look, ...cursorOfCards, label: spec.label, onLine: pick,
       onRange: setRange, onBack: back, onFull: () => setFull(large ? "" : spec.id), full: large, file: "compare",
     });
   const large = full && cards.find((one) => one.id === full);
@@ -92,11 +93,12 @@ export default function CompareCharts({ runs, revision }) {
 /**
  * A card per series, also for series of a single run.
  * @param {{metric: string, variants: string[]}[]} metrics
- * @param {Compared[]} runs
+ * @param {Compared[]} runs that are shown
+ * @param {Compared[]} all of them: a line of one that was just hidden keeps its name until it is gone
  * @returns {CardSpec[]}
  */
-function cardsOf(metrics, runs) {
-  const byId = new Map(runs.map((run) => [run.id, run]));
+function cardsOf(metrics, runs, all) {
+  const byId = new Map(all.map((run) => [run.id, run]));
   const label = (/** @type {import("../chart/source.js").Loaded} */ one) => ({ name: byId.get(one.task)?.name ?? one.task, pick: byId.get(one.task)?.pick ?? 32 });
   return metrics.flatMap(({ metric, variants }) =>
     variants.map((variant) => ({

@@ -1,16 +1,16 @@
 // Full-window viewer for an image of several runs: zoomed and panned together, or as differences from a reference run.
-import { useEffect, useRef } from "../vendor/hooks.js";
+import { useEffect } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
 import { integer, plural } from "../core/format.js";
 import { isOwn } from "../core/files.js";
-import { button, div, h2, option, select, span, use } from "../chart/elements.js";
-import { useCall, useKeys } from "../ui/hooks.js";
-import { icon } from "../ui/icons.js";
+import { option, select, span, use } from "../chart/elements.js";
+import { useCall } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 import { cell } from "./compare-image-source.js";
 import { useImageLook } from "./image-look.js";
 import { nearestStep } from "./image-source.js";
-import { ImageStage, fetchAhead, stageControls, useFocusInside } from "./image-stage.js";
+import { fetchAhead } from "./image-stage.js";
+import { ViewerFrame, toggle } from "./viewer-frame.js";
 
 /** @typedef {import("./compare.js").Compared} Compared */
 
@@ -23,23 +23,16 @@ const MOST = 16;
  */
 export function CompareViewer({ source, runs, metric, variants, variant, step, onGo, onVariant, onClose }) {
   const look = useImageLook();
-  const root = useRef(/** @type {HTMLElement | null} */ (null));
-  const zoomed = useRef(/** @type {((factor: number) => void) | null} */ (null));
   const steps = source.stepsOf(metric, [variant]);
   const at = nearestStep(steps, step);
   const found = useCall(() => source.at(metric, [variant], steps[at] ?? step), [source, metric, variant, steps[at]]);
   const shown = runs.slice(0, MOST);
   const base = shown.find((run) => run.id === look.other) ?? shown[0];
   const differs = look.mode === "difference" && shown.length > 1;
-  const go = (/** @type {number} */ by) => {
-    const next = steps[Math.min(steps.length - 1, Math.max(0, at + by))];
-    if (next !== undefined && next !== steps[at]) onGo(next);
-  };
   const turn = (/** @type {number} */ by) => {
     const next = variants[variants.indexOf(variant) + by];
     if (next !== undefined) onVariant(next);
   };
-  useFocusInside(root);
   // Prefetches the neighbouring steps.
   useEffect(() => {
     if (!found.data) return;
@@ -47,20 +40,7 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
       if (near !== undefined) source.at(metric, [variant], near).then((pictures) => Promise.all([...pictures.values()].map(({ url }) => fetchAhead(url)))).catch(() => undefined); // loaded when it is shown
     }
   }, [found.data]);
-  const controls = stageControls(look, zoomed);
   const turnMode = () => look.setMode(differs ? "one" : "difference");
-  useKeys("Image viewer", [
-    { keys: "ArrowLeft", does: "previous step", run: () => go(-1) },
-    { keys: "ArrowRight", does: "next step", run: () => go(1) },
-    { keys: "Shift+ArrowLeft", does: "ten steps back", run: () => go(-10) },
-    { keys: "Shift+ArrowRight", does: "ten steps on", run: () => go(10) },
-    { keys: "ArrowUp", does: "previous variant", run: () => turn(-1) },
-    { keys: "ArrowDown", does: "next variant", run: () => turn(1) },
-    ...controls.keys,
-    { keys: "d", does: "differences from a reference run", run: turnMode },
-    { keys: "r", does: "next reference run", run: () => look.setOther(shown[(shown.indexOf(base) + 1) % shown.length]?.id ?? "") },
-    { keys: "Escape", does: "close", run: onClose },
-  ]);
   const pictureOf = (/** @type {Compared} */ run) => found.data?.get(cell(run.id, variant));
   const under = pictureOf(base);
   const panes = shown.flatMap((run) => {
@@ -72,21 +52,17 @@ export function CompareViewer({ source, runs, metric, variants, variant, step, o
     return [{ key: run.id, url: missing ? "" : (picture?.url ?? ""), alt, head, missing, under: differs && run !== base && under && !missing ? { url: under.url, alt: `${base.name}, step ${under.iter}` } : undefined }];
   });
   const name = `${metric} / ${variant} of ${plural(runs.length, "run")}`;
-  return div(
-    { class: "viewer", role: "dialog", "aria-modal": "true", "aria-label": name, tabIndex: -1, ref: root },
-    div(
-      { class: "viewer-bar" },
-      h2({ class: "truncate", title: name }, variant || metric),
-      button({ type: "button", class: "button square", "aria-label": "Previous step", disabled: at <= 0, onClick: () => go(-1) }, icon("left")),
-      span({ class: "step-name" }, `step ${integer(steps[at] ?? step)}`),
-      button({ type: "button", class: "button square", "aria-label": "Next step", disabled: at >= steps.length - 1, onClick: () => go(1) }, icon("right")),
-      span({ class: "spread" }),
-      controls.buttons,
-      shown.length > 1 && button({ type: "button", class: "button", "aria-pressed": differs ? "true" : "false", title: "Differences from a reference run (d)", onClick: turnMode }, "Difference"),
+  return use(ViewerFrame, {
+    label: name, title: variant || metric, steps, at, step: steps[at] ?? step, panes, look, onGo, onTurn: turn, onClose,
+    problem: found.error && use(Problem, { error: found.error, again: found.again }),
+    facts: runs.length > MOST ? ` · the first ${MOST} of ${plural(runs.length, "run")}; hide some to see others` : null,
+    keys: [
+      { keys: "d", does: "differences from a reference run", run: turnMode },
+      { keys: "r", does: "next reference run", run: () => look.setOther(shown[(shown.indexOf(base) + 1) % shown.length]?.id ?? "") },
+    ],
+    tools: [
+      shown.length > 1 && toggle("Difference", "Differences from a reference run (d)", differs, turnMode),
       differs && select({ "aria-label": "Reference run", value: base?.id, onChange: (/** @type {any} */ event) => look.setOther(event.target.value) }, shown.map((run) => option({ key: run.id, value: run.id, selected: run === base }, run.name))),
-      button({ type: "button", class: "icon-button viewer-close", "aria-label": "Close", title: "Close (esc)", onClick: onClose }, icon("close")),
-    ),
-    found.error && use(Problem, { error: found.error, again: found.again }),
-    use(ImageStage, { panes, look, zoomed, facts: runs.length > MOST ? ` · the first ${MOST} of ${plural(runs.length, "run")}; hide some to see others` : null }),
-  );
+    ],
+  });
 }

@@ -7,7 +7,7 @@ import { loadStyle } from "../core/style.js";
 import { param, place, setParams } from "../core/url.js";
 import { save } from "../core/save.js";
 import { button, div, h2, p, span, use } from "../ui/html.js";
-import { useKeys, useMoving, usePaced, useSignal, useThrottled } from "../ui/hooks.js";
+import { useKeys, usePaced, usePosition, useSignal, useThrottled } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 import { toast } from "../ui/toast.js";
 import { ConsoleBar } from "./console-bar.js";
@@ -24,6 +24,8 @@ const READ_MS = 100;
 const MAP_MS = 2_000;
 const SLICES = 300;
 const LISTED = 300;
+/** `top` of a reader who follows the end, where the address alone would lead to a line. */
+const END = "end";
 
 /** @typedef {import("./log-search.js").Found} Found */
 
@@ -47,13 +49,13 @@ export default function Console({ id, run, revision }) {
   const now = useRef(scroll);
   now.current = scroll;
   const search = useSearch(id, levels, params, overview);
-  /** A link with a top line: the first search hit must not scroll the log. */
-  const linkedTop = useRef(param("top"));
+  /** A link says which line is shown: its first hit does not move the log. */
+  const linkedTop = useRef(param("top") || param("t"));
 
   /** The first line at a time or after it. @param {number} time */
   const showTime = async (time) => {
     const position = await source.positionAt(time);
-    if (source.closed) return undefined; // the view has changed
+    if (source.closed || !param("t")) return undefined; // the address is another view's, or the reader has gone elsewhere
     if (position === null) return scroll.toEnd();
     setParams({ t: "", line: position + 1 });
     return scroll.goTo(position);
@@ -64,9 +66,9 @@ export default function Console({ id, run, revision }) {
     source.open().then(() => {
       if (gone) return;
       again(0);
-      const time = Number(param("t"));
-      const [line, top] = [Number(param("line")), Number(param("top"))];
+      const [time, line, top] = [Number(param("t")), Number(param("line")), Number(param("top"))];
       if (top > 0) scroll.goTo(top - 1, 0);
+      else if (param("top") === END) scroll.toEnd();
       else if (line > 0) scroll.goTo(line - 1);
       else if (time > 0) void showTime(time);
       else scroll.toEnd();
@@ -119,7 +121,7 @@ export default function Console({ id, run, revision }) {
     else show(index);
     linkedTop.current = "";
   }, [found]);
-  useMoving(() => ({ top: scroll.follow ? "" : first + 1, hit: current > 0 ? current + 1 : "" }));
+  usePosition(["top", "hit", "t"], () => (source.total < 0 ? {} : { top: !scroll.follow ? first + 1 : picked >= 0 || found ? END : "", hit: current > 0 ? current + 1 : "" }));
   const follow = () => (scroll.follow ? scroll.stop() : scroll.toEnd());
   useKeys("Console", [
     { keys: "/", does: "search the log", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".log-find"))?.focus() },

@@ -1,16 +1,15 @@
 // Charts of groups of runs: the mean of a group, and a band from the smallest to the largest value of any run.
 import { useEffect, useMemo } from "../vendor/hooks.js";
-import { signal } from "../vendor/signals.js";
 import { plural } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
 import { place } from "../core/url.js";
 import { ChartBar } from "../chart/bar.js";
 import { Card } from "../chart/card.js";
-import { linkedCursor, useChartLink } from "../chart/card-state.js";
+import { useChartCursor } from "../chart/card-state.js";
 import { GroupSource } from "../chart/group-source.js";
 import { useChartSettings } from "../chart/settings.js";
 import { div, h2, p, use } from "../ui/html.js";
-import { usePaced, useSignal } from "../ui/hooks.js";
+import { useKeys, usePaced, useSignal } from "../ui/hooks.js";
 import { useLiveRuns } from "./run-live.js";
 
 await loadStyle("chart");
@@ -37,8 +36,8 @@ export default function GroupCharts({ groups, series }) {
   const most = Math.min(MOST_TASKS, Math.floor(MOST_SERIES / Math.max(1, shown.length)));
   const shape = shown.map((one) => `${one.name}\t${one.tasks.join()}`).join("\n");
   const source = useMemo(() => new GroupSource(shown.map(({ name, tasks }) => ({ name, tasks: tasks.slice(0, most) }))), [shape]);
-  const cursor = useMemo(() => signal(/** @type {import("../chart/card.js").Cursor} */ (linkedCursor())), []);
-  useChartLink(cursor);
+  const { cursor, cards: cursorOfCards, drop } = useChartCursor();
+  useKeys("Charts", [{ keys: "Escape", does: "drop the cursor", run: drop, when: () => Boolean(cursor.value) }]);
   const { look, setRange, back, bar, height, columns } = useChartSettings(SIZES, 0, (axis) => (axis === "step" ? [0, Math.max(1, ...shown.map((one) => one.last))] : [0, 1]));
   const ids = useMemo(() => shown.flatMap(({ tasks }) => tasks.slice(0, most)).slice(0, MOST_WATCHED), [shape]);
   const { revisionOf } = useLiveRuns(ids, NO_RUNS, ignore);
@@ -67,7 +66,7 @@ export default function GroupCharts({ groups, series }) {
     div(
       { class: "group-grid", style: { gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`, gridAutoRows: `${height}px` } },
       series.slice(0, MOST_CARDS).map(({ metric, variant }) =>
-        use(Card, { key: `${metric}\n${variant}`, id: `${metric}/${variant}`, title: variant && variant !== metric ? `${metric} / ${variant}` : metric, wanted: [{ task: "", metric, variants: [variant] }], label, source, look: banded, cursor, onRange: setRange, onBack: back, file: "groups" }),
+        use(Card, { key: `${metric}\n${variant}`, id: `${metric}/${variant}`, title: variant && variant !== metric ? `${metric} / ${variant}` : metric, wanted: [{ task: "", metric, variants: [variant] }], label, source, look: banded, ...cursorOfCards, onRange: setRange, onBack: back, file: "groups" }),
       ),
     ),
   );

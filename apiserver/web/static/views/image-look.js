@@ -22,53 +22,50 @@ export function parseView(text) {
 export function writeView(view) {
   if (!view) return "";
   const { scale, x, y } = view;
-  const text = (/** @type {number} */ value) => String(Number(value.toPrecision(5)));
+  const text = (/** @type {number} */ value) => String(Number(value.toPrecision(7)));
   return x || y ? [scale, x, y].map(text).join(",") : text(scale);
 }
 
 export function useImageLook() {
   const { params } = useSignal(place);
-  const [moving, setMoving] = useState(/** @type {{view: View} | null} */ (null));
-  const [turning, setTurning] = useState(NaN);
+  /** What is dragged or turned and not in the address yet. */
+  const [moving, setMoving] = useState(/** @type {Record<string, string>} */ ({}));
+  const latest = useRef(moving);
   const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
   useEffect(() => () => clearTimeout(timer.current), []);
-  const rest = (/** @type {Record<string, string>} */ changes) => {
+  const rest = () => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => {
-      setParams(changes);
-      setMoving(null);
-      setTurning(NaN);
-    }, REST_MS);
+    const changes = latest.current;
+    latest.current = {};
+    setMoving(latest.current);
+    setParams(changes);
   };
-  const written = Number(params.get("light") || 1);
-  const light = turning > 0 ? turning : written >= 0.2 && written <= 8 ? written : 1;
-  const sharp = params.get("sharp") === "1";
+  /** @param {Record<string, string>} changes @param {boolean} [now] */
+  const change = (changes, now = true) => {
+    latest.current = { ...latest.current, ...changes };
+    if (now) return rest();
+    setMoving(latest.current);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(rest, REST_MS);
+    return undefined;
+  };
+  const text = (/** @type {string} */ name) => moving[name] ?? params.get(name) ?? "";
+  const light = Number(text("light") || 1);
   return {
-    view: moving ? moving.view : parseView(params.get("zoom") ?? ""),
+    view: parseView(text("zoom")),
     /** @param {View} view */
-    setView: (view) => {
-      clearTimeout(timer.current);
-      setMoving(null);
-      setParams({ zoom: writeView(view) });
-    },
+    setView: (view) => change({ zoom: writeView(view) }),
     /** While it is dragged. @param {NonNullable<View>} view */
-    move: (view) => {
-      const within = { ...view, scale: Math.min(MOST, Math.max(LEAST, view.scale)) };
-      setMoving({ view: within });
-      rest({ zoom: writeView(within) });
-    },
-    light,
+    move: (view) => change({ zoom: writeView({ ...view, scale: Math.min(MOST, Math.max(LEAST, view.scale)) }) }, false),
+    light: light >= 0.2 && light <= 8 ? light : 1,
     /** @param {number} value */
-    setLight: (value) => {
-      setTurning(value);
-      rest({ light: value === 1 ? "" : String(value) });
-    },
-    sharp,
-    setSharp: (/** @type {boolean} */ on) => setParams({ sharp: on ? "1" : "" }),
+    setLight: (value) => change({ light: value === 1 ? "" : String(value) }, false),
+    sharp: text("sharp") === "1",
+    setSharp: (/** @type {boolean} */ on) => change({ sharp: on ? "1" : "" }),
     /** "one", "difference", "beside" */
-    mode: params.get("show") ?? "one",
-    setMode: (/** @type {string} */ mode) => setParams({ show: mode === "one" ? "" : mode }),
-    other: params.get("other") ?? "",
-    setOther: (/** @type {string | number} */ other) => setParams({ other }),
+    mode: text("show") || "one",
+    setMode: (/** @type {string} */ mode) => change({ show: mode === "one" ? "" : mode }),
+    other: text("other"),
+    setOther: (/** @type {string | number} */ other) => change({ other: String(other) }),
   };
 }

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "../ven
 import { isOwn, reasonAgainst } from "../core/files.js";
 import { integer, number } from "../core/format.js";
 import { distance, pixelOf } from "../core/pixels.js";
-import { a, button, div, figcaption, figure, img, input, label, span, use } from "../chart/elements.js";
+import { a, div, figcaption, figure, img, span, use } from "../chart/elements.js";
 import { icon } from "../ui/icons.js";
 
 /** @typedef {import("./image-look.js").View} View */
@@ -168,39 +168,7 @@ function valueAt(image, base, at, natural) {
   return there ? `differs by ${[r, g, b].map((value, channel) => Math.abs(value - there[channel])).join(", ")}` : "";
 }
 
-/** Buttons and keys of every viewer. @param {Look} look @param {{current: ((factor: number) => void) | null}} zoomed */
-export function stageControls(look, zoomed) {
-  const pressed = (/** @type {boolean} */ on) => (on ? "true" : "false");
-  const one = () => look.setView({ x: 0, y: 0, scale: 1 });
-  return {
-    buttons: [
-      button({ key: "in", type: "button", class: "button square", "aria-label": "Zoom in", title: "Zoom in (+)", onClick: () => zoomed.current?.(1.25) }, "+"),
-      button({ key: "out", type: "button", class: "button square", "aria-label": "Zoom out", title: "Zoom out (-)", onClick: () => zoomed.current?.(0.8) }, "−"),
-      button({ key: "fit", type: "button", class: "button", "aria-pressed": pressed(look.view === null), title: "Fit to the window (f)", onClick: () => look.setView(null) }, "Fit"),
-      button({ key: "one", type: "button", class: "button", "aria-pressed": pressed(look.view?.scale === 1), title: "Actual size (=)", onClick: one }, "1:1"),
-      button({ key: "sharp", type: "button", class: "button", "aria-pressed": pressed(look.sharp), title: "Sharp pixels (n)", onClick: () => look.setSharp(!look.sharp) }, "Pixels"),
-      label({ key: "light", class: "smoothing" }, span("Brightness"), input({ type: "range", min: 0.2, max: 8, step: 0.1, value: look.light, onInput: (/** @type {any} */ event) => look.setLight(Number(event.target.value)) })),
-    ],
-    keys: [
-      { keys: "+", does: "zoom in", run: () => zoomed.current?.(1.25) },
-      { keys: "-", does: "zoom out", run: () => zoomed.current?.(0.8) },
-      { keys: "f", does: "fit", run: () => look.setView(null) },
-      { keys: "=", does: "actual size", run: one },
-      { keys: "n", does: "sharp pixels", run: () => look.setSharp(!look.sharp) },
-    ],
-  };
-}
-
-/** Moves the focus into a dialog, and back when it closes. @param {{current: HTMLElement | null}} root */
-export function useFocusInside(root) {
-  useEffect(() => {
-    const back = /** @type {HTMLElement | null} */ (document.activeElement);
-    root.current?.focus();
-    return () => back?.focus?.();
-  }, []);
-}
-
-/** Prefetches an image if a browser can show it. @param {string} url */
+/** Fetches an image that is about to be shown, if a browser can show it. @param {string} url */
 export async function fetchAhead(url) {
   if (isOwn(url) && !(await reasonAgainst(url))) new Image().src = url;
 }

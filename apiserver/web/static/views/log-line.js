@@ -1,9 +1,9 @@
 // A line of the log: number, time, text with colours and highlighted hits.
 import { ansiPieces } from "../core/ansi.js";
 import { clockMs, duration, integer, stampWithZone } from "../core/format.js";
-import { address, runHref } from "../core/url.js";
 import { button, div, mark, span } from "../ui/html.js";
 import { link } from "../ui/link.js";
+import { chartsHref } from "./run-tabs.js";
 
 /** @typedef {import("./log-source.js").Line} Line */
 
@@ -25,7 +25,7 @@ export function LogLine({ line, run, time, start, before, pattern, current, whol
   return div(
     { class: `log-line ${KINDS[line.level] ?? ""}${current ? " current" : ""}`, "data-line": line.position },
     button({ type: "button", class: "log-number", tabIndex: -1, title: "Link to this line", onClick: onPick }, integer(line.position + 1)),
-    time !== "none" && link({ class: "log-time", tabIndex: -1, href: address(runHref(run), { x: "wall", at: String(line.timestamp) }), title: `${stampWithZone(line.timestamp)}: show in the charts` }, shown),
+    time !== "none" && link({ class: "log-time", tabIndex: -1, href: chartsHref(run, line.timestamp), title: `${stampWithZone(line.timestamp)}: show in the charts` }, shown),
     span(
       { class: "log-text" },
       ansiPieces(text).map((piece, index) =>

@@ -27,7 +27,7 @@ export default function Overview({ id, run, revision }) {
   const found = useCall(
     async (signal) => {
       const [{ tasks }, storage] = await Promise.all([
-        call("tasks.get_by_id_ex", { id: [id], only_fields: ["last_metrics", "models", "execution", "runtime"] }, { signal }),
+        call("tasks.get_by_id_ex", { id: [id], only_fields: ["last_metrics", "models", "runtime"] }, { signal }),
         call("events.get_task_storage", { task: id }, { signal }),
       ]);
       return { task: tasks[0] ?? {}, storage };
@@ -75,6 +75,7 @@ export default function Overview({ id, run, revision }) {
         fact("Took", duration(Math.max(0, ended - started))),
         fact("Last report", Number.isNaN(last) ? "" : ago(last), stampWithZone(last)),
         fact("Last iteration", integer(run.last_iteration)),
+        fact("Progress", progress(task.runtime?.progress)),
         fact("Tags", (run.tags ?? []).join(", ")),
         fact("User", run.user?.name),
         fact("Machine", run.last_worker),
@@ -131,6 +132,9 @@ export default function Overview({ id, run, revision }) {
       ),
   );
 }
+
+/** What a training said of itself, in percent. @param {unknown} said */
+const progress = (said) => (said === undefined || said === null || said === "" || !Number.isFinite(Number(said)) ? "" : `${number(Number(said))} %`);
 
 /** @param {any} last_metrics */
 function metricsOf(last_metrics) {

@@ -4,19 +4,20 @@ import { call } from "../core/api.js";
 import { ahead, headCall, tabCalls } from "../core/first.js";
 import { ago, duration, integer, ms, stampWithZone } from "../core/format.js";
 import { loadStyle } from "../core/style.js";
-import { address, go, place, runHref } from "../core/url.js";
+import { address, go, place } from "../core/url.js";
 import { CardMenu } from "../chart/card-menu.js";
 import { a, button, div, form, h1, input, nav, p, span, use } from "../ui/html.js";
 import { copyLink } from "../ui/copy-link.js";
-import { useCall, useComponent, useKeys, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
+import { useCall, useComponent, useKeys, useLeave, useSignal, useThrottled, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
 import { toast } from "../ui/toast.js";
 import { RunDialogs } from "./run-dialogs.js";
-import { status } from "./run-status.js";
+import { RunStatus } from "./run-status.js";
 import { useLiveRuns, withState } from "./run-live.js";
+import { keepTab, tabHref } from "./run-tabs.js";
 
 await Promise.all([loadStyle("run"), loadStyle("chart")]);
 
@@ -41,9 +42,6 @@ const CALM_MS = 2_000;
 
 /** @typedef {import("./run-dialogs.js").Action} Action */
 
-/** The last parameters of each tab: a tab that is opened again shows the same as before. @type {Map<string, URLSearchParams>} */
-const lastSeen = new Map();
-
 /** @param {{id: string}} props */
 export default function RunView({ id }) {
   const { params } = useSignal(place);
@@ -67,8 +65,9 @@ export default function RunView({ id }) {
     for (const one of tabCalls(tab.name, id, params)) ahead(one);
   }, [id, tab.name]);
 
-  lastSeen.set(`${tab.name} ${id}`, params);
-  const href = (/** @type {string} */ name) => address(runHref(id), lastSeen.get(`${name} ${id}`) ?? new URLSearchParams(name === "charts" ? "" : { tab: name }));
+  keepTab(id, tab.name, params);
+  useLeave((left) => keepTab(id, tab.name, left));
+  const href = (/** @type {string} */ name) => tabHref(id, name);
   useKeys("Run", [
     ...TABS.map((one, index) => ({ keys: String(index + 1), does: one.label.toLowerCase(), run: () => go(href(one.name)) })),
   ]);
@@ -130,7 +129,7 @@ function Head({ run, again }) {
           input({ name: "name", "aria-label": "Name of the run", value: run.name, autofocus: true, ref: (/** @type {any} */ field) => field?.focus(), onKeyDown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && setEditing(false), onBlur: () => setEditing(false) }),
         )
       : h1({ class: "truncate", title: run.name }, button({ type: "button", class: "name-button truncate", title: "Rename", onClick: () => setEditing(true) }, run.name || "(no name)")),
-    status(run),
+    use(RunStatus, { run }),
     run.project?.name && link({ class: "muted truncate project-link", href: address("/", { project: run.project.name }), title: run.project.name }, run.project.name),
     run.system_tags?.includes("archived") && span({ class: "chip" }, "archived"),
     (run.tags ?? []).slice(0, 4).map((/** @type {string} */ tag) => span({ key: tag, class: "chip truncate", title: tag }, tag)),

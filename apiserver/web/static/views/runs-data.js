@@ -34,6 +34,8 @@ export class Rows {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.later = undefined;
     this.counted = false;
+    /** Rows that there were when the reader saw the list last: there is room for them before they are counted. */
+    this.expected = 0;
   }
 
   stop() {
@@ -42,12 +44,12 @@ export class Rows {
 
   /** The length of the table: all rows, or one page more than loaded while the total is unknown. */
   get length() {
-    return this.total ?? this.runs.size + 20;
+    return this.total ?? Math.max(this.runs.size, this.expected) + 20;
   }
 
-  /** Reads the first page, then the number of rows; throws the first call's error. */
-  async start() {
-    await this.page(0);
+  /** Reads the first page and those of rows `from` to `to`, then how many rows there are; throws what the first calls throw. @param {number} [from] @param {number} [to] */
+  async start(from = 0, to = 0) {
+    await Promise.all([...new Set([0, Math.floor(from / PAGE), Math.floor(to / PAGE)])].map((page) => this.page(page)));
     this.later = setTimeout(() => this.settled(), TOTALS_MS);
     return this;
   }
@@ -95,7 +97,7 @@ export class Rows {
     const answer = await call(...rowsCall(this.query, this.order, fields, page), { signal: this.control.signal });
     answer.tasks.forEach((/** @type {Run} */ run, /** @type {number} */ index) => this.runs.set(page * PAGE + index, run));
     if (fields !== this.fields) await this.update(answer.tasks.map((/** @type {Run} */ run) => run.id));
-    if (answer.tasks.length < PAGE) this.total = page * PAGE + answer.tasks.length;
+    if (answer.tasks.length < PAGE && (answer.tasks.length || !page)) this.total = page * PAGE + answer.tasks.length;
     this.error.value = null;
     this.changed.value += 1;
   }

@@ -21,24 +21,24 @@ const colgroup = tag("colgroup");
 
 /**
  * @param {{
- *   rows: import("./runs-data.js").Rows, columns: import("../query/columns.js").Column[], sort: string, onSort: (id: string, add: boolean) => void,
+ *   rows: import("./runs-data.js").Rows, list: string, top: number, columns: import("../query/columns.js").Column[], sort: string, onSort: (id: string, add: boolean) => void,
  *   selected: Set<string>, onSelect: (ids: string[], on: boolean) => void, picks: Map<string, number>, hidden: Set<string>, onHide: (id: string) => void,
  *   cursor: number, onCursor: (index: number) => void, onRange: (from: number, to: number, atTop: boolean) => void,
  *   onSeen: (rows: [number, number]) => void,
  *   thumbs: Map<string, any>, busy: boolean,
- * }} props
+ * }} props `list`: another list begins at row `top` (1 is the first)
  */
-export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, onSeen, thumbs, busy }) {
+export function RunsTable({ rows, list, top, columns, sort, onSort, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, onSeen, thumbs, busy }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
-  const { first, last, seen, before, after, atTop } = useVirtual(scroller, rows.length, ROW, 0, HEAD);
+  const { first, last, around, seen, before, after, atTop } = useVirtual(scroller, rows.length, ROW, 0, HEAD);
   const { widths, handle } = useColumnWidths();
   const widthOf = (/** @type {import("../query/columns.js").Column} */ one) => widths[one.id] ?? one.width;
   const anchor = useRef(-1);
-  useLayoutEffect(() => onRange(first, last, atTop), [first, last, atTop, rows]);
+  useLayoutEffect(() => onRange(around[0], around[1], atTop), [around[0], around[1], atTop, rows]);
   useLayoutEffect(() => onSeen(seen), [seen[0], seen[1], rows]);
   useEffect(() => {
-    scroller.current?.scrollTo(0, 0);
-  }, [rows]);
+    scroller.current?.scrollTo(0, Math.max(0, top - 1) * ROW);
+  }, [list]);
   useEffect(() => {
     if (cursor < 0 || !scroller.current) return;
     const { scrollTop, clientHeight } = scroller.current;
@@ -63,6 +63,25 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
     anchor.current = index;
     onCursor(index);
   };
+  // A row of which nothing has changed is taken as it was made last; what it does is found here, where everything is fresh.
+  const made = useRef(/** @type {Map<string, {of: unknown[], node: any}>} */ (new Map()));
+  const act = useRef({ choose, onHide });
+  act.current = { choose, onHide };
+  /** @type {typeof made.current} */
+  const rowsNow = new Map();
+  const rowOf = (/** @type {import("../query/columns.js").Run} */ run, /** @type {number} */ index) => {
+    const look = { on: selected.has(run.id), here: index === cursor, off: hidden.has(run.id), paint: color(picks.get(run.id) ?? 32) };
+    const of = [run, index, columns, thumbs, ...Object.values(look)];
+    const old = made.current.get(run.id);
+    const node = old?.of.every((one, at) => one === of[at]) ? old.node : row(run, index, look);
+    rowsNow.set(run.id, { of, node });
+    return node;
+  };
+  const bodies = shown.map((index) => {
+    const run = rows.runs.get(index);
+    return run ? rowOf(run, index) : waiting(index);
+  });
+  made.current = rowsNow;
   const width = 36 + columns.reduce((sum, one) => sum + widthOf(one), 0);
   const nameRoom = widths.name ?? nameWidth.current;
   return div(
@@ -84,29 +103,27 @@ export function RunsTable({ rows, columns, sort, onSort, selected, onSelect, pic
       ),
       tbody(
         before > 0 && tr({ key: "before", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 3, style: { height: `${before}px` } })),
-        shown.map((index) => {
-          const run = rows.runs.get(index);
-          if (!run) return tr({ key: index, class: "row waiting", "aria-rowindex": index + 2 }, td({ class: "pick" }), td({ class: "name" }, span({ class: "skeleton" })), ...columns.map((one) => td({ key: one.id })), td({ class: "rest" }));
-          return row(run, index);
-        }),
+        bodies,
         after > 0 && tr({ key: "after", "aria-hidden": "true", class: "space" }, td({ colSpan: columns.length + 3, style: { height: `${after}px` } })),
       ),
     ),
   );
 
-  /** @param {import("../query/columns.js").Run} run @param {number} index */
-  function row(run, index) {
-    const on = selected.has(run.id);
-    const paint = color(picks.get(run.id) ?? 32);
-    const off = hidden.has(run.id);
+  /** A row that is not loaded yet. @param {number} index */
+  function waiting(index) {
+    return tr({ key: index, class: "row waiting", "aria-rowindex": index + 2 }, td({ class: "pick" }), td({ class: "name" }, span({ class: "skeleton" })), ...columns.map((one) => td({ key: one.id })), td({ class: "rest" }));
+  }
+
+  /** @param {import("../query/columns.js").Run} run @param {number} index @param {{on: boolean, here: boolean, off: boolean, paint: string}} look */
+  function row(run, index, { on, here, off, paint }) {
     return tr(
-      { key: run.id, class: `row${on ? " on" : ""}${index === cursor ? " cursor" : ""}`, "data-index": index, "aria-rowindex": index + 2, "aria-selected": on },
-      td({ class: "pick" }, input({ type: "checkbox", checked: on, "aria-label": `Select ${run.name}`, onClick: (/** @type {MouseEvent} */ event) => choose(index, event) })),
+      { key: run.id, class: `row${on ? " on" : ""}${here ? " cursor" : ""}`, "data-index": index, "aria-rowindex": index + 2, "aria-selected": on },
+      td({ class: "pick" }, input({ type: "checkbox", checked: on, "aria-label": `Select ${run.name}`, onClick: (/** @type {MouseEvent} */ event) => act.current.choose(index, event) })),
       td(
         { class: "name" },
         div(
           button(
-            { type: "button", class: "dot-button", "aria-pressed": off, "aria-label": `${off ? "Show" : "Hide"} ${run.name} in charts`, title: off ? "Show in charts" : "Hide in charts", onClick: () => onHide(run.id) },
+            { type: "button", class: "dot-button", "aria-pressed": off, "aria-label": `${off ? "Show" : "Hide"} ${run.name} in charts`, title: off ? "Show in charts" : "Hide in charts", onClick: () => act.current.onHide(run.id) },
             span({ class: "dot", style: off ? { boxShadow: `inset 0 0 0 2px ${paint}` } : { background: paint } }),
           ),
           link({ href: runHref(run.id), class: "run-name truncate", title: run.name }, run.name || run.id),

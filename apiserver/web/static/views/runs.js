@@ -15,7 +15,7 @@ import { save } from "../core/save.js";
 import { csv } from "../query/csv.js";
 import { LanguageError, parse, quote } from "../query/language.js";
 import { button, div, fragment, h1, p, span, use } from "../ui/html.js";
-import { useCall, useKeys, usePaced, usePolling, useSignal, useTitle } from "../ui/hooks.js";
+import { useCall, useKeys, usePaced, usePolling, usePosition, useSignal, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { Problem } from "../ui/problem.js";
@@ -43,6 +43,8 @@ const SETTLED_MS = 60;
 const BEHIND_MS = 1_500;
 const EXPORTED = 10_000;
 const MOST_SELECTED = 10_000;
+/** Rows of a large window. */
+const ON_SCREEN = 50;
 /** px of a phone's window. */
 const NARROW = 720;
 
@@ -80,7 +82,9 @@ export default function Runs() {
   const columns = useMemo(() => (known && cols ? cols.flatMap((id) => column(id, known) ?? []) : []), [known, cols?.join(",")]);
   const fields = [...new Set([...ROW_FIELDS, ...columns.flatMap((one) => one.fields)])].sort();
 
-  // The rows of the last answer stay until the next one arrives.
+  // The rows of the last complete answer stay until the next one is there.
+  const list = JSON.stringify([q, project, sort]);
+  const kept = useRef(/** @type {{rows: Rows, list: string} | null} */ (null));
   const answer = useCall(
     (signal) => {
       if (!known) return null;
@@ -99,14 +103,18 @@ export default function Runs() {
         }
         const rows = new Rows(query, orderBy(sort, known), fields);
         signal.addEventListener("abort", () => rows.stop());
-        return rows.start();
+        // Rows that are in view, or were when the table was left, come with the first ones.
+        const again = kept.current?.list === list ? kept.current.rows : null;
+        const from = again ? range.current.from : Math.max(0, Number(param("top")) - 1 || 0);
+        rows.expected = again ? again.length : from;
+        await rows.start(from, again ? range.current.to : from + ON_SCREEN);
+        return { rows, list };
       })();
     },
     [plain || known, q, project, sort],
   );
-  const kept = useRef(/** @type {Rows | null} */ (null));
   if (answer.data) kept.current = answer.data;
-  const rows = kept.current;
+  const rows = kept.current?.rows ?? null;
   const version = useSignal(rows?.changed ?? NEVER);
   const failed = useSignal(rows?.error ?? NEVER);
   useLayoutEffect(() => rows?.widen(fields, range.current.from, range.current.to), [rows, fields.join(",")]);
@@ -187,7 +195,8 @@ export default function Runs() {
     setParams({ sort: all.join(",") === SORT ? "" : all.join(",") });
   };
   const filter = (/** @type {string} */ text) => setParams({ q: text });
-  const move = (/** @type {number} */ by) => setCursor((old) => Math.max(0, Math.min((rows?.length ?? 1) - 1, old + by)));
+  const move = (/** @type {number} */ by) => setCursor((old) => (old < 0 ? seen[0] : Math.max(0, Math.min((rows?.length ?? 1) - 1, old + by))));
+  usePosition(["top"], () => (rows && !group.length ? { top: seen[0] > 0 ? seen[0] + 1 : "" } : {}));
   const open = (/** @type {boolean} */ tab) => {
     const run = rows?.runs.get(cursor);
     if (!run) return;
@@ -249,6 +258,8 @@ export default function Runs() {
         ? !nothing &&
           use(RunsTable, {
             rows,
+            list: kept.current?.list ?? "",
+            top: Number(params.get("top")) || 0,
             columns,
             sort,
             onSort: sortBy,
@@ -264,7 +275,7 @@ export default function Runs() {
             onSeen: setSeen,
             onRange: (/** @type {number} */ first, /** @type {number} */ last, /** @type {boolean} */ atTop) => {
               range.current = { from: first, to: last, atTop };
-              setView({ first, last });
+              setView((old) => (old.first === first && old.last === last ? old : { first, last }));
               rows.ensure(first, last);
             },
           })
