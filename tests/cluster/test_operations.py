@@ -141,7 +141,7 @@ def test_retention_waits_for_a_snapshot_and_removes_later_what_a_killed_one_left
     assert waiting.poll() is None and indices() == ["000001", "000002"]
     waiting.kill()
     waiting.communicate()
-    request(elastic, "DELETE", f"{repository}/slow")
+    request(elastic, "DELETE", f"{repository}/slow", timeout=180)  # it ends when the part that is being written is
     done = run("retention", "--older-than", "90d", **env)
     assert done.returncode == 0 and indices() == ["000002"], done.stdout + done.stderr
     request(elastic, "DELETE", repository)
