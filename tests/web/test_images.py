@@ -63,6 +63,23 @@ def test_the_viewer_goes_through_steps_and_says_a_pixel(server: Client, page: Pa
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_the_keyboard_stays_in_the_viewer_and_returns_to_the_image(server: Client, page: Page, task: str) -> None:
+    stored(server, task, range(2))
+    page.goto(f"/runs/{task}?tab=images")
+    opener = page.get_by_role("button", name="Open a")
+    opener.press("Enter")
+    viewer = page.get_by_role("dialog", name="a")
+    expect(viewer).to_contain_text("16 × 12")
+    reached = set()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.closest('[role=dialog]') ? 'viewer' : document.activeElement.tagName"))
+    assert reached <= {"viewer", "BODY"}, "BODY: the browser's own buttons follow the last one"
+    page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    expect(opener).to_be_focused()
+
+
 def test_what_is_changed_while_an_image_is_dragged_is_kept(server: Client, page: Page, task: str) -> None:
     stored(server, task, range(2))
     page.goto(f'/runs/{task}?tab=images&img=["s","a"]')

@@ -259,3 +259,26 @@ export function usePaced(work, least) {
   useEffect(() => pace.stop, [pace]);
   return pace.ask;
 }
+
+/**
+ * The keyboard stays in an element that covers the page; afterwards it is where it was. Messages of the page stay within reach.
+ * @param {{current: HTMLElement | null}} root
+ */
+export function useModal(root) {
+  useEffect(() => {
+    const back = /** @type {HTMLElement | null} */ (document.activeElement);
+    /** @type {HTMLElement[]} */
+    const beside = [];
+    for (let inside = root.current; inside && inside !== document.body; inside = inside.parentElement) {
+      for (const one of /** @type {Iterable<any>} */ (inside.parentElement?.children ?? [])) {
+        if (one !== inside && !one.inert && !one.matches(".toasts")) beside.push(one);
+      }
+    }
+    for (const one of beside) one.inert = true;
+    root.current?.focus();
+    return () => {
+      for (const one of beside) one.inert = false;
+      back?.focus?.();
+    };
+  }, []);
+}

@@ -1,8 +1,8 @@
 // What every image viewer is: a dialog over the whole window with steps, zoom, brightness and a way out, by buttons and by keys.
-import { useEffect, useRef } from "../vendor/hooks.js";
+import { useRef } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
 import { button, div, h2, input, label, span, use } from "../chart/elements.js";
-import { useKeys } from "../ui/hooks.js";
+import { useKeys, useModal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { ImageStage } from "./image-stage.js";
 
@@ -29,11 +29,7 @@ import { ImageStage } from "./image-stage.js";
 export function ViewerFrame({ label: name, title, hint = name, steps, at, step, panes, look, facts, tools, keys, problem, onGo, onTurn, onClose }) {
   const root = useRef(/** @type {HTMLElement | null} */ (null));
   const zoomed = useRef(/** @type {((factor: number) => void) | null} */ (null));
-  useEffect(() => {
-    const back = /** @type {HTMLElement | null} */ (document.activeElement);
-    root.current?.focus();
-    return () => back?.focus?.();
-  }, []);
+  useModal(root);
   const go = (/** @type {number} */ by) => {
     const next = steps[Math.min(steps.length - 1, Math.max(0, at + by))];
     if (next !== undefined && next !== steps[at]) onGo(next);
