@@ -10,8 +10,8 @@ import dataclasses
 import itertools
 import random
 import uuid
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -40,8 +40,12 @@ class DyingElastic(ElasticClient):
 
     kept: Mapping[str, float] | None = None
     after = 0
+    between: Callable[[], None] | None = None
+    """Called in the next bulk with events, when the shards of the statistics have done their part and those of the events have not."""
 
     def bulk(self, body: bytes, index: str = "", *, details: bool = False) -> BulkAnswer:
+        if self.between is not None and index:
+            return self._statistics_first(body, index, details=details)
         if self.kept is None or not index:  # without an index: records of earlier batches are removed
             return super().bulk(body, index, details=details)
         if self.after:
@@ -49,15 +53,33 @@ class DyingElastic(ElasticClient):
             return super().bulk(body, index, details=details)
         kept, self.kept = self.kept, None
         by_kind: dict[str, list[bytes]] = {kind: [] for kind in kept}
-        lines = iter(body.splitlines(keepends=True))
-        for line in lines:
-            ((operation, target),) = orjson.loads(line).items()
-            kind = target.get("_index", index).removeprefix(self.prefix).split("-")[0]
-            by_kind[kind].append(line if operation == "delete" else line + next(lines))
+        for kind, lines in self._operations(body, index):
+            by_kind[kind].append(lines)
         survivors = b"".join(b"".join(of_kind[: round(kept[kind] * len(of_kind))]) for kind, of_kind in by_kind.items())
         if survivors:
             super().bulk(survivors, index)
         raise StoreUnavailable("Elasticsearch was killed")
+
+    def _operations(self, body: bytes, index: str) -> Iterator[tuple[str, bytes]]:
+        """Kind of index and lines of each operation."""
+        lines = iter(body.splitlines(keepends=True))
+        for line in lines:
+            ((operation, target),) = orjson.loads(line).items()
+            kind = target.get("_index", index).removeprefix(self.prefix).split("-")[0]
+            yield kind, line if operation == "delete" else line + next(lines)
+
+    def _statistics_first(self, body: bytes, index: str, *, details: bool) -> BulkAnswer:
+        between, self.between = self.between, None
+        assert between is not None
+        operations = list(self._operations(body, index))
+        items: dict[int, dict[str, Any]] = {}
+        for with_events in (False, True):
+            mine = {number: lines for number, (kind, lines) in enumerate(operations) if (kind == "events") == with_events}
+            items |= zip(mine, super().bulk(b"".join(mine.values()), index, details=details).items, strict=True)
+            if not with_events:
+                between()
+        answers = [{"index": items[number]} for number in range(len(operations))]
+        return BulkAnswer(orjson.dumps({"errors": any("error" in item for item in items.values()), "items": answers}))
 
 
 class Worker(NamedTuple):
@@ -144,6 +166,25 @@ def test_a_batch_that_comes_again_after_a_crash_is_counted_once(workers: list[Wo
     batches = {task: crash.before + 1 + (crash.meanwhile == "another batch") for task, crash in zip(tasks, CRASHES, strict=True)}
     for worker in reversed(workers):
         check(worker, company, batches, dict(zip(tasks, CRASHES, strict=True)))
+
+
+@pytest.mark.parametrize("workers", [ELASTIC.bulk_bytes], ids=["large bulks"], indirect=True)
+def test_statistics_that_are_recomputed_while_a_batch_is_half_stored_count_it(workers: list[Worker]) -> None:
+    writer, reader = workers
+    company, task = uuid.uuid4().hex, uuid.uuid4().hex
+    writer.registry.create("task", company, task, {"name": task})
+    writer.events.append(company, batch(task, 0).build())
+    writer.client.kept = {"events": 1.0, "statistics": 0.0, "registry": 0}
+    with pytest.raises(StoreBusy):
+        writer.events.append(company, batch(task, 1).build())
+    writer.events.append(company, batch(task, 1).build())  # it replaces what is there: the series are stale
+
+    seen: list[int] = []
+    writer.client.between = lambda: seen.extend(one.count for one in reader.events.series(company, [task], [SCALAR]))
+    writer.events.append(company, batch(task, 2).build())
+    assert seen == [20], "what is acknowledged"
+    for worker in workers:
+        check(worker, company, {task: 3}, {task: "afterwards"})
 
 
 def test_many_crashes_in_a_row(workers: list[Worker]) -> None:

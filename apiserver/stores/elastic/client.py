@@ -36,6 +36,8 @@ PAGE = 10_000
 """Largest page of a search (the default of `index.max_result_window`)."""
 SEARCHES = 100
 """Searches in one msearch request."""
+REFRESHES = 4
+"""Tries of a refresh before a reader is told to come again."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
 """Seconds between attempts at a write that conflicted with another worker's."""
 _NO_ERRORS = b'{"errors":false,'
@@ -212,8 +214,14 @@ class ElasticClient:
         return answer
 
     def refresh(self, indices: Iterable[str]) -> None:
-        """Make every write in these indices visible to searches; unknown ones are skipped."""
-        self.call("POST", f"/{quote(','.join(indices), safe=',')}/_refresh?ignore_unavailable=true&filter_path=_shards.failed")
+        """Make every write in these indices visible to searches; unknown ones are skipped. Raises StoreBusy when a shard did not do it."""
+        path = f"/{quote(','.join(indices), safe=',')}/_refresh?ignore_unavailable=true&filter_path=_shards.failed,_shards.failures.reason.reason"
+        shards: dict[str, Any] = {}
+        for _ in attempts(REFRESHES):
+            shards = self.call("POST", path).get("_shards", {})
+            if not shards.get("failed"):
+                return
+        raise StoreBusy(f"Elasticsearch could not refresh {shards['failed']} shards: {str(shards.get('failures', ''))[:300]}", 1.0)
 
     # --- reading
 

@@ -28,6 +28,7 @@ CATCH_UP_SECONDS = 0.5
 FAR_FUTURE = 1e12
 LONGEST_BATCH = 60.0
 """Seconds after which a batch is taken to be finished when nothing is known of it."""
+POLL_SECONDS = 0.01
 
 
 class PendingBatch(NamedTuple):
@@ -200,6 +201,23 @@ class Visibility:
         except StateUnavailable:
             return minute_ago
         return min((first for first, _ in pending if first > minute_ago), default=None)
+
+    def await_pending(self, company: str, longest: float) -> bool:
+        """Wait until the batches that are pending now are finished, at most `longest` seconds. False when they are not, or when it is not known."""
+        since = int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT  # older ones died with their worker
+        deadline = time.monotonic() + longest
+        waiting: set[int] | None = None
+        while True:
+            try:
+                pending = {first for first, _ in self._coordination.pending_batches(company, FAR_FUTURE) if first > since}
+            except StateUnavailable:
+                return False
+            waiting = pending if waiting is None else waiting & pending
+            if not waiting:
+                return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
 
     def clock(self) -> float:
         """Raises StateUnavailable."""

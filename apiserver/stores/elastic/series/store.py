@@ -7,6 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from apiserver.common.fairness import paced
@@ -25,6 +26,8 @@ from apiserver.stores.series_row import SeriesRow
 
 log = logging.getLogger(__name__)
 
+LONGEST_PENDING = 1.0
+"""Seconds to wait for batches that are being stored before statistics are recomputed; after it they stay stale."""
 PENDING_SECONDS = 120.0
 """A batch that is pending for longer died with its worker: no request lasts that long."""
 SERIES = 400
@@ -148,6 +151,8 @@ class SeriesStore:
             # Versions are read first: a document that changes after this fails the replacement below.
             ids = {series_id(company, key): key for key in left}
             documents = self._client.get_many(index, list(ids))
+            # The shards of one bulk work at their own pace: a version that was read may count lines that are not stored yet.
+            settled = self._visibility.await_pending(company, LONGEST_PENDING)
             rows = self._compute(company, left)
             writes: dict[SeriesKey, bytes] = {}
             for id, key in ids.items():
@@ -157,7 +162,7 @@ class SeriesStore:
                     old = row_of(document["_source"])
                     row.last_written, row.x_axis_label = max(old.last_written, row.last_written), old.x_axis_label
                 if row.count:
-                    source = source_of(key, row, secrets.randbelow(2**31))
+                    source = source_of(key, row if settled else replace(row, stale=True), secrets.randbelow(2**31))
                     writes[key] = action("create" if document is None else "index", index, id, source, seen=document)
                 elif document is not None:
                     writes[key] = action("delete", index, id, seen=document)

@@ -10,6 +10,9 @@ The statistics are exact if every line of the last request is new. If a line rep
 recomputes it. Each series also keeps the names of its latest batches: a crash of Elasticsearch may keep the statistics of a batch and lose its events,
 which are in another shard. When the client retries such a batch, all lines are new, but the name is known: the series becomes stale too.
 
+The shards of one bulk request work at their own pace, so a document of statistics may count lines that are not stored yet. Who recomputes waits until the
+batches that were pending are finished, or leaves the statistics stale.
+
 The first request also writes a record of the pending batch with its series; a later request of any batch removes it. A worker that dies in
 between leaves the record behind: after `PENDING_SECONDS` the next reader recomputes the series that it names.
 """
