@@ -130,7 +130,7 @@ def test_retention_waits_for_a_snapshot_and_removes_later_what_a_killed_one_left
     [node] = request(elastic, "GET", "/_nodes/settings")["nodes"].values()
     repository = f"/_snapshot/{prefix}"
     place = f"{node['settings']['path']['repo'][0]}/{prefix}"
-    request(elastic, "PUT", repository, {"type": "fs", "settings": {"location": place, "max_snapshot_bytes_per_sec": "500b"}})
+    request(elastic, "PUT", repository, {"type": "fs", "settings": {"location": place, "max_snapshot_bytes_per_sec": "1kb"}})
     request(elastic, "PUT", f"{repository}/slow", {"indices": f"{prefix}-events-*-000001"})
 
     def indices() -> list[str]:

@@ -107,24 +107,24 @@ class LogContract(StoreContract):
         assert stores.events.log_positions(stores.company, "t", cursors) == [0, 5, 101]
 
     def test_a_long_log_is_read_backwards_through_bursts_and_silences(self, stores: Stores) -> None:
-        times = [T0 + n for n in range(9_000)] + [T0 + 86_400_000] * 9_000 + [T0 + 90_000_000 + n * 777 for n in range(7_000)]
-        for first in range(0, len(times), 5_000):
+        times = [T0 + n for n in range(900)] + [T0 + 86_400_000] * 900 + [T0 + 90_000_000 + n * 777 for n in range(700)]
+        for first in range(0, len(times), 500):
             builder = Builder()
-            for n, at in enumerate(times[first : first + 5_000], first):
-                builder.log("t", str(n), at, level="error" if n % 997 == 0 else "info", metric="m" if n % 100 == 3 else "")
+            for n, at in enumerate(times[first : first + 500], first):
+                builder.log("t", str(n), at, level="error" if n % 97 == 0 else "info", metric="m" if n % 100 == 3 else "")
             stores.events.append(stores.company, builder.build())
 
         def back(query: EventQuery, after: Cursor | None = None) -> list[int]:
-            found = stores.events.scan_log(stores.company, query, after=after, descending=True, chunk=1_900)
+            found = stores.events.scan_log(stores.company, query, after=after, descending=True, chunk=190)
             return [int(line["msg"]) for stretch in found for line, _ in stretch.lines]
 
         log = EventQuery("t", [LOG])
         numbers = list(range(len(times)))
         assert back(log) == numbers[::-1]
-        assert back(replace(log, levels=["error"])) == numbers[::997][::-1]
-        assert back(replace(log, max_timestamp=times[17_000])) == numbers[17_999::-1]
-        place = next(iter(stores.events.scan_log(stores.company, log, descending=True, chunk=7_500))).end
-        assert place is not None and back(log, place) == numbers[17_499::-1]
+        assert back(replace(log, levels=["error"])) == numbers[::97][::-1]
+        assert back(replace(log, max_timestamp=times[1_700])) == numbers[1_799::-1]
+        place = next(iter(stores.events.scan_log(stores.company, log, descending=True, chunk=750))).end
+        assert place is not None and back(log, place) == numbers[1_749::-1]
 
     def test_deleting_log_lines_by_age_and_metric(self, stores: Stores) -> None:
         builder = Builder()

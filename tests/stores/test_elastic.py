@@ -9,6 +9,7 @@ import pytest
 
 from apiserver.stores.base import EventStore
 from apiserver.stores.elastic import open_elastic
+from apiserver.stores.elastic.read import windows
 from apiserver.stores.redis import open_redis
 from apiserver.stores.registry import Registry
 from tests.contract.events import EventStoreContract
@@ -33,7 +34,9 @@ def opened(request: pytest.FixtureRequest) -> Iterator[tuple[EventStore, Registr
 
 
 class TestEvents(EventStoreContract):
-    pass
+    @pytest.fixture(autouse=True)
+    def log_of_a_thousand_lines_is_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(windows, "SORTED_LINES", 1_000)
 
 
 class TestSeries(SeriesContract):
