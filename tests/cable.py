@@ -7,11 +7,11 @@ import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+
+from tests.small_server import QuietHandler, SmallServer
 
 
 class Cable:
@@ -73,37 +73,23 @@ class Cable:
         self._open.discard(source)
 
 
-class Gate:
+class Gate(SmallServer):
     """A proxy in front of a server that answers some requests itself, with a page as proxies have them. `status`: of the path and the body of a
     request the status of its answer; None: the server answers."""
 
     def __init__(self, url: str, status: Callable[[str, bytes], int | None]) -> None:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.body()
                 refusal = status(self.path, body)
                 if refusal is None:
                     kept = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
                     answer = requests.request(self.command, url + self.path, data=body, headers=kept, timeout=30)
-                    code, kind, content = answer.status_code, answer.headers.get("Content-Type", ""), answer.content
+                    self.reply(answer.status_code, answer.content, answer.headers.get("Content-Type", ""))
                 else:
                     title = f"{refusal} {HTTPStatus(refusal).phrase}"
-                    code, kind, content = refusal, "text/html", f"<html><head><title>{title}</title></head></html>\n".encode()
-                self.send_response(code)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                    self.reply(refusal, f"<html><head><title>{title}</title></head></html>\n".encode(), "text/html")
 
             do_GET = do_POST
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from tests.clients.conftest import MakeSdk
 from tests.clients.scripts import Mode, Sdk, finish
 from tests.conftest import StartServer, own_store
 from tests.process import wait_until
+from tests.small_server import QuietHandler, SmallServer
 
 pytestmark = pytest.mark.one_engine
 
@@ -38,29 +37,16 @@ def maintenance(port: int) -> Iterator[list[str]]:
     """In place of the server: everything is answered with 503 and Retry-After, as a proxy does."""
     asked: list[str] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def handle_any(self) -> None:
             asked.append(self.path)
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(503)
-            self.send_header("Retry-After", "1")
-            self.send_header("Content-Length", "0")
-            self.send_header("Connection", "close")
-            self.end_headers()
+            self.body()
+            self.reply(503, Retry_After="1", Connection="close")
 
         do_GET = do_POST = do_PUT = handle_any
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as stand_in:
-        thread = threading.Thread(target=stand_in.serve_forever)
-        thread.start()
-        try:
-            yield asked
-        finally:
-            stand_in.shutdown()
-            thread.join()
+    with SmallServer(Handler, port=port):
+        yield asked
 
 
 @pytest.mark.parametrize(("mode", "fault"), [("threads", "killed"), ("child", "restarted"), ("child", "maintenance")])

@@ -6,9 +6,7 @@ import gzip
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,12 @@ from apiserver.common import tracing
 from tests.client import log, scalar
 from tests.conftest import StartServer
 from tests.process import ROOT, wait_until
+from tests.small_server import QuietHandler, SmallServer
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-class Collector:
+class Collector(SmallServer):
     """What came to `POST /v1/traces`, span by span."""
 
     def __init__(self) -> None:
@@ -31,28 +30,18 @@ class Collector:
         self.services: set[str] = set()
         taken = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.body()
                 request = ExportTraceServiceRequest()
                 request.ParseFromString(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
                 for resource in request.resource_spans:
                     taken.services |= {one.value.string_value for one in resource.resource.attributes if one.key == "service.name"}
                     for scope in resource.scope_spans:
                         taken.spans += scope.spans
-                self.send_response(200)
-                self.end_headers()
+                self.reply(200)
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
 
     def root(self, trace: str) -> Any | None:
         """The span of the whole call, once it has come."""
@@ -64,9 +53,8 @@ class Collector:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    made = Collector()
-    yield made
-    made.close()
+    with Collector() as made:
+        yield made
 
 
 def test_a_call_is_traced_from_the_client_to_the_store(start_server: StartServer, collector: Collector, engine: str, task: str) -> None:

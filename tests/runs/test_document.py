@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.runs.conftest import Runs, tidemark
 from tests.runs.products import sdk, viewer
 from tests.runs.recordings import cells
 from tests.servers.install import program
+from tests.small_server import SmallServer
 
 pytestmark = pytest.mark.one_engine
 
@@ -105,11 +105,8 @@ def page_server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield tmp_path, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
+    with SmallServer(Quiet) as server:
+        yield tmp_path, server.url
 
 
 def test_a_browser_shows_the_log(documented: Runs, page_server: tuple[Path, str]) -> None:

@@ -68,11 +68,10 @@ class ClearML:
         own = json.dumps([stored(line) for line in self._lines]).replace(FILES, self.url)
         self.events: list[Event] = json.loads(own)
         self.documents: dict[str, list[dict[str, Any]]] = json.loads(json.dumps(self._documents).replace(FILES, self.url))
-        self._replay.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._replay.__exit__(*error)
+        self._replay.close()
 
     def of(self, task: str, type: str) -> list[Event]:
         """The events of a task."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socketserver
-import threading
+
+from tests.small_server import SmallServer
 
 
-class RawAnswers:
+class RawAnswers(SmallServer):
     """Answers each request with the next of some bytes, then with the last, and closes the connection. `asked`: the requests it got."""
 
     def __init__(self, *answers: bytes) -> None:
@@ -23,16 +24,7 @@ class RawAnswers:
                 raw.asked.append(line)
                 self.wfile.write(answers[min(len(raw.asked), len(answers)) - 1])
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> RawAnswers:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler, kind=socketserver.ThreadingTCPServer)
 
 
 def answer(status: str, body: bytes, *headers: str) -> bytes:

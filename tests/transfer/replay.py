@@ -9,52 +9,35 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from apiserver.operations.transfer.discovery import discover_on_server
 from apiserver.operations.transfer.pieces import FoundRun
+from tests.small_server import QuietHandler, SmallServer
 
 Answer = tuple[int, bytes]
 
 
-class Replay:
+class Replay(SmallServer):
     """A server on this machine while the block runs; `url` is its address. `asked`: the requests that it got."""
 
     def __init__(self, answer: Callable[[str, str, bytes], Answer]) -> None:
         self.asked: list[str] = []
         replay = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.body()
                 replay.asked.append(f"{self.command} {self.path} {body.decode()}")
-                status, content = answer(self.command, self.path, body)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                self.reply(*answer(self.command, self.path, body))
 
             do_POST = do_GET
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Replay:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
 
 
 def recorded(file: Path) -> Replay:
