@@ -48,6 +48,10 @@ class IndexGone(StoreBusy):
     """A write met no index: its generation was dropped, or Elasticsearch's data was removed."""
 
 
+class SnapshotRunning(StoreBusy):
+    """An index can't be removed while a snapshot of it is being taken."""
+
+
 class BulkAnswer:
     """The answer of a bulk request, parsed only when needed: for most batches it repeats "created" 5,000 times."""
 
@@ -343,7 +347,7 @@ def busy_reason(status: int, body: Any) -> StoreBusy | None:
             f"Elasticsearch refuses our login: {reason(body)}; correct user and password in TIDEMARK_STORE", 30.0, kind="a refused login"
         )
     if error_type(body) == "snapshot_in_progress_exception":
-        return StoreBusy("Elasticsearch removes no index while a snapshot of it is being taken: try again when it is done", 60.0)
+        return SnapshotRunning("Elasticsearch removes no index while a snapshot of it is being taken: try again when it is done", 60.0)
     if status >= 500:
         return StoreUnavailable(f"Elasticsearch failed: {reason(body)}")
     return None

@@ -195,29 +195,28 @@ class Visibility:
     def oldest_pending(self, company: str) -> int | None:
         """The smallest arrival number of a pending batch; None: no batch is pending. Batches older than a minute are skipped: such a batch died with its
         worker, and would hold readers back for ever. While the coordination is unavailable, a minute ago."""
-        minute_ago = int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT
+        minute_ago = _minute_ago()
         try:
-            pending = self._coordination.pending_batches(company, FAR_FUTURE)
+            return min(self._pending_since(company, minute_ago), default=None)
         except StateUnavailable:
             return minute_ago
-        return min((first for first, _ in pending if first > minute_ago), default=None)
 
     def await_pending(self, company: str, longest: float) -> bool:
         """Wait until the batches that are pending now are finished, at most `longest` seconds. False when they are not, or when it is not known."""
-        since = int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT  # older ones died with their worker
+        since = _minute_ago()
         deadline = time.monotonic() + longest
-        waiting: set[int] | None = None
-        while True:
-            try:
-                pending = {first for first, _ in self._coordination.pending_batches(company, FAR_FUTURE) if first > since}
-            except StateUnavailable:
-                return False
-            waiting = pending if waiting is None else waiting & pending
-            if not waiting:
-                return True
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
+        try:
+            waiting = self._pending_since(company, since)
+            while waiting and time.monotonic() <= deadline:
+                time.sleep(POLL_SECONDS)
+                waiting &= self._pending_since(company, since)
+        except StateUnavailable:
+            return False
+        return not waiting
+
+    def _pending_since(self, company: str, since: int) -> set[int]:
+        """The first arrival numbers of the pending batches that began after `since`. Raises StateUnavailable."""
+        return {first for first, _ in self._coordination.pending_batches(company, FAR_FUTURE) if first > since}
 
     def clock(self) -> float:
         """Raises StateUnavailable."""
@@ -270,3 +269,8 @@ class Visibility:
     def _lock_of(self, index: str) -> threading.Lock:
         with self._lock:
             return self._refreshing.setdefault(index, threading.Lock())
+
+
+def _minute_ago() -> int:
+    """An arrival number: a batch that began before it and is still pending died with its worker."""
+    return int((time.time() - LONGEST_BATCH) * 1000) << SEQ_SHIFT

@@ -91,16 +91,26 @@ class ElasticEventPages:
         return events
 
     def page_of_hits(
-        self, company: str, types: Mapping[str, str], query: EventQuery, zone: Zone, descending: bool, after: Cursor | None, size: int
+        self,
+        company: str,
+        types: Mapping[str, str],
+        query: EventQuery,
+        zone: Zone,
+        descending: bool,
+        after: Cursor | None,
+        size: int,
+        more: Sequence[Query] = (),
     ) -> list[dict[str, Any]]:
-        """As `hits`, but does not sort a whole log to find its last lines."""
-        if zone == "timestamp" and descending and all(TYPES[type].is_lines for type in types.values()):
+        """As `hits`, but does not sort a whole log to find its last lines. `more` filters let few lines through, so windows would not help."""
+        windows = None
+        if zone == "timestamp" and descending and not more and all(TYPES[type].is_lines for type in types.values()):
             windows = windows_of(self._client, self._layout, company, query, size)
-            for window in windows.before(after) if windows else ():
-                hits = self.hits(types, query, zone, descending, after, size, window)
-                if len(hits) == size or not window:
-                    return hits
-        return self.hits(types, query, zone, descending, after, size)
+        hits: list[dict[str, Any]] = []
+        for filters in windows.before(after) if windows else (more,):
+            hits = self.hits(types, query, zone, descending, after, size, filters)
+            if len(hits) == size:
+                break
+        return hits
 
     def hits(
         self,

@@ -49,10 +49,7 @@ class ElasticLogLines:
         size = max(1, min(paging.limit, PAGE))
         after = paging.after
         while types:
-            if more:
-                hits = self._reader.hits(types, query, "timestamp", paging.descending, after, size, more)
-            else:
-                hits = self._reader.page_of_hits(company, types, query, "timestamp", paging.descending, after, size)
+            hits = self._reader.page_of_hits(company, types, query, "timestamp", paging.descending, after, size, more)
             last = hits[-1]["_source"] if len(hits) == size else None
             after = None if last is None else Cursor(last["timestamp"], last["timestamp"], last["seq"])
             yield hits, after

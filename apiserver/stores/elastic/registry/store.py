@@ -7,10 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 from elasticsearch import ApiError
 
-from apiserver.common.fairness import in_thread
 from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, path_of
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason
@@ -31,8 +29,6 @@ from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Documen
 TRIES = 30
 BULK = 500
 """Documents of one bulk request."""
-LARGE = 100_000
-"""Bytes of a document as JSON."""
 NAMED = 20_000
 """Documents that a search may name one by one."""
 
@@ -94,7 +90,7 @@ class ElasticRegistry:
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         plain = {**body, "id": id}
         revision = time.time_ns()
-        source = _made(kind, company, id, plain, revision, body)
+        source = source_of(kind, company, id, plain, revision, body)
         try:
             self._client.call("PUT", self._writing(kind, company, id, "_create"), source)
         except ApiError as error:
@@ -131,7 +127,7 @@ class ElasticRegistry:
             if stored is None or stored["_source"]["revision"] != revision:
                 raise Conflict(f"{kind} {document.id} was changed by someone else")
             activity = {name: stored["_source"].get(name) for name in ACTIVITY_FIELDS} | dict(touch or {})
-            source = _made(kind, document.company, document.id, document.body, revision + 1, activity)
+            source = source_of(kind, document.company, document.id, document.body, revision + 1, activity)
             condition = f"&if_seq_no={stored['_seq_no']}&if_primary_term={stored['_primary_term']}"
             try:
                 self._client.call("PUT", path + condition, source)
@@ -347,12 +343,6 @@ class ElasticRegistry:
             return value_at(body, path)
 
         return lookup
-
-
-def _made(kind: str, company: str, id: str, body: Mapping[str, Any], revision: int, activity: Mapping[str, Any]) -> dict[str, Any]:
-    """A document. All that a large one is found by takes tenths of a second to make: in a thread, so that others have their turns."""
-    arguments = (kind, company, id, body, revision, activity)
-    return in_thread(source_of, *arguments) if len(orjson.dumps(body)) > LARGE else source_of(*arguments)
 
 
 def _can_count(keys: Sequence[Path], summed: Path | None) -> bool:

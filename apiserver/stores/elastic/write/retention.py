@@ -8,13 +8,13 @@ from contextlib import suppress
 
 from apiserver.stores.base import AgeOf, Retired
 from apiserver.stores.elastic.bulk_actions import deletes
-from apiserver.stores.elastic.client import ElasticClient, busy_reason
+from apiserver.stores.elastic.client import ElasticClient, SnapshotRunning, busy_reason
 from apiserver.stores.elastic.generations import Generations, pin_id
 from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.elastic.write.ages import TaskAge, task_ages
 from apiserver.stores.elastic.write.deletes import Deleter
-from apiserver.stores.errors import StoreBusy, StoreReadOnly, StoreUnavailable
+from apiserver.stores.errors import StoreReadOnly
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import shown_owner
 
@@ -112,9 +112,7 @@ class Retention:
                 break
             try:  # by their own names: the usual name of a shrunk index is an alias, which can't be deleted
                 self._client.call("DELETE", f"/{','.join(there)}?ignore_unavailable=true")
-            except StoreUnavailable:
-                raise
-            except StoreBusy:
+            except SnapshotRunning:
                 if time.monotonic() > waiting_until:
                     raise
                 time.sleep(POLL_SECONDS)
