@@ -132,15 +132,7 @@ def _add_services(context: Context, storage: FileStorage, page_version: str) -> 
 
 
 def _ingest(context: Context, tasks: TaskDirectory) -> Ingest:
-    events = context.settings.events
-    settings = IngestSettings(
-        reject_unknown=events.unknown_tasks == "reject",
-        ignored_metrics=events.ignore_iteration_metrics,
-        validate_plots=events.validate_plot_str,
-        max_batch_tasks=events.max_batch_tasks,
-        max_batch_series=events.max_batch_series,
-        max_batch_lines=events.max_batch_lines,
-    )
+    settings = IngestSettings.of(context.settings.events)
     return Ingest(context.engine.events, tasks, context.engine.bus, context.schemas.definitions("events"), settings)
 
 

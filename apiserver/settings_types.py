@@ -182,8 +182,9 @@ class EventsSettings:
     max_batch_tasks: int
     """Tasks in one batch of events."""
     max_batch_series: int
-    max_batch_lines: int
     """Series of scalars in one batch of events."""
+    max_batch_lines: int
+    """Lines in one batch of events, blank ones too."""
     max_task_series: int
     """Series that a task or model may have."""
     max_company_series: int

@@ -22,6 +22,7 @@ from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
 from apiserver.common.fairness import give_way
 from apiserver.common.metrics import EVENT_BYTES, count_refused
 from apiserver.errors import EmptyBatch, EventsNotAdded, ValidationFailed
+from apiserver.settings_types import EventsSettings
 from apiserver.stores.base import EventWriter
 from apiserver.stores.state import Bus
 
@@ -46,6 +47,18 @@ class IngestSettings:
     max_batch_series: int = 20_000
     max_batch_lines: int = 500_000
     """Limits of one batch: tasks, series of scalars, and lines, blank ones too."""
+
+    @classmethod
+    def of(cls, events: EventsSettings) -> IngestSettings:
+        """The part of the server's settings that ingest uses."""
+        return cls(
+            reject_unknown=events.unknown_tasks == "reject",
+            ignored_metrics=events.ignore_iteration_metrics,
+            validate_plots=events.validate_plot_str,
+            max_batch_tasks=events.max_batch_tasks,
+            max_batch_series=events.max_batch_series,
+            max_batch_lines=events.max_batch_lines,
+        )
 
 
 class Ingest:

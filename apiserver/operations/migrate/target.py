@@ -7,6 +7,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,7 +15,6 @@ import orjson
 from apiserver import hocon
 from apiserver.bll.events.ingest import Ingest, IngestSettings
 from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.bll.registry.records import Records
 from apiserver.engine import open_engine
 from apiserver.errors import EventsNotAdded, TidemarkError
 from apiserver.files.storage import FileStorage, open_storage
@@ -42,15 +42,8 @@ class Target:
         self.registry = self._engine.registry
         self.events = self._engine.events
         cache = hocon.cache_folder() or hocon.cache_folder({"TIDEMARK_CACHE": str(settings.data / "cache")})
-        directory = TaskDirectory(Records(self.registry).registry)
-        events = settings.events
-        ingest = IngestSettings(
-            ignored_metrics=events.ignore_iteration_metrics,
-            validate_plots=events.validate_plot_str,
-            max_batch_tasks=events.max_batch_tasks,
-            max_batch_series=events.max_batch_series,
-            max_batch_lines=events.max_batch_lines,
-        )
+        directory = TaskDirectory(self.registry)
+        ingest = replace(IngestSettings.of(settings.events), reject_unknown=False)
         self._ingest = Ingest(self.events, directory, self._engine.bus, SchemaSet(SCHEMA, cache).definitions("events"), ingest)
         self.storage: FileStorage = open_storage(settings)
         self.files = settings.files.public_url or address_of(settings.server.host, settings.server.port) + "/files"
