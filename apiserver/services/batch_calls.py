@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from apiserver.bll.registry.relatives import in_parts, looked_up
+from apiserver.bll.registry.relatives import in_parts
+from apiserver.common.fairness import give_way
 from apiserver.errors import TidemarkError
 from apiserver.service_repo import Call
 from apiserver.service_repo.errors import failure_of
 
 T = TypeVar("T")
+
+Outcomes = dict[str, dict[str, Any] | TidemarkError]
+"""By id: the answer, or the error."""
 
 
 def for_each(call: Call, ids: Sequence[str], work: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
@@ -22,32 +26,31 @@ def for_each(call: Call, ids: Sequence[str], work: Callable[[str], dict[str, Any
 def for_each_with(
     call: Call, ids: Sequence[str], look_up: Callable[[Sequence[str]], T], work: Callable[[str, T], dict[str, Any]]
 ) -> dict[str, Any]:
-    """As `for_each`, but ids are looked up several at a time: `work` gets an id and what `look_up` returned for its group (see `looked_up`)."""
-    succeeded: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
-    for id, known in looked_up(list(dict.fromkeys(ids)), look_up):
-        try:
-            succeeded.append({"id": id, **work(id, known)})
-        except TidemarkError as error:
-            failed.append(_failed(call, id, error))
-    return {"succeeded": succeeded, "failed": failed}
+    """As `for_each`, but ids are looked up several at a time (one search costs as much for a group as for one id): `work` gets an id and what
+    `look_up` returned for its group."""
+
+    def each(part: Sequence[str]) -> Outcomes:
+        known, outcomes = look_up(part), Outcomes()
+        for id in part:
+            give_way()
+            try:
+                outcomes[id] = work(id, known)
+            except TidemarkError as error:
+                outcomes[id] = error
+        return outcomes
+
+    return for_parts(call, ids, each)
 
 
-def for_parts(
-    call: Call, ids: Sequence[str], work: Callable[[Sequence[str]], Mapping[str, dict[str, Any] | TidemarkError]]
-) -> dict[str, Any]:
-    """As `for_each`; `work` does it to some of them at once, and says of each what came of it, or why it failed."""
+def for_parts(call: Call, ids: Sequence[str], work: Callable[[Sequence[str]], Outcomes]) -> dict[str, Any]:
+    """As `for_each`, but `work` gets several ids at once, and returns the answer or the error of each."""
     succeeded: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for part in in_parts(list(dict.fromkeys(ids))):
-        for id, came in work(part).items():
-            if isinstance(came, TidemarkError):
-                failed.append(_failed(call, id, came))
+        for id, outcome in work(part).items():
+            if isinstance(outcome, TidemarkError):
+                failure = failure_of(outcome, call.id)
+                failed.append({"id": id, "error": {"codes": [failure.code, failure.subcode], "msg": failure.message, "data": failure.data}})
             else:
-                succeeded.append({"id": id, **came})
+                succeeded.append({"id": id, **outcome})
     return {"succeeded": succeeded, "failed": failed}
-
-
-def _failed(call: Call, id: str, error: TidemarkError) -> dict[str, Any]:
-    failure = failure_of(error, call.id)
-    return {"id": id, "error": {"codes": [failure.code, failure.subcode], "msg": failure.message, "data": failure.data}}

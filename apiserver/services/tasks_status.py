@@ -13,7 +13,7 @@ from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.errors import InvalidTask, InvalidTaskStatus, TidemarkError
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.batch_calls import for_each, for_each_with, for_parts
+from apiserver.services.batch_calls import Outcomes, for_each, for_each_with, for_parts
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -148,9 +148,9 @@ class TasksStatusService:
         steps = [step["id"] for step in self._steps(call, id, request)]
         return _deleted(self._removal.delete(call.company, id, relatives, force=request["force"], steps=steps, **_extent(request)))
 
-    def _delete_some(self, call: Call, ids: Sequence[str], request: Request) -> dict[str, Answer | TidemarkError]:
+    def _delete_some(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
         found = self._removal.delete_many(call.company, ids, force=request["force"], **_extent(request))
-        return {id: came if isinstance(came, TidemarkError) else _deleted(came) for id, came in found.items()}
+        return {id: removed if isinstance(removed, TidemarkError) else _deleted(removed) for id, removed in found.items()}
 
 
 def _deleted(removed: Removed) -> Answer:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from apiserver.bll.registry.records import Body
-from apiserver.common.fairness import give_way
 from apiserver.stores.registry import AnyOf, Condition, Document, Registry
-
-Found = TypeVar("Found")
 
 AT_ONCE = 200
 """Tasks or models whose dependents are looked up at once."""
@@ -30,7 +27,7 @@ class Relatives:
     the search."""
 
     def __init__(self, registry: Registry, company: str, tasks: Sequence[str], gone: set[str] | None = None) -> None:
-        """`gone`: that of others, which then know what these remove, and these what they do."""
+        """`gone`: the set of another `Relatives`, shared so that each knows what the other has removed."""
         self.tasks = frozenset(tasks)
         self.gone: set[str] = set() if gone is None else gone
         self._children: dict[str, list[str]] = defaultdict(list)
@@ -111,17 +108,7 @@ def models_of_files(registry: Registry, company: str, files: Collection[str]) ->
     return found
 
 
-def looked_up(ids: Sequence[str], look_up: Callable[[Sequence[str]], Found]) -> Iterator[tuple[str, Found]]:
-    """Each id with what `look_up` returned for its group of up to AT_ONCE ids (one search costs as much for a group as for one id). Yields to other
-    greenlets between groups."""
-    for part in in_parts(ids):
-        found = look_up(part)
-        for id in part:
-            give_way()
-            yield id, found
-
-
 def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Up to AT_ONCE of them at a time."""
+    """Slices of up to AT_ONCE ids."""
     for start in range(0, len(ids), AT_ONCE):
         yield ids[start : start + AT_ONCE]

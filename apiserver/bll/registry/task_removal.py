@@ -134,7 +134,7 @@ class TaskRemoval:
     def delete_many(
         self, company: str, ids: Sequence[str], *, force: bool, urls: bool = False, delete_models: bool = True, delete_files: bool = True
     ) -> dict[str, Removed | TidemarkError]:
-        """As `delete` of one after the other, but with few requests to the store: of each the result, or why it stays."""
+        """As `delete` of one after the other, but with few requests to the store: the result for each, or the error of a task that stays."""
         relatives = self.relatives(company, ids)
         found: dict[str, Removed | TidemarkError] = {}
         doomed: dict[str, _Doomed] = {}
@@ -164,7 +164,7 @@ class TaskRemoval:
     def _remove(
         self, company: str, doomed: Sequence[_Doomed], relatives: Relatives, *, urls: bool, delete_models: bool, delete_files: bool
     ) -> list[Removed]:
-        """Remove tasks, in order."""
+        """Remove the tasks; the results in their order."""
         if not doomed:
             return []
         ids = [task.id for task, _ in doomed]
