@@ -12,13 +12,11 @@ from apiserver.bll.registry.new_documents import default_project_id, new_task, n
 from apiserver.bll.registry.projects import Projects, clean_name
 from apiserver.bll.registry.records import Records, checked
 from apiserver.common.fairness import give_way
-from apiserver.common.joined_names import joined_names
+from apiserver.common.joined_names import leaves, named
 from apiserver.errors import InvalidTask
 from apiserver.stores.registry import Document, Sort
 
 MAX_ID = 256
-MAX_DEPTH = 20
-"""Levels of an object of hyper-parameters that become names; deeper ones are stored as JSON."""
 SLICE = 200
 """Runs described before yielding to other requests."""
 
@@ -215,22 +213,10 @@ def _parameters(sections: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for section, values in sections.items():
         if not isinstance(values, Mapping) or not section:
             continue
-        found = dict(_leaves(values))
-        for path, name in joined_names(found).items():
-            value = found[path]
+        for name, value in named(leaves(values)):
             if name:
                 text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, (list, dict)) else str(value)
                 yield {"section": section, "name": name, "value": text, "type": type(value).__name__}
-
-
-def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    pending: list[tuple[tuple[str, ...], Any]] = [((str(name),), value) for name, value in values.items()]
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, Mapping) and value and len(path) <= MAX_DEPTH:
-            pending += [((*path, str(part)), inner) for part, inner in value.items()]
-        else:
-            yield path, value
 
 
 def _take_status(body: dict[str, Any], facts: Mapping[str, Any], user: str) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from apiserver.operations.transfer.adapters.rows import leaves, named
+from apiserver.common.joined_names import leaves, named
+from apiserver.operations.transfer.adapters.rows import MEDIA
 from apiserver.operations.transfer.pieces import printable
 
 MAX_PARAMS = 10_000
@@ -44,7 +45,7 @@ class _Plain:
 
     def params(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Hyper-parameters: nested objects flattened to paths."""
-        paths = leaves(values)
+        paths = leaves(values, mark=MEDIA)
         found = {printable(name): self._param(value) for name, value in named(islice(paths, self._params))}
         self._params -= len(found)
         more = sum(1 for _ in islice(paths, _COUNTED))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from apiserver.common.joined_names import joined_names
+from apiserver.common.joined_names import leaves, named
 from apiserver.operations.transfer.pieces import Damaged, Piece, Scalars, Skipped, printable
 
 HELD = 50_000
@@ -20,8 +20,8 @@ HELD = 50_000
 PARAMETERS = "General"
 """The section for hyper-parameters of tools without sections."""
 MAX_TEXT_FILE = 16 << 20
-MAX_LEVELS = 20
-"""Objects inside each other that are taken apart."""
+MEDIA = "_type"
+"""The key of objects of W&B and trackio that stand for images and other media."""
 _MAX_MS = 253_402_300_799_999
 _WORDS = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf, "+inf": math.inf}
 
@@ -126,26 +126,10 @@ def _bounded(time: float) -> int | None:
 
 
 def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Flatten nested objects: (name, value), names joined from paths by `/`. Objects with a `_type` are values."""
+    """Flatten nested objects: (name, value), names joined from paths by `/`. Media are values."""
     if not any(isinstance(value, Mapping) for value in values.values()):
         return ((str(name), value) for name, value in values.items())
-    return named(leaves(values))
-
-
-def named(found: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[tuple[str, Any]]:
-    """(name, value) of leaves."""
-    by_path = dict(found)
-    return ((name, by_path[path]) for path, name in joined_names(by_path).items())
-
-
-def leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Flatten nested objects: (path, value). There may be any number of them, because objects of YAML can contain themselves."""
-    for name, value in values.items():
-        path = (*above, str(name))
-        if isinstance(value, Mapping) and value and "_type" not in value and len(above) < MAX_LEVELS:
-            yield from leaves(value, path)
-        else:
-            yield path, value
+    return named(leaves(values, mark=MEDIA))
 
 
 def summary_of(values: Mapping[str, Any]) -> tuple[dict[str, Any], Counter[str]]:
