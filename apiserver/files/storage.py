@@ -33,8 +33,9 @@ _STALE = 24 * 3600.0
 _DELETED = "deleted-"
 """Prefix of folders that are being deleted."""
 _MOST_NAMES = 20_000
-"""Names in a folder that are compared with a name that is not found."""
+"""Names in a folder that `alike` compares."""
 _MOST_ALIKE = 10
+"""Names that `alike` returns."""
 
 
 class OpenFile(NamedTuple):
@@ -113,17 +114,16 @@ class FileStorage:
         return OpenFile(fd, found.st_size, found.st_mtime, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
 
     def alike(self, company: str, path: str) -> list[str]:
-        """The names of files that a path, as it was sent, may stand for whatever was written as percent codes in it. Raises BadName."""
+        """The names of stored files that equal `path` once both are fully percent-decoded. Raises BadName."""
         owner = storage_path(company, path)[:2]
         found: list[list[str]] = [[]]
         for wanted in map(fully_decoded, split(path)):
-            found = [[*above, name] for above in found for name in self._names(owner + above) if fully_decoded(name) == wanted][
-                :_MOST_ALIKE
-            ]
+            found = [[*above, name] for above in found for name in self._names(owner + above) if fully_decoded(name) == wanted]
+            del found[_MOST_ALIKE:]
         return ["/".join(segments) for segments in found]
 
     def _names(self, folders: Sequence[str]) -> list[str]:
-        """What lies in a folder; only the first of very many."""
+        """The names in a folder, up to _MOST_NAMES of them; none if it can't be read."""
         try:
             with self._folder(folders) as folder, os.scandir(folder) as entries:
                 return [entry.name for entry in islice(entries, _MOST_NAMES)]
@@ -160,13 +160,12 @@ class FileStorage:
         folders = task_folder(company, task)
         if folders is None:
             return False
-        kept = {tuple(storage_path(company, name)) for name in keep}
-        kept |= {
-            tuple(storage_path(company, found))
-            for name in keep
-            if storage_path(company, name)[:2] == folders
-            for found in self.alike(company, name)
-        }
+        kept: set[tuple[str, ...]] = set()
+        for name in keep:
+            path = storage_path(company, name)
+            kept.add(tuple(path))
+            if path[:2] == folders:
+                kept |= {tuple(storage_path(company, found)) for found in self.alike(company, name)}
         if any(self._is_there(path) for path in kept):
             return self._delete_others(folders, kept)
         # Renamed first: readers see all of the task's files or none, and a concurrent upload creates a new folder.

@@ -115,9 +115,8 @@ class FileServer:
 
     def _refused(self, status: int, text: str, headers: dict[str, str]) -> Response:
         """An error answer, sent after the rest of the body: a client that is still sending would see a reset instead of the answer."""
-        if (
-            request.method == "POST" and "tidemark.admitted" in request.environ
-        ):  # for callers without a login, the common limit of refused bodies applies
+        # For callers without a login, the common limit of refused bodies applies.
+        if request.method == "POST" and "tidemark.admitted" in request.environ:
             _drain(request, self._storage.max_size)
         return _json(status, {"detail": text}, headers)
 
@@ -185,12 +184,12 @@ class FileServer:
             return self._first_found(owner, name, self._storage.open)
 
     def _first_found(self, company: str, name: str, act: Callable[[str, str], _T]) -> _T:
-        """What `act` does with the name, or with another one of the same task that the path as it was sent can stand for."""
+        """The result of `act` for the name, else for another name of the same task that the path can stand for. Raises NoSuchFile."""
         try:
             return in_thread(act, company, name)
         except NoSuchFile:
             sent = str(request.environ.get("RAW_URI", "")).partition("?")[0].partition("/files/")[2]
-            task = self._storage.task_of(name)  # a public one, perhaps: other tasks of its company are not
+            task = self._storage.task_of(name)  # a public task of another company, perhaps, whose other tasks are not public
             for reading in self._readings(company, sent) if "%" in sent else ():
                 with contextlib.suppress(NoSuchFile, BadName):
                     if self._storage.task_of(reading) == task:
