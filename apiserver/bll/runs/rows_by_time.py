@@ -43,9 +43,10 @@ def since(times: Floats, start: float) -> Floats:
     """Times relative to a start."""
     with np.errstate(over="ignore"):
         relative = np.clip(times - start, -GREATEST, GREATEST)  # the distance of two finite numbers may be infinite
-        rounded = np.round(relative, 6)
-    # Numbers from 2^53 on are whole; rounding would multiply them, to infinity.
-    return np.where(np.abs(relative) < _WHOLE, rounded, relative) if abs(start) >= _ABSOLUTE else relative
+        if abs(start) < _ABSOLUTE:
+            return relative
+        # Numbers from 2^53 on are whole; rounding would multiply them, to infinity.
+        return np.where(np.abs(relative) < _WHOLE, np.round(relative, 6), relative)
 
 
 def _times(cell: Cells, row_times: Floats) -> Floats:
