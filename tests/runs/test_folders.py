@@ -191,9 +191,10 @@ def test_a_run_that_says_running_but_was_silent_for_a_day_is_interrupted(runs: R
     assert (detail["status"], detail["duration"]) == ("interrupted", 500.0)
 
 
-def test_half_a_line_of_a_running_run_waits(runs: Runs, run: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", ['{"ts": 2, "type": "met', "[" * 100_000], ids=["short", "deep"])
+def test_half_a_line_of_a_running_run_waits(half: str, runs: Runs, run: str, tmp_path: Path) -> None:
     folder = make_run(tmp_path, run, status="running")
-    (folder / "events.jsonl").write_text(line(1) + line(2)[:20])
+    (folder / "events.jsonl").write_text(line(1) + half)
     (folder / "logs.txt").write_text("one\ntw")
     runs.command("import", str(folder))
     assert runs.steps(run)["total"] == 1 and [text for text, _ in log_of(runs, run)] == ["one"]
