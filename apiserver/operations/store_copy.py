@@ -6,7 +6,6 @@ compared by digests, task by task, before a task counts as copied.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -20,18 +19,18 @@ from apiserver.common.addresses import without_password
 from apiserver.engine import Engine, open_engine, sqlite_path
 from apiserver.errors import StartupError
 from apiserver.operations.backup import INCOMING, KEYS, all_files, copy_file, files_folder
+from apiserver.operations.busy import retried
 from apiserver.operations.notes import Notes
 from apiserver.serving.serve import claim_data_folder
 from apiserver.settings import Settings
 from apiserver.stores.batch import EventBatch
-from apiserver.stores.errors import Conflict, StoreBusy
+from apiserver.stores.errors import Conflict
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, rewound
 from apiserver.stores.registry import ACTIVITY_FIELDS, Document, Kind
 
 PAGE_DOCUMENTS = 500
 SAVE_SECONDS = 5.0
-RETRIES = 8
 _KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "generation")
 """Generations are Elasticsearch's own."""
 _TYPES = [type.name for type in TYPES.values() if not type.is_lines]
@@ -184,16 +183,8 @@ class StoreCopy:
         return chain(events_of_part(engine.events, company, owner, others), log_of(engine.events, company, owner) if logs else ())
 
     def _append(self, company: str, batch: EventBatch) -> None:
-        for attempt in range(RETRIES):
-            try:
-                refusals = self._target.events.append(company, batch).refusals
-            except StoreBusy as error:
-                if attempt == RETRIES - 1:
-                    raise
-                time.sleep(min(error.retry_after, 5.0))
-            else:
-                self.outcome.differences += [f"an event was refused: {one.reason}" for one in refusals[:10]]
-                return
+        refusals = retried(lambda: self._target.events.append(company, batch).refusals)
+        self.outcome.differences += [f"an event was refused: {one.reason}" for one in refusals[:10]]
 
 
 def copy_files(source: Settings, target: Settings) -> int:

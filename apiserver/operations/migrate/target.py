@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from apiserver.bll.registry.directory import TaskDirectory
 from apiserver.engine import open_engine
 from apiserver.errors import EventsNotAdded, TidemarkError
 from apiserver.files.storage import FileStorage, open_storage
+from apiserver.operations.busy import retried
 from apiserver.operations.transfer.sinks import company_ids
 from apiserver.service_repo.schema import SchemaSet
 from apiserver.serving.serve import address_of, claim_data_folder
@@ -27,7 +27,6 @@ from apiserver.stores.records import EventQuery
 from apiserver.stores.registry import Kind
 
 WORKER = "migration"
-RETRIES = 8
 _COMPUTED = frozenset(("_id", "@timestamp", "company_id", "plot_len", "valid_plot", "source_urls"))
 """Fields of stored events that storing computes. A line with an unknown field takes the slow way through ingest, and the field is kept."""
 
@@ -67,19 +66,13 @@ class Target:
 
     def add(self, lines: bytes, worker: str) -> list[str]:
         """Store events, given as JSON lines; returns the reasons of refusals. `worker`: the worker of events that name none."""
-        for attempt in range(RETRIES):
-            try:
-                answer = self._ingest.add_lines(self.company, self.user, lines, worker or WORKER, again=True)
-                return [str(line["reason"]) for line in answer.get("error_lines", ())]
-            except EventsNotAdded as error:
-                return [str(line["reason"]) for line in (error.data or {}).get("error_lines", ())] or [str(error)]
-            except TidemarkError as error:
-                return [str(error)]
-            except StoreBusy as error:
-                if attempt == RETRIES - 1:
-                    return [str(error)]
-                time.sleep(min(error.retry_after, 5.0))
-        raise AssertionError("unreachable")
+        try:
+            answer = retried(lambda: self._ingest.add_lines(self.company, self.user, lines, worker or WORKER, again=True))
+        except EventsNotAdded as error:
+            return [str(line["reason"]) for line in (error.data or {}).get("error_lines", ())] or [str(error)]
+        except (TidemarkError, StoreBusy) as error:
+            return [str(error)]
+        return [str(line["reason"]) for line in answer.get("error_lines", ())]
 
     def clear_log(self, task: str) -> None:
         """Remove the log of a task: its lines have no identity by which they could be replaced."""

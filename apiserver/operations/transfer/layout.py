@@ -6,7 +6,6 @@ A run folder has events.jsonl, logs.txt, meta.json, status.json, summary.json an
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Collection, Iterator
@@ -105,10 +104,10 @@ def is_runicorn(folder: Path, files: Collection[str]) -> bool:
     for name in ("meta.json", "status.json"):
         if name in files:
             try:
-                found = json.loads((folder / name).read_bytes())
-            except (OSError, ValueError, RecursionError):
+                found = json_object((folder / name).read_bytes())
+            except (OSError, ValueError):
                 continue
-            if isinstance(found, dict) and not _MARKS.isdisjoint(found):
+            if not _MARKS.isdisjoint(found):
                 return True
     return False
 

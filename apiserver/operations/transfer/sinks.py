@@ -28,14 +28,13 @@ from apiserver.engine import Engine, open_engine
 from apiserver.errors import StartupError, TidemarkError
 from apiserver.files.problems import FileProblem
 from apiserver.files.storage import open_storage
+from apiserver.operations.busy import retried
 from apiserver.operations.http_calls import NoAnswer, send
 from apiserver.serving.serve import address_of, claim_data_folder, running_server
 from apiserver.settings import Settings
 from apiserver.stores.errors import StoreBusy
 
 T = TypeVar("T")
-
-RETRIES = 8
 
 
 class RunRefused(Exception):
@@ -170,14 +169,10 @@ class StoreSink:
         return _accepted(run, lambda: self._catalog.writable(self._company, self._user, run))
 
     def _retried(self, work: Any) -> Any:
-        for attempt in range(RETRIES):
-            try:
-                return work()
-            except StoreBusy as error:
-                if attempt == RETRIES - 1:
-                    raise RunRefused(str(error)) from None
-                time.sleep(min(error.retry_after, 2.0))
-        raise AssertionError("unreachable")
+        try:
+            return retried(work, 2.0)
+        except StoreBusy as error:
+            raise RunRefused(str(error)) from None
 
 
 def _accepted(run: str, work: Callable[[], T]) -> T:
