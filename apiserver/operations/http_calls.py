@@ -48,6 +48,11 @@ class Answer(NamedTuple):
     status: int
     body: bytes
 
+    @property
+    def beginning(self) -> str:
+        """The first 200 bytes of the body as text, for messages."""
+        return self.body[:200].decode("utf-8", "replace")
+
 
 def send(
     url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, *, method: str = "", timeout: float = 120.0

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from apiserver.errors import StartupError
-from apiserver.operations.http_calls import NoAnswer, blocks, opened, send
+from apiserver.operations.http_calls import Answer, NoAnswer, blocks, opened, send
 from apiserver.operations.migrate.documents import id_of
 
 PAGE_DOCUMENTS = 200
@@ -213,11 +213,11 @@ class Remote:
         except NoAnswer as error:
             raise RemoteFailed(f"{endpoint}: no answer ({error})") from None
         if answer.status != 200:
-            raise RemoteFailed(f"{endpoint}: {_reason(answer.body)} ({answer.status})", answer.status)
+            raise RemoteFailed(f"{endpoint}: {_reason(answer)} ({answer.status})", answer.status)
         try:
             return _parsed(answer.body)
         except (ValueError, RecursionError):
-            raise RemoteFailed(f"{endpoint}: the answer is not a JSON object: {_beginning(answer.body)}") from None
+            raise RemoteFailed(f"{endpoint}: the answer is not a JSON object: {answer.beginning}") from None
 
 
 def _mark(events: list[dict[str, Any]]) -> _Mark:
@@ -235,13 +235,9 @@ def _parsed(data: bytes) -> dict[str, Any]:
     return found
 
 
-def _reason(text: bytes) -> str:
+def _reason(answer: Answer) -> str:
     try:
-        meta = json.loads(text)["meta"]
+        meta = json.loads(answer.body)["meta"]
         return str(meta.get("result_msg"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _beginning(text)
-
-
-def _beginning(text: bytes) -> str:
-    return text[:200].decode("utf-8", "replace")
+        return answer.beginning

@@ -252,9 +252,9 @@ class ServerSink:
         try:
             answer = dict(json.loads(found.body))
         except (ValueError, TypeError, RecursionError):
-            answer = {"detail": found.body[:200].decode("utf-8", "replace")}
+            answer = {"detail": found.beginning}
             if found.status == 200:
-                raise RunRefused(f"the answer of the server at {self._address} is not JSON: {answer['detail']}") from None
+                raise RunRefused(f"the answer of the server at {self._address} is not JSON: {found.beginning}") from None
         if found.status not in good:
             raise RunRefused(f"{answer.get('detail')} ({found.status})")
         return answer

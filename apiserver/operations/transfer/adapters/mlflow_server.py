@@ -143,8 +143,7 @@ class MlflowServer:
         except NoAnswer as error:
             raise ValueError(f"the server at {self.url} can't be reached: {error}") from None
         if answer.status != 200:
-            text = answer.body[:200].decode("utf-8", "replace") or "no reason given"
-            raise ValueError(f"{unquote(path.partition('?')[0])}: {text} ({answer.status})")
+            raise ValueError(f"{unquote(path.partition('?')[0])}: {answer.beginning or 'no reason given'} ({answer.status})")
         return answer.body
 
 
