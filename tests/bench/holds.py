@@ -65,11 +65,12 @@ def serve() -> None:
 
 
 def _place(frame: Any) -> str:
-    """The innermost calls of a stack, as text."""
-    calls = [
-        f"{Path(call.filename).parent.name}/{Path(call.filename).name}:{call.lineno} {call.name}" for call in traceback.extract_stack(frame)
-    ]
-    return " < ".join(reversed(calls[-6:]))
+    """The innermost calls of a stack, as text: the last of all, and the last six of our own code."""
+    calls = traceback.extract_stack(frame)
+    shown = [call for number, call in enumerate(calls, 1) if number == len(calls) or "/apiserver/" in call.filename]
+    return " < ".join(
+        f"{Path(call.filename).parent.name}/{Path(call.filename).name}:{call.lineno} {call.name}" for call in reversed(shown[-7:])
+    )
 
 
 def main(words: list[str]) -> None:

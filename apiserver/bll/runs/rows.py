@@ -165,7 +165,7 @@ class RunRows:
 
     def windows(self, *, texts: bool = True) -> Iterator[Window]:
         """The rows of the range in order of step. Without `texts`, text cells hold None (see `with_texts`)."""
-        keys = [s.key for s in self.series]
+        keys = [s.key for s in paced(self.series, names.KEYS)]
         if not keys or self.hi < self.lo:
             return
         if self._is_uneven():
@@ -174,10 +174,9 @@ class RunRows:
                 let_go(columns)
             return
         # A text that has its column for itself is all that its point says.
-        apart = {
-            key for key in keys if texts and not self._by_time and _is_text(key) and self._sources.get(self._owner.get(key, "")) == [key]
-        }
-        for columns, lo, hi in self._pages([key for key in keys if key not in apart]):
+        whole = texts and not self._by_time
+        apart = {key for key in paced(keys, names.KEYS) if whole and _is_text(key) and self._sources.get(self._owner.get(key, "")) == [key]}
+        for columns, lo, hi in self._pages([key for key in paced(keys, names.KEYS) if key not in apart]):
             yield from self._window(columns, sorted(apart), lo, hi, texts)
             let_go(columns)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from apiserver.common.fairness import paced
 from apiserver.stores.elastic.client import PAGE, ElasticClient
 from apiserver.stores.elastic.generations import Generations
 from apiserver.stores.elastic.layout import Layout
@@ -51,6 +52,10 @@ POINT_VALUES: Query = {
 }
 CONDITIONS = 100
 """Of one search."""
+EVENTS = 500
+"""Events made before yielding to other requests."""
+VARIANTS = 200
+"""Variants looked at together: to make the conditions for more keeps other requests waiting."""
 WAYS = ("desc", "asc")
 IMAGES: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"}}]
 """Images that a gallery can show."""
@@ -84,7 +89,7 @@ class ElasticEventPages:
                 hits = self._point_hits(types, query, zone, descending, place, size)
                 if hits is None:
                     hits = self.page_of_hits(company, types, query, zone, descending, place, size)
-                events += [event_of(hit, types, order) for hit in hits]
+                events += [event_of(hit, types, order) for hit in paced(hits, EVENTS)]
                 if len(hits) < size:
                     break
                 place = events[-1].cursor
@@ -218,6 +223,10 @@ class ElasticEventPages:
             return []
         index = next(iter(types))
         keys = [key for key, row in rows.items() if row.max_iter is not None]
+        slices = [keys[start : start + VARIANTS] for start in range(0, len(keys), VARIANTS)]
+        return [variant for some in slices for variant in self._variants(index, some, rows)]
+
+    def _variants(self, index: str, keys: Sequence[SeriesKey], rows: Mapping[SeriesKey, SeriesRow]) -> list[ImageVariant]:
         ends = self._first_hits(index, [(series_query(key, *IMAGES, _at(rows[key], way)), way) for key in keys for way in WAYS])
         missed = [place for place, hit in enumerate(ends) if hit is None]  # the first or last events of these have no url
         searched = self._first_hits(index, [(series_query(keys[place // 2], *IMAGES), WAYS[place % 2]) for place in missed])
@@ -259,7 +268,7 @@ class ElasticEventPages:
 
     def _valid_from(self, index: str, rings: Sequence[SeriesKey], rows: Mapping[SeriesKey, SeriesRow]) -> dict[SeriesKey, int]:
         """Of series that use urls again: the least of the greatest iterations of every url."""
-        doubles = [key for key in rings if max(-(rows[key].min_iter or 0), rows[key].max_iter or 0) < EXACT]
+        doubles = dict.fromkeys(key for key in rings if max(-(rows[key].min_iter or 0), rows[key].max_iter or 0) < EXACT)
         greatest = {"max": {"field": "iter"}}
         # A ring has few urls; numbering all urls of the index would take longer than going by their names.
         first = {"terms": {"field": "url", "size": 1, "order": {"last": "asc"}, "execution_hint": "map"}, "aggs": {"last": greatest}}

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from apiserver.stores.elastic.client import PAGE, ElasticClient
+from apiserver.common.fairness import paced
+from apiserver.stores.elastic.client import PAGE, SEARCHES, ElasticClient
 from apiserver.stores.elastic.point_values import POINT_DOCUMENT, body_of, source_of
 from apiserver.stores.elastic.queries import MISSING, NO_MATCH, Query, all_of, any_of, named_series, parts_of, point_value, span
-from apiserver.stores.elastic.series.store import SeriesStore, series_query
+from apiserver.stores.elastic.series.store import SERIES, SeriesStore, series_query
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import Axis, Cursor, Ints, PointColumns, SeriesKey
 
@@ -76,7 +77,7 @@ class ElasticPoints:
             if lo is not None and hi is not None and hi - lo < PAGE:
                 return self._stretch(indices, filters, hi - lo + 1)
             whole = {key: self.all_points(key, index, filters) for key, index in indices.items()}
-            return [rows.columns(key) for key, rows in whole.items() if rows.iters]
+            return [rows.columns(key) for key, rows in paced(whole.items(), SERIES) if rows.iters]
         # Points of numbers and of what else a row of the runs API holds are in indices of their own.
         found = _Taken()
         for index, part in _parts(indices):
@@ -91,7 +92,7 @@ class ElasticPoints:
         body: Query = {"size": PAGE, "_source": False, "stored_fields": "_none_", "sort": [{"iter": "asc"}, *_payload()]}
         body["track_total_hits"] = False
         asked = list(indices.items())
-        for start in range(0, len(asked), at_once := max(1, PAGE // width)):
+        for start in range(0, len(asked), at_once := max(1, min(SEARCHES, PAGE // width))):
             some = asked[start : start + at_once]
             searches = [(index, {**body, "query": series_query(key, {"exists": {"field": "iter"}}, *filters)}) for key, index in some]
             for (key, _), answer in zip(some, self._client.msearch(searches, "hits.hits.sort"), strict=True):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from elasticsearch import ApiError
 
+from apiserver.common.fairness import paced
 from apiserver.stores.conditions import ACTIVITY_KINDS, Path, conditions_in, path_of
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, IndexGone, attempts, busy_reason, is_index_gone, reason
@@ -29,6 +30,8 @@ from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Documen
 TRIES = 30
 BULK = 500
 """Documents of one bulk request."""
+CONVERTED = 100
+"""Documents converted before yielding to other requests."""
 NAMED = 20_000
 """Documents that a search may name one by one."""
 
@@ -105,7 +108,7 @@ class ElasticRegistry:
         for start in range(0, len(ids), BULK):
             some = ids[start : start + BULK]
             lines = []
-            for id in some:
+            for id in paced(some, CONVERTED):
                 source = source_of(kind, company, id, {**bodies[id], "id": id}, revision, bodies[id])
                 lines.append(action("create", index, document_id(kind, company, id), source))
             for id, item in zip(some, self._client.bulk(b"".join(lines)).items, strict=True):
@@ -316,7 +319,7 @@ class ElasticRegistry:
         if stop == 0:
             return found
         for hits in self._client.scan(index, body, 1000 if stop is None else min(stop, 1000)):
-            found += [document_of(hit) for hit in hits]
+            found += [document_of(hit) for hit in paced(hits, CONVERTED)]
             if stop is not None and len(found) >= stop:
                 return found[:stop]
         return found

@@ -12,6 +12,7 @@ from typing import Any
 
 from elasticsearch import ApiError
 
+from apiserver.common.fairness import let_go, paced
 from apiserver.stores.elastic.bulk_actions import action
 from apiserver.stores.elastic.client import ElasticClient, IndexGone, busy_reason, is_index_gone, reason
 from apiserver.stores.elastic.generations import Generations
@@ -19,13 +20,14 @@ from apiserver.stores.elastic.layout import Layout
 from apiserver.stores.elastic.queries import Query, all_of, terms
 from apiserver.stores.elastic.series.group_commit import GroupCommit
 from apiserver.stores.elastic.series.row import key_of
-from apiserver.stores.elastic.series.store import SeriesStore
+from apiserver.stores.elastic.series.store import SERIES, SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.errors import StoreBusy
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, SINGLE_VALUE_ITER, SeriesKey
 
-SLICE = 5_000
+SLICE = 2_000
+KEY_FIELDS = ["task", "metric", "variant", "type"]
 KEEP_ALIVE = "2m"
 
 
@@ -64,6 +66,7 @@ class Deleter:
         known = self._series_documents(statistics, tasks)
         removed, left_out = self._remove(company, indices, terms("task", tasks), since)
         again = self._forget_series(statistics, known, everything=not left_out)
+        let_go(known)
         touched = (*indices, statistics)
         self._visibility.record_writes(company, dict.fromkeys(tasks, touched))
         if again:
@@ -169,12 +172,12 @@ class Deleter:
 
     def _series_documents(self, index: str, tasks: Sequence[str]) -> list[dict[str, Any]]:
         query = all_of([terms("task", tasks), {"term": {"kind": "series"}}])
-        body: Query = {"query": query, "sort": ["task", "metric", "variant", "type"], "seq_no_primary_term": True}
-        return [hit for hits in self._client.scan(index, body) for hit in hits]
+        body: Query = {"query": query, "sort": KEY_FIELDS, "_source": KEY_FIELDS, "seq_no_primary_term": True}
+        return [hit for hits in self._client.scan(index, body, SLICE) for hit in hits]
 
     def _forget_series(self, index: str, known: Sequence[dict[str, Any]], *, everything: bool) -> list[SeriesKey]:
         """Delete the documents of a task's series. Returns the series to recompute, because some of their events are left or arrived since."""
-        for hit in known:
+        for hit in paced(known, SERIES):
             self._group_commit.forget(index, hit["_id"])
         if not everything:
             return [key_of(hit["_source"]) for hit in known]
