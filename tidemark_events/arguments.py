@@ -42,7 +42,7 @@ FIELDS = frozenset(
 TREES = frozenset(["hyperparams", "last_metrics", "configuration", "runtime", "script", "execution", "output", "container", "models"])
 """Fields of a task that a filter can name by a dotted path."""
 OPTIONS = frozenset(("_any_", "_all_", "filters", "include_subprojects", "search_hidden"))
-"""What else `where` may hold."""
+"""Other keys of `where`."""
 STATISTICS = frozenset(
     [
         "value",
@@ -64,7 +64,7 @@ LONGEST_NAME = 1024
 """Bytes of a metric's or a variant's name: the server's limit."""
 _SERIES = re.compile(r"last_metrics\.[0-9a-f]{32}\.[0-9a-f]{32}\.(\w+)")
 _OWN = {"order_by": "order_by=", "page": "limit=", "page_size": "limit=", "size": "limit=", "scroll_id": "limit="}
-"""What the call sends itself: field -> the argument that says it."""
+"""Fields that the call sets itself -> the argument to use instead."""
 
 
 def text(name: str, value: Any) -> str:

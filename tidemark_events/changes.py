@@ -11,9 +11,9 @@ from tidemark_events.websocket import Closed, Refused, WebSocket
 from tidemark_events.wire import Wire
 
 LONGEST_WAIT = 30.0
-"""Seconds after which the run is looked at although the socket said nothing: a line may be dead without an end."""
+"""Seconds after which the run is read even though the socket is silent: a connection can be dead without being closed."""
 PACE = 0.2
-"""Seconds between two looks at least, however much arrives."""
+"""Least seconds between two reads."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 POLICY = 1008
 """Close code: too many sockets of this user, or the login has ended."""
@@ -30,7 +30,7 @@ class Changes:
 
     @property
     def live(self) -> bool:
-        """Whether the server says by a socket what changes."""
+        """Whether the server reports changes by a socket."""
         return self._socket is not None
 
     def wait(self, interval: float) -> None:

@@ -25,7 +25,8 @@ def connect(
 
     `url`: else TIDEMARK_URL, else CLEARML_API_HOST, else http://127.0.0.1:8008. `key`, `secret`: else TIDEMARK_ACCESS_KEY and
     TIDEMARK_SECRET_KEY, else CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, else none (a server on a loopback address wants none).
-    `check`: ask the server now, so that a wrong address or key is told here. `attempts`: how often a call is tried while the server is unavailable.
+    `check`: ask the server now, so that a wrong address or key is found here. `attempts`: how often a call is tried while the server is
+    unavailable.
     Raises ServerUnavailable, LoginRefused, and InvalidArgument for an argument of a wrong type.
     """
     for name, value in (("url", url), ("key", key), ("secret", secret)):

@@ -8,7 +8,7 @@ class TidemarkError(Exception):
 
 
 class InvalidArgument(TidemarkError, ValueError, TypeError):
-    """An argument of a wrong type, out of its range, or a name that nothing has."""
+    """An argument of a wrong type, out of its range, or an unknown name."""
 
 
 class ServerUnavailable(TidemarkError):

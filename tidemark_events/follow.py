@@ -16,7 +16,7 @@ from tidemark_events.wire import Wire
 OVERLAP = 500
 """Lines before the last known one that are read again: another worker's lines may be older and arrive later."""
 REMEMBERED = 20_000
-"""Points of a series that are remembered, so that none is given twice."""
+"""Points of a series that are remembered, so that none is yielded twice."""
 LONGEST_PAUSE = 15.0
 ENDED = ("completed", "failed", "stopped", "closed", "published")
 
@@ -34,7 +34,7 @@ class Follower:
         self._change: Any = None
 
     def items(self, interval: float) -> Iterator[Point | Line]:
-        """Everything from now on; ends when the run has ended and all of it was given."""
+        """Everything from now on; ends when the run has ended and everything was yielded."""
         from tidemark_events.changes import Changes  # TLS and sockets, which `import tidemark_events` does not need
 
         pause = interval
@@ -62,7 +62,7 @@ class Follower:
         if self._points:
             for metric in metrics_of(self._wire, self._run):
                 self._seqs[metric] = int(self._columns(metric, 2)["seq"])
-            # While a batch of anybody is under way, `seq` stays below it, and points that are there would come again.
+            # While any batch is being stored, `seq` stays below it, and points that are stored already would be yielded again.
             for _ in self._new_points():
                 pass
         if self._lines:
@@ -79,7 +79,7 @@ class Follower:
         return NotFound(f'run "{self._run}" is not on {self._wire.url} any more: it was deleted')
 
     def news(self) -> Iterator[Point | Line]:
-        """Points and lines that were not given yet, points first."""
+        """Points and lines that were not yielded yet, points first."""
         if self._points:
             yield from self._new_points()
         if self._lines:
@@ -89,7 +89,7 @@ class Follower:
         for metric in metrics_of(self._wire, self._run):
             since = self._seqs.get(metric)
             answer = self._columns(metric, WINDOW, since)
-            # All of it is read before any of it is given: a connection that is lost in between repeats nothing.
+            # Everything is read before anything is yielded, so a connection that is lost in between repeats nothing.
             found = [
                 (one, [one] if one["points"] == one["n"] else list(exact(self._wire, self._run, one, since))) for one in answer["series"]
             ]

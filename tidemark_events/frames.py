@@ -80,7 +80,7 @@ def _spread(line: Series, steps: Sequence[float]) -> list[float | None]:
 
 
 def joined(parts: Sequence[Sequence[float]]) -> Sequence[float]:
-    """Columns one after the other."""
+    """Concatenate columns."""
     if len(parts) == 1:
         return parts[0]
     if all(isinstance(part, memoryview) and part.format == "d" for part in parts):

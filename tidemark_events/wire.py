@@ -35,7 +35,7 @@ TOO_LARGE = 413
 
 
 class Answer(NamedTuple):
-    """An answer as it came: header names in any case."""
+    """An HTTP answer; header names in any case."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,7 +55,7 @@ class Wire:
         """How URLs of this server's files begin."""
 
     def call(self, endpoint: str, body: Mapping[str, Any], *, again: bool = True) -> dict[str, Any]:
-        """`data` of the answer. `again`: a call whose answer was lost may be repeated."""
+        """`data` of the answer. `again`: the call may be repeated when its answer was lost."""
         answer = self.send("POST", f"/{endpoint}", json.dumps(body).encode(), {"Content-Type": "application/json"}, again=again)
         return _data(endpoint, answer)
 
@@ -209,7 +209,7 @@ def _trusted(url: str) -> ssl.SSLContext | None:
 
 
 def _no_login(request: Any) -> Any:
-    """For `auth`: nothing, and no look into ~/.netrc either."""
+    """An `auth` that adds nothing and keeps `requests` from reading ~/.netrc."""
     return request
 
 

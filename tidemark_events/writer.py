@@ -25,7 +25,7 @@ BATCH = 5_000
 INTERVAL = 1.0
 """Seconds between two batches of a quiet run."""
 QUEUE = 200_000
-"""Rows that wait at most; later ones are dropped and counted."""
+"""Most rows that wait; later ones are dropped and counted."""
 EXIT_SECONDS = 30.0
 """Seconds that the end of a program waits for the server."""
 LONGEST_PAUSE = 15.0
@@ -69,7 +69,7 @@ class Writer:
     # --- what training calls
 
     def row(self, data: Mapping[str, Any], step: int | None) -> None:
-        """Keep a row for the next batch. Values that are no numbers are converted here, because a tensor may change afterwards."""
+        """Keep a row for the next batch. Values that are not numbers are converted here, because a tensor may change afterwards."""
         if step is None:
             step = self.next_step
         elif type(step) is not int or not -STEPS <= step < STEPS:
@@ -255,7 +255,7 @@ def _many(count: int, noun: str) -> str:
 
 
 def number(name: str, value: Any) -> float:
-    """A value as a float. Raises InvalidArgument for what is no number."""
+    """A value as a float. Raises InvalidArgument for other values."""
     try:
         return float(value)
     except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers

@@ -11,15 +11,15 @@ from apiserver.stores.errors import StoreDamaged
 
 
 def copy(source: Path, target: Path) -> None:
-    """The database as it is at this moment: one read transaction, which holds up no writer. `target` must not exist."""
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # SQLite would make it readable by others
+    """A consistent copy, made in one read transaction that blocks no writer. `target` must not exist."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # SQLite would make it readable by other users
     with closing(_open(source)) as database, closing(sqlite3.connect(target)) as made:
-        database.backup(made)  # all pages in one step: in several, each write of the server would restart it
-        made.execute("PRAGMA journal_mode=DELETE").fetchall()  # one file, without a log beside it
+        database.backup(made)  # all pages in one step: between steps a write of the server would restart the copy
+        made.execute("PRAGMA journal_mode=DELETE").fetchall()  # one file, without a -wal beside it
 
 
 def counts(path: Path) -> dict[str, int]:
-    """The number of rows of each table. Raises StoreDamaged when the file is not whole."""
+    """The number of rows of each table. Raises StoreDamaged when the file is damaged."""
     with closing(_open(path)) as database:
         try:
             [(verdict,)] = database.execute("PRAGMA quick_check(1)").fetchall()

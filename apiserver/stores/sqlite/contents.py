@@ -23,11 +23,11 @@ from apiserver.stores.sqlite.leaves import decode_extra, unpack
 from apiserver.stores.sqlite.points import last_values
 
 _OWNED = "JOIN entities e ON e.id = {table}.entity AND e.company IS NOT NULL"
-"""A deleted task's rows wait to be purged, and belong to nobody."""
+"""Rows of deleted tasks that are not purged yet have no owner."""
 
 
 class SqliteContents:
-    """The contents of a file that no server uses. One of an older layout is migrated: give a copy."""
+    """The contents of a file that no server uses. A file of an older layout is migrated in place: pass a copy."""
 
     def __init__(self, path: Path) -> None:
         """Raises StoreDamaged, StoreBusy."""

@@ -1,4 +1,4 @@
-"""Removing what a task reported after an iteration: series by series, so that other writers wait for one slice at most."""
+"""Removes the events of a task after an iteration, series by series, so that other writers wait for one slice at most."""
 
 from __future__ import annotations
 

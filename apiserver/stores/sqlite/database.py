@@ -1,9 +1,9 @@
 """One SQLite file shared by events and registry: a single writer thread, a few reader threads, snapshots for readers (WAL).
 
-Callers are greenlets; the work runs in gevent's own thread pool, so that a write or a long read never stops the others.
+Callers are greenlets; the work runs in gevent's own thread pool, so that a write or a long read never blocks other requests.
 
-Group commit: small writes that wait while another transaction is on its way to the disk share the next one, and one sync of the disk. Each has a
-savepoint of its own, so one that fails takes nothing of the others back. Each write returns when the transaction that holds it is on disk.
+Group commit: small writes that wait while another transaction is being synced share the next one and its sync. Each has its own
+savepoint, so a write that fails does not roll back the others. A write returns when its transaction is on disk.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ VACUUM_PAGES = 500
 GIVE_BACK_AFTER = 0.25
 """Seconds after a delete."""
 GROUP_LINES = 2_000
-"""Lines of the small writes that share a transaction: some milliseconds of work."""
+"""Most lines of a shared transaction: some milliseconds of work."""
 
 _Work = Callable[[sqlite3.Connection], Any]
 _Outcome = tuple[Any, BaseException | None]
@@ -52,11 +52,11 @@ class _Write:
     work: _Work
     lines: int | None
     outcome: AsyncResult = field(default_factory=AsyncResult)
-    """Set when the transaction that holds it is on disk, or rolled back."""
+    """Set when its transaction is on disk or rolled back."""
 
 
 class Database:
-    """`write` and `read` run a function with a connection in a thread and return what it returns.
+    """`write` and `read` run a function with a connection in a thread and return its result.
 
     A write is committed and on disk when `write` returns, rolled back when the function raises. A read sees one snapshot. Raises StoreBusy when
     the disk is full or another process holds the file, StoreDamaged when the file is not usable.
@@ -81,9 +81,10 @@ class Database:
         self._on_rollback.append(forget)
 
     def write(self, work: Callable[[sqlite3.Connection], T], *, lines: int | None = None) -> T:
-        """Run `work` in a durable transaction. `lines`: how much it writes; small writes that wait share a transaction. None: it has one of its own.
+        """Run `work` in a durable transaction. `lines`: how much it writes; small writes that wait share a transaction. None: a
+        transaction of its own.
 
-        A shared transaction that fails as a whole is rolled back, and each write of it is tried alone: `work` may run twice.
+        A shared transaction that fails as a whole is rolled back, and each of its writes is retried alone: `work` may run twice.
         """
         with tracing.span("sqlite write"):
             try:
@@ -113,7 +114,7 @@ class Database:
 
     def _go_on(self) -> None:
         if self._waiting:
-            # A greenlet of its own: a caller that is killed meanwhile must not keep the others from their outcomes.
+            # In its own greenlet: if this caller is killed, the others still get their outcomes.
             gevent.spawn(self._commit_waiting)
         else:
             self._writing = False
@@ -175,7 +176,7 @@ class Database:
         # `execute` would step this statement once, which is one page.
         connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
         left = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
-        if not left:  # the file itself shrinks when the log is moved into it
+        if not left:  # the file shrinks when the WAL is written back into it
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return left
 
@@ -199,7 +200,7 @@ class Database:
     # --- in the threads ---
 
     def _transaction(self, works: Sequence[_Work]) -> list[_Outcome]:
-        """Run each of them; changes of those that raise are rolled back."""
+        """Run each write; the changes of one that raises are rolled back."""
         together = self._together(works) if len(works) > 1 else None
         return together or [self._alone(work) for work in works]
 
@@ -215,7 +216,7 @@ class Database:
             return None, self._shown(error)
 
     def _together(self, works: Sequence[_Work]) -> list[_Outcome] | None:
-        """One transaction for all. None: SQLite refused something of it, and nothing is stored."""
+        """Run all writes in one transaction. None: SQLite refused one of them, and nothing is stored."""
         connection = self._writer()
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -340,7 +341,7 @@ def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
 
 
 def _close_to_others(path: Path) -> None:
-    """The file is readable by its owner only; SQLite gives -wal and -shm the mode of the file."""
+    """Make the file readable by its owner only; SQLite gives -wal and -shm the mode of the file."""
     with contextlib.suppress(FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError):  # sqlite3 says what is wrong
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):

@@ -82,7 +82,7 @@ def delete_logs(
     include: Collection[str] | None,
     exclude: Collection[str] | None,
 ) -> int:
-    """Remove log lines by age and metric; those that arrive while it runs stay whole."""
+    """Remove log lines by age and metric; lines that arrive during the call are kept."""
 
     def begin(connection: sqlite3.Connection) -> tuple[int, int, list[int]] | None:
         row = connection.execute("SELECT id FROM entities WHERE company=? AND task=?", (company, task)).fetchone()

@@ -49,7 +49,7 @@ from apiserver.stores.sqlite.lookups import owner_rows, series_ids, task_series
 
 Read = TypeVar("Read")
 LEAST_FREE = 1 << 26
-"""Bytes of the disk below which writes are about to fail."""
+"""Free bytes on the disk below which writes are about to fail."""
 
 
 class SqliteEvents:
@@ -71,7 +71,7 @@ class SqliteEvents:
         owners = (task, rewound(task))
 
         def cut_off(connection: sqlite3.Connection) -> tuple[int, list[int]]:
-            """The number of events, and the entities that are too large to go in the same transaction."""
+            """The number of events, and the entities that are too large to purge in the same transaction."""
             both = [deleting.orphan(connection, company, owner) for owner in owners]
             left = [entity for entity, _ in filter(None, both) if not deleting.purge_slice(connection, entity)]
             return both[0][1] if both[0] else 0, left

@@ -19,7 +19,7 @@ from apiserver.stores.records import SINGLE_VALUE_ITER, Floats, Ints
 SMALL = 256
 """Appends are merged into the last leaf up to this size: single points do not become single rows, and a rewrite stays within two pages."""
 LEAF = 1024
-"""No leaf is larger."""
+"""The largest size of a leaf."""
 
 Extra = dict[str, dict[str, Any]]
 
@@ -60,7 +60,7 @@ _NONE = Columns(*(np.empty(0, t) for t in _TYPES))
 
 
 def joined(parts: list[Columns]) -> Columns:
-    """One after the other."""
+    """Concatenate columns."""
     if len(parts) == 1:
         return parts[0]
     return Columns(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else _NONE
@@ -92,7 +92,7 @@ def ordered(columns: Columns) -> Columns:
 
 
 def insert(connection: sqlite3.Connection, series: int, new: Columns, extra: Extra, *, last_iter: int | None) -> int:
-    """Put points (sorted, unique) into the leaves of a series; the number of points that were replaced.
+    """Insert points (sorted, unique) into the leaves of a series; returns the number of points that were replaced.
 
     `last_iter` is the greatest iteration that the series has (None: no points): appends touch the last leaf only.
     """

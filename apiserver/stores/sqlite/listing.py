@@ -16,7 +16,7 @@ from apiserver.stores.sqlite.points import read_series
 
 
 def count(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery) -> int:
-    """The exact number of events; from the series rows when nothing but series is asked for and nothing was replaced."""
+    """The exact number of events; from the series rows if only series are counted and no event was replaced."""
     plain = (query.min_iter, query.max_iter, query.iters, query.min_timestamp, query.max_timestamp, query.levels, query.until_seq)
     if all(part is None for part in plain) and not query.with_iter:
         rows = _series(connection, "SELECT stale, count FROM series WHERE id", found.keys)
@@ -107,7 +107,7 @@ def _event_iterations(
 
 
 def image_variants(connection: sqlite3.Connection, found: TaskSeries) -> list[ImageVariant]:
-    """Per variant of debug images: where its newest file is, and from where on its files still exist."""
+    """Per variant of debug images: the newest file, and the iteration from which on its files still exist."""
     variants = []
     for series, key in found.keys.items():
         newest = connection.execute(

@@ -42,8 +42,8 @@ class Stretch:
     def candidates(self, search: LineSearch) -> tuple[list[Text], Cursor | None]:
         """The texts of the next stretch that may match, and where to go on (None: at the end).
 
-        With a literal SQLite looks at up to 100,000 rows by itself, else `limit` rows are read. Only times and texts are read of lines that
-        don't match.
+        With a literal, SQLite filters up to 100,000 rows itself, else `limit` rows are read. Of lines that don't match, only times and
+        texts are read.
         """
         end: Key | None = None
         if search.narrowing:
@@ -59,7 +59,7 @@ class Stretch:
         return texts, None if last is None else Cursor(last[0], last[0], last[1])
 
     def picked(self, keys: Sequence[Key]) -> list[PagedEvent]:
-        """The lines at these places; those that were deleted meanwhile are left out."""
+        """The lines at these positions; lines that were deleted meanwhile are left out."""
         statement = f"SELECT {LOG_COLUMNS} FROM logs WHERE entity=? AND timestamp=? AND seq=?"
         found = [self._connection.execute(statement, (self._found.entity, *key)).fetchone() for key in keys]
         return [self._build(row) for row in found if row is not None]
@@ -112,7 +112,7 @@ def positions(connection: sqlite3.Connection, entity: int, total: int, cursors: 
 
 def slices(connection: sqlite3.Connection, entity: int, interval: int, lo: int, hi: int) -> list[LogSlice]:
     """How many lines of each level there are in slices of time (see LogReader.log_slices)."""
-    origin = lo // interval * interval  # SQLite's division rounds towards zero: times before the origin are none
+    origin = lo // interval * interval  # SQLite's division rounds towards zero: times before the origin are left out
     rows = connection.execute(
         "SELECT (timestamp - ?2) / ?3, level, count(*) FROM logs WHERE entity=?1 AND timestamp BETWEEN ?4 AND ?5 GROUP BY 1, 2 ORDER BY 1",
         (entity, origin, interval, lo, hi),

@@ -49,7 +49,7 @@ def series_ids(connection: sqlite3.Connection, company: str, keys: Sequence[Seri
 
 
 def task_series(connection: sqlite3.Connection, company: str, query: EventQuery) -> TaskSeries | None:
-    """The series that the query lets through; None when there are none."""
+    """The series that match the query; None when none does."""
     owner = owner_rows(connection, company, [query.task]).get(query.task)
     if owner is None:
         return None

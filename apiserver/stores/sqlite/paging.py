@@ -30,13 +30,13 @@ from apiserver.stores.records import (
 from apiserver.stores.sqlite.points import PointRange, Selected, select_points
 
 FEW = 1_000
-"""Values that a statement lists; SQLite counts its variables, and more of them are one JSON text."""
+"""Most values that are bound one by one; longer lists are one JSON text, because SQLite limits the number of variables."""
 LOG_COLUMNS = "series, iter, timestamp, seq, level, worker, msg, extra"
 """The columns of a log line that is returned as an event."""
 
 
 class TaskSeries(NamedTuple):
-    """The series of a task that a query lets through, by the ids of their rows."""
+    """The series of a task that match a query, by the ids of their rows."""
 
     entity: int
     model_event: bool
@@ -51,7 +51,7 @@ class TaskSeries(NamedTuple):
 
 
 class EventBuilder:
-    """Makes events of the rows of one task; `order` decides what their cursors hold."""
+    """Builds events from the rows of one task; `order` decides what their cursors contain."""
 
     def __init__(self, connection: sqlite3.Connection, found: TaskSeries, order: Axis) -> None:
         self._connection, self._by_iter = connection, order == "iter"
@@ -83,8 +83,8 @@ class EventBuilder:
 
 
 class RowSource(NamedTuple):
-    """Rows of one table in the order asked for: how each sorts (events without iteration are in a zone of their own, behind), and how a
-    row becomes an event. Only rows on the page become events."""
+    """Rows of one table in the requested order: their sort keys (events without iteration come last) and their conversion to events,
+    which only rows of the page need."""
 
     orders: list[tuple[int, int, int, int]]
     rows: list[tuple[Any, ...]]
@@ -121,8 +121,8 @@ def page(connection: sqlite3.Connection, found: TaskSeries, query: EventQuery, p
 
 @dataclass(slots=True)
 class _PageTables:
-    """A page that was asked for; each method reads its share of one table. A zone is 0 for events with iteration and 1 for those without, which
-    the iteration axis shows last."""
+    """The query of a page; each method reads its part of one table. Zone 0 has the events with iteration, zone 1 those without, which
+    come last on the iteration axis."""
 
     connection: sqlite3.Connection
     found: TaskSeries

@@ -116,7 +116,7 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class PointRange:
-    """Which points: the first `limit` after the cursor in the order (axis, timestamp, seq), reversed when descending, of those inside all
+    """A selection of points: the first `limit` after the cursor in the order (axis, timestamp, seq), reversed when descending, inside all
     bounds (inclusive; `lo` and `hi` are on the axis)."""
 
     axis: Axis
@@ -140,7 +140,7 @@ class PointRange:
 
 
 def select_points(connection: sqlite3.Connection, series: Sequence[int], wanted: PointRange) -> Selected:
-    """Leaves are opened in the order of their near end until those not opened yet can't hold an earlier point than the last one wanted."""
+    """Opens leaves in the order of their nearer end, until no unopened leaf can hold a point that sorts before the last one selected."""
     wanted = wanted.narrowed()
     axis, descending, limit = wanted.axis, wanted.descending, wanted.limit
     lo, hi = MIN_ITER if wanted.lo is None else wanted.lo, MAX_ITER if wanted.hi is None else wanted.hi
@@ -193,7 +193,7 @@ def _axis(columns: Columns, axis: Axis) -> Ints:
 
 
 def _inside(columns: Columns, wanted: PointRange) -> npt.NDArray[np.bool_] | None:
-    """Which points of a leaf are wanted; None: all."""
+    """Which points of a leaf are selected; None: all."""
     x, after = _axis(columns, wanted.axis), wanted.after
     tests = []
     if wanted.lo is not None:

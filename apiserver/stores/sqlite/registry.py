@@ -176,7 +176,7 @@ class SqliteRegistry:
         return self._database.read(lambda connection: query.names(connection, field))
 
     def _query(self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf]) -> _Query:
-        """A query whose patterns are matched: here, since the threads that read the database serve every call."""
+        """Match the patterns of a query, outside of the reader threads, which serve every call."""
         query = _Query(kind, companies, where)
         if query.has_patterns:
             query.match(self._database.read(query.candidates))
@@ -265,8 +265,8 @@ class _Query:
         return connection.execute(sql, [*params, -1 if limit is None else limit, offset]).fetchall()
 
     def candidates(self, connection: sqlite3.Connection) -> list[list[Any]]:
-        """The rows that SQLite's part of the conditions lets through, then a column for each leaf of the conditions with patterns."""
-        # One step, one text a column: ten thousand rows would hand the interpreter lock back and forth ten thousand times.
+        """The rows that pass the conditions that SQLite evaluates, then a column for each leaf of the conditions with patterns."""
+        # One text per column: ten thousand single rows would release and take the GIL ten thousand times.
         statement = Statement(self._kind)
         params: list[Any] = []
         columns = [f"json_group_array({column})" for column in ("d.rowid", *self._tests(statement, params))]
@@ -293,7 +293,7 @@ class _Query:
         self._matching = [row for row, ok in zip(rows, holds, strict=True) if ok]
 
     def _named(self, params: list[Any]) -> str:
-        """The rows that matched. Since then another document may have taken the row of one that was deleted."""
+        """The documents of the rows that matched. The row of a document that was deleted meanwhile may hold another one."""
         params += [self._kind, orjson.dumps(self._companies).decode(), orjson.dumps(self._matching).decode()]
         return "+d.kind = ? AND +d.company IN (SELECT value FROM json_each(?)) AND d.rowid IN (SELECT value FROM json_each(?))"
 

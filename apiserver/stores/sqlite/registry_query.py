@@ -1,8 +1,8 @@
 """Conditions and orders of the registry port as SQL.
 
-Three kinds of places a path can name: a column of its own (what tables are usually filtered and sorted by), a time or iteration of the
+A path can name four kinds of places: a column of its own (what tables are usually filtered and sorted by), a time or iteration of the
 `activity` table, a statistic of a series, or anything else in the JSON body. Patterns never run inside SQLite: a Python function called
-from a statement takes the interpreter lock once a row, and a busy main thread would make it wait each time. Candidates come back as one
+from a statement takes the GIL once per row, and waits each time for a busy main thread. Candidates come back as one
 JSON text in one step and are matched outside.
 """
 
@@ -159,8 +159,8 @@ class Statement:
     # --- patterns
 
     def text(self, path: Path, params: list[Any]) -> str:
-        """The value that a pattern is matched with, a text or a list of texts, as the argument of a JSON function. Of a long text only what patterns see:
-        those of all documents are in memory together."""
+        """The value that a pattern is matched with, a text or a list of texts, as the argument of a JSON function. Long texts are cut to
+        what patterns see, because the texts of all documents are in memory together."""
         if len(path) == 1 and path[0] in LIST_COLUMNS:
             return f"json(coalesce(d.{path[0]}, 'null'))"
         if len(path) == 1 and path[0] in COLUMNS:
@@ -187,8 +187,8 @@ class Statement:
         return ", ".join([*parts, "d.id", "d.company"])
 
     def _number_or_value(self, path: Path, params: list[Any]) -> str:
-        """The value at a path, as a number if it is the text of one. Only such a text equals its own cast: the comparison turns texts that are
-        numbers as a whole into numbers, and a cast those that begin with one."""
+        """The value at a path, as a number if it is the text of one. Only such a text equals its own cast: a comparison converts texts
+        that are entirely a number, a cast also those that begin with one."""
         value, cast, number, text = [self.scalar(path, params) for _ in range(4)]
         return f"CASE WHEN {value} = CAST({cast} AS NUMERIC) THEN CAST({number} AS NUMERIC) ELSE {text} END"
 

@@ -45,7 +45,7 @@ EVENT_SCHEMA = (
     "CREATE UNIQUE INDEX IF NOT EXISTS events_by_identity ON events(series, has_iter, iter, key)",
     "CREATE INDEX IF NOT EXISTS events_by_order ON events(entity, type, has_iter, iter, timestamp, seq)",
     "CREATE INDEX IF NOT EXISTS events_by_url ON events(series, url, iter) WHERE url IS NOT NULL",
-    # What the ring of debug image files needs: per url its greatest iteration and the one before it.
+    # For debug images that reuse file names: the two greatest iterations of each url.
     """CREATE TABLE IF NOT EXISTS urls(
         series INTEGER NOT NULL, url TEXT NOT NULL, max_iter INTEGER NOT NULL, previous_iter INTEGER,
         PRIMARY KEY(series, url)) WITHOUT ROWID""",

@@ -24,12 +24,12 @@ from apiserver.stores.sqlite import leaves, series_rows
 from apiserver.stores.sqlite.leaves import Columns, Extra
 
 GIVE_WAY = 5_000
-"""Points turned into arrays at a stretch: two milliseconds."""
+"""Points converted to arrays before yielding: about two milliseconds."""
 SERIES_COST = 25
-"""What a series costs beside its points, in points."""
+"""The cost of a series in addition to its points, in points."""
 _LOG_COLUMNS = 10
 _LOG_ROWS = 200
-"""Log lines a statement: one call into SQLite per row would take the interpreter lock per row (3.7 µs a row against 1.9)."""
+"""Log lines per statement: a call into SQLite per row would take the GIL per row (3.7 µs a row instead of 1.9)."""
 _INSERT_LOGS = "INSERT INTO logs(entity, timestamp, seq, series, iter, level, worker, size, msg, extra) VALUES"
 _ROW = "(" + ",".join("?" * _LOG_COLUMNS) + ")"
 _INSERT_MANY_LOGS = _INSERT_LOGS + ",".join([_ROW] * _LOG_ROWS)
@@ -86,7 +86,7 @@ def _arrays(points: Points) -> SeriesArrays:
     last = {iteration: position for position, iteration in enumerate(points.iters)} if points.extra else {}
     for position, fields_ in points.extra.items():
         if last[points.iters[position]] != position:
-            continue  # a later point of the batch replaces it, and what came with it
+            continue  # a later point of the batch replaces it and its extra fields
         fields_ = dict(fields_)
         if "worker" in fields_:
             workers[points.lines[position]] = str(fields_.pop("worker"))
@@ -151,7 +151,7 @@ class SqliteBatchWriter:
     def _series_of(
         self, connection: sqlite3.Connection, company: str, entities: dict[str, int], keys: Iterable[SeriesKey]
     ) -> tuple[_SeriesRows, dict[SeriesKey, str]]:
-        """The ids and rows of these series, made where they are new; and those for which there is no place, with the reason."""
+        """The ids and rows of these series, created if they are new; and the series that a limit refuses, with the reason."""
         room = self._series_room.batch(company, lambda task: series_rows.count(connection, company, task))
         series: _SeriesRows = {}
         refused: dict[SeriesKey, str] = {}
@@ -220,8 +220,8 @@ class SqliteBatchWriter:
         series_rows.save(connection, series, row)
 
     def _seen(self, connection: sqlite3.Connection, batch: EventBatch, entities: dict[str, int], refusals: list[Refusal]) -> bool:
-        """Whether these log lines were stored within the retry window, and not deleted since. A batch of which other lines are refused is another
-        one: what was refused may be stored when it comes again."""
+        """Whether these log lines were stored within the retry window, and not deleted since. A batch with other refused lines counts as
+        a different batch: lines that were refused may be stored when it is repeated."""
         assert batch.digest is not None
         tasks = sorted({line.task for line in batch.logs})
         mark = hashlib.blake2b(batch.digest, digest_size=16)
@@ -232,7 +232,7 @@ class SqliteBatchWriter:
             mark.update(b"%d.%d;" % (entities[task], epoch))
         now = batch.now
         oldest = now - 1000 * self._options.retry_window
-        # The table has no index on `at`: old rows go a hundred at a time, so one of them may still be the digest that is asked for.
+        # The table has no index on `at`: old rows are deleted a hundred at a time, so an expired digest may still be there.
         connection.execute("DELETE FROM log_batches WHERE digest IN (SELECT digest FROM log_batches WHERE at <= ? LIMIT 100)", (oldest,))
         again = "INSERT INTO log_batches VALUES(?1, ?2) ON CONFLICT(digest) DO UPDATE SET at=?2 WHERE at <= ?3"
         changed = connection.execute(again, (mark.digest(), now, oldest)).rowcount

@@ -1,4 +1,5 @@
-"""Buckets of scalar series by aggregation: the series of a task that have one interval together, so that thousands of series are few searches."""
+"""Buckets of scalar series by aggregation. Series of a task with the same interval share a search, so thousands of series take few
+searches."""
 
 from __future__ import annotations
 
@@ -20,17 +21,17 @@ from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import SINGLE_VALUE_ITER, Axis, BucketRequest, Buckets, Ends, Ints, Kinds, SeriesKey
 
 MAX_BUCKETS = 60_000
-"""Buckets of one search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
+"""Most buckets of a search; Elasticsearch refuses more than 65,536 (`search.max_buckets`)."""
 SHARE = 10_000
-"""Buckets after which another search is begun: Elasticsearch works on several at once."""
+"""Buckets after which a new search begins: Elasticsearch runs several at once."""
 READ_AT_ONCE = 25_000
-"""Buckets of one answer: read in some milliseconds, while nobody else has a turn."""
+"""Buckets that are read before yielding to other requests: some milliseconds."""
 REQUESTS = 500
-"""Requests looked at between two chances for others."""
+"""Requests that are processed before yielding to other requests."""
 MAX_SERIES = 500
-"""Series of one search: each may be a clause of its query."""
+"""Most series of a search: each may be a clause of its query."""
 EXACT = 2**53
-"""Aggregations compute in doubles: greater numbers are bucketed here."""
+"""Aggregations compute in doubles: greater numbers are bucketed in this process."""
 
 
 Content = Literal["values", "means", "kinds", "changed", "range"]
@@ -56,7 +57,7 @@ class _Group(NamedTuple):
 
     @property
     def single(self) -> bool:
-        """Whether every point has a bucket of its own: then its value is all there is to know."""
+        """Whether no bucket has more than one point, so that its value is enough."""
         return self.interval == 1 and self.axis == "iter"
 
 
@@ -70,7 +71,7 @@ class _Wanted(NamedTuple):
 
 
 class _Value(msgspec.Struct, frozen=True, gc=False):
-    """What an aggregation says of the values of a bucket: `value`, or the rest; None when none of them is a number. A mean is a text
+    """The values of a bucket, from an aggregation: `value` alone, or the other fields; None when no value is a number. A mean is a text
     ("Infinity", "NaN") where the sum does not fit into a double."""
 
     value: float | str | None = None
@@ -84,14 +85,15 @@ class _Extreme(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Codes(msgspec.Struct, frozen=True, gc=False):
-    """What `extended_stats` says of the codes (`SPECIAL_CODES`) of the points of a bucket: one bucket less for Elasticsearch's limit than by `terms`."""
+    """The codes (`SPECIAL_CODES`) of a bucket's points, by `extended_stats`, which takes less of Elasticsearch's limit of buckets than
+    `terms`."""
 
     count: int = 0
     sum: float = 0.0
     sum_of_squares: float = 0.0
 
     def counts(self) -> tuple[int, int, int]:
-        """How many have the code 1, 2 and 3: three sums of three unknowns."""
+        """How many points have the codes 1, 2 and 3, solved from three sums."""
         total, squares = int(self.sum), int(self.sum_of_squares)
         threes = (squares - 3 * total + 2 * self.count) // 2
         twos = total - self.count - 2 * threes
@@ -142,7 +144,7 @@ class _Metrics(msgspec.Struct):
 
 
 class _Aggregations(msgspec.Struct):
-    """The answer to `_histograms`: tens of thousands of buckets, for which plain dictionaries take most of the time of a chart."""
+    """The answer to `_histograms`: tens of thousands of buckets. As plain dictionaries they take most of a chart's time."""
 
     metric: _Metrics
 
@@ -216,7 +218,7 @@ class ElasticBuckets:
         return changed, ranges
 
     def _search(self, groups: Mapping[_Group, Sequence[_Wanted]], content: Content) -> Found:
-        """What there is of each series, by searches that go out together."""
+        """The buckets of each series, by searches that are sent together."""
         asked: _Asked = []
         for group, wanted in groups.items():
             part: list[_Wanted] = []
@@ -251,7 +253,7 @@ class ElasticBuckets:
 
 
 def _stretches(asked: _Asked) -> Iterator[_Asked]:
-    """Searches whose answers are read at once."""
+    """The searches in groups whose answers are read together."""
     stretch: _Asked = []
     expected = 0
     for group, part in asked:
@@ -266,7 +268,7 @@ def _stretches(asked: _Asked) -> Iterator[_Asked]:
 
 
 def _extent(request: BucketRequest) -> tuple[int, int] | None:
-    """Between which x the points of a request can lie; None when there are none."""
+    """The range of x in which the points of a request lie; None without points."""
     series = request.series
     if request.axis == "iter":
         low, high = series.chart_min_iter, series.chart_max_iter

@@ -1,4 +1,4 @@
-"""Pages of events, counts, iterations, and what navigation needs of debug images."""
+"""Pages of events, counts, iterations, and the debug images that navigation needs."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ POINT_VALUES: Query = {
     "docvalue_fields": list(VALUE_FIELDS),
 }
 CONDITIONS = 100
-"""Of one search."""
+"""Most conditions of a search."""
 EVENTS = 500
-"""Events made before yielding to other requests."""
+"""Events built before yielding to other requests."""
 VARIANTS = 200
-"""Variants looked at together: to make the conditions for more keeps other requests waiting."""
+"""Variants processed together: building the conditions of more delays other requests."""
 WAYS = ("desc", "asc")
 IMAGES: list[Query] = [{"exists": {"field": "url"}}, {"exists": {"field": "iter"}}]
 """Images that a gallery can show."""
@@ -128,7 +128,7 @@ class ElasticEventPages:
         more: Sequence[Query] = (),
         whole: bool = True,
     ) -> list[dict[str, Any]]:
-        """One page of hits: whole (`event_of` reads them), or with what doc values say of points."""
+        """One page of hits: complete ones (`event_of` reads them), or doc values of points."""
         parts = query_parts(query)
         if len(parts) > 1:
             pages = [self.hits(types, part, zone, descending, after, size, more, whole) for part in parts]
@@ -150,8 +150,8 @@ class ElasticEventPages:
     def _point_hits(
         self, types: Mapping[str, str], query: EventQuery, zone: Zone, descending: bool, after: Cursor | None, size: int
     ) -> list[dict[str, Any]] | None:
-        """One page of scalars by their doc values, five times as fast as with what is stored of them: that lies compressed with hundreds of others, which
-        are in another order than the page. None where more of a scalar is stored."""
+        """One page of scalars from doc values, five times as fast as from stored fields, which are compressed in blocks of hundreds in
+        another order than the page. None if scalars have other stored fields."""
         if zone != "iter" or not all(TYPES[type].is_points for type in types.values()):
             return None
         hits = self.hits(types, query, zone, descending, after, size, whole=False)
@@ -238,7 +238,7 @@ class ElasticEventPages:
             nearby.append((_with_url(key, last["url"], {"lt": last["iter"]}), "desc"))
             nearby.append((_with_url(key, first["url"], {"gt": first["iter"]}), "desc"))
         hits = self._first_hits(index, nearby)
-        # While the oldest image is still what its url shows, so is every other.
+        # If the file of the oldest image was not overwritten, none was.
         valid_from = self._valid_from(index, [key for key, again in zip(found, hits[1::2], strict=True) if again], rows)
         variants = []
         for (key, (last, first)), before in zip(found.items(), hits[::2], strict=True):
@@ -267,10 +267,10 @@ class ElasticEventPages:
         return found
 
     def _valid_from(self, index: str, rings: Sequence[SeriesKey], rows: Mapping[SeriesKey, SeriesRow]) -> dict[SeriesKey, int]:
-        """Of series that use urls again: the least of the greatest iterations of every url."""
+        """For series that reuse urls: the least of the last iterations of their urls."""
         doubles = dict.fromkeys(key for key in rings if max(-(rows[key].min_iter or 0), rows[key].max_iter or 0) < EXACT)
         greatest = {"max": {"field": "iter"}}
-        # A ring has few urls; numbering all urls of the index would take longer than going by their names.
+        # A ring has few urls: counting them by name is faster than building the ordinals of all urls of the index.
         first = {"terms": {"field": "url", "size": 1, "order": {"last": "asc"}, "execution_hint": "map"}, "aggs": {"last": greatest}}
         searches: list[tuple[str, Query]] = [
             (index, {"size": 0, "query": series_query(key, *IMAGES), "track_total_hits": False, "aggs": {"first": first}})
@@ -283,7 +283,7 @@ class ElasticEventPages:
         return valid_from | {key: self._valid_from_in_integers(index, key) for key in rings if key not in doubles}
 
     def _valid_from_in_integers(self, index: str, key: SeriesKey) -> int:
-        """The same where iterations are too great for the doubles that Elasticsearch computes in."""
+        """The same for iterations that are too great for the doubles of Elasticsearch's aggregations."""
         last: dict[str, int] = {}
         body: Query = {"query": series_query(key, *IMAGES), "_source": ["url", "iter"]}
         for hits in self._client.scan(index, body | {"sort": ["iter", "timestamp", "seq"]}):
@@ -292,7 +292,7 @@ class ElasticEventPages:
 
 
 def query_parts(query: EventQuery) -> list[EventQuery]:
-    """The query in parts that find no event twice: one search takes a limited number of clauses."""
+    """The query in disjoint parts, because a search takes a limited number of clauses."""
     if query.metrics is None:
         return [query]
     parts = parts_of(query.metrics)

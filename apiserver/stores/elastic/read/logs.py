@@ -14,9 +14,9 @@ from apiserver.stores.records import LOG, Cursor, EventQuery, LineSearch, LogSli
 LEVELS = 30
 """Levels that are counted one by one."""
 MAX_WORDS = 3
-"""Words of a literal that narrow the search; the longest ones say most."""
+"""Most words of a literal that narrow the search: the longest, which match fewest lines."""
 MAX_LETTERS = 32
-"""The beginning of a word that narrows it. Elasticsearch refuses wildcards of a hundred letters: with letters that repeat, its work for one is quadratic."""
+"""Most letters of such a word. Elasticsearch refuses wildcards of a hundred letters, and takes quadratic time for letters that repeat."""
 
 
 class ElasticLogLines:
@@ -26,7 +26,7 @@ class ElasticLogLines:
         self._client, self._reader = client, reader
 
     def scan(self, company: str, query: EventQuery, paging: Paging, search: LineSearch | None) -> Generator[LogStretch, None, None]:
-        """`paging.limit`: lines that are looked at for a stretch, at most."""
+        """`paging.limit`: most lines that are read for a stretch."""
         types = self._reader.indices(company, query.task, [LOG])
         if search is None:
             for hits, end in self._stretches(company, types, query, paging, []):
@@ -102,10 +102,10 @@ def _at(cursor: Cursor, relation: str) -> Query:
 
 
 def _narrowed(literal: str | None) -> list[Query]:
-    """Filters that let every line through which contains the literal.
+    """Filters that match every line that contains the literal.
 
     A run of ASCII letters and digits is never divided by the analyser, so it lies inside one indexed word, in lower case. The caller
-    matches again, so letting more through is no harm; messages with overlong words are always let through.
+    matches again, so other lines may match too; messages with overlong words always match.
     """
     runs = sorted(set(re.findall(r"[a-z0-9]+", literal.lower())) if literal and literal.isascii() else (), key=len, reverse=True)[
         :MAX_WORDS

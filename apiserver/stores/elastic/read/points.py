@@ -17,12 +17,12 @@ from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import Axis, Cursor, Ints, PointColumns, SeriesKey
 
 MAX_TERMS = 1_000
-"""Iterations that are worth naming one by one."""
+"""Most iterations that a query lists one by one."""
 
 
 @dataclass(slots=True)
 class _Rows:
-    """Points as they come: equal lengths."""
+    """Points in the order in which they are read, as columns of equal length."""
 
     iters: list[int]
     timestamps: list[int]
@@ -78,7 +78,7 @@ class ElasticPoints:
                 return self._stretch(indices, filters, hi - lo + 1)
             whole = {key: self.all_points(key, index, filters) for key, index in indices.items()}
             return [rows.columns(key) for key, rows in paced(whole.items(), SERIES) if rows.iters]
-        # Points of numbers and of what else a row of the runs API holds are in indices of their own.
+        # Numbers and attributes (the other values of rows) are in separate indices.
         found = _Taken()
         for index, part in _parts(indices):
             bound = found.last(axis) if limit is not None and len(found) >= limit else None
@@ -198,7 +198,7 @@ class ElasticPoints:
 
 
 class _Taken:
-    """Points of many series in one order: what was found first of them so far."""
+    """The first points found so far, of many series in one order."""
 
     def __init__(self) -> None:
         self._keys: list[SeriesKey] = []
@@ -218,11 +218,11 @@ class _Taken:
         self._timestamps, self._seqs = np.append(self._timestamps, points.timestamps), np.append(self._seqs, points.seqs)
 
     def last(self, axis: Axis) -> int:
-        """Where the last of them lies."""
+        """The cursor of the last point."""
         return int(self._along(axis)[-1])
 
     def cut(self, axis: Axis, limit: int | None) -> None:
-        """Put them in order, and keep the first."""
+        """Sort the points and keep the first."""
         order = np.lexsort((self._seqs, self._timestamps, self._along(axis)))[:limit]
         self._owners, self._iters, self._values = self._owners[order], self._iters[order], self._values[order]
         self._timestamps, self._seqs = self._timestamps[order], self._seqs[order]
@@ -242,7 +242,7 @@ class _Taken:
 
 
 def _parts(indices: Mapping[SeriesKey, str]) -> Iterator[tuple[str, list[SeriesKey]]]:
-    """Series of one index that one search may name."""
+    """The series of an index, in parts that are small enough for a search."""
     by_index: dict[str, dict[str, dict[str, list[SeriesKey]]]] = {}
     for key, index in indices.items():
         by_index.setdefault(index, {}).setdefault(key.metric, {}).setdefault(key.variant, []).append(key)
@@ -252,7 +252,7 @@ def _parts(indices: Mapping[SeriesKey, str]) -> Iterator[tuple[str, list[SeriesK
 
 
 def _payload() -> list[Any]:
-    """Timestamp, seq and value as sort values: a hit then carries nothing else, and hits are what a page costs."""
+    """Timestamp, seq and value as sort values: hits then carry nothing else, and most of a page's time is spent on hits."""
     return [
         {"timestamp": "asc"},
         {"seq": "asc"},

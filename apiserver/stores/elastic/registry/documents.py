@@ -18,14 +18,14 @@ LARGE = 100_000
 """Characters of a large document."""
 MAX_TOKEN_BYTES = 400
 EXACT = 2**53
-"""From here on not every integer is a double."""
+"""From here on some integers have no double."""
 _SEPARATORS = re.compile("[\x1c-\x1e]")
 MAX_TEXT = 1000
 """Characters of a field that sorting uses."""
 
 
 def document_id(kind: str, company: str, id: str) -> str:
-    """Unambiguous whatever the names hold; hashed where it would be longer than Elasticsearch takes."""
+    """An id that is unambiguous for any names; hashed where it would be too long for Elasticsearch."""
     text = f"{kind}/{len(company)}/{company}/{id}"
     if len(text.encode()) <= 400:
         return text
@@ -47,7 +47,7 @@ def source_of(kind: str, company: str, id: str, body: Mapping[str, Any], revisio
     bulk = {name: value for name, value in plain.items() if name in apart and (value or value is None)}
     main = {name: value for name, value in plain.items() if name not in apart}
     text, bulk_text = orjson.dumps(main).decode(), orjson.dumps(bulk).decode() if bulk else ""
-    # All that a large document is found by takes tenths of a second: others have their turns.
+    # The tokens of a large document take tenths of a second: yield to other requests.
     found_by = in_thread(_tokens, plain) if len(text) + len(bulk_text) > LARGE else _tokens(plain)
     source: dict[str, Any] = {
         "kind": kind,
@@ -87,7 +87,7 @@ def _tokens(body: Mapping[str, Any]) -> list[str]:
 
 
 def tokens(body: Mapping[str, Any]) -> Iterator[str]:
-    """`path` for everything that is there and not null, `path=value` for every leaf and list item."""
+    """`path` for every value that is not null, `path=value` for every leaf and list item."""
     stack: list[tuple[Path, Any]] = [((), body)]
     while stack:
         path, value = stack.pop()
@@ -131,10 +131,10 @@ def equal_tokens(path: Path, value: Any) -> list[str]:
 
 
 def _joined(path: Path) -> str:
-    """The names of a path in one text, which no other path has."""
+    """The names of a path as one text, unique to the path."""
     text = "\x1f".join(path)
     if text.count("\x1f") >= len(path) or _SEPARATORS.search(text):
-        return "\x1c" + orjson.dumps(path).decode()  # there, control characters are escaped
+        return "\x1c" + orjson.dumps(path).decode()  # JSON escapes control characters
     return text
 
 

@@ -34,7 +34,7 @@ class SearchFilter:
         self.query = all_of(filters)
 
     def _item(self, item: Condition | AnyOf) -> tuple[Query, bool]:
-        """A query that lets everything through which may fit, and whether it lets nothing else through."""
+        """A query that matches at least every document that meets the condition, and whether it matches no other."""
         if isinstance(item, Condition):
             return self._condition(item)
         groups: list[Query] = []
@@ -99,7 +99,8 @@ class SearchFilter:
         return self._exists(path), False
 
     def order(self, sorts: Sequence[Sort]) -> list[Any] | None:
-        """The order as Elasticsearch takes it; None when it has to be made here. As in SQLite numbers come before texts, nothing comes last."""
+        """The order for Elasticsearch; None when documents have to be sorted here. As in SQLite, numbers come before texts, and absent
+        values come last."""
         keys: list[Any] = []
         for sort in sorts:
             path = path_of(sort.path)

@@ -1,7 +1,7 @@
 """A statistic of one series in all tasks of a company, kept by a worker: what tables are sorted and filtered by.
 
-Elasticsearch numbers the writes of a shard: a search for greater numbers gives the documents that were written since the last search. A deleted
-document has no number, but is missing in the number of documents, which the same search gives; then everything is read again.
+Elasticsearch numbers the writes of a shard: a search for greater numbers gives the documents that were written since the last search. A
+deletion has no number, but the same search counts the documents: if some are missing, everything is read again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.records import SCALAR
 
 MAX_AGE = 900.0
-"""Seconds. A cluster that promoted a replica may give numbers of unacknowledged writes once more."""
+"""Seconds. After a replica was promoted, numbers of unacknowledged writes may be used again."""
 MAX_COLUMNS = 32
 
 
@@ -49,7 +49,7 @@ class StatisticColumns:
         self._columns: LRUCache[tuple[str, Path], _StatisticColumn] = LRUCache(MAX_COLUMNS)
 
     def values(self, company: str, path: Path) -> Mapping[str, Any]:
-        """The statistic of `("last_metrics", metric hash, variant hash, name)` by task; everything that was acknowledged is in it."""
+        """The statistic of `("last_metrics", metric hash, variant hash, name)` by task; including every acknowledged write."""
         with self._lock:
             column = self._columns.setdefault((company, path), _StatisticColumn())
         _, metric, variant, name = path

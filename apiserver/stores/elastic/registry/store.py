@@ -29,11 +29,11 @@ from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Documen
 
 TRIES = 30
 BULK = 500
-"""Documents of one bulk request."""
+"""Most documents of a bulk request."""
 CONVERTED = 100
 """Documents converted before yielding to other requests."""
 NAMED = 20_000
-"""Documents that a search may name one by one."""
+"""Most documents that a search lists one by one."""
 
 
 class ElasticRegistry:
@@ -194,7 +194,7 @@ class ElasticRegistry:
             if listed is not None:
                 return listed[offset:]
         if chosen.rest or native is None:
-            # What Elasticsearch decides and sorts by is left to it, with the documents named that fulfil the rest.
+            # Elasticsearch filters and sorts; the query lists the documents that meet the other conditions.
             rows = self._tables.select(kind, companies, chosen.rest if native else where, [] if native else [sort.path for sort in order])
             if rows is not None and native is None:
                 return self._documents(kind, first(rows, order, stop)[offset:], fields)
@@ -288,7 +288,7 @@ class ElasticRegistry:
         return f"/{self._layout.registry(kind)}/{action}/{quote(document_id(kind, company, id), safe='')}"
 
     def _writing(self, kind: str, company: str, id: str, action: str) -> str:
-        """The path of a write: through the write alias, so that an index that was removed is not made with a guessed mapping."""
+        """The path of a write: through the write alias, so that an index that was removed is not created again with guessed mappings."""
         index = self._layout.writing(self._layout.registry(kind))
         return f"/{index}/{action}/{quote(document_id(kind, company, id), safe='')}?require_alias=true"
 
@@ -311,7 +311,7 @@ class ElasticRegistry:
     def _candidates(
         self, chosen: SearchFilter, fields: Collection[str] | None, sort: list[Any] | None = None, stop: int | None = None
     ) -> list[Document]:
-        """The first `stop` documents that Elasticsearch's part of the conditions lets through."""
+        """The first `stop` documents that pass the conditions that Elasticsearch evaluates."""
         index = self._layout.registry(chosen.kind)
         self._visibility.make_all_visible([index])
         body = {"query": chosen.query, "sort": sort or ["id", "company"], "_source": _wanted(chosen.kind, fields)}
@@ -325,7 +325,7 @@ class ElasticRegistry:
         return found
 
     def _documents(self, kind: Kind, rows: Sequence[TableRow], fields: Sequence[str] | None) -> list[Document]:
-        """The documents of rows, in their order; one that was deleted since is left out."""
+        """The documents of rows, in their order; documents deleted since are left out."""
         found: dict[tuple[str, str], Document] = {}
         for company in {row.company for row in rows}:
             ids = [row.id for row in rows if row.company == company]
@@ -349,13 +349,13 @@ class ElasticRegistry:
 
 
 def _can_count(keys: Sequence[Path], summed: Path | None) -> bool:
-    """Whether these fields lie in the index as single texts, and the sum's as numbers."""
+    """Whether these fields are indexed as single texts, and the field of the sum as numbers."""
     texts = all(len(path) == 1 and path[0] in TALLIED_FIELDS for path in keys)
     return texts and (summed is None or (len(summed) == 1 and summed[0] in SORTED_FIELDS))
 
 
 def _paths(where: Sequence[Condition | AnyOf], order: Sequence[Sort]) -> list[str | tuple[str, ...]]:
-    """Every path that is named."""
+    """All paths that a query uses."""
     return [*(sort.path for sort in order), *(condition.path for condition in conditions_in(where))]
 
 

@@ -1,4 +1,4 @@
-"""Columns of the tasks and models of a company, kept by a worker: what table queries look at and Elasticsearch can't decide or sort by.
+"""Columns of the tasks and models of a company, kept by a worker, for filters and orders that Elasticsearch can't evaluate.
 
 A pattern means RE2, and a table can be sorted by any field, also by one of ten thousand parameter names: reading every candidate's document for
 that took a second with 10,000 tasks. So a worker keeps the documents (without the large fields, compressed, about half a kilobyte each) and makes
@@ -37,7 +37,7 @@ MAX_BYTES = 96 * 1024 * 1024
 """Compressed documents of all tables of a worker."""
 MAX_COLUMNS = 24
 MAX_CHANGES = 5_000
-"""Changed documents that are worth reading one by one."""
+"""Most changed documents that are read one by one; with more, the table is read again."""
 PAGE = 2_000
 GIVE_WAY = 250
 """Documents processed before yielding to other requests."""
@@ -47,7 +47,7 @@ Statistic = Callable[[str, Path], Mapping[str, Any]]
 
 
 class TableRow(NamedTuple):
-    """A document that passed, with its values at the paths that were asked for (None: absent)."""
+    """A document that passed, with its values at the requested paths (None: absent)."""
 
     id: str
     company: str
@@ -64,7 +64,7 @@ class DocumentTable:
         self.size = 0
         self.too_large = False
         self._bodies: dict[str, bytes] = {}
-        # By hand: every changed document passes through all columns, and an LRUCache would take that for a use of each.
+        # Not an LRUCache: a changed document is put into every column, which would count as a use of each.
         self._columns: OrderedDict[Path, dict[str, Any]] = OrderedDict()
         self._lists: dict[tuple[Any, ...], list[Any]] = {}
 
@@ -152,7 +152,7 @@ class DocumentTable:
         return value
 
     def _prepare(self, paths: Collection[Path]) -> None:
-        """Make the columns that are not there yet."""
+        """Build the columns that are missing."""
         missing = []
         for path in paths:
             if path in self._columns:
@@ -184,7 +184,7 @@ class DocumentTables:
     def select(
         self, kind: Kind, companies: Sequence[str], where: Sequence[Condition | AnyOf], paths: Sequence[str | tuple[str, ...]]
     ) -> list[TableRow] | None:
-        """All documents that pass, in no order, with their values at `paths`; everything that was acknowledged is in it.
+        """All documents that pass, in no order, with their values at `paths`, including every acknowledged write.
 
         None when the table can't decide: conditions or paths on activity or large fields, coordination unavailable, too many documents.
         """
@@ -221,7 +221,7 @@ class DocumentTables:
         fields: Collection[str] = (),
     ) -> Iterator[tuple[DocumentTable | None, dict[Path, Mapping[str, Any]]]]:
         """The tables, up to date and locked, or snapshots of them where patterns may take long, with the statistics that the conditions and paths
-        name; None when that can't be. `fields`: top-level fields that are read of the documents that pass."""
+        name; None when the table can't be used. `fields`: top-level fields that are read of the documents that pass."""
         conditions = conditions_in(where)
         named = {path_of(path) for path in [*paths, *(condition.path for condition in conditions)]}
         has_patterns = any(simplified(condition).op == "matches" for condition in conditions)
@@ -301,7 +301,7 @@ class DocumentTables:
 
 
 def first(rows: list[TableRow], sorts: Sequence[Sort], stop: int | None) -> list[TableRow]:
-    """The first `stop` rows of `ordered`; of many, only those that may be among them are put in order."""
+    """The first `stop` rows of `ordered`; of many rows, only candidates for these are sorted."""
     if sorts and stop is not None and 0 < stop < len(rows) // 4:
         keys = [(sort_key(row.values[0], sorts[0].numeric), number) for number, row in enumerate(rows) if row.values[0] is not None]
         if len(keys) >= stop:
@@ -311,7 +311,7 @@ def first(rows: list[TableRow], sorts: Sequence[Sort], stop: int | None) -> list
 
 
 def ordered(rows: list[TableRow], sorts: Sequence[Sort]) -> list[TableRow]:
-    """By the sorts (the row's values, in their order), then by id and company; what is absent comes last in both directions."""
+    """Rows sorted by their values, then by id and company; absent values come last in both directions."""
     rows.sort(key=lambda row: (row.id.encode(), row.company.encode()))
     for column in range(len(sorts) - 1, -1, -1):
         there = [row for row in rows if row.values[column] is not None]
@@ -326,7 +326,7 @@ def _key_at(column: int, numeric: bool) -> Callable[[TableRow], tuple[int, Any]]
 
 
 def _passing(condition: Condition, column: Mapping[str, Any], ids: set[str], allowed: PatternTime) -> set[str]:
-    """Those of `ids` that fulfil a condition. Texts and lists that come again are decided once."""
+    """The ids that meet a condition. Equal texts and lists are evaluated once."""
     holds = predicate(simplified(condition), allowed)
     negate = condition.negate
     texts: dict[Any, bool] = {None: holds(None) != negate}

@@ -2,7 +2,7 @@
 
 A batch moves the activity of its task, and a document that was just written is read only after a refresh of its shard: asking for it with
 every batch cost Elasticsearch more than storing the batch. Redis counts the changes of every document (not the moves of its activity); a
-summary is used while that number is the one from before it was read.
+summary is valid as long as that count has not changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TaskSummaries:
         self._known: LRUCache[tuple[Kind, str, str], tuple[tuple[str, int], Document]] = LRUCache(REMEMBERED)
 
     def get_many(self, kind: Kind, company: str, ids: Sequence[str], read: Read) -> dict[str, Document]:
-        """Those that are there, in the order of `ids`. `read` asks Elasticsearch."""
+        """The documents that exist, in the order of `ids`. `read` asks Elasticsearch."""
         revisions = self._visibility.revisions(company, ids)
         if revisions is None:
             return read(kind, company, ids, SUMMARY)
