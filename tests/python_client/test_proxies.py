@@ -1,4 +1,4 @@
-"""A proxy in front of the server has limits of its own: what it refuses costs what it refused, and the rest goes on."""
+"""The client behind a proxy that refuses or answers by itself: only the refused events are lost, everything else is stored."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_what_a_proxy_refuses_does_not_hold_up_the_rest(status: int, gates: Gate
 
 @pytest.mark.parametrize("status", [200, 404, 502])
 def test_a_page_in_place_of_the_servers_answer_is_waited_out(status: int, gates: Gates, tm: Client) -> None:
-    """A proxy whose server is away, or a portal that wants a log-in first: nothing was stored."""
+    """A proxy that can't reach the server, or a log-in portal that answers 200 with its own page: the client knows that nothing was stored, and repeats."""
     seen: list[str] = []
 
     def away(path: str, body: bytes) -> int | None:
