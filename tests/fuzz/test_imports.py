@@ -22,7 +22,7 @@ from apiserver.operations.transfer.sinks import Stored
 from tests.fuzz.test_broken_batches import numbers
 from tests.runs.test_folders import make_run
 from tests.transfer.boards import write
-from tests.transfer.test_recorded import RECORDED
+from tests.transfer.record import RECORDED
 
 SAMPLE = 25
 MORE_KB = 500_000

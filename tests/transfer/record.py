@@ -12,6 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
+RECORDED = Path(__file__).parent / "recorded"
 STEPS = 5
 LOSS = [1 / (step + 1) for step in range(STEPS)]
 ODD = [1.0, math.nan, math.inf, -math.inf, 2.5]

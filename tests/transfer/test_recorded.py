@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import sqlite3
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apiserver.operations.transfer.adapters.tables import TableOptions
 from apiserver.operations.transfer.discovery import discover, discover_on_server
 from apiserver.operations.transfer.facts import storable
 from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, Picture, Piece, Scalars, Skipped, Text
 from tests.transfer.boards import damage, points, runs_below
-from tests.transfer.record import LOSS, ODD, PARAMS
+from tests.transfer.conftest import Copy
+from tests.transfer.record import LOSS, ODD, PARAMS, RECORDED
 from tests.transfer.replay import Replay, recorded
-
-RECORDED = Path(__file__).parent / "recorded"
-Copy = Callable[[str], Path]
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Copy:
-    """A recorded folder, with its database made again."""
-
-    def made(tool: str) -> Path:
-        folder = tmp_path / tool
-        shutil.copytree(RECORDED / tool, folder)
-        for path in folder.glob("*.sql"):
-            connection = sqlite3.connect(path.with_suffix(".db"))
-            connection.executescript(path.read_text())
-            connection.close()
-        return folder
-
-    return made
 
 
 def facts_of(pieces: list[Piece]) -> dict[str, Any]:
@@ -242,67 +221,6 @@ def test_lightnings_csv_logger(tmp_path: Path) -> None:
     assert facts_of(pieces)["hyperparams"] == {"General": {"lr": 0.1, "model/depth": 18}}
 
 
-def read_file(path: Path, options: TableOptions = TableOptions()) -> list[Piece]:  # noqa: B008 - it can't change
-    (run,) = discover(path, options).runs
-    assert isinstance(run, FoundRun)
-    return list(run.adapter.read(run))
-
-
-@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet"])
-def test_tables_of_every_form(form: str, tmp_path: Path) -> None:
-    import pandas as pd
-
-    table = pd.DataFrame(
-        {"_step": range(3), "loss": [1.0, 0.5, 0.25], "note": ["a", "b", "c"], "_timestamp": [1.6e9, 1.6e9 + 1, 1.6e9 + 2]}
-    )
-    path = tmp_path / f"history.{form}"
-    if form == "parquet":
-        table.to_parquet(path)
-    elif form == "jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_csv(path, index=False, sep="\t" if form == "tsv" else ",")
-    pieces = read_file(path)
-    assert points(pieces) == {"loss": [(0, 1.0), (1, 0.5), (2, 0.25)]}
-    (scalars,) = [piece for piece in pieces if isinstance(piece, Scalars)]
-    assert list(scalars.times) == [1_600_000_000_000, 1_600_000_001_000, 1_600_000_002_000]
-    assert [piece for piece in pieces if isinstance(piece, Skipped)] == [Skipped("texts and lists in rows", 3)]
-
-
-@pytest.mark.parametrize(("column", "lost"), [("loss", {"loss": 100}), ("step", {"loss": 100, "acc": 100})])
-def test_a_damaged_page_of_parquet_costs_its_column_of_its_group(column: str, lost: dict[str, int], tmp_path: Path) -> None:
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
-
-    path, names = tmp_path / "history.parquet", ["step", "loss", "acc"]
-    table = arrow.table({name: list(range(300)) for name in names})
-    parquet.write_table(table, path, row_group_size=100, compression="none", use_dictionary=False)
-    data = bytearray(path.read_bytes())
-    at = parquet.ParquetFile(path).metadata.row_group(1).column(names.index(column)).data_page_offset
-    data[at : at + 8] = b"\xff" * 8
-    path.write_bytes(data)
-    pieces = read_file(path)
-    assert [f'the column "{column}"' in reason for reason in damage(pieces)] == [True]
-    assert {name: len(found) for name, found in points(pieces).items()} == {name: 300 - lost.get(name, 0) for name in ("loss", "acc")}
-
-
-def test_a_row_without_its_step_is_no_step(tmp_path: Path) -> None:
-    path = tmp_path / "history.jsonl"
-    path.write_text('{"step": 10, "loss": 1}\n{"stdp": 11, "loss": 2}\n{"step": 12, "loss": 3}\n')
-    pieces = read_file(path)
-    assert points(pieces) == {"loss": [(10, 1.0), (12, 3.0)]} and damage(pieces) == ["the row has no step"]
-
-
-def test_columns_can_be_named_and_tables_can_be_long(tmp_path: Path) -> None:
-    path = tmp_path / "long.csv"
-    path.write_text(
-        "n,when,what,how much\n1,2020-09-13T12:26:40Z,loss,0.5\n1,2020-09-13T12:26:41Z,acc,0.75\n2,soon,loss,0.25\nx,2020-09-13,loss,1\n"
-    )
-    pieces = read_file(path, TableOptions("n", "when", "what", "how much"))
-    assert points(pieces) == {"loss": [(1, 0.5)], "acc": [(1, 0.75)]}
-    assert damage(pieces) == ["not a time: 'soon'", "the step must be a whole number, got 'x'"]
-
-
 def test_a_running_mlflow_server() -> None:
     with recorded(RECORDED / "mlflow-server" / "answers.json") as server:
         found = discover_on_server(server.url)
@@ -356,25 +274,6 @@ def test_long_histories_of_a_server_come_in_pages(monkeypatch: pytest.MonkeyPatc
     assert "artifacts can't be listed" in damage(pieces)[0] and facts_of(pieces)["status"] == "running"
     with Replay(lambda method, path, body: (401, b"who are you")) as server:
         assert "who are you (401)" in str(discover_on_server(server.url).problems[0])
-
-
-def test_a_table_of_many_runs_is_imported_run_by_run(tmp_path: Path) -> None:
-    import pandas as pd
-
-    rows = [
-        {"name": name, "run_name": name, "step": step, "timestamp": 1.6e9 + step, "loss": step + len(name)}
-        for name in ("a", "bb")
-        for step in range(3)
-    ]
-    pd.DataFrame(rows).drop(columns="run_name").to_csv(tmp_path / "all.csv", index=False)
-    pd.DataFrame(rows).drop(columns="name").to_parquet(tmp_path / "vision.parquet")
-    for file, options in (("all.csv", TableOptions(run="name")), ("vision.parquet", TableOptions())):
-        found = discover(tmp_path / file, options)
-        runs = [run for run in found.runs if isinstance(run, FoundRun)]
-        assert [(run.name, run.project) for run in runs] == [("a", file.partition(".")[0]), ("bb", file.partition(".")[0])]
-        assert len({run.id for run in runs}) == 2 and not found.problems
-        assert [points(run.adapter.read(run)) for run in runs] == [{"loss": [(step, step + size) for step in range(3)]} for size in (1, 2)]
-    assert "names no run" in discover(tmp_path / "all.csv", TableOptions(run="nothing")).problems[0].reason
 
 
 def test_aim(copy: Copy) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from apiserver.operations.transfer.adapters import ADAPTERS
 from apiserver.operations.transfer.adapters.mlflow_server import MlflowServer
-from apiserver.operations.transfer.adapters.tables import SUFFIXES, TableOptions, Tables
+from apiserver.operations.transfer.adapters.tables import SUFFIXES, TableOptions, Tables, is_utf16
 from apiserver.operations.transfer.adapters.tensorboard import board_run, is_event_file, real_files
+from apiserver.operations.transfer.adapters.wandb import joined
 from apiserver.operations.transfer.layout import DELETED, EVENTS, LOGS, RunFolder, file_run, is_runicorn
 from apiserver.operations.transfer.pieces import FoundRun
 from apiserver.operations.transfer.reports import Problem
@@ -45,12 +46,14 @@ def discover(path: Path, options: TableOptions = _USUAL) -> Discovered:
     path = Path(os.path.realpath(path))
     if path.is_file():
         try:
-            found.runs += _file(path, options, found.problems)
+            for run in _file(path, options, found.problems):
+                found.runs.append(run)
         except (OSError, ValueError) as error:
             found.problems.append(Problem(path, 0, str(error)))
         return found
     for here, folders, files in real_folders(path, found.problems):
         found.runs += _in_folder(here, folders, files, found.problems)
+    found.runs = joined(found.runs)
     return found
 
 
@@ -104,21 +107,24 @@ def _in_folder(here: Path, folders: list[str], files: list[str], problems: list[
             problems.append(Problem(here, 0, f"{adapter.tool}: {error}"))
 
 
-def _file(path: Path, options: TableOptions, problems: list[Problem]) -> list[Run]:
+def _file(path: Path, options: TableOptions, problems: list[Problem]) -> Iterator[Run]:
     if is_event_file(path.name):
-        return [board_run(path.parent, [path])]
+        yield board_run(path.parent, [path])
+        return
     if options.given or (path.suffix.lower() in SUFFIXES and path.name != EVENTS and not _has_events(path)):
-        return list(Tables(options).of_file(path))
+        yield from Tables(options).of_file(path)
+        return
     if path.name != EVENTS and path.suffix != ".jsonl":
         runs = list(_in_folder(path.parent, [], [path.name], problems))
         if runs or problems:
-            return runs
-    return [file_run(path)]
+            yield from runs
+            return
+    yield file_run(path)
 
 
 def _has_events(path: Path) -> bool:
     """Whether a JSON lines file is an events.jsonl rather than a table, by its first line that is JSON."""
-    if path.suffix.lower() not in (".jsonl", ".ndjson"):
+    if path.suffix.lower() not in (".jsonl", ".ndjson") or is_utf16(path):
         return False
     with path.open("rb") as file:
         for data in file.read(_HEAD).splitlines():

@@ -27,12 +27,14 @@ from apiserver.operations.transfer.pieces import (
     Skipped,
     Text,
 )
+from apiserver.operations.transfer.repeats import Repeats
 from apiserver.operations.transfer.sinks import RunRefused, Sink
 
 LINE_POINTS = 5_000
 """Most points of a line: a server answers other requests between two lines."""
 BATCH_POINTS = 50_000
 BATCH_BYTES = 4 << 20
+REPLACED = "points that a later one of the same metric and step replaces"
 
 Progress = Callable[[int, int], None]
 """Called with the numbers of bytes and lines (or points) processed since the last call."""
@@ -76,6 +78,7 @@ class RunReports:
         self._bytes = self._points = 0
         self._place: Path | str = run.origin or (run.files[0] if len(run.files) == 1 else run.path)
         self._known: int | None = None
+        self._repeats = Repeats()
         self.is_empty = True
         """Whether the run had neither data nor damage, only dates and a status."""
 
@@ -96,6 +99,9 @@ class RunReports:
 
     def _take(self, piece: Piece) -> None:
         if isinstance(piece, Scalars):
+            replaced = self._repeats.count(piece.name, piece.steps, piece.values)
+            if replaced:
+                self._tally.skipped[REPLACED] += replaced
             for start in range(0, len(piece.steps), LINE_POINTS):
                 self._scalars(piece, slice(start, start + LINE_POINTS))
         elif isinstance(piece, Text):
@@ -116,10 +122,12 @@ class RunReports:
             self._tally.problems.append(Problem(piece.file, piece.line, piece.reason))
         elif isinstance(piece, Rewound):
             self._flush()
+            self._repeats.rewind(piece.step)
             self._sink.rewind(self._run.id, piece.step)
         else:
             assert isinstance(piece, Restarted)
             self._flush()
+            self._repeats.clear()
             self._sink.clear(self._run.id)
             self._tally.ordinals[self._run.id] = self._known = 0
 

@@ -45,14 +45,17 @@ class MlflowDatabase:
 
     def _read(self, root: Path, database: ForeignDatabase, id: str) -> Iterator[Piece]:
         params = _texts(database, "params", id)
+        tags = _texts(database, "tags", id)
         folders: list[Path] = []
-        statement = "SELECT status, start_time, end_time, experiment_id FROM runs WHERE run_uuid = ?"
-        for status, start, end, experiment in database.rows(statement, id):
+        stored = ""
+        statement = "SELECT status, start_time, end_time, experiment_id, artifact_uri FROM runs WHERE run_uuid = ?"
+        for status, start, end, experiment, uri in database.rows(statement, id):
             folders = [root / store / str(experiment) / id / "artifacts" for store in ARTIFACTS]
-            yield Facts(run_facts(status, start, end, _texts(database, "tags", id), params))
+            stored = str(uri or root)
+            yield Facts(run_facts(status, start, end, tags, params))
         columns = NamedColumns()
         other: Counter[str] = Counter()
-        statement = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY timestamp"
+        statement = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY timestamp, value"
         for key, value, time, step, is_nan in database.rows(statement, id):
             if not isinstance(value, (int, float)) or not isinstance(step, int) or not isinstance(time, int):
                 other["metrics that are not numbers"] += 1
@@ -65,9 +68,7 @@ class MlflowDatabase:
             if columns.full:
                 yield from columns.take()
         yield from columns.take()
-        for folder in folders:
-            if folder.resolve().is_relative_to(root):
-                yield from artifacts_in(folder)
+        yield from artifacts_in([folder for folder in folders if folder.resolve().is_relative_to(root)], tags, stored)
         if "inputs" in database.tables:
             ((count,),) = database.rows("SELECT count(*) FROM inputs WHERE destination_id = ?", id)
             other["datasets and models of runs"] = count

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ _STATUS = {1: "running", 2: "running", 3: "finished", 4: "failed", 5: "interrupt
 _WORDS = {"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
 IMAGE = re.compile(r"(.+?)[%+]step[%+](\d+)[%+]timestamp[%+](\d+)[%+].*\.(png|jpe?g|webp)$")
 """File names of `mlflow.log_image(key=, step=)`: key, step, time in ms, extension."""
+LOGGED_IMAGES = "mlflow.loggedImages"
+"""The tag of a run that called `log_image`."""
 
 
 class MlflowFiles:
@@ -76,7 +78,7 @@ class MlflowFiles:
             except OSError as error:
                 yield guarded(path, error)
         yield from columns.take()
-        yield from artifacts_in(run.path / "artifacts")
+        yield from artifacts_in([run.path / "artifacts"], tags, str(meta.get("artifact_uri") or run.path))
         yield from counted(
             Counter({"datasets and models of runs": len(list(files_below(run.path / "inputs")))} if (run.path / "inputs").is_dir() else {})
         )
@@ -133,11 +135,11 @@ def _texts(folder: Path, damage: list[Piece]) -> Iterator[tuple[str, str]]:
         yield printable(path.relative_to(folder).as_posix()), text
 
 
-def artifacts_in(folder: Path) -> Iterator[Piece]:
-    """Images of `log_image` in the folder of a run's artifacts; other files are counted."""
+def artifacts_in(folders: Iterable[Path], tags: Mapping[str, str], stored: str) -> Iterator[Piece]:
+    """Images of `log_image` in the folders of a run's artifacts; other files are counted. `stored`: where the run says that its artifacts are."""
     kinds: Counter[str] = Counter()
     numbers: Counter[tuple[str, int]] = Counter()
-    for path in files_below(folder):
+    for path in (path for folder in folders for path in files_below(folder)):
         found = IMAGE.match(path.name)
         if found is None or path.parent.name != "images":
             kinds["artifacts (files)"] += 1
@@ -147,6 +149,8 @@ def artifacts_in(folder: Path) -> Iterator[Piece]:
             place = found[1].replace("#", "/"), int(found[2])
             yield Picture(printable(place[0]), place[1], int(found[3]), path, found[4], numbers[place])
             numbers[place] += 1
+    if not numbers and tags.get(LOGGED_IMAGES, "").lower() == "true":
+        yield Damaged(stored, "the images of the run are kept here, which is not beside the run or its database, and were not read")
     yield from counted(kinds)
 
 

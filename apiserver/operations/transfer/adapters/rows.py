@@ -6,7 +6,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ MAX_TEXT_FILE = 16 << 20
 MEDIA = "_type"
 """The key of objects of W&B and trackio that stand for images and other media."""
 _MAX_MS = 253_402_300_799_999
+_UNITS = ((1e17, 1e6), (1e14, 1e3), (1e11, 1))
+"""(least number, parts of a millisecond) of times in ns, microseconds and ms."""
 _WORDS = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf, "+inf": math.inf}
 
 
@@ -65,23 +69,21 @@ class NamedColumns:
 
 
 def number(value: Any) -> float | None:
-    """A JSON value as a number, or None. Accepts booleans, and names of NaN and infinity as JSON writers spell them."""
-    if isinstance(value, (bool, int, float)):
+    """A value of JSON or Parquet as a number, or None. Accepts booleans, and names of NaN and infinity as JSON writers spell them."""
+    if isinstance(value, str):
+        return _WORDS.get(value.strip().lower())
+    if isinstance(value, (bool, int, float, Decimal, Real)):
         try:
             return float(value)
         except OverflowError:
             return math.inf if value > 0 else -math.inf
-    if isinstance(value, str):
-        word = _WORDS.get(value.strip().lower())
-        if word is not None:
-            return word
     return None
 
 
 def cell(text: str) -> float | None:
-    """A cell of a text table as a number, or None. Accepts true and false."""
+    """A cell of a text table as a number, or None. Accepts true and false, and no `1_000`, which Python takes for a number."""
     try:
-        return float(text)
+        return float(text) if "_" not in text else None
     except ValueError:
         return {"true": 1.0, "false": 0.0}.get(text.strip().lower())
 
@@ -96,14 +98,15 @@ def whole(value: Any) -> int | None:
             value = int(value) if value.lstrip("+-").isdigit() and len(value) < 30 else float(value)
         except ValueError:
             return None
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else None
+    if isinstance(value, (float, Decimal)):
+        value = int(value) if float(value).is_integer() else None
     return value if isinstance(value, int) and -(2**63) <= value < 2**63 and value != -(2**31) else None
 
 
 def milliseconds(value: Any) -> int | None:
-    """A time as epoch ms, from epoch seconds, epoch ms (from 1e11 on), or a date (UTC without a zone); None for anything else."""
-    if isinstance(value, datetime):
+    """A time as epoch ms, from epoch seconds, ms (from 1e11 on), microseconds (1e14) or ns (1e17), or a date (UTC without a zone); None for anything else."""
+    if isinstance(value, date):
+        value = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
         moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
         return _bounded(moment.timestamp() * 1000)
     if isinstance(value, str):
@@ -117,7 +120,7 @@ def milliseconds(value: Any) -> int | None:
         except (ValueError, OverflowError):
             return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _bounded(float(value) * (1 if abs(value) >= 1e11 else 1000))
+        return _bounded(next((value / unit for least, unit in _UNITS if abs(value) >= least), value * 1000.0))
     return None
 
 

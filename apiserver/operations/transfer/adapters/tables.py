@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from apiserver.common.words import many
 from apiserver.operations.transfer.adapters.rows import (
@@ -76,14 +77,17 @@ class Tables:
         if column is None:
             yield FoundRun(self, path, size=size, files=[path])
             return
-        table = Table(path, self._options)
-        names = dict.fromkeys(str(row[column]) for _, row in table.rows() if not isinstance(row, str) and row.get(column) not in (None, ""))
+        values = (row.get(column) for _, row in Table(path, self._options).rows() if not isinstance(row, str))
+        names = Counter("" if value is None else str(value) for value in values)
+        nameless = names.pop("", 0)
         if not names:
             raise ValueError(f'the column "{column}" names no run')
         for name in names:
             found = FoundRun(self, path, key=name, size=size // len(names), name=printable(name), files=[path])
             found.project = printable(path.stem)
             yield found
+        if nameless:
+            raise ValueError(f'{many(nameless, "row")} left out: the column "{column}" is empty')
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         (path,) = run.files
@@ -114,9 +118,12 @@ class Table:
         self._kinds: Counter[str] = Counter()
         self._damage = 0
         self._any = False
+        self._left_out: set[str] = set()
         self._modified = 0
-        self._stepped = False
-        """Whether a row had a step. If so, the number of a row without one is not used as its step."""
+        self._step = options.step
+        """The column with the step: the one given, or that of the first row that has a usual one. Until then a row's number is its step."""
+        self._head = 0
+        """The lines of the header."""
 
     @property
     def first(self) -> int | None:
@@ -155,28 +162,29 @@ class Table:
         """Add the points of a row. Returns the reason if it is not valid."""
         if isinstance(row, str):
             return row
-        step_column, time_column = self._column(row, self._options.step, _STEPS), self._column(row, self._options.time, _TIMES)
-        if self._options.step is not None and step_column is None:
+        if self._step is None:
+            self._step = next((name for name in _STEPS if row.get(name) not in ("", None)), None)
+        if self._options.step is not None and self._options.step not in row:
             return f'there is no column "{self._options.step}"'
-        if step_column is None and self._stepped:
-            return "the row has no step"
-        self._stepped = self._stepped or step_column is not None
-        step = whole(row[step_column]) if step_column is not None else line - 1
+        if self._step is not None and row.get(self._step) in ("", None):
+            return f'the row has no step (column "{self._step}")'
+        step = whole(row[self._step]) if self._step is not None else line - 1 - self._head
         if step is None:
-            return f"the step must be a whole number, got {row[step_column or '']!r:.60}"
-        time = self._modified
+            return f"the step must be a whole number, got {row[self._step or '']!r:.60}"
+        wanted, time = self._options.time, self._modified
+        time_column = next((name for name in ((wanted,) if wanted else _TIMES) if row.get(name) not in ("", None)), None)
         if time_column is not None:
             found = milliseconds(row[time_column])
-            if self._options.time is not None and found is None and row[time_column] not in ("", None):
-                return f"not a time: {row[time_column]!r:.60}"
-            if found is not None and (found >= _LEAST_TIME * 1000 or self._options.time is not None):
+            if found is not None and (wanted or found >= _LEAST_TIME * 1000):
                 time = found
-            elif found is not None:
-                time_column = None  # a metric of this name
+            elif wanted:
+                return f"not a time: {row[time_column]!r:.60}"
+            else:
+                time_column = None  # a metric or a text of this name
         if self._options.metric is not None or self._options.value is not None:
             return self._long(row, step, time)
         for name, value in flat(row):
-            if name not in (step_column, time_column, self._run and self._run[0]) and value is not None and value != "":
+            if name not in (self._step, time_column, self._run and self._run[0]) and value is not None and value != "":
                 found_value = cell(value) if isinstance(value, str) else number(value)
                 if found_value is not None:
                     self._columns.add(self._name(name), step, found_value, time)
@@ -193,11 +201,6 @@ class Table:
             return f'no number in the column "{self._options.value or "value"}"'
         self._columns.add(metric, step, found, time)
         return None
-
-    def _column(self, row: Mapping[str, Any], wanted: str | None, usual: tuple[str, ...]) -> str | None:
-        if wanted is not None:
-            return wanted if wanted in row else None
-        return next((name for name in usual if name in row and row[name] not in ("", None)), None)
 
     def _name(self, column: str) -> str:
         if self._metric:
@@ -217,27 +220,48 @@ class Table:
 
     def _csv(self, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         csv.field_size_limit(MAX_LINE)
-        with self._path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        with self._path.open(encoding="utf-16" if is_utf16(self._path) else "utf-8-sig", errors="replace", newline="") as file:
             lines = _Lines(file, ended=self._ended)
-            reader = csv.reader(lines, delimiter=delimiter)
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
             try:
-                header = next(reader, None)
-                if not header:
-                    return
-                if len(set(header)) != len(header):
-                    raise ValueError("two columns have the same name")
-                for cells in reader:
-                    if len(cells) == len(header):
-                        yield reader.line_num, dict(zip(header, cells, strict=True))
-                    elif cells:
-                        yield reader.line_num, f"expected {many(len(header), 'cell')}, got {len(cells)}"
-                if lines.cut:
-                    yield reader.line_num + 1, f"the line is cut off: {lines.cut[:60]!r}"
+                header = [name.strip() or f"column {place}" for place, name in enumerate(next(reader, ()), 1)]
             except csv.Error as error:
                 raise ValueError(f"line {reader.line_num}: {error}") from None
+            if not header:
+                return
+            self._head = reader.line_num
+            for problem in self._doubled(header):
+                yield self._head, problem
+            places = [place for place, name in enumerate(header) if name not in self._left_out]
+            names = [header[place] for place in places]
+            while True:
+                start = reader.line_num + 1
+                try:
+                    cells = next(reader, None)
+                except csv.Error as error:  # such as a quote that is never closed
+                    yield start, f"line {start} to {reader.line_num}: {error}"
+                    continue
+                if cells is None:
+                    break
+                if len(cells) == len(header):
+                    yield reader.line_num, dict(zip(names, (cells[place] for place in places), strict=True))
+                elif cells:
+                    yield reader.line_num, f"expected {many(len(header), 'cell')}, got {len(cells)}"
+            if lines.cut:
+                yield reader.line_num + 1, f"the line is cut off: {lines.cut[:60]!r}"
+
+    def _doubled(self, names: list[str]) -> Iterator[str]:
+        """Leave out columns whose name is there more than once, and say so. Raises ValueError when it is a column of steps, or one that the user named."""
+        options = self._options
+        for name, count in Counter(names).items():
+            if count > 1:
+                if name in (*_STEPS, options.step, options.time, options.metric, options.value, options.run):
+                    raise ValueError(f'{count} columns have the name "{name}"')
+                self._left_out.add(name)
+                yield f'{count} columns have the name "{name}" and are left out'
 
     def _json_lines(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-        with self._path.open("rb") as file:
+        with _opened(self._path) as file:
             number_ = 0
             while line := file.readline(MAX_LINE):
                 number_ += 1
@@ -258,12 +282,15 @@ class Table:
         broken = (arrow.ArrowException, OSError, UnicodeDecodeError, KeyError)
         try:
             with parquet.ParquetFile(self._path) as file:
+                for problem in self._doubled(file.schema_arrow.names):
+                    yield 1, problem
+                names = [name for name in file.schema_arrow.names if name not in self._left_out]
                 start = 0
                 for group in range(file.num_row_groups):
                     number_ = start
                     try:
-                        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group]):
-                            for row in batch.to_pylist():
+                        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group], columns=names if self._left_out else None):
+                            for row in _in_microseconds(arrow, batch).to_pylist():
                                 number_ += 1
                                 yield number_, row
                     except broken as error:
@@ -277,14 +304,15 @@ class Table:
     ) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         """The rows of a damaged row group after the first `done`, without unreadable columns; no rows if the step column is unreadable."""
         found: dict[str, Any] = {}
-        for name in file.schema_arrow.names:
+        names = [name for name in file.schema_arrow.names if name not in self._left_out]
+        for name in names:
             try:
                 found[name] = file.read_row_group(group, columns=[name]).column(name)
             except broken as problem:
                 yield start + 1, f'the column "{name}" of the rows from here on can\'t be read: {str(problem)[:100]}'
                 if name == self._options.step or (self._options.step is None and name in _STEPS):
                     return
-        if len(found) == len(file.schema_arrow.names):
+        if len(found) == len(names):
             yield start + done + 1, f"the rows from here on can't be read: {str(error)[:100]}"
             return
         rows = min((len(column) for column in found.values()), default=0)
@@ -292,6 +320,26 @@ class Table:
             columns = {name: column.slice(at, _ROWS).to_pylist() for name, column in found.items()}
             for offset in range(min(_ROWS, rows - at)):
                 yield start + at + offset + 1, {name: values[offset] for name, values in columns.items()}
+
+
+def _in_microseconds(arrow: Any, batch: Any) -> Any:
+    """A batch of Parquet whose times in ns are microseconds, as Python has them."""
+    wide = [place for place, of in enumerate(batch.schema) if arrow.types.is_timestamp(of.type) and of.type.unit == "ns"]
+    for place in wide:
+        of = batch.schema.field(place)
+        batch = batch.set_column(place, of.name, batch.column(place).cast(arrow.timestamp("us", of.type.tz), safe=False))
+    return batch
+
+
+def is_utf16(path: Path) -> bool:
+    """Whether a file begins with the mark of UTF-16, as files of PowerShell and of spreadsheets do."""
+    with path.open("rb") as file:
+        return file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _opened(path: Path) -> IO[Any]:
+    """JSON lines for reading: bytes, or text where they are UTF-16."""
+    return path.open(encoding="utf-16", errors="replace") if is_utf16(path) else path.open("rb")
 
 
 def _is_trackio(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""W&B: folders of offline and synced runs, `wandb/[offline-]run-<date>-<id>/` with `run-<id>.wandb` and `files/`."""
+"""W&B: folders of offline and synced runs, `wandb/[offline-]run-<date>-<id>/` with `run-<id>.wandb` and `files/`; a resumed run has several."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from apiserver.operations.transfer import wire
 from apiserver.operations.transfer.adapters.rows import (
@@ -28,8 +28,15 @@ from apiserver.operations.transfer.adapters.rows import (
 from apiserver.operations.transfer.pieces import Damaged, Facts, Figure, FoundRun, Picture, Piece, Text, printable
 from apiserver.operations.transfer.wandb_records import Bad, records
 
+T = TypeVar("T")
 _RUN, _EXIT, _HISTORY, _SUMMARY, _CONFIG, _STATS, _OUTPUT, _RAW = 17, 18, 2, 3, 5, 7, 4, 13
 _OTHER = {8: "artifacts", 9: "TensorBoard folders", 10: "alerts", 25: "used artifacts"}
+_ABOUT = {6: "group", 7: "job_type", 9: "notes", 12: "sweep"}
+"""Fields of a run's record that become parameters of the section `wandb`."""
+_OWN = ("_step", "_timestamp", "_runtime", "_wandb")
+"""Names in rows and summaries that W&B adds."""
+_OVERLAYS = ("masks", "boxes", "all_masks", "all_boxes")
+_DATE = re.compile(r"\d{8}_\d{6}")
 _IMAGES = ("image-file", "images/separated", "images")
 SILENT = 86_400.0
 """A run without an exit record that has not written for this many seconds counts as interrupted."""
@@ -64,22 +71,51 @@ class Wandb:
         digest = hashlib.sha256(f"{project}/{id}".encode()).hexdigest()[:16]
         size = path.stat().st_size
         return FoundRun(
-            self, path, size=size, name=printable(name or id), project=printable(project) or "W&B", id=f"{printable(id)[:100]}~{digest}"
+            self,
+            path,
+            size=size,
+            name=printable(name or id),
+            project=printable(project) or "W&B",
+            id=f"{printable(id)[:100]}~{digest}",
+            files=[path],
         )
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
         return _Reader(run).read()
 
 
+def joined(runs: Iterable[T]) -> list[T]:
+    """The runs, with all files of a resumed W&B run in one, by the dates in their folders' names: steps, samples and log lines continue. Of copies of a
+    folder, the largest counts."""
+    found: list[T] = []
+    known: dict[str, FoundRun] = {}
+    for run in runs:
+        if not isinstance(run, FoundRun) or not isinstance(run.adapter, Wandb) or run.id not in known:
+            found.append(run)
+            if isinstance(run, FoundRun) and isinstance(run.adapter, Wandb):
+                known[run.id] = run
+            continue
+        first = known[run.id]
+        by_date = {_date(path) or str(path): path for path in sorted([*first.files, *run.files], key=lambda path: path.stat().st_size)}
+        first.files = [path for _, path in sorted(by_date.items())]
+        first.path, first.size = first.files[0], sum(path.stat().st_size for path in first.files)
+    return found
+
+
+def _date(path: Path) -> str:
+    found = _DATE.search(path.parent.name)
+    return found[0] if found else ""
+
+
 class _Reader:
     def __init__(self, run: FoundRun) -> None:
         self._run = run
-        self._files = run.path.parent / "files"
+        self._path = run.path
         self._columns = NamedColumns()
         self._kinds: Counter[str] = Counter()
         self._config: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
-        self._facts: dict[str, Any] = {"status": "running"}
+        self._facts: dict[str, Any] = {}
         self._time = 0
         self._row = self._sample = 0
         self._line = ""
@@ -87,22 +123,31 @@ class _Reader:
         """Names in rows that had lists or media, which the summary repeats."""
 
     def read(self) -> Iterator[Piece]:
-        for record in records(self._run.path):
-            if isinstance(record, Bad):
-                yield Damaged(self._run.path, f"data from offset {record.offset:,} on are lost: {record.reason}")
-                continue
-            try:
-                for kind, value in wire.fields(record):
-                    yield from self._take(kind, value)
-            except ValueError as error:
-                yield Damaged(self._run.path, f"a record can't be read: {error}")
-            if self._columns.full:
-                yield from self._columns.take()
-        if self._line:
-            yield Text(self._line, self._time)
+        for path in self._run.files:
+            self._path, self._facts["status"] = path, "running"
+            yield from self._records()
+            if self._line:
+                yield Text(self._line, self._time)
+                self._line = ""
         yield from self._columns.take()
         yield from self._described()
-        yield from counted(self._kinds)
+        yield from counted(+self._kinds)
+
+    def _records(self) -> Iterator[Piece]:
+        try:
+            for record in records(self._path):
+                if isinstance(record, Bad):
+                    yield Damaged(self._path, f"data from offset {record.offset:,} on are lost: {record.reason}")
+                    continue
+                try:
+                    for kind, value in wire.fields(record):
+                        yield from self._take(kind, value)
+                except ValueError as error:
+                    yield Damaged(self._path, f"a record can't be read: {error}")
+                if self._columns.full:
+                    yield from self._columns.take()
+        except (OSError, ValueError) as error:
+            yield guarded(self._path, error)
 
     def _take(self, kind: int, value: Any) -> Iterator[Piece]:
         if kind == _HISTORY:
@@ -111,14 +156,13 @@ class _Reader:
             yield from self._output(wire.message(value))
         elif kind == _RUN:
             self._described_by(wire.message(value))
-        elif kind == _CONFIG:
+        elif kind in (_CONFIG, _SUMMARY):
+            into = self._config if kind == _CONFIG else self._summary
             for number_, item in wire.fields(wire.message(value)):
                 if number_ == 1:
-                    _put(self._config, *_item(wire.message(item)))
-        elif kind == _SUMMARY:
-            for number_, item in wire.fields(wire.message(value)):
-                if number_ == 1:
-                    _put(self._summary, *_item(wire.message(item)))
+                    _put(into, *_item(wire.message(item)))
+                elif number_ == 2:
+                    _remove(into, _item(wire.message(item))[0])
         elif kind == _STATS:
             self._stats(wire.message(value))
         elif kind == _EXIT:
@@ -137,24 +181,25 @@ class _Reader:
             elif number_ == 10:
                 tags.append(wire.text(value))
             elif number_ == 17:
-                self._facts["started_at"] = self._facts["created_at"] = _moment(wire.message(value)) / 1000
+                start = _moment(wire.message(value)) / 1000
+                self._facts = {"started_at": start, "created_at": start, **self._facts}
                 self._time = self._time or _moment(wire.message(value))
-            elif number_ in (6, 7, 9):
-                self._config.setdefault("_wandb", {})[{6: "group", 7: "job_type", 9: "notes"}[number_]] = wire.text(value)
+            elif number_ in _ABOUT:
+                self._config.setdefault("_wandb", {})[_ABOUT[number_]] = wire.text(value)
         if tags:
             self._facts["tags"] = tags
 
     def _described(self) -> Iterator[Piece]:
         own = self._config.pop("_wandb", None)
         sections = {PARAMETERS: self._config}
-        about = {name: text for name, text in (own or {}).items() if name in ("group", "job_type", "notes") and text}
+        about = {name: text for name, text in (own or {}).items() if name in _ABOUT.values() and text}
         if about:
             sections["wandb"] = about
-        if self._facts["status"] == "running" and self._run.path.stat().st_mtime < time.time() - SILENT:
+        if self._facts["status"] == "running" and self._path.stat().st_mtime < time.time() - SILENT:
             self._facts["status"] = "interrupted"  # it has no exit record
         if self._facts["status"] != "running" and self._time:
             self._facts["ended_at"] = self._time / 1000
-        values = {name: value for name, value in flat(self._summary) if not name.startswith("_")}
+        values = dict(flat({name: value for name, value in self._summary.items() if name not in _OWN}))
         logged = {name for name, value in values.items() if name in self._others and isinstance(value, (dict, list))}
         summary, left_out = summary_of({name: value for name, value in values.items() if name not in logged})
         self._kinds.update(left_out)
@@ -176,7 +221,7 @@ class _Reader:
         moment = number(row.get("_timestamp"))
         if moment is not None and 0 < moment < 253_402_300_799:
             self._time = round(moment * 1000)
-        for name, value in flat({name: value for name, value in row.items() if not name.startswith("_")}):
+        for name, value in flat({name: value for name, value in row.items() if name not in _OWN}):
             found = number(value)
             if found is not None:
                 self._columns.add(name, step, found, self._time)
@@ -191,6 +236,7 @@ class _Reader:
         kind = str(value["_type"])
         try:
             if kind in _IMAGES:
+                self._kinds["masks and boxes of images"] += any(value.get(name) for name in _OVERLAYS)
                 paths = value.get("filenames") or [value.get("path")]
                 captions = value.get("captions") or [value.get("caption")]
                 for place, path in enumerate(paths if isinstance(paths, list) else []):
@@ -204,11 +250,11 @@ class _Reader:
             else:
                 self._kinds[f"media of the type {kind}"] += 1
         except (OSError, ValueError) as error:
-            yield guarded(self._run.path, ValueError(f"{name} at step {step}: {error}"))
+            yield guarded(self._path, ValueError(f"{name} at step {step}: {error}"))
 
     def _file(self, path: Any) -> Path:
         """A file in the run's `files/`. Raises ValueError when it is missing or the path leads out of the folder."""
-        root = self._files.resolve()
+        root = (self._path.parent / "files").resolve()
         found = (root / path).resolve() if isinstance(path, str) and "\0" not in path else root
         if not found.is_relative_to(root) or not found.is_file():
             raise ValueError(f"the file {path} is missing")
@@ -267,6 +313,15 @@ def _put(into: dict[str, Any], path: list[str], value: Any) -> None:
         into = inner
     if path:
         into[path[-1]] = value
+
+
+def _remove(of: dict[str, Any], path: list[str]) -> None:
+    for name in path[:-1]:
+        of = of.get(name, {})
+        if not isinstance(of, dict):
+            return
+    if path:
+        of.pop(path[-1], None)
 
 
 def _texts(data: bytes) -> dict[int, str]:
