@@ -117,7 +117,7 @@ def test_a_clearml_server_is_copied_whole(clearml: ClearML, new: Server) -> None
     counts = {kind: sum(event["type"] == kind and event["task"] != EXAMPLE for event in clearml.events) for kind in TYPES}
     assert report["counts"] == counts and clearml.calls.count("events.get_task_log") >= 4
     again, _ = migrate(clearml, new)
-    assert (again["unchanged"], again["events"], again["problems"]) == (4, 0, [])
+    assert (again["unchanged"], again["public"], again["events"], again["problems"]) == (4, 1, 0, [])
 
     new.start()
     client = new.client()

@@ -119,6 +119,8 @@ def _report(outcome: Any, moves: Any, seconds: float) -> None:
         f"{many(outcome.projects, 'project')}, {many(outcome.users, 'user')}, {many(outcome.tasks, 'task')} and {many(outcome.models, 'model')}"
         + (f" ({outcome.unchanged:,} did not change)" if outcome.unchanged else "")
     )
+    if outcome.public:
+        click.echo(f"Left out: {many(outcome.public, 'public task or model', 'public tasks and models')}, which belong to no company")
     for name, count in sorted(outcome.counts.items()):
         click.echo(f"{count:>15,}  {name}")
     if moves is not None:

@@ -40,13 +40,15 @@ class Selection:
 
 @dataclass(slots=True)
 class Outcome:
-    """Counts of a migration. `differences`: what differs between the servers at the end. `counts`: events by type, as the other server says."""
+    """Counts of a migration. `public`: tasks and models without a company, which are not copied. `differences`: what differs between the servers at the end.
+    `counts`: events by type, as the other server says."""
 
     projects: int = 0
     users: int = 0
     tasks: int = 0
     models: int = 0
     unchanged: int = 0
+    public: int = 0
     events: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
@@ -154,6 +156,7 @@ class Migration:
     def _tasks(self, projects: list[str] | None) -> list[_Owner]:
         found = []
         for task in self._remote.documents("tasks", **({"project": projects} if projects is not None else {})):
+            self.outcome.public += not is_own(task)
             if not is_wanted(task, self._selection):
                 continue
             owner = _Owner(str(task["id"]), False, _activity(task))
@@ -167,6 +170,7 @@ class Migration:
     def _models(self, projects: list[str] | None) -> list[_Owner]:
         found = []
         for model in self._remote.documents("models", **({"project": projects} if projects is not None else {})):
+            self.outcome.public += not is_own(model)
             if not is_wanted(model, self._selection):
                 continue
             owner = _Owner(str(model["id"]), True, _activity(model))
@@ -288,6 +292,7 @@ def dry_run(remote: Remote, selection: Selection) -> Outcome:
     used = {one["id"] for one in projects if is_own(one) and one["id"] in inside}
     for service in ("models", "tasks"):
         for document in remote.documents(service, **({"project": sorted(inside)} if selection.project is not None else {})):
+            outcome.public += not is_own(document)
             if not is_wanted(document, selection):
                 continue
             setattr(outcome, service, getattr(outcome, service) + 1)

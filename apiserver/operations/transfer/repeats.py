@@ -87,7 +87,7 @@ class Repeats:
         if not len(found):
             return 0
         count = len(found)
-        if count > 1 and not (np.diff(found) > 0).all():
+        if count > 1 and not (found[1:] > found[:-1]).all():
             found = np.unique(found)
         if seen.highest is not None and found[0] <= seen.highest:
             found = found[~seen.among(found)]

@@ -76,7 +76,7 @@ def number(value: Any) -> float | None:
         try:
             return float(value)
         except OverflowError:
-            return math.inf if value > 0 else -math.inf
+            return -math.inf if isinstance(value, int) and value < 0 else math.inf
     return None
 
 
