@@ -11,7 +11,7 @@ REPEATED = {
     "README.md": {
         "320,000 scalars a second": "| scalars stored, batches of 5,000, one client | 320,000 events/s",
         "charts of 200,000 points 16 ms after a": "right after a write / repeated | 16.3 / 2.6 ms",
-        "a million log lines 0.2 to 0.7 s": "text / RE2 pattern | 0.22 to 0.72 /",
+        "a million log lines takes 0.2 to 0.7 s": "text / RE2 pattern | 0.22 to 0.72 /",
         "94 MB of memory when idle": "| memory: idle / after all reads | 94 /",
     },
     "docs/comparison.md": {
