@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import tempfile
@@ -30,13 +31,24 @@ def ingest_rate(client: Client, batches: int, size: int = BATCH, task: str | Non
     return batches * size / (time.perf_counter() - begun)
 
 
-def many_clients(client: Client, clients: int, batches: int, size: int) -> Work:
-    """Work: `clients` clients send at once, each to its own task; `batches` is the number for all clients."""
+def many_clients(client: Client, clients: int, batches: int, size: int, rate: float | None = None) -> Work:
+    """Work: `clients` clients send at once, each to its own task; `batches` is the number for all clients. `rate`: events/s of all together at most
+    (None: as fast as they can)."""
     shares = []
     for _ in range(clients):
         task = new_id()
         shares.append([scalars(task, step_of(number, size), size) for number in range(batches // clients)])
-    return sending(shares, lambda body: send(client, body), size)
+    numbers, begun = itertools.count(), time.monotonic()
+
+    def post(body: bytes) -> None:
+        if rate is not None:
+            nonlocal begun
+            number = next(numbers)
+            begun = begun if number else time.monotonic()
+            time.sleep(max(0.0, begun + number * size / rate - time.monotonic()))
+        send(client, body)
+
+    return sending(shares, post, size)
 
 
 def sending(shares: list[list[bytes]], post: Callable[[bytes], None], size: int) -> Work:

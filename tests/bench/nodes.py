@@ -10,10 +10,13 @@ import argparse
 import contextlib
 import json
 import os
+import re
+import subprocess
 import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,8 +67,9 @@ class Share:
 
 
 @contextlib.contextmanager
-def installation(count: int, node_share: float, server_share: float, folder: Path) -> Iterator[tuple[list[Client], list[Share]]]:
-    """Two servers in their own namespaces with `count` Elasticsearch nodes: a client for each server, and the shares of all processes."""
+def installation(count: int, node_share: float, server_share: float, folder: Path) -> Iterator[tuple[list[Client], list[Share], list[int]]]:
+    """Two servers in their own namespaces with `count` Elasticsearch nodes: a client for each server, the shares of all processes, and the nodes'
+    process ids."""
     names = [f"node{number}" for number in range(count)]
     with contextlib.ExitStack() as stack:
         here, hosts = stack.enter_context(network(2))
@@ -98,7 +102,22 @@ def installation(count: int, node_share: float, server_share: float, folder: Pat
             shares.append(Share(f"{count}{number}", share))
             stack.callback(shares[-1].close)
             shares[-1].take(mine)
-        yield [server.client(timeout=120) for server in servers], shares
+        yield [server.client(timeout=120) for server in servers], shares, [pid for [pid] in pids[:count]]
+
+
+def threads(pid: int) -> Counter[str]:
+    """CPU seconds of a JVM's threads so far, by what they do: pools of Elasticsearch, and the JVM's own threads by name."""
+    printed = subprocess.run(["jcmd", str(pid), "Thread.print"], capture_output=True, text=True, check=False).stdout
+    names = {int(number, 0): name for name, number in re.findall(r'^"(.*?)" .*?nid=(\w+)', printed, re.MULTILINE)}
+    found: Counter[str] = Counter()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            name = names.get(int(task.name), (task / "comm").read_text().strip())
+            pool = re.match(r"elasticsearch\[[^]]*\]\[([^]]+)\]", name)
+            seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            found[pool[1] if pool else re.sub(r"[#\d\s]+$", "", name)] += seconds
+    return found
 
 
 def deliver(client: Client, body: bytes) -> None:
@@ -154,16 +173,18 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for count in options.nodes:
-            with installation(count, options.node_share, options.server_share, Path(folder)) as (clients, shares):
+            with installation(count, options.node_share, options.server_share, Path(folder)) as (clients, shares, nodes):
                 ingest(clients, options.warm_up, options.writers)
                 for share in shares:
                     share.limit(True)
                 ingest(clients, 5, options.writers)
+                busy = sum((threads(pid) for pid in nodes), Counter[str]())
                 before = [share.used() for share in shares]
                 began = time.monotonic()
                 rate = ingest(clients, options.seconds, options.writers)
                 taken = time.monotonic() - began
                 used = [round((share.used() - old) / taken, 3) for share, old in zip(shares, before, strict=True)]
+                busy = sum((threads(pid) for pid in nodes), Counter[str]()) - busy
                 task = new_id()
                 for batch in range(40):
                     deliver(clients[0], scalars(task, step_of(batch, BATCH), BATCH))
@@ -175,6 +196,7 @@ def main() -> None:
                     "chart_p95_ms": round(percentile(charts, 95) * 1000, 1),
                     "cores_of_nodes": used[:count],
                     "cores_of_servers": used[count:],
+                    "us_per_event_by_thread": {name: round(seconds / taken / rate * 1e6, 1) for name, seconds in busy.most_common(12)},
                 }
                 print(count, "nodes:", json.dumps(found[count]), flush=True)
     first = found[min(found)]["events_per_second"]

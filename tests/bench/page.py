@@ -1,12 +1,15 @@
 """The page in a real Chromium: the budgets B1 to B6 (docs/benchmarks/page.md), five cold contexts each, median and worst; TensorBoard with the same points.
 
-Server and browser share the machine. "Useful" is the first frame that shows the content of the view.
+Server and browser share the machine. "Useful" is the first frame that shows the content of the view. As a part of the bench, runs and log have a tenth of
+the points and lines of the budgets; `python -m tests.bench.page` measures with all of them (28,000,000 points, 10,000,000 lines: about ten minutes).
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,9 +29,7 @@ from tests.web.runs import png, store_file
 
 ROUNDS = 5
 RUNS = 10_000
-MANY_SERIES, MANY_POINTS = 2_000, 1_000
-OVERLAYS, OVERLAY_POINTS = 100, 1_000
-LINES = 1_000_000
+MANY_SERIES, OVERLAYS = 2_000, 100
 IMAGES, SHOWN = 100_000, 60
 UPDATES = 60
 
@@ -51,6 +52,17 @@ FRAMES = """async (pixels) => {
 }"""
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Points of each series of a run, and lines of a log."""
+
+    points: int = 1_000
+    lines: int = 1_000_000
+
+
+BUDGETS = Sizes(10_000, 10_000_000)
+
+
 @dataclass
 class Opened:
     """One cold load."""
@@ -67,16 +79,16 @@ class Opened:
         return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
 
-def page(report: Report, server: Server) -> None:
+def page(report: Report, server: Server, sizes: Sizes = Sizes()) -> None:
     """All budgets, one after the other."""
     client = server.client()
     with sync_playwright() as playwright:
         browser = launch(playwright)
         try:
             overlays = _table(report, browser, server, client)
-            _charts(report, browser, server, client)
-            _compare(report, browser, server, overlays)
-            _console(report, browser, server, client)
+            _charts(report, browser, server, sizes.points)
+            _compare(report, browser, server, overlays, sizes.points)
+            _console(report, browser, server, sizes.lines)
             _gallery(report, browser, server, client)
             _live(report, browser, server, client)
             tensorboard(report, browser, server.folder / "board")
@@ -128,7 +140,7 @@ def cold(report: Report, browser: Browser, name: str, url: str, ready: str, most
     return loads[-1]
 
 
-def sizes(report: Report, one: Opened, program: float | None, data: float | None) -> None:
+def transferred(report: Report, one: Opened, program: float | None, data: float | None) -> None:
     code = sum(one.bytes.get(kind, 0) for kind in ("Script", "Stylesheet", "Document"))
     rest = sum(size for kind, size in one.bytes.items() if kind not in ("Script", "Stylesheet", "Document"))
     report.add("  program and styles over the wire", code / 1e3, "kB", most=program)
@@ -142,7 +154,7 @@ def _table(report: Report, browser: Browser, server: Server, client: Client) -> 
     for first in range(0, RUNS, 500):
         send(client, b"\n".join(scalars(id, 0, 2 * 20, pair) for id in ids[first : first + 500]))
     one = cold(report, browser, "table", f"{server.url}/", "document.querySelectorAll('canvas.spark').length >= 20", 500)
-    sizes(report, one, 120, 40)
+    transferred(report, one, 120, 40)
     with opened(browser, f"{server.url}/", "document.querySelectorAll('canvas.spark').length >= 20") as shown:
         shown.page.reload()
         shown.page.wait_for_function("() => window.__useful > 0")
@@ -151,15 +163,16 @@ def _table(report: Report, browser: Browser, server: Server, client: Client) -> 
     return ids[:OVERLAYS]
 
 
-def _charts(report: Report, browser: Browser, server: Server, client: Client) -> None:
-    report.heading(f"B2 one run of {MANY_SERIES:,} series of {MANY_POINTS:,} points")
-    task = new_id()
+def _charts(report: Report, browser: Browser, server: Server, points: int) -> None:
+    report.heading(f"B2 one run of {MANY_SERIES:,} series of {points:,} points")
+    client, task = server.client(), new_id()
     series = [(f"layer{number:04}/grad", "norm") for number in range(MANY_SERIES)]
     for first in range(0, MANY_SERIES, 20):
-        send(client, scalars(task, 0, 20 * MANY_POINTS, series[first : first + 20]))
+        for step in range(0, points, 1_000):
+            send(client, scalars(task, step, 20 * 1_000, series[first : first + 20]))
     ready = "document.querySelectorAll('.chart-host canvas').length >= 6 && performance.getEntriesByName('tm:useful').length >= 6"
     one = cold(report, browser, "charts", f"{server.url}/runs/{task}", ready, 800)
-    sizes(report, one, None, 600)
+    transferred(report, one, None, 600)
     with opened(browser, f"{server.url}/runs/{task}", ready) as shown:
         frames = shown.page.evaluate(FRAMES, 400)
         report.add(
@@ -173,14 +186,14 @@ def _charts(report: Report, browser: Browser, server: Server, client: Client) ->
         report.add("  heap", shown.heap(), "MB", most=120)
 
 
-def _compare(report: Report, browser: Browser, server: Server, ids: list[str]) -> None:
-    report.heading(f"B3 {OVERLAYS} runs × 8 series × {OVERLAY_POINTS:,} points")
+def _compare(report: Report, browser: Browser, server: Server, ids: list[str], points: int) -> None:
+    report.heading(f"B3 {OVERLAYS} runs × 8 series × {points:,} points")
     client = server.client()
     for id in ids:
-        send(client, scalars(id, 0, 8 * OVERLAY_POINTS))
+        send(client, scalars(id, 0, 8 * points))
     url = f"{server.url}/compare?runs={','.join(ids)}"
     ready = "performance.getEntriesByName('tm:useful').length >= 4"
-    sizes(report, cold(report, browser, "overlays", url, ready, 1500), None, 4000)
+    transferred(report, cold(report, browser, "overlays", url, ready, 1500), None, 4000)
     with opened(browser, url, ready) as shown:
         box = shown.page.locator(".u-over").first.bounding_box()
         assert box is not None
@@ -191,12 +204,21 @@ def _compare(report: Report, browser: Browser, server: Server, ids: list[str]) -
             shown.page.mouse.move(box["x"] + 5 + step * (box["width"] - 10) / 60, box["y"] + box["height"] / 2)
         # The browser's clock counts tenths: one frame at 60 Hz is 16.6 or 16.7.
         report.add("hover, frame p95", round(percentile(shown.page.evaluate("window.__frames.slice(1)"), 95), 1), "ms", most=16.7)
+        y, width = box["y"] + 60, box["width"]
+        shown.page.mouse.move(box["x"] + 0.5 * width, y)
+        shown.page.mouse.down()
+        shown.page.mouse.move(box["x"] + 0.52 * width, y, steps=4)
+        with shown.page.expect_response(lambda answer: "events.get_series" in answer.url):
+            begun = time.perf_counter()
+            shown.page.mouse.up()
+        shown.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        report.add("zoom to a fiftieth: detail drawn", (time.perf_counter() - begun) * 1000, "ms", most=400)
 
 
-def _console(report: Report, browser: Browser, server: Server, client: Client) -> None:
-    report.heading(f"B4 the console of a log of {LINES:,} lines")
-    task = new_id()
-    for first in range(0, LINES, 50_000):
+def _console(report: Report, browser: Browser, server: Server, count: int) -> None:
+    report.heading(f"B4 the console of a log of {count:,} lines")
+    client, task = server.client(), new_id()
+    for first in range(0, count, 50_000):
         send(client, logs(task, first, 50_000))
     url = f"{server.url}/runs/{task}?tab=console"
     ready = "document.querySelectorAll('.log-line .log-text').length > 10"
@@ -209,15 +231,39 @@ def _console(report: Report, browser: Browser, server: Server, client: Client) -
               const lines = [...document.querySelectorAll(".log-line")];
               return lines.length > 10 && lines.every((line) => !line.classList.contains("missing")) && Math.abs(lines[0].dataset.line - middle) < middle / 2;
             }""",
-            arg=LINES / 2,
+            arg=count / 2,
         )
         report.add("jump to the middle", (time.perf_counter() - begun) * 1000, "ms", most=200)
         report.add("  rows that exist", shown.page.locator(".log-line").count(), "", most=200)
         report.add("  heap", shown.heap(), "MB", most=60)
-        begun = time.perf_counter()
-        shown.page.locator(".log-find").fill("anomaly")
-        shown.page.locator(".log-line.current").wait_for(timeout=60_000)
-        report.add("rare text, first hit shown", (time.perf_counter() - begun) * 1000, "ms")
+        _search(report, shown.page, "frequent text, first hit shown", "checkpoint", ".log-line.current", 400)
+        _search(report, shown.page, "rare text, first progress or hit", "anomaly", ".log-line.current, .log-progress button", 300)
+        _search(
+            report,
+            shown.page,
+            "text that is not there: the whole log searched",
+            "no such words",
+            ".log-progress :text('nothing found')",
+            10_000,
+        )
+        if count >= BUDGETS.lines:  # shorter logs are searched before anybody can stop it
+            stop = shown.page.get_by_role("button", name="Stop")
+            shown.page.locator(".log-find").fill("nothing like it")
+            stop.wait_for()
+            begun = time.perf_counter()
+            stop.click()
+            stop.wait_for(state="detached")
+            report.add("  search stopped", (time.perf_counter() - begun) * 1000, "ms", most=200)
+
+
+def _search(report: Report, page: Page, name: str, text: str, until: str, most: float) -> None:
+    """The time from the last character of a search to an element."""
+    page.locator(".log-find").fill("")
+    page.locator(".log-progress").wait_for(state="detached")
+    begun = time.perf_counter()
+    page.locator(".log-find").fill(text)
+    page.locator(until).first.wait_for(timeout=60_000)
+    report.add(name, (time.perf_counter() - begun) * 1000, "ms", most=most)
 
 
 def _gallery(report: Report, browser: Browser, server: Server, client: Client) -> None:
@@ -241,7 +287,7 @@ def _gallery(report: Report, browser: Browser, server: Server, client: Client) -
         )
     client.add_batch(events)
     ready = "[...document.querySelectorAll('.thumb img')].filter((one) => one.complete && one.naturalWidth > 0).length >= 10"
-    sizes(report, cold(report, browser, "gallery", f"{server.url}/runs/{task}?tab=images&metric=big", ready, 600), None, 800)
+    transferred(report, cold(report, browser, "gallery", f"{server.url}/runs/{task}?tab=images&metric=big", ready, 600), None, 800)
 
 
 def _live(report: Report, browser: Browser, server: Server, client: Client) -> None:
@@ -263,7 +309,7 @@ def _live(report: Report, browser: Browser, server: Server, client: Client) -> N
         report.add("  heap grew by", shown.heap() - before, "MB", most=5)
 
 
-def tensorboard(report: Report, browser: Browser, folder: Path, series: int = 200, points: int = MANY_POINTS) -> None:
+def tensorboard(report: Report, browser: Browser, folder: Path, series: int = 200, points: int = 1_000) -> None:
     """The same points in TensorBoard's time series page, until charts are drawn. Needs tensorboard and tensorboardX."""
     from tensorboardX import SummaryWriter
 
@@ -281,7 +327,25 @@ def tensorboard(report: Report, browser: Browser, folder: Path, series: int = 20
     try:
         time.sleep(15)  # TensorBoard answers before it has read all files
         ready = "document.querySelectorAll('scalar-card canvas, scalar-card svg path').length >= 6"
-        sizes(report, cold(report, browser, "TensorBoard", f"http://127.0.0.1:{port}/#timeseries", ready, None), None, None)
+        transferred(report, cold(report, browser, "TensorBoard", f"http://127.0.0.1:{port}/#timeseries", ready, None), None, None)
     finally:
         process.terminate()
         process.wait(20)
+
+
+def main() -> None:
+    """The page with the sizes of its budgets, on SQLite."""
+    folder = Path(tempfile.mkdtemp(prefix="tidemark-page-"))
+    server = Server(folder / "server")
+    try:
+        server.start()
+        report = Report()
+        report.engine("sqlite")
+        page(report, server, BUDGETS)
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

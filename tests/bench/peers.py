@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.bench.load import new_id, scalars, send
 from tests.bench.measure import Report
-from tests.bench.page import cold, sizes
+from tests.bench.page import cold, transferred
 from tests.client import Client
 from tests.process import Server, free_port, wait_until
 from tests.web.browser import launch
@@ -98,7 +98,7 @@ def ours(report: Report, browser: Browser, folder: Path) -> None:
         for first in range(0, SERIES, 20):
             send(client, scalars(task, 0, 20 * POINTS, names[first : first + 20]))
         ready = "document.querySelectorAll('.chart-host canvas').length >= 6 && performance.getEntriesByName('tm:useful').length >= 6"
-        sizes(report, cold(report, browser, "Tidemark", f"{server.url}/runs/{task}", ready, None), None, None)
+        transferred(report, cold(report, browser, "Tidemark", f"{server.url}/runs/{task}", ready, None), None, None)
     finally:
         server.stop()
 
@@ -152,7 +152,7 @@ def peer(report: Report, browser: Browser, name: str, folder: Path) -> None:
                 return False
 
         wait_until(answers, 120, f"{name} does not answer")
-        sizes(report, cold(report, browser, name, f"http://127.0.0.1:{port}{path}", one.ready, None), None, None)
+        transferred(report, cold(report, browser, name, f"http://127.0.0.1:{port}{path}", one.ready, None), None, None)
     finally:
         os.killpg(process.pid, 15)
         process.wait(20)

@@ -1,4 +1,4 @@
-"""Ingest during retention, compaction and a snapshot, in turns with ingest alone."""
+"""Ingest during retention, compaction and a snapshot, in turns with ingest alone: as fast as clients can, and at half of that rate."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ def upkeep(report: Report, folder: Path, rounds: int, old_events: int = OLD_EVEN
         def alone() -> Turn:
             return turn_of(processes, many_clients(client, CLIENTS, batches, BATCH), bare.settle)
 
-        def beside() -> Turn:
+        def beside(rate: float | None = None) -> Turn:
             jobs.old = time.time()
             for _ in range(0, old_events, batches * BATCH):
                 many_clients(client, CLIENTS, batches, BATCH)()
             server.stop()  # at its start, a process checks the size of the open generation and begins a new one
             server.start()
-            work = many_clients(client, CLIENTS, batches, BATCH)
+            work = many_clients(client, CLIENTS, batches, BATCH, rate)
             bare.settle()
             with jobs.running():
                 return turn_of(processes, work)
@@ -117,6 +117,11 @@ def upkeep(report: Report, folder: Path, rounds: int, old_events: int = OLD_EVEN
         kept = paired([turn.rate for turn in turns.ours], [turn.rate for turn in turns.theirs])
         note = ", ".join(f"{name} {count} times" for name, count in sorted(jobs.done.items()))
         report.spread("ingest with upkeep, to ingest alone", kept, "", least=0.8, note=note)
+        half = median([turn.rate for turn in turns.theirs]) / 2
+        kept = [beside(half).rate / half for _ in range(rounds)]
+        report.spread(
+            "ingest at half of that rate with upkeep, to what is sent", kept, "", least=0.8, note=f"{half:,.0f} events/s are sent"
+        )
     finally:
         if server is not None:
             server.stop()
