@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from apiserver.bll.registry.entity_counts import EntityCounts
 from apiserver.bll.registry.filter_values import FilterValues
+from apiserver.bll.registry.stored_views import StoredViews
 from apiserver.bll.registry.users import Users
 from apiserver.errors import TidemarkError
 from apiserver.service_repo import Call, endpoint
@@ -18,12 +19,13 @@ TAGGED: tuple[Literal["task", "model"], ...] = ("task", "model")
 
 
 class OrganizationService:
-    """Tags, users and numbers of a company."""
+    """Tags, users, numbers and stored views of a company."""
 
-    def __init__(self, filter_values: FilterValues, counts: EntityCounts, users: Users) -> None:
+    def __init__(self, filter_values: FilterValues, counts: EntityCounts, users: Users, views: StoredViews) -> None:
         self._filter_values = filter_values
         self._counts = counts
         self._users = users
+        self._views = views
 
     @endpoint("organization.get_tags")
     def get_tags(self, call: Call, request: Request) -> Answer:
@@ -56,3 +58,11 @@ class OrganizationService:
                 failure = failure_of(error, call.id)
                 answer["errors"][name] = {"codes": [failure.code, failure.subcode], "msg": failure.message}
         return answer
+
+    @endpoint("organization.save_view")
+    def save_view(self, call: Call, request: Request) -> Answer:
+        return {"view": self._views.save(call.company, call.user, request["query"])}
+
+    @endpoint("organization.get_view")
+    def get_view(self, call: Call, request: Request) -> Answer:
+        return {"query": self._views.query(call.company, request["view"])}

@@ -15,6 +15,7 @@ from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.project_views import ProjectViews
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.stored_views import StoredViews
 from apiserver.bll.registry.task_clone import TaskClone
 from apiserver.bll.registry.task_removal import TaskFiles, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
@@ -69,7 +70,7 @@ def registry_services(
         ),
         ModelsService(models),
         UsersService(users, filter_values),
-        OrganizationService(filter_values, EntityCounts(records, tasks, models, listed), users),
+        OrganizationService(filter_values, EntityCounts(records, tasks, models, listed), users, StoredViews(registry)),
         QueuesService(),
         WorkersService(),
         ServingService(),

@@ -20,6 +20,7 @@ Kind = Literal[
     "deleted",
     "generation",
     "public",
+    "view",
 ]
 
 ACTIVITY_FIELDS = ("last_iteration", "last_update", "last_change")

@@ -105,3 +105,14 @@ def test_parts_that_are_not_here_have_nothing(server: Client) -> None:
     assert server.call("serving.get_endpoints") == {"endpoints": []}
     assert server.call("serving.get_loading_instances") == {"instances": []}
     assert server.call("storage.get_settings") == {}
+
+
+def test_a_view_is_stored_once_and_read_by_its_id(server: Client) -> None:
+    query = "sel=" + ",".join(uuid.uuid4().hex for _ in range(3000))
+    view = server.call("organization.save_view", query=query)["view"]
+    assert server.call("organization.save_view", query=query)["view"] == view
+    assert server.call("organization.save_view", query=f"{query},x")["view"] != view
+    assert server.call("organization.get_view", view=view) == {"query": query}
+    assert server.refused("organization.get_view", view="0" * 20).codes == (400, 1204)
+    assert server.refused("organization.save_view", query="").codes == (400, 12)
+    assert "query" in server.refused("organization.save_view", query="x" * 500_001).msg

@@ -311,3 +311,20 @@ def test_what_an_image_viewer_shows(server: Client, page: Page, opened: Opened, 
     expect(other.locator(".viewer-foot")).to_contain_text("125 %")
     expect(other.get_by_role("slider", name="Brightness")).to_have_value("3")
     expect(other.get_by_role("button", name="Pixels")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_selection_that_is_too_long_for_an_address(server: Client, page: Page, opened: Opened) -> None:
+    page.goto(f"/?sel={','.join(uuid.uuid4().hex for _ in range(190))}")
+    expect(page.get_by_role("region", name="Selected runs")).to_contain_text("190 selected")
+    other = opened()
+    assert len(page.evaluate("navigator.clipboard.readText()")) < 100
+    bar = other.get_by_role("region", name="Selected runs")
+    expect(bar).to_contain_text("190 selected")
+    assert len(other.url) < 100
+    other.reload()
+    expect(bar).to_contain_text("190 selected")
+
+
+def test_a_long_link_that_the_server_does_not_know(page: Page) -> None:
+    page.goto("/compare?view=0123456789")
+    expect(page.get_by_role("alert")).to_contain_text("This link can't be opened")

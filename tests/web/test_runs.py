@@ -92,6 +92,19 @@ def test_a_statistic_of_a_series_filters_and_sorts(runs: Page) -> None:
     assert "sort=-min:val/loss" in runs.url
 
 
+def test_a_column_leaves_the_runs_with_its_most_frequent_value_out(runs: Page) -> None:
+    runs.goto("/?cols=status,hp:augment,hp:lr&q=project:vision")
+    runs.get_by_role("button", name="Only runs where Status differs").click()
+    expect(names(runs)).to_have_text(["resnet50-aug-7", "vit-small-1"])
+    runs.get_by_role("button", name="Only runs where augment differs").click()
+    expect(runs.get_by_text("augment is the same in all runs, or different in each")).to_be_visible()
+    expect(filtered(runs, "project:vision")).to_have_text(ALL)
+    runs.get_by_role("button", name="Only runs where augment differs").click()
+    expect(names(runs)).to_have_text(["resnet50-aug-7", "resnet50-aug-6"])
+    assert "-hp:General/augment:none" in runs.url
+
+
+
 def test_a_mistake_is_underlined_where_it_is_and_nothing_is_sent(runs: Page) -> None:
     before = runs.url
     runs.get_by_role("combobox", name="Filter of runs").fill("tag:baseline iter>soon")

@@ -211,6 +211,37 @@ def test_nothing_is_wider_than_a_phone(compared: list[str], shared_server: Serve
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_times_are_shown_in_utc_if_the_reader_prefers_it(server: Client, shared_server: Server, open_browser: OpenBrowser) -> None:
+    task = server.new_task("elsewhere")
+    server.add_batch([{"type": "log", "task": task, "msg": "hello", "timestamp": 1_790_000_000_123}])
+    web = open_browser(shared_server.url, timezone_id="America/St_Johns")
+    page = web.open(f"/runs/{task}?tab=console")
+    time = page.locator(".log-time")
+    expect(time).to_have_text("11:43:20.123")
+    page.keyboard.press("?")
+    with page.expect_response("**/users.set_preferences"):
+        page.get_by_label("Show times in UTC").check()
+    page.keyboard.press("Escape")
+    expect(time).to_have_text("14:13:20.123")
+    other = open_browser(shared_server.url, timezone_id="America/St_Johns").open(f"/runs/{task}?tab=console")
+    expect(other.locator(".log-time")).to_have_text("14:13:20.123")
+    expect(other.locator(".log-time")).to_have_attribute("title", re.compile("2026-09-21 14:13:20.123 UTC"))
+
+
+def test_the_head_of_a_run_has_two_lines_on_a_phone(server: Client, shared_server: Server, open_browser: OpenBrowser) -> None:
+    task = server.new_task("a name that is far too long for a phone", tags=["one", "two"])
+    server.call("tasks.started", task=task)
+    server.add_batch([scalar(task, "loss", iter=i, value=i) for i in range(5)])
+    page = open_browser(shared_server.url, viewport=NARROW).open(f"/runs/{task}?tab=config")
+    expect(page.get_by_role("button", name="Copy link")).to_be_visible()
+    middles = page.locator("header.top :is(a, button, .status)").evaluate_all(
+        "(all) => all.map((one) => one.getBoundingClientRect()).filter((at) => at.width > 0).map((at) => (at.top + at.bottom) / 2)"
+    )
+    assert len({round(middle / 20) for middle in middles}) == 2, middles
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+
 def test_clearmls_result_links_lead_to_the_run(server: Client) -> None:
     for path, target in (
         ("/projects/p/experiments/abc/output/log", "/runs/abc?tab=console"),

@@ -6,6 +6,7 @@ import { loadPreferences } from "./core/prefs.js";
 import { toggleTheme } from "./core/theme.js";
 import { look } from "./core/upgrade.js";
 import { go, place } from "./core/url.js";
+import { toggleUtc, utc } from "./core/zone.js";
 import { copyLink } from "./ui/copy-link.js";
 import { Dialog } from "./ui/dialog.js";
 import { Help, helpOpen } from "./ui/help.js";
@@ -16,17 +17,21 @@ import { Page } from "./ui/shell.js";
 import { Toasts } from "./ui/toast.js";
 import { LoginForm } from "./views/login-form.js";
 import { find } from "./views/registry.js";
+import { StoredView } from "./views/stored-view.js";
 import Lost from "./views/lost.js";
 
 function View() {
-  const { path } = useSignal(place);
+  const { path, params } = useSignal(place);
   const found = find(path);
+  const view = params.get("view");
+  const zone = useSignal(utc) ? "UTC" : "";
   const { component, failure } = useComponent(found?.route.load);
   useEffect(() => {
     if (failure) void look(); // after an update the files of the old version are gone
   }, [failure]);
   if (!found) return use(Lost, { path });
-  if (component) return use(Guard, { key: path, component, params: found.params });
+  if (view) return use(StoredView, { view });
+  if (component) return use(Guard, { key: `${path} ${zone}`, component, params: found.params });
   return use(Page, {}, failure && use(Problem, { error: failure, again: () => window.location.reload() }));
 }
 
@@ -52,6 +57,7 @@ function App() {
     { keys: "g c", does: "compare", run: () => go("/compare") },
     { keys: "u", does: "copy the link to exactly this", run: () => copyLink() },
     { keys: "g t", does: "dark or light theme", run: toggleTheme },
+    { keys: "g u", does: "times in UTC or of your time zone", run: toggleUtc },
   ]);
   return fragment(div({ class: "app" }, h(View, null)), h(Session, null), h(Help, null), h(Toasts, null));
 }

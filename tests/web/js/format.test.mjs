@@ -37,3 +37,16 @@ test("times of the API are UTC unless they say otherwise", () => {
 test("steps are short on an axis", () => {
   assert.deepEqual([0, 8000, 12_000, 1_250_000, -20_000].map(format.short), ["0", "8,000", "12k", "1.25M", "\u221220k"]);
 });
+
+test("times are shown and read in UTC if the reader wants it", () => {
+  const noon = Date.UTC(2026, 10, 30, 12, 4, 31, 204);
+  format.showUtc(true);
+  assert.equal(format.stampWithZone(noon), "2026-11-30 12:04:31.204 UTC+00:00");
+  assert.equal(format.readTime("2026-11-30"), Date.UTC(2026, 10, 30));
+  assert.equal(format.readTime("2026-11-30T12:04"), Date.UTC(2026, 10, 30, 12, 4));
+  assert.equal(format.readTime("2026-11-30T12:04+01:00"), Date.UTC(2026, 10, 30, 11, 4));
+  format.showUtc(false);
+  assert.equal(format.readTime("2026-11-30T12:04"), new Date(2026, 10, 30, 12, 4).getTime());
+  assert.equal(format.clockMs(noon), `${format.clock(noon)}.204`);
+  assert.equal(format.day(new Date(2026, 0, 2, 3).getTime()), "2026-01-02");
+});

@@ -1,5 +1,5 @@
 // Positions and labels of axis ticks.
-import { clock, clockMs, day, duration, number, short } from "../core/format.js";
+import { clockMs, day, duration, number, short, zoneOffset } from "../core/format.js";
 
 const MAX_TICKS = 9;
 
@@ -12,9 +12,9 @@ export const TIME_STEPS = [
 /** @param {number} from @param {number} to @param {number} most */
 export function timeTicks(from, to, most = MAX_TICKS) {
   const step = TIME_STEPS.find((one) => (to - from) / one <= most) ?? Math.ceil((to - from) / most / 31536000e3) * 31536000e3;
-  // Days begin at midnight of the reader's clock.
-  const shift = step >= 3600e3 ? new Date(from).getTimezoneOffset() * 60e3 : 0;
-  return { step, ticks: multiples(from - shift, to - shift, step).map((tick) => tick + shift) };
+  // Days begin at midnight of the shown time.
+  const shift = step >= 3600e3 ? zoneOffset(from) : 0;
+  return { step, ticks: multiples(from + shift, to + shift, step).map((tick) => tick - shift) };
 }
 
 /** @param {number} from @param {number} to @param {number} most */
@@ -77,9 +77,9 @@ function multiples(from, to, step) {
 /** @param {number} tick @param {number} step */
 export function timeLabel(tick, step) {
   if (step >= 86400e3) return day(tick).slice(5);
-  const midnight = new Date(tick);
-  if (step >= 60e3) return midnight.getHours() + midnight.getMinutes() === 0 ? day(tick).slice(5) : clock(tick).slice(0, 5);
-  return step >= 1e3 ? clock(tick) : clockMs(tick).slice(3);
+  const time = clockMs(tick);
+  if (step >= 60e3) return time.startsWith("00:00") ? day(tick).slice(5) : time.slice(0, 5);
+  return step >= 1e3 ? time.slice(0, 8) : time.slice(3);
 }
 
 /** @param {number} tick */

@@ -124,6 +124,7 @@ export function runId(path) {
  * @returns {Sent[]}
  */
 export function firstCalls(path, params, remembered) {
+  if (params.has("view")) return []; // its parameters are not known yet
   const id = runId(path);
   if (id) return [headCall(id), ...tabCalls(params.get("tab") ?? "", id, params)];
   if (path !== "/") return [];

@@ -125,16 +125,29 @@ export function ago(at, now = Date.now()) {
 
 const pad = (/** @type {number} */ value, size = 2) => String(value).padStart(size, "0");
 
-/** "2026-11-30" of the reader's time zone. @param {number} at */
+let isUtc = false;
+
+/** Times are shown and read in UTC, or else in the reader's time zone. @param {boolean} wanted */
+export function showUtc(wanted) {
+  isUtc = wanted;
+}
+
+/** How far shown times are ahead of UTC, in ms. @param {number} at */
+export const zoneOffset = (at) => (isUtc ? 0 : -60_000 * new Date(at).getTimezoneOffset());
+
+/** A date whose UTC fields are those of the shown time. @param {number} at */
+const shown = (at) => new Date(at + zoneOffset(at));
+
+/** "2026-11-30". @param {number} at */
 export function day(at) {
-  const time = new Date(at);
-  return `${time.getFullYear()}-${pad(time.getMonth() + 1)}-${pad(time.getDate())}`;
+  const time = shown(at);
+  return `${time.getUTCFullYear()}-${pad(time.getUTCMonth() + 1)}-${pad(time.getUTCDate())}`;
 }
 
 /** "12:04:31". @param {number} at */
 export function clock(at) {
-  const time = new Date(at);
-  return `${pad(time.getHours())}:${pad(time.getMinutes())}:${pad(time.getSeconds())}`;
+  const time = shown(at);
+  return `${pad(time.getUTCHours())}:${pad(time.getUTCMinutes())}:${pad(time.getUTCSeconds())}`;
 }
 
 /** "12:04:31.204". @param {number} at */
@@ -147,10 +160,10 @@ export function stamp(at) {
   return at === null || at === undefined || Number.isNaN(at) ? "" : `${day(at)} ${clock(at)}`;
 }
 
-/** The same with the offset of the reader's time zone, for tooltips. @param {number | null | undefined} at */
+/** The same with the offset of the time zone, for tooltips. @param {number | null | undefined} at */
 export function stampWithZone(at) {
   if (at === null || at === undefined || Number.isNaN(at)) return "";
-  const offset = -new Date(at).getTimezoneOffset();
+  const offset = zoneOffset(at) / 60_000;
   const size = Math.abs(offset);
   return `${day(at)} ${clockMs(at)} UTC${offset < 0 ? MINUS : "+"}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
 }
@@ -162,4 +175,13 @@ export function stampWithZone(at) {
 export function ms(value) {
   if (typeof value === "number") return value;
   return value ? Date.parse(/[zZ]|[+-]\d\d:?\d\d$/.test(value) ? value : `${value}Z`) : NaN;
+}
+
+/**
+ * A date or time that a reader wrote, as ms; without a zone it is one of those shown. NaN for none.
+ * @param {string} text "2026-11-30", "2026-11-30T12:04"
+ */
+export function readTime(text) {
+  const time = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00` : text;
+  return Date.parse(isUtc && /T[\d:.]+$/.test(time) ? `${time}Z` : time);
 }

@@ -5,8 +5,8 @@ import { signal } from "../vendor/signals.js";
  * @typedef {{path: string, params: URLSearchParams, href: string}} Place
  */
 
-/** In longer URLs the selection moves to the history entry's state: a reload keeps it, a link does not. */
-const LONGEST = 6_000;
+/** In longer URLs the longest parameters move to the history entry's state: a reload keeps them. A copied link names a view that the server stores. */
+export const LONGEST = 6_000;
 /** @type {Record<string, string>} */
 const READABLE = { "%2C": ",", "%2F": "/", "%3A": ":", "%40": "@", "%24": "$", "%3B": ";", "%3D": "=" };
 
@@ -95,14 +95,25 @@ function write(how, href) {
  * @param {string} href
  * @returns {[string, Record<string, string> | null]}
  */
-export function shortened(href) {
-  if (href.length <= LONGEST) return [href, null];
+function shortened(href) {
+  const [path, query] = split(href);
+  const params = new URLSearchParams(query);
+  /** @type {Record<string, string>} */
+  const kept = {};
+  let short = href;
+  for (const [name, value] of [...params].sort((one, other) => other[1].length - one[1].length)) {
+    if (short.length <= LONGEST) break;
+    kept[name] = value;
+    params.delete(name);
+    short = address(path, params);
+  }
+  return [short, short === href ? null : kept];
+}
+
+/** Path and query of an address. @param {string} href @returns {[string, string]} */
+export function split(href) {
   const at = href.indexOf("?");
-  const params = new URLSearchParams(at < 0 ? "" : href.slice(at));
-  const selected = params.get("sel");
-  if (!selected) return [href, null];
-  params.delete("sel");
-  return [address(href.slice(0, at), params), { sel: selected }];
+  return at < 0 ? [href, ""] : [href.slice(0, at), href.slice(at + 1)];
 }
 
 /**

@@ -1,20 +1,21 @@
 // The columns of the runs table: fields from the server, sort order, text of a cell.
 import { ago, duration, integer, ms, number, stampWithZone } from "../core/format.js";
 import { findParameter, path, seriesName, statisticPath } from "./compile.js";
-import { STATISTICS } from "./language.js";
+import { STATISTICS, quoteName } from "./language.js";
 
 /**
  * @typedef {import("./compile.js").Vocabulary} Vocabulary
  * @typedef {Record<string, any>} Run a task as tasks.get_all_ex returns it
  * @typedef {{
  *   id: string, title: string, width: number, numeric: boolean, fields: string[], sort: string[] | null,
+ *   facet?: [field: string, name: string],
  *   text: (run: Run) => string, hint?: (run: Run) => string, spark?: {metric: string, variant: string}, series?: {metric: string, variant: string}, value?: (run: Run) => any
  * }} Column
  */
 
-/** @type {Record<string, Omit<Column, "id">>} */
+/** `facet`: the field by which the server counts values, and its name in the filter language. @type {Record<string, Omit<Column, "id">>} */
 const BUILT_IN = {
-  status: { title: "Status", width: 112, numeric: false, fields: ["status", "status_message"], sort: ["status"], text: (run) => run.status ?? "" },
+  status: { title: "Status", width: 112, numeric: false, fields: ["status", "status_message"], sort: ["status"], facet: ["status", "status"], text: (run) => run.status ?? "" },
   project: { title: "Project", width: 150, numeric: false, fields: ["project.name"], sort: ["project.name"], text: (run) => run.project?.name ?? "" },
   tags: { title: "Tags", width: 150, numeric: false, fields: ["tags"], sort: null, text: (run) => (run.tags ?? []).join(", ") },
   started: { title: "Started", width: 104, numeric: false, fields: ["started"], sort: ["started"], text: (run) => ago(ms(run.started)), hint: (run) => stampWithZone(ms(run.started)) },
@@ -23,7 +24,7 @@ const BUILT_IN = {
   took: { title: "Took", width: 100, numeric: false, fields: ["started", "completed", "last_update", "status"], sort: null, text: (run) => duration(took(run)), value: took },
   iter: { title: "Step", width: 84, numeric: true, fields: ["last_iteration"], sort: ["last_iteration"], text: (run) => integer(run.last_iteration), value: (run) => run.last_iteration },
   user: { title: "User", width: 110, numeric: false, fields: ["user.name"], sort: ["user.name"], text: (run) => run.user?.name ?? "" },
-  type: { title: "Type", width: 90, numeric: false, fields: ["type"], sort: ["type"], text: (run) => run.type ?? "" },
+  type: { title: "Type", width: 90, numeric: false, fields: ["type"], sort: ["type"], facet: ["type", "type"], text: (run) => run.type ?? "" },
   comment: { title: "Comment", width: 180, numeric: false, fields: ["comment"], sort: null, text: (run) => run.comment ?? "" },
   id: { title: "Id", width: 120, numeric: false, fields: [], sort: ["id"], text: (run) => run.id },
 };
@@ -50,7 +51,7 @@ export function column(id, names) {
     const found = findParameter(id.slice(3), names.parameters);
     if (!found) return null;
     const value = (/** @type {Run} */ run) => run.hyperparams?.[found.section]?.[found.name]?.value;
-    return { id, title: found.name, width: 110, numeric: true, fields: [path(found)], sort: [path(found)], text: (run) => value(run) ?? "", value };
+    return { id, title: found.name, width: 110, numeric: true, fields: [path(found)], sort: [path(found)], facet: [path(found), quoteName(`hp:${found.section}/${found.name}`)], text: (run) => value(run) ?? "", value };
   }
   const spark = id.startsWith("~");
   const [statistic, name] = spark ? ["", id.slice(1)] : split(id);

@@ -1,6 +1,8 @@
-// The filter language of the runs table: text -> terms. Pure; `query/compile.js` turns terms into fields of tasks.get_all_ex.
+// The filter language of the runs table: text -> terms. `query/compile.js` turns terms into fields of tasks.get_all_ex.
 //
 //   status:running,failed  tag:baseline  -tag:old  lr<0.01  val/loss.min<0.5  name~"^resnet"  started>-7d  iter>=1000  "free text"
+
+import { readTime } from "../core/format.js";
 
 /**
  * @typedef {{kind: "text", text: string, from: number, to: number}} TextTerm
@@ -39,6 +41,9 @@ export const STATUSES = /** @type {Record<string, string>} */ ({
   closed: "closed",
   published: "published",
 });
+
+/** A status by its name in the language. @param {string} status as the server names it */
+export const wordOf = (status) => Object.keys(STATUSES).find((word) => STATUSES[word] === status) ?? status;
 
 /** Statistics of a series by name in the language: the field of last_metrics. */
 export const STATISTICS = /** @type {Record<string, string>} */ ({
@@ -151,7 +156,7 @@ export function timeOf(value, now) {
   const back = value.match(/^-(\d+(?:\.\d+)?)([smhdw])$/);
   if (back?.[1] && back[2]) return now - Number(back[1]) * (UNITS[back[2]] ?? 0);
   if (!/^\d{4}-\d\d(-\d\d)?/.test(value)) return null;
-  const parsed = Date.parse(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00:00` : value);
+  const parsed = readTime(value);
   return Number.isNaN(parsed) ? null : parsed;
 }
 

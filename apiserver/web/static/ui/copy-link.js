@@ -1,8 +1,21 @@
 // Button and key that copy the link to exactly what is shown.
-import { exactHref, shortened } from "../core/url.js";
-import { copyText } from "./toast.js";
+import { call } from "../core/api.js";
+import { LONGEST, address, exactHref, split } from "../core/url.js";
+import { sentence } from "./problem.js";
+import { copyText, toast } from "./toast.js";
 
-export function copyLink() {
-  const [short, kept] = shortened(exactHref());
-  void copyText(window.location.origin + short, kept ? "link without the selection, which is too long for a URL" : "link");
+export async function copyLink() {
+  try {
+    await copyText(window.location.origin + (await linkTo(exactHref())), "link");
+  } catch (error) {
+    toast(`The link is too long for an address, and the server did not store it: ${sentence(/** @type {Error} */ (error))}`, { bad: true });
+  }
+}
+
+/** The address; a long one as a view that the server stores. @param {string} href */
+async function linkTo(href) {
+  if (href.length <= LONGEST) return href;
+  const [path, query] = split(href);
+  const { view } = await call("organization.save_view", { query });
+  return address(path, { view });
 }

@@ -1,8 +1,9 @@
-// The keyboard map of the present view.
+// The keyboard map of the present view, and how times are shown.
 import { signal } from "../vendor/signals.js";
 import { groups } from "../core/keys.js";
+import { toggleUtc, utc } from "../core/zone.js";
 import { Dialog } from "./dialog.js";
-import { dd, div, dl, dt, h3, kbd, section, span, use } from "./html.js";
+import { dd, div, dl, dt, h3, input, kbd, label, section, span, use } from "./html.js";
 import { useSignal } from "./hooks.js";
 
 export const helpOpen = signal(false);
@@ -22,10 +23,12 @@ const NAMES = {
 export function Help() {
   const open = useSignal(helpOpen);
   const shown = useSignal(groups);
+  const isUtc = useSignal(utc);
   if (!open) return null;
   return use(
     Dialog,
     { title: "Keyboard map", wide: true, onClose: () => (helpOpen.value = false) },
+    label(input({ type: "checkbox", checked: isUtc, onChange: toggleUtc }), " Show times in UTC"),
     div(
       { class: "help" },
       shown.map((group) =>

@@ -1,6 +1,7 @@
 // The frame around every view: brand, navigation, the view's own bar, theme, help, the message about a lost connection.
 import { useEffect, useState } from "../vendor/hooks.js";
 import { offline, tryNow } from "../core/connection.js";
+import { clock } from "../core/format.js";
 import { liveState } from "../core/live.js";
 import { place } from "../core/url.js";
 import { theme, toggleTheme } from "../core/theme.js";
@@ -79,7 +80,7 @@ function OfflineBar(_props) {
   const seconds = Math.max(0, Math.ceil((state.next - Date.now()) / 1000));
   return div(
     { class: "offline", role: "alert" },
-    `Not connected since ${new Date(state.since).toLocaleTimeString()}. What you see is from that time. `,
+    `Not connected since ${clock(state.since)}. What you see is from that time. `,
     span({ "aria-hidden": "true" }, state.next ? `Retrying in ${seconds} s. ` : "Reconnecting … "),
     button({ type: "button", class: "link", onClick: () => void tryNow() }, "Try now"),
   );

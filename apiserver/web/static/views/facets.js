@@ -2,7 +2,7 @@
 import { useEffect, useState } from "../vendor/hooks.js";
 import { integer } from "../core/format.js";
 import { users } from "../core/vocabulary.js";
-import { STATUSES, quote, quoteName, termLike, toggled } from "../query/language.js";
+import { quote, quoteName, termLike, toggled, wordOf } from "../query/language.js";
 import { button, div, span } from "../ui/html.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
@@ -91,9 +91,4 @@ function useUserNames(wanted) {
     if (wanted) users().then((all) => setNames(new Map(all.map((one) => [one.id, one.name]))), () => undefined); // ids work as a filter too
   }, [wanted]);
   return (id) => names.get(id) ?? id;
-}
-
-/** @param {string} status */
-function wordOf(status) {
-  return Object.entries(STATUSES).find(([, value]) => value === status)?.[0] ?? status;
 }

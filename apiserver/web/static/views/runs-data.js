@@ -200,6 +200,14 @@ export class Rows {
       .slice(0, most);
   }
 
+  /** The most frequent value of a field in the query's runs; null: their values are all the same, or all different. @param {string} field */
+  async usual(field) {
+    const { facets } = await this.ask({ page: 0, page_size: 1, order_by: [], only_fields: ["id"], facets: [field], facet_values: 2 });
+    const { values, distinct } = facets[field];
+    const most = values.find((/** @type {{value: string | null}} */ one) => one.value !== null);
+    return distinct > 1 && most?.count > 1 ? String(most.value) : null;
+  }
+
   /**
    * Updates a result of `all` with runs that changed or were added; runs that no longer match stay until the next `all`.
    * @param {Run[]} known with `last_change` @returns {Promise<Run[]>} the same array when nothing changed

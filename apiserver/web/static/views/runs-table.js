@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef } from "../vendor/hooks.js";
 import { alpha, color } from "../core/colors.js";
 import { runHref } from "../core/url.js";
 import { ago, ms } from "../core/format.js";
-import { button, div, input, span, table, tag, tbody, td, th, thead, tr, use } from "../ui/html.js";
+import { button, div, fragment, input, span, table, tag, tbody, td, th, thead, tr, use } from "../ui/html.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { statusBadge } from "../ui/status.js";
@@ -22,13 +22,14 @@ const colgroup = tag("colgroup");
 /**
  * @param {{
  *   rows: import("./runs-data.js").Rows, list: string, top: number, columns: import("../query/columns.js").Column[], sort: string, onSort: (id: string, add: boolean) => void,
+ *   onDiffering: (column: import("../query/columns.js").Column) => void,
  *   selected: Set<string>, onSelect: (ids: string[], on: boolean) => void, picks: Map<string, number>, hidden: Set<string>, onHide: (id: string) => void,
  *   cursor: number, onCursor: (index: number) => void, onRange: (from: number, to: number, atTop: boolean) => void,
  *   onSeen: (rows: [number, number]) => void,
  *   thumbs: Map<string, any>, busy: boolean,
  * }} props `list`: another list begins at row `top` (1 is the first)
  */
-export function RunsTable({ rows, list, top, columns, sort, onSort, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, onSeen, thumbs, busy }) {
+export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, onSeen, thumbs, busy }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const { first, last, around, seen, before, after, atTop } = useVirtual(scroller, rows.length, ROW, 0, HEAD);
   const { widths, handle } = useColumnWidths();
@@ -97,7 +98,7 @@ export function RunsTable({ rows, list, top, columns, sort, onSort, selected, on
             input({ type: "checkbox", checked: all, "aria-label": "Select all loaded runs", onChange: () => onSelect(known, !all) }),
           ),
           head({ id: "name", title: "Run", sort: ["name"], numeric: false }, sort, onSort, handle("name", "Run", nameRoom)),
-          ...columns.map((one) => head(one, sort, onSort, handle(one.id, one.title, widthOf(one)))),
+          ...columns.map((one) => head(one, sort, onSort, fragment(one.facet && differingButton(one.title, () => onDiffering(one)), handle(one.id, one.title, widthOf(one))))),
           td({ class: "rest" }),
         ),
       ),
@@ -146,6 +147,14 @@ export function RunsTable({ rows, list, top, columns, sort, onSort, selected, on
     if (one.id === "project" && run.project?.name) return link({ href: `/?project=${encodeURIComponent(run.project.name)}`, class: "quiet", title: run.project.name }, run.project.name);
     return span({ title: one.hint?.(run) || one.text(run) }, one.text(run));
   }
+}
+
+/** @param {string} title of the column @param {() => void} onClick */
+function differingButton(title, onClick) {
+  return button(
+    { type: "button", class: "head-filter", "aria-label": `Only runs where ${title} differs`, title: `Only runs where ${title} differs from the most frequent value`, onClick },
+    icon("filter"),
+  );
 }
 
 /** Pixels for a name and the tags beside it, in steps. @param {import("../query/columns.js").Run | undefined} run */

@@ -13,7 +13,7 @@ import { column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
 import { save } from "../core/save.js";
 import { csv } from "../query/csv.js";
-import { LanguageError, parse, quote } from "../query/language.js";
+import { LanguageError, parse, quote, wordOf } from "../query/language.js";
 import { button, div, fragment, h1, p, span, use } from "../ui/html.js";
 import { useCall, useKeys, usePaced, usePolling, usePosition, useSignal, useTitle } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
@@ -195,6 +195,16 @@ export default function Runs() {
     setParams({ sort: all.join(",") === SORT ? "" : all.join(",") });
   };
   const filter = (/** @type {string} */ text) => setParams({ q: text });
+  const differing = async (/** @type {import("../query/columns.js").Column} */ { title, facet }) => {
+    const [field = "", name = ""] = facet ?? [];
+    try {
+      const usual = await rows?.usual(field);
+      if (usual === null) toast(`${title} is the same in all runs, or different in each`);
+      else if (usual !== undefined) filter(`${q} -${name}:${quote(name === "status" ? wordOf(usual) : usual)}`.trim());
+    } catch (caught) {
+      if (!rows?.control.signal.aborted) toast(/** @type {Error} */ (caught).message, { bad: true });
+    }
+  };
   const move = (/** @type {number} */ by) => setCursor((old) => (old < 0 ? seen[0] : Math.max(0, Math.min((rows?.length ?? 1) - 1, old + by))));
   usePosition(["top"], () => (rows && !group.length ? { top: seen[0] > 0 ? seen[0] + 1 : "" } : {}));
   const open = (/** @type {boolean} */ tab) => {
@@ -263,6 +273,7 @@ export default function Runs() {
             columns,
             sort,
             onSort: sortBy,
+            onDiffering: differing,
             selected,
             onSelect: select,
             picks: pickOf,
