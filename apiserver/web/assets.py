@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ TYPES = {
 
 LARGE = 200_000
 """Larger files (the plotting libraries) are read at the first request."""
+MANIFEST = "vendor/VENDOR.json"
+"""The SHA-256 of each library's files, so that large ones need not be read for the version."""
 COMPRESSED = {".html", ".js", ".css", ".svg", ".txt"}
 PROGRAM = "app.js"
 START = "start.js"
@@ -76,7 +79,8 @@ class Asset:
 
 
 class Assets:
-    """All files below `folder`. `version` is the first 12 hex digits of the SHA-256 over their paths, their contents and the bundler.
+    """All files below `folder`. `version` is the first 12 hex digits of the SHA-256 over their paths, their contents (of large ones their SHA-256) and
+    the bundler.
 
     `bundles`: the modules of each bundle beside the program, by the bundle's name.
     """
@@ -85,15 +89,18 @@ class Assets:
         digest = hashlib.sha256(Path(bundler.__file__).read_bytes())
         self._files: dict[str, Asset] = {}
         self._large: dict[str, tuple[Path, bytes]] = {}
+        known = _library_digests(folder)
         for path in sorted(folder.rglob("*")):
-            if not path.is_file() or path.suffix not in TYPES or path.name.endswith(".d.ts"):
+            if path.suffix not in TYPES or path.name.endswith(".d.ts"):
                 continue
-            name, body = path.relative_to(folder).as_posix(), path.read_bytes()
-            digest.update(b"%d %s %d " % (len(name), name.encode(), len(body)) + body)
-            if len(body) > LARGE:
-                self._large[name] = path, hashlib.sha256(body).digest()
+            name = path.relative_to(folder).as_posix()
+            if path.stat().st_size > LARGE:
+                content = known.get(name) or hashlib.sha256(path.read_bytes()).digest()
+                self._large[name] = path, content
             else:
-                self._files[name] = Asset(TYPES[path.suffix], body, path.suffix in COMPRESSED)
+                content = path.read_bytes()
+                self._files[name] = Asset(TYPES[path.suffix], content, path.suffix in COMPRESSED)
+            digest.update(b"%d %s %d " % (len(name), name.encode(), len(content)) + content)
         for needed in ("index.html", PROGRAM, START):
             if needed not in self._files:
                 raise StartupError(f"{folder}: {needed} is missing; is the installation complete?")
@@ -121,7 +128,7 @@ class Assets:
         return self._shells[bundle]
 
     def _made(self, name: str) -> Asset | None:
-        """A large file, a bundle or a chunk. None for an unknown name, and for a large file that has changed on disk since the start."""
+        """A large file, a bundle or a chunk. None for an unknown name, and for a large file whose SHA-256 is another one."""
         if name in self._large:
             path, digest = self._large[name]
             body = path.read_bytes() if path.is_file() else b""
@@ -145,3 +152,10 @@ class Assets:
 
     def _text(self, name: str) -> str:
         return self._files[name].body.decode()
+
+
+def _library_digests(folder: Path) -> dict[str, bytes]:
+    """The SHA-256 of the libraries' files by path, as the manifest has them."""
+    manifest = folder / MANIFEST
+    packages = json.loads(manifest.read_bytes()).values() if manifest.is_file() else ()
+    return {f"vendor/{name}": bytes.fromhex(file["sha256"]) for package in packages for name, file in package["files"].items()}
