@@ -14,7 +14,7 @@ export function ChartBar({ axis, y, halfLife, span: length, range, size, onHalfL
     segments("X axis", AXES.map((one) => ({ text: one.label, title: `${one.title} (x)`, on: one.name === axis, run: () => setParams({ x: axisParam(one.name), s: "", r: "", at: "" }) }))),
     segments("Y axis", SCALES.map((one) => ({ text: one.label, title: `${one.title} (y)`, on: one.name === y, run: () => setParams({ y: one.name === "lin" ? "" : one.name }) }))),
     label(
-      { class: "smoothing", title: "Half-life of the exponential smoothing: a point that far behind weighs half (s, S, 0)" },
+      { class: "smoothing", title: "Half-life of the smoothing: a point this far back has half the weight (s, S, 0)" },
       span("Smoothing"),
       input({
         type: "range", min: 0, max: 100, step: 1, value: slider.toPosition(halfLife), "aria-valuetext": `half-life ${halfLifeText(halfLife, axis)}`,

@@ -150,6 +150,6 @@ async function envelopeOf(response) {
   try {
     return await response.json();
   } catch {
-    return { meta: { result_msg: `the answer (status ${response.status}) is not JSON` } };
+    return { meta: { result_msg: `The answer (status ${response.status}) is not JSON. It may come from a proxy between this browser and the server.` } };
   }
 }

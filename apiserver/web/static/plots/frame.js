@@ -131,7 +131,7 @@
   }
 
   /** For some invalid figures Plotly never finishes. */
-  const overdue = () => new Promise((_, reject) => setTimeout(() => reject(new Error(`it was not finished after ${LONGEST_MS / 1000} s`)), LONGEST_MS));
+  const overdue = () => new Promise((_, reject) => setTimeout(() => reject(new Error(`drawing took more than ${LONGEST_MS / 1000} s`)), LONGEST_MS));
 
   function parsed(figure) {
     if (figure.problem) throw new Error(figure.problem);

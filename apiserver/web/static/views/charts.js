@@ -108,7 +108,7 @@ export default function Charts({ id, run, revision }) {
       div(
         { class: "charts-main" },
         names.data && !cards.length && (names.data.gone
-          ? div({ class: "blank" }, h2("Nothing counts here"), p({ class: "muted" }, "The run was taken back to before all of its points."), button({ type: "button", class: "button", onClick: turnRewound }, "Show rewound points"))
+          ? div({ class: "blank" }, h2("All points are rewound"), p({ class: "muted" }, "The run was rewound to a step before its first point. Its points are kept, but charts and statistics leave them out."), button({ type: "button", class: "button", onClick: turnRewound }, "Show rewound points"))
           : div({ class: "blank" }, h2("No scalars yet"), p({ class: "muted" }, "Charts appear as soon as the run reports numbers with an iteration."))),
         cards.length > 0 && !chosen.length && div({ class: "blank" }, p(`No series matches ${filter}. `, button({ type: "button", class: "link", onClick: () => setParams({ m: "" }) }, "Show all"))),
         size === "XS"

@@ -73,7 +73,7 @@ export default function Images({ id, revision }) {
   ]);
   if (found.error && !source) return use(Problem, { error: found.error, again: found.again });
   if (!source) return div({ class: "view-loading", "aria-busy": "true" });
-  if (!steps.length) return div({ class: "view" }, div({ class: "blank" }, h2("No images"), p({ class: "muted" }, "Debug samples that the run reports (images, audio, video) appear here.")));
+  if (!steps.length) return div({ class: "view" }, div({ class: "blank" }, h2("No images"), p({ class: "muted" }, "Images, audio and video that the run reports appear here.")));
   const visible = all ? shown : shown.slice(0, SHOWN);
   return div(
     { class: "images", style: { "--thumb": `${SIZES[size] ?? SIZES.M}px` } },
@@ -101,7 +101,7 @@ export default function Images({ id, revision }) {
       { class: "gallery" },
       visible.map((picture) => use(Thumb, { key: picture.key, picture, step, pixels: SIZES[size] ?? SIZES.M, onOpen: () => open(picture) })),
       sampled.error && use(Problem, { error: sampled.error, again: sampled.again }),
-      !shown.length && sampled.data && p({ class: "muted" }, "No image matches."),
+      !shown.length && sampled.data && p({ class: "muted" }, "No image of this step matches."),
     ),
     visible.length < shown.length && p({ class: "gallery-more" }, button({ type: "button", class: "button", onClick: () => setAll(true) }, `Show all ${integer(shown.length)}`)),
     opened && use(Viewer, { picture: opened, steps: source.stepsOf(opened.key), load: (/** @type {number} */ one) => source.one(opened.key, one), variants: shown.filter((picture) => picture.kind === "image"), onGo: (/** @type {number} */ to) => setParams({ at: String(to) }), onVariant: open, onClose: () => open(undefined) }),

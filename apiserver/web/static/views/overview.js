@@ -101,7 +101,7 @@ export default function Overview({ id, run, revision }) {
               ),
             ),
           )
-        : p({ class: "muted" }, "Nothing yet."),
+        : p({ class: "muted" }, "No events yet."),
     ),
     series.length > 0 &&
       section(

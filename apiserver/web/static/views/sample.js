@@ -18,7 +18,7 @@ export function Sample({ picture, name, pixels, onOpen }) {
       () => undefined, // the error is shown already
     );
   };
-  if (!url) return div({ class: "thumb-box no-file" }, span("stored where the browser can't reach it"), span({ class: "muted wrap-anywhere" }, stored.slice(0, 120)));
+  if (!url) return div({ class: "thumb-box no-file" }, span("The browser can't reach this file:"), span({ class: "muted wrap-anywhere" }, stored.slice(0, 120)));
   if (!isOwn(url) && !url.startsWith("data:")) return div({ class: "thumb-box no-file" }, a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open on its own server"));
   if (kind === "audio") return div({ class: "thumb-box" }, audio({ src: url, controls: true, preload: "none", "aria-label": name }));
   if (kind === "video") return video({ class: "thumb-box", src: url, controls: true, preload: "metadata", "aria-label": name });
