@@ -43,7 +43,7 @@ def watched_calls(page: Page) -> list[Request]:
 @pytest.mark.parametrize(
     ("address", "shown", "first"),
     [
-        ("/", "table.runs canvas.spark", {"tasks.get_all_ex", "projects.get_hyper_parameters", "projects.get_unique_metric_variants"}),
+        ("/", "table.runs canvas.spark", {"tasks.get_all_ex", "projects.get_unique_metric_variants"}),
         ("/?q=first", "table.runs canvas.spark", {"projects.get_hyper_parameters", "projects.get_unique_metric_variants"}),
         (
             "/runs/{run}",

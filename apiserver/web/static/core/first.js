@@ -131,7 +131,7 @@ export function firstCalls(path, params, remembered) {
   const kept = readCalls(remembered, params);
   if (kept) return kept;
   const plain = ROW_PARAMS.every((name) => !params.get(name));
-  return [...(plain ? [rowsCall(NOT_ARCHIVED, [SORT], PLAIN_FIELDS, 0)] : []), parametersCall, seriesCall];
+  return [plain ? rowsCall(NOT_ARCHIVED, [SORT], PLAIN_FIELDS, 0) : parametersCall, seriesCall];
 }
 
 /** The parameters of the URL that decide which rows are shown, as a key. @param {URLSearchParams} params */

@@ -2,6 +2,11 @@
 import { useEffect, useLayoutEffect, useState } from "../vendor/hooks.js";
 
 const BEYOND = 8;
+/** px of a window above a list, about, until it has measured itself. */
+const ABOVE = 100;
+
+/** Rows that a list shows before it has measured itself. @param {number} height px of a row */
+export const rowsAtFirst = (height) => Math.ceil((innerHeight - ABOVE) / height);
 
 /**
  * The rows of `count` to show, those in view of a scrolling element and some beyond its edges; the first picture is without these, so that it is there sooner.
@@ -14,7 +19,7 @@ const BEYOND = 8;
  */
 export function useVirtual(scroller, count, height, head = 0, under = 0) {
   const [top, setTop] = useState(0);
-  const [room, setRoom] = useState(900);
+  const [room, setRoom] = useState(() => innerHeight - ABOVE);
   const [beyond, setBeyond] = useState(0);
   useEffect(() => setBeyond(BEYOND), []);
   useLayoutEffect(() => {

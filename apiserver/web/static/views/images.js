@@ -22,6 +22,8 @@ await loadStyle("images");
 const NONE = /** @type {Picture[]} */ ([]);
 const PLAY_MS = 700;
 const SHOWN = 240;
+/** Images that are loaded without waiting for the layout to tell whether they are in view. */
+const AT_ONCE = 20;
 /** @type {Record<string, number>} */
 const SIZES = { S: 110, M: 180, L: 320 };
 
@@ -99,7 +101,7 @@ export default function Images({ id, revision }) {
     ),
     div(
       { class: "gallery" },
-      visible.map((picture) => use(Thumb, { key: picture.key, picture, step, pixels: SIZES[size] ?? SIZES.M, onOpen: () => open(picture) })),
+      visible.map((picture, index) => use(Thumb, { key: picture.key, picture, step, soon: index < AT_ONCE, pixels: SIZES[size] ?? SIZES.M, onOpen: () => open(picture) })),
       sampled.error && use(Problem, { error: sampled.error, again: sampled.again }),
       !shown.length && sampled.data && p({ class: "muted" }, "No image of this step matches."),
     ),
@@ -108,12 +110,12 @@ export default function Images({ id, revision }) {
   );
 }
 
-/** @param {{picture: Picture, step: number, pixels: number, onOpen: () => void}} props */
-function Thumb({ picture, step, pixels, onOpen }) {
+/** @param {{picture: Picture, step: number, soon: boolean, pixels: number, onOpen: () => void}} props */
+function Thumb({ picture, step, soon, pixels, onOpen }) {
   const name = picture.variant || picture.metric;
   return figure(
     { class: "thumb" },
-    use(Sample, { picture, name, pixels, onOpen }),
+    use(Sample, { picture, name, soon, pixels, onOpen }),
     figcaption({ title: `${picture.metric} / ${picture.variant}` }, span({ class: "truncate" }, picture.metric && picture.metric !== name && span({ class: "muted" }, `${picture.metric} / `), name), picture.iter !== step && span({ class: "muted" }, `step ${integer(picture.iter)}`)),
   );
 }

@@ -1,9 +1,11 @@
 // The runs table: virtual rows, sticky head and names, sorting, selection, keyboard cursor.
 import { useEffect, useLayoutEffect, useRef } from "../vendor/hooks.js";
 import { alpha, color } from "../core/colors.js";
+import { thumbKey } from "../core/thumbnails.js";
 import { runHref } from "../core/url.js";
 import { ago, ms } from "../core/format.js";
 import { button, div, fragment, input, span, table, tag, tbody, td, th, thead, tr, use } from "../ui/html.js";
+import { useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
 import { link } from "../ui/link.js";
 import { statusBadge } from "../ui/status.js";
@@ -26,10 +28,10 @@ const colgroup = tag("colgroup");
  *   selected: Set<string>, onSelect: (ids: string[], on: boolean) => void, picks: Map<string, number>, hidden: Set<string>, onHide: (id: string) => void,
  *   cursor: number, onCursor: (index: number) => void, onRange: (from: number, to: number, atTop: boolean) => void,
  *   onSeen: (rows: [number, number]) => void,
- *   thumbs: Map<string, any>, busy: boolean,
+ *   curves: import("../vendor/signals.js").Signal<import("./runs-curves.js").Curves>, busy: boolean,
  * }} props `list`: another list begins at row `top` (1 is the first)
  */
-export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, onSeen, thumbs, busy }) {
+export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering, selected, onSelect, picks, hidden, onHide, cursor, onCursor, onRange, onSeen, curves, busy }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const { first, last, around, seen, before, after, atTop } = useVirtual(scroller, rows.length, ROW, 0, HEAD);
   const { widths, handle } = useColumnWidths();
@@ -72,7 +74,7 @@ export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering,
   const rowsNow = new Map();
   const rowOf = (/** @type {import("../query/columns.js").Run} */ run, /** @type {number} */ index) => {
     const look = { on: selected.has(run.id), here: index === cursor, off: hidden.has(run.id), paint: color(picks.get(run.id) ?? 32) };
-    const of = [run, index, columns, thumbs, ...Object.values(look)];
+    const of = [run, index, columns, ...Object.values(look)];
     const old = made.current.get(run.id);
     const node = old?.of.every((one, at) => one === of[at]) ? old.node : row(run, index, look);
     rowsNow.set(run.id, { of, node });
@@ -140,13 +142,16 @@ export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering,
   /** @param {import("../query/columns.js").Column} one @param {import("../query/columns.js").Run} run @param {string} paint */
   function cell(one, run, paint) {
     if (one.id === "status") return statusBadge(run.status, run.status === "in_progress" ? silence(run) : run.status_message);
-    if (one.spark) {
-      const thumb = thumbs.get(`${run.id}\n${one.spark.metric}\n${one.spark.variant}`);
-      return thumb ? use(Sparkline, { thumb, stroke: paint, fill: alpha(paint, 0.22) }) : null;
-    }
+    if (one.spark) return use(Curve, { curves, name: thumbKey(run.id, one.spark.metric, one.spark.variant), paint });
     if (one.id === "project" && run.project?.name) return link({ href: `/?project=${encodeURIComponent(run.project.name)}`, class: "quiet", title: run.project.name }, run.project.name);
     return span({ title: one.hint?.(run) || one.text(run) }, one.text(run));
   }
+}
+
+/** A curve that appears without its row being made again. @param {{curves: import("../vendor/signals.js").Signal<import("./runs-curves.js").Curves>, name: string, paint: string}} props */
+function Curve({ curves, name, paint }) {
+  const thumb = useSignal(curves).get(name);
+  return thumb ? use(Sparkline, { thumb, stroke: paint, fill: alpha(paint, 0.22) }) : null;
 }
 
 /** @param {string} title of the column @param {() => void} onClick */

@@ -6,9 +6,9 @@ import { integer, ms } from "../core/format.js";
 import { watch } from "../core/live.js";
 import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
-import { thumbnails, thumbnailsCall } from "../core/thumbnails.js";
+import { thumbnailsCall } from "../core/thumbnails.js";
 import { go, param, place, runHref, setParams } from "../core/url.js";
-import { remembered, seriesOfProject, vocabulary } from "../core/vocabulary.js";
+import { remembered, series, seriesOfProject, vocabulary } from "../core/vocabulary.js";
 import { column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
 import { save } from "../core/save.js";
@@ -21,6 +21,7 @@ import { Menu } from "../ui/menu.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
 import { toast } from "../ui/toast.js";
+import { rowsAtFirst } from "../ui/virtual.js";
 import { Empty } from "./empty.js";
 import { Facets } from "./facets.js";
 import { Filter } from "./filter.js";
@@ -28,19 +29,18 @@ import { GroupMenu, Groups } from "./runs-groups.js";
 import { Nothing } from "./nothing.js";
 import { Bulk } from "./runs-bulk.js";
 import { ColumnPicker } from "./runs-columns.js";
+import { useCurves } from "./runs-curves.js";
 import { Rows } from "./runs-data.js";
-import { RunsTable } from "./runs-table.js";
+import { ROW, RunsTable } from "./runs-table.js";
 import { SavedViews } from "./saved-views.js";
 
-/** Least ms between reads of: changed rows, the list after a change, the list without one, curves. */
+/** Least ms between reads of: changed rows, the list after a change, the list without one. */
 const ROWS_MS = 500;
 const LIST_MS = 1_000;
 const RELIST_MS = 30_000;
-const SPARKS_MS = 5_000;
-/** Rows get their curves after being in view for this long. */
-const SETTLED_MS = 60;
-/** Delay for reading names again that are known from before a reload. */
+/** Delays for reading names: again, if they are known from before a reload; the rest of them, if rows and series are the first to be shown. */
 const BEHIND_MS = 1_500;
+const SOON_MS = 300;
 const EXPORTED = 10_000;
 const MOST_SELECTED = 10_000;
 /** Rows of a large window. */
@@ -61,7 +61,6 @@ export default function Runs() {
   const hidden = useSignal(hiddenRuns);
   const [cursor, setCursor] = useState(-1);
   const [mistake, setMistake] = useState(/** @type {import("../query/language.js").Mistake | null} */ (null));
-  const [thumbs, setThumbs] = useState(new Map());
   const [seen, setSeen] = useState(/** @type {[number, number]} */ ([0, 0]));
   const range = useRef({ from: 0, to: 0, atTop: true });
   useTitle(project ? `Runs of ${project}` : "Runs");
@@ -69,17 +68,24 @@ export default function Runs() {
   const chosen = params.get("cols")?.split(",").filter(Boolean);
   // After a reload the table starts with the names from before and reads them in the background.
   const before = useMemo(() => (project && !chosen ? null : withOwn(remembered())), []);
-  // The default columns of a project show its own series.
+  // A query that needs no names is sent at once; default columns need those of series only.
+  const plain = !q.trim() && !project && orderBy(sort, NO_NAMES).length === sort.split(",").filter(Boolean).length;
+  const isDefault = plain && !chosen && !before;
+  const first = useCall(() => (isDefault ? series() : null), [isDefault]);
   const names = useCall(async () => {
-    if (before) await new Promise((done) => setTimeout(done, BEHIND_MS));
+    if (isDefault) await series();
+    if (before || isDefault) await new Promise((done) => setTimeout(done, before ? BEHIND_MS : SOON_MS));
+    // The default columns of a project show its own series.
     const [all, own] = await Promise.all([vocabulary(), project && !chosen ? seriesOfProject(project) : null]);
     return before && same(before, all) ? before : { ...all, own: own ?? all.series };
   }, [chosen ? "" : project]);
-  // A query that needs no names is sent at once; columns of series are read when the names are known.
-  const plain = !q.trim() && !project && orderBy(sort, NO_NAMES).length === sort.split(",").filter(Boolean).length;
-  const known = names.data ?? before ?? (plain ? NO_NAMES : undefined);
-  const cols = known && (chosen ?? defaults(known.own, innerWidth <= NARROW).filter((id) => !(project && id === "project")));
-  const columns = useMemo(() => (known && cols ? cols.flatMap((id) => column(id, known) ?? []) : []), [known, cols?.join(",")]);
+  const early = useMemo(() => first.data && { ...NO_NAMES, series: first.data, own: first.data }, [first.data]);
+  const shownNames = names.data ?? before ?? early;
+  const known = names.data ?? before ?? (plain ? early ?? NO_NAMES : undefined);
+  const listed = shownNames ?? known;
+  const cols = listed && (chosen ?? defaults(listed.own, innerWidth <= NARROW).filter((id) => !(project && id === "project")));
+  const made = listed && cols ? cols.flatMap((id) => column(id, listed) ?? []) : [];
+  const columns = useMemo(() => made, [JSON.stringify(made)]); // the same as long as new names mean the same columns
   const fields = [...new Set([...ROW_FIELDS, ...columns.flatMap((one) => one.fields)])].sort();
 
   // The rows of the last complete answer stay until the next one is there.
@@ -117,7 +123,6 @@ export default function Runs() {
   const rows = kept.current?.rows ?? null;
   const version = useSignal(rows?.changed ?? NEVER);
   const failed = useSignal(rows?.error ?? NEVER);
-  useLayoutEffect(() => rows?.widen(fields, range.current.from, range.current.to), [rows, fields.join(",")]);
 
   const relist = usePaced(async () => {
     const { from, to, atTop } = range.current;
@@ -125,44 +130,22 @@ export default function Runs() {
   }, LIST_MS);
   usePolling(relist, RELIST_MS); // for deleted or archived runs, and changes of the order
 
-  // Curves of the rows in view, one call for all of them.
-  const sparks = columns.flatMap((one) => one.spark ?? []);
-  const [view, setView] = useState({ first: 0, last: 0 });
+  // Until the table has measured itself, the rows that a window of this height shows.
+  const [view, setView] = useState(() => {
+    const from = Math.max(0, Number(param("top")) - 1 || 0);
+    return { first: from, last: from + rowsAtFirst(ROW) };
+  });
   const inView = rows ? rows.ids(view.first, view.last) : [];
   const dirty = useLiveRows(rows, inView, relist);
-  const missing = inView.filter((id) => sparks.some((one) => !thumbs.has(`${id}\n${one.metric}\n${one.variant}`)));
-  const complete = Boolean(names.data ?? before) && inView.length > 0 && !(missing.length && sparks.length);
+  const sparks = columns.flatMap((one) => one.spark ?? []);
+  const curves = useCurves(inView, sparks, dirty, version, {
+    onFirst: (ids) => rows && !view.first && remember(params, [rowsCall(rows.query, rows.order, rows.fields, 0), thumbnailsCall(ids, sparks)]),
+    onRead: () => rows?.settled(),
+  });
+  useMemo(() => rows?.widen(fields, view.first, view.last), [rows, fields.join(",")]); // sent before the rows are rendered, as the first curves
   useLayoutEffect(() => {
-    if (complete) rows?.settled();
-  }, [rows, complete]);
-  // Sent before the browser paints, once the size of the table is known.
-  useLayoutEffect(() => {
-    if (!missing.length || !sparks.length) return undefined;
-    const control = new AbortController();
-    const timer = setTimeout(() => {
-      if (rows && !thumbs.size && !view.first) remember(params, [rowsCall(rows.query, rows.order, rows.fields, 0), thumbnailsCall(missing, sparks)]);
-      thumbnails(missing, sparks, control.signal).then(
-        (found) => {
-          const none = missing.flatMap((id) => sparks.map((one) => [`${id}\n${one.metric}\n${one.variant}`, null]));
-          setThumbs((old) => new Map([...old, .../** @type {any} */ (none), ...found]));
-        },
-        () => undefined, // the table works without curves
-      );
-    }, thumbs.size ? SETTLED_MS : 0);
-    return () => {
-      clearTimeout(timer);
-      control.abort();
-    };
-  }, [missing.join(","), sparks.map((one) => `${one.metric}/${one.variant}`).join(",")]);
-  const redraw = usePaced(async () => {
-    const ids = inView.filter((id) => dirty.current.delete(id));
-    if (!ids.length || !sparks.length) return;
-    const found = await thumbnails(ids, sparks, new AbortController().signal);
-    setThumbs((old) => new Map([...old, ...found]));
-  }, SPARKS_MS);
-  useEffect(() => {
-    if (dirty.current.size) redraw();
-  }, [version]);
+    if (shownNames && inView.length && !sparks.length) rows?.settled();
+  }, [rows, Boolean(shownNames), inView.length > 0, sparks.length]);
   // The cursor stays on its run when rows are inserted above.
   const cursorRun = useRef("");
   useEffect(() => {
@@ -236,10 +219,10 @@ export default function Runs() {
   const bar = fragment(
     use(Filter, { value: q, onChange: filter, mistake }),
     use(SavedViews, {}),
-    names.data && use(GroupMenu, { group, names: names.data, onChange: (/** @type {string[]} */ keys) => setParams({ group: keys.join(",") }) }),
-    names.data &&
+    listed && use(GroupMenu, { group, names: listed, onChange: (/** @type {string[]} */ keys) => setParams({ group: keys.join(",") }) }),
+    listed &&
       cols &&
-      use(Menu, { label: fragment(icon("columns"), span({ class: "wide-only" }, "Columns")), title: "Columns", children: () => use(ColumnPicker, { chosen: cols, names: names.data, onChange: (/** @type {string[] | null} */ ids) => setParams({ cols: ids?.join(",") }) }) }),
+      use(Menu, { label: fragment(icon("columns"), span({ class: "wide-only" }, "Columns")), title: "Columns", children: () => use(ColumnPicker, { chosen: cols, names: listed, onChange: (/** @type {string[] | null} */ ids) => setParams({ cols: ids?.join(",") }) }) }),
   );
   const error = names.error ?? answer.error ?? failed;
   const nothing = rows && rows.length === 0 && !answer.loading;
@@ -264,7 +247,7 @@ export default function Runs() {
     nothing && !error && !group.length && known && use(Nothing, { q, project, query: rows.query, names: known }),
     group.length > 0 && rows && names.data
       ? use(Groups, { rows, group, columns, names: names.data, onOpen: (/** @type {string} */ text) => setParams({ q: `${q} ${text}`.trim(), group: "" }, { push: true }) })
-      : rows && (names.data || names.error || before)
+      : rows && (shownNames || names.error)
         ? !nothing &&
           use(RunsTable, {
             rows,
@@ -281,7 +264,7 @@ export default function Runs() {
             onHide: toggleHidden,
             cursor,
             onCursor: setCursor,
-            thumbs,
+            curves,
             busy: answer.loading,
             onSeen: setSeen,
             onRange: (/** @type {number} */ first, /** @type {number} */ last, /** @type {boolean} */ atTop) => {

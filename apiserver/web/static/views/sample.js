@@ -7,8 +7,8 @@ import { icon } from "../ui/icons.js";
 
 /** @typedef {import("./image-source.js").Picture} Picture */
 
-/** @param {{picture: Picture, name: string, pixels: number, onOpen: () => void}} props */
-export function Sample({ picture, name, pixels, onOpen }) {
+/** `soon`: loaded wherever it is, not when it comes into view. @param {{picture: Picture, name: string, soon?: boolean, pixels: number, onOpen: () => void}} props */
+export function Sample({ picture, name, soon = false, pixels, onOpen }) {
   const { url, kind, stored } = picture;
   const [broken, setBroken] = useState({ url: "", reason: "" });
   const onError = () => {
@@ -24,5 +24,5 @@ export function Sample({ picture, name, pixels, onOpen }) {
   if (kind === "video") return video({ class: "thumb-box", src: url, controls: true, preload: "metadata", "aria-label": name });
   if (kind === "other") return div({ class: "thumb-box no-file" }, icon("file"), a({ href: url, target: "_blank", rel: "noreferrer noopener" }, "open the file"));
   if (broken.url === url) return div({ class: "thumb-box no-file" }, icon("warning"), span(broken.reason || "the file can't be shown"), a({ href: address(url, { download: "1" }), download: "" }, "download"));
-  return button({ type: "button", class: "thumb-box", onClick: onOpen, "aria-label": `Open ${name}` }, img({ src: thumbUrl(url, pixels), alt: name, loading: "lazy", decoding: "async", onError }));
+  return button({ type: "button", class: "thumb-box", onClick: onOpen, "aria-label": `Open ${name}` }, img({ src: thumbUrl(url, pixels), alt: name, loading: soon ? "eager" : "lazy", decoding: "async", onError }));
 }
