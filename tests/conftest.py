@@ -53,7 +53,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
         asked = metafunc.config.getoption("--engines")
-        one = metafunc.definition.get_closest_marker("one_engine") and not asked
+        marked = metafunc.definition.get_closest_marker
+        one = marked("one_engine") and not marked("both_engines") and not asked
         engines = "sqlite" if one else asked or ",".join(ENGINES)
         metafunc.parametrize("engine", engines.split(","), scope="session", indirect=True)
 

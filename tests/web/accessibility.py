@@ -29,3 +29,14 @@ def findings(page: Page, rules: Sequence[str] = ()) -> list[dict[str, Any]]:
         }
         for one in result["violations"]
     ]
+
+
+def findings_in_both_themes(page: Page) -> list[dict[str, Any]]:
+    """The same in the light theme and, for contrast, in the dark one: they differ in colours only. The page is in the light theme before and after."""
+    found = findings(page)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    found += findings(page, ["color-contrast"])
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
+    return found

@@ -67,3 +67,11 @@ def axe() -> Callable[..., list[dict[str, Any]]]:
     from tests.web.accessibility import findings
 
     return findings
+
+
+@pytest.fixture
+def axe_in_both_themes() -> Callable[[Page], list[dict[str, Any]]]:
+    """Findings of axe-core on a page, in the light and the dark theme."""
+    from tests.web.accessibility import findings_in_both_themes
+
+    return findings_in_both_themes

@@ -65,34 +65,30 @@ def runs(plain_server: Server) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_tab_is_accessible_and_fits(plain_server: Server, open_browser: OpenBrowser, axe: Axe, runs: list[str], theme: str) -> None:
-    page = open_browser(plain_server.url, color_scheme=theme).context.new_page()
+def test_every_tab_is_accessible_and_fits(
+    plain_server: Server, open_browser: OpenBrowser, axe_in_both_themes: Axe, runs: list[str]
+) -> None:
+    page = open_browser(plain_server.url).context.new_page()
     places = {f"/runs/{runs[0]}?tab={tab}": sign for tab, sign in RUN_TABS.items()}
     places |= {f"/compare?runs={','.join(runs)}&tab={tab}": sign for tab, sign in COMPARE_TABS.items()}
     found: dict[str, Any] = {}
     for path, sign in places.items():
         page.goto(path)
         expect(page.locator(sign).first).to_be_visible()
-        problems: list[Any] = axe(page) if theme == "light" else axe(page, ["color-contrast"])  # themes differ in colours only
-        if theme == "light":
-            for width in WIDTHS:
-                page.set_viewport_size({"width": width, "height": 900})
-                if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                    problems.append({width: page.evaluate(WIDER)})
-            page.set_viewport_size({"width": 1440, "height": 900})
+        problems: list[Any] = axe_in_both_themes(page)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                problems.append({width: page.evaluate(WIDER)})
+        page.set_viewport_size({"width": 1440, "height": 900})
         if problems:
             found[path] = problems
     assert not found, json.dumps(found, indent=1)[:4000]
 
 
 def tidy(page: Page, axe: Axe) -> list[Any]:
-    """What is wrong with what the page shows: in both themes (they differ in colours only), and on a small window."""
+    """What is wrong with what the page shows: in both themes, and on a small window."""
     problems: list[Any] = axe(page)
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
-    problems += axe(page, ["color-contrast"])
-    page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 320, "height": 700})
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         problems.append({320: page.evaluate(WIDER)})
@@ -111,7 +107,7 @@ HEAD = {"tasks.get_by_id_ex", "tasks.get_all_ex"}
 
 @pytest.mark.parametrize("state", ["loading", "error", "refused"])
 def test_views_without_their_data_are_accessible(
-    plain_server: Server, open_browser: OpenBrowser, axe: Axe, runs: list[str], state: str
+    plain_server: Server, open_browser: OpenBrowser, axe_in_both_themes: Axe, runs: list[str], state: str
 ) -> None:
     """The first answer of a view is missing, an error or a refusal; of a run's or a comparison's tab the frame is there."""
     page = open_browser(plain_server.url).context.new_page()
@@ -147,22 +143,24 @@ def test_views_without_their_data_are_accessible(
             expect(page.locator("main")).to_be_visible()
         else:
             expect(page.get_by_text("The store fell over" if state == "error" else "This is not for you").first).to_be_visible()
-        if problems := tidy(page, axe):
+        if problems := tidy(page, axe_in_both_themes):
             found[path] = problems
         head.clear()
     assert not found, json.dumps(found, indent=1)[:4000]
 
 
-def test_views_without_anything_to_show_say_so_and_are_accessible(plain_server: Server, open_browser: OpenBrowser, axe: Axe) -> None:
+def test_views_without_anything_to_show_say_so_and_are_accessible(
+    plain_server: Server, open_browser: OpenBrowser, axe_in_both_themes: Axe
+) -> None:
     server = plain_server.client()
     empty = [server.new_task(f"nothing {number}") for number in range(2)]
     page = open_browser(plain_server.url).context.new_page()
     found: dict[str, Any] = {}
-    for path in [*views(empty)[2:], "/?q=name:nothing-like-this", "/compare", "/runs/no-such-run", "/login"]:
+    for path in [*views(empty)[2:], "/?q=name:nothing-like-this", "/compare", "/?view=none", "/runs/no-such-run", "/login"]:
         page.goto(path)
         expect(page.locator("main")).not_to_be_empty()
         expect(page.locator("main [aria-busy=true]")).to_have_count(0)
-        if problems := tidy(page, axe):
+        if problems := tidy(page, axe_in_both_themes):
             found[path] = problems
     assert not found, json.dumps(found, indent=1)[:4000]
 

@@ -112,6 +112,7 @@ def test_an_image_of_a_billion_pixels_is_not_given_to_the_browser(server: Client
     assert not [one for one in web.requests if one.endswith(".png")], "the file itself was never asked for"
 
 
+@pytest.mark.both_engines
 def test_a_new_image_appears_and_a_reader_who_chose_a_step_stays_there(server: Client, page: Page, task: str) -> None:
     stored(server, task, range(2))
     page.goto(f"/runs/{task}?tab=images")
@@ -137,6 +138,7 @@ def test_images_of_runs_are_compared_by_step(server: Client, page: Page, task: s
     expect(first).to_contain_text("of step 2")
 
 
+@pytest.mark.both_engines
 def test_images_of_runs_are_compared_by_variant_at_one_step(server: Client, page: Page, task: str) -> None:
     other = uuid.uuid4().hex
     for run in (task, other):

@@ -47,6 +47,7 @@ def calls(page: Page, endpoint: str) -> list[Any]:
     return found
 
 
+@pytest.mark.both_engines
 def test_only_what_arrived_is_read(server: Client, page: Page, task: str) -> None:
     server.add_batch(series(task, [1.0] * 10))
     open_run(page, task)
@@ -158,6 +159,7 @@ def test_a_new_run_waits_above_a_reader_who_has_scrolled(server: Client, page: P
     expect(page.get_by_role("link", name=names[40], exact=True)).to_be_in_viewport()
 
 
+@pytest.mark.both_engines
 def test_a_late_line_from_another_machine_is_shown_in_its_place(server: Client, page: Page, task: str) -> None:
     now = 1_790_000_000_000
     server.add_batch([log(task, f"line {i}", timestamp=now + i * 1000) for i in range(30)])

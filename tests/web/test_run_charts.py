@@ -28,6 +28,7 @@ def test_a_spike_of_one_point_in_many_is_a_visible_pixel(server: Client, page: P
     assert coloured(chart, 0.1, 0.98, 0.05, 0.5) > 3, "the spike is the only thing in the upper half"
 
 
+@pytest.mark.both_engines
 def test_nan_is_flagged_and_the_line_is_broken_there(server: Client, page: Page, task: str) -> None:
     server.add_batch(series(task, [1.0] * 40 + [math.nan] * 40 + [1.0] * 40))
     open_run(page, task)
@@ -77,6 +78,7 @@ def test_names_are_text(server: Client, page: Page, task: str) -> None:
     assert page.title() == f"{name} · Tidemark"
 
 
+@pytest.mark.both_engines
 def test_a_drag_zooms_and_detail_is_fetched(server: Client, page: Page, task: str) -> None:
     server.add_batch(series(task, [math.sin(i / 50) for i in range(20_000)]))
     open_run(page, task)
@@ -114,6 +116,7 @@ def test_a_link_opens_exactly_this(server: Client, page: Page, task: str) -> Non
     expect(page.locator(".range-text")).to_have_text("1 min 40 s … 8 min 20 s")
 
 
+@pytest.mark.both_engines
 def test_a_run_that_was_resumed_says_which_steps_came_twice(server: Client, page: Page, task: str) -> None:
     server.add_batch(series(task, [1.0] * 100))
     later = [scalar(task, iter=i, value=2.0, timestamp=NOW + 1_000_000 + i * 1000) for i in range(40, 60)]
@@ -183,6 +186,7 @@ def test_the_slider_smooths_and_the_address_keeps_the_half_life(server: Client, 
     expect(page.get_by_text("off", exact=True)).to_be_visible()
 
 
+@pytest.mark.both_engines
 def test_void_points_are_shown_on_request_only(server: Client, page: Page, task: str) -> None:
     server.add_batch(series(task, [1.0] * 10))
     server.call("events.rewind", task=task, iteration=5)

@@ -111,12 +111,14 @@ def test_keys_of_the_map_move_through_the_log(server: Client, page: Page, task: 
     expect(page.get_by_role("dialog")).to_contain_text("end, and follow")
 
 
+@pytest.mark.both_engines
 def test_a_link_to_a_line_shows_the_line(server: Client, page: Page, task: str) -> None:
     server.add_batch(lines(task, [f"line {i}" for i in range(5000)]))
     console(page, task, "&line=1235")
     expect(page.locator(".log-line.current")).to_contain_text("line 1234")
 
 
+@pytest.mark.both_engines
 def test_the_whole_log_is_searched(server: Client, page: Page, task: str) -> None:
     messages = [f"line {i}" for i in range(5000)]
     messages[17] = "out of memory"
@@ -140,6 +142,7 @@ def test_a_broken_pattern_says_what_is_wrong(server: Client, page: Page, task: s
     expect(page.locator(".log-progress .form-error")).to_be_visible()
 
 
+@pytest.mark.both_engines
 def test_errors_can_be_listed(server: Client, page: Page, task: str) -> None:
     server.add_batch(lines(task, [f"line {i}" for i in range(300)]))
     server.add_batch(lines(task, ["one bad thing", "another bad thing"], first=300, level="error"))

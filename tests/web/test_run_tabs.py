@@ -22,6 +22,7 @@ pytestmark = pytest.mark.one_engine
 HEATMAP = json.dumps({"data": [{"type": "heatmap", "z": [[1, 2], [3, 4]]}], "layout": {"title": {"text": "h"}}})
 
 
+@pytest.mark.both_engines
 def test_the_overview_shows_single_values_and_statistics(server: Client, page: Page, task: str) -> None:
     server.add_batch(
         [

@@ -104,7 +104,7 @@ def test_a_column_leaves_the_runs_with_its_most_frequent_value_out(runs: Page) -
     assert "-hp:General/augment:none" in runs.url
 
 
-
+@pytest.mark.one_engine
 def test_a_mistake_is_underlined_where_it_is_and_nothing_is_sent(runs: Page) -> None:
     before = runs.url
     runs.get_by_role("combobox", name="Filter of runs").fill("tag:baseline iter>soon")
@@ -114,6 +114,7 @@ def test_a_mistake_is_underlined_where_it_is_and_nothing_is_sent(runs: Page) -> 
     assert runs.url == before
 
 
+@pytest.mark.one_engine
 def test_a_link_with_a_mistake_says_so(runs: Page) -> None:
     runs.goto("/?q=iter>soon")
     expect(runs.get_by_text("The filter has an error")).to_be_visible()
@@ -183,6 +184,7 @@ def test_tags_archive_and_deletion(open_browser: OpenBrowser, seeded: Seeded) ->
     assert seeded.client.call("tasks.get_all", project=[], search_hidden=True, tags=["kept"])["tasks"] == []
 
 
+@pytest.mark.one_engine
 def test_a_hostile_name_is_text(open_browser: OpenBrowser, seeded: Seeded) -> None:
     name = '<img src=x onerror="window.hacked=1">'
     task = seeded.client.call("tasks.create", name=name, type="training")["id"]
@@ -203,16 +205,16 @@ def test_thousands_of_runs_are_a_few_rows_of_elements(open_browser: OpenBrowser,
     assert page.locator("table.runs tr").count() < 80
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(open_browser: OpenBrowser, seeded: Seeded, axe: Callable[[Page], list[Any]], theme: str) -> None:
-    web: Watched = open_browser(seeded.server.url, color_scheme=theme)
+@pytest.mark.one_engine
+def test_axe_finds_nothing(open_browser: OpenBrowser, seeded: Seeded, axe_in_both_themes: Callable[[Page], list[Any]]) -> None:
+    web: Watched = open_browser(seeded.server.url)
     page = web.open(f"/?project=vision&sel={seeded.ids[1]}")
     expect(page.locator("canvas.spark").first).to_be_visible()
-    assert axe(page) == []
+    assert axe_in_both_themes(page) == []
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard map")).to_be_visible()
-    assert axe(page) == []
-    narrow = open_browser(seeded.server.url, color_scheme=theme, viewport=NARROW).open("/?project=vision")
+    assert axe_in_both_themes(page) == []
+    narrow = open_browser(seeded.server.url, viewport=NARROW).open("/?project=vision")
     expect(names(narrow).first).to_be_visible()
-    assert axe(narrow) == []
+    assert axe_in_both_themes(narrow) == []
     assert narrow.evaluate("document.documentElement.scrollWidth <= innerWidth")

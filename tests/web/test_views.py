@@ -35,15 +35,14 @@ def compared(server: Client) -> list[str]:
     return seed.trainings(server, "compare", steps=60, runs=seed.RUNS[:3])
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_empty_server_shows_how_to_report_and_fills_by_itself(fresh: Server, open_browser: OpenBrowser, axe: Axe, theme: str) -> None:
-    web: Watched = open_browser(fresh.url, color_scheme=theme)
+def test_an_empty_server_shows_how_to_report_and_fills_by_itself(fresh: Server, open_browser: OpenBrowser, axe_in_both_themes: Axe) -> None:
+    web: Watched = open_browser(fresh.url)
     page = web.open("/")
     expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     expect(page.get_by_text(f"export CLEARML_API_HOST={fresh.url}")).to_be_visible()
     secret = json.loads((fresh.data / "credentials.json").read_text())["secret_key"]
     assert secret not in page.content()
-    assert axe(page) == []
+    assert axe_in_both_themes(page) == []
     fresh.client().add_batch([{"type": "log", "task": "first", "msg": "hello"}])
     expect(page.get_by_role("link", name="first", exact=True)).to_be_visible()
     fresh.client().call("tasks.archive", tasks=["first"])
@@ -53,16 +52,15 @@ def test_an_empty_server_shows_how_to_report_and_fills_by_itself(fresh: Server, 
     expect(page.get_by_role("link", name="first", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_login_brings_back_what_was_asked_for(
-    start_server: StartServer, engine_env: dict[str, str], open_browser: OpenBrowser, axe: Axe, theme: str
+    start_server: StartServer, engine_env: dict[str, str], open_browser: OpenBrowser, axe_in_both_themes: Axe
 ) -> None:
     server = start_server(TIDEMARK_AUTH="required", **own_store(engine_env))
     name, secret = credentials(server)
-    page = open_browser(server.url, color_scheme=theme).open("/projects")
+    page = open_browser(server.url).open("/projects")
     dialog = page.get_by_role("dialog", name="Log in")
     expect(dialog).to_be_visible()
-    assert axe(page) == []
+    assert axe_in_both_themes(page) == []
     dialog.get_by_label("Name or access key").fill(name)
     dialog.get_by_label("Password or secret key").fill("wrong")
     dialog.get_by_role("button", name="Log in").click()
@@ -96,23 +94,22 @@ def test_a_lost_connection_keeps_what_was_shown_and_comes_back(fresh: Server, op
     expect(page.get_by_text("Not connected since")).to_have_count(0, timeout=40_000)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_comparison_shows_curves_and_differing_parameters_first(
-    compared: list[str], shared_server: Server, open_browser: OpenBrowser, axe: Axe, theme: str
+    compared: list[str], shared_server: Server, open_browser: OpenBrowser, axe_in_both_themes: Axe
 ) -> None:
-    page = open_browser(shared_server.url, color_scheme=theme).open(f"/compare?runs={','.join(compared)}")
+    page = open_browser(shared_server.url).open(f"/compare?runs={','.join(compared)}")
     expect(page.locator(".chart-card canvas").first).to_be_visible()
-    assert axe(page) == []
+    assert axe_in_both_themes(page) == []
     page.keyboard.press("2")
     expect(page.get_by_role("heading", name="4 of 8 parameters differ")).to_be_visible()
     expect(page.locator("tbody th").first).to_have_text("General/lr")
     expect(page.get_by_text("code/repository")).to_have_count(0)
     page.get_by_label("show equal values too").check()
     expect(page.get_by_text("code/repository")).to_be_visible()
-    assert axe(page) == []
+    assert axe_in_both_themes(page) == []
     page.keyboard.press("5")
     expect(page.locator("svg.scatter circle")).to_have_count(3)
-    assert axe(page) == []
+    assert axe_in_both_themes(page) == []
     page.get_by_role("button", name="Hide resnet50-base").click()
     expect(page.locator("svg.scatter circle")).to_have_count(2)
     assert f"hide={compared[2]}" in page.url
@@ -239,7 +236,6 @@ def test_the_head_of_a_run_has_two_lines_on_a_phone(server: Client, shared_serve
     )
     assert len({round(middle / 20) for middle in middles}) == 2, middles
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
 
 
 def test_clearmls_result_links_lead_to_the_run(server: Client) -> None:
