@@ -44,14 +44,14 @@ export default function Artifacts({ id, revision }) {
           { class: "table-scroll" },
           table(
             { class: "plain" },
-            thead(tr(th({ class: "name-column" }, "Model"), th("Role"), th("Framework"), th("Created"))),
+            thead(tr(th({ class: "name-column" }, "Model"), th("Role"), th({ class: "spare" }, "Framework"), th("Created"))),
             tbody(
               links.map((one) =>
                 tr(
                   { key: `${one.role} ${one.name}` },
                   td({ class: "wrap-anywhere" }, one.model ? file(one.model.name ?? one.name, one.model.uri) : [one.name, span({ class: "muted" }, " was deleted")]),
                   td(one.role),
-                  td(one.model?.framework ?? ""),
+                  td({ class: "spare" }, one.model?.framework ?? ""),
                   td({ class: "no-wrap" }, stampWithZone(Date.parse(one.model?.created ?? "")).slice(0, 16)),
                 ),
               ),
@@ -66,7 +66,7 @@ export default function Artifacts({ id, revision }) {
           { class: "table-scroll" },
           table(
             { class: "plain" },
-            thead(tr(th({ class: "name-column" }, "Name"), th("Type"), th({ class: "num" }, "Size"), th({ class: "hash" }, "SHA-256"), th("Preview"))),
+            thead(tr(th({ class: "name-column" }, "Name"), th("Type"), th({ class: "num" }, "Size"), th({ class: "spare" }, "SHA-256"), th("Preview"))),
             tbody(
               artifacts.map((/** @type {any} */ one) =>
                 tr(
@@ -74,7 +74,7 @@ export default function Artifacts({ id, revision }) {
                   td({ class: "wrap-anywhere" }, file(one.key, one.uri)),
                   td(one.type ?? ""),
                   td({ class: "num" }, bytes(one.content_size)),
-                  td({ class: "hash", title: one.hash }, code((one.hash ?? "").slice(0, 12))),
+                  td({ class: "spare", title: one.hash }, code((one.hash ?? "").slice(0, 12))),
                   td(use(Preview, { one })),
                 ),
               ),

@@ -25,8 +25,9 @@ const STATISTICS = { last: "value", min: "min_value", max: "max_value", mean: "m
 const SHOWN = 200;
 const MOST_SHOWN = 5_000;
 const MOST_CHOICES = 300;
-/** Series whose smallest value is the best. */
+/** Series whose smallest or largest value is the best, by their names; of others (learning rates, memory, norms of gradients) none is. */
 const LESS_IS_BETTER = /loss|err|perplex|wer\b|cer\b|rmse|mse|mae|time|latency/i;
+const MORE_IS_BETTER = /acc|auc|\bf1|\bmap\b|precision|recall|score|reward|return|bleu|rouge|iou|dice|psnr|ssim|\br2\b|throughput|per.?s(ec|\b)/i;
 
 /** @param {{runs: Compared[], revision: number}} props */
 export default function CompareValues({ runs, revision }) {
@@ -78,7 +79,7 @@ export default function CompareValues({ runs, revision }) {
       ),
     ),
     !all && matching.length > SHOWN && p(button({ type: "button", class: "link", onClick: () => setAll(true) }, `Show all ${integer(Math.min(matching.length, MOST_SHOWN))}`)),
-    p({ class: "muted" }, "Best: the smallest value of losses and errors, the largest of everything else."),
+    p({ class: "muted" }, "Green is the best: the smallest value of losses and errors, the largest of accuracies and scores, as far as names tell."),
     use(Scatter, { runs, rows: [...parameters, ...matching].slice(0, MOST_CHOICES) }),
     use(Parallel, { runs, parameters, values: matching.slice(0, MOST_CHOICES) }),
   );
@@ -124,7 +125,8 @@ function parameterRows(tasks) {
 function bestOf(row) {
   const finite = /** @type {number[]} */ (row.values.filter((value) => value !== null && Number.isFinite(value)));
   if (new Set(finite).size < 2) return null;
-  return LESS_IS_BETTER.test(row.name) ? Math.min(...finite) : Math.max(...finite);
+  if (LESS_IS_BETTER.test(row.name)) return Math.min(...finite);
+  return MORE_IS_BETTER.test(row.name) ? Math.max(...finite) : null;
 }
 
 const WIDTH = 620;

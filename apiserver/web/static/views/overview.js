@@ -93,10 +93,10 @@ export default function Overview({ id, run, revision }) {
             { class: "table-scroll" },
             table(
               { class: "plain" },
-              thead(tr(th("Type"), th({ class: "num" }, "Events"), th({ class: "num" }, "Size"), th("First"), th("Last"))),
+              thead(tr(th("Type"), th({ class: "num" }, "Events"), th({ class: "num" }, "Size"), th({ class: "no-wrap" }, "First"), th("Last"))),
               tbody(
                 storage.types.map((/** @type {any} */ one) =>
-                  tr({ key: one.type }, td(TYPES[one.type] ?? one.type), td({ class: "num" }, integer(one.count)), td({ class: "num" }, bytes(one.bytes)), td({ title: stampWithZone(one.oldest) }, ago(one.oldest)), td({ title: stampWithZone(one.newest) }, ago(one.newest))),
+                  tr({ key: one.type }, td(TYPES[one.type] ?? one.type), td({ class: "num" }, integer(one.count)), td({ class: "num" }, bytes(one.bytes)), td({ class: "no-wrap", title: stampWithZone(one.oldest) }, ago(one.oldest)), td({ class: "no-wrap", title: stampWithZone(one.newest) }, ago(one.newest))),
                 ),
               ),
             ),

@@ -39,14 +39,14 @@ export default function Storage({ id, revision }) {
             { class: "table-scroll" },
             table(
               { class: "plain" },
-              thead(tr(th("Type"), th({ class: "num" }, "Events"), th({ class: "num" }, "Size"), th({ class: "share" }, "Share"), th("Oldest"), th("Newest"))),
+              thead(tr(th("Type"), th({ class: "num" }, "Events"), th({ class: "num" }, "Size"), th({ class: "share spare" }, "Share"), th({ class: "no-wrap" }, "Oldest"), th("Newest"))),
               tbody(
                 types.map((/** @type {any} */ one) =>
                   tr(
                     { key: one.type },
                     td(TYPES[one.type] ?? one.type), td({ class: "num" }, integer(one.count)), td({ class: "num" }, bytes(one.bytes)),
-                    td({ class: "share" }, span({ class: "bar-cell", style: { width: `${(100 * one.bytes) / Math.max(1, total)}%` } })),
-                    td({ title: stampWithZone(one.oldest) }, ago(one.oldest)), td({ title: stampWithZone(one.newest) }, ago(one.newest)),
+                    td({ class: "share spare" }, span({ class: "bar-cell", style: { width: `${(100 * one.bytes) / Math.max(1, total)}%` } })),
+                    td({ class: "no-wrap", title: stampWithZone(one.oldest) }, ago(one.oldest)), td({ class: "no-wrap", title: stampWithZone(one.newest) }, ago(one.newest)),
                   ),
                 ),
               ),
