@@ -327,4 +327,5 @@ def test_a_selection_that_is_too_long_for_an_address(server: Client, page: Page,
 
 def test_a_long_link_that_the_server_does_not_know(page: Page) -> None:
     page.goto("/compare?view=0123456789")
-    expect(page.get_by_role("alert")).to_contain_text("This link can't be opened")
+    expect(page.get_by_role("heading", name="This link can't be opened")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("there is no such view in this company")

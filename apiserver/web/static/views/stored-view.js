@@ -1,7 +1,7 @@
 // /…?view=<id>: an address whose query the server stores, because it is too long for a link. The query takes its place.
 import { call } from "../core/api.js";
 import { address, go, place } from "../core/url.js";
-import { div, use } from "../ui/html.js";
+import { div, h1, use } from "../ui/html.js";
 import { useCall } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
 import { Page } from "../ui/shell.js";
@@ -16,5 +16,6 @@ export function StoredView({ view }) {
     },
     [view],
   );
-  return use(Page, {}, error ? use(Problem, { error, again, title: "This link can't be opened" }) : div({ class: "view-loading", "aria-busy": "true" }));
+  if (!error) return use(Page, {}, div({ class: "view-loading", "aria-busy": "true" }));
+  return use(Page, { class: "narrow" }, h1("This link can't be opened"), use(Problem, { error, again }));
 }
