@@ -78,6 +78,9 @@ class Coordination(Protocol):
     def pending_batches(self, company: str, since: float) -> list[tuple[int, int]]:
         """Arrival numbers (first, last) of the batches that were not finished at the time `since` (of `clock`)."""
 
+    def pending_batches_of(self, company: str, tasks: Collection[str]) -> list[tuple[int, int]]:
+        """Those of the batches that are pending now that may write to these tasks."""
+
     def clock(self) -> float:
         """The time in seconds, the same for all hosts."""
 

@@ -37,6 +37,22 @@ class CoordinationContract:
         assert coordination.pending_batches(company, before) == [(start.seq, start.seq + 2)]
         assert coordination.pending_batches(company, coordination.clock() + 1e-3) == []
 
+    def test_a_pending_batch_is_found_by_its_tasks(self, coordination: Coordination, company: str) -> None:
+        batches = [["a"], ["b", "a b"], [], [f"t{number}" for number in range(1_000)]]
+        starts = [coordination.begin_batch(company, 0, 2, tasks) for tasks in batches]
+
+        def found(*tasks: str) -> list[int]:
+            return sorted(first for first, _ in coordination.pending_batches_of(company, tasks))
+
+        ranges = [(start.seq, start.seq + 1) for start in starts]
+        assert coordination.pending_batches_of(company, ["a"]) == coordination.pending_batches_of(company, ["a", "c"])
+        assert sorted(coordination.pending_batches_of(company, ["a", "b"])) == ranges
+        without_names = [starts[2].seq, starts[3].seq]  # one names no task, and one too many to be kept
+        assert found("a") == [starts[0].seq, *without_names] and found("a b") == [starts[1].seq, *without_names]
+        assert found("c") == without_names == found("t7")
+        write(coordination, company, "a", f"i-{company}", token=starts[0].token)
+        assert found("a") == without_names
+
     def test_a_write_raises_the_counter_of_its_index_and_of_its_task(self, coordination: Coordination, company: str) -> None:
         index, other = f"i-{company}", f"o-{company}"
         write(coordination, company, "t", index)

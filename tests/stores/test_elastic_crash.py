@@ -21,10 +21,11 @@ from apiserver.stores.elastic import ElasticEvents, ElasticRegistry
 from apiserver.stores.elastic.client import BulkAnswer, ElasticClient
 from apiserver.stores.elastic.installation import Installation
 from apiserver.stores.elastic.layout import Layout
+from apiserver.stores.elastic.series.row import row_of, series_id
 from apiserver.stores.elastic.visibility import Visibility
 from apiserver.stores.errors import StoreBusy, StoreUnavailable
 from apiserver.stores.options import WriteOptions
-from apiserver.stores.records import LOG, SCALAR
+from apiserver.stores.records import LOG, SCALAR, SeriesKey
 from apiserver.stores.redis import open_redis
 from apiserver.stores.registry import Registry
 from tests.contract.batches import Builder
@@ -185,6 +186,26 @@ def test_statistics_that_are_recomputed_while_a_batch_is_half_stored_count_it(wo
     assert seen == [20], "what is acknowledged"
     for worker in workers:
         check(worker, company, {task: 3}, {task: "afterwards"})
+
+
+@pytest.mark.parametrize("workers", [ELASTIC.bulk_bytes], ids=["large bulks"], indirect=True)
+def test_statistics_are_recomputed_without_regard_to_batches_of_other_tasks(workers: list[Worker]) -> None:
+    writer, reader = workers
+    company, task, other = uuid.uuid4().hex, uuid.uuid4().hex, uuid.uuid4().hex
+    writer.registry.create_many("task", company, {id: {"name": id} for id in (task, other)})
+    key = SeriesKey(task, SCALAR, "loss", "train")
+    for _ in range(2):  # the second time it replaces points: the series is stale
+        writer.events.append(company, batch(task, 0).scalar(task, "loss", "train", 0, 7.0).build())
+
+    def stale() -> bool:
+        index, id = Layout(reader.client, ELASTIC).statistics(company), series_id(company, key)
+        return row_of(reader.client.get_many(index, [id])[id]["_source"]).stale
+
+    assert stale()
+    seen: list[bool] = []
+    writer.client.between = lambda: seen.append(bool(reader.events.series(company, [task], [SCALAR])) and stale())
+    writer.events.append(company, batch(other, 0).build())
+    assert seen == [False], "the batch of the other task is still being stored"
 
 
 def test_many_crashes_in_a_row(workers: list[Worker]) -> None:

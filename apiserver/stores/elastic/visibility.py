@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from apiserver.common import patience
@@ -197,26 +197,23 @@ class Visibility:
         worker, and would hold readers back for ever. While the coordination is unavailable, a minute ago."""
         minute_ago = _minute_ago()
         try:
-            return min(self._pending_since(company, minute_ago), default=None)
+            return min(_since(minute_ago, self._coordination.pending_batches(company, FAR_FUTURE)), default=None)
         except StateUnavailable:
             return minute_ago
 
-    def await_pending(self, company: str, longest: float) -> bool:
-        """Wait until the batches that are pending now are finished, at most `longest` seconds. False when they are not, or when it is not known."""
+    def await_pending(self, company: str, tasks: Collection[str], longest: float) -> bool:
+        """Wait until the batches of these tasks that are pending now are finished, at most `longest` seconds. False when they are not, or when it is
+        not known. Batches older than a minute are skipped."""
         since = _minute_ago()
         deadline = time.monotonic() + longest
         try:
-            waiting = self._pending_since(company, since)
+            waiting = _since(since, self._coordination.pending_batches_of(company, tasks))
             while waiting and time.monotonic() <= deadline:
                 time.sleep(POLL_SECONDS)
-                waiting &= self._pending_since(company, since)
+                waiting &= _since(since, self._coordination.pending_batches_of(company, tasks))
         except StateUnavailable:
             return False
         return not waiting
-
-    def _pending_since(self, company: str, since: int) -> set[int]:
-        """The first arrival numbers of the pending batches that began after `since`. Raises StateUnavailable."""
-        return {first for first, _ in self._coordination.pending_batches(company, FAR_FUTURE) if first > since}
 
     def clock(self) -> float:
         """Raises StateUnavailable."""
@@ -269,6 +266,11 @@ class Visibility:
     def _lock_of(self, index: str) -> threading.Lock:
         with self._lock:
             return self._refreshing.setdefault(index, threading.Lock())
+
+
+def _since(since: int, batches: Iterable[tuple[int, int]]) -> set[int]:
+    """The first arrival numbers of the batches that began after `since`."""
+    return {first for first, _ in batches if first > since}
 
 
 def _minute_ago() -> int:

@@ -23,6 +23,8 @@ MAX_CHANGES = 20_000
 """Changed documents of a company that are listed."""
 MAX_PENDING = 500
 """Documents of statistics of one task that are listed until searches see them; for more, a refresh is cheaper."""
+MAX_TASKS = 100
+"""Tasks of a pending batch that are kept; one with more counts as a batch of every task."""
 BATCH_SECONDS = 900
 """A batch that is still pending by then died with its worker."""
 _WRITTEN = "written:"
@@ -32,7 +34,7 @@ class RedisCoordination:
     """Each method is one script: one round trip, and nothing of another worker comes between its steps."""
 
     def __init__(self, client: RedisClient) -> None:
-        self._begin_batch = client.script(scripts("run", "begin_batch"), SEQS_PER_MS=1 << SEQ_SHIFT)
+        self._begin_batch = client.script(scripts("run", "begin_batch"), SEQS_PER_MS=1 << SEQ_SHIFT, MAX_TASKS=MAX_TASKS)
         self._record_writes = client.script(
             scripts("run", "record_writes"),
             DOCUMENT=DOCUMENT,
@@ -43,6 +45,7 @@ class RedisCoordination:
             TASK_SECONDS=TASK_SECONDS,
         )
         self._pending_batches = client.script(scripts("run", "pending_batches"))
+        self._pending_batches_of = client.script(scripts("run", "pending_batches_of"))
         self._clock = client.script(scripts("clock"))
         self._write_counters = client.script(scripts("run", "write_counters"))
         self._record_visible = client.script(scripts("run", "record_visible"))
@@ -73,12 +76,10 @@ class RedisCoordination:
         self._record_writes(_key_part(company), token, secrets.randbelow(2**40), entries, others, statistics, listed)
 
     def pending_batches(self, company: str, since: float) -> list[tuple[int, int]]:
-        ranges = []
-        for token in self._pending_batches(_key_part(company), f"{since:.6f}"):
-            ms, offset, lines = (int(part) for part in token.split(b":"))
-            first = (ms << SEQ_SHIFT) + offset
-            ranges.append((first, first + lines - 1))
-        return ranges
+        return list(map(_arrivals, self._pending_batches(_key_part(company), f"{since:.6f}")))
+
+    def pending_batches_of(self, company: str, tasks: Collection[str]) -> list[tuple[int, int]]:
+        return list(map(_arrivals, self._pending_batches_of(_key_part(company), *tasks)))
 
     def clock(self) -> float:
         return float(self._clock())
@@ -128,6 +129,13 @@ class RedisCoordination:
 def _key_part(company: str) -> str:
     """A company in the names of keys: with its length, so that (a, b:c) and (a:b, c) are two tasks."""
     return f"{len(company)}:{company}"
+
+
+def _arrivals(token: bytes) -> tuple[int, int]:
+    """The first and last arrival number of a batch."""
+    ms, offset, lines = (int(part) for part in token.split(b":"))
+    first = (ms << SEQ_SHIFT) + offset
+    return first, first + lines - 1
 
 
 def _task_state(fields: dict[str, str]) -> TaskState:

@@ -152,7 +152,7 @@ class SeriesStore:
             ids = {series_id(company, key): key for key in left}
             documents = self._client.get_many(index, list(ids))
             # The shards of one bulk work at their own pace: a version that was read may count lines that are not stored yet.
-            settled = self._visibility.await_pending(company, LONGEST_PENDING)
+            settled = self._visibility.await_pending(company, {key.task for key in left}, LONGEST_PENDING)
             rows = self._compute(company, left)
             writes: dict[SeriesKey, bytes] = {}
             for id, key in ids.items():

@@ -14,7 +14,7 @@ if token ~= '' then
   if redis.call('HLEN', batches) > 100 then
     local all = redis.call('HGETALL', batches)
     for i = 1, #all, 2 do
-      if tonumber(all[i + 1]) + BATCH_SECONDS < tonumber(time[1]) then redis.call('HDEL', batches, all[i]) end
+      if tonumber(string.match(all[i + 1], '%d+')) + BATCH_SECONDS < tonumber(time[1]) then redis.call('HDEL', batches, all[i]) end
     end
   end
 end
