@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apiserver.bll.registry.models import Models
-from apiserver.bll.registry.relatives import NamedBy
+from apiserver.errors import TidemarkError
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.batch_calls import for_each, for_each_with
+from apiserver.services.batch_calls import Outcomes, for_all, for_one
 from apiserver.services.old_clients import modern_request, old_answers
 
 Request = dict[str, Any]
@@ -97,38 +98,33 @@ class ModelsService:
 
     @endpoint("models.set_ready")
     def set_ready(self, call: Call, request: Request) -> Answer:
-        return self._publish(call, request["model"], request)
+        return for_one(request["model"], lambda ids: self._publish(call, ids, request))
 
     @endpoint("models.publish")
     def publish(self, call: Call, request: Request) -> Answer:
-        return self._publish(call, request["model"], request)
+        return for_one(request["model"], lambda ids: self._publish(call, ids, request))
 
     @endpoint("models.delete")
     def delete(self, call: Call, request: Request) -> Answer:
-        return self._delete(call, request["model"], request)
+        return for_one(request["model"], lambda ids: self._delete(call, ids, request))
 
     # --- many at once
 
     @endpoint("models.publish_many")
     def publish_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: self._publish(call, id, request))
+        return for_all(call, request["ids"], lambda ids: self._publish(call, ids, request))
 
     @endpoint("models.archive_many")
     def archive_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {"archived": self._models.archive(call.company, call.user, id, archived=True)})
+        return for_all(call, request["ids"], lambda ids: self._archive(call, ids, archived=True))
 
     @endpoint("models.unarchive_many")
     def unarchive_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {"unarchived": self._models.archive(call.company, call.user, id, archived=False)})
+        return for_all(call, request["ids"], lambda ids: self._archive(call, ids, archived=False))
 
     @endpoint("models.delete_many")
     def delete_many(self, call: Call, request: Request) -> Answer:
-        return for_each_with(
-            call,
-            request["ids"],
-            lambda ids: self._models.named_by(call.company, ids),
-            lambda id, named_by: self._delete(call, id, request, named_by),
-        )
+        return for_all(call, request["ids"], lambda ids: self._delete(call, ids, request))
 
     def _one(self, call: Call, model: Answer) -> Answer:
         old_answers(call, [model])
@@ -139,14 +135,25 @@ class ModelsService:
         old_answers(call, page.rows)
         return page.answer("models")
 
-    def _publish(self, call: Call, id: str, request: Request) -> Answer:
+    def _publish(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
         publish_task, force = request["publish_task"], request["force_publish_task"]
-        task = self._models.publish(call.company, call.user, id, publish_task=publish_task, force_task=force)
-        return {"updated": 1, **({"published_task": task} if task else {})}
+        found = self._models.publish_many(call.company, call.user, ids, publish_task=publish_task, force_task=force)
+        return _answered(found, "published_task", updated=1)
 
-    def _delete(self, call: Call, id: str, request: Request, named_by: NamedBy | None = None) -> Answer:
-        url = self._models.delete(call.company, id, named_by, force=request["force"])
-        return {"deleted": True, **({"url": url} if url else {})}
+    def _archive(self, call: Call, ids: Sequence[str], *, archived: bool) -> Outcomes:
+        found = self._models.archive_many(call.company, call.user, ids, archived=archived)
+        field = "archived" if archived else "unarchived"
+        return {id: moved if isinstance(moved, TidemarkError) else {field: moved} for id, moved in found.items()}
+
+    def _delete(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
+        return _answered(self._models.delete_many(call.company, ids, force=request["force"]), "url", deleted=True)
+
+
+def _answered(outcomes: Mapping[str, Any], field: str, **answer: Any) -> Outcomes:
+    """The answers; what there is of each outcome in a field."""
+    return {
+        id: found if isinstance(found, TidemarkError) else {**answer, **({field: found} if found else {})} for id, found in outcomes.items()
+    }
 
 
 def _updated(call: Call, fields: Answer) -> Answer:

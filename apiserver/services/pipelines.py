@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from apiserver.bll.registry.pipeline_runs import PipelineRuns
 from apiserver.bll.registry.task_removal import TaskRemoval
-from apiserver.bll.registry.tasks import Tasks
-from apiserver.errors import InvalidTask
+from apiserver.errors import InvalidTask, TidemarkError
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.batch_calls import for_each
+from apiserver.services.batch_calls import Outcomes, for_all
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -18,8 +18,7 @@ Answer = dict[str, Any]
 class PipelinesService:
     """Runs of pipelines are tasks."""
 
-    def __init__(self, tasks: Tasks, runs: PipelineRuns, removal: TaskRemoval) -> None:
-        self._tasks = tasks
+    def __init__(self, runs: PipelineRuns, removal: TaskRemoval) -> None:
         self._runs = runs
         self._removal = removal
 
@@ -27,11 +26,10 @@ class PipelinesService:
     def delete_runs(self, call: Call, request: Request) -> Answer:
         self._runs.check_some_stay(call.company, request["ids"], request.get("project"))
 
-        def delete(id: str) -> Answer:
-            (body,) = self._tasks.some(call.company, [id], ["project"])
-            if request.get("project") and body.get("project") != request["project"]:
-                raise InvalidTask(id, "it is in another project")
-            self._removal.delete(call.company, id, force=True)
-            return {"deleted": True}
+        def delete(ids: Sequence[str]) -> Outcomes:
+            elsewhere = self._runs.outside(call.company, ids, request.get("project"))
+            found = self._removal.delete_many(call.company, [id for id in ids if id not in elsewhere], force=True)
+            deleted = {id: removed if isinstance(removed, TidemarkError) else {"deleted": True} for id, removed in found.items()}
+            return deleted | {id: InvalidTask(id, "it is in another project") for id in elsewhere}
 
-        return for_each(call, request["ids"], delete)
+        return for_all(call, request["ids"], delete)

@@ -76,5 +76,5 @@ def registry_services(
         ServingService(),
         StorageService(),
         ReportsService(tasks, filter_values),
-        PipelinesService(tasks, PipelineRuns(records), removal),
+        PipelinesService(PipelineRuns(records), removal),
     ]

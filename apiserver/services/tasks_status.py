@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+from apiserver.bll.registry.document_changes import in_parts
 from apiserver.bll.registry.projection import TIMES, iso
-from apiserver.bll.registry.relatives import Relatives
+from apiserver.bll.registry.records import result, unforeseen
 from apiserver.bll.registry.task_removal import Removed, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
 from apiserver.errors import InvalidTask, InvalidTaskStatus, TidemarkError
 from apiserver.service_repo import Call, endpoint
-from apiserver.services.batch_calls import Outcomes, for_each, for_each_with, for_parts
+from apiserver.services.batch_calls import Outcomes, for_all, for_one
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -38,7 +39,7 @@ class TasksStatusService:
 
     @endpoint("tasks.stop")
     def stop(self, call: Call, request: Request) -> Answer:
-        return self._stop(call, request["task"], request)
+        return for_one(request["task"], lambda ids: self._stop(call, ids, request))
 
     @endpoint("tasks.failed")
     def failed(self, call: Call, request: Request) -> Answer:
@@ -55,16 +56,15 @@ class TasksStatusService:
 
     @endpoint("tasks.publish")
     def publish(self, call: Call, request: Request) -> Answer:
-        fields = self._runs.publish(call.company, call.user, request["task"], **_said(request), models=request["publish_model"])
-        return {"updated": 1, "fields": fields}
+        return for_one(request["task"], lambda ids: self._publish(call, ids, request))
 
     @endpoint("tasks.reset")
     def reset(self, call: Call, request: Request) -> Answer:
-        return self._reset(call, request["task"], request)
+        return for_one(request["task"], lambda ids: self._reset(call, ids, request))
 
     @endpoint("tasks.delete")
     def delete(self, call: Call, request: Request) -> Answer:
-        return self._delete(call, request["task"], request)
+        return for_one(request["task"], lambda ids: self._delete(call, ids, request))
 
     # --- archive
 
@@ -80,31 +80,27 @@ class TasksStatusService:
 
     @endpoint("tasks.archive_many")
     def archive_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {"archived": self._archive(call, id, request, True)})
+        return for_all(call, request["ids"], lambda ids: _named("archived", self._archive(call, ids, request, True)))
 
     @endpoint("tasks.unarchive_many")
     def unarchive_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {"unarchived": self._archive(call, id, request, False)})
+        return for_all(call, request["ids"], lambda ids: _named("unarchived", self._archive(call, ids, request, False)))
 
     @endpoint("tasks.stop_many")
     def stop_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {**self._stop(call, id, request), "stopped": True})
+        return for_all(call, request["ids"], lambda ids: self._stop(call, ids, request), stopped=True)
 
     @endpoint("tasks.publish_many")
     def publish_many(self, call: Call, request: Request) -> Answer:
-        return for_each(call, request["ids"], lambda id: {**self.publish(call, {**request, "task": id}), "published": True})  # type: ignore[dict-item]
+        return for_all(call, request["ids"], lambda ids: self._publish(call, ids, request), published=True)
 
     @endpoint("tasks.reset_many")
     def reset_many(self, call: Call, request: Request) -> Answer:
-        return for_each_with(
-            call, request["ids"], self._relatives(call), lambda id, them: {**self._reset(call, id, request, them), "reset": True}
-        )
+        return for_all(call, request["ids"], lambda ids: self._reset(call, ids, request), reset=True)
 
     @endpoint("tasks.delete_many")
     def delete_many(self, call: Call, request: Request) -> Answer:
-        if request["include_pipeline_steps"]:
-            return for_each_with(call, request["ids"], self._relatives(call), lambda id, them: self._delete(call, id, request, them))
-        return for_parts(call, request["ids"], lambda ids: self._delete_some(call, ids, request))
+        return for_all(call, request["ids"], lambda ids: self._delete(call, ids, request))
 
     # --- steps
 
@@ -112,45 +108,64 @@ class TasksStatusService:
         fields, _ = self._runs.move(call.company, call.user, request["task"], status, **_said(request))
         return {"updated": 1, "fields": fields}
 
-    def _stop(self, call: Call, id: str, request: Request) -> Answer:
-        answer = self._move(call, {**request, "task": id}, "stopped")
-        for step in self._steps(call, id, request):
-            if step["status"] in ("queued", "in_progress"):
-                with suppress(InvalidTask, InvalidTaskStatus):  # it ended meanwhile, or was deleted
-                    self._move(call, {**request, "task": step["id"]}, "stopped")
-        return answer
+    def _stop(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
+        said = _said(request)
+        moved = self._runs.move_many(call.company, call.user, ids, "stopped", **said)
+        outcomes = {id: found if isinstance(found, TidemarkError) else {"updated": 1, "fields": found[0]} for id, found in moved.items()}
+        steps = self._steps(call, [id for id, found in moved.items() if not isinstance(found, TidemarkError)], request)
+        running = {id: [step["id"] for step in of_run if step["status"] in ("queued", "in_progress")] for id, of_run in steps.items()}
+        ended = self._runs.move_many(call.company, call.user, list(chain(*running.values())), "stopped", **said)
+        # A step may have ended meanwhile, or been deleted.
+        return outcomes | _failed(ended, running, InvalidTask, InvalidTaskStatus)
 
-    def _steps(self, call: Call, id: str, request: Request) -> list[dict[str, Any]]:
-        return self._tasks.steps_of(call.company, id) if request["include_pipeline_steps"] else []
+    def _publish(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
+        found = self._runs.publish_many(call.company, call.user, ids, **_said(request), models=request["publish_model"])
+        return {id: told if isinstance(told, TidemarkError) else {"updated": 1, "fields": told} for id, told in found.items()}
 
-    def _archive(self, call: Call, id: str, request: Request, archived: bool) -> bool:
-        reason, message = request["status_reason"], request["status_message"]
-        for step in self._steps(call, id, request):
-            with suppress(InvalidTask):  # deleted meanwhile
-                self._tasks.archive(call.company, call.user, step["id"], archived=archived, reason=reason, message=message)
-        return self._tasks.archive(call.company, call.user, id, archived=archived, reason=reason, message=message)
+    def _steps(self, call: Call, ids: Sequence[str], request: Request) -> dict[str, list[dict[str, Any]]]:
+        return self._tasks.steps_of(call.company, ids) if request["include_pipeline_steps"] else {}
+
+    def _archive(self, call: Call, ids: Sequence[str], request: Request, archived: bool) -> dict[str, bool | TidemarkError]:
+        """For each task whether that changed anything. A step that is named too counts as itself when it is named before its run."""
+        extent: dict[str, Any] = {"archived": archived, "reason": request["status_reason"], "message": request["status_message"]}
+        before = {id: number for number, id in enumerate(ids)}
+        steps = {
+            id: [step["id"] for step in of_run if before.get(step["id"], len(ids)) > before[id]]
+            for id, of_run in self._steps(call, ids, request).items()
+        }
+        below = self._tasks.archive_many(call.company, call.user, list(chain(*steps.values())), **extent)
+        failed = _failed(below, steps, InvalidTask)  # deleted meanwhile
+        return self._tasks.archive_many(call.company, call.user, [id for id in ids if id not in failed], **extent) | failed
 
     def _archive_all(self, call: Call, request: Request, archived: bool) -> int:
         self._tasks.check_own(call.company, request["tasks"])  # all or none
-        return sum(self._archive(call, id, request, archived) for id in dict.fromkeys(request["tasks"]))
+        parts = in_parts(list(dict.fromkeys(request["tasks"])))
+        return sum(result(moved) for ids in parts for moved in self._archive(call, ids, request, archived).values())
 
-    def _relatives(self, call: Call) -> Callable[[Sequence[str]], Relatives]:
-        return lambda ids: self._removal.relatives(call.company, ids)
+    def _reset(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
+        extent = {"force": request["force"], "clear_all": request["clear_all"], **_extent(request)}
+        found = self._removal.reset_many(call.company, call.user, ids, **extent)
+        return {id: removed if isinstance(removed, TidemarkError) else _reset(removed) for id, removed in found.items()}
 
-    def _reset(self, call: Call, id: str, request: Request, relatives: Relatives | None = None) -> Answer:
-        removed = self._removal.reset(
-            call.company, call.user, id, relatives, force=request["force"], clear_all=request["clear_all"], **_extent(request)
-        )
-        fields = {name: iso(value) if name in TIMES else value for name, value in removed.fields.items()}
-        return {"updated": 1, "fields": fields, "deleted_indices": [], "dequeued": {}, **_told(removed)}
-
-    def _delete(self, call: Call, id: str, request: Request, relatives: Relatives | None = None) -> Answer:
-        steps = [step["id"] for step in self._steps(call, id, request)]
-        return _deleted(self._removal.delete(call.company, id, relatives, force=request["force"], steps=steps, **_extent(request)))
-
-    def _delete_some(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
-        found = self._removal.delete_many(call.company, ids, force=request["force"], **_extent(request))
+    def _delete(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
+        steps = {id: [step["id"] for step in of_run] for id, of_run in self._steps(call, ids, request).items()}
+        found = self._removal.delete_many(call.company, ids, force=request["force"], steps=steps, **_extent(request))
         return {id: removed if isinstance(removed, TidemarkError) else _deleted(removed) for id, removed in found.items()}
+
+
+def _named(field: str, outcomes: Mapping[str, bool | TidemarkError]) -> Outcomes:
+    return {id: moved if isinstance(moved, TidemarkError) else {field: moved} for id, moved in outcomes.items()}
+
+
+def _failed(outcomes: Mapping[str, object], steps: Mapping[str, Sequence[str]], *foreseen: type[TidemarkError]) -> dict[str, TidemarkError]:
+    """The runs one of whose steps failed, with its error, if that is not foreseen."""
+    failed = {id: unforeseen(outcomes, of_run, *foreseen) for id, of_run in steps.items()}
+    return {id: error for id, error in failed.items() if error is not None}
+
+
+def _reset(removed: Removed) -> Answer:
+    fields = {name: iso(value) if name in TIMES else value for name, value in removed.fields.items()}
+    return {"updated": 1, "fields": fields, "deleted_indices": [], "dequeued": {}, **_told(removed)}
 
 
 def _deleted(removed: Removed) -> Answer:

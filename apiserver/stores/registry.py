@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from apiserver.stores.errors import Conflict
+
 Kind = Literal[
     "task",
     "project",
@@ -30,7 +32,7 @@ ACTIVITY_FIELDS = ("last_iteration", "last_update", "last_change")
 
 @dataclass(slots=True)
 class Document:
-    """A registry document. `body` is plain JSON data and holds the id too; `version` is for compare-and-set."""
+    """A registry document. `body` is plain JSON data and holds the id too; `version` is for compare-and-set, and begins with the kind."""
 
     id: str
     company: str
@@ -74,6 +76,7 @@ class Registry(Protocol):
 
     def get(self, kind: Kind, company: str, id: str) -> Document | None:
         """One document, or None."""
+        return self.get_many(kind, company, [id]).get(id)
 
     def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
         """The documents that exist, by id. With `fields` (top-level names), others may be left out of the bodies: such a document is for
@@ -87,16 +90,33 @@ class Registry(Protocol):
 
     def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
         """Raises Conflict when the id is taken in this company."""
+        made = self.create_many(kind, company, {id: body})
+        if id not in made:
+            raise Conflict(f"{kind} {id} exists already")
+        return made[id]
 
-    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
-        """Create documents by their ids in one go; the ids that were free. Those that were taken stay as they are."""
+    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, Document]:
+        """Create documents by their ids in one go; those whose ids were free, by id. Those whose ids were taken stay as they are."""
 
     def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
-        """Store `document.body` if nobody changed it since it was read (else Conflict). Activity fields in it are ignored; those in `touch`
-        are set, as `Registry.touch` does, together with it."""
+        """As `replace_many`, for one. Raises Conflict when somebody changed it since it was read."""
+        replaced = self.replace_many(document.version[0], document.company, [document], touch=touch)
+        if document.id not in replaced:
+            raise Conflict(f"{document.version[0]} {document.id} was changed by someone else")
+        return replaced[document.id]
+
+    def replace_many(
+        self, kind: Kind, company: str, documents: Collection[Document], *, touch: Mapping[str, int] | None = None
+    ) -> dict[str, Document]:
+        """Store the bodies of those documents that nobody changed since they were read; these, by id. Activity fields in a body are ignored;
+        those in `touch` are set, as `Registry.touch` does, together with it."""
 
     def delete(self, kind: Kind, company: str, id: str) -> bool:
         """False when there was none."""
+        return id in self.delete_many(kind, company, [id])
+
+    def delete_many(self, kind: Kind, company: str, ids: Collection[str]) -> set[str]:
+        """Delete documents; those of the ids that there were."""
 
     def touch(
         self,

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import boards, galleries, ingest, moves, overload, python_client, reads, runs, sdk, stages, tables
+from tests.bench import boards, galleries, ingest, many, moves, overload, python_client, reads, runs, sdk, stages, tables
 from tests.bench.measure import Report
 from tests.process import Server
 
@@ -30,6 +30,7 @@ PARTS = [
     "growth",
     "delete",
     "tasks",
+    "many",
     "series",
     "page",
     "watched",
@@ -125,6 +126,7 @@ def _embedded(report: Report, server: Server, only: list[str], stored: int, roun
     part("sdk", lambda: sdk.many_programs(report, server, server.folder))
     part("client", lambda: python_client.client(report, server))
     part("tasks", lambda: tables.task_table(report, client))
+    part("many", lambda: many.many(report, client))
     if "page" in wanted:
         from tests.bench.page import page
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from apiserver.stores.records import SCALAR
-from tests.bench import galleries, overload, reads, runs, tables
+from tests.bench import galleries, many, overload, reads, runs, tables
 from tests.bench.bare import Bare
 from tests.bench.cluster_ingest import ingest
 from tests.bench.cpu import add_turns, in_turns, turn_of, turn_of_calls
@@ -170,6 +170,8 @@ def cluster(report: Report, folder: Path, only: set[str], rounds: int) -> None:
         if "tasks" in only:
             tables.task_table(report, client, most=200)
             report.add("worker memory, with the columns of 10,000 tasks", server.worker_resident_bytes() / 1e6, "MB")
+        if "many" in only:
+            many.many(report, client)
     finally:
         server.stop()
     if "series" in only:

@@ -74,7 +74,7 @@ def test_an_edit_that_changes_nothing_stores_nothing(registry: Registry) -> None
 
 
 def test_put_takes_the_place_of_what_was_there(registry: Registry) -> None:
-    put(registry, "preference", "c", "id", {"id": "id", "mine": 1})
-    put(registry, "preference", "c", "id", {"id": "id", "theirs": 2})
+    put(registry, "preference", "c", {"id": {"id": "id", "mine": 1}})
+    put(registry, "preference", "c", {"id": {"id": "id", "theirs": 2}, "other": {"id": "other"}})
     assert body_of(registry) == {"theirs": 2}
     assert create_or_get(registry, "preference", "c", "id", {"id": "id", "mine": 3}).body["theirs"] == 2

@@ -69,12 +69,43 @@ class RegistryContract(StoreContract):
         registry, company = stores.registry, stores.company
         registry.create("task", company, "t3", {"name": "was there", "last_iteration": 9})
         bodies = {f"t{number}": {"name": f"n{number}", "last_iteration": 1} for number in range(1200)}
-        assert registry.create_many("task", company, bodies) == set(bodies) - {"t3"}
-        assert registry.create_many("task", company, bodies) == set() == registry.create_many("task", company, {})
+        assert registry.create_many("task", company, bodies).keys() == set(bodies) - {"t3"}
+        assert registry.create_many("task", company, bodies) == {} == registry.create_many("task", company, {})
         found = registry.get_many("task", company, ["t3", "t1199"])
         assert (found["t3"].body["name"], found["t3"].body["last_iteration"]) == ("was there", 9)
         assert (found["t1199"].body["id"], found["t1199"].body["last_iteration"]) == ("t1199", 1)
         assert registry.count("task", [company]) == 1200
+
+    def test_many_documents_are_replaced_in_one_go_but_those_that_somebody_changed_or_deleted(self, stores: Stores) -> None:
+        registry, company = stores.registry, stores.company
+        ids = [f"t{number}" for number in range(1200)]
+        registry.create_many("task", company, {id: {"name": "old", "last_iteration": 3} for id in ids})
+        mine = registry.get_many("task", company, ids)
+        for document in mine.values():
+            document.body |= {"name": "mine", "last_iteration": 99}
+        theirs = registry.get_many("task", company, ["t5"])["t5"]
+        theirs.body["name"] = "theirs"
+        registry.replace(theirs)
+        registry.delete("task", company, "t7")
+        stores.events.append(company, Builder(now=5_000).scalar("t9", "m", "v", 8, 1.0).build())
+        replaced = registry.replace_many("task", company, list(mine.values()), touch={"last_change": 9_000})
+        assert replaced.keys() == set(ids) - {"t5", "t7"}
+        found = {document.id: document for document in registry.find("task", [company])}
+        assert found.keys() == set(ids) - {"t7"} and found["t5"].body["name"] == "theirs"
+        assert {id for id, document in found.items() if document.body["name"] == "mine"} == set(replaced)
+        assert [(found[id].body["last_iteration"], found[id].body["last_change"]) for id in ("t8", "t9")] == [(3, 9_000), (8, 9_000)]
+        assert registry.replace_many("task", company, [replaced["t8"], mine["t9"]]).keys() == {"t8"}, "by the versions of the answer"
+        assert registry.replace_many("task", company, []) == {}
+
+    def test_many_documents_are_deleted_in_one_go(self, stores: Stores) -> None:
+        registry, company = stores.registry, stores.company
+        ids = [f"t{number}" for number in range(1200)]
+        registry.create_many("task", company, {id: {} for id in ids})
+        registry.create("model", company, "t1", {})
+        assert registry.delete_many("task", company, [*ids[:1100], "unknown"]) == set(ids[:1100])
+        assert registry.delete_many("task", company, ids[:2]) == set() == registry.delete_many("task", company, [])
+        assert sorted(document.id for document in registry.find("task", [company])) == sorted(ids[1100:])
+        assert registry.get("model", company, "t1") is not None
 
     def test_batches_move_activity_without_disturbing_a_change(self, stores: Stores) -> None:
         registry, company = stores.registry, stores.company

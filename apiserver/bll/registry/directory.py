@@ -139,14 +139,13 @@ class TaskDirectory:
         """Refuse these ids for some time. Called before the object is deleted, so that no batch registers it in between. Expired tombstones are
         removed now and then: a search for them reads all."""
         now = now_ms()
-        for id in ids:
-            put(self._registry, "deleted", company, _tombstone_id(kind, id), {"at": now})
+        put(self._registry, "deleted", company, {_tombstone_id(kind, id): {"at": now} for id in ids})
         if now - self._swept.get(company, 0) < min(SWEEP_MS, self._deleted_for_ms):
             return
         self._swept[company] = now
         expired = [Condition("at", "range", (None, now - self._deleted_for_ms))]
-        for old in self._registry.find("deleted", [company], expired, limit=MOST_SWEPT, fields=["id"]):
-            self._registry.delete("deleted", company, old.id)
+        swept = self._registry.find("deleted", [company], expired, limit=MOST_SWEPT, fields=["id"])
+        self._registry.delete_many("deleted", company, [old.id for old in swept])
 
 
 def _tombstone_id(kind: OwnerKind, id: str) -> str:

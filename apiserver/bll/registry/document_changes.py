@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from apiserver.errors import NotAvailable
@@ -15,6 +15,32 @@ ATTEMPTS = 50
 """How often a change is tried before the caller gets NotAvailable."""
 
 
+AT_ONCE = 200
+"""Tasks or models that are looked up, changed or deleted at once."""
+
+
+def in_parts(ids: Sequence[str], size: int = AT_ONCE) -> Iterator[Sequence[str]]:
+    """Slices of up to `size` ids."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def until_all_stored(ids: Iterable[str], attempt: Callable[[list[str]], Collection[str]]) -> list[str]:
+    """Call `attempt` with the ids that are left, until none is: it reads, changes and stores their documents, and returns the ids of those that met
+    another change. The ids for which that never ended."""
+    left = list(ids)
+    for _ in range(ATTEMPTS):
+        if not left:
+            break
+        left = list(attempt(left))
+    return left
+
+
+def too_many_callers(what: str) -> NotAvailable:
+    """The error for a document that never could be stored."""
+    return NotAvailable(f"{what} is being changed by too many callers at once", retry_after=1)
+
+
 def until_stored(attempt: Callable[[], T], what: str) -> T:
     """The result of `attempt`, which reads, changes and stores `what`; repeated as a whole while it raises Conflict. Raises NotAvailable."""
     for _ in range(ATTEMPTS):
@@ -22,7 +48,7 @@ def until_stored(attempt: Callable[[], T], what: str) -> T:
             return attempt()
         except Conflict:
             continue
-    raise NotAvailable(f"{what} is being changed by too many callers at once", retry_after=1)
+    raise too_many_callers(what)
 
 
 def change(registry: Registry, kind: Kind, company: str, id: str, edit: Callable[[dict[str, Any]], bool]) -> Document | None:
@@ -40,18 +66,21 @@ def change(registry: Registry, kind: Kind, company: str, id: str, edit: Callable
     return until_stored(attempt, f"{kind} {id}")
 
 
-def put(registry: Registry, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> None:
-    """Store a document under this id, replacing an existing one."""
+def put(registry: Registry, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> None:
+    """Store documents by their ids, replacing existing ones. Raises NotAvailable."""
 
-    def attempt() -> None:
-        document = registry.get(kind, company, id)
-        if document is None:
-            registry.create(kind, company, id, body)
-            return
-        document.body = dict(body)
-        registry.replace(document)
+    def attempt(ids: list[str]) -> list[str]:
+        made = registry.create_many(kind, company, {id: bodies[id] for id in ids})
+        taken = [id for id in ids if id not in made]
+        there = registry.get_many(kind, company, taken)
+        for id, document in there.items():
+            document.body = dict(bodies[id])
+        replaced = registry.replace_many(kind, company, list(there.values()))
+        return [id for id in taken if id not in replaced]
 
-    until_stored(attempt, f"{kind} {id}")
+    left = until_all_stored(bodies, attempt)
+    if left:
+        raise too_many_callers(f"{kind} {left[0]}")
 
 
 def create_or_get(registry: Registry, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:

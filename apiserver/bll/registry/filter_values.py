@@ -9,7 +9,7 @@ from apiserver.bll.registry.directory import OwnerKind
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import PROJECTS, Where, conditions, list_conditions, pattern_condition
 from apiserver.bll.registry.records import Records
-from apiserver.bll.registry.tasks import ARCHIVED
+from apiserver.bll.registry.tags import ARCHIVED
 from apiserver.stores.base import SeriesReader
 from apiserver.stores.conditions import number_of, searched
 from apiserver.stores.patterns import PatternTime

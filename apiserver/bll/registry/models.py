@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from apiserver.bll.registry.last_metrics import LastMetricsReader
@@ -12,14 +12,13 @@ from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import MODELS, Where, conditions, list_conditions, sorts
-from apiserver.bll.registry.records import Body, Records
-from apiserver.bll.registry.relatives import NamedBy, named_by
-from apiserver.bll.registry.tags import with_tags
+from apiserver.bll.registry.records import Body, Records, result
+from apiserver.bll.registry.relatives import named_by
+from apiserver.bll.registry.tags import set_archived, with_tags
 from apiserver.bll.registry.task_parts import add_model, drop_model, mark_model_deleted
 from apiserver.bll.registry.task_removal import TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.task_status import PUBLISHED
-from apiserver.bll.registry.tasks import ARCHIVED
 from apiserver.errors import (
     InvalidModel,
     InvalidTask,
@@ -27,6 +26,7 @@ from apiserver.errors import (
     ModelInUse,
     ModelIsReady,
     NoWritePermission,
+    TidemarkError,
     ValidationFailed,
 )
 from apiserver.stores.base import EventStore
@@ -69,7 +69,7 @@ class Models:
             body["framework"] = (task.body.get("execution") or {}).get("framework") or None
         self._records.create("model", company, body["id"], body)
         if fields.get("public"):
-            self._records.publish_to_all("model", company, body["id"], True)
+            self._records.publish_to_all("model", company, [body["id"]], True)
         return str(body["id"])
 
     # --- reading
@@ -155,8 +155,7 @@ class Models:
         def change(body: Body) -> None:
             body.update(tags=with_tags(body.get("tags"), add, remove), last_changed_by=user)
 
-        for id in dict.fromkeys(ids):
-            self._records.change("model", company, id, change)
+        self._records.change_all("model", company, ids, change)
         return len(set(ids))
 
     def _raise_iteration(self, company: str, iteration: int | None, model: str, task: str | None) -> None:
@@ -194,65 +193,83 @@ class Models:
         self._records.change("task", company, task, lambda body: add_model(body, "output", name, str(model), request.get("iteration")))
         return str(model), created, told
 
-    def archive(self, company: str, user: str, id: str, *, archived: bool) -> bool:
-        """Archive or unarchive a model; False when nothing changed."""
+    def archive_many(self, company: str, user: str, ids: Sequence[str], *, archived: bool) -> dict[str, bool | TidemarkError]:
+        """Archive or unarchive models; for each whether that changed anything, or the error."""
+        changed = self._records.change_many("model", company, ids, lambda body: set_archived(body, archived, user))
+        return {id: outcome if isinstance(outcome, TidemarkError) else outcome[0] for id, outcome in changed}
 
-        def change(body: Body) -> bool:
-            tags = [tag for tag in body.get("system_tags") or [] if tag != ARCHIVED]
-            moved = archived != (ARCHIVED in (body.get("system_tags") or []))
-            body["system_tags"] = [*tags, ARCHIVED] if archived else tags
-            body["last_changed_by"] = user
-            return moved
+    def publish_many(
+        self, company: str, user: str, ids: Sequence[str], *, publish_task: bool = True, force_task: bool = False
+    ) -> dict[str, Body | TidemarkError | None]:
+        """Make models read-only, and before them the tasks that created them (unless `publish_task` is false). For each the task if it was published
+        for it, or the error.
 
-        return self._records.change("model", company, id, change)[0]
-
-    def publish(self, company: str, user: str, id: str, *, publish_task: bool = True, force_task: bool = False) -> Body | None:
-        """Make a model read-only, and before it the task that created it (unless `publish_task` is false); returns that task if it was published.
-
-        Raises ModelIsReady when the model is published already, InvalidTaskStatus when the task has not ended (without `force_task`).
+        ModelIsReady when the model is published already, InvalidTaskStatus when the task has not ended (without `force_task`).
         """
-        model = self._records.own("model", company, id)
-        if model.body.get("ready"):
-            raise ModelIsReady("it is published already", id=id)
-        task = model.body.get("task")
-        published = self._publish_task(company, user, task, force=force_task) if publish_task and task else None
-        self._records.change("model", company, id, lambda body: body.update(ready=True, last_changed_by=user))
+        outcomes: dict[str, Body | TidemarkError | None] = {}
+        left: dict[str, str] = {}
+        for id, model in self._records.own_many("model", company, ids, ("ready", "task")).items():
+            if isinstance(model, TidemarkError):
+                outcomes[id] = model
+            elif model.body.get("ready"):
+                outcomes[id] = ModelIsReady("it is published already", id=id)
+            else:
+                left[id] = model.body.get("task") or ""
+        wanted = list(dict.fromkeys(task for task in left.values() if task)) if publish_task else []
+        tasks = self._publish_tasks(company, user, wanted, force=force_task)
+        for id, task in left.items():
+            outcomes[id] = tasks.get(task)
+            if not isinstance(outcomes[id], TidemarkError):
+                tasks.pop(task, None)  # only the first of its models published it
+        ready = [id for id in left if not isinstance(outcomes[id], TidemarkError)]
+        changed = self._records.change_many("model", company, ready, lambda body: body.update(ready=True, last_changed_by=user))
+        return outcomes | {id: outcome for id, outcome in changed if isinstance(outcome, TidemarkError)}
+
+    def _publish_tasks(self, company: str, user: str, tasks: Sequence[str], *, force: bool) -> dict[str, Body | TidemarkError]:
+        """Those of the tasks that were published, with what changed, and the errors of those that can't be. The others are published already, or are
+        none that this company can change."""
+        found = self._records.own_many("task", company, tasks, ("status",))
+        some = [id for id, task in found.items() if not isinstance(task, TidemarkError) and task.body.get("status") not in PUBLISHED]
+        published: dict[str, Body | TidemarkError] = {}
+        for id, outcome in self._runs.publish_many(company, user, some, force=force, models=False).items():
+            if not isinstance(outcome, TidemarkError):
+                published[id] = {"id": id, "data": {"updated": 1, "fields": outcome}}
+            elif not isinstance(outcome, InvalidTask | NoWritePermission):
+                published[id] = outcome
         return published
 
-    def _publish_task(self, company: str, user: str, task: str, *, force: bool) -> Body | None:
-        """The task with what changed; None when it is published already, or is none that this company can change."""
-        try:
-            if self._records.own("task", company, task).body.get("status") in PUBLISHED:
-                return None
-            fields = self._runs.publish(company, user, task, force=force, models=False)
-        except (InvalidTask, NoWritePermission):
-            return None
-        return {"id": task, "data": {"updated": 1, "fields": fields}}
+    def delete_many(self, company: str, ids: Sequence[str], *, force: bool) -> dict[str, str | TidemarkError | None]:
+        """Delete models with their events; for each the URL of its file, or the error of a model that stays.
 
-    def named_by(self, company: str, ids: Sequence[str]) -> NamedBy:
-        """What `delete` looks up of models, for some of them at once."""
-        return named_by(self._records.registry, company, ids)
-
-    def delete(self, company: str, id: str, names: NamedBy | None = None, *, force: bool) -> str | None:
-        """Delete a model with its events; returns the URL of its file. `names`: what `named_by` returned for some models, this one among them.
-
-        Raises, unless forced, ModelInUse when tasks have it as their input, ModelCreatingTaskPublished when the task that created it is
-        published. The entry of a task that keeps one becomes `__DELETED__<id>`; a task that is not published loses its output entry.
+        Unless forced, ModelInUse when tasks have it as their input, ModelCreatingTaskPublished when the task that created it is published. The
+        entry of a task that keeps one becomes `__DELETED__<id>`; a task that is not published loses its output entry.
         """
-        model = self._records.own("model", company, id)
-        names = names or self.named_by(company, [id])
-        users = sorted(names.users.get(id, ()))
-        if users and not force:
-            raise ModelInUse("tasks use it as their input; use force", id=id, tasks=len(users))
-        creator = self._records.registry.get("task", company, model.body.get("task") or "")
-        if creator is not None and creator.body.get("status") in PUBLISHED and not force:
-            raise ModelCreatingTaskPublished("it is published; use force", id=id, task=creator.id)
-        self._removal.remove_model(company, model)
-        for task in dict.fromkeys([*users, *sorted(names.makers.get(id, ()))]):
-            with suppress(InvalidTask, NoWritePermission):  # deleted meanwhile, or public: nothing to do, or read-only
-                self._records.change("task", company, task, lambda body: _forget_model(body, id))
-        uri: str | None = model.body.get("uri")
-        return uri or None
+        models = self._records.own_many("model", company, ids, ("task", "uri"))
+        names = named_by(self._records.registry, company, ids)
+        creators = {model.body.get("task") or "" for model in models.values() if isinstance(model, Document)} - {""}
+        tasks = self._records.registry.get_many("task", company, creators, fields=("status",))
+        published = {id for id, task in tasks.items() if task.body.get("status") in PUBLISHED}
+        outcomes: dict[str, str | TidemarkError | None] = {}
+        holders: dict[str, list[str]] = defaultdict(list)
+        for id, model in models.items():
+            try:
+                body = result(model).body
+                users = names.users.get(id, ())
+                if users and not force:
+                    raise ModelInUse("tasks use it as their input; use force", id=id, tasks=len(users))
+                if body.get("task") in published and not force:
+                    raise ModelCreatingTaskPublished("it is published; use force", id=id, task=body["task"])
+                outcomes[id] = body.get("uri") or None
+                for task in (*users, *names.makers.get(id, ())):
+                    holders[task].append(id)
+            except TidemarkError as error:
+                outcomes[id] = error
+        self._removal.remove_models(company, [id for id, outcome in outcomes.items() if not isinstance(outcome, TidemarkError)])
+        for task, outcome in self._records.change_many("task", company, holders, lambda body: _forget_models(body, holders[body["id"]])):
+            # Deleted meanwhile, or public: nothing to do, or read-only.
+            if isinstance(outcome, TidemarkError) and not isinstance(outcome, InvalidTask | NoWritePermission):
+                outcomes |= dict.fromkeys(holders[task], outcome)
+        return outcomes
 
     def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
         """Move models into a project, by id, or by name (created if it does not exist), or, with neither, out of any; returns the project's id."""
@@ -262,8 +279,7 @@ class Models:
             self._check_references(company, {"project": target})
         elif project_name:
             target = self._projects.find_or_create(company, user, project_name)[0]
-        for id in dict.fromkeys(ids):
-            self._records.change("model", company, id, lambda body: body.update(project=target, last_changed_by=user))
+        self._records.change_all("model", company, ids, lambda body: body.update(project=target, last_changed_by=user))
         return target
 
     def make_public(self, company: str, ids: Sequence[str], *, public: bool) -> int:
@@ -307,10 +323,11 @@ class Models:
                 self._records.readable(kind, company, fields[name], fields=["public"])  # type: ignore[arg-type]
 
 
-def _forget_model(body: Body, model: str) -> None:
-    if body.get("status") not in PUBLISHED:
-        drop_model(body, "output", model)
-    mark_model_deleted(body, model)
+def _forget_models(body: Body, models: Iterable[str]) -> None:
+    for model in models:
+        if body.get("status") not in PUBLISHED:
+            drop_model(body, "output", model)
+        mark_model_deleted(body, model)
 
 
 def _set_fields(body: Body, fields: Mapping[str, Any]) -> None:

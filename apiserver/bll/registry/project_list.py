@@ -8,7 +8,7 @@ from typing import Any
 from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.project_stats import ProjectStats
 from apiserver.bll.registry.projection import Projector, iso, top_fields, tree_of
-from apiserver.bll.registry.projects import HIDDEN, Projects, clean_name, is_hidden
+from apiserver.bll.registry.projects import CONTENTS, HIDDEN, Projects, clean_name, is_hidden
 from apiserver.bll.registry.query import PROJECTS, Where, conditions, sorts
 from apiserver.bll.registry.records import Records
 from apiserver.errors import ExpectedUnique, FieldsConflict, InvalidProject, ProjectLocationFixed
@@ -148,10 +148,10 @@ class ProjectList:
         if id == destination or id in (target.body.get("path") or []):
             raise FieldsConflict("a project can't be merged into itself or into a project below it", id=id)
         entities = 0
-        for kind in ("task", "model"):
-            for document in self._registry.find(kind, [company], [Condition("project", "in", (id,))], fields=["id"]):  # type: ignore[arg-type]
-                self._records.change(kind, company, document.id, lambda body: body.update(project=destination))  # type: ignore[arg-type]
-                entities += 1
+        for kind in CONTENTS:
+            inside = self._registry.find(kind, [company], [Condition("project", "in", (id,))], fields=["id"])
+            self._records.change_all(kind, company, [one.id for one in inside], lambda body: body.update(project=destination))
+            entities += len(inside)
         children = self._registry.find("project", [company], [Condition("parent", "in", (id,))], fields=["name"])
         for child in children:
             self._rename(company, user, child.id, f"{target.body['name']}/{child.body['name'].rsplit('/', 1)[-1]}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apiserver.bll.registry.projects import Projects
-from apiserver.bll.registry.records import Body, Records
-from apiserver.bll.registry.relatives import in_parts
+from apiserver.bll.registry.document_changes import in_parts
+from apiserver.bll.registry.projects import CONTENTS, Projects
+from apiserver.bll.registry.records import Body, Records, result
+from apiserver.bll.registry.tags import ARCHIVED
 from apiserver.bll.registry.task_removal import TaskRemoval
-from apiserver.bll.registry.tasks import ARCHIVED
-from apiserver.errors import NoWritePermission, ProjectHasDatasets, ProjectHasModels, ProjectHasPipelines, ProjectHasTasks, TidemarkError
+from apiserver.errors import NoWritePermission, ProjectHasDatasets, ProjectHasModels, ProjectHasPipelines, ProjectHasTasks
 from apiserver.stores.registry import Condition
 
 URLS = ("model_urls", "artifact_urls", "event_urls")
@@ -79,29 +79,26 @@ class ProjectRemoval:
         if delete_contents:
             answer = self._delete_contents(company, tasks, inside)
         else:
-            for kind in ("task", "model"):
-                for document in self._registry.find(kind, [company], inside, fields=["id"]):  # type: ignore[arg-type]
-                    self._records.change(kind, company, document.id, lambda body: body.update(project=None), touch=False)  # type: ignore[arg-type]
+            for kind in CONTENTS:
+                ids = [document.id for document in self._registry.find(kind, [company], inside, fields=["id"])]
+                self._records.change_all(kind, company, ids, lambda body: body.update(project=None), touch=False)
             answer = {"disassociated_tasks": len(tasks), "deleted_tasks": 0, "deleted_models": 0}
-        for project in reversed(tree.every):
-            self._registry.delete("project", company, project)
+        self._registry.delete_many("project", company, tree.every[::-1])
         return {"deleted": len(tree.every), **answer}
 
     def _delete_contents(self, company: str, tasks: Sequence[str], inside: Sequence[Condition]) -> Body:
         urls: dict[str, set[str]] = {name: set() for name in URLS}
         deleted_models = 0
         for part in in_parts(tasks):
-            for removed in self._removal.delete_many(company, part, force=True, urls=True).values():
-                if isinstance(removed, TidemarkError):
-                    raise removed
+            for outcome in self._removal.delete_many(company, part, force=True, urls=True).values():
+                removed = result(outcome)
                 deleted_models += removed.models
                 for name, found in (removed.urls or {}).items():
                     urls.setdefault(name, set()).update(found)
-        for model in self._registry.find("model", [company], inside, fields=["public", "uri"]):
-            self._removal.remove_model(company, model)
-            deleted_models += 1
-            if model.body.get("uri"):
-                urls["model_urls"].add(model.body["uri"])
+        models = self._registry.find("model", [company], inside, fields=["uri"])
+        self._removal.remove_models(company, [model.id for model in models])
+        deleted_models += len(models)
+        urls["model_urls"].update(model.body["uri"] for model in models if model.body.get("uri"))
         urls["model_urls"] -= self._removal.needed(company, urls["model_urls"])
         shown = {name: sorted(found) for name, found in urls.items()}
         return {"disassociated_tasks": 0, "deleted_tasks": len(tasks), "deleted_models": deleted_models, "urls": shown}

@@ -11,7 +11,7 @@ from apiserver.bll.registry.projection import iso
 from apiserver.bll.registry.projects import DATASETS, HIDDEN
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions
 from apiserver.bll.registry.records import Records
-from apiserver.bll.registry.tasks import ARCHIVED
+from apiserver.bll.registry.tags import ARCHIVED
 from apiserver.stores.registry import Condition, Document, Sort
 
 Body = dict[str, Any]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from apiserver.bll.registry.new_documents import new_id, new_project, now_ms, project_id
 from apiserver.bll.registry.records import Records, checked
 from apiserver.errors import ExpectedUnique, InvalidProject, InvalidProjectName, NoWritePermission
 from apiserver.stores.errors import Conflict
-from apiserver.stores.registry import Condition, Document, Sort
+from apiserver.stores.registry import Condition, Document, Kind, Sort
 
 Body = dict[str, Any]
 
+CONTENTS: tuple[Kind, ...] = ("task", "model")
+"""Kinds of documents that lie in projects."""
 USE_RESOLUTION_MS = 10_000
 MAX_LEVELS = 100
 """Parts of a project's name; each is a project of its own, made by a recursion."""
@@ -74,9 +75,9 @@ class Projects:
         document = self._registry.get("project", company, id)
         if document is None or now_ms() - int(document.body.get("last_update") or 0) < USE_RESOLUTION_MS:
             return
-        for place in (id, *(document.body.get("path") or [])):
-            with suppress(InvalidProject, NoWritePermission):  # deleted meanwhile, or public
-                self._records.change("project", company, place, lambda body: None)
+        places = (id, *(document.body.get("path") or []))
+        gone_or_public = (InvalidProject, NoWritePermission)
+        self._records.change_all("project", company, places, lambda body: None, besides=gone_or_public)
 
     def _make(self, company: str, user: str, name: str, fields: Mapping[str, Any]) -> tuple[str, bool]:
         """The id of the project of this name, and whether this call made it (False: another caller made it meanwhile)."""

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from apiserver.bll.registry.document_changes import in_parts
 from apiserver.bll.registry.records import Body
 from apiserver.stores.registry import AnyOf, Condition, Document, Registry
 
-AT_ONCE = 200
-"""Tasks or models whose dependents are looked up at once."""
 PART = 500
 """Documents of users read at once."""
 
@@ -26,10 +25,8 @@ class Relatives:
     """For some tasks of a company: their children, their output models, and who else uses these models and their files. `remove` notes deletions since
     the search."""
 
-    def __init__(self, registry: Registry, company: str, tasks: Sequence[str], gone: set[str] | None = None) -> None:
-        """`gone`: the set of another `Relatives`, shared so that each knows what the other has removed."""
-        self.tasks = frozenset(tasks)
-        self.gone: set[str] = set() if gone is None else gone
+    def __init__(self, registry: Registry, company: str, tasks: Sequence[str]) -> None:
+        self._gone: set[str] = set()
         self._children: dict[str, list[str]] = defaultdict(list)
         for child in registry.find("task", [company], [Condition("parent", "in", tasks)], fields=["parent"]):
             self._children[child.body["parent"]].append(child.id)
@@ -41,12 +38,14 @@ class Relatives:
         if named:
             mine.append([Condition("id", "in", named)])
         self._models = registry.find("model", [company], [AnyOf(mine)], fields=["task", "ready", "public", "uri"])
-        self._named_by = named_by(registry, company, [model.id for model in self._models])
+        self.models = [model.id for model in self._models]
+        """The output models of all of the tasks."""
+        self._named_by = named_by(registry, company, self.models)
         self._files = models_of_files(registry, company, {str(model.body.get("uri") or "") for model in self._models})
 
     def remove(self, id: str) -> None:
         """Note that a task or model was deleted."""
-        self.gone.add(id)
+        self._gone.add(id)
 
     def reset(self, task: str, *, clear_all: bool) -> None:
         """A task names no model as its output any more; with `clear_all` none as its input either."""
@@ -56,21 +55,21 @@ class Relatives:
 
     def children(self, task: str) -> list[str]:
         """The tasks that name it as their parent."""
-        return [child for child in self._children.get(task, ()) if child not in self.gone]
+        return [child for child in self._children.get(task, ()) if child not in self._gone]
 
     def output_models(self, task: str) -> list[Document]:
         """The models that a task made, or that it names as its output."""
         named = self._named.get(task, ())
-        return [model for model in self._models if (model.body.get("task") == task or model.id in named) and model.id not in self.gone]
+        return [model for model in self._models if (model.body.get("task") == task or model.id in named) and model.id not in self._gone]
 
     def is_used(self, model: str, besides: str) -> bool:
         """Whether other tasks name the model, as their input or output."""
         users, makers = self._named_by
-        return bool((users.get(model, set()) | makers.get(model, set())) - self.gone - {besides})
+        return bool((users.get(model, set()) | makers.get(model, set())) - self._gone - {besides})
 
     def needed(self, files: Collection[str]) -> set[str]:
         """Those of some files that a model has: a file may be registered more than once."""
-        return {file for file in files if self._files.get(file, set()) - self.gone}
+        return {file for file in files if self._files.get(file, set()) - self._gone}
 
 
 def output_models(body: Body) -> Iterator[str]:
@@ -87,8 +86,8 @@ def named_by(registry: Registry, company: str, models: Sequence[str]) -> NamedBy
     paths = ("models.input.model", "execution.model", "models.output.model")
     where = [AnyOf([[Condition(path, "in", list(models))] for path in paths])]
     tasks = [task.id for task in registry.find("task", [company], where, fields=["id"])]
-    for start in range(0, len(tasks), PART):
-        for id, task in registry.get_many("task", company, tasks[start : start + PART], fields=["models", "execution"]).items():
+    for part in in_parts(tasks, PART):
+        for id, task in registry.get_many("task", company, part, fields=["models", "execution"]).items():
             used = {item.get("model") for item in (task.body.get("models") or {}).get("input") or []}
             used.add((task.body.get("execution") or {}).get("model"))
             for model in used & wanted:
@@ -106,9 +105,3 @@ def models_of_files(registry: Registry, company: str, files: Collection[str]) ->
         for model in registry.find("model", [company], [Condition("uri", "in", wanted)], fields=["uri"]):
             found[model.body["uri"]].add(model.id)
     return found
-
-
-def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Slices of up to AT_ONCE ids."""
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]

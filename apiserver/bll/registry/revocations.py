@@ -58,7 +58,7 @@ class Revocations:
 
     def _add(self, id: str, until: int | None) -> None:
         now = now_ms()
-        put(self._registry, "revoked", SYSTEM, id, {"id": id, "at": now, "until": until})
+        put(self._registry, "revoked", SYSTEM, {id: {"id": id, "at": now, "until": until}})
         self._at[id] = now
 
     def _keep_fresh(self) -> None:
@@ -99,7 +99,6 @@ class Revocations:
         self._at = found
         self._renewed = time.monotonic()
         try:
-            for id in outdated[:CLEAN_UP]:
-                self._registry.delete("revoked", SYSTEM, id)
+            self._registry.delete_many("revoked", SYSTEM, outdated[:CLEAN_UP])
         except StoreError as error:  # they do no harm
             log.debug("outdated revocations stay: %s", error)

@@ -8,7 +8,8 @@ from typing import Any
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
 from apiserver.bll.registry.records import Body, Records, checked
-from apiserver.bll.registry.tasks import ARCHIVED, Tasks
+from apiserver.bll.registry.tags import ARCHIVED
+from apiserver.bll.registry.tasks import Tasks
 from apiserver.errors import InvalidModel
 
 OF_THE_SOURCE = frozenset({ARCHIVED, "development"})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from apiserver.bll.registry import task_parts as parts
-from apiserver.bll.registry.directory import TaskDirectory
-from apiserver.bll.registry.records import Body, Records
+from apiserver.bll.registry.directory import OwnerKind, TaskDirectory
+from apiserver.bll.registry.document_changes import in_parts
+from apiserver.bll.registry.records import Body, Records, result
 from apiserver.bll.registry.relatives import Relatives, models_of_files
 from apiserver.bll.registry.task_status import PUBLISHED, clear_run, require, step
 from apiserver.common.fairness import give_way
@@ -38,13 +39,6 @@ class Removed(NamedTuple):
     models_kept: int = 0
 
 
-class _Doomed(NamedTuple):
-    """A task that is about to go, and the tasks that name it as their parent and stay."""
-
-    task: Document
-    children: list[str]
-
-
 class _OutputModels(NamedTuple):
     """The outcome for a task's output models: how many were deleted, how many only lost their task, the files of the deleted and of the
     remaining ones."""
@@ -66,173 +60,184 @@ class TaskRemoval:
         self._directory = directory
         self._files = files
 
-    def relatives(self, company: str, ids: Sequence[str]) -> Relatives:
-        """What `reset` and `delete` look up of tasks, for some of them at once."""
-        return Relatives(self._registry, company, ids)
-
-    def reset(
+    def reset_many(
         self,
         company: str,
         user: str,
-        id: str,
-        relatives: Relatives | None = None,
+        ids: Sequence[str],
         *,
         force: bool,
         clear_all: bool = False,
         urls: bool = False,
         delete_models: bool = True,
         delete_files: bool = True,
-    ) -> Removed:
-        """Set the task back to `created` and remove the results of its run. `clear_all` also clears script, parameters and configuration.
-
-        Raises InvalidTaskStatus for published tasks (without `force`).
-        """
-        task = self._records.own("task", company, id)
-        require(task.body, RESETTABLE, force=force, doing="resetting")
-        relatives = relatives or self.relatives(company, [id])
+    ) -> dict[str, Removed | TidemarkError]:
+        """Set tasks back to `created` and remove the results of their runs. `clear_all` also clears script, parameters and configuration. For each the
+        result, or the error: InvalidTaskStatus for published tasks (without `force`)."""
+        relatives = Relatives(self._registry, company, ids)
+        artifacts: dict[str, list[str]] = {}
 
         def change(body: Body) -> Body:
             require(body, RESETTABLE, force=force, doing="resetting")
+            artifacts[body["id"]] = parts.artifact_urls(body)
             changed = step(body, "created", user=user, force=True)
             clear_run(body)
             if clear_all:
                 body.update(script=None, hyperparams={}, configuration={}, container={}, execution={}, models={"input": [], "output": []})
             return changed
 
-        changed, _ = self._records.change("task", company, id, change, last_iteration=0)
-        events = self._events.delete(company, id)
-        relatives.reset(id, clear_all=clear_all)
-        models = self._remove_models(company, task, relatives, delete=delete_models)
-        if delete_files and self._files is not None:
-            self._files.delete(company, id, keep=models.files_kept)  # a model that stays needs its file
-        return Removed(changed, events, models.gone, _urls(task, models) if urls else None, models_kept=models.kept)
+        found: dict[str, Removed | TidemarkError] = {}
+        changed: dict[str, Body] = {}
+        for id, outcome in self._records.change_many("task", company, ids, change, last_iteration=0):
+            if isinstance(outcome, TidemarkError):
+                found[id] = outcome
+            else:
+                changed[id] = outcome[0]
+        events = self._events.delete_many(company, list(changed))
+        leave = partial(relatives.reset, clear_all=clear_all)
+        models = self._remove_models(company, list(changed), relatives, leave, delete=delete_models)
+        self._delete_files(company, models if delete_files else {})
+        for id, fields in changed.items():
+            shown = _urls(artifacts[id], models[id]) if urls else None
+            found[id] = Removed(fields, events[id], models[id].gone, shown, models_kept=models[id].kept)
+        return found
 
-    def delete(
+    def delete_many(
         self,
         company: str,
-        id: str,
-        relatives: Relatives | None = None,
+        ids: Sequence[str],
         *,
         force: bool,
+        steps: Mapping[str, Sequence[str]] | None = None,
         urls: bool = False,
         delete_models: bool = True,
         delete_files: bool = True,
-        steps: Sequence[str] = (),
-    ) -> Removed:
-        """Delete a task, after its `steps` (children that are deleted with it). Its id stays refused for an hour. `relatives`: those of some tasks,
-        this one among them.
-
-        Raises TaskCannotBeDeleted, unless forced, when it runs, is published, has a published model, or is the parent of others.
-        """
-        if relatives is None or not relatives.tasks.issuperset(steps):
-            relatives = Relatives(self._registry, company, [id, *steps], relatives.gone if relatives else None)
-        doomed = self._doomed(company, id, relatives, besides=steps, force=force)
-        extent: dict[str, Any] = {"urls": urls, "delete_models": delete_models, "delete_files": delete_files}
-        gone = [self.delete(company, child, relatives, force=force, **extent) for child in steps]
-        return _together([*self._remove(company, [doomed], relatives, **extent), *gone])
-
-    def delete_many(
-        self, company: str, ids: Sequence[str], *, force: bool, urls: bool = False, delete_models: bool = True, delete_files: bool = True
     ) -> dict[str, Removed | TidemarkError]:
-        """As `delete` of one after the other, but with few requests to the store: the result for each, or the error of a task that stays."""
-        relatives = self.relatives(company, ids)
+        """Delete tasks, each after its `steps` (children that are deleted with it). Their ids stay refused for an hour. For each the result, those of
+        its steps added up, or the error of a task that stays.
+
+        TaskCannotBeDeleted, unless forced, when it or a step runs, is published, has a published model, or is the parent of others that stay.
+        """
+        below = steps or {}
+        every = list(dict.fromkeys(task for id in ids for task in (id, *below.get(id, ()))))
+        relatives = Relatives(self._registry, company, every)
+        tasks = self._records.own_many("task", company, every, ("status", "execution") if urls else ("status",))
         found: dict[str, Removed | TidemarkError] = {}
-        doomed: dict[str, _Doomed] = {}
+        families: dict[str, list[str]] = {}
+        children: dict[str, list[str]] = {}
+        """Of each task that goes: those that name it as their parent, and stay."""
         for id in ids:
             give_way()
+            family = dict.fromkeys([id, *(task for task in below.get(id, ()) if task not in children)])
+            stay = {task: [child for child in relatives.children(task) if not (child in children or child in family)] for task in family}
             try:
-                doomed[id] = self._doomed(company, id, relatives, besides=doomed, force=force)
+                if id in children:  # it goes as a step of another one
+                    raise InvalidTask(id)
+                for task in family:
+                    _check_deletable(result(tasks[task]), relatives, stay[task], force=force)
+                families[id] = list(family)
+                children |= stay
             except TidemarkError as error:
                 found[id] = error
-        extent: dict[str, Any] = {"urls": urls, "delete_models": delete_models, "delete_files": delete_files}
-        found.update(zip(doomed, self._remove(company, list(doomed.values()), relatives, **extent), strict=True))
-        return {id: found[id] for id in ids}
+        order = [task for first, *others in families.values() for task in (*others, first)]
+        events = self._erase("task", company, order)
+        models = self._remove_models(company, order, relatives, relatives.remove, delete=delete_models)
+        self._delete_files(company, models if delete_files else {})
+        # A public child keeps naming it.
+        left = [child for task in order for child in children[task]]
+        gone_or_public = (InvalidTask, NoWritePermission)
+        self._records.change_all("task", company, left, lambda body: body.update(parent=None), touch=False, besides=gone_or_public)
+        removed: dict[str, Removed] = {}
+        for task in order:
+            shown = _urls(parts.artifact_urls(result(tasks[task]).body), models[task]) if urls else None
+            removed[task] = Removed({}, events[task], models[task].gone, shown, len(children[task]), models[task].kept)
+        found |= {id: _together([removed[task] for task in members]) for id, members in families.items()}
+        return found
 
-    def _doomed(self, company: str, id: str, relatives: Relatives, *, besides: Collection[str], force: bool) -> _Doomed:
-        """A task that may be deleted, if those in `besides` go too. Raises as `delete`."""
-        task = self._records.own("task", company, id)
-        status = task.body.get("status") or "created"
-        children = [child for child in relatives.children(id) if child not in besides]
-        if not force and (status in PUBLISHED or status in ("queued", "in_progress")):
-            raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=id, current_status=status)
-        if not force and any(model.body.get("ready") for model in relatives.output_models(id)):
-            raise TaskCannotBeDeleted("it has published models; use force", id=id)
-        if not force and children:
-            raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=id, children=len(children))
-        return _Doomed(task, children)
-
-    def _remove(
-        self, company: str, doomed: Sequence[_Doomed], relatives: Relatives, *, urls: bool, delete_models: bool, delete_files: bool
-    ) -> list[Removed]:
-        """Remove the tasks; the results in their order."""
-        if not doomed:
-            return []
-        ids = [task.id for task, _ in doomed]
-        # The tombstones and the deletion come first, and the events are deleted once more afterwards, in case a batch still found a task.
-        self._directory.add_tombstones(company, ids)
-        events = Counter(self._events.delete_many(company, ids))
-        for id in ids:
-            self._registry.delete("task", company, id)
-        events.update(self._events.delete_many(company, ids))
-        removed = []
-        for task, children in doomed:
-            give_way()
-            relatives.remove(task.id)
-            models = self._remove_models(company, task, relatives, delete=delete_models)
-            if delete_files and self._files is not None:
-                self._files.delete(company, task.id, keep=models.files_kept)  # a model that stays needs its file
-            for child in children:
-                with suppress(InvalidTask):  # deleted meanwhile
-                    self._records.change("task", company, child, lambda body: body.update(parent=None), touch=False)
-            found = _urls(task, models) if urls else None
-            removed.append(Removed({}, events[task.id], models.gone, found, len(children), models.kept))
-        return removed
-
-    def remove_model(self, company: str, model: Document) -> None:
-        """Remove a model with its events."""
-        self._directory.add_tombstones(company, [model.id], "model")
-        self._events.delete(company, model.id)
-        self._registry.delete("model", company, model.id)
-        self._events.delete(company, model.id)
+    def remove_models(self, company: str, ids: Sequence[str]) -> None:
+        """Remove models with their events."""
+        self._erase("model", company, ids)
 
     def needed(self, company: str, files: Collection[str]) -> set[str]:
         """Those of some files that a model has: a file may be registered more than once."""
         return set(models_of_files(self._registry, company, files))
 
-    def _remove_models(self, company: str, task: Document, relatives: Relatives, *, delete: bool) -> _OutputModels:
-        """Output models of the task: unpublished ones that nobody uses go, if `delete`, and the others only lose their task. Models that the
-        task only names stay as they are."""
-        gone, kept = 0, 0
-        files: set[str] = set()
-        files_kept: set[str] = set()
-        for model in relatives.output_models(task.id):
-            own = model.body.get("task") == task.id
-            goes = delete and own and self._remove_unused(company, model, task.id, relatives)
-            gone += goes
-            kept += delete and own and not goes
-            (files if goes else files_kept).add(str(model.body.get("uri") or ""))
-        files_kept |= relatives.needed(files)
-        return _OutputModels(gone, kept, sorted(files - files_kept - {""}), sorted(files_kept))
+    def _erase(self, kind: OwnerKind, company: str, ids: Sequence[str]) -> Counter[str]:
+        """Remove documents with their events; the number of events of each."""
+        events: Counter[str] = Counter()
+        for part in in_parts(ids):
+            # The tombstones and the deletion come first, and the events are deleted once more afterwards, in case a batch still found a document.
+            self._directory.add_tombstones(company, part, kind)
+            events.update(self._events.delete_many(company, part))
+            self._registry.delete_many(kind, company, part)
+            events.update(self._events.delete_many(company, part))
+        return events
 
-    def _remove_unused(self, company: str, model: Document, task: str, relatives: Relatives) -> bool:
-        """Delete a model of a task, or only remove its reference to the task if it is published, public or used. True if it was deleted."""
-        try:
-            current = self._records.own("model", company, model.id)  # it may have been published since it was looked up
-            if current.body.get("ready") or relatives.is_used(model.id, task):
-                self._records.change("model", company, model.id, lambda body: body.update(task=None), touch=False)
-                return False
-            self.remove_model(company, current)
-            relatives.remove(model.id)
-        except (InvalidModel, NoWritePermission):
-            return False
-        return True
+    def _delete_files(self, company: str, models: Mapping[str, _OutputModels]) -> None:
+        """Delete the files of these tasks; a model that stays needs its file."""
+        if self._files is not None:
+            for id, of_task in models.items():
+                give_way()
+                self._files.delete(company, id, keep=of_task.files_kept)
+
+    def _remove_models(
+        self, company: str, tasks: Sequence[str], relatives: Relatives, leave: Callable[[str], None], *, delete: bool
+    ) -> dict[str, _OutputModels]:
+        """Output models of the tasks: unpublished ones that nobody uses go, if `delete`, and the others only lose their task. Models that a task
+        only names stay as they are. `leave` is called with each task in turn: what it used is free from then on."""
+        # They may have been published since they were looked up.
+        current = self._records.own_many("model", company, relatives.models if delete else (), ("ready",))
+        doomed: list[str] = []
+        orphans: list[str] = []
+        found: dict[str, _OutputModels] = {}
+        for task in tasks:
+            give_way()
+            leave(task)
+            before = len(doomed), len(orphans)
+            files: set[str] = set()
+            files_kept: set[str] = set()
+            for model in relatives.output_models(task):
+                file = str(model.body.get("uri") or "")
+                if not delete or model.body.get("task") != task:
+                    files_kept.add(file)
+                elif _is_free(current[model.id], task, relatives):
+                    relatives.remove(model.id)
+                    doomed.append(model.id)
+                    files.add(file)
+                else:
+                    orphans.append(model.id)
+                    files_kept.add(file)
+            files_kept |= relatives.needed(files)
+            gone, kept = len(doomed) - before[0], len(orphans) - before[1]
+            found[task] = _OutputModels(gone, kept, sorted(files - files_kept - {""}), sorted(files_kept))
+        self.remove_models(company, doomed)
+        gone_or_public = (InvalidModel, NoWritePermission)
+        self._records.change_all("model", company, orphans, lambda body: body.update(task=None), touch=False, besides=gone_or_public)
+        return found
 
 
-def _urls(task: Document, models: _OutputModels) -> dict[str, list[str]]:
+def _check_deletable(task: Document, relatives: Relatives, children: Sequence[str], *, force: bool) -> None:
+    """`children`: the tasks that name it as their parent, and stay. Raises TaskCannotBeDeleted."""
+    if force:
+        return
+    status = task.body.get("status") or "created"
+    if status in PUBLISHED or status in ("queued", "in_progress"):
+        raise TaskCannotBeDeleted("it runs or is published; stop it, or use force", id=task.id, current_status=status)
+    if any(model.body.get("ready") for model in relatives.output_models(task.id)):
+        raise TaskCannotBeDeleted("it has published models; use force", id=task.id)
+    if children:
+        raise TaskCannotBeDeleted("other tasks name it as their parent; use force", id=task.id, children=len(children))
+
+
+def _is_free(model: Document | TidemarkError, task: str, relatives: Relatives) -> bool:
+    """Whether a model of a task can go: it is there, not public, not published, and no other task uses it."""
+    return isinstance(model, Document) and not model.body.get("ready") and not relatives.is_used(model.id, task)
+
+
+def _urls(artifacts: Collection[str], models: _OutputModels) -> dict[str, list[str]]:
     """Files that clients may delete: those of the task's artifacts and of its models that went. The files of images and plots go with the
     events, so clients have none to delete."""
-    artifacts = set(parts.artifact_urls(task.body)).difference(models.files_kept)
-    return {"model_urls": models.files, "event_urls": [], "artifact_urls": sorted(artifacts)}
+    return {"model_urls": models.files, "event_urls": [], "artifact_urls": sorted(set(artifacts).difference(models.files_kept))}
 
 
 def _together(removed: Sequence[Removed]) -> Removed:

@@ -16,14 +16,13 @@ from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions, sorts
 from apiserver.bll.registry.records import Records
-from apiserver.bll.registry.tags import with_tags
+from apiserver.bll.registry.tags import set_archived, with_tags
 from apiserver.bll.registry.task_status import PUBLISHED, STATUSES, active_duration, require, step
-from apiserver.errors import InvalidTask, ValidationFailed
+from apiserver.errors import InvalidTask, TidemarkError, ValidationFailed
 from apiserver.stores.registry import Condition, Document, Sort
 
 Body = dict[str, Any]
 
-ARCHIVED = "archived"
 EDITABLE = frozenset({"created", "queued", "in_progress"})
 NOT_STARTED = frozenset({"created"})
 ANY_STATUS = frozenset(STATUSES)
@@ -110,14 +109,19 @@ class Tasks:
             where.append(Condition("system_tags", "in", ("hidden",), negate=True))
         return where
 
-    def steps_of(self, company: str, id: str) -> list[Body]:
-        """`id` and `status` of the steps of a pipeline run: the tasks that name it as their parent. Empty for other tasks."""
-        run = self._records.registry.get_many("task", company, [id], fields=["type", "system_tags"]).get(id)
-        if run is None or (run.body.get("type") != "controller" and "pipeline" not in (run.body.get("system_tags") or ())):
-            return []
-        where = [Condition("parent", "in", (id,))]
-        found = self._records.registry.find("task", [company], where, order=[Sort("created")], fields=["id", "status"])
-        return [{"id": step.id, "status": step.body.get("status") or "created"} for step in found]
+    def steps_of(self, company: str, ids: Sequence[str]) -> dict[str, list[Body]]:
+        """`id` and `status` of the steps of pipeline runs: the tasks that name them as their parent. No entry for other tasks."""
+        registry = self._records.registry
+        found = registry.get_many("task", company, ids, fields=["type", "system_tags"])
+        runs = [
+            id for id, task in found.items() if task.body.get("type") == "controller" or "pipeline" in (task.body.get("system_tags") or ())
+        ]
+        steps: dict[str, list[Body]] = {id: [] for id in runs}
+        if runs:
+            children = [Condition("parent", "in", runs)]
+            for step in registry.find("task", [company], children, order=[Sort("created")], fields=["status", "parent"]):
+                steps[step.body["parent"]].append({"id": step.id, "status": step.body.get("status") or "created"})
+        return steps
 
     def count(self, company: str, where: Where) -> int:
         """How many of the company's own tasks match."""
@@ -176,8 +180,7 @@ class Tasks:
         def change(body: Body) -> None:
             body["tags"] = with_tags(body.get("tags"), add, remove)
 
-        for id in dict.fromkeys(ids):
-            self._change(company, user, id, change)
+        self._records.change_all("task", company, ids, _noted(user, change))
         return len(set(ids))
 
     def change_part(
@@ -213,19 +216,18 @@ class Tasks:
         self._records.own("task", company, id)
         self._records.registry.touch("task", company, id, last_update=now_ms())
 
-    def archive(self, company: str, user: str, id: str, *, archived: bool, reason: str = "", message: str = "") -> bool:
-        """Archive or unarchive a task; False when nothing changed."""
+    def archive_many(
+        self, company: str, user: str, ids: Sequence[str], *, archived: bool, reason: str = "", message: str = ""
+    ) -> dict[str, bool | TidemarkError]:
+        """Archive or unarchive tasks; for each whether that changed anything, or the error."""
 
         def change(body: Body) -> bool:
-            tags = [tag for tag in body.get("system_tags") or [] if tag != ARCHIVED]
-            moved = archived != (ARCHIVED in (body.get("system_tags") or []))
-            body["system_tags"] = [*tags, ARCHIVED] if archived else tags
             if reason or message:
                 body.update(status_reason=reason, status_message=message)
-            body["last_changed_by"] = user
-            return moved
+            return set_archived(body, archived, user)
 
-        return self._records.change("task", company, id, change)[0]
+        changed = self._records.change_many("task", company, ids, change)
+        return {id: outcome if isinstance(outcome, TidemarkError) else outcome[0] for id, outcome in changed}
 
     def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
         """Move tasks into a project, by id, or by name (created if it does not exist), or, with neither, out of any; returns the project's id."""
@@ -235,8 +237,7 @@ class Tasks:
             self._check_references(company, {"project": target})
         elif project_name:
             target = self._projects.find_or_create(company, user, project_name)[0]
-        for id in dict.fromkeys(ids):
-            self._change(company, user, id, lambda body: body.update(project=target))
+        self._records.change_all("task", company, ids, _noted(user, lambda body: body.update(project=target)))
         return target
 
     def make_public(self, company: str, ids: Sequence[str], *, public: bool) -> int:
@@ -246,13 +247,7 @@ class Tasks:
 
     def _change(self, company: str, user: str, id: str, change: Callable[[Body], Body | None]) -> Body:
         """Apply `change`; returns for the answer the fields that it returned and the times of the change."""
-
-        def noted(body: Body) -> Body | None:
-            told = change(body)
-            body["last_changed_by"] = user
-            return told
-
-        told, body = self._records.change("task", company, id, noted)
+        told, body = self._records.change("task", company, id, _noted(user, change))
         fields = {**(told or {}), "last_update": body["last_update"], "last_change": body["last_change"]}
         return {name: iso(value) if name in TIMES else value for name, value in fields.items()}
 
@@ -261,6 +256,17 @@ class Tasks:
             self._records.readable("project", company, fields["project"], fields=["public"])
         if fields.get("parent"):
             self._records.readable("task", company, fields["parent"], fields=["public"])
+
+
+def _noted(user: str, change: Callable[[Body], Body | None]) -> Callable[[Body], Body | None]:
+    """The change, which also stores who made it."""
+
+    def noted(body: Body) -> Body | None:
+        told = change(body)
+        body["last_changed_by"] = user
+        return told
+
+    return noted
 
 
 def set_fields(body: Body, fields: Mapping[str, Any]) -> None:

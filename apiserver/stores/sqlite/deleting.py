@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
+
+import orjson
 
 from apiserver.stores.base import AgeOf
 from apiserver.stores.errors import StoreBusy
@@ -18,12 +21,41 @@ log = logging.getLogger("tidemark")
 
 SLICE = 5_000
 """Rows removed in one transaction: some milliseconds."""
+SECONDS = 0.02
+"""After which a transaction takes no further task."""
 
 
-def is_known(connection: sqlite3.Connection, company: str, tasks: Collection[str]) -> bool:
-    """Whether any of them has events."""
-    found = "SELECT 1 FROM entities WHERE company=? AND task=?"
-    return any(connection.execute(found, (company, task)).fetchone() for task in tasks)
+def delete(database: Database, company: str, tasks: Sequence[str]) -> dict[str, int]:
+    """Delete the events of tasks; the number of events of those that had any."""
+    sql = "SELECT task FROM entities WHERE company=? AND task IN (SELECT value FROM json_each(?))"
+    found = database.read(lambda connection: [row[0] for row in connection.execute(sql, (company, orjson.dumps(list(tasks)).decode()))])
+    removed: dict[str, int] = {}
+    while waiting := found[len(removed) :]:
+        counts, left = database.write(lambda connection, some=waiting: _cut_off(connection, company, some))  # type: ignore[misc]
+        removed |= counts
+        for entity in left:
+            purge(database, entity)
+    if found:
+        database.maintain()
+    return removed
+
+
+def _cut_off(connection: sqlite3.Connection, company: str, tasks: Sequence[str]) -> tuple[dict[str, int], list[int]]:
+    """Detach the events of the first of these tasks, and purge them: as much as one transaction may. The number of events of each, and the entities
+    that are left to purge."""
+    counts: dict[str, int] = {}
+    rows = SLICE
+    until = time.monotonic() + SECONDS
+    for task in tasks:
+        found = orphan(connection, company, task)
+        entity, counts[task] = found or (None, 0)
+        if entity is not None:
+            rows = purge_slice(connection, entity, rows)
+            if not rows:
+                return counts, [entity]
+        if time.monotonic() > until:
+            break
+    return counts, []
 
 
 def orphan(connection: sqlite3.Connection, company: str, task: str) -> tuple[int, int] | None:
@@ -50,14 +82,13 @@ def resume(database: Database) -> None:
 
 def purge(database: Database, entity: int) -> None:
     """Remove the rows of an orphaned entity, a slice a transaction."""
-    while not database.write(lambda connection: purge_slice(connection, entity)):
+    while not database.write(lambda connection: purge_slice(connection, entity, SLICE)):
         pass
     database.maintain()
 
 
-def purge_slice(connection: sqlite3.Connection, entity: int) -> bool:
-    """Remove up to SLICE rows of an orphaned entity; whether all of them are gone."""
-    left = SLICE
+def purge_slice(connection: sqlite3.Connection, entity: int, rows: int) -> int:
+    """Remove up to `rows` rows of an orphaned entity; how many more could have been removed. 0: some are left."""
     for sql in (
         "DELETE FROM logs WHERE (entity, timestamp, seq) IN (SELECT entity, timestamp, seq FROM logs WHERE entity=?1 LIMIT ?2)",
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE entity=?1 LIMIT ?2)",
@@ -65,11 +96,13 @@ def purge_slice(connection: sqlite3.Connection, entity: int) -> bool:
         "DELETE FROM urls WHERE (series, url) IN (SELECT series, url FROM urls WHERE series IN (SELECT id FROM series WHERE entity=?1) LIMIT ?2)",
         "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE entity=?1 LIMIT ?2)",
     ):
-        left -= connection.execute(sql, (entity, left)).rowcount * (10 if "leaves" in sql else 1)
-        if left < 10:
-            return False
+        if rows < 10:
+            return 0
+        rows -= connection.execute(sql, (entity, rows)).rowcount * (10 if "leaves" in sql else 1)
+    if rows < 10:
+        return 0
     connection.execute("DELETE FROM entities WHERE id=?", (entity,))
-    return True
+    return rows
 
 
 def delete_logs(

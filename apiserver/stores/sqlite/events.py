@@ -68,24 +68,11 @@ class SqliteEvents:
         return self._db.write(lambda connection: self._writer.append(connection, company, prepared), lines=batch.lines)
 
     def delete(self, company: str, task: str) -> int:
-        owners = (task, rewound(task))
-
-        def cut_off(connection: sqlite3.Connection) -> tuple[int, list[int]]:
-            """The number of events, and the entities that are too large to purge in the same transaction."""
-            both = [deleting.orphan(connection, company, owner) for owner in owners]
-            left = [entity for entity, _ in filter(None, both) if not deleting.purge_slice(connection, entity)]
-            return both[0][1] if both[0] else 0, left
-
-        if not self._db.read(lambda connection: deleting.is_known(connection, company, owners)):
-            return 0
-        count, left = self._db.write(cut_off)
-        for entity in left:
-            deleting.purge(self._db, entity)
-        self._db.maintain()
-        return count
+        return self.delete_many(company, [task])[task]
 
     def delete_many(self, company: str, tasks: Sequence[str]) -> dict[str, int]:
-        return {task: self.delete(company, task) for task in tasks}
+        removed = deleting.delete(self._db, company, [*tasks, *map(rewound, tasks)])
+        return {task: removed.get(task, 0) for task in tasks}
 
     def delete_logs(
         self, company: str, task: str, *, before: int | None, include: Collection[str] | None, exclude: Collection[str] | None

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
+from apiserver.common.fairness import paced
 from apiserver.stores.conditions import ACTIVITY_KINDS, BULK_FIELDS, Path, path_of, simplified
-from apiserver.stores.errors import Conflict
 from apiserver.stores.patterns import PatternTime
-from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
+from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Registry, Sort
 from apiserver.stores.sqlite import series_rows
 from apiserver.stores.sqlite.database import Database
 from apiserver.stores.sqlite.registry_query import (
@@ -22,20 +22,20 @@ from apiserver.stores.sqlite.registry_query import (
     reads_statistics,
 )
 
+AT_ONCE = 20
+"""Documents that are encoded before others have their turn."""
+
 _ROW = "d.company, d.id, d.version, d.body, {bulk}, a.last_iteration, a.last_update, a.last_change"
 _FROM = "documents d LEFT JOIN activity a ON a.company = d.company AND a.id = d.id"
 
 
-class SqliteRegistry:
+class SqliteRegistry(Registry):
     """See `stores.registry.Registry`. `version` counts changes, from the time of creation, so that a new document never repeats an old one's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     # --- one document, or some by id
-
-    def get(self, kind: Kind, company: str, id: str) -> Document | None:
-        return self.get_many(kind, company, [id]).get(id)
 
     def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
         if not ids:
@@ -55,60 +55,60 @@ class SqliteRegistry:
             lambda connection: [row[0] for row in connection.execute("SELECT DISTINCT company FROM documents ORDER BY company")]
         )
 
-    def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
+    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, Document]:
         version = time.time_ns()
-        if not self._insert(kind, company, {id: body}, version):
-            raise Conflict(f"{kind} {id} exists already")
-        return Document(id, company, {**body, "id": id}, (kind, version))
+        made = {id: Document(id, company, {**body, "id": id}, (kind, version)) for id, body in bodies.items()}
+        encoded = [(id, *_encoded(kind, document.body)) for id, document in paced(made.items(), AT_ONCE)]
 
-    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
-        return self._insert(kind, company, bodies, time.time_ns()) if bodies else set()
-
-    def _insert(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]], version: int) -> set[str]:
-        encoded = {id: _encoded(kind, {**body, "id": id}) for id, body in bodies.items()}
-
-        def insert(connection: sqlite3.Connection) -> set[str]:
-            created = set()
-            for id, (main, bulk) in encoded.items():
+        def insert(connection: sqlite3.Connection) -> dict[str, Document]:
+            created = {}
+            for id, main, bulk in encoded:
                 done = connection.execute(
                     "INSERT INTO documents(kind, company, id, version, body, bulk) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                     (kind, company, id, version, main, bulk),
                 )
                 if done.rowcount > 0:
-                    created.add(id)
+                    created[id] = made[id]
                     if kind in ACTIVITY_KINDS:
                         activity = [bodies[id].get(field) for field in ACTIVITY_FIELDS]
                         connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?, ?, ?)", (company, id, *activity))
             return created
 
-        return self._database.write(insert, lines=len(encoded))
+        return self._database.write(insert, lines=len(encoded)) if encoded else {}
 
-    def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
-        kind = _kind_of(document)
-        number = document.version[1]
-        main, bulk = _encoded(kind, document.body)
+    def replace_many(
+        self, kind: Kind, company: str, documents: Collection[Document], *, touch: Mapping[str, int] | None = None
+    ) -> dict[str, Document]:
+        encoded = [(document, *_encoded(kind, document.body)) for document in paced(documents, AT_ONCE)]
 
-        def update(connection: sqlite3.Connection) -> bool:
-            done = connection.execute(
-                "UPDATE documents SET version = ?, body = ?, bulk = ? WHERE kind = ? AND company = ? AND id = ? AND version = ?",
-                (number + 1, main, bulk, kind, document.company, document.id, number),
-            )
-            if done.rowcount > 0 and touch:
-                _touch(connection, document.company, document.id, touch)
-            return done.rowcount > 0
+        def update(connection: sqlite3.Connection) -> dict[str, Document]:
+            replaced = {}
+            for document, main, bulk in encoded:
+                number = document.version[1]
+                done = connection.execute(
+                    "UPDATE documents SET version = ?, body = ?, bulk = ? WHERE kind = ? AND company = ? AND id = ? AND version = ?",
+                    (number + 1, main, bulk, kind, company, document.id, number),
+                )
+                if done.rowcount > 0:
+                    replaced[document.id] = Document(document.id, company, document.body, (kind, number + 1))
+                    if touch:
+                        _touch(connection, company, document.id, touch)
+            return replaced
 
-        if not self._database.write(update, lines=1):
-            raise Conflict(f"{kind} {document.id} was changed by someone else")
-        return Document(document.id, document.company, document.body, (kind, number + 1))
+        return self._database.write(update, lines=len(encoded)) if encoded else {}
 
-    def delete(self, kind: Kind, company: str, id: str) -> bool:
-        def remove(connection: sqlite3.Connection) -> bool:
-            done = connection.execute("DELETE FROM documents WHERE kind = ? AND company = ? AND id = ?", (kind, company, id))
-            if kind in ACTIVITY_KINDS:
-                connection.execute("DELETE FROM activity WHERE company = ? AND id = ?", (company, id))
-            return done.rowcount > 0
+    def delete_many(self, kind: Kind, company: str, ids: Collection[str]) -> set[str]:
+        def remove(connection: sqlite3.Connection) -> set[str]:
+            removed = set()
+            for id in ids:
+                done = connection.execute("DELETE FROM documents WHERE kind = ? AND company = ? AND id = ?", (kind, company, id))
+                if done.rowcount > 0:
+                    removed.add(id)
+                if kind in ACTIVITY_KINDS:
+                    connection.execute("DELETE FROM activity WHERE company = ? AND id = ?", (company, id))
+            return removed
 
-        return self._database.write(remove)
+        return self._database.write(remove, lines=len(ids)) if ids else set()
 
     def touch(
         self,
@@ -379,11 +379,6 @@ def _document(kind: Kind, row: Sequence[Any]) -> Document:
     if kind in ACTIVITY_KINDS:
         body.update(zip(ACTIVITY_FIELDS, activity, strict=True))
     return Document(id, company, body, (kind, version))
-
-
-def _kind_of(document: Document) -> Kind:
-    kind: Kind = document.version[0]
-    return kind
 
 
 def _encoded(kind: Kind, body: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -22,21 +22,24 @@ from apiserver.stores.elastic.registry.table import DocumentTables, TableRow, fi
 from apiserver.stores.elastic.registry.task_summaries import SUMMARY, TaskSummaries
 from apiserver.stores.elastic.series.store import SeriesStore
 from apiserver.stores.elastic.visibility import Visibility
-from apiserver.stores.errors import Conflict, StoreBusy
+from apiserver.stores.errors import StoreBusy
 from apiserver.stores.patterns import PatternTime
 from apiserver.stores.records import DOCUMENT
-from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Sort
+from apiserver.stores.registry import ACTIVITY_FIELDS, AnyOf, Condition, Document, Kind, Registry, Sort
 
 TRIES = 30
 BULK = 500
 """Most documents of a bulk request."""
 CONVERTED = 100
-"""Documents converted before yielding to other requests."""
+"""Documents converted before yielding to other requests; when they are written, a fifth of that."""
+BULK_BYTES = 8_000_000
+"""Bytes from which a bulk request is sent: Elasticsearch takes 100 MB, and a document may have some dozens."""
+CONFLICT = 409
 NAMED = 20_000
 """Most documents that a search lists one by one."""
 
 
-class ElasticRegistry:
+class ElasticRegistry(Registry):
     """See `stores.registry.Registry`. `version` counts changes of the body, from the time of creation; activity moves without changing it."""
 
     def __init__(self, client: ElasticClient, layout: Layout, visibility: Visibility, series: SeriesStore) -> None:
@@ -46,9 +49,6 @@ class ElasticRegistry:
         self._tables = DocumentTables(client, layout, visibility, self._statistics.values)
 
     # --- one document, or some by id
-
-    def get(self, kind: Kind, company: str, id: str) -> Document | None:
-        return self.get_many(kind, company, [id]).get(id)
 
     def get_many(self, kind: Kind, company: str, ids: Collection[str], *, fields: Collection[str] | None = None) -> dict[str, Document]:
         if kind in ACTIVITY_KINDS and fields is not None and SUMMARY.issuperset(fields):
@@ -90,67 +90,45 @@ class ElasticRegistry:
                 composite["after"] = answer["after_key"]
         return sorted(found)
 
-    def create(self, kind: Kind, company: str, id: str, body: Mapping[str, Any]) -> Document:
-        plain = {**body, "id": id}
-        revision = time.time_ns()
-        source = source_of(kind, company, id, plain, revision, body)
-        try:
-            self._client.call("PUT", self._writing(kind, company, id, "_create"), source)
-        except ApiError as error:
-            raise self._refused(error, f"{kind} {id} exists already") from error
-        self._changed(kind, company, [id])
-        return Document(id, company, plain, (kind, revision))
-
-    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    def create_many(self, kind: Kind, company: str, bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, Document]:
         index, revision = self._layout.registry(kind), time.time_ns()
-        ids = list(bodies)
-        created: set[str] = set()
-        for start in range(0, len(ids), BULK):
-            some = ids[start : start + BULK]
-            lines = []
-            for id in paced(some, CONVERTED):
-                source = source_of(kind, company, id, {**bodies[id], "id": id}, revision, bodies[id])
-                lines.append(action("create", index, document_id(kind, company, id), source))
-            for id, item in zip(some, self._client.bulk(b"".join(lines)).items, strict=True):
-                if item["status"] == 201:
-                    created.add(id)
-                elif is_index_gone(item):
-                    raise self._lost()
-                elif item["status"] != 409:
-                    raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a document: {reason(item)}")
-        self._changed(kind, company, ids)
-        return created
+        made = {id: Document(id, company, {**body, "id": id}, (kind, revision)) for id, body in bodies.items()}
 
-    def replace(self, document: Document, *, touch: Mapping[str, int] | None = None) -> Document:
-        kind, revision = document.version
-        path = self._writing(kind, document.company, document.id, "_doc")
-        stored_id = document_id(kind, document.company, document.id)
+        def actions() -> Iterator[tuple[str, bytes]]:
+            for id, document in made.items():
+                source = source_of(kind, company, id, document.body, revision, bodies[id])
+                yield id, action("create", index, document_id(kind, company, id), source)
+
+        statuses = self._send(kind, company, actions())
+        return {id: document for id, document in made.items() if statuses[id] == 201}
+
+    def replace_many(
+        self, kind: Kind, company: str, documents: Collection[Document], *, touch: Mapping[str, int] | None = None
+    ) -> dict[str, Document]:
+        index = self._layout.registry(kind)
+        replaced: dict[str, Document] = {}
+        waiting = {document_id(kind, company, document.id): document for document in documents}
         for _ in attempts(TRIES):
-            stored = self._client.get(self._layout.registry(kind), stored_id)
-            if stored is None or stored["_source"]["revision"] != revision:
-                raise Conflict(f"{kind} {document.id} was changed by someone else")
-            activity = {name: stored["_source"].get(name) for name in ACTIVITY_FIELDS} | dict(touch or {})
-            source = source_of(kind, document.company, document.id, document.body, revision + 1, activity)
-            condition = f"&if_seq_no={stored['_seq_no']}&if_primary_term={stored['_primary_term']}"
-            try:
-                self._client.call("PUT", path + condition, source)
-            except ApiError as error:
-                if error.meta.status == 409:  # perhaps only a batch that moved its activity
-                    continue
-                raise self._refused(error, "") from error
-            self._changed(kind, document.company, [document.id])
-            return Document(document.id, document.company, document.body, (kind, revision + 1))
-        raise StoreBusy(f"{kind} {document.id} is changed too often at once", 1.0)
+            stored = self._client.get_many(index, list(waiting), ("revision", *ACTIVITY_FIELDS))
+            waiting = {
+                stored_id: document
+                for stored_id, document in waiting.items()
+                if stored_id in stored and stored[stored_id]["_source"]["revision"] == document.version[1]
+            }
+            statuses = self._send(kind, company, _replacements(index, waiting, stored, touch or {}))
+            for document in waiting.values():
+                if statuses[document.id] != CONFLICT:
+                    replaced[document.id] = Document(document.id, company, document.body, (kind, document.version[1] + 1))
+            # Perhaps only a batch moved the activity of the others.
+            waiting = {stored_id: document for stored_id, document in waiting.items() if document.id not in replaced}
+            if not waiting:
+                return replaced
+        raise StoreBusy(f"{kind} {next(iter(waiting.values())).id} is changed too often at once", 1.0)
 
-    def delete(self, kind: Kind, company: str, id: str) -> bool:
-        try:
-            self._client.call("DELETE", self._path(kind, company, id))
-        except ApiError as error:
-            if error.meta.status == 404:
-                return False
-            raise
-        self._changed(kind, company, [id])
-        return True
+    def delete_many(self, kind: Kind, company: str, ids: Collection[str]) -> set[str]:
+        index = self._layout.registry(kind)
+        statuses = self._send(kind, company, ((id, action("delete", index, document_id(kind, company, id))) for id in ids))
+        return {id for id, status in statuses.items() if status == 200}
 
     def touch(
         self,
@@ -167,7 +145,7 @@ class ElasticRegistry:
         if kind not in ACTIVITY_KINDS or not moved:
             return
         try:
-            self._client.call("POST", self._writing(kind, company, id, "_update") + f"&retry_on_conflict={TRIES}", {"doc": moved})
+            self._client.call("POST", f"{self._updating(kind, company, id)}&retry_on_conflict={TRIES}", {"doc": moved})
         except ApiError as error:
             if error.meta.status != 404:
                 raise StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}") from error
@@ -284,24 +262,26 @@ class ElasticRegistry:
                 return counted
             composite["after"] = found["after_key"]
 
-    def _path(self, kind: str, company: str, id: str, action: str = "_doc") -> str:
-        return f"/{self._layout.registry(kind)}/{action}/{quote(document_id(kind, company, id), safe='')}"
-
-    def _writing(self, kind: str, company: str, id: str, action: str) -> str:
-        """The path of a write: through the write alias, so that an index that was removed is not created again with guessed mappings."""
+    def _updating(self, kind: str, company: str, id: str) -> str:
+        """The path of an update: through the write alias, so that an index that was removed is not created again with guessed mappings."""
         index = self._layout.writing(self._layout.registry(kind))
-        return f"/{index}/{action}/{quote(document_id(kind, company, id), safe='')}?require_alias=true"
+        return f"/{index}/_update/{quote(document_id(kind, company, id), safe='')}?require_alias=true"
 
-    def _refused(self, error: ApiError, conflict: str) -> Exception:
-        if error.meta.status == 409:
-            return Conflict(conflict)
-        if is_index_gone({"status": error.meta.status, **error.body}):
-            return self._lost()
-        return StoreBusy(f"Elasticsearch refuses a document: {reason(error.body)}")
-
-    def _lost(self) -> IndexGone:
-        self._layout.lost = True
-        return IndexGone("the registry was removed from Elasticsearch: it is being recreated", 1.0)
+    def _send(self, kind: Kind, company: str, actions: Iterable[tuple[str, bytes]]) -> dict[str, int]:
+        """Send the action of each document in few bulk requests; the status of each, by id: that of an action done, of a conflict, or 404 for a
+        document that is not there."""
+        statuses: dict[str, int] = {}
+        for ids, lines in _requests(actions):
+            items = self._client.bulk(lines).items
+            self._changed(kind, company, ids)
+            for id, item in zip(ids, items, strict=True):
+                if is_index_gone(item):
+                    self._layout.lost = True
+                    raise IndexGone("the registry was removed from Elasticsearch: it is being recreated", 1.0)
+                if item["status"] not in (200, 201, 404, CONFLICT):
+                    raise busy_reason(item["status"], item) or StoreBusy(f"Elasticsearch refuses a document: {reason(item)}")
+                statuses[id] = item["status"]
+        return statuses
 
     def _changed(self, kind: str, company: str, ids: Collection[str] = ()) -> None:
         """`ids`: whose bodies were changed, not only their activity."""
@@ -346,6 +326,34 @@ class ElasticRegistry:
             return value_at(body, path)
 
         return lookup
+
+
+def _replacements(
+    index: str, documents: Mapping[str, Document], stored: Mapping[str, Mapping[str, Any]], touch: Mapping[str, int]
+) -> Iterator[tuple[str, bytes]]:
+    """By id, the action that stores a document in the place of its stored version, whose activity stays where `touch` does not set it."""
+    for stored_id, document in documents.items():
+        there = stored[stored_id]
+        kind, revision = document.version
+        activity = {name: there["_source"].get(name) for name in ACTIVITY_FIELDS} | dict(touch)
+        source = source_of(kind, document.company, document.id, document.body, revision + 1, activity)
+        yield document.id, action("index", index, stored_id, source, seen=there)
+
+
+def _requests(actions: Iterable[tuple[str, bytes]]) -> Iterator[tuple[list[str], bytes]]:
+    """The ids and the body of each bulk request."""
+    ids: list[str] = []
+    lines: list[bytes] = []
+    size = 0
+    for id, line in paced(actions, CONVERTED // 5):
+        ids.append(id)
+        lines.append(line)
+        size += len(line)
+        if len(ids) >= BULK or size >= BULK_BYTES:
+            yield ids, b"".join(lines)
+            ids, lines, size = [], [], 0
+    if ids:
+        yield ids, b"".join(lines)
 
 
 def _can_count(keys: Sequence[Path], summed: Path | None) -> bool:
