@@ -2,8 +2,8 @@
 
 A path can name four kinds of places: a column of its own (what tables are usually filtered and sorted by), a time or iteration of the
 `activity` table, a statistic of a series, or anything else in the JSON body. Patterns never run inside SQLite: a Python function called
-from a statement takes the GIL once per row, and waits each time for a busy main thread. Candidates come back as one
-JSON text in one step and are matched outside.
+from a statement takes the GIL once per row, and waits each time for a busy main thread. Texts come back as one JSON text for many rows and are
+matched outside.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Statement:
 
     def text(self, path: Path, params: list[Any]) -> str:
         """The value that a pattern is matched with, a text or a list of texts, as the argument of a JSON function. Long texts are cut to
-        what patterns see, because the texts of all documents are in memory together."""
+        what patterns see."""
         if len(path) == 1 and path[0] in LIST_COLUMNS:
             return f"json(coalesce(d.{path[0]}, 'null'))"
         if len(path) == 1 and path[0] in COLUMNS:
