@@ -179,7 +179,10 @@ def _add_status(app: Flask, context: Context, page: Page, watch: HealthWatch) ->
         """For Prometheus. Needs a login, except from this machine."""
         if not context.authenticator.may_see_details(request.headers, lambda: request.cookies, request.environ):  # type: ignore[arg-type]
             return Response(
-                "a login is needed: an access key and its secret as Basic\n", 401, {"WWW-Authenticate": 'Basic realm="tidemark"'}
+                # No challenge of Basic: a browser would keep the answer and add it to what other sites make it send.
+                "a login is needed: an access key and its secret as Basic\n",
+                401,
+                {"WWW-Authenticate": 'Bearer realm="tidemark"'},
             )
         return Response(exporter.text(), content_type=CONTENT_TYPE)
 

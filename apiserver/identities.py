@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from apiserver.bll.registry.credentials import CredentialBook, matches
 from apiserver.bll.registry.identity import Identity, KeyRecord, may_act_for
@@ -97,7 +98,7 @@ class Identities:
             self._secrets = stamp, self._configured_secrets()
         secret = self._secrets[1].get(access_key)
         if secret is None and 0 < len(access_key) <= MAX_ID:
-            found = self.book.find(access_key)
+            found = self._made_key(access_key)
             secret = None if found is None else str(found["secret"])
         if secret is None:
             return ""
@@ -111,8 +112,7 @@ class Identities:
         found = self._present(company, user)
         if found is None or not actor:
             return found
-        by = self._present(company, actor)
-        return found if by is not None and may_act_for(by.role, found.role) else None
+        return found if self._may_act(company, actor, found) else None
 
     def default(self) -> Identity:
         """The default user of the default company."""
@@ -162,14 +162,24 @@ class Identities:
             # The role may have been changed by a call since: the registry has the present one.
             who = record.identity
             return KeyRecord(self._identity(who.company, who.user), record.check, record.open_only, record.access_key)
-        found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None
-        if found is None:
-            return None
-        owner = self._present(found["company"], found["user"])
-        if owner is None:
+        found = self._made_key(access_key) if 0 < len(access_key) <= MAX_ID else None
+        owner = self._present(found["company"], found["user"]) if found is not None else None
+        if found is None or owner is None:
             return None
         stored = found["secret"]
         return KeyRecord(owner, lambda given: matches(given, stored), access_key=access_key)
+
+    def _made_key(self, access_key: str) -> dict[str, Any] | None:
+        """A key that a call made; None for one that was made for another user by somebody who may not act for that user any more."""
+        found = self.book.find(access_key)
+        if found is None or not found.get("maker"):
+            return found
+        owner = self._present(found["company"], found["user"])
+        return found if owner is not None and self._may_act(found["company"], found["maker"], owner) else None
+
+    def _may_act(self, company: str, actor: str, user: Identity) -> bool:
+        by = self._present(company, actor)
+        return by is not None and may_act_for(by.role, user.role)
 
     def _identity(self, company: str, user: str) -> Identity:
         found = self.users.identity(company, user)

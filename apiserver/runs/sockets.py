@@ -180,11 +180,11 @@ class LogSockets:
             with self._live_log.subscribe(owner, MAILBOX) as mailbox:
                 feed = LogFeed(self._store, owner, wanted, reader.send, request.environ[OPENED] << SEQ_SHIFT)
                 feed.history()
-                self._follow(feed, mailbox, place, reader, caller)
+                self._follow(feed, mailbox, place, reader, caller, owner)
         finally:
             self._release(place, reader)
 
-    def _follow(self, feed: LogFeed, mailbox: LiveLogReader, place: str, reader: SocketReader, caller: Caller) -> None:
+    def _follow(self, feed: LogFeed, mailbox: LiveLogReader, place: str, reader: SocketReader, caller: Caller, owner: Owner) -> None:
         checked = renewed = time.monotonic()
         while True:
             try:
@@ -195,11 +195,21 @@ class LogSockets:
             if time.monotonic() - checked >= CHECK:
                 if not self._authenticator.is_still_valid(caller):
                     raise Refuse(POLICY, "the login has ended")
+                self._check_readable(caller, owner)
                 checked = time.monotonic()
             feed.live(lines)
             if time.monotonic() - renewed >= RENEW:
                 self._claim(place, reader, self._settings.sockets)
                 renewed = time.monotonic()
+
+    def _check_readable(self, caller: Caller, owner: Owner) -> None:
+        """A run of another company may be public no more. Raises Refuse."""
+        if owner.company != caller.identity.company:
+            with suppress(StoreBusy):  # what was known holds until the store answers again
+                try:
+                    self._catalog.find(caller.identity.company, owner.id)
+                except UnknownRun:
+                    raise Refuse(NORMAL, "", "[error] run not found") from None
 
     def _identify(self) -> Caller:
         try:

@@ -19,8 +19,18 @@ from apiserver.service_repo.request_info import RequestInfo, TrustedProxies, hos
 from apiserver.settings import Settings, is_loopback
 
 ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#@]+)", re.IGNORECASE)
-FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-"""Content types that browsers send across origins without a CORS preflight."""
+FOREIGN_TYPES = (
+    "",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/plain",
+    "text/ping",
+    "application/csp-report",
+    "application/expect-ct-report+json",
+    "application/xss-auditor-report",
+)
+"""Content types that browsers send across origins without a CORS preflight: of forms, of pings of links, and of reports that a page's headers ask
+for (their address may be any)."""
 METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
@@ -56,9 +66,9 @@ class OriginPolicy:
             return
         if request_info.method in ("GET", "HEAD", "OPTIONS"):
             raise OriginRefused(f"{request_info.method} may not change anything here without an Authorization header; send POST")
-        if request_info.method == "POST" and request_info.media_type in FORM_TYPES:
+        if request_info.method == "POST" and request_info.media_type in FOREIGN_TYPES:
             raise OriginRefused(
-                "a form may not change anything here: send Content-Type: application/json (or application/json-lines), or an Authorization header"
+                "a form, ping or report of a page may not change anything here: send Content-Type: application/json (or application/json-lines), or an Authorization header"
             )
 
     def is_ours(self, host: str) -> bool:

@@ -43,7 +43,8 @@ class AuthService:
 
     @endpoint("auth.create_credentials")
     def create_credentials(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"credentials": self._book.create(call.company, call.user, request.get("label"))}
+        maker = call.caller.actor if call.caller is not None else ""
+        return {"credentials": self._book.create(call.company, call.user, request.get("label"), maker)}
 
     @endpoint("auth.get_credentials")
     def get_credentials(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -130,5 +131,7 @@ class LoginService:
     def logout(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         if call.session:
             self._revocations.end_session(call.session, self._auth.longest_life())
-        call.set_cookie(self._auth.cookie_name, "", 0)
+        # A link on another site comes without the cookie (SameSite=Strict), and must not end the login by removing it.
+        if self._auth.cookie_name in call.headers.get("Cookie", ""):
+            call.set_cookie(self._auth.cookie_name, "", 0)
         return {}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import websocket
 
-from tests.client import Client
+from tests.client import Client, log
 from tests.conftest import StartServer, own_store
-from tests.process import Server
+from tests.process import Server, wait_until
 
 KEY = 'keys = [{{ access_key = "{0}", secret_key = "{1}" }}]'
 BOTH = """
@@ -21,7 +21,8 @@ auth.companies {{ one {{ id = "company-one", users {{
   ann {{ name = "Ann", role = "{role}", {ann} }}
   bob {{ name = "Bob", {bob} }}
   {tom}
-}} }} }}
+}} }}
+two {{ id = "company-two", users {{ zoe {{ name = "Zoe", keys = [{{ access_key = "ZOE", secret_key = "z" }}] }} }} }} }}
 """
 ANN, BOB, TOM = KEY.format("ANN", "a"), KEY.format("BOB", "b"), 'tom { name = "Tom", ' + KEY.format("TOM", "t") + " }"
 BEFORE = BOTH.format(role="admin", ann=ANN, bob=BOB, tom=TOM)
@@ -88,6 +89,20 @@ def test_a_child_of_a_token_ends_with_its_parent(server: Server) -> None:
         assert server.client(token=token).refused(ME).codes == (401, 30)
 
 
+def test_a_key_made_for_another_ends_with_the_right_to_act_for_them(server: Server) -> None:
+    ann, bob = server.client("ANN", "a"), server.client("BOB", "b")
+    made = ann.raw("/auth.create_credentials", {}, headers={"X-Clearml-Impersonate-As": "bob"}).data["credentials"]
+    key = server.client(made["access_key"], made["secret_key"])
+    token = token_of(key)
+    assert key.call(ME)["user"]["id"] == "bob" == server.client(token=token).call(ME)["user"]["id"]
+    assert made["access_key"] in [one["access_key"] for one in bob.call("auth.get_credentials")["credentials"]]
+    ann.call("auth.edit_user", user="ann", role="user")
+    wait_until(lambda: server.client(token=token).raw(f"/{ME}").codes == (401, 30), 20, "the token of the key lives on")
+    assert server.client(made["access_key"], made["secret_key"]).refused(ME).codes == (401, 22)
+    own = bob.call("auth.create_credentials")["credentials"]
+    assert server.client(own["access_key"], own["secret_key"]).call(ME)["user"]["id"] == "bob"
+
+
 def test_a_demotion_takes_effect_at_once_for_keys_and_within_seconds_for_those_who_act_for_others(server: Server) -> None:
     ann, bob = server.client("ANN", "a"), server.client("BOB", "b")
     bob.call(ME)
@@ -116,3 +131,32 @@ def test_a_live_socket_closes_with_its_session(server: Server, path: str) -> Non
     with pytest.raises(websocket.WebSocketTimeoutException):
         other.recv()
     other.close()
+
+
+def test_a_socket_of_another_company_closes_when_the_run_is_private_again(server: Server) -> None:
+    bob, zoe = server.client("BOB", "b"), server.client("ZOE", "z")
+    task = bob.new_task("shown for a while")
+    bob.add(log(task, "for all"))
+    bob.call("tasks.make_public", ids=[task])
+    address = f"ws{server.url[4:]}/api/runs/{task}/logs/ws?token="
+    theirs, mine = (websocket.create_connection(address + token_of(client), timeout=30) for client in (zoe, bob))
+    assert "for all" in theirs.recv() and "for all" in mine.recv()
+    bob.call("tasks.make_private", ids=[task])
+    frames = []
+    while (frame := theirs.recv_data())[0] != websocket.ABNF.OPCODE_CLOSE:
+        frames.append(frame[1])
+    assert frames == [b"[error] run not found"]
+    bob.add(log(task, "for us"))
+    assert "for us" in mine.recv()
+    mine.close()
+
+
+def test_a_socket_of_a_key_closes_when_the_key_is_revoked(server: Server) -> None:
+    bob = server.client("BOB", "b")
+    made = bob.call("auth.create_credentials")["credentials"]
+    basic = base64.b64encode(f"{made['access_key']}:{made['secret_key']}".encode()).decode()
+    address = f"ws{server.url[4:]}/api/runs/{bob.new_task('followed')}/logs/ws"
+    socket = websocket.create_connection(address, timeout=30, header=[f"Authorization: Basic {basic}"])
+    bob.call("auth.revoke_credentials", access_key=made["access_key"])
+    opcode, data = socket.recv_data()
+    assert opcode == websocket.ABNF.OPCODE_CLOSE and int.from_bytes(data[:2], "big") == 1008

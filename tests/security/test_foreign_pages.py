@@ -29,6 +29,8 @@ FORMS: dict[str, tuple[str, bytes | None, dict[str, str]]] = {
     "form": ("POST", b"task=t&ids=t", {"Content-Type": "application/x-www-form-urlencoded"}),
     "text form": ("POST", b'{"task":"t","a":"="}', {"Content-Type": "text/plain"}),
     "file form": ("POST", b"--B--\r\n", {"Content-Type": "multipart/form-data; boundary=B"}),
+    "ping of a link": ("POST", b"PING", {"Content-Type": "text/ping"}),
+    "report of a policy": ("POST", b'{"csp-report":{}}', {"Content-Type": "application/csp-report"}),
     "fetch without a type": ("POST", b'{"task":"t"}', {}),
 }
 
@@ -67,7 +69,7 @@ def test_uploads_and_runs_of_foreign_forms_are_refused(ambient: dict[str, tuple[
     client = Client(server.url, worker=None)
     assert client.send("POST", "/files", upload, {**headers, **own}).status == 403
     assert client.send("POST", "/files", upload, {**headers, **own, "Origin": "http://tracker.lan:8008"}).status == 200
-    for kind in ("form", "text form", "file form", "fetch without a type"):
+    for kind in ("form", "text form", "file form", "ping of a link", "report of a policy", "fetch without a type"):
         assert send(server, "/api/runs/r/events", kind, headers).status == 403, kind
 
 
@@ -140,6 +142,20 @@ def test_the_cookie_is_strict_and_over_https_bound_to_the_host(tmp_path_factory:
         assert gone.startswith("__Host-clearml_token_basic=;") and "Max-Age=0" in gone
     finally:
         dismiss(server)
+
+
+def test_a_link_does_not_end_a_login_and_nothing_makes_a_browser_keep_a_password(
+    ambient: dict[str, tuple[Server, Mapping[str, str]]],
+) -> None:
+    """Without the cookie, as SameSite=Strict has it. A browser that was asked for Basic once would add it to calls of any page."""
+    server, headers = ambient["cookie"]
+    client = Client(server.url, worker=None)
+    assert client.send("GET", "/login.logout", None, HOST).cookies == []
+    assert client.send("GET", "/login.logout", None, headers).status == 403
+    for path in ("/metrics", "/users.get_current_user", "/api/runs", "/files/a/b", "/healthz", "/no.such"):
+        answer = client.send("GET", path, None, HOST)
+        assert "basic" not in answer.headers.get("www-authenticate", "").lower(), path
+    assert client.send("GET", "/metrics", None, headers).status == 200
 
 
 def test_over_https_by_a_trusted_proxy_the_cookie_is_secure(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -52,14 +52,16 @@ class CredentialBook:
         self._registry = registry
 
     def find(self, access_key: str) -> dict[str, Any] | None:
-        """`{company, user, secret, label, created, last_used, last_used_from}` of a key."""
+        """`{company, user, secret, label, created, last_used, last_used_from, maker}` of a key."""
         found = self._registry.find_anywhere("credential", [access_key])
         return found[0].body if found else None
 
-    def create(self, company: str, user: str, label: str | None = None) -> dict[str, Any]:
-        """Create a key: `{access_key, secret_key, label}`. The secret can't be read again."""
+    def create(self, company: str, user: str, label: str | None = None, maker: str = "") -> dict[str, Any]:
+        """Create a key: `{access_key, secret_key, label}`. The secret can't be read again. `maker`: who makes it for the user; "": the user."""
         access_key, secret = new_access_key(), new_secret()
         body = {"id": access_key, "company": company, "user": user, "secret": hashed(secret), "label": label, "created": now_ms()}
+        if maker:
+            body["maker"] = maker
         self._registry.create("credential", company, access_key, body)  # a collision of two keys: 1 in 10^31
         return {"access_key": access_key, "secret_key": secret, "label": label}
 
