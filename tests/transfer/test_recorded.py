@@ -14,7 +14,7 @@ import pytest
 from apiserver.operations.transfer.discovery import discover, discover_on_server
 from apiserver.operations.transfer.facts import storable
 from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, Picture, Piece, Scalars, Skipped, Text
-from tests.transfer.boards import damage, points, runs_below
+from tests.transfer.boards import damage, pieces_of, points, runs_below
 from tests.transfer.conftest import Copy
 from tests.transfer.record import LOSS, ODD, PARAMS, RECORDED
 from tests.transfer.replay import Replay, recorded
@@ -208,6 +208,17 @@ def test_dvclive(copy: Copy) -> None:
     assert Skipped("lists and objects of summaries", 1) in pieces
 
 
+@pytest.mark.parametrize("name", ["time", "epoch", "iter", "value"])
+def test_metrics_of_dvclive_may_be_called_as_columns_are(name: str, copy: Copy) -> None:
+    (run,) = runs_below(copy("dvclive"))
+    loss = run.path / "plots" / "metrics" / "train" / "loss.tsv"
+    loss.with_name(f"{name}.tsv").write_text(f"timestamp\tstep\t{name}\n1600000000000\t0\t1700000000.5\n1600000001000\t1\t1700000001.5\n")
+    pieces = pieces_of(run.path)
+    assert points(pieces)[f"train/{name}"] == [(0, 1_700_000_000.5), (1, 1_700_000_001.5)] and not damage(pieces)
+    (times,) = [list(piece.times) for piece in pieces if isinstance(piece, Scalars) and piece.name == f"train/{name}"]
+    assert times == [1_600_000_000_000, 1_600_000_001_000]
+
+
 def test_lightnings_csv_logger(tmp_path: Path) -> None:
     folder = tmp_path / "lightning_logs" / "version_0"
     folder.mkdir(parents=True)
@@ -301,6 +312,23 @@ def test_aim(copy: Copy) -> None:
     assert figure.figure["data"][0]["y"] == [1.0, 2.0, 1.0]
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after == before, "a repository is only read"
+
+
+def test_epochs_of_aim_are_counted_and_contexts_may_be_nested(copy: Copy) -> None:
+    rocks = pytest.importorskip("aimrocks")
+    folder = copy("aim")
+    changes = {"seqs": (b"\xfestep\xfe", b"\xfeepoch\xfe"), "meta": (b"\xfesubset\xfe", b"\xfedeep\xfek\xfe")}
+    for part, (old, new) in changes.items():
+        (path,) = (folder / ".aim" / part / "chunks").iterdir()
+        database = rocks.DB(str(path), rocks.Options(create_if_missing=False))
+        items = database.iteritems()
+        items.seek_to_first()
+        for key, value in [(key, value) for key, value in items if old in key]:
+            database.put(key.replace(old, new), value)
+        del items, database
+    pieces = pieces_of(folder)
+    assert {"loss/train/train", "loss/val/val", "odd"} <= points(pieces).keys() and not damage(pieces)
+    assert [piece for piece in pieces if isinstance(piece, Skipped)] == [Skipped("epochs of points", 16)]
 
 
 @pytest.mark.parametrize("file", ["seqs/chunks/*/CURRENT", "meta/chunks/*/MANIFEST*", "meta/chunks/*/*.sst", "run_metadata.sqlite"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import struct
 import zlib
@@ -136,6 +137,18 @@ def test_names_that_begin_with_an_underscore_are_the_users(tmp_path: Path) -> No
     assert points(pieces) == {"_private": [(3, 2.0)], "loss": [(3, 1.0)]}
     facts = facts_of(pieces)
     assert facts["summary"] == {"_best": 0.5} and facts["hyperparams"]["wandb"] == {"sweep": "sweep-7"}
+
+
+def test_files_that_were_saved_are_counted_and_those_of_the_tool_are_not(tmp_path: Path) -> None:
+    names = ("saved.txt", "models/net.pt", "requirements.txt", "media/images/a.png")
+    saved = b"".join(field(1, field(1, name)) for name in names)
+    wandb_file(tmp_path / "run-1-abc", start(1_600_000_000), field(6, saved))
+    assert Skipped("files", 2) in pieces_of(tmp_path)
+
+
+def test_values_of_a_summary_that_json_has_no_number_for_keep_their_names(tmp_path: Path) -> None:
+    wandb_file(tmp_path / "run-1-abc", start(1_600_000_000), field(SUMMARY, item("loss", math.nan) + item("best", -math.inf)))
+    assert facts_of(pieces_of(tmp_path))["summary"] == {"loss": "nan", "best": "-inf"}
 
 
 def test_masks_and_boxes_of_images_are_counted(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apiserver.common.words import many
-from apiserver.operations.transfer.adapters.rows import PARAMETERS, NamedColumns, counted, milliseconds, number, whole
+from apiserver.operations.transfer.adapters.rows import PARAMETERS, NamedColumns, counted, flat, milliseconds, number, whole
 from apiserver.operations.transfer.board_plots import histogram_figure
 from apiserver.operations.transfer.board_tensors import Histogram, suffix_of
 from apiserver.operations.transfer.databases import opened
@@ -165,7 +165,7 @@ def _series_names(traces: Any, contexts: dict[Any, dict[Any, Any]]) -> dict[tupl
     short: dict[tuple[Any, Any], str] = {}
     long: dict[tuple[Any, Any], str] = {}
     for index, of_context in _branches(traces):
-        context = sorted((str(key), str(value)) for key, value in contexts.get(index, {}).items())
+        context = sorted((name, str(value)) for name, value in flat(contexts.get(index, {})))
         for name, _ in _branches(of_context):
             plain = printable(str(name))
             plain = "system/" + plain.removeprefix(_SYSTEM) if plain.startswith(_SYSTEM) else plain
@@ -226,6 +226,9 @@ def _sequences(entries: Iterator[tuple[Path_, Any]]) -> Iterator[_Sequence]:
 
 def _points(run: FoundRun, name: str, lists: dict[str, dict[Any, Any]], columns: NamedColumns, kinds: Counter[str]) -> Iterator[Piece]:
     steps, times = lists.get("step", {}), lists.get("time", {})
+    epochs = sum(epoch is not None for epoch in lists.get("epoch", {}).values())
+    if epochs:
+        kinds["epochs of points"] += epochs
     texts: list[tuple[int, int, Any]] = []
     for key, value in lists.get("val", {}).items():
         step, time = whole(steps.get(key, key)), milliseconds(times.get(key))

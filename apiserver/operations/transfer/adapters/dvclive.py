@@ -15,6 +15,10 @@ from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, Pictur
 _IMAGE = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 
 
+_COLUMNS = TableOptions(step="step", time="timestamp")
+"""The other columns of a metric's file; its own may be called `time` or `epoch`."""
+
+
 class DvcLive:
     """Reads DVCLive folders."""
 
@@ -38,7 +42,7 @@ class DvcLive:
         times: list[int] = []
         for path in run.files:
             name = path.relative_to(root).with_suffix("").as_posix()
-            table = Table(path, TableOptions(), metric=name, ended=True)
+            table = Table(path, _COLUMNS, metric=name, ended=True)
             yield from table.pieces()
             times += [time for time in (table.first, table.last) if time is not None]
         try:

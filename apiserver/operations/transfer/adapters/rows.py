@@ -136,8 +136,8 @@ def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def summary_of(values: Mapping[str, Any]) -> tuple[dict[str, Any], Counter[str]]:
-    """Numbers, texts and booleans of nested objects by their paths, and how many other values there were."""
-    found = dict(flat(values))
+    """Numbers, texts and booleans of nested objects by their paths, and how many other values there were. JSON has no NaN and infinity: they are texts."""
+    found = {name: str(value) if isinstance(value, float) and not math.isfinite(value) else value for name, value in flat(values)}
     plain = {name: value for name, value in found.items() if isinstance(value, (bool, int, float, str))}
     others = sum(value not in (None, {}) for value in found.values()) - len(plain)
     return plain, +Counter({"lists and objects of summaries": others})

@@ -29,10 +29,21 @@ from apiserver.operations.transfer.pieces import Damaged, Facts, Figure, FoundRu
 from apiserver.operations.transfer.wandb_records import Bad, records
 
 T = TypeVar("T")
-_RUN, _EXIT, _HISTORY, _SUMMARY, _CONFIG, _STATS, _OUTPUT, _RAW = 17, 18, 2, 3, 5, 7, 4, 13
+_RUN, _EXIT, _HISTORY, _SUMMARY, _CONFIG, _STATS, _OUTPUT, _RAW, _FILES = 17, 18, 2, 3, 5, 7, 4, 13, 6
 _OTHER = {8: "artifacts", 9: "TensorBoard folders", 10: "alerts", 25: "used artifacts"}
 _ABOUT = {6: "group", 7: "job_type", 9: "notes", 12: "sweep"}
 """Fields of a run's record that become parameters of the section `wandb`."""
+_OWN_FILES = (
+    "requirements.txt",
+    "conda-environment.yaml",
+    "wandb-metadata.json",
+    "wandb-summary.json",
+    "config.yaml",
+    "output.log",
+    "diff.patch",
+)
+_OWN_FOLDERS = ("media/", "logs/", "artifact/")
+"""Files that W&B writes into `files/` by itself."""
 _OWN = ("_step", "_timestamp", "_runtime", "_wandb")
 """Names in rows and summaries that W&B adds."""
 _OVERLAYS = ("masks", "boxes", "all_masks", "all_boxes")
@@ -168,8 +179,16 @@ class _Reader:
         elif kind == _EXIT:
             codes = [code for number_, code in wire.fields(wire.message(value)) if number_ == 1]
             self._facts["status"] = "failed" if any(codes) else "finished"
+        elif kind == _FILES:
+            self._saved(wire.message(value))
         elif kind in _OTHER:
             self._kinds[_OTHER[kind]] += 1
+
+    def _saved(self, data: bytes) -> None:
+        """Count the files of `wandb.save`; media are read with their rows."""
+        for number_, item in wire.fields(data):
+            path = _texts(wire.message(item)).get(1, "") if number_ == 1 else ""
+            self._kinds["files"] += bool(path) and path not in _OWN_FILES and not path.startswith(_OWN_FOLDERS)
 
     def _described_by(self, data: bytes) -> None:
         tags = []
