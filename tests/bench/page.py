@@ -153,9 +153,9 @@ def _table(report: Report, browser: Browser, server: Server, client: Client) -> 
     ids = [f"bench-{number:05}" for number in range(RUNS)]
     for first in range(0, RUNS, 500):
         send(client, b"\n".join(scalars(id, 0, 2 * 20, pair) for id in ids[first : first + 500]))
-    one = cold(report, browser, "table", f"{server.url}/", "document.querySelectorAll('canvas.spark').length >= 20", 500)
+    one = cold(report, browser, "table", f"{server.url}/", "document.querySelectorAll('.spark').length >= 20", 500)
     transferred(report, one, 120, 40)
-    with opened(browser, f"{server.url}/", "document.querySelectorAll('canvas.spark').length >= 20") as shown:
+    with opened(browser, f"{server.url}/", "document.querySelectorAll('.spark').length >= 20") as shown:
         shown.page.reload()
         shown.page.wait_for_function("() => window.__useful > 0")
         report.add("table: useful, warm", shown.page.evaluate("window.__useful"), "ms", most=200)

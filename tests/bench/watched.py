@@ -46,7 +46,7 @@ VIEWS = {
     "charts": ("/runs/{task}", ".chart-host canvas"),
     "console": ("/runs/{task}?tab=console", ".log-line .log-text"),
     "images": ("/runs/{task}?tab=images", ".thumb img"),
-    "table": ("/", "table.runs canvas.spark"),
+    "table": ("/", "table.runs .spark"),
 }
 """Address of each tab, and what is there when it is useful."""
 

@@ -43,8 +43,8 @@ def watched_calls(page: Page) -> list[Request]:
 @pytest.mark.parametrize(
     ("address", "shown", "first"),
     [
-        ("/", "table.runs canvas.spark", {"tasks.get_all_ex", "projects.get_unique_metric_variants"}),
-        ("/?q=first", "table.runs canvas.spark", {"projects.get_hyper_parameters", "projects.get_unique_metric_variants"}),
+        ("/", "table.runs .spark", {"tasks.get_all_ex", "projects.get_unique_metric_variants"}),
+        ("/?q=first", "table.runs .spark", {"projects.get_hyper_parameters", "projects.get_unique_metric_variants"}),
         (
             "/runs/{run}",
             ".chart-host canvas",
@@ -77,13 +77,16 @@ def test_the_first_calls_leave_before_the_program_is_there_and_no_call_is_made_t
     assert {name: times for name, times in calls(made).items() if times > 1} == {}
 
 
-def test_a_table_that_is_loaded_again_asks_for_rows_and_curves_at_once(open_browser: OpenBrowser, plain_server: Server, run: str) -> None:
+@pytest.mark.parametrize("address", ["/?q=first", "/"])
+def test_a_table_that_is_loaded_again_asks_for_rows_and_curves_at_once(
+    open_browser: OpenBrowser, plain_server: Server, run: str, address: str
+) -> None:
     web: Watched = open_browser(plain_server.url)
-    page = web.open("/?q=first")
-    expect(page.locator("canvas.spark").first).to_be_visible()
+    page = web.open(address)
+    expect(page.locator(".spark").first).to_be_visible()
     made = watched_calls(page)
     page.reload()
-    expect(page.locator("canvas.spark").first).to_be_visible()
+    expect(page.locator(".spark").first).to_be_visible()
     before = [name.split()[0] for name in calls(made)]
     assert before[:2] == ["tasks.get_all_ex", "events.get_thumbnails"], before
     assert calls(made).most_common(1)[0][1] == 1

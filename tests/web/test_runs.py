@@ -209,7 +209,7 @@ def test_thousands_of_runs_are_a_few_rows_of_elements(open_browser: OpenBrowser,
 def test_axe_finds_nothing(open_browser: OpenBrowser, seeded: Seeded, axe_in_both_themes: Callable[[Page], list[Any]]) -> None:
     web: Watched = open_browser(seeded.server.url)
     page = web.open(f"/?project=vision&sel={seeded.ids[1]}")
-    expect(page.locator("canvas.spark").first).to_be_visible()
+    expect(page.locator(".spark").first).to_be_visible()
     assert axe_in_both_themes(page) == []
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard map")).to_be_visible()

@@ -7,6 +7,7 @@ import { theme } from "../core/theme.js";
 import { allThumbnails, thumbKey, thumbnails } from "../core/thumbnails.js";
 import { useCall, useSignal } from "../ui/hooks.js";
 import { Problem } from "../ui/problem.js";
+import { curve } from "./curve.js";
 import { button, div, fragment, p, span, use } from "./elements.js";
 import { layout, VirtualGrid } from "./grid.js";
 
@@ -17,7 +18,6 @@ const TILE = 132;
 const HEIGHT = 58;
 const WIDTH = 120;
 const PICTURE = 26;
-const NONE = 255;
 /** Most series of one call; a run with more shows the first ones that match the search. */
 const MOST_AT_ONCE = 4_000;
 
@@ -50,34 +50,7 @@ function Tile({ card, thumbs, id, onOpen }) {
   const label = shown.map((one) => one.thumb.label).join("\n");
   return button(
     { type: "button", class: "tile", title: label || card.title, onClick: () => onOpen(card) },
-    h("svg", { viewBox: `0 0 ${WIDTH} ${PICTURE}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shown.map((one) => curve(one.thumb, one.paint))),
+    h("svg", { viewBox: `0 0 ${WIDTH} ${PICTURE}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shown.map((one, at) => h("g", { key: at }, curve(one.thumb, one.paint, WIDTH, PICTURE)))),
     div({ class: "tile-name" }, span({ class: "truncate" }, card.title), first && shown.length === 1 && span({ class: "muted" }, number(first.thumb.last))),
   );
-}
-
-/** @param {Thumb} thumb @param {string} paint */
-function curve({ min, mean, max }, paint) {
-  const count = mean.length;
-  const x = (/** @type {number} */ i) => (count < 2 ? WIDTH / 2 : (1 + (i * (WIDTH - 2)) / (count - 1)).toFixed(1));
-  const y = (/** @type {number} */ level) => (1 + (1 - level / 254) * (PICTURE - 2)).toFixed(1);
-  let line = "";
-  let band = "";
-  // Draws runs of cells with values; gaps are not bridged.
-  for (let from = 0; from < count; from++) {
-    if (mean[from] === NONE) continue;
-    let to = from;
-    while (to < count && mean[to] !== NONE) to++;
-    const upper = [];
-    const lower = [];
-    const middle = [];
-    for (let i = from; i < to; i++) {
-      upper.push(`${x(i)} ${y(max[i])}`);
-      lower.unshift(`${x(i)} ${y(min[i])}`);
-      middle.push(`${x(i)} ${y(mean[i])}`);
-    }
-    line += to - from === 1 ? `M${middle[0]}h0.1` : `M${middle.join("L")}`;
-    if (to - from > 1) band += `M${[...upper, ...lower].join("L")}Z`;
-    from = to;
-  }
-  return h("g", null, h("path", { d: band, fill: paint, "fill-opacity": 0.22 }), h("path", { d: line, fill: "none", stroke: paint, "stroke-width": 1.5, "stroke-linecap": "round", "stroke-linejoin": "round", "vector-effect": "non-scaling-stroke" }));
 }

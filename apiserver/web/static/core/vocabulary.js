@@ -30,7 +30,12 @@ export function forget() {
 export const parameters = () => once("parameters", async () => (await call(...parametersCall)).parameters);
 
 /** @returns {Promise<{metric: string, variant: string, metric_hash: string, variant_hash: string}[]>} */
-export const series = () => once("series", async () => (await call(...seriesCall)).metrics);
+export const series = () =>
+  once("series", async () => {
+    const { metrics } = await call(...seriesCall);
+    store({ series: metrics });
+    return metrics;
+  });
 
 /** The series of a project's runs, with its subprojects. @param {string} name @returns {ReturnType<typeof series>} */
 export const seriesOfProject = (name) =>
@@ -59,27 +64,40 @@ export const projects = () => once("projects", async () => (await call("projects
 const REMEMBERED = "tidemark.names";
 const MOST_TEXT = 500_000;
 
-/** Everything that `query/compile.js` needs. */
-export async function vocabulary() {
-  const [known, all] = await Promise.all([parameters(), series()]);
+/** @returns {{parameters?: Awaited<ReturnType<typeof parameters>>, series?: Awaited<ReturnType<typeof series>>}} */
+function stored() {
   try {
-    const text = JSON.stringify([known, all]);
+    return JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "{}");
+  } catch {
+    return {};
+  }
+}
+
+/** @param {ReturnType<typeof stored>} names */
+function store(names) {
+  try {
+    const text = JSON.stringify({ ...stored(), ...names });
     if (text.length < MOST_TEXT) sessionStorage.setItem(REMEMBERED, text);
   } catch {
     // Storage is disabled or full: the next visit waits for the names.
   }
+}
+
+/** Everything that `query/compile.js` needs. */
+export async function vocabulary() {
+  const [known, all] = await Promise.all([parameters(), series()]);
+  store({ parameters: known, series: all });
   return withNames(known, all);
 }
 
 /** The names of this tab before its reload, or null. */
 export function remembered() {
-  try {
-    const [known, all] = JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "[]");
-    return known && all ? withNames(known, all) : null;
-  } catch {
-    return null;
-  }
+  const { parameters: known, series: all } = stored();
+  return known && all ? withNames(known, all) : null;
 }
+
+/** The series of this tab before its reload, or null. */
+export const rememberedSeries = () => stored().series ?? null;
 
 /** @param {Awaited<ReturnType<typeof parameters>>} known @param {Awaited<ReturnType<typeof series>>} all */
 function withNames(known, all) {

@@ -1,6 +1,6 @@
 // The runs table: virtual rows, sticky head and names, sorting, selection, keyboard cursor.
 import { useEffect, useLayoutEffect, useRef } from "../vendor/hooks.js";
-import { alpha, color } from "../core/colors.js";
+import { color } from "../core/colors.js";
 import { thumbKey } from "../core/thumbnails.js";
 import { runHref } from "../core/url.js";
 import { ago, ms } from "../core/format.js";
@@ -151,7 +151,7 @@ export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering,
 /** A curve that appears without its row being made again. @param {{curves: import("../vendor/signals.js").Signal<import("./runs-curves.js").Curves>, name: string, paint: string}} props */
 function Curve({ curves, name, paint }) {
   const thumb = useSignal(curves).get(name);
-  return thumb ? use(Sparkline, { thumb, stroke: paint, fill: alpha(paint, 0.22) }) : null;
+  return thumb ? use(Sparkline, { thumb, paint }) : null;
 }
 
 /** @param {string} title of the column @param {() => void} onClick */

@@ -8,7 +8,7 @@ import { loadStyle } from "../core/style.js";
 import { theme } from "../core/theme.js";
 import { thumbnailsCall } from "../core/thumbnails.js";
 import { go, param, place, runHref, setParams } from "../core/url.js";
-import { remembered, series, seriesOfProject, vocabulary } from "../core/vocabulary.js";
+import { remembered, rememberedSeries, series, seriesOfProject, vocabulary } from "../core/vocabulary.js";
 import { column, defaults, orderBy } from "../query/columns.js";
 import { compile } from "../query/compile.js";
 import { save } from "../core/save.js";
@@ -71,15 +71,19 @@ export default function Runs() {
   // A query that needs no names is sent at once; default columns need those of series only.
   const plain = !q.trim() && !project && orderBy(sort, NO_NAMES).length === sort.split(",").filter(Boolean).length;
   const isDefault = plain && !chosen && !before;
-  const first = useCall(() => (isDefault ? series() : null), [isDefault]);
+  const seriesBefore = useMemo(rememberedSeries, []);
+  const first = useCall(() => (isDefault && !seriesBefore ? series() : null), [isDefault]);
   const names = useCall(async () => {
-    if (isDefault) await series();
-    if (before || isDefault) await new Promise((done) => setTimeout(done, before ? BEHIND_MS : SOON_MS));
+    if (isDefault && !seriesBefore) await series();
+    if (before || isDefault) await new Promise((done) => setTimeout(done, before || seriesBefore ? BEHIND_MS : SOON_MS));
     // The default columns of a project show its own series.
     const [all, own] = await Promise.all([vocabulary(), project && !chosen ? seriesOfProject(project) : null]);
     return before && same(before, all) ? before : { ...all, own: own ?? all.series };
   }, [chosen ? "" : project]);
-  const early = useMemo(() => first.data && { ...NO_NAMES, series: first.data, own: first.data }, [first.data]);
+  const early = useMemo(() => {
+    const found = project ? null : first.data ?? seriesBefore;
+    return found && { ...NO_NAMES, series: found, own: found };
+  }, [first.data, project]);
   const shownNames = names.data ?? before ?? early;
   const known = names.data ?? before ?? (plain ? early ?? NO_NAMES : undefined);
   const listed = shownNames ?? known;
