@@ -75,6 +75,27 @@ def test_images_of_mlflows_database_lie_beside_it(copy: Copy) -> None:
     assert counted == {"artifacts (files)": 1, "datasets and models of runs": 1} and not damage(pieces)
 
 
+def test_of_two_points_of_a_step_mlflow_counts_the_later_and_greater(copy: Copy) -> None:
+    run = named(runs_below(copy("mlflow-files")))["second"]
+    for name, lines in {"late": ("2000 9.0 1", "1000 8.0 1", "3000 7.0 2"), "tie": ("1000 5.0 1", "1000 3.0 1")}.items():
+        (run.path / "metrics" / name).write_text("".join(f"{line}\n" for line in lines))
+    found = points(run.adapter.read(run))
+    assert found["late"] == [(1, 9.0), (2, 7.0)] and found["tie"] == [(1, 5.0)]
+
+
+@pytest.mark.parametrize("mark", ["#", "~"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_images_of_mlflow_have_their_key_and_missing_ones_are_named(mark: str, elsewhere: bool, copy: Copy) -> None:
+    run = named(runs_below(copy("mlflow-files")))["second"]
+    (run.path / "tags" / "mlflow.loggedImages").write_text("True")
+    images = run.path / ("other" if elsewhere else "artifacts") / "images"
+    images.mkdir(parents=True)
+    (images / f"pic{mark}ture%step%3%timestamp%1600000000000%5d0c.png").write_bytes(b"\x89PNG")
+    pieces = list(run.adapter.read(run))
+    assert [piece.name for piece in pieces if isinstance(piece, Picture)] == ([] if elsewhere else ["pic/ture"])
+    assert bool(damage(pieces)) is elsewhere
+
+
 def test_a_parameter_of_mlflow_that_can_not_be_read_is_named(copy: Copy) -> None:
     run = named(runs_below(copy("mlflow-files")))["first"]
     with (run.path / "params" / "lr").open("w") as file:
@@ -172,6 +193,31 @@ def test_trackio(copy: Copy) -> None:
     pieces = list(run.adapter.read(run))
     check_values(pieces, "loss")
     assert facts_of(pieces)["hyperparams"] == {"General": PARAMS}
+
+
+def test_images_and_alerts_of_trackio_and_runs_without_rows(copy: Copy) -> None:
+    folder = copy("trackio")
+    image = {"_type": "trackio.image", "file_path": "vision/first/7/a.png", "caption": "black"}
+    with sqlite3.connect(folder / "vision.db") as database:
+        ((id,),) = database.execute("SELECT DISTINCT run_id FROM metrics")
+        row = (id, "2026-12-01T00:00:00+00:00", "first", 7)
+        for value in (image, image | {"file_path": "../../outside.png"}):
+            values = (*row, json.dumps({"image": value}))
+            database.execute("INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) VALUES (?, ?, ?, ?, ?)", values)
+        database.execute("CREATE TABLE alerts (id INTEGER PRIMARY KEY, run_id TEXT, title TEXT)")
+        database.execute("INSERT INTO alerts (run_id, title) VALUES (?, 'the loss rises')", (id,))
+        config = "INSERT INTO configs (run_id, run_name, config, created_at) VALUES ('r2', 'second', '{\"lr\": 0.5}', '2026-12-01')"
+        database.execute(config)
+    database.close()
+    path = folder / "media" / "vision" / "first" / "7" / "a.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\x89PNG")
+    runs = named(runs_below(folder))
+    pieces = list(runs["first"].adapter.read(runs["first"]))
+    (picture,) = [piece for piece in pieces if isinstance(piece, Picture)]
+    assert (picture.name, picture.step, picture.caption, picture.data) == ("image", 7, "black", path)
+    assert damage(pieces) == ["image at step 7: the file ../../outside.png is missing"] and Skipped("alerts", 1) in pieces
+    assert facts_of(list(runs["second"].adapter.read(runs["second"])))["hyperparams"] == {"General": {"lr": 0.5}}
 
 
 @pytest.mark.parametrize("damage_", ["cut", "zeroed"])

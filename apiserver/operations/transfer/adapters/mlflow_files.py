@@ -29,6 +29,11 @@ LOGGED_IMAGES = "mlflow.loggedImages"
 """The tag of a run that called `log_image`."""
 
 
+_Point = tuple[int, float, int]
+"""Time in ms, value, step."""
+_SORTED = 1_000_000
+
+
 class MlflowFiles:
     """Reads runs in an mlruns folder."""
 
@@ -62,21 +67,15 @@ class MlflowFiles:
         columns = NamedColumns()
         for path in files_below(run.path / "metrics"):
             name = path.relative_to(run.path / "metrics").as_posix()
-            try:
-                with path.open(encoding="utf-8", errors="replace") as file:
-                    for line_number, line in enumerate(file, 1):
-                        if not line.endswith("\n"):
-                            yield Damaged(path, f"the line is cut off: {line[:60]!r}", line_number)
-                            continue
-                        point = _point(line)
-                        if point is not None:
-                            columns.add(name, *point)
-                        elif line.strip():
-                            yield Damaged(path, f"not a metric: {line.strip()[:60]!r}", line_number)
-                        if columns.full:
-                            yield from columns.take()
-            except OSError as error:
-                yield guarded(path, error)
+            for found in _read_metric(path):
+                if not isinstance(found, list):
+                    yield found
+                    continue
+                # Of two points of a step, MLflow shows the one with the greater (time, value), wherever in the file it is.
+                for time, value, step in sorted(found):
+                    columns.add(name, step, value, time)
+                    if columns.full:
+                        yield from columns.take()
         yield from columns.take()
         yield from artifacts_in([run.path / "artifacts"], tags, str(meta.get("artifact_uri") or run.path))
         yield from counted(
@@ -99,8 +98,30 @@ def run_facts(status: Any, start: Any, end: Any, tags: dict[str, str], params: d
     return facts
 
 
-def _point(line: str) -> tuple[int, float, int] | None:
-    """(step, value, time in ms) of a line `timestamp value [step [dataset digest]]`; None for another line."""
+def _read_metric(path: Path) -> Iterator[Piece | list[_Point]]:
+    """The points of a metric's file, a million together, and its damage."""
+    points: list[_Point] = []
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line_number, line in enumerate(file, 1):
+                if not line.endswith("\n"):
+                    yield Damaged(path, f"the line is cut off: {line[:60]!r}", line_number)
+                    continue
+                point = _point(line)
+                if point is not None:
+                    points.append(point)
+                    if len(points) >= _SORTED:
+                        yield points
+                        points = []
+                elif line.strip():
+                    yield Damaged(path, f"not a metric: {line.strip()[:60]!r}", line_number)
+    except OSError as error:
+        yield guarded(path, error)
+    yield points
+
+
+def _point(line: str) -> _Point | None:
+    """The point of a line `timestamp value [step [dataset digest]]`; None for another line."""
     parts = line.split()
     if len(parts) not in (2, 3, 5):
         return None
@@ -112,7 +133,7 @@ def _point(line: str) -> tuple[int, float, int] | None:
     step = whole(parts[2]) if len(parts) > 2 else 0
     if time is None or step is None or not 0 <= time <= 253_402_300_799_999:
         return None
-    return step, value, time
+    return time, value, step
 
 
 def _experiment(folder: Path) -> str:
@@ -146,12 +167,17 @@ def artifacts_in(folders: Iterable[Path], tags: Mapping[str, str], stored: str) 
         elif found[4] == "webp":
             continue  # MLflow's thumbnail of an image
         else:
-            place = found[1].replace("#", "/"), int(found[2])
+            place = image_key(found[1]), int(found[2])
             yield Picture(printable(place[0]), place[1], int(found[3]), path, found[4], numbers[place])
             numbers[place] += 1
     if not numbers and tags.get(LOGGED_IMAGES, "").lower() == "true":
         yield Damaged(stored, "the images of the run are kept here, which is not beside the run or its database, and were not read")
     yield from counted(kinds)
+
+
+def image_key(name: str) -> str:
+    """The key of an image from its file's name, in which MLflow writes `#` (newer versions `~`) for a slash."""
+    return name.replace("#", "/").replace("~", "/")
 
 
 def files_below(folder: Path) -> Iterator[Path]:

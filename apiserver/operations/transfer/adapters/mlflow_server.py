@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from apiserver.operations.http_calls import NoAnswer, send
 from apiserver.operations.transfer.adapters.mlflow_database import GREATEST
-from apiserver.operations.transfer.adapters.mlflow_files import IMAGE, run_facts
+from apiserver.operations.transfer.adapters.mlflow_files import IMAGE, image_key, run_facts
 from apiserver.operations.transfer.adapters.rows import NamedColumns, counted, json_object, number, whole
 from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Picture, Piece, printable
 
@@ -114,7 +114,7 @@ class MlflowServer:
                 if image is None or folder != "images":
                     kinds["artifacts (files)"] += 1
                 elif image[4] != "webp":  # MLflow's thumbnail of an image
-                    place = image[1].replace("#", "/"), int(image[2])
+                    place = image_key(image[1]), int(image[2])
                     try:
                         content = self._send(f"/get-artifact?{urlencode({'run_uuid': run.key, 'path': path})}", None)
                         yield Picture(printable(place[0]), place[1], int(image[3]), content, image[4], numbers[place])

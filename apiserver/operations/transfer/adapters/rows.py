@@ -192,6 +192,15 @@ def small_file(path: Path) -> bytes:
     return data
 
 
+def file_below(root: Path, path: Any) -> Path:
+    """The file at a relative path. Raises ValueError when it is missing or the path leads out of the folder."""
+    root = root.resolve()
+    found = (root / path).resolve() if isinstance(path, str) and "\0" not in path else root
+    if not found.is_relative_to(root) or not found.is_file():
+        raise ValueError(f"the file {path} is missing")
+    return found
+
+
 def counted(kinds: Counter[str]) -> Iterator[Skipped]:
     """Pieces for skipped data, by kind."""
     for kind, count in sorted(kinds.items()):

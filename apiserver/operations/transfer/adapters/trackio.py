@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from apiserver.operations.transfer.adapters.rows import (
+    MEDIA,
     PARAMETERS,
     NamedColumns,
     counted,
+    file_below,
     flat,
     json_object,
     milliseconds,
@@ -18,8 +20,15 @@ from apiserver.operations.transfer.adapters.rows import (
     whole,
 )
 from apiserver.operations.transfer.databases import ForeignDatabase, opened, runs_of_databases
-from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Piece, printable
+from apiserver.operations.transfer.pieces import Damaged, Facts, FoundRun, Picture, Piece, printable
 
+_COUNTED = {
+    "alerts": "alerts",
+    "traces": "traces",
+    "run_artifact_links": "artifacts",
+    "external_run_artifact_links": "artifacts",
+}
+"""Tables with rows of runs that are counted."""
 _NEEDED = {"run_name", "step", "metrics", "timestamp"}
 
 
@@ -37,8 +46,13 @@ class Trackio:
 
     def _listed(self, path: Path, database: ForeignDatabase) -> Iterator[FoundRun]:
         column = _id_column(database)
-        statement = f"SELECT {column}, max(run_name) FROM metrics GROUP BY {column} ORDER BY min(id)"  # noqa: S608
-        for id, run in database.rows(statement):
+        tables = ("metrics", "system_metrics", "configs")
+        rows = " UNION ALL ".join(
+            f"SELECT {column} AS run, run_name, {place} AS place, id FROM {table}"  # noqa: S608
+            for place, table in enumerate(tables)
+            if {column, "run_name", "id"} <= database.columns(table)
+        )
+        for id, run in database.rows(f"SELECT run, max(run_name) FROM ({rows}) GROUP BY run ORDER BY min(place), min(id)"):  # noqa: S608
             yield FoundRun(self, path, key=str(id), name=printable(str(run)), project=printable(path.stem))
 
     def read(self, run: FoundRun) -> Iterator[Piece]:
@@ -63,7 +77,11 @@ class Trackio:
             if columns.first is not None and columns.last is not None:
                 facts |= {"created_at": columns.first / 1000, "started_at": columns.first / 1000, "ended_at": columns.last / 1000}
             yield Facts(facts)
-            yield from counted(kinds)
+            for table, kind in _COUNTED.items():
+                if column in database.columns(table):
+                    ((count,),) = database.rows(f"SELECT count(*) FROM {table} WHERE {column} = ?", run.key)  # noqa: S608
+                    kinds[kind] += count
+            yield from counted(+kinds)
 
     def _row(
         self,
@@ -88,10 +106,21 @@ class Trackio:
             found = number(value)
             if found is not None:
                 columns.add(prefix + name, step, found, time)
+            elif isinstance(value, dict) and value.get(MEDIA) == "trackio.image":
+                yield _image(run, prefix + name, step, time, value)
             elif value is not None:
                 kinds[_kind(value)] += 1
         if columns.full:
             yield from columns.take()
+
+
+def _image(run: FoundRun, name: str, step: int, time: int, value: dict[str, Any]) -> Piece:
+    """The image of a row; its file is in `media/` beside the database."""
+    try:
+        path = file_below(run.path.parent / "media", value.get("file_path"))
+    except ValueError as error:
+        return Damaged(run.path, f"{name} at step {step}: {error}")
+    return Picture(printable(name), step, time, path, path.suffix[1:] or "png", caption=str(value.get("caption") or ""))
 
 
 def _id_column(database: ForeignDatabase) -> str:

@@ -17,6 +17,7 @@ from apiserver.operations.transfer.adapters.rows import (
     PARAMETERS,
     NamedColumns,
     counted,
+    file_below,
     flat,
     guarded,
     json_object,
@@ -272,12 +273,8 @@ class _Reader:
             yield guarded(self._path, ValueError(f"{name} at step {step}: {error}"))
 
     def _file(self, path: Any) -> Path:
-        """A file in the run's `files/`. Raises ValueError when it is missing or the path leads out of the folder."""
-        root = (self._path.parent / "files").resolve()
-        found = (root / path).resolve() if isinstance(path, str) and "\0" not in path else root
-        if not found.is_relative_to(root) or not found.is_file():
-            raise ValueError(f"the file {path} is missing")
-        return found
+        """A file in the run's `files/`. Raises ValueError."""
+        return file_below(self._path.parent / "files", path)
 
     def _stats(self, data: bytes) -> None:
         moment, values = self._time, []
