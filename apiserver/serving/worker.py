@@ -30,6 +30,8 @@ REFUSED_RATE = 1_000_000.0
 """The same for the rest of a refused body."""
 KEPT_SECONDS = 15.0
 """Seconds that a browser's connection is kept alive."""
+STRANGER_SECONDS = 60.0
+"""Seconds for which the connection of a client without a login is kept alive at most, whatever it asks and however slowly it reads."""
 KEPT_BODY = 1_000_000
 """A connection is closed after a request with a larger body."""
 FULL = (
@@ -85,6 +87,12 @@ class ConnectionSlot:
     def __init__(self, limits: ConnectionLimits, address: str) -> None:
         self._limits, self._address = limits, address
         self._unknown = True
+        self._opened = time.monotonic()
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether a client without a login has had its place for long enough."""
+        return self._unknown and time.monotonic() - self._opened > STRANGER_SECONDS
 
     def authenticated(self) -> None:
         """The client is authenticated. May be called for every request."""
@@ -123,6 +131,11 @@ class PacedSocket:
     def admitted(self) -> None:
         """The caller of this request is authenticated."""
         self._slot.authenticated()
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the connection should be closed after this request, to leave its place to others."""
+        return self._slot.is_used_up
 
     def expect_body(self, rate: float = LEAST_RATE) -> None:
         """From now on the client must send `rate` bytes/s, after GRACE seconds. Faster data earns credit, up to the idle time-out."""
@@ -283,7 +296,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped package
         self._kept.discard(sock)
         sock.expect_body()
         req.body = CheckedBody(req.body)
-        if not _is_kept(dict(req.headers)):
+        if sock.is_used_up or not _is_kept(dict(req.headers)):
             req.must_close = True
         sock.hold_head()
         try:

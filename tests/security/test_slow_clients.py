@@ -182,6 +182,28 @@ def test_a_body_that_keeps_the_pace_may_take_long(server: Server) -> None:
         assert sock.recv(100).split()[1] == b"200"
 
 
+@pytest.mark.parametrize("login", [False, True])
+def test_a_stranger_does_not_keep_a_place_by_a_ping_now_and_then(server: Server, login: bool) -> None:
+    """Nor by reading the answers slowly: a connection with a login is kept."""
+    key, secret = credentials(server)
+    token = server.client(key, secret).call("auth.login")["token"].encode()
+    shown = b"Authorization: Bearer " + token + b"\r\n" if login else b""
+    head = b"GET /users.get_current_user HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Mode: cors\r\n" + shown + b"\r\n"
+    with opened(server) as sock:
+        kept = 0
+        while kept < 20:
+            sock.sendall(head)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += (part := sock.recv(65536))
+                assert part
+            if b"connection: close" in answer.lower():
+                break
+            kept += 1
+            time.sleep(0.3)
+    assert (kept == 20) == login and kept > 3
+
+
 def test_silent_connections_of_one_address_leave_places_for_others(server: Server) -> None:
     with ExitStack() as held:
         for _ in range(80):
