@@ -13,6 +13,7 @@ from typing import Any
 from apiserver.operations.transfer.importer import Importer
 from apiserver.operations.transfer.pieces import Picture, Skipped, Text
 from tests.fuzz.test_imports import Lines
+from tests.runs.conftest import tidemark
 from tests.transfer.boards import damage, pieces_of, points, runs_below
 from tests.transfer.conftest import Copy
 from tests.transfer.test_recorded import facts_of
@@ -92,6 +93,15 @@ def test_the_folders_of_a_resumed_run_are_one_run_in_the_order_of_their_dates(tm
     assert [piece.text for piece in pieces if isinstance(piece, Text)] == ["one", "two"]
     facts = facts_of(pieces)
     assert facts["status"] == "finished" and facts["started_at"] == 1_600_000_000
+
+
+def test_folders_of_a_resumed_run_that_are_named_one_by_one_are_one_run(tmp_path: Path) -> None:
+    folders = [tmp_path / f"offline-run-{date}-abc" for date in ("20200913_122820", "20200913_122640")]
+    for place, folder in enumerate(folders):
+        wandb_file(folder, start(1_600_000_000), row(place, loss=1.0))
+    done = tidemark("import", *map(str, folders), "--data", str(tmp_path / "data"), "--json")
+    report = json.loads(done.stdout)
+    assert (report["runs"], report["events"], [found["path"] for found in report["ids"]]) == (1, 2, [str(folders[1] / "run-abc.wandb")])
 
 
 def test_a_copy_of_a_run_is_read_once(copy: Copy, tmp_path: Path) -> None:
