@@ -75,6 +75,16 @@ def test_images_of_mlflows_database_lie_beside_it(copy: Copy) -> None:
     assert counted == {"artifacts (files)": 1, "datasets and models of runs": 1} and not damage(pieces)
 
 
+def test_files_of_metrics_that_lost_their_beginning_are_named(copy: Copy) -> None:
+    first = named(runs_below(copy("mlflow-files")))["first"]
+    (first.path / "metrics" / "odd").write_bytes(b"")
+    assert "the file is empty" in damage(list(first.adapter.read(first)))
+    (run,) = runs_below(copy("dvclive"))
+    loss = run.path / "plots" / "metrics" / "train" / "loss.tsv"
+    loss.write_bytes(loss.read_bytes().replace(b"loss\n0\t", b"los"))
+    assert any("the header does not name the metric" in reason for reason in damage(list(run.adapter.read(run))))
+
+
 def test_of_two_points_of_a_step_mlflow_counts_the_later_and_greater(copy: Copy) -> None:
     run = named(runs_below(copy("mlflow-files")))["second"]
     for name, lines in {"late": ("2000 9.0 1", "1000 8.0 1", "3000 7.0 2"), "tie": ("1000 5.0 1", "1000 3.0 1")}.items():

@@ -120,6 +120,17 @@ def test_a_resumed_offline_run_that_counts_its_steps_again_is_said(tmp_path: Pat
     assert importer.tally.skipped == {"points that a later one of the same metric and step replaces": 2}
 
 
+def test_zeros_and_half_a_head_in_place_of_a_record_are_named(tmp_path: Path) -> None:
+    """After a power failure the end of a file may be zeros."""
+    path = wandb_file(tmp_path / "run-1-abc", start(1_600_000_000), row(0, loss=1.0))
+    whole = path.read_bytes()
+    for end, reason in ((bytes(100_000), "zeros in place of a record"), (b"\1\2\3", "the file ends in the middle of a record")):
+        path.write_bytes(whole + end)
+        pieces = pieces_of(tmp_path)
+        assert points(pieces) == {"loss": [(0, 1.0)]}
+        assert damage(pieces) == [f"data from offset {len(whole):,} on are lost: {reason}"]
+
+
 def test_what_was_removed_is_gone(tmp_path: Path) -> None:
     wandb_file(
         tmp_path / "run-1-abc",

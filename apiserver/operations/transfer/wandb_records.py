@@ -26,6 +26,7 @@ def records(path: Path) -> Iterator[bytes | Bad]:
     """The records of a file; after damage, reading continues in the next block. Raises OSError, and ValueError for another kind of file."""
     held: list[bytes] = []
     size = 0
+    zeros = False
     with path.open("rb") as file:
         start = 0
         while block := file.read(_BLOCK):
@@ -38,7 +39,10 @@ def records(path: Path) -> Iterator[bytes | Bad]:
                 crc, length, kind = _HEAD.unpack_from(block, at)
                 body = block[at + _HEAD.size : at + _HEAD.size + length]
                 if crc == length == kind == 0:
-                    break  # the rest of the block is empty
+                    if not zeros:
+                        yield Bad(start + at, "zeros in place of a record")
+                    held, size, zeros = [], 0, True
+                    break
                 if len(body) < length or kind not in (_FULL, _FIRST, _MIDDLE, _LAST) or zlib.crc32(body, zlib.crc32(bytes((kind,)))) != crc:
                     last = len(block) < _BLOCK
                     yield Bad(
@@ -47,6 +51,7 @@ def records(path: Path) -> Iterator[bytes | Bad]:
                     held, size = [], 0
                     break
                 at += _HEAD.size + length
+                zeros = False
                 if kind in (_FULL, _FIRST):
                     if held:
                         yield Bad(start + at, "a record is incomplete")
@@ -63,6 +68,9 @@ def records(path: Path) -> Iterator[bytes | Bad]:
                     if kind == _LAST:
                         yield b"".join(held)
                         held, size = [], 0
+            else:
+                if at < len(block) < _BLOCK:  # a whole block may end with up to six zeros
+                    yield Bad(start + at, "the file ends in the middle of a record")
             start += len(block)
     if not start:
         yield Bad(0, "the file is empty")

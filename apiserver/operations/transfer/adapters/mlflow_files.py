@@ -101,6 +101,7 @@ def run_facts(status: Any, start: Any, end: Any, tags: dict[str, str], params: d
 def _read_metric(path: Path) -> Iterator[Piece | list[_Point]]:
     """The points of a metric's file, a million together, and its damage."""
     points: list[_Point] = []
+    line_number = 0
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             for line_number, line in enumerate(file, 1):
@@ -117,6 +118,9 @@ def _read_metric(path: Path) -> Iterator[Piece | list[_Point]]:
                     yield Damaged(path, f"not a metric: {line.strip()[:60]!r}", line_number)
     except OSError as error:
         yield guarded(path, error)
+    else:
+        if not line_number:
+            yield Damaged(path, "the file is empty")
     yield points
 
 

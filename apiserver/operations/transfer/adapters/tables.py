@@ -230,6 +230,8 @@ class Table:
             if not header:
                 return
             self._head = reader.line_num
+            if self._metric and self._metric.rpartition("/")[2] not in header:
+                yield self._head, f"the header does not name the metric: {delimiter.join(header)[:60]!r}"
             for problem in self._doubled(header):
                 yield self._head, problem
             places = [place for place, name in enumerate(header) if name not in self._left_out]
