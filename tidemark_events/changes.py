@@ -69,7 +69,7 @@ class Changes:
                 self._pause = FIRST_PAUSE
                 frame = json.loads(text)
                 if self._run in frame.get("unknown", ()):
-                    self._lost(never=True)  # another company's public run, of which the socket says nothing; or a deleted one
+                    self._lost(never=True)  # another company's public run, whose changes the socket does not report; or a deleted one
                     return
                 if self._concerns(frame):
                     return

@@ -22,7 +22,7 @@ ENDED = ("completed", "failed", "stopped", "closed", "published")
 
 
 class Follower:
-    """Tracks what was read of a run, and reads what is new."""
+    """Reads the new points and lines of a run, and remembers how far it has read."""
 
     def __init__(self, wire: Wire, run: str, *, points: bool, lines: bool) -> None:
         self._wire, self._run = wire, run

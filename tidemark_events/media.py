@@ -84,7 +84,7 @@ def figures(wire: Wire, run: str, metric: str | None, last: int) -> dict[str, An
 
 
 def figure(text: str) -> Any:
-    """A plotly figure where plotly is installed, else a dict; what is no figure comes as it was sent."""
+    """A plotly figure where plotly is installed, else a dict; anything else is returned as it was sent."""
     try:
         data = json.loads(text)
     except ValueError:

@@ -196,8 +196,8 @@ class Run:
     def follow(self, *, points: bool = True, lines: bool = True, history: bool = True, interval: float = 1.0) -> Iterator[Point | Line]:
         """Points and lines as they arrive, after those that are there (`history`); ends when the run has ended.
 
-        The server says by a WebSocket when there is something to read; where a proxy blocks it, the run is polled every `interval` seconds.
-        Continues after a lost connection. A point that was replaced comes again. Raises NotFound when the run is deleted.
+        A WebSocket reports when there is something new; where a proxy blocks it, the run is polled every `interval` seconds.
+        Continues after a lost connection. A point that was replaced is yielded again. Raises NotFound when the run is deleted.
         """
         if not points and not lines:
             raise InvalidArgument("nothing to follow: points and lines are both off")

@@ -161,7 +161,7 @@ class Database:
             gevent.spawn(self._give_back)
 
     def _give_back(self) -> None:
-        gevent.sleep(GIVE_BACK_AFTER)  # once for many deletes: each look costs a turn of the writer, and a checkpoint
+        gevent.sleep(GIVE_BACK_AFTER)  # once for many deletes: each pass takes a transaction of the writer and a checkpoint
         try:
             while not self._closed and _apply(self._writers, self._vacuum):
                 gevent.sleep(0.005)

@@ -50,7 +50,7 @@ class Stretch:
             end = self._select("timestamp, seq", 1, offset=SCAN_ROWS).fetchone()
             if end is not None:
                 self._add(f"(timestamp, seq) {'>' if self._paging.descending else '<'}= (?,?)", *end)
-            # SQLite's lower() is ASCII only, as is the narrowing that is asked for.
+            # SQLite's lower() is ASCII only, and so is this narrowing.
             lower = search.narrowing.lower() if search.ignore_case else search.narrowing
             self._add("instr(lower(msg), ?)" if search.ignore_case else "instr(msg, ?)", lower)
         rows, cut = _some(self._select("timestamp, seq, msg"), self._paging.limit)

@@ -87,7 +87,7 @@ class ElasticPoints:
         return found.columns()
 
     def _stretch(self, indices: Mapping[SeriesKey, str], filters: list[Query], width: int) -> list[PointColumns]:
-        """The points of series at so few iterations that a page holds those of each; some series are asked for together."""
+        """The points of series at so few iterations that a page holds those of each; several series share a search."""
         found: list[PointColumns] = []
         body: Query = {"size": PAGE, "_source": False, "stored_fields": "_none_", "sort": [{"iter": "asc"}, *_payload()]}
         body["track_total_hits"] = False
