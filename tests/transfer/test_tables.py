@@ -165,6 +165,15 @@ def test_a_quote_that_is_never_closed_is_named_with_the_lines_it_hides(tmp_path:
     assert damage(pieces) == ["line 3 to 5: unexpected end of data"]
 
 
+def test_half_a_number_at_the_end_of_a_table_is_said(tmp_path: Path) -> None:
+    """Any program may leave out the last line's end, so it is read all the same."""
+    path = tmp_path / "history.csv"
+    path.write_text("step,loss\n0,1.5\n1,0.2")
+    pieces = read_file(path)
+    assert points(pieces) == {"loss": [(0, 1.5), (1, 0.2)]} and not damage(pieces)
+    assert counted(pieces) == {"last lines without an end, which may be cut off": 1}
+
+
 def test_a_cell_of_several_lines_is_a_cell(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_text('step,loss,note\n0,1,"two\nlines"\n1,0.5,\n')

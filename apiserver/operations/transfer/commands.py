@@ -175,7 +175,7 @@ def _report(tally: Any, seconds: float) -> None:
 def _skipped(tally: Any) -> None:
     if tally.skipped:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(tally.skipped.items()))
-        click.echo(f"Skipped, no counterpart in Tidemark: {kinds}")
+        click.echo(f"Skipped, or not certain: {kinds}")
 
 
 def _as_json(tally: Any, runs: list[Any], seconds: float) -> dict[str, Any]:

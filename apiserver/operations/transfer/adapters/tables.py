@@ -249,6 +249,8 @@ class Table:
                     yield reader.line_num, dict(zip(names, (cells[place] for place in places), strict=True))
                 elif cells:
                     yield reader.line_num, f"expected {many(len(header), 'cell')}, got {len(cells)}"
+            if lines.endless and not lines.cut:
+                self._kinds["last lines without an end, which may be cut off"] += 1
             if lines.cut:
                 yield reader.line_num + 1, f"the line is cut off: {lines.cut[:60]!r}"
 
@@ -359,15 +361,17 @@ def _is_trackio(path: Path) -> bool:
 
 
 class _Lines:
-    """The lines of a file without NUL. With `ended`, a last line without an end is left out, and `cut` holds it."""
+    """The lines of a file without NUL. `endless`: whether the last one has no end. With `ended`, such a line is left out, and `cut` holds it."""
 
     def __init__(self, file: Iterable[str], *, ended: bool) -> None:
         self._file, self._ended = file, ended
         self.cut = ""
+        self.endless = False
 
     def __iter__(self) -> Iterator[str]:
         for line in self._file:
-            if self._ended and not line.endswith(("\n", "\r")):
+            self.endless = not line.endswith(("\n", "\r"))
+            if self._ended and self.endless:
                 self.cut = line
             else:
                 yield line.replace("\0", "\ufffd")
