@@ -7,7 +7,7 @@ compared by digests, task by task, before a task counts as copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,6 @@ from apiserver.operations.notes import Notes
 from apiserver.serving.serve import claim_data_folder
 from apiserver.settings import Settings
 from apiserver.stores.batch import EventBatch
-from apiserver.stores.errors import Conflict
 from apiserver.stores.event_types import TYPES
 from apiserver.stores.records import LOG, rewound
 from apiserver.stores.registry import ACTIVITY_FIELDS, Document, Kind
@@ -126,12 +125,13 @@ class StoreCopy:
         made = registry.create_many(kind, company, {one.id: one.body for one in documents})
         others = [one for one in documents if one.id not in made]
         known = registry.get_many(kind, company, [one.id for one in others])
+        changed = []
         for one in others:
             there = known.get(one.id)
             if there is not None and _plain(there) != _plain(one):
                 there.body = one.body
-                with suppress(Conflict):  # a difference, which is named below
-                    registry.replace(there)
+                changed.append(there)
+        registry.replace_many(kind, company, changed)  # one that somebody changed meanwhile is a difference, which is named below
         again = registry.get_many(kind, company, [one.id for one in documents])
         for one in documents:
             if one.id not in again or _plain(again[one.id]) != _plain(one):

@@ -131,7 +131,7 @@ class ProjectList:
                 raise ProjectLocationFixed("projects.move moves it", id=id, name=name)
             self._rename(company, user, id, name)
         rest = {name: value for name, value in changed.items() if name != "name"}
-        body = self._change(company, id, rest)
+        body = self._records.change("project", company, id, lambda body: body.update(rest))[1]
         return {**changed, "last_update": iso(body["last_update"])}
 
     def move(self, company: str, user: str, id: str, new_location: str) -> int:
@@ -178,14 +178,14 @@ class ProjectList:
                 raise InvalidProject(id=parent)
             path = [*(holder.body.get("path") or []), parent]
         below = self._projects.descendants(company, [id], fields=("name", "path"))
-        self._place(company, id, name, path)
+        places = {id: _place(name, path)}
         for child in below:
             inner = child.body.get("path") or []
-            self._place(company, child.id, name + child.body["name"][len(old) :], [*path, *inner[inner.index(id) :]])
-        return 1 + len(below)
+            places[child.id] = _place(name + child.body["name"][len(old) :], [*path, *inner[inner.index(id) :]])
+        self._records.change_all("project", company, places, lambda body: body.update(places[body["id"]]))
+        return len(places)
 
-    def _place(self, company: str, id: str, name: str, path: list[str]) -> None:
-        self._change(company, id, {"name": name, "basename": name.rsplit("/", 1)[-1], "path": path, "parent": path[-1] if path else None})
 
-    def _change(self, company: str, id: str, fields: Body) -> Body:
-        return self._records.change("project", company, id, lambda body: body.update(fields))[1]
+def _place(name: str, path: list[str]) -> Body:
+    """The fields of a project with this name, below those of the path."""
+    return {"name": name, "basename": name.rsplit("/", 1)[-1], "path": path, "parent": path[-1] if path else None}
