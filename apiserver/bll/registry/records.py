@@ -98,7 +98,9 @@ class Records:
     def check_own(self, kind: Kind, company: str, ids: Collection[str]) -> None:
         """To be called before several documents are changed: raises the kind's error with all ids if one is unknown, NoWritePermission if one is
         public."""
-        found = find_readable(self.registry, kind, company, ids, fields=["public"])
+        found: dict[str, Document] = {}
+        for part in in_parts(list(ids)):
+            found |= find_readable(self.registry, kind, company, part, fields=["public"])
         if len(found) < len(set(ids)):
             raise unknown(kind, ids)
         for document in found.values():

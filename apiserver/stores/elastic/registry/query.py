@@ -161,12 +161,28 @@ def predicate(condition: Condition, allowed: PatternTime) -> Callable[[Any], boo
     if condition.op == "exists":
         return lambda value: value is not None
     if condition.op == "in":
-        return lambda value: any(_equals(value, wanted) for wanted in values)
+        return _is_among(values)
     if condition.op == "all":
         return lambda value: all(_equals(value, wanted) for wanted in values)
     if condition.op == "range":
         return lambda value: _inside(value, values[0], values[1])
     return searched(allowed, *values)
+
+
+def _is_among(values: Sequence[Any]) -> Callable[[Any], bool]:
+    """Whether a value, or an item of a list, equals one of the values: with 200 ids and 10,000 documents, each a look-up instead of 200 comparisons."""
+    try:
+        wanted = frozenset(values)
+    except TypeError:  # an object or a list among them
+        return lambda value: any(_equals(value, one) for one in values)
+    items = wanted - {None}
+
+    def holds(value: Any) -> bool:
+        if isinstance(value, list):
+            return any(item.__hash__ is not None and item in items for item in value)
+        return value.__hash__ is not None and value in wanted
+
+    return holds
 
 
 def _equals(value: Any, wanted: Any) -> bool:

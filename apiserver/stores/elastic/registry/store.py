@@ -63,7 +63,7 @@ class ElasticRegistry(Registry):
         except IndexGone:
             self._layout.lost = True
             raise
-        documents = [document_of(found[id]) for id in stored_ids if id in found]
+        documents = [document_of(found[id]) for id in paced(stored_ids, CONVERTED) if id in found]
         return {document.id: document for document in documents}
 
     def find_anywhere(self, kind: Kind, ids: Collection[str]) -> list[Document]:
