@@ -159,12 +159,15 @@ def test_settings_and_results_are_parallel_coordinates(compared: list[str], page
     expect(page.locator("svg.parallel")).not_to_have_attribute("aria-label", re.compile("General/lr"))
 
 
-def test_further_runs_are_found_and_added(compared: list[str], page: Page) -> None:
+def test_further_runs_are_found_added_and_dragged_into_another_order(compared: list[str], page: Page) -> None:
     page.goto(f"/compare?runs={','.join(compared[:2])}")
     page.get_by_role("button", name="Add runs").click()
     page.get_by_role("searchbox", name="Find a run").fill("RESNET50-base")
     page.get_by_role("list", name="Runs").get_by_role("button", name="resnet50-base").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Compare 3 runs")
+    listed = page.get_by_role("complementary", name="Compared runs").get_by_role("listitem")
+    listed.nth(2).drag_to(listed.nth(0))
+    expect(listed.locator(".run-name")).to_have_text(["resnet50-base", "resnet50-aug-7", "resnet50-aug-6"])
 
 
 def test_one_figure_of_all_runs_stands_side_by_side(compared: list[str], server: Client, page: Page) -> None:

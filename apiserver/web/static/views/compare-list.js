@@ -24,9 +24,19 @@ export function RunList({ runs, solo, onMove, onToggle, onLeave, onSolo }) {
   const { first, last, before, after } = useVirtual(box, runs.length, ROW);
   const long = runs.length > LONG && innerWidth > WIDE;
   const space = (/** @type {string} */ key, /** @type {number} */ height) => height > 0 && li({ key, class: "space", "aria-hidden": "true", style: { height: `${height}px` } });
+  const dragged = useRef(-1);
   const entry = (/** @type {import("./compare.js").Compared} */ run, /** @type {number} */ index) =>
     li(
-      { key: run.id, class: run.hidden ? "off" : "", "aria-setsize": runs.length, "aria-posinset": index + 1 },
+      {
+        key: run.id, class: run.hidden ? "off" : "", "aria-setsize": runs.length, "aria-posinset": index + 1, draggable: true,
+        onDragStart: () => (dragged.current = index),
+        onDragOver: (/** @type {DragEvent} */ event) => dragged.current >= 0 && event.preventDefault(), // a run may be dropped here
+        onDrop: (/** @type {DragEvent} */ event) => {
+          event.preventDefault();
+          if (dragged.current >= 0) onMove(dragged.current, index - dragged.current);
+        },
+        onDragEnd: () => (dragged.current = -1),
+      },
       span({ class: "dot", style: { background: color(run.pick) } }),
       link({ href: runHref(run.id), class: "run-name truncate", title: [run.name, run.project?.name].filter(Boolean).join("\n") }, run.name),
       span(
