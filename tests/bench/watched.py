@@ -133,7 +133,10 @@ def watched(report: Report, server: Server, minutes: float = MINUTES) -> None:
                 most=33,
                 note=f"{len(long)} tasks above 100 ms, greatest {max(seen['long'] or [0]):.0f} ms",
             )
-            report.add(f"  {name}: layout shifts", seen["shifts"], "", most=0.01, note=", ".join(sorted(set(seen["moved"]))[:3]))
+            views = 6 * rounds if name == "reader" else 1
+            report.add(
+                f"  {name}: layout shifts a view", seen["shifts"] / views, "", most=0.01, note=", ".join(sorted(set(seen["moved"]))[:3])
+            )
             report.add(f"  {name}: heap grew by", tab.heap() - heap, "MB", most=5)
             report.add(f"  {name}: elements more", tab.elements() - elements, "")
             report.add(f"  {name}: over the wire", (tab.bytes - size) / 1e3 / seconds, "kB/s", most=None if name == "reader" else 30)

@@ -28,7 +28,7 @@ export function RunStatus({ run }) {
     { class: `status ${kind}`, title: [Number.isNaN(since) ? "" : `since ${stampWithZone(since)}`, reason].filter(Boolean).join("\n") },
     icon(name),
     word,
-    said && span({ class: "wide-only" }, said),
+    said && span({ class: "wide-only said" }, said),
   );
 }
 

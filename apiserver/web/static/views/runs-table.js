@@ -1,17 +1,11 @@
 // The runs table: virtual rows, sticky head and names, sorting, selection, keyboard cursor.
 import { useEffect, useLayoutEffect, useRef } from "../vendor/hooks.js";
 import { color } from "../core/colors.js";
-import { thumbKey } from "../core/thumbnails.js";
-import { runHref } from "../core/url.js";
-import { ago, ms } from "../core/format.js";
 import { button, div, fragment, input, span, table, tag, tbody, td, th, thead, tr, use } from "../ui/html.js";
-import { useSignal } from "../ui/hooks.js";
 import { icon } from "../ui/icons.js";
-import { link } from "../ui/link.js";
-import { statusBadge } from "../ui/status.js";
 import { useVirtual } from "../ui/virtual.js";
 import { useColumnWidths } from "./column-widths.js";
-import { Sparkline } from "./sparkline.js";
+import { Row } from "./runs-row.js";
 
 export const ROW = 33;
 const HEAD = 33;
@@ -66,25 +60,13 @@ export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering,
     anchor.current = index;
     onCursor(index);
   };
-  // A row of which nothing has changed is taken as it was made last; what it does is found here, where everything is fresh.
-  const made = useRef(/** @type {Map<string, {of: unknown[], node: any}>} */ (new Map()));
   const act = useRef({ choose, onHide });
   act.current = { choose, onHide };
-  /** @type {typeof made.current} */
-  const rowsNow = new Map();
-  const rowOf = (/** @type {import("../query/columns.js").Run} */ run, /** @type {number} */ index) => {
-    const look = { on: selected.has(run.id), here: index === cursor, off: hidden.has(run.id), paint: color(picks.get(run.id) ?? 32) };
-    const of = [run, index, columns, ...Object.values(look)];
-    const old = made.current.get(run.id);
-    const node = old?.of.every((one, at) => one === of[at]) ? old.node : row(run, index, look);
-    rowsNow.set(run.id, { of, node });
-    return node;
-  };
   const bodies = shown.map((index) => {
     const run = rows.runs.get(index);
-    return run ? rowOf(run, index) : waiting(index);
+    if (!run) return waiting(index);
+    return use(Row, { key: run.id, run, index, columns, curves, act, on: selected.has(run.id), here: index === cursor, off: hidden.has(run.id), paint: color(picks.get(run.id) ?? 32) });
   });
-  made.current = rowsNow;
   const width = 36 + columns.reduce((sum, one) => sum + widthOf(one), 0);
   const nameRoom = widths.name ?? nameWidth.current;
   return div(
@@ -116,42 +98,6 @@ export function RunsTable({ rows, list, top, columns, sort, onSort, onDiffering,
   function waiting(index) {
     return tr({ key: index, class: "row waiting", "aria-rowindex": index + 2 }, td({ class: "pick" }), td({ class: "name" }, span({ class: "skeleton" })), ...columns.map((one) => td({ key: one.id })), td({ class: "rest" }));
   }
-
-  /** @param {import("../query/columns.js").Run} run @param {number} index @param {{on: boolean, here: boolean, off: boolean, paint: string}} look */
-  function row(run, index, { on, here, off, paint }) {
-    return tr(
-      { key: run.id, class: `row${on ? " on" : ""}${here ? " cursor" : ""}`, "data-index": index, "aria-rowindex": index + 2, "aria-selected": on },
-      td({ class: "pick" }, input({ type: "checkbox", checked: on, "aria-label": `Select ${run.name}`, onClick: (/** @type {MouseEvent} */ event) => act.current.choose(index, event) })),
-      td(
-        { class: "name" },
-        div(
-          button(
-            { type: "button", class: "dot-button", "aria-pressed": off, "aria-label": `${off ? "Show" : "Hide"} ${run.name} in charts`, title: off ? "Show in charts" : "Hide in charts", onClick: () => act.current.onHide(run.id) },
-            span({ class: "dot", style: off ? { boxShadow: `inset 0 0 0 2px ${paint}` } : { background: paint } }),
-          ),
-          link({ href: runHref(run.id), class: "run-name truncate", title: run.name }, run.name || run.id),
-          (run.tags ?? []).slice(0, 2).map((/** @type {string} */ one) => span({ key: one, class: "chip truncate", title: one }, one)),
-          (run.tags ?? []).length > 2 && span({ class: "muted", title: run.tags.join(", ") }, `+${run.tags.length - 2}`),
-        ),
-      ),
-      ...columns.map((one) => td({ key: one.id, class: one.numeric ? "num" : "truncate" }, cell(one, run, paint))),
-      td({ class: "rest" }),
-    );
-  }
-
-  /** @param {import("../query/columns.js").Column} one @param {import("../query/columns.js").Run} run @param {string} paint */
-  function cell(one, run, paint) {
-    if (one.id === "status") return statusBadge(run.status, run.status === "in_progress" ? silence(run) : run.status_message);
-    if (one.spark) return use(Curve, { curves, name: thumbKey(run.id, one.spark.metric, one.spark.variant), paint });
-    if (one.id === "project" && run.project?.name) return link({ href: `/?project=${encodeURIComponent(run.project.name)}`, class: "quiet", title: run.project.name }, run.project.name);
-    return span({ title: one.hint?.(run) || one.text(run) }, one.text(run));
-  }
-}
-
-/** A curve that appears without its row being made again. @param {{curves: import("../vendor/signals.js").Signal<import("./runs-curves.js").Curves>, name: string, paint: string}} props */
-function Curve({ curves, name, paint }) {
-  const thumb = useSignal(curves).get(name);
-  return thumb ? use(Sparkline, { thumb, paint }) : null;
 }
 
 /** @param {string} title of the column @param {() => void} onClick */
@@ -167,11 +113,6 @@ function roomFor(run) {
   if (!run) return 0;
   const tags = (run.tags ?? []).slice(0, 2).reduce((/** @type {number} */ sum, /** @type {string} */ tag) => sum + 26 + 6.5 * tag.length, 0);
   return Math.min(MOST_NAME, 40 * Math.ceil((64 + 7.6 * String(run.name || run.id).length + tags) / 40));
-}
-
-/** @param {import("../query/columns.js").Run} run */
-function silence(run) {
-  return run.last_update ? `last report ${ago(ms(run.last_update))}` : "";
 }
 
 /**
