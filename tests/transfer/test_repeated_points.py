@@ -39,6 +39,17 @@ def test_files_of_tensorboard_that_overlap(tmp_path: Path) -> None:
     assert skipped(tmp_path) == {KIND: 4}
 
 
+def test_the_step_of_single_values_costs_no_other_point(tmp_path: Path) -> None:
+    write(tmp_path, [(step, step / 7) for step in (-(2**31) + 1, -(2**31), 3, 4)])
+    found = Lines()
+    importer = Importer(found)
+    for run in runs_below(tmp_path):
+        importer.run(run)
+    assert importer.tally.events == 3
+    assert not importer.tally.problems
+    assert dict(importer.tally.skipped) == {"points at step -2147483648, which marks values of a whole run": 1}
+
+
 def test_the_epoch_in_every_row_of_a_step_is_no_loss(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("epoch,step,loss,acc\n0,9,1,\n0,9,,0.5\n1,19,2,\n1,19,,0.75\n")
     assert not skipped(tmp_path)

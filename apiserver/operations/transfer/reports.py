@@ -29,12 +29,14 @@ from apiserver.operations.transfer.pieces import (
 )
 from apiserver.operations.transfer.repeats import Repeats
 from apiserver.operations.transfer.sinks import RunRefused, Sink
+from apiserver.stores.records import SINGLE_VALUE_ITER
 
 LINE_POINTS = 5_000
 """Most points of a line: a server answers other requests between two lines."""
 BATCH_POINTS = 50_000
 BATCH_BYTES = 4 << 20
 REPLACED = "points that a later one of the same metric and step replaces"
+RESERVED = f"points at step {SINGLE_VALUE_ITER}, which marks values of a whole run"
 
 Progress = Callable[[int, int], None]
 """Called with the numbers of bytes and lines (or points) processed since the last call."""
@@ -99,6 +101,8 @@ class RunReports:
 
     def _take(self, piece: Piece) -> None:
         if isinstance(piece, Scalars):
+            if SINGLE_VALUE_ITER in piece.steps:
+                piece = self._without_reserved_step(piece)
             replaced = self._repeats.count(piece.name, piece.steps, piece.values)
             if replaced:
                 self._tally.skipped[REPLACED] += replaced
@@ -130,6 +134,13 @@ class RunReports:
             self._repeats.clear()
             self._sink.clear(self._run.id)
             self._tally.ordinals[self._run.id] = self._known = 0
+
+    def _without_reserved_step(self, piece: Scalars) -> Scalars:
+        """The server would refuse all points of a line for one at this step."""
+        kept = [point for point in zip(piece.steps, piece.values, piece.times, strict=True) if point[0] != SINGLE_VALUE_ITER]
+        self._tally.skipped[RESERVED] += len(piece.steps) - len(kept)
+        steps, values, times = zip(*kept, strict=True) if kept else ((), (), ())
+        return Scalars(piece.name, list(steps), list(values), list(times))
 
     def _scalars(self, piece: Scalars, part: slice) -> None:
         steps, values, times = piece.steps[part], list(piece.values[part]), piece.times[part]
