@@ -236,7 +236,7 @@ function useSearch(id, levels, params, overview) {
     if (!query.text && !query.levels.length) return undefined;
     const mine = new AbortController();
     control.current = mine;
-    const timer = setTimeout(() => void searchLog(id, query, (when) => positionOf(known.current, when), (now) => mine.signal.aborted || setFound(now), mine.signal), 150);
+    const timer = setTimeout(() => void searchLog(id, query, (when) => positionOf(known.current, when), (now) => mine.signal.aborted || setFound(now), mine.signal), 100);
     return () => {
       clearTimeout(timer);
       mine.abort();

@@ -8,8 +8,9 @@ import { lineOf } from "./log-source.js";
 
 /** Matches every line, for a search by level only. */
 const ANY = "^";
-const BUDGET_MS = 250;
-const BATCH = 200;
+/** The first page is small, so that hits or progress are there at once. */
+const FIRST = { batch_size: 50, budget_ms: 100 };
+const LATER = { batch_size: 200, budget_ms: 250 };
 export const MOST_HITS = 10_000;
 
 /**
@@ -28,7 +29,7 @@ export async function searchLog(task, query, positionOf, tell, signal) {
       const page = await call(
         "events.get_task_log",
         {
-          task, search: query.text || ANY, search_regex: query.regex || !query.text, search_ignore_case: query.ignoreCase, navigate_earlier: false, order: "asc", batch_size: BATCH, budget_ms: BUDGET_MS,
+          task, search: query.text || ANY, search_regex: query.regex || !query.text, search_ignore_case: query.ignoreCase, navigate_earlier: false, order: "asc", ...(scroll ? LATER : FIRST),
           scroll_id: scroll, ...(query.levels.length ? { levels: query.levels } : {}),
         },
         { signal },
