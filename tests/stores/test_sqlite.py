@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +15,9 @@ import pytest
 from apiserver.stores.base import EventStore
 from apiserver.stores.batch import EventBatch, LogLine, Touch
 from apiserver.stores.errors import StoreBusy
-from apiserver.stores.records import LOG, EventQuery
+from apiserver.stores.records import LOG, Cursor, EventQuery
 from apiserver.stores.registry import Condition, Registry
-from apiserver.stores.sqlite import open_sqlite
+from apiserver.stores.sqlite import logs, open_sqlite
 from tests.contract.batches import Builder
 from tests.contract.events import EventStoreContract
 from tests.contract.registry import RegistryContract
@@ -116,3 +117,16 @@ def test_a_full_disk_does_not_stop_the_start_and_reads_work(small_disk: Path, ca
     began, over = caplog.messages
     assert "database or disk is full" in began and "a full disk is over after" in over
     events.close()
+
+
+@pytest.mark.parametrize("line", [5, 19_995])
+def test_the_position_of_a_line_near_an_end_does_not_read_the_whole_log(line: int) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute(
+        "CREATE TABLE logs (entity INTEGER, timestamp INTEGER, seq INTEGER, PRIMARY KEY (entity, timestamp, seq)) WITHOUT ROWID"
+    )
+    connection.executemany("INSERT INTO logs VALUES (1, ?, ?)", [(number, number) for number in range(20_000)])
+    hundreds: list[int] = []
+    connection.set_progress_handler(lambda: hundreds.append(1), 100)  # called after every 100 instructions of SQLite
+    assert logs.positions(connection, 1, 20_000, [Cursor(line, line, line)]) == [line]
+    assert len(hundreds) < 20

@@ -91,7 +91,10 @@ def _some(reading: sqlite3.Cursor, most: int) -> tuple[list[tuple[int, int, str 
 
 def positions(connection: sqlite3.Connection, entity: int, total: int, cursors: Sequence[Cursor]) -> list[int]:
     """How many lines come before each cursor (ascending). Counted from the nearer end of the log, then from cursor to cursor."""
-    oldest, newest = connection.execute("SELECT min(timestamp), max(timestamp) FROM logs WHERE entity=?", (entity,)).fetchone()
+    # Two statements: with both in one, SQLite reads all lines.
+    oldest, newest = (
+        connection.execute(f"SELECT {end}(timestamp) FROM logs WHERE entity=?", (entity,)).fetchone()[0] for end in ("min", "max")
+    )
     if oldest is None:
         return [0] * len(cursors)
     first = cursors[0]
