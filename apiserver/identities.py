@@ -97,7 +97,7 @@ class Identities:
         if self._secrets is None or self._secrets[0] != stamp:
             self._secrets = stamp, self._configured_secrets()
         secret = self._secrets[1].get(access_key)
-        if secret is None and 0 < len(access_key) <= MAX_ID:
+        if secret is None:
             found = self._made_key(access_key)
             secret = None if found is None else str(found["secret"])
         if secret is None:
@@ -162,7 +162,7 @@ class Identities:
             # The role may have been changed by a call since: the registry has the present one.
             who = record.identity
             return KeyRecord(self._identity(who.company, who.user), record.check, record.open_only, record.access_key)
-        found = self._made_key(access_key) if 0 < len(access_key) <= MAX_ID else None
+        found = self._made_key(access_key)
         owner = self._present(found["company"], found["user"]) if found is not None else None
         if found is None or owner is None:
             return None
@@ -171,7 +171,7 @@ class Identities:
 
     def _made_key(self, access_key: str) -> dict[str, Any] | None:
         """A key that a call made; None for one that was made for another user by somebody who may not act for that user any more."""
-        found = self.book.find(access_key)
+        found = self.book.find(access_key) if 0 < len(access_key) <= MAX_ID else None
         if found is None or not found.get("maker"):
             return found
         owner = self._present(found["company"], found["user"])

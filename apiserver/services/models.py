@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apiserver.bll.registry.models import Models
-from apiserver.errors import TidemarkError
+from apiserver.bll.registry.records import each_result
 from apiserver.service_repo import Call, endpoint
 from apiserver.services.batch_calls import Outcomes, for_all, for_one
 from apiserver.services.old_clients import modern_request, old_answers
@@ -143,7 +143,7 @@ class ModelsService:
     def _archive(self, call: Call, ids: Sequence[str], *, archived: bool) -> Outcomes:
         found = self._models.archive_many(call.company, call.user, ids, archived=archived)
         field = "archived" if archived else "unarchived"
-        return {id: moved if isinstance(moved, TidemarkError) else {field: moved} for id, moved in found.items()}
+        return each_result(found, lambda moved: {field: moved})
 
     def _delete(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
         return _answered(self._models.delete_many(call.company, ids, force=request["force"]), "url", deleted=True)
@@ -151,9 +151,7 @@ class ModelsService:
 
 def _answered(outcomes: Mapping[str, Any], field: str, **answer: Any) -> Outcomes:
     """The answers; what there is of each outcome in a field."""
-    return {
-        id: found if isinstance(found, TidemarkError) else {**answer, **({field: found} if found else {})} for id, found in outcomes.items()
-    }
+    return each_result(outcomes, lambda found: {**answer, **({field: found} if found else {})})
 
 
 def _updated(call: Call, fields: Answer) -> Answer:

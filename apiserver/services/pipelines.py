@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from apiserver.bll.registry.pipeline_runs import PipelineRuns
+from apiserver.bll.registry.records import each_result
 from apiserver.bll.registry.task_removal import TaskRemoval
-from apiserver.errors import InvalidTask, TidemarkError
+from apiserver.errors import InvalidTask
 from apiserver.service_repo import Call, endpoint
 from apiserver.services.batch_calls import Outcomes, for_all
 
@@ -29,7 +30,6 @@ class PipelinesService:
         def delete(ids: Sequence[str]) -> Outcomes:
             elsewhere = self._runs.outside(call.company, ids, request.get("project"))
             found = self._removal.delete_many(call.company, [id for id in ids if id not in elsewhere], force=True)
-            deleted = {id: removed if isinstance(removed, TidemarkError) else {"deleted": True} for id, removed in found.items()}
-            return deleted | {id: InvalidTask(id, "it is in another project") for id in elsewhere}
+            return each_result(found, lambda _: {"deleted": True}) | {id: InvalidTask(id, "it is in another project") for id in elsewhere}
 
         return for_all(call, request["ids"], delete)

@@ -8,7 +8,7 @@ from typing import Any
 
 from apiserver.bll.registry.document_changes import in_parts
 from apiserver.bll.registry.projection import TIMES, iso
-from apiserver.bll.registry.records import result, unforeseen
+from apiserver.bll.registry.records import each_result, result, unforeseen
 from apiserver.bll.registry.task_removal import Removed, TaskRemoval
 from apiserver.bll.registry.task_runs import TaskRuns
 from apiserver.bll.registry.tasks import Tasks
@@ -80,11 +80,15 @@ class TasksStatusService:
 
     @endpoint("tasks.archive_many")
     def archive_many(self, call: Call, request: Request) -> Answer:
-        return for_all(call, request["ids"], lambda ids: _named("archived", self._archive(call, ids, request, True)))
+        return for_all(
+            call, request["ids"], lambda ids: each_result(self._archive(call, ids, request, True), lambda moved: {"archived": moved})
+        )
 
     @endpoint("tasks.unarchive_many")
     def unarchive_many(self, call: Call, request: Request) -> Answer:
-        return for_all(call, request["ids"], lambda ids: _named("unarchived", self._archive(call, ids, request, False)))
+        return for_all(
+            call, request["ids"], lambda ids: each_result(self._archive(call, ids, request, False), lambda moved: {"unarchived": moved})
+        )
 
     @endpoint("tasks.stop_many")
     def stop_many(self, call: Call, request: Request) -> Answer:
@@ -111,7 +115,7 @@ class TasksStatusService:
     def _stop(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
         said = _said(request)
         moved = self._runs.move_many(call.company, call.user, ids, "stopped", **said)
-        outcomes = {id: found if isinstance(found, TidemarkError) else {"updated": 1, "fields": found[0]} for id, found in moved.items()}
+        outcomes = each_result(moved, lambda found: {"updated": 1, "fields": found[0]})
         steps = self._steps(call, [id for id, found in moved.items() if not isinstance(found, TidemarkError)], request)
         running = {id: [step["id"] for step in of_run if step["status"] in ("queued", "in_progress")] for id, of_run in steps.items()}
         ended = self._runs.move_many(call.company, call.user, list(chain(*running.values())), "stopped", **said)
@@ -120,7 +124,7 @@ class TasksStatusService:
 
     def _publish(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
         found = self._runs.publish_many(call.company, call.user, ids, **_said(request), models=request["publish_model"])
-        return {id: told if isinstance(told, TidemarkError) else {"updated": 1, "fields": told} for id, told in found.items()}
+        return each_result(found, lambda told: {"updated": 1, "fields": told})
 
     def _steps(self, call: Call, ids: Sequence[str], request: Request) -> dict[str, list[dict[str, Any]]]:
         return self._tasks.steps_of(call.company, ids) if request["include_pipeline_steps"] else {}
@@ -145,16 +149,12 @@ class TasksStatusService:
     def _reset(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
         extent = {"force": request["force"], "clear_all": request["clear_all"], **_extent(request)}
         found = self._removal.reset_many(call.company, call.user, ids, **extent)
-        return {id: removed if isinstance(removed, TidemarkError) else _reset(removed) for id, removed in found.items()}
+        return each_result(found, _reset)
 
     def _delete(self, call: Call, ids: Sequence[str], request: Request) -> Outcomes:
         steps = {id: [step["id"] for step in of_run] for id, of_run in self._steps(call, ids, request).items()}
         found = self._removal.delete_many(call.company, ids, force=request["force"], steps=steps, **_extent(request))
-        return {id: removed if isinstance(removed, TidemarkError) else _deleted(removed) for id, removed in found.items()}
-
-
-def _named(field: str, outcomes: Mapping[str, bool | TidemarkError]) -> Outcomes:
-    return {id: moved if isinstance(moved, TidemarkError) else {field: moved} for id, moved in outcomes.items()}
+        return each_result(found, _deleted)
 
 
 def _failed(outcomes: Mapping[str, object], steps: Mapping[str, Sequence[str]], *foreseen: type[TidemarkError]) -> dict[str, TidemarkError]:

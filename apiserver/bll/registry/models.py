@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from apiserver.bll.registry.last_metrics import LastMetricsReader
@@ -12,7 +13,7 @@ from apiserver.bll.registry.paging import DocumentPage, DocumentPages
 from apiserver.bll.registry.projection import Projector, Tree, iso, top_fields, tree_of
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.query import MODELS, Where, conditions, list_conditions, sorts
-from apiserver.bll.registry.records import Body, Records, result
+from apiserver.bll.registry.records import Body, Records, each_result, result
 from apiserver.bll.registry.relatives import named_by
 from apiserver.bll.registry.tags import set_archived, with_tags
 from apiserver.bll.registry.task_parts import add_model, drop_model, mark_model_deleted
@@ -196,7 +197,7 @@ class Models:
     def archive_many(self, company: str, user: str, ids: Sequence[str], *, archived: bool) -> dict[str, bool | TidemarkError]:
         """Archive or unarchive models; for each whether that changed anything, or the error."""
         changed = self._records.change_many("model", company, ids, lambda body: set_archived(body, archived, user))
-        return {id: outcome if isinstance(outcome, TidemarkError) else outcome[0] for id, outcome in changed}
+        return each_result(dict(changed), itemgetter(0))
 
     def publish_many(
         self, company: str, user: str, ids: Sequence[str], *, publish_task: bool = True, force_task: bool = False

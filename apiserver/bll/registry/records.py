@@ -27,6 +27,7 @@ from apiserver.errors import (
 from apiserver.stores.registry import AnyOf, Condition, Document, Kind, Registry
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 MAX_DOCUMENT = 16_000_000
 """Bytes of a document as JSON: what ClearML's own database takes."""
@@ -46,6 +47,11 @@ def result(outcome: T | TidemarkError) -> T:
     if isinstance(outcome, TidemarkError):
         raise outcome
     return outcome
+
+
+def each_result(outcomes: Mapping[str, T | TidemarkError], make: Callable[[T], U]) -> dict[str, U | TidemarkError]:
+    """What `make` makes of each result; errors stay."""
+    return {id: outcome if isinstance(outcome, TidemarkError) else make(outcome) for id, outcome in outcomes.items()}
 
 
 def unforeseen(outcomes: Mapping[str, object], ids: Iterable[str], *foreseen: type[TidemarkError]) -> TidemarkError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from apiserver.bll.registry import task_parts as parts
@@ -15,7 +16,7 @@ from apiserver.bll.registry.projection import TIMES, Projector, Tree, iso, top_f
 from apiserver.bll.registry.projects import Projects
 from apiserver.bll.registry.public import find_readable
 from apiserver.bll.registry.query import TASKS, Where, conditions, list_conditions, sorts
-from apiserver.bll.registry.records import Records
+from apiserver.bll.registry.records import Records, each_result
 from apiserver.bll.registry.tags import set_archived, with_tags
 from apiserver.bll.registry.task_status import PUBLISHED, STATUSES, active_duration, require, step
 from apiserver.errors import InvalidTask, TidemarkError, ValidationFailed
@@ -227,7 +228,7 @@ class Tasks:
             return set_archived(body, archived, user)
 
         changed = self._records.change_many("task", company, ids, change)
-        return {id: outcome if isinstance(outcome, TidemarkError) else outcome[0] for id, outcome in changed}
+        return each_result(dict(changed), itemgetter(0))
 
     def move(self, company: str, user: str, ids: Sequence[str], project: str | None, project_name: str | None) -> str | None:
         """Move tasks into a project, by id, or by name (created if it does not exist), or, with neither, out of any; returns the project's id."""

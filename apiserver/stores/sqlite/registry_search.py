@@ -59,10 +59,7 @@ class Query:
         measure = "ifnull(max({}), 0.0)" if greatest else "total({})"
         summed = "0.0" if total is None else measure.format(statement.scalar(total, selected))
         filtered: list[Any] = []
-        if self._patterns:
-            where = self._named(self._matching, filtered)
-        else:
-            where = self._where(statement, filtered)
+        where = self._chosen(statement, filtered)
         groups = ", ".join(f"k{number}" for number in range(len(keys)))
         sql = f"SELECT {', '.join(columns)}, count(*), {summed} FROM {source_of(statement)}{''.join(joins)} WHERE {where} GROUP BY {groups}"
         rows_found = connection.execute(sql, [*selected, *joined, *filtered]).fetchall()
@@ -72,10 +69,7 @@ class Query:
         """The names of two levels of an object, found by SQLite: ten thousand bodies are not parsed in Python."""
         filtered: list[Any] = []
         statement = Statement(self._kind)
-        if self._patterns:
-            where = self._named(self._matching, filtered)
-        else:
-            where = self._where(statement, filtered)
+        where = self._chosen(statement, filtered)
         source = f"{source_of(statement)} JOIN json_each(d.body, ?) outer_ JOIN json_each(outer_.value) inner_"
         sql = f"SELECT DISTINCT outer_.key, inner_.key FROM {source} WHERE outer_.type = 'object' AND {where}"
         return set(connection.execute(sql, [f'$."{field}"', *filtered]))
@@ -86,12 +80,9 @@ class Query:
         """Columns of the documents of one page, in order."""
         statement = Statement(self._kind)
         params: list[Any] = []
-        if self._patterns:
-            if not self._matching:
-                return []
-            where = self._named(self._matching, params)
-        else:
-            where = self._where(statement, params)
+        if self._patterns and not self._matching:
+            return []
+        where = self._chosen(statement, params)
         order_by = statement.order(order, params)
         sql = f"SELECT {columns} FROM {source_of(statement)} WHERE {where} ORDER BY {order_by} LIMIT ? OFFSET ?"
         return connection.execute(sql, [*params, -1 if limit is None else limit, offset]).fetchall()
@@ -140,6 +131,10 @@ class Query:
                 some = [one or other for one, other in zip(some, every, strict=True)]
             holds = some
         self._matching += [row for row, ok in zip(rows, holds, strict=True) if ok]
+
+    def _chosen(self, statement: Statement, params: list[Any]) -> str:
+        """The documents that meet all conditions; where patterns are among them, those that `match` kept."""
+        return self._named(self._matching, params) if self._patterns else self._where(statement, params)
 
     def _named(self, rows: Sequence[int], params: list[Any]) -> str:
         """The documents of rows that were found. The row of a document that was deleted meanwhile may hold another one."""
