@@ -21,7 +21,7 @@ from apiserver.operations.transfer.importer import Importer
 from apiserver.operations.transfer.sinks import Stored
 from tests.fuzz.test_broken_batches import numbers
 from tests.runs.test_folders import make_run
-from tests.transfer.boards import write
+from tests.transfer.boards import write, write_frame
 from tests.transfer.record import RECORDED
 
 SAMPLE = 25
@@ -91,13 +91,7 @@ def table(suffix: str) -> Make:
 
         folder.mkdir()
         rows = pd.DataFrame({"step": range(100), "loss": [step / 7 for step in range(100)], "_timestamp": [1.6e9] * 100})
-        path = folder / f"history.{suffix}"
-        if suffix == "parquet":
-            rows.to_parquet(path)
-        elif suffix == "jsonl":
-            rows.to_json(path, orient="records", lines=True)
-        else:
-            rows.to_csv(path, index=False)
+        write_frame(rows, folder / f"history.{suffix}")
 
     return make
 

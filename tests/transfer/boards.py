@@ -45,6 +45,16 @@ def pieces_of(folder: Path) -> list[Piece]:
     return list(run.adapter.read(run))
 
 
+def write_frame(table: Any, path: Path) -> None:
+    """Write a DataFrame in the form that its name says: csv, tsv, jsonl or parquet."""
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+
+
 def points(pieces: Iterable[Piece]) -> dict[str, list[tuple[int, float]]]:
     """What the pieces leave of every metric: in order of step, a later value in place of an earlier one."""
     found: dict[str, dict[int, float]] = {}

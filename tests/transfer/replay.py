@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from apiserver.operations.transfer.discovery import discover_on_server
+from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.pieces import FoundRun
 from tests.small_server import QuietHandler, SmallServer
 
@@ -72,7 +72,7 @@ def record(url: str, file: Path) -> None:
         return status, content
 
     with Replay(answer) as replay:
-        for run in discover_on_server(replay.url).runs:
+        for run in discover(replay.url).runs:
             assert isinstance(run, FoundRun)
             list(run.adapter.read(run))
     file.write_text(json.dumps(kept, indent=1) + "\n")

@@ -12,7 +12,7 @@ import pytest
 from apiserver.errors import StartupError
 from apiserver.operations.http_calls import ATTEMPTS, Answer, NoAnswer, blocks, opened, send
 from apiserver.operations.migrate.remote import Remote, RemoteFailed
-from apiserver.operations.transfer.discovery import discover_on_server
+from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.sinks import RunRefused, ServerSink
 from apiserver.settings import from_environment
 from tests.transfer.raw import RawAnswers, answer
@@ -95,7 +95,7 @@ def test_all_commands_say_in_a_sentence_that_a_server_stays_busy(tmp_path: Path)
             ServerSink(settings, server.url, None).describe("run", {})
         with pytest.raises(StartupError, match=r"later.*\(503\)"):
             Remote(server.url, "key", "secret").login()
-        (problem,) = discover_on_server(server.url).problems
+        (problem,) = discover(server.url).problems
         assert "later" in problem.reason and "(503)" in problem.reason
 
 
@@ -107,5 +107,5 @@ def test_an_answer_that_is_no_object_is_said_at_once(body: bytes, tmp_path: Path
             ServerSink(settings, server.url, None).log_lines("run")
         with pytest.raises(RemoteFailed, match="not a JSON"):
             Remote(server.url, "key", "secret").call("debug.ping")
-        assert discover_on_server(server.url).problems
+        assert discover(server.url).problems
         assert len(server.asked) == 3

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.operations.transfer.discovery import discover, discover_on_server
+from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.facts import storable
 from apiserver.operations.transfer.pieces import Facts, Figure, FoundRun, Picture, Piece, Scalars, Skipped, Text
 from tests.transfer.boards import damage, pieces_of, points, runs_below
@@ -290,7 +290,7 @@ def test_lightnings_csv_logger(tmp_path: Path) -> None:
 
 def test_a_running_mlflow_server() -> None:
     with recorded(RECORDED / "mlflow-server" / "answers.json") as server:
-        found = discover_on_server(server.url)
+        found = discover(server.url)
         runs = named([run for run in found.runs if isinstance(run, FoundRun)])
         assert set(runs) == {"first", "second", "child"} and not found.problems
         first = runs["first"]
@@ -332,7 +332,7 @@ def test_long_histories_of_a_server_come_in_pages(monkeypatch: pytest.MonkeyPatc
         return (200, json.dumps(found).encode()) if found is not None else (500, b"no storage")
 
     with Replay(answer) as server:
-        runs = discover_on_server(server.url).runs
+        runs = discover(server.url).runs
         assert [run.name for run in runs if isinstance(run, FoundRun)] == ["long", "long"]
         assert isinstance(runs[0], FoundRun)
         pieces = list(runs[0].adapter.read(runs[0]))
@@ -340,7 +340,7 @@ def test_long_histories_of_a_server_come_in_pages(monkeypatch: pytest.MonkeyPatc
     assert one == (1, 0.5) and math.isnan(two[1]) and three == (3, math.inf)
     assert "artifacts can't be listed" in damage(pieces)[0] and facts_of(pieces)["status"] == "running"
     with Replay(lambda method, path, body: (401, b"who are you")) as server:
-        assert "who are you (401)" in str(discover_on_server(server.url).problems[0])
+        assert "who are you (401)" in str(discover(server.url).problems[0])
 
 
 def test_aim(copy: Copy) -> None:

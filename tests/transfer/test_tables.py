@@ -14,11 +14,11 @@ import pytest
 from apiserver.operations.transfer.adapters.tables import TableOptions
 from apiserver.operations.transfer.discovery import discover
 from apiserver.operations.transfer.pieces import FoundRun, Piece, Scalars, Skipped
-from tests.transfer.boards import damage, points
+from tests.transfer.boards import damage, points, write_frame
 
 
 def read_file(path: Path, options: TableOptions = TableOptions()) -> list[Piece]:  # noqa: B008 - it can't change
-    (run,) = discover(path, options).runs
+    (run,) = discover(path, options=options).runs
     assert isinstance(run, FoundRun)
     return list(run.adapter.read(run))
 
@@ -31,12 +31,7 @@ def test_tables_of_every_form(form: str, tmp_path: Path) -> None:
         {"_step": range(3), "loss": [1.0, 0.5, 0.25], "note": ["a", "b", "c"], "_timestamp": [1.6e9, 1.6e9 + 1, 1.6e9 + 2]}
     )
     path = tmp_path / f"history.{form}"
-    if form == "parquet":
-        table.to_parquet(path)
-    elif form == "jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_csv(path, index=False, sep="\t" if form == "tsv" else ",")
+    write_frame(table, path)
     pieces = read_file(path)
     assert points(pieces) == {"loss": [(0, 1.0), (1, 0.5), (2, 0.25)]}
     (scalars,) = [piece for piece in pieces if isinstance(piece, Scalars)]
@@ -89,12 +84,12 @@ def test_a_table_of_many_runs_is_imported_run_by_run(tmp_path: Path) -> None:
     pd.DataFrame(rows).drop(columns="run_name").to_csv(tmp_path / "all.csv", index=False)
     pd.DataFrame(rows).drop(columns="name").to_parquet(tmp_path / "vision.parquet")
     for file, options in (("all.csv", TableOptions(run="name")), ("vision.parquet", TableOptions())):
-        found = discover(tmp_path / file, options)
+        found = discover(tmp_path / file, options=options)
         runs = [run for run in found.runs if isinstance(run, FoundRun)]
         assert [(run.name, run.project) for run in runs] == [("a", file.partition(".")[0]), ("bb", file.partition(".")[0])]
         assert len({run.id for run in runs}) == 2 and not found.problems
         assert [points(run.adapter.read(run)) for run in runs] == [{"loss": [(step, step + size) for step in range(3)]} for size in (1, 2)]
-    assert "names no run" in discover(tmp_path / "all.csv", TableOptions(run="nothing")).problems[0].reason
+    assert "names no run" in discover(tmp_path / "all.csv", options=TableOptions(run="nothing")).problems[0].reason
 
 
 def counted(pieces: list[Piece]) -> dict[str, int]:
@@ -195,12 +190,7 @@ def test_rows_without_a_column_of_steps_are_numbered_from_zero(form: str, tmp_pa
     import pandas as pd
 
     path, table = tmp_path / f"history.{form}", pd.DataFrame({"loss": [1.5, 0.5]})
-    if form == "parquet":
-        table.to_parquet(path)
-    elif form == "jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_csv(path, index=False)
+    write_frame(table, path)
     assert points(read_file(path)) == {"loss": [(0, 1.5), (1, 0.5)]}
 
 
@@ -272,7 +262,7 @@ def test_thousands_of_columns(tmp_path: Path) -> None:
 def test_rows_that_name_no_run_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "all.csv"
     path.write_text("name,step,loss\na,0,1\n,0,2\na,1,3\n")
-    found = discover(path, TableOptions(run="name"))
+    found = discover(path, options=TableOptions(run="name"))
     (run,) = [run for run in found.runs if isinstance(run, FoundRun)]
     assert points(run.adapter.read(run)) == {"loss": [(0, 1.0), (1, 3.0)]}
     assert found.problems[0].reason == '1 row left out: the column "name" is empty'

@@ -94,16 +94,14 @@ def import_runs(
     Unreadable data are reported on stderr with file and line, the rest is imported, and the exit code is 1. Data that Tidemark has no place for are skipped and counted.
     """
     from apiserver.operations.transfer.adapters.tables import TableOptions
-    from apiserver.operations.transfer.adapters.wandb import joined
-    from apiserver.operations.transfer.discovery import discover, discover_on_server
+    from apiserver.operations.transfer.discovery import discover
     from apiserver.operations.transfer.importer import Importer, size_of
     from apiserver.operations.transfer.sinks import open_sink
 
     settings = _settings(data, store, state)
     options = TableOptions(step, time_, metric, value, runs)
-    looked = [discover_on_server(path) if isinstance(path, str) else discover(path, options) for path in paths]
-    folders = joined(run for found in looked for run in found.runs)
-    problems = [problem for found in looked for problem in found.problems]
+    found = discover(*paths, options=options)
+    folders, problems = found.runs, found.problems
     if not folders:
         for problem in problems:
             click.echo(str(problem), err=True)

@@ -32,39 +32,40 @@ class Discovered:
     problems: list[Problem] = field(default_factory=list)
 
 
-def find_runs(path: Path) -> Iterator[Run]:
-    """The runs at a path: a file, a run folder, or any folder above. Runs in Runicorn's recycle bin are left out."""
-    yield from discover(path).runs
-
-
 _USUAL = TableOptions()
 
 
-def discover(path: Path, options: TableOptions = _USUAL) -> Discovered:
-    """The runs at a path, each real folder once, however many links lead to it. `options`: columns of a table, as given on the command line."""
+def discover(*places: Path | str, options: TableOptions = _USUAL) -> Discovered:
+    """The runs at some places, each real folder once for a place, however many links lead to it: paths, and addresses of running MLflow servers.
+    `options`: columns of a table, as given on the command line."""
     found = Discovered()
-    path = Path(os.path.realpath(path))
+    for place in places:
+        if isinstance(place, str):
+            _on_server(place, found)
+        else:
+            _at(Path(os.path.realpath(place)), options, found)
+    found.runs = joined(found.runs)
+    return found
+
+
+def _at(path: Path, options: TableOptions, found: Discovered) -> None:
     if path.is_file():
         try:
             for run in _file(path, options, found.problems):
                 found.runs.append(run)
         except (OSError, ValueError) as error:
             found.problems.append(Problem(path, 0, str(error)))
-        return found
+        return
     for here, folders, files in real_folders(path, found.problems):
         found.runs += _in_folder(here, folders, files, found.problems)
-    found.runs = joined(found.runs)
-    return found
 
 
-def discover_on_server(address: str) -> Discovered:
-    """The runs of a running MLflow server."""
-    server, found = MlflowServer(address), Discovered()
+def _on_server(address: str, found: Discovered) -> None:
+    server = MlflowServer(address)
     try:
         found.runs += server.runs()
     except ValueError as error:
         found.problems.append(Problem(server.url, 0, str(error)))
-    return found
 
 
 def real_folders(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str], list[str]]]:

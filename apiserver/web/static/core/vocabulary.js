@@ -86,7 +86,7 @@ function store(names) {
 /** Everything that `query/compile.js` needs. */
 export async function vocabulary() {
   const [known, all] = await Promise.all([parameters(), series()]);
-  store({ parameters: known, series: all });
+  store({ parameters: known }); // the series are stored when they are read
   return withNames(known, all);
 }
 

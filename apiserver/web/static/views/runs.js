@@ -88,7 +88,7 @@ export default function Runs() {
   const known = names.data ?? before ?? (plain ? early ?? NO_NAMES : undefined);
   const listed = shownNames ?? known;
   const cols = listed && (chosen ?? defaults(listed.own, innerWidth <= NARROW).filter((id) => !(project && id === "project")));
-  const made = listed && cols ? cols.flatMap((id) => column(id, listed) ?? []) : [];
+  const made = useMemo(() => (listed && cols ? cols.flatMap((id) => column(id, listed) ?? []) : []), [listed, cols?.join(",")]);
   const columns = useMemo(() => made, [JSON.stringify(made)]); // the same as long as new names mean the same columns
   const fields = [...new Set([...ROW_FIELDS, ...columns.flatMap((one) => one.fields)])].sort();
 
