@@ -27,8 +27,7 @@ export function RunStatus({ run }) {
   return span(
     { class: `status ${kind}`, title: [Number.isNaN(since) ? "" : `since ${stampWithZone(since)}`, reason].filter(Boolean).join("\n") },
     icon(name),
-    word,
-    said && span({ class: "wide-only said" }, said),
+    span(word, said && span({ class: "wide-only said" }, said)),
   );
 }
 
